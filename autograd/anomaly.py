@@ -1,0 +1,83 @@
+"""What `anomaly()` does: find the operation and the line where the first NaN or Inf is born.
+
+One idea: check each result as it is made, so the first bad one is named and nothing has to be traced back.
+Read `primitive.py` next, which calls this file inside `anomaly()` only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from .backend import Array, Module, array_types, is_floating, module_of
+from .errors import AnomalyError
+
+if TYPE_CHECKING:
+    from .tensor import Node
+
+__all__ = ["check_backward", "check_forward", "release"]
+
+_HOUSE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_ROOMS = tuple(os.path.join(_HOUSE, room) + os.sep for room in ("autograd", "nn", "optim"))
+
+
+def check_forward(name: str, xp: Module, arrays: list[Any], out: Array, node: Node | None) -> None:
+    """Raise AnomalyError when `out` is the first result that is not finite; else note the line and lock what is kept."""
+    line = user_line()
+    if not _finite(xp, out) and all(_finite(xp, a) for a in arrays if isinstance(a, array_types)):
+        raise AnomalyError(f"{name} gave {_kind(xp, out)} in the forward pass, from finite inputs, at {line}.")
+    if node is not None:
+        node.line = line
+        _lock(node)
+
+
+def check_backward(name: str, line: str | None, g: Array, gradient: Array) -> None:
+    """Raise AnomalyError when a rule turned a finite gradient into one that is not."""
+    xp = module_of(gradient)
+    if not _finite(xp, gradient) and _finite(xp, g):
+        where = f"the operation made at {line}" if line else "an operation recorded outside anomaly()"
+        raise AnomalyError(f"the gradient of {name} gave {_kind(xp, gradient)} in the backward pass, for {where}.")
+
+
+def user_line() -> str:
+    """File and line of the innermost caller outside this project's own rooms."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and os.path.abspath(frame.f_code.co_filename).startswith(_ROOMS):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _finite(xp: Module, array: Array) -> bool:
+    return not is_floating(array.dtype) or bool(xp.isfinite(array).all())
+
+
+def _kind(xp: Module, array: Array) -> str:
+    return "NaN" if bool(xp.isnan(array).any()) else "Inf"
+
+
+_locked: weakref.WeakKeyDictionary[Node, list[Array]] = weakref.WeakKeyDictionary()
+
+
+def _lock(node: Node) -> None:
+    """Make saved arrays read-only until the node is used or dies, so that an unseen write fails where it happens."""
+    arrays = [a for a in (node.saved or {}).values() if isinstance(a, array_types) and _writeable(a)]
+    for array in arrays:
+        array.flags.writeable = False
+    _locked[node] = arrays
+    weakref.finalize(node, _unlock, arrays)
+
+
+def release(node: Node) -> None:
+    """Make the saved arrays of a used node writeable again."""
+    _unlock(_locked.pop(node, []))
+
+
+def _unlock(arrays: list[Array]) -> None:
+    for array in arrays:
+        array.flags.writeable = True
+
+
+def _writeable(array: Array) -> bool:
+    return bool(getattr(array.flags, "writeable", False))  # CuPy has no such flag

@@ -1,0 +1,334 @@
+"""The only file that knows NumPy and CuPy: which module an array belongs to, moves between devices, memory.
+
+One idea: everything else asks `module_of(array)` and speaks to the answer, so the same engine runs on every array
+type that is registered here: NumPy's at once, CuPy's when the first "cuda" is named, a test's own.
+Read `errors.py` and `modes.py` next, then `tensor.py`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import sys
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+from .errors import DeviceError
+
+__all__ = [
+    "Array",
+    "Backend",
+    "Module",
+    "array_of",
+    "array_types",
+    "clock",
+    "device_of",
+    "float32",
+    "host",
+    "is_array",
+    "is_floating",
+    "is_number",
+    "last_write",
+    "mark_written",
+    "module_of",
+    "modules",
+    "move",
+    "numbers",
+    "register_backend",
+    "synchronize",
+    "to_host",
+    "written_after",
+]
+
+Array = Any  # numpy.ndarray, cupy.ndarray, or a type registered by a test
+Module = Any  # numpy, cupy, or the like
+
+host: Module = numpy  # the module of arrays on the CPU
+numbers = (bool, int, float, complex, numpy.generic)
+float32 = numpy.dtype("float32")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One kind of array: its module, and how its arrays come from the host and go back."""
+
+    array_type: type
+    module: Module
+    device_of: Callable[[Array], str]  # an array -> "cpu", "cuda:0", ...
+    from_host: Callable[[numpy.ndarray[Any, Any], str], Array]  # (host array, device) -> array
+    to_host: Callable[[Array], numpy.ndarray[Any, Any]]
+    synchronize: Callable[[], None]
+
+
+_backends: dict[str, Backend] = {}  # by the first word of a device's name
+modules: dict[type, Module] = {numpy.ndarray: numpy}  # by array type; the one lookup of the hot path
+_backend_of: dict[type, Backend] = {}
+array_types: tuple[type, ...] = (numpy.ndarray,)
+
+
+def register_backend(name: str, backend: Backend) -> None:
+    """Make arrays of `backend.array_type` known under devices called `name` or `name:0`, `name:1`, ..."""
+    global array_types
+    _backends[name] = backend
+    _backend_of[backend.array_type] = backend
+    modules[backend.array_type] = backend.module
+    array_types = tuple(dict.fromkeys((*array_types, backend.array_type)))
+
+
+register_backend(
+    "cpu",
+    Backend(numpy.ndarray, numpy, lambda a: "cpu", lambda a, device: a, lambda a: a, lambda: None),
+)
+
+
+def is_array(x: object) -> bool:
+    """Whether x is an array of a registered backend (a Tensor is not: its `.data` is)."""
+    return isinstance(x, array_types) or _recognise_cupy(x)
+
+
+def is_number(x: object) -> bool:
+    """Whether x is a Python number or a NumPy scalar."""
+    return isinstance(x, numbers)
+
+
+def module_of(x: Array) -> Module:
+    """The module whose functions work on x: numpy for NumPy arrays and for plain numbers, cupy for CuPy's.
+
+    Raises TypeError for anything that is neither an array nor a number.
+    """
+    module = modules.get(type(x))
+    if module is None:
+        module = _find_module(x)
+    return module
+
+
+def _find_module(x: object) -> Module:
+    if is_number(x):
+        return numpy
+    for kind in array_types:
+        if isinstance(x, kind):
+            return modules[kind]
+    if _recognise_cupy(x):
+        return modules[type(x)]
+    raise TypeError(
+        f"expected an array, a Tensor or a number, got {type(x).__name__}; "
+        f"turn lists into arrays first: Tensor({_short(x)})."
+    )
+
+
+def _short(x: object) -> str:
+    text = repr(x)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _recognise_cupy(x: object) -> bool:
+    """CuPy arrays made by the user, before any "cuda" was named here."""
+    if type(x).__module__.partition(".")[0] != "cupy" or "cuda" in _backends:
+        return False
+    return isinstance(x, _backend_for("cuda").array_type)
+
+
+def _backend_for(device: str) -> Backend:
+    name = device.partition(":")[0]
+    if name == "cuda" and name not in _backends:
+        _register_cupy()
+    if name not in _backends:
+        known = ", ".join(sorted({*_backends, "cuda"}))
+        raise DeviceError(f'unknown device "{device}"; devices are: {known} (and "cuda:1" for the second GPU).')
+    return _backends[name]
+
+
+def _register_cupy() -> None:
+    try:
+        import cupy
+    except ImportError as error:
+        raise DeviceError(
+            'device "cuda" needs CuPy, which is not installed here: pip install "tapegrad[cuda]".'
+        ) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise DeviceError(f'device "cuda" was asked for, but CUDA finds no GPU: {error}.') from error
+
+    def from_host(array: numpy.ndarray[Any, Any], device: str) -> Array:
+        index = int(device.partition(":")[2] or 0)
+        if index >= count:
+            raise DeviceError(f'device "{device}" was asked for, but this machine has {count} GPU(s), counted from 0.')
+        with cupy.cuda.Device(index):
+            return cupy.asarray(array)
+
+    register_backend(
+        "cuda",
+        Backend(
+            cupy.ndarray,
+            cupy,
+            lambda a: f"cuda:{a.device.id}",
+            from_host,
+            cupy.asnumpy,
+            lambda: cupy.cuda.get_current_stream().synchronize(),
+        ),
+    )
+
+
+def device_of(array: Array) -> str:
+    """The device that holds the array: "cpu", "cuda:0", ..."""
+    return _backend_of[type(array)].device_of(array) if type(array) in _backend_of else "cpu"
+
+
+def move(array: Array, device: str) -> Array:
+    """The array on `device`; the same object when it is there already.
+
+    Raises DeviceError when there is no such device.
+    """
+    backend = _backend_for(device)
+    here = device_of(array)
+    if here == device or (":" not in device and here.partition(":")[0] == device):
+        return array
+    return backend.from_host(to_host(array), device)
+
+
+def to_host(array: Array) -> numpy.ndarray[Any, Any]:
+    """The array as a NumPy array; waits for the device."""
+    backend = _backend_of.get(type(array))
+    return numpy.asarray(array) if backend is None else backend.to_host(array)
+
+
+def synchronize(device: str = "cuda") -> None:
+    """Wait until everything asked of `device` is done; nothing to wait for on the CPU."""
+    _backend_for(device).synchronize()
+
+
+def is_floating(dtype: Any) -> bool:
+    """Whether numbers of this dtype can carry a gradient: real or complex floating point (bfloat16 too)."""
+    kind = dtype.kind
+    return kind == "f" or kind == "c" or (kind == "V" and dtype.name == "bfloat16")
+
+
+def array_of(data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True) -> Array:
+    """`data` (an array, numbers, nested lists of numbers) as an array on `device`.
+
+    Arrays keep their dtype; Python floats become float32, ints int64, bools bool. `copy=None` shares memory when that
+    is possible, True never does, False insists on it.
+
+    Raises TypeError for what is no array of numbers, DeviceError for a device that is not there.
+    """
+    if is_array(data):
+        array = data if dtype is None else data.astype(dtype, copy=False)
+    else:
+        array = _from_python(data, dtype)
+    moved = array if device is None else move(array, device)
+    if copy and moved is data:
+        return moved.copy()
+    if copy is False and moved is not data:
+        raise ValueError("copy=False, but a new array is needed to convert these data.")
+    return moved
+
+
+def _from_python(data: Any, dtype: Any) -> numpy.ndarray[Any, Any]:
+    try:
+        array = numpy.array(data, dtype=dtype)
+    except ValueError as error:
+        raise ValueError(f"cannot make an array of {_short(data)}: {error}.") from error
+    if array.dtype.kind not in "biufcV":
+        raise TypeError(f"cannot make an array of numbers from {_short(data)} (NumPy reads it as {array.dtype}).")
+    if dtype is None and array.dtype == numpy.float64 and not _holds_numpy(data):
+        array = array.astype(float32)
+    return array
+
+
+def _holds_numpy(data: Any) -> bool:
+    """Whether a nested list holds NumPy's numbers, which keep their dtype, rather than Python's."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (numpy.generic, numpy.ndarray))
+
+
+# Note [Writes in place]
+# Backward must not use a saved array that was overwritten since. Rather than count versions on every array, each write
+# is stamped with the clock that also numbers the nodes: a node is stale when memory that it saved carries a stamp later
+# than its own birth. Stamps belong to memory, not to a view of it, so a write through any view is seen. Writes are rare
+# (one per optimizer step), and in an ordinary loop no write comes between forward and backward: then the newest stamp
+# is older than every node and the check is one comparison.
+
+clock = itertools.count(1).__next__  # atomic in CPython; numbers nodes and writes
+_last_write = 0
+_writes: dict[int, tuple[Any, list[tuple[int, _Extent | None]]]] = {}  # id of memory -> (weak reference, writes)
+_WRITES_KEPT = 8
+
+
+def last_write() -> int:
+    """The clock at the newest write in place that anybody reported."""
+    return _last_write
+
+
+def _memory_of(array: Array) -> Any:
+    while isinstance(array.base, array_types):
+        array = array.base
+    return array
+
+
+def mark_written(array: Array) -> None:
+    """Tell the engine that `array` (or the memory behind this view) was just written in place."""
+    global _last_write
+    memory = _memory_of(array)
+    key = id(memory)
+    _, writes = _writes.get(key) or (None, [])
+    if len(writes) >= _WRITES_KEPT:
+        # Forgetting which view was written only makes the check coarser: then all of the memory counts as written.
+        writes = [(writes[-1][0], None)]
+    _last_write = clock()
+    writes = [*writes, (_last_write, _Extent.of(array))]
+    _writes[key] = (weakref.ref(memory, lambda _: _writes.pop(key, None)), writes)
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """The span of addresses that a view reaches."""
+
+    start: int
+    stop: int
+
+    @classmethod
+    def of(cls, array: Array) -> _Extent:
+        if isinstance(array, numpy.ndarray):
+            return cls(*numpy.lib.array_utils.byte_bounds(array))
+        return cls(0, sys.maxsize)
+
+    def meets(self, other: _Extent) -> bool:
+        return self.start < other.stop and other.start < self.stop
+
+
+def written_after(array: Array, birth: int) -> bool:
+    """Whether memory of `array` was written in place after the clock showed `birth`."""
+    entry = _writes.get(id(_memory_of(array)))
+    if entry is None:
+        return False
+    extent = _Extent.of(array)
+    return any(stamp > birth and (written is None or written.meets(extent)) for stamp, written in entry[1])
+
+
+# Note [Memory handed back]
+# glibc returns freed blocks of more than 128 KiB to the system and asks for zeroed pages again in the next step. On a
+# training step that is a third of the time. Two settings keep the memory in the process. TAPEGRAD_MALLOC=0 leaves the
+# allocator as it is.
+
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+
+
+def _keep_freed_memory() -> None:
+    if os.environ.get("TAPEGRAD_MALLOC", "1") == "0" or not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        largest = 2**31 - 1
+        mallopt(_M_MMAP_THRESHOLD, largest)
+        mallopt(_M_TRIM_THRESHOLD, largest)
+
+
+_keep_freed_memory()

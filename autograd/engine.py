@@ -1,0 +1,304 @@
+"""Backward: one walk from the newest node to the oldest.
+
+One idea: a node is always younger than its parents, so in the order of birth, newest first, a node is met when every
+gradient that it will ever receive has arrived. Nothing recurses, however long the chain. The same walk serves every
+order, see Note [Two worlds]. Read `functional.py` next.
+"""
+
+# Note [Two worlds]
+# The gradients that travel are bare arrays in a first-order backward: rules then call straight into NumPy or CuPy. With
+# `create_graph=True` they are Tensors, and the very same rules record their own work, which is the next order's graph.
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from .anomaly import check_backward, release
+from .backend import Array, array_of, array_types, last_write, module_of, written_after
+from .errors import DeviceError, GradientError, ShapeError, WrittenError
+from .fused import Fused
+from .modes import enable_grad, is_watching
+from .ops.cast import astype
+from .ops.elementwise import add, positive
+from .ops.shape import sum_to
+from .primitive import Saved
+from .tensor import Edge, Node, Tensor, edge_of, wrap
+
+__all__ = ["backward", "gradients"]
+
+Gradient = Any  # an array in a first-order backward, a Tensor with create_graph=True
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    gradients: Any = None,
+    *,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> None:
+    """Add to `.grad` of every leaf the derivative of `tensors`, weighted by `gradients` (ones for scalars).
+
+    Saved arrays are dropped on the way unless `retain_graph` (or `create_graph`, with which `.grad` has a graph itself).
+
+    Raises GradientError when nothing requires a gradient, when a Tensor that is no scalar comes without its gradient, or
+    when the graph was used before; WrittenError when something backward needs was written in place since.
+    """
+    roots = _roots(tensors, gradients, create_graph)
+    arrived = _walk(roots, None, retain_graph or create_graph, create_graph)
+    for edge, g in arrived.items():
+        keeper = edge if isinstance(edge, Tensor) else edge.watcher and edge.watcher()
+        if keeper is not None:
+            keeper.grad = g if keeper.grad is None else add(keeper.grad, g)
+
+
+def gradients(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    weights: Any = None,
+    *,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> list[Tensor | None]:
+    """The derivatives of `outputs`, weighted by `weights` (ones for scalars), with respect to each of `inputs`.
+
+    Nothing is added to any `.grad`. `inputs` may be leaves or results. Work that leads to none of them is left out.
+
+    Raises GradientError as `backward` does, and for an input on which the outputs do not depend, unless `allow_unused`
+    (then its entry is None).
+    """
+    edges = [edge_of(x) for x in inputs]
+    for position, edge in enumerate(edges):
+        if edge is None and not allow_unused:
+            raise GradientError(f"input {position} requires no gradient; make it with requires_grad=True.")
+    wanted = {edge for edge in edges if edge is not None}
+    arrived = _walk(_roots(outputs, weights, create_graph), wanted, retain_graph or create_graph, create_graph)
+    found = [None if edge is None else arrived.get(edge) for edge in edges]
+    if not allow_unused and any(g is None for g in found):
+        position = found.index(None)
+        raise GradientError(
+            f"the outputs do not depend on input {position}; pass allow_unused=True to get None for it."
+        )
+    return found
+
+
+def _roots(tensors: Tensor | Sequence[Tensor], weights: Any, create_graph: bool) -> dict[Edge, Gradient]:
+    """The gradients that the walk begins with, by edge."""
+    if isinstance(tensors, Tensor):
+        tensors, weights = [tensors], [weights]
+    weights = [None] * len(tensors) if weights is None else weights
+    roots: dict[Edge, Gradient] = {}
+    for tensor, weight in zip(tensors, weights, strict=True):
+        edge = edge_of(tensor)
+        if edge is None:
+            raise GradientError(
+                "this Tensor requires no gradient and was made by nothing that does: was it computed under no_grad(), "
+                "or from Tensors without requires_grad=True?"
+            )
+        g = _seed(tensor, weight, create_graph)
+        roots[edge] = add(roots[edge], g) if edge in roots else g
+    return roots
+
+
+def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
+    xp = module_of(tensor.data)
+    if weight is None:
+        if tensor.size != 1:
+            raise GradientError(
+                f"backward() of a Tensor of shape {tensor.shape} needs the gradient to begin with: "
+                "reduce it first, with .sum() or .mean(), or pass a gradient of its shape."
+            )
+        g = xp.ones_like(tensor.data)
+        return wrap(g) if create_graph else g
+    array = weight.data if isinstance(weight, Tensor) else array_of(weight)
+    if array.shape != tensor.shape:
+        raise ShapeError(f"the gradient has shape {array.shape}, the Tensor has shape {tensor.shape}; they must agree.")
+    if module_of(array) is not xp:
+        raise DeviceError(f'the gradient is on another device than the Tensor, which is on "{tensor.device}".')
+    if not create_graph:
+        return array.astype(tensor.dtype)
+    return positive(astype(weight if isinstance(weight, Tensor) else wrap(array), dtype=tensor.dtype))
+
+
+def _walk(
+    arrived: dict[Edge, Gradient], wanted: set[Edge] | None, retain_graph: bool, create_graph: bool
+) -> dict[Edge, Tensor]:
+    """Send gradients from the roots to the leaves, or to `wanted` only; gives Tensors that share memory with nothing."""
+    order = _newest_first(arrived)
+    goes = None if wanted is None else _leading_to(wanted, order)
+    rules = _tensor_pieces if create_graph else _array_pieces
+    ours = {edge for edge in arrived if isinstance(edge, Tensor)}  # edges whose array nobody else holds
+    kept: dict[Edge, Gradient] = {}
+    for node in order:
+        g = arrived.pop(node, None)
+        if g is None:
+            continue
+        if node.watcher is not None if wanted is None else node in wanted:
+            kept[node] = positive(g)
+        if goes is not None and node not in goes:
+            continue
+        _check_usable(node)
+        for parent, piece in rules(node, g, goes):
+            piece = _fitted(node, parent, piece)
+            if is_watching():
+                check_backward(node.primitive.name, node.line, _array(g), _array(piece))
+            if parent not in arrived:
+                if isinstance(parent, Tensor):
+                    piece = positive(piece) if piece is g or _array(piece).base is not None else piece
+                    ours.add(parent)
+                arrived[parent] = piece
+            elif parent in ours and not create_graph:
+                arrived[parent] += piece
+            else:
+                arrived[parent] = add(arrived[parent], piece)
+                ours.add(parent)
+        if not retain_graph:
+            node.saved = None
+            if node.line is not None:
+                release(node)
+    kept |= {edge: g for edge, g in arrived.items() if wanted is None or edge in wanted}
+    return {edge: g if isinstance(g, Tensor) else wrap(_as_array(g)) for edge, g in kept.items()}
+
+
+def _newest_first(roots: Iterable[Edge]) -> list[Node]:
+    """Every node from which a root was made, youngest first."""
+    seen = {edge for edge in roots if isinstance(edge, Node)}
+    waiting = list(seen)
+    while waiting:
+        for parent in waiting.pop().parents:
+            if isinstance(parent, Node) and parent not in seen:
+                seen.add(parent)
+                waiting.append(parent)
+    return sorted(seen, key=lambda node: node.serial, reverse=True)
+
+
+def _leading_to(wanted: set[Edge], order: list[Node]) -> set[Edge]:
+    """The edges through which a gradient reaches one of `wanted`, and those themselves."""
+    goes = set(wanted)
+    leading = set()
+    for node in reversed(order):
+        if any(parent in goes for parent in node.parents if parent is not None):
+            leading.add(node)
+            goes.add(node)
+    return leading | {edge for edge in wanted if isinstance(edge, Tensor)}
+
+
+def _check_usable(node: Node) -> None:
+    if node.saved is None:
+        raise GradientError(
+            f"the graph behind this {node.primitive.name} was used by an earlier backward, which dropped its arrays; "
+            "give that one retain_graph=True to go through it twice."
+        )
+    if last_write() < node.serial:
+        return
+    for name, value in node.saved.items():
+        for array in _arrays_in(value):
+            if written_after(array, node.serial):
+                at = f", made at {node.line}," if node.line else ""
+                raise WrittenError(
+                    f"{node.primitive.name}{at} needs its {name} for backward, but that array was written in place "
+                    "since: write after backward(), or into a copy."
+                )
+
+
+def _arrays_in(value: Any) -> Iterator[Array]:
+    if isinstance(value, array_types):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _arrays_in(part)
+
+
+def _parents(node: Node, goes: set[Edge] | None) -> Iterator[tuple[int, Edge]]:
+    for position, parent in enumerate(node.parents):
+        if parent is not None and (goes is None or parent in goes):
+            yield position, parent
+
+
+def _array_pieces(node: Node, g: Array, goes: set[Edge] | None) -> Iterator[tuple[Edge, Array]]:
+    """What a node sends to each parent, as arrays."""
+    operation = node.primitive
+    assert node.saved is not None
+    if isinstance(operation, Fused):
+        needs = dict(_parents(node, goes))
+        pieces = operation.gradients(node, module_of(g), g, tuple(i in needs for i in range(len(node.parents))))
+        yield from ((needs[i], piece) for i, piece in enumerate(pieces) if i in needs)
+        return
+    for position, parent in _parents(node, goes):
+        rule = operation.rule(position)
+        yield parent, rule.function(g, *[_saved_array(node.saved, keep, position) for keep in rule.keeps])
+
+
+def _saved_array(saved: dict[str, Any], keep: Saved, position: int) -> Any:
+    return position if keep.kind == "position" else saved[keep.name]
+
+
+def _tensor_pieces(node: Node, g: Tensor, goes: set[Edge] | None) -> Iterator[tuple[Edge, Tensor]]:
+    """What a node sends to each parent, as Tensors with a graph of their own."""
+    operation = node.primitive
+    with enable_grad():
+        if isinstance(operation, Fused):
+            yield from _by_definition(node, g, goes)
+            return
+        for position, parent in _parents(node, goes):
+            rule = operation.rule(position)
+            yield parent, rule.function(g, *[_saved_tensor(node, keep, position) for keep in rule.keeps])
+
+
+def _saved_tensor(node: Node, keep: Saved, position: int) -> Any:
+    assert node.saved is not None
+    value = _saved_array(node.saved, keep, position)
+    match keep.kind:
+        case "input":
+            return _tensor(value, node.parents[keep.source] if keep.source < len(node.parents) else None)
+        case "inputs":
+            return tuple(map(_tensor, value, node.parents))
+        case "out":
+            return _tensor(value, node)
+    return value
+
+
+def _tensor(value: Any, edge: Edge | None) -> Any:
+    """A saved input as a Tensor again, joined to where it came from; numbers stay numbers."""
+    if not isinstance(value, array_types):
+        return value
+    if isinstance(edge, Tensor):
+        if edge.data is value:
+            return edge
+        # The leaf holds another array by now: the saved value, with its gradient going to the leaf.
+        return wrap(value, Node(positive, (edge,), {}, edge.shape, edge.dtype))
+    return wrap(value, edge)
+
+
+def _by_definition(node: Node, g: Tensor, goes: set[Edge] | None) -> Iterator[tuple[Edge, Tensor]]:
+    """The gradients of a fused function through its definition, computed again from its inputs."""
+    assert node.saved is not None
+    needs = dict(_parents(node, goes))
+    inputs = [_tensor(value, parent) for value, parent in zip(node.saved["inputs"], node.parents, strict=True)]
+    # Twins of the inputs mark where the definition's own graph ends.
+    inputs = [positive(x) if i in needs else x for i, x in enumerate(inputs)]
+    out = node.primitive.definition(*inputs, **node.saved["options"])
+    found = gradients(out, [inputs[i] for i in needs], g, create_graph=True, allow_unused=True)
+    yield from ((parent, piece) for parent, piece in zip(needs.values(), found, strict=True) if piece is not None)
+
+
+def _fitted(node: Node, parent: Edge, piece: Gradient) -> Gradient:
+    """A rule's answer with the shape and the dtype of what it is the gradient of."""
+    if node.primitive.elementwise and piece.shape != parent.shape:
+        piece = sum_to(piece, shape=parent.shape)
+    if piece.shape != parent.shape:
+        raise ShapeError(
+            f"a rule of {node.primitive.name} gave a gradient of shape {piece.shape} for an input of shape {parent.shape}."
+        )
+    if piece.dtype != parent.dtype:
+        piece = astype(piece, dtype=parent.dtype)
+    return piece if isinstance(piece, Tensor) else _as_array(piece)
+
+
+def _as_array(x: Any) -> Array:
+    return x if isinstance(x, array_types) else module_of(x).asarray(x)
+
+
+def _array(x: Gradient) -> Array:
+    return x.data if isinstance(x, Tensor) else x

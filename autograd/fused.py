@@ -1,0 +1,85 @@
+"""Fused functions: a composite whose definition is its truth, with a hand-made kernel for speed.
+
+One idea: the definition, written in primitives, says what the function is, to every order; a kernel says the same for
+arrays in one step forward and one back, as one fat node. First order on arrays takes the kernel; higher orders, and
+whatever the kernel declines, take the definition. A law tests that both agree.
+
+    @fused
+    def gelu(x): return x * 0.5 * (1.0 + erf(x * 0.5 ** 0.5))
+
+    gelu.kernel(forward, backward)
+
+with `forward(xp, *arrays, **options) -> (out, residuals)`, or NotImplemented for a case it leaves to the definition, and
+`backward(xp, g, needs, inputs, residuals, **options) -> a gradient for each input` (None where `needs` is False). A kernel
+never writes into g, its inputs or its residuals, and gives new arrays. Read `engine.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .anomaly import check_forward
+from .backend import Array, Module, is_floating
+from .errors import RuleError
+from .modes import is_recording, is_watching
+from .primitive import Operation, P
+from .tensor import Node, Tensor, edge_of, wrap
+
+__all__ = ["Fused", "fused", "fused_functions"]
+
+fused_functions: dict[str, Fused[Any]] = {}  # every fused function by name; the tests' table must have a row for each
+
+
+class Fused(Operation[P]):
+    """A function defined in primitives, with a kernel. Made by `@fused`."""
+
+    def __init__(self, definition: Callable[P, Any]) -> None:
+        super().__init__(definition, skip=0)
+        self.definition = definition
+        self.forward: Callable[..., Any] | None = None
+        self.backward: Callable[..., Any] | None = None
+        if self.name in fused_functions:
+            raise RuleError(f"there is a fused function {self.name} already.")
+        fused_functions[self.name] = self
+
+    def kernel(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
+        """Declare the forward and the backward on arrays."""
+        self.forward, self.backward = forward, backward
+
+    def __call__(self, *inputs: P.args, **options: P.kwargs) -> Tensor:
+        """The kernel on arrays and Tensors, the definition on everything else."""
+        return self._call(inputs, options)
+
+    def _call(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if self.forward is None:
+            return self.definition(*inputs, **options)
+        if len(inputs) != len(self.inputs) or options.keys() - self.options.keys():
+            inputs, options = self.bind(inputs, options)
+        xp, arrays, requires_grad = self.arrays(inputs)
+        given = {**self.options, **options}
+        result = self.forward(xp, *arrays, **given)
+        if result is NotImplemented:
+            return self.definition(*inputs, **given)
+        out, residuals = result
+        if not any(isinstance(x, Tensor) for x in inputs):
+            return out
+        node = None
+        if requires_grad and is_recording() and is_floating(out.dtype):
+            parents = tuple(edge_of(x) if isinstance(x, Tensor) else None for x in inputs)
+            saved = {"inputs": tuple(arrays), "residuals": residuals, "options": given}
+            node = Node(self, parents, saved, out.shape, out.dtype)
+        if is_watching():
+            check_forward(self.name, xp, arrays, out, node)
+        return wrap(out, node)
+
+    def gradients(self, node: Node, xp: Module, g: Array, needs: tuple[bool, ...]) -> tuple[Array | None, ...]:
+        """The gradient of each input that `needs` one, by the kernel."""
+        assert node.saved is not None and self.backward is not None
+        saved = node.saved
+        return self.backward(xp, g, needs, saved["inputs"], saved["residuals"], **saved["options"])  # type: ignore[no-any-return]
+
+
+def fused(definition: Callable[P, Any]) -> Fused[P]:
+    """Make a fused function of its definition in primitives; `.kernel(forward, backward)` adds the kernel."""
+    return Fused(definition)

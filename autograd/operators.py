@@ -1,0 +1,547 @@
+"""The whole surface of Tensor: its operators and methods, a line each, all of them calls of the functions in `ops/`.
+
+One idea: `Surface` is written as the class that Tensor would inherit from, so editors and type checkers see real
+methods; at run time they are put onto Tensor here, so that `tensor.py` stays free of mathematics.
+Read `functional.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from . import engine
+from .backend import mark_written
+from .errors import GradientError, ShapeError
+from .modes import is_recording
+from .ops import cast, elementwise, index, linalg, reduce, stable
+from .ops import shape as shapes_
+from .shapes import Axis, Shape
+from .tensor import Operand, Tensor
+
+__all__ = ["Surface"]
+
+
+class Surface:
+    """What can be done with a Tensor."""
+
+    __slots__ = ()
+
+    # Gradients
+
+    def backward(
+        self: Any, gradient: Operand = None, *, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
+        """Add to `.grad` of every leaf the derivative of this Tensor, weighted by `gradient` (1 for a scalar)."""
+        engine.backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
+
+    # Arithmetic
+
+    def __add__(self, other: Operand) -> Tensor:
+        return elementwise.add(self, other)
+
+    def __radd__(self, other: Operand) -> Tensor:
+        return elementwise.add(other, self)
+
+    def __iadd__(self, other: Operand) -> Tensor:
+        return _write(self, elementwise.add(self, other))
+
+    def __sub__(self, other: Operand) -> Tensor:
+        return elementwise.subtract(self, other)
+
+    def __rsub__(self, other: Operand) -> Tensor:
+        return elementwise.subtract(other, self)
+
+    def __isub__(self, other: Operand) -> Tensor:
+        return _write(self, elementwise.subtract(self, other))
+
+    def __mul__(self, other: Operand) -> Tensor:
+        return elementwise.multiply(self, other)
+
+    def __rmul__(self, other: Operand) -> Tensor:
+        return elementwise.multiply(other, self)
+
+    def __imul__(self, other: Operand) -> Tensor:
+        return _write(self, elementwise.multiply(self, other))
+
+    def __truediv__(self, other: Operand) -> Tensor:
+        return elementwise.divide(self, other)
+
+    def __rtruediv__(self, other: Operand) -> Tensor:
+        return elementwise.divide(other, self)
+
+    def __itruediv__(self, other: Operand) -> Tensor:
+        return _write(self, elementwise.divide(self, other))
+
+    def __floordiv__(self, other: Operand) -> Tensor:
+        return elementwise.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Operand) -> Tensor:
+        return elementwise.floor_divide(other, self)
+
+    def __ifloordiv__(self, other: Operand) -> Tensor:
+        return _write(self, elementwise.floor_divide(self, other))
+
+    def __mod__(self, other: Operand) -> Tensor:
+        return elementwise.remainder(self, other)
+
+    def __rmod__(self, other: Operand) -> Tensor:
+        return elementwise.remainder(other, self)
+
+    def __imod__(self, other: Operand) -> Tensor:
+        return _write(self, elementwise.remainder(self, other))
+
+    def __pow__(self, other: Operand) -> Tensor:
+        return elementwise.pow(self, other)
+
+    def __rpow__(self, other: Operand) -> Tensor:
+        return elementwise.pow(other, self)
+
+    def __ipow__(self, other: Operand) -> Tensor:
+        return _write(self, elementwise.pow(self, other))
+
+    def __matmul__(self, other: Operand) -> Tensor:
+        return linalg.matmul(self, other)
+
+    def __rmatmul__(self, other: Operand) -> Tensor:
+        return linalg.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return elementwise.negative(self)
+
+    def __pos__(self) -> Tensor:
+        return elementwise.positive(self)
+
+    def __abs__(self) -> Tensor:
+        return elementwise.abs(self)
+
+    def __invert__(self) -> Tensor:
+        return elementwise.bitwise_invert(self)
+
+    def __and__(self, other: Operand) -> Tensor:
+        return elementwise.bitwise_and(self, other)
+
+    def __rand__(self, other: Operand) -> Tensor:
+        return elementwise.bitwise_and(other, self)
+
+    def __or__(self, other: Operand) -> Tensor:
+        return elementwise.bitwise_or(self, other)
+
+    def __ror__(self, other: Operand) -> Tensor:
+        return elementwise.bitwise_or(other, self)
+
+    def __xor__(self, other: Operand) -> Tensor:
+        return elementwise.bitwise_xor(self, other)
+
+    def __rxor__(self, other: Operand) -> Tensor:
+        return elementwise.bitwise_xor(other, self)
+
+    def __lshift__(self, other: Operand) -> Tensor:
+        return elementwise.bitwise_left_shift(self, other)
+
+    def __rlshift__(self, other: Operand) -> Tensor:
+        return elementwise.bitwise_left_shift(other, self)
+
+    def __rshift__(self, other: Operand) -> Tensor:
+        return elementwise.bitwise_right_shift(self, other)
+
+    def __rrshift__(self, other: Operand) -> Tensor:
+        return elementwise.bitwise_right_shift(other, self)
+
+    # Comparison, element by element
+
+    def __eq__(self, other: Operand) -> Tensor:  # type: ignore[override]
+        return elementwise.equal(self, other)
+
+    def __ne__(self, other: Operand) -> Tensor:  # type: ignore[override]
+        return elementwise.not_equal(self, other)
+
+    def __lt__(self, other: Operand) -> Tensor:
+        return elementwise.less(self, other)
+
+    def __le__(self, other: Operand) -> Tensor:
+        return elementwise.less_equal(self, other)
+
+    def __gt__(self, other: Operand) -> Tensor:
+        return elementwise.greater(self, other)
+
+    def __ge__(self, other: Operand) -> Tensor:
+        return elementwise.greater_equal(self, other)
+
+    __hash__ = object.__hash__
+
+    # Python's own questions; each waits for a GPU
+
+    def __bool__(self: Any) -> bool:
+        """Raises ValueError for more than one element, as NumPy does."""
+        return _one(self, bool)
+
+    def __int__(self: Any) -> int:
+        return _one(self, int)
+
+    def __float__(self: Any) -> float:
+        return _one(self, float)
+
+    def __index__(self: Any) -> int:
+        return _index(self)
+
+    def __len__(self: Any) -> int:
+        return _length(self)
+
+    def __iter__(self: Any) -> Iterator[Tensor]:
+        return (self[i] for i in range(_length(self)))
+
+    def __contains__(self: Any, x: Operand) -> bool:
+        return bool((self == x).data.any())
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The module that speaks the Array API for Tensors."""
+        return _namespace(api_version)
+
+    # Parts
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return index.getitem(self, index=index.as_index(key))
+
+    def __setitem__(self: Any, key: Any, value: Operand) -> None:
+        _assign(self, key, value)
+
+    # Elementwise
+
+    def abs(self) -> Tensor:
+        """The absolute value."""
+        return elementwise.abs(self)
+
+    def exp(self) -> Tensor:
+        """e to the power of each element."""
+        return elementwise.exp(self)
+
+    def expm1(self) -> Tensor:
+        """exp(x) - 1, right also for small x."""
+        return elementwise.expm1(self)
+
+    def log(self) -> Tensor:
+        """The natural logarithm."""
+        return elementwise.log(self)
+
+    def log1p(self) -> Tensor:
+        """log(1 + x), right also for small x."""
+        return elementwise.log1p(self)
+
+    def log2(self) -> Tensor:
+        """The logarithm to base 2."""
+        return elementwise.log2(self)
+
+    def log10(self) -> Tensor:
+        """The logarithm to base 10."""
+        return elementwise.log10(self)
+
+    def sqrt(self) -> Tensor:
+        """The square root."""
+        return elementwise.sqrt(self)
+
+    def rsqrt(self) -> Tensor:
+        """1 / sqrt(x)."""
+        return elementwise.rsqrt(self)
+
+    def square(self) -> Tensor:
+        """x * x."""
+        return elementwise.square(self)
+
+    def reciprocal(self) -> Tensor:
+        """1 / x."""
+        return elementwise.reciprocal(self)
+
+    def sin(self) -> Tensor:
+        """The sine; x in radians."""
+        return elementwise.sin(self)
+
+    def cos(self) -> Tensor:
+        """The cosine; x in radians."""
+        return elementwise.cos(self)
+
+    def tan(self) -> Tensor:
+        """The tangent; x in radians."""
+        return elementwise.tan(self)
+
+    def tanh(self) -> Tensor:
+        """The hyperbolic tangent."""
+        return elementwise.tanh(self)
+
+    def erf(self) -> Tensor:
+        """The error function."""
+        return elementwise.erf(self)
+
+    def sign(self) -> Tensor:
+        """-1, 0 or 1."""
+        return elementwise.sign(self)
+
+    def floor(self) -> Tensor:
+        """Rounded down."""
+        return elementwise.floor(self)
+
+    def ceil(self) -> Tensor:
+        """Rounded up."""
+        return elementwise.ceil(self)
+
+    def trunc(self) -> Tensor:
+        """Rounded towards zero."""
+        return elementwise.trunc(self)
+
+    def round(self) -> Tensor:
+        """Rounded to the nearest, halves to even."""
+        return elementwise.round(self)
+
+    def isnan(self) -> Tensor:
+        """Where NaN."""
+        return elementwise.isnan(self)
+
+    def isinf(self) -> Tensor:
+        """Where infinite."""
+        return elementwise.isinf(self)
+
+    def isfinite(self) -> Tensor:
+        """Where neither NaN nor infinite."""
+        return elementwise.isfinite(self)
+
+    def pow(self, exponent: Operand) -> Tensor:
+        """Each element to a power."""
+        return elementwise.pow(self, exponent)
+
+    def clip(self, low: Operand = None, high: Operand = None) -> Tensor:
+        """Limited to [low, high]; None for no limit."""
+        return elementwise.clip(self, low, high)
+
+    def maximum(self, other: Operand) -> Tensor:
+        """The larger of two, element by element."""
+        return elementwise.maximum(self, other)
+
+    def minimum(self, other: Operand) -> Tensor:
+        """The smaller of two, element by element."""
+        return elementwise.minimum(self, other)
+
+    # Reductions over `axis`: one, several, or all of them for None
+
+    def sum(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """The sum."""
+        return reduce.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """The mean."""
+        return reduce.mean(self, axis=axis, keepdims=keepdims)
+
+    def prod(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """The product."""
+        return reduce.prod(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """The largest element."""
+        return reduce.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """The smallest element."""
+        return reduce.min(self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """Whether all are true."""
+        return reduce.all(self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """Whether any is true."""
+        return reduce.any(self, axis=axis, keepdims=keepdims)
+
+    def logsumexp(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """log(sum(exp(x))), without overflow."""
+        return stable.logsumexp(self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Axis = None, *, correction: float = 0, keepdims: bool = False) -> Tensor:
+        """The mean squared distance from the mean; the divisor is n - correction."""
+        return reduce.var(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def std(self, axis: Axis = None, *, correction: float = 0, keepdims: bool = False) -> Tensor:
+        """The square root of `var`."""
+        return reduce.std(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
+        """Where the largest element is."""
+        return reduce.argmax(self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
+        """Where the smallest element is."""
+        return reduce.argmin(self, axis=axis, keepdims=keepdims)
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """Running sums along an axis."""
+        return reduce.cumsum(self, axis=axis)
+
+    def norm(self: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """The Euclidean norm."""
+        return reduce.norm(self, axis=axis, keepdims=keepdims)
+
+    def softmax(self, axis: int = -1) -> Tensor:
+        """exp(x) / sum(exp(x)) along an axis."""
+        return stable.softmax(self, axis=axis)
+
+    def log_softmax(self, axis: int = -1) -> Tensor:
+        """The logarithm of `softmax`, without overflow."""
+        return stable.log_softmax(self, axis=axis)
+
+    # Shape
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same elements under another shape; one length may be -1."""
+        return shapes_.reshape(self, shape=_given(shape))
+
+    def permute_dims(self, *axes: Any) -> Tensor:
+        """The axes in another order."""
+        return shapes_.permute_dims(self, axes=_given(axes))
+
+    def transpose(self: Any, *axes: Any) -> Tensor:
+        """The axes in another order, reversed when none is named, as in NumPy."""
+        return shapes_.permute_dims(self, axes=_given(axes) or tuple(reversed(range(self.ndim))))
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Two axes exchanged."""
+        return shapes_.swapaxes(self, axis1=axis1, axis2=axis2)
+
+    def flatten(self: Any, start_axis: int = 0, end_axis: int = -1) -> Tensor:
+        """The axes from start to end as one."""
+        return shapes_.flatten(self, start_axis=start_axis, end_axis=end_axis)
+
+    def ravel(self: Any) -> Tensor:
+        """All elements along one axis."""
+        return shapes_.reshape(self, shape=(-1,))
+
+    def expand_dims(self, axis: Axis) -> Tensor:
+        """With a new axis of length 1."""
+        return shapes_.expand_dims(self, axis=axis)
+
+    def unsqueeze(self, axis: int) -> Tensor:
+        """With a new axis of length 1; PyTorch's name for `expand_dims`."""
+        return shapes_.expand_dims(self, axis=axis)
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        """Without axes of length 1."""
+        return shapes_.squeeze(self, axis=axis)
+
+    def broadcast_to(self, *shape: Any) -> Tensor:
+        """Repeated along axes of length 1 to a shape."""
+        return shapes_.broadcast_to(self, shape=_given(shape))
+
+    @property
+    def T(self: Any) -> Tensor:
+        """The transpose of a matrix (ndim 2); `mT` transposes stacks of them."""
+        return linalg.transpose_of_matrix(self)
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged."""
+        return linalg.matrix_transpose(self)
+
+    # Kind and place
+
+    def astype(self, dtype: Any) -> Tensor:
+        """With elements of another dtype."""
+        return cast.astype(self, dtype=dtype)
+
+    def float(self) -> Tensor:
+        """As float32."""
+        return cast.astype(self, dtype="float32")
+
+    def double(self) -> Tensor:
+        """As float64."""
+        return cast.astype(self, dtype="float64")
+
+    def to(self: Any, target: Any) -> Tensor:
+        """On another device ("cuda") or of another dtype ("float64")."""
+        return cast.to(self, target)
+
+    def cpu(self: Any) -> Tensor:
+        """On the CPU."""
+        return cast.to(self, "cpu")
+
+    def cuda(self: Any) -> Tensor:
+        """On the first GPU."""
+        return cast.to(self, "cuda")
+
+    def clone(self) -> Tensor:
+        """A copy that stays in the graph."""
+        return elementwise.positive(self)
+
+
+def _given(parts: tuple[Any, ...]) -> Shape:
+    """A shape or axes given as one tuple or as several numbers."""
+    return tuple(parts[0]) if len(parts) == 1 and isinstance(parts[0], (tuple, list)) else parts
+
+
+# Note [Changing a Tensor]
+# On the record, `x += y` and `x[i] = y` bind the name x to a new node and a new array: what older nodes saved is never
+# overwritten, and no view changes behind one's back. Off the record, under no_grad(), they write into the array, as the
+# update of an optimizer must, and report the write so that a stale backward is refused.
+
+
+def _write(x: Any, y: Tensor) -> Any:
+    """x with the value y, which has x's shape."""
+    if y.shape != x.shape:
+        raise ShapeError(f"a Tensor of shape {x.shape} cannot become one of shape {y.shape} in place; write x = x + y.")
+    if y.dtype != x.dtype:
+        if x.dtype.kind != y.dtype.kind:
+            raise TypeError(f"a Tensor of {x.dtype} cannot take {y.dtype} in place; write x = x + y, or use astype.")
+        y = cast.astype(y, dtype=x.dtype)
+    if is_recording():
+        _rebind(x, y)
+    else:
+        x.data[...] = y.data
+        mark_written(x.data)
+    return x
+
+
+def _rebind(x: Tensor, y: Tensor) -> None:
+    if x.requires_grad and x.node is None:
+        raise GradientError(
+            "a leaf that requires a gradient cannot be changed on the record: its gradient would belong to a value that "
+            "is gone. Write under no_grad(), as an optimizer does, or into a copy: y = x.clone()."
+        )
+    x.data, x.node, x.requires_grad = y.data, y.node, y.requires_grad
+
+
+def _assign(x: Tensor, key: Any, value: Operand) -> None:
+    where = index.as_index(key)
+    if is_recording():
+        _rebind(x, index.set_at(x, value, index=where))
+    else:
+        x.data[where] = value.data if isinstance(value, Tensor) else value
+        mark_written(x.data)
+
+
+def _one(x: Tensor, kind: type) -> Any:
+    if x.size != 1:
+        raise ValueError(
+            f"{kind.__name__}() of a Tensor of shape {x.shape} is not one value: reduce it first, with any(), all() or sum()."
+        )
+    return kind(x.data.item())
+
+
+def _index(x: Tensor) -> int:
+    if x.size != 1 or x.dtype.kind not in "iu":
+        raise TypeError(f"only an integer Tensor of one element can be an index; this one is {x.dtype}, shape {x.shape}.")
+    return int(x.data.item())
+
+
+def _length(x: Tensor) -> int:
+    if x.ndim == 0:
+        raise TypeError("a Tensor without axes (a single number) has no length and cannot be iterated over.")
+    return int(x.shape[0])
+
+
+def _namespace(api_version: str | None) -> Any:
+    if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+        raise ValueError(f"Array API version {api_version!r} is not known here; the newest is 2024.12.")
+    import autograd
+
+    return autograd
+
+
+for _name, _member in vars(Surface).items():
+    if _name not in ("__module__", "__slots__", "__doc__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"):
+        setattr(Tensor, _name, _member)

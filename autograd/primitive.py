@@ -1,0 +1,278 @@
+"""Primitives: a function on arrays, and beneath it one rule for the gradient of each input.
+
+One idea: a rule speaks operators and other primitives, never the array module, so the same rule runs on arrays
+(a first backward, at full speed), on Tensors (every order above) and on traces (the compiled step). The names of its
+parameters are the list of what a node keeps: an input, `<input>_shape`, an option, or `out`; nothing else is kept.
+
+    @elementwise
+    def exp(xp, x):
+        return xp.exp(x)
+
+    exp.vjp(lambda g, out: g * out)
+
+Fused functions, in `fused.py`, add hand-made kernels. Read `ops/elementwise.py` next, then `engine.py`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, Generic, NoReturn, ParamSpec
+
+from .anomaly import check_forward
+from .backend import Array, Module, array_types, device_of, host, is_floating, is_number, module_of, modules
+from .errors import DeviceError, RuleError
+from .modes import is_recording, is_watching
+from .tensor import Edge, Node, Tensor, wrap
+
+__all__ = ["Operation", "Primitive", "Rule", "Saved", "elementwise", "primitive", "primitives"]
+
+P = ParamSpec("P")
+
+primitives: dict[str, Primitive[Any]] = {}  # every primitive by name; the tests' table must have a row for each
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One thing that a rule names: where the node finds it when it is made."""
+
+    name: str
+    kind: str  # "input", "shape", "option", "out"; of a variadic primitive also "inputs", "shapes", "position"
+    source: Any  # the input's position, or the option's name
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The gradient of one input: a function of g, the gradient of the result, and of what the node kept."""
+
+    function: Callable[..., Any]
+    keeps: tuple[Saved, ...]
+
+
+class Operation(Generic[P]):
+    """What primitives and fused functions share: a name, a signature, and how a call is read."""
+
+    elementwise = False
+
+    def __init__(self, function: Callable[..., Any], skip: int) -> None:
+        signature = inspect.signature(function)
+        parameters = list(signature.parameters.values())[skip:]
+        self.name = function.__name__
+        self.inputs = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+        self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+        self.options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        self.signature = signature.replace(parameters=parameters)
+        bare = [p.replace(annotation=p.empty) for p in parameters]
+        self.call = f"{self.name}{signature.replace(parameters=bare, return_annotation=signature.empty)}"  # as one writes it
+        self.__name__ = self.__qualname__ = self.name
+        self.__module__ = function.__module__
+        self.__doc__ = function.__doc__
+        self.__signature__ = self.signature
+        self.__wrapped__ = function
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__.lower()} {self.call}>"
+
+    def bind(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Inputs given by keyword put into their places; raises TypeError for a call that does not fit."""
+        try:
+            bound = self.signature.bind(*inputs, **options)
+        except TypeError as error:
+            self.refuse(inputs, options, error)
+        if self.variadic:
+            return inputs, options
+        bound.apply_defaults()
+        return tuple(bound.arguments[name] for name in self.inputs), {n: options[n] for n in options if n in self.options}
+
+    def refuse(self, inputs: tuple[Any, ...], options: dict[str, Any], error: TypeError) -> NoReturn:
+        """Raise a TypeError that shows the signature, unless the call fits it and something else is wrong."""
+        hint = ""
+        if len(inputs) > len(self.inputs) and not self.variadic and self.options:
+            option = next(iter(self.options))
+            hint = f"; options go by keyword: {self.name}({', '.join(self.inputs)}, {option}={inputs[-1]!r})"
+        raise TypeError(f"{self.call}: {error}{hint}.") from None
+
+    def fits(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> bool:
+        """Whether the call fits the signature."""
+        try:
+            self.signature.bind(*inputs, **options)
+        except TypeError:
+            return False
+        return True
+
+    def arrays(self, inputs: tuple[Any, ...]) -> tuple[Module, list[Any], bool]:
+        """The module, the inputs with Tensors unwrapped, and whether any of them requires a gradient."""
+        xp = None
+        arrays = []
+        requires_grad = False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                requires_grad = requires_grad or x.requires_grad
+                x = x.data
+            arrays.append(x)
+            module = modules.get(type(x))
+            if module is None:
+                if x is None or is_number(x):
+                    continue
+                module = module_of(x)
+            if xp is None:
+                xp = module
+            elif module is not xp:
+                self._refuse_devices(arrays, x)
+        if xp is None:
+            xp = host
+        elif xp is not host:
+            self._check_devices(arrays)
+        return xp, arrays, requires_grad
+
+    def _check_devices(self, arrays: list[Any]) -> None:
+        on_device = [a for a in arrays if isinstance(a, array_types)]
+        for array in on_device[1:]:
+            if device_of(array) != device_of(on_device[0]):
+                self._refuse_devices(on_device, array)
+
+    def _refuse_devices(self, arrays: list[Any], other: Array) -> NoReturn:
+        first = next(a for a in arrays if isinstance(a, array_types))
+        raise DeviceError(
+            f'{self.name} got arrays on "{device_of(first)}" and "{device_of(other)}"; '
+            f'nothing moves by itself: bring them together with .to("{device_of(first)}").'
+        )
+
+
+class Primitive(Operation[P]):
+    """A function on arrays with a rule for the gradient of each input. Made by `@primitive` and `@elementwise`."""
+
+    def __init__(self, forward: Callable[Concatenate[Any, P], Any], elementwise: bool) -> None:
+        super().__init__(forward, skip=1)
+        self.forward = forward
+        self.elementwise = elementwise
+        self.rules: dict[str, Rule] = {}
+        self._by_position: tuple[Rule | None, ...] = (None,) * len(self.inputs)
+        if self.name in primitives:
+            raise RuleError(f"there is a primitive {self.name} already, in {primitives[self.name].__module__}.")
+        primitives[self.name] = self
+
+    def __call__(self, *inputs: P.args, **options: P.kwargs) -> Tensor:
+        """The forward on arrays; on Tensors also recorded."""
+        for x in inputs:
+            if isinstance(x, Tensor):
+                return self._on_tensors(inputs, options)
+        for x in options.values():
+            if isinstance(x, Tensor):
+                return self._on_tensors(*self.bind(inputs, options))
+        return self._forward(self.arrays(inputs)[0], inputs, options)  # type: ignore[no-any-return]
+
+    def _forward(self, xp: Module, arrays: Any, options: dict[str, Any]) -> Array:
+        try:
+            return self.forward(xp, *arrays, **options)
+        except TypeError as error:
+            if not self.fits(tuple(arrays), options):
+                self.bind(tuple(arrays), options)
+            raise error
+
+    def _on_tensors(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
+        xp, arrays, requires_grad = self.arrays(inputs)
+        out = self._forward(xp, arrays, options)
+        if type(out) not in array_types:
+            out = xp.asarray(out)  # NumPy gives scalars where CuPy gives 0-d arrays
+        node = None
+        if requires_grad and is_recording() and is_floating(out.dtype):
+            node = self._node(inputs, arrays, options, out)
+        if is_watching():
+            check_forward(self.name, xp, arrays, out, node)
+        return wrap(out, node)
+
+    def _node(self, inputs: tuple[Any, ...], arrays: list[Any], options: dict[str, Any], out: Array) -> Node | None:
+        parents: list[Edge | None] = []
+        saved: dict[str, Any] = {}
+        for position, x in enumerate(inputs):
+            rule = self.rule(position)
+            edge = None
+            if rule is not None and isinstance(x, Tensor) and x.requires_grad:
+                edge = x if x.node is None else x.node
+                for keep in rule.keeps:
+                    if keep.name not in saved:
+                        saved[keep.name] = self._keep(keep, arrays, options, out)
+            parents.append(edge)
+        if all(parent is None for parent in parents):
+            return None
+        return Node(self, tuple(parents), saved, out.shape, out.dtype)
+
+    def _keep(self, keep: Saved, arrays: list[Any], options: dict[str, Any], out: Array) -> Any:
+        match keep.kind:
+            case "input":
+                return arrays[keep.source] if keep.source < len(arrays) else self.default(keep.name)
+            case "shape":
+                return _shape(arrays[keep.source])
+            case "option":
+                return options.get(keep.source, self.options[keep.source])
+            case "out":
+                return out
+            case "inputs":
+                return tuple(arrays)
+            case "shapes":
+                return tuple(map(_shape, arrays))
+        return None  # "position": the engine fills it in
+
+    def default(self, name: str) -> Any:
+        """The value of an input that was not given."""
+        return self.signature.parameters[name].default
+
+    def rule(self, position: int) -> Rule | None:
+        """The rule of the input at this position; None where no gradient goes."""
+        if self.variadic:
+            return self.rules.get(self.variadic)
+        return self._by_position[position]
+
+    def vjp(self, *function: Callable[..., Any], **functions: Callable[..., Any]) -> Any:
+        """Declare the rules: one function for the first (or every variadic) input, or one by each input's name.
+
+        A rule is a function of g and of what the node shall keep. Raises RuleError, with the names that exist, where it
+        asks for something else.
+        """
+        if function:
+            functions = {(self.inputs + (self.variadic or "",))[0]: function[0]}
+        for name, rule in functions.items():
+            if name not in (*self.inputs, self.variadic):
+                raise RuleError(f"{self.name} has no input {name!r}; its inputs are {', '.join(self.inputs)}.")
+            if name in self.rules:
+                raise RuleError(f"{self.name} has a rule for {name!r} already.")
+            self.rules[name] = Rule(rule, self._read(rule))
+        self._by_position = tuple(self.rules.get(name) for name in self.inputs)
+        return function[0] if function else None
+
+    def _read(self, rule: Callable[..., Any]) -> tuple[Saved, ...]:
+        first, *names = inspect.signature(rule).parameters
+        if first != "g":
+            raise RuleError(f"a rule of {self.name} begins with {first!r}; the first parameter is g, the gradient.")
+        known = self._known()
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise RuleError(f"a rule of {self.name} asks for {', '.join(unknown)}; there are: {', '.join(known)}.")
+        return tuple(known[name] for name in names)
+
+    def _known(self) -> dict[str, Saved]:
+        """Everything that a rule of this primitive may name."""
+        found = [Saved(name, "input", position) for position, name in enumerate(self.inputs)]
+        found += [Saved(f"{name}_shape", "shape", position) for position, name in enumerate(self.inputs)]
+        found += [Saved(name, "option", name) for name in self.options]
+        found += [Saved("out", "out", None)]
+        if self.variadic:
+            found += [Saved(self.variadic, "inputs", None), Saved(f"{self.variadic}_shapes", "shapes", None)]
+            found += [Saved("i", "position", None)]
+        return {keep.name: keep for keep in found}
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    return getattr(x, "shape", ())
+
+
+def primitive(forward: Callable[Concatenate[Any, P], Any]) -> Primitive[P]:
+    """Make a primitive of a forward `f(xp, *arrays, **options)` that gives one array."""
+    return Primitive(forward, elementwise=False)
+
+
+def elementwise(forward: Callable[Concatenate[Any, P], Any]) -> Primitive[P]:
+    """Make a primitive whose inputs broadcast against each other; the engine undoes that for the gradients."""
+    return Primitive(forward, elementwise=True)

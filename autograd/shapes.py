@@ -1,0 +1,38 @@
+"""Shapes and axes as plain tuples: pure helpers that every family of operations uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Union
+
+__all__ = ["Axis", "Shape", "axes_of", "kept_shape", "normalize_axis"]
+
+Shape = tuple[int, ...]
+Axis = Union[int, Sequence[int], None]
+
+
+def normalize_axis(axis: int, ndim: int) -> int:
+    """An axis counted from the front. Raises ValueError when x has no such axis."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"axis {axis} is out of range for {ndim} axes ({-ndim} to {ndim - 1}).")
+    return axis % ndim
+
+
+def axes_of(axis: Axis, ndim: int) -> Shape:
+    """The axes that `axis` names, counted from the front: all of them for None.
+
+    Raises ValueError for an axis out of range, or named twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(normalize_axis(a, ndim) for a in axes)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"axis {axis} names the same axis twice.")
+    return axes
+
+
+def kept_shape(shape: Shape, axis: Axis) -> Shape:
+    """`shape` with length 1 in place of each reduced axis, as a reduction with keepdims=True gives."""
+    axes = axes_of(axis, len(shape))
+    return tuple(1 if i in axes else length for i, length in enumerate(shape))

@@ -1,0 +1,219 @@
+"""Tensor and Node: the data of a computation and of its graph, without any mathematics.
+
+One idea: a Tensor is an array and, when a gradient may have to flow through it, the node that made it. A node knows
+its primitive, its parents and the few arrays that its rules will need; it never knows its own Tensor, so no reference
+goes in a circle and a graph dies with the last Tensor that is held. The methods and operators of Tensor are added by
+`operators.py`. Read `primitive.py` next.
+"""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from typing import TYPE_CHECKING, Any, Union
+
+from .backend import Array, array_of, clock, device_of, is_floating, move, to_host
+from .errors import GradientError
+
+if TYPE_CHECKING:
+    from .operators import Surface
+else:
+    Surface = object
+
+__all__ = ["Node", "Operand", "Tensor", "edge_of", "wrap"]
+
+
+class Node:
+    """One recorded operation: what made a Tensor, from what, and what its rules keep for backward.
+
+    `parents` has one entry an input: the Node that made it, the Tensor itself when that is a leaf, or None when no
+    gradient goes there. `saved` is what the rules named, by name; None once backward has used it. `serial` is the
+    clock at birth, so a node is always younger than its parents. `shape` and `dtype` are the result's, and so its
+    gradient's.
+    """
+
+    __slots__ = ("__weakref__", "dtype", "line", "parents", "primitive", "saved", "serial", "shape", "watcher")
+
+    def __init__(
+        self, primitive: Any, parents: tuple[Edge | None, ...], saved: dict[str, Any], shape: tuple[int, ...], dtype: Any
+    ) -> None:
+        self.primitive = primitive
+        self.parents = parents
+        self.saved: dict[str, Any] | None = saved
+        self.serial = clock()
+        self.shape = shape
+        self.dtype = dtype
+        self.line: str | None = None  # where the user's program made it, inside `anomaly()`
+        self.watcher: weakref.ref[Tensor] | None = None  # a Tensor that asked to keep its gradient
+
+    def __repr__(self) -> str:
+        return f"<Node {self.serial}: {self.primitive.name}, shape {self.shape}>"
+
+
+class Tensor(Surface):
+    """An array that can take part in a graph; its methods and operators record what is done with it.
+
+    `data` is an array, a number or nested lists of numbers, and is copied (`asarray` shares). Arrays keep their dtype;
+    Python floats become float32, ints int64. `device` is "cpu", "cuda" or "cuda:1". With `requires_grad=True` (floating
+    point only) `backward()` adds its gradient to `.grad`.
+
+    Raises TypeError for data that are no numbers, ValueError for ragged lists, DeviceError for a device not there,
+    GradientError for a gradient asked of integers.
+    """
+
+    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
+
+    data: Array  # numpy.ndarray or cupy.ndarray
+    grad: Tensor | None
+    node: Node | None  # None for a leaf
+    requires_grad: bool
+
+    # NumPy leaves `array * tensor` to the Tensor.
+    __array_ufunc__ = None
+
+    def __init__(
+        self, data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
+    ) -> None:
+        if isinstance(data, Tensor):
+            data = data.data
+        self.data = array_of(data, dtype, device)
+        self.grad = None
+        self.node = None
+        self.requires_grad = False
+        if requires_grad:
+            self.requires_grad_()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        shape: tuple[int, ...] = self.data.shape
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return int(self.data.ndim)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(self.data.size)
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of the elements, as NumPy names it."""
+        return self.data.dtype
+
+    @property
+    def device(self) -> str:
+        """Where the array lives: "cpu", "cuda:0", ..."""
+        return device_of(self.data)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made it."""
+        return self.node is None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask a leaf for its gradient, or stop asking; gives the Tensor itself."""
+        if requires_grad and not is_floating(self.data.dtype):
+            raise GradientError(
+                f"a gradient was asked of a Tensor of {self.data.dtype}; only real floating point carries one: "
+                "make it with dtype='float32', or use astype."
+            )
+        if self.node is not None and not requires_grad:
+            raise GradientError("requires_grad can be turned off for leaves only; use detach() on a result.")
+        self.requires_grad = requires_grad
+        return self
+
+    def retain_grad(self) -> Tensor:
+        """Keep `.grad` here too although an operation made it; gives the Tensor itself."""
+        if self.node is not None:
+            self.node.watcher = weakref.ref(self)
+        elif not self.requires_grad:
+            raise GradientError("retain_grad() on a Tensor that requires no gradient.")
+        return self
+
+    def detach(self) -> Tensor:
+        """The same array outside the graph; memory is shared."""
+        return wrap(self.data)
+
+    def numpy(self) -> Any:
+        """The values as a NumPy array; shares memory on the CPU, waits and copies from a GPU.
+
+        Raises GradientError when a gradient is asked of it: say `detach()` first, so that the cut is seen.
+        """
+        if self.requires_grad:
+            raise GradientError("numpy() would leave the graph unseen; write tensor.detach().numpy().")
+        return to_host(self.data)
+
+    def item(self) -> Any:
+        """The one element as a Python number; waits for a GPU. Raises ValueError when there are more."""
+        if self.data.size != 1:
+            raise ValueError(f"item() needs exactly one element, this Tensor has shape {self.shape}.")
+        return self.data.item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers; waits for a GPU."""
+        return to_host(self.data).tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = self.numpy()
+        if dtype is not None:
+            array = array.astype(dtype, copy=False)
+        return array.copy() if copy else array
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self.node is not None:
+            raise GradientError("only a leaf can be copied deeply; copy tensor.detach() instead.")
+        twin = copy.copy(self)
+        twin.data = self.data.copy()
+        twin.grad = copy.deepcopy(self.grad, memo)
+        memo[id(self)] = twin
+        return twin
+
+    def __repr__(self) -> str:
+        values = to_host(self.data)
+        text = f"Tensor({_indent(str(values) if values.ndim else repr(values.item()))}"
+        if values.dtype.name not in ("float32", "int64", "bool"):
+            text += f", dtype={values.dtype}"
+        if self.device != "cpu":
+            text += f', device="{self.device}"'
+        if self.node is not None:
+            text += f", made by {self.node.primitive.name}"
+        elif self.requires_grad:
+            text += ", requires_grad=True"
+        return text + ")"
+
+    # Tensors compare element by element, so they are found in sets and dictionaries by identity.
+    __hash__ = object.__hash__
+
+
+Edge = Union[Node, Tensor]
+Operand = Any  # what an operation takes: a Tensor, an array, a number; mixed freely
+
+
+def _indent(text: str) -> str:
+    return text.replace("\n", "\n" + " " * len("Tensor("))
+
+
+def wrap(data: Array, node: Node | None = None) -> Tensor:
+    """A Tensor around an array, not copied; with a node when a gradient may flow."""
+    tensor = Tensor.__new__(Tensor)
+    tensor.data = data
+    tensor.grad = None
+    tensor.node = node
+    tensor.requires_grad = node is not None
+    return tensor
+
+
+def edge_of(tensor: Tensor) -> Edge | None:
+    """Where the gradient of a Tensor goes: its node, itself when it is a leaf, or nowhere."""
+    if not tensor.requires_grad:
+        return None
+    return tensor if tensor.node is None else tensor.node
+
+
+def moved(tensor: Tensor, device: str) -> Array:
+    """The array of a Tensor on another device."""
+    return move(tensor.data, device)
