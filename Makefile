@@ -1,0 +1,68 @@
+# Every target does its own set-up: a virtual environment in .venv, and in it the pinned packages of requirements/.
+# A stamp in .venv remembers each set that is installed, so the second call of a target installs nothing.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+# Errors only: some indexes answer every package with a warning.
+INSTALL := $(PY) -m pip install -qq --disable-pip-version-check --no-input
+
+# Tests run in two processes; each keeps to one BLAS thread, since two pools on two cores cost ten times what they gain.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+# On a machine without a network whose own Python has CuPy and pytest: make test-gpu GPU_PYTHON=python3
+GPU_PYTHON ?= $(PY)
+
+.DEFAULT_GOAL := help
+.PHONY: help train train-full test test-gpu test-peers lint bench clean
+.DELETE_ON_ERROR:
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+train: $(VENV)/.run ## train the default network on MNIST, diagnose it, write a report
+	@$(PY) -m recipe train
+
+train-full: $(VENV)/.run ## the same in its full form, 15 epochs
+	@$(PY) -m recipe train --epochs 15
+
+test: lint ## lint, check types and run the tests
+	@$(ONE_THREAD) $(PY) -m pytest -q -n 2
+
+test-gpu: $(if $(filter $(PY),$(GPU_PYTHON)),$(VENV)/.gpu) ## run the table of tests on CuPy (needs a CUDA device)
+	@$(ONE_THREAD) $(GPU_PYTHON) -m pytest -q -m gpu
+
+test-peers: $(VENV)/.peers ## compare with PyTorch and JAX (installs them)
+	@$(ONE_THREAD) $(PY) -m pytest -q -m peers
+
+lint: $(VENV)/.dev ## ruff and mypy
+	@$(PY) -m ruff check --quiet
+	@$(PY) -m mypy --no-error-summary
+
+bench: $(VENV)/.peers ## time one op and whole training steps against PyTorch (installs it)
+	@$(PY) -m benchmarks overhead
+	@$(PY) -m benchmarks speed
+
+clean: ## remove the virtual environment and what the tools left
+	@rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip is the last thing that venv makes: where it exists, the environment is whole.
+$(VENV)/bin/pip:
+	@command -v $(PYTHON) >/dev/null || { echo "tapegrad needs Python 3.11 or newer, and there is no $(PYTHON) here:" \
+	    "install it (on Debian: apt-get install python3 python3-venv), or name yours: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tapegrad needs Python 3.11 or newer, and" \
+	    "$(PYTHON) is $$($(PYTHON) -V 2>&1): install a newer one and name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module, which the set-up needs:" \
+	    "install it (on Debian: apt-get install python3-venv) and run make again" >&2; exit 1; }
+	@echo "setting up $(VENV) (once)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.%: requirements/%.txt | $(VENV)/bin/pip
+	@echo "installing $< (once)"
+	@$(INSTALL) -r $<
+	@touch $@
+
+$(VENV)/.dev $(VENV)/.peers $(VENV)/.gpu: requirements/run.txt
+$(VENV)/.peers $(VENV)/.gpu: requirements/dev.txt

@@ -1,0 +1,13 @@
+"""Data: MNIST with every byte checked, batches, splits, standardisation, and small sets that need no file.
+
+One idea: all data are host arrays, and every random choice is a counted draw of a seeded generator.
+Read `mnist.py` first, then `batches.py`.
+"""
+
+from . import mnist, synthetic
+from .batches import Batches
+from .idx import DataError
+from .mnist import Dataset
+from .split import Parts, Standardize, lecture_split, split
+
+__all__ = ["Batches", "DataError", "Dataset", "Parts", "Standardize", "lecture_split", "mnist", "split", "synthetic"]
