@@ -62,7 +62,7 @@ _locked: weakref.WeakKeyDictionary[Node, list[Array]] = weakref.WeakKeyDictionar
 
 def _lock(node: Node) -> None:
     """Make saved arrays read-only until the node is used or dies, so that an unseen write fails where it happens."""
-    arrays = [a for a in (node.saved or {}).values() if isinstance(a, array_types) and _writeable(a)]
+    arrays: list[Array] = [a for a in (node.saved or {}).values() if isinstance(a, array_types) and _writeable(a)]
     for array in arrays:
         array.flags.writeable = False
     _locked[node] = arrays

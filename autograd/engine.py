@@ -47,7 +47,7 @@ def backward(
     roots = _roots(tensors, gradients, create_graph)
     arrived = _walk(roots, None, retain_graph or create_graph, create_graph)
     for edge, g in arrived.items():
-        keeper = edge if isinstance(edge, Tensor) else edge.watcher and edge.watcher()
+        keeper = edge if isinstance(edge, Tensor) else edge.tensor()
         if keeper is not None:
             keeper.grad = g if keeper.grad is None else add(keeper.grad, g)
 
@@ -125,10 +125,10 @@ def _walk(
     arrived: dict[Edge, Gradient], wanted: set[Edge] | None, retain_graph: bool, create_graph: bool
 ) -> dict[Edge, Tensor]:
     """Send gradients from the roots to the leaves, or to `wanted` only; gives Tensors that share memory with nothing."""
-    order = _newest_first(arrived)
-    goes = None if wanted is None else _leading_to(wanted, order)
+    order = _newest_first(arrived, _birth_of_oldest(wanted))
+    goes, leading = (None, None) if wanted is None else _leading_to(wanted, order)
     rules = _tensor_pieces if create_graph else _array_pieces
-    ours = {edge for edge in arrived if isinstance(edge, Tensor)}  # edges whose array nobody else holds
+    ours: set[Edge] = {edge for edge in arrived if isinstance(edge, Tensor)}  # edges whose array nobody else holds
     kept: dict[Edge, Gradient] = {}
     for node in order:
         g = arrived.pop(node, None)
@@ -136,7 +136,7 @@ def _walk(
             continue
         if node.watcher is not None if wanted is None else node in wanted:
             kept[node] = positive(g)
-        if goes is not None and node not in goes:
+        if leading is not None and node not in leading:
             continue
         _check_usable(node)
         for parent, piece in rules(node, g, goes):
@@ -161,27 +161,58 @@ def _walk(
     return {edge: g if isinstance(g, Tensor) else wrap(_as_array(g)) for edge, g in kept.items()}
 
 
-def _newest_first(roots: Iterable[Edge]) -> list[Node]:
-    """Every node from which a root was made, youngest first."""
+def _newest_first(roots: Iterable[Edge], since: int = 0) -> list[Node]:
+    """Every node, born at `since` or later, from which a root was made, youngest first."""
     seen = {edge for edge in roots if isinstance(edge, Node)}
     waiting = list(seen)
     while waiting:
         for parent in waiting.pop().parents:
-            if isinstance(parent, Node) and parent not in seen:
+            if isinstance(parent, Node) and parent.serial >= since and parent not in seen:
                 seen.add(parent)
                 waiting.append(parent)
     return sorted(seen, key=lambda node: node.serial, reverse=True)
 
 
-def _leading_to(wanted: set[Edge], order: list[Node]) -> set[Edge]:
-    """The edges through which a gradient reaches one of `wanted`, and those themselves."""
+def _birth_of_oldest(wanted: set[Edge] | None) -> int:
+    """The clock before which no node can lead to any of `wanted`: leaves have no age, nodes have."""
+    if not wanted:
+        return 0
+    return min(edge.serial if isinstance(edge, Node) else 0 for edge in wanted)
+
+
+def _leading_to(wanted: set[Edge], order: list[Node]) -> tuple[set[Edge], set[Node]]:
+    """The edges through which a gradient reaches one of `wanted`, with those themselves; and the nodes that pass it on."""
     goes = set(wanted)
     leading = set()
     for node in reversed(order):
         if any(parent in goes for parent in node.parents if parent is not None):
             leading.add(node)
             goes.add(node)
-    return leading | {edge for edge in wanted if isinstance(edge, Tensor)}
+    return goes, leading
+
+
+def depends_on_more(output: Tensor, inputs: Sequence[Tensor]) -> bool:
+    """Whether a gradient of `output` can go anywhere but to `inputs`: to another leaf, or beyond one of them.
+
+    `inputs` are results, not leaves.
+    """
+    if output.node is None:
+        return output.requires_grad
+    wanted = {x.node for x in inputs if x.node is not None}
+    since = min((node.serial for node in wanted), default=0)
+    seen = {output.node}
+    waiting = [output.node]
+    while waiting:
+        node = waiting.pop()
+        if node.serial < since:
+            return True
+        for parent in node.parents:
+            if isinstance(parent, Tensor):
+                return True
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                waiting.append(parent)
+    return False
 
 
 def _check_usable(node: Node) -> None:

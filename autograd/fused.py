@@ -77,7 +77,7 @@ class Fused(Operation[P]):
         """The gradient of each input that `needs` one, by the kernel."""
         assert node.saved is not None and self.backward is not None
         saved = node.saved
-        return self.backward(xp, g, needs, saved["inputs"], saved["residuals"], **saved["options"])  # type: ignore[no-any-return]
+        return self.backward(xp, g, needs, saved["inputs"], saved["residuals"], **saved["options"])
 
 
 def fused(definition: Callable[P, Any]) -> Fused[P]:

@@ -161,7 +161,7 @@ class Primitive(Operation[P]):
         for x in options.values():
             if isinstance(x, Tensor):
                 return self._on_tensors(*self.bind(inputs, options))
-        return self._forward(self.arrays(inputs)[0], inputs, options)  # type: ignore[no-any-return]
+        return self._forward(self.arrays(inputs)[0], inputs, options)  # a bare array
 
     def _forward(self, xp: Module, arrays: Any, options: dict[str, Any]) -> Array:
         try:

@@ -12,7 +12,7 @@ import copy
 import weakref
 from typing import TYPE_CHECKING, Any, Union
 
-from .backend import Array, array_of, clock, device_of, is_floating, move, to_host
+from .backend import Array, array_of, clock, device_of, is_floating, to_host
 from .errors import GradientError
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class Node:
         self.dtype = dtype
         self.line: str | None = None  # where the user's program made it, inside `anomaly()`
         self.watcher: weakref.ref[Tensor] | None = None  # a Tensor that asked to keep its gradient
+
+    def tensor(self) -> Tensor | None:
+        """The Tensor that asked to keep its gradient, while it lives."""
+        return None if self.watcher is None else self.watcher()
 
     def __repr__(self) -> str:
         return f"<Node {self.serial}: {self.primitive.name}, shape {self.shape}>"
@@ -212,8 +216,3 @@ def edge_of(tensor: Tensor) -> Edge | None:
     if not tensor.requires_grad:
         return None
     return tensor if tensor.node is None else tensor.node
-
-
-def moved(tensor: Tensor, device: str) -> Array:
-    """The array of a Tensor on another device."""
-    return move(tensor.data, device)
