@@ -11,8 +11,9 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from .backend import Array, Module, array_types, is_floating, module_of
+from .backend import Array, Module, arrays_in, is_array, module_of
 from .errors import AnomalyError
+from .modes import Watch, is_watching
 
 if TYPE_CHECKING:
     from .tensor import Node
@@ -26,11 +27,13 @@ _ROOMS = tuple(os.path.join(_HOUSE, room) + os.sep for room in ("autograd", "nn"
 def check_forward(name: str, xp: Module, arrays: list[Any], out: Array, node: Node | None) -> None:
     """Raise AnomalyError when `out` is the first result that is not finite; else note the line and lock what is kept."""
     line = user_line()
-    if not _finite(xp, out) and all(_finite(xp, a) for a in arrays if isinstance(a, array_types)):
+    if not _finite(xp, out) and all(_finite(xp, a) for a in arrays if is_array(a)):
         raise AnomalyError(f"{name} gave {_kind(xp, out)} in the forward pass, from finite inputs, at {line}.")
     if node is not None:
         node.line = line
-        _lock(node)
+        watch = is_watching()
+        assert watch is not None
+        _lock(watch, node)
 
 
 def check_backward(name: str, line: str | None, g: Array, gradient: Array) -> None:
@@ -50,33 +53,42 @@ def user_line() -> str:
 
 
 def _finite(xp: Module, array: Array) -> bool:
-    return not is_floating(array.dtype) or bool(xp.isfinite(array).all())
+    return array.dtype.kind in "biu" or bool(xp.isfinite(array).all())
 
 
 def _kind(xp: Module, array: Array) -> str:
     return "NaN" if bool(xp.isnan(array).any()) else "Inf"
 
 
-_locked: weakref.WeakKeyDictionary[Node, list[Array]] = weakref.WeakKeyDictionary()
-
-
-def _lock(node: Node) -> None:
-    """Make saved arrays read-only until the node is used or dies, so that an unseen write fails where it happens."""
-    arrays: list[Array] = [a for a in (node.saved or {}).values() if isinstance(a, array_types) and _writeable(a)]
+def _lock(watch: Watch, node: Node) -> None:
+    """Make saved arrays read-only until the node is used or dies or the block ends."""
+    arrays = [array for value in (node.saved or {}).values() for array in arrays_in(value) if _writeable(array)]
     for array in arrays:
         array.flags.writeable = False
-    _locked[node] = arrays
-    weakref.finalize(node, _unlock, arrays)
+    watch.unlock[node] = weakref.finalize(node, _unlock, arrays)
 
 
 def release(node: Node) -> None:
     """Make the saved arrays of a used node writeable again."""
-    _unlock(_locked.pop(node, []))
+    watch = is_watching()
+    unlock = watch.unlock.pop(node, None) if watch is not None else None
+    if unlock is not None:
+        unlock()
+
+
+_waiting: list[Array] = []  # views to be unlocked as soon as the array behind them is
 
 
 def _unlock(arrays: list[Array]) -> None:
-    for array in arrays:
+    _waiting[:] = [array for array in [*_waiting, *arrays] if not _made_writeable(array)]
+
+
+def _made_writeable(array: Array) -> bool:
+    try:
         array.flags.writeable = True
+    except ValueError:  # NumPy refuses for a view while the array behind it is read-only
+        return False
+    return True
 
 
 def _writeable(array: Array) -> bool:

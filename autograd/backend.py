@@ -1,18 +1,13 @@
-"""The only file that knows NumPy and CuPy: which module an array belongs to, moves between devices, memory.
+"""The only file that imports NumPy or CuPy: which module an array belongs to, and moves between devices.
 
 One idea: everything else asks `module_of(array)` and speaks to the answer, so the same engine runs on every array
 type that is registered here: NumPy's at once, CuPy's when the first "cuda" is named, a test's own.
-Read `errors.py` and `modes.py` next, then `tensor.py`.
+Read `writes.py` next, then `tensor.py`.
 """
 
 from __future__ import annotations
 
-import ctypes
-import itertools
-import os
-import sys
-import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,16 +20,13 @@ __all__ = [
     "Backend",
     "Module",
     "array_of",
-    "array_types",
-    "clock",
+    "arrays_in",
     "device_of",
     "float32",
     "host",
     "is_array",
     "is_floating",
     "is_number",
-    "last_write",
-    "mark_written",
     "module_of",
     "modules",
     "move",
@@ -42,7 +34,6 @@ __all__ = [
     "register_backend",
     "synchronize",
     "to_host",
-    "written_after",
 ]
 
 Array = Any  # numpy.ndarray, cupy.ndarray, or a type registered by a test
@@ -68,16 +59,16 @@ class Backend:
 _backends: dict[str, Backend] = {}  # by the first word of a device's name
 modules: dict[type, Module] = {numpy.ndarray: numpy}  # by array type; the one lookup of the hot path
 _backend_of: dict[type, Backend] = {}
-array_types: tuple[type, ...] = (numpy.ndarray,)
+_array_types: tuple[type, ...] = (numpy.ndarray,)
 
 
 def register_backend(name: str, backend: Backend) -> None:
     """Make arrays of `backend.array_type` known under devices called `name` or `name:0`, `name:1`, ..."""
-    global array_types
+    global _array_types
     _backends[name] = backend
     _backend_of[backend.array_type] = backend
     modules[backend.array_type] = backend.module
-    array_types = tuple(dict.fromkeys((*array_types, backend.array_type)))
+    _array_types = tuple(dict.fromkeys((*_array_types, backend.array_type)))
 
 
 register_backend(
@@ -88,7 +79,7 @@ register_backend(
 
 def is_array(x: object) -> bool:
     """Whether x is an array of a registered backend (a Tensor is not: its `.data` is)."""
-    return isinstance(x, array_types) or _recognise_cupy(x)
+    return isinstance(x, _array_types) or _recognise_cupy(x)
 
 
 def is_number(x: object) -> bool:
@@ -110,7 +101,7 @@ def module_of(x: Array) -> Module:
 def _find_module(x: object) -> Module:
     if is_number(x):
         return numpy
-    for kind in array_types:
+    for kind in _array_types:
         if isinstance(x, kind):
             return modules[kind]
     if _recognise_cupy(x):
@@ -204,9 +195,9 @@ def synchronize(device: str = "cuda") -> None:
 
 
 def is_floating(dtype: Any) -> bool:
-    """Whether numbers of this dtype can carry a gradient: real or complex floating point (bfloat16 too)."""
+    """Whether numbers of this dtype can carry a gradient: real floating point (bfloat16 too)."""
     kind = dtype.kind
-    return kind == "f" or kind == "c" or (kind == "V" and dtype.name == "bfloat16")
+    return kind == "f" or (kind == "V" and dtype.name == "bfloat16")
 
 
 def array_of(data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True) -> Array:
@@ -248,87 +239,10 @@ def _holds_numpy(data: Any) -> bool:
     return isinstance(data, (numpy.generic, numpy.ndarray))
 
 
-# Note [Writes in place]
-# Backward must not use a saved array that was overwritten since. Rather than count versions on every array, each write
-# is stamped with the clock that also numbers the nodes: a node is stale when memory that it saved carries a stamp later
-# than its own birth. Stamps belong to memory, not to a view of it, so a write through any view is seen. Writes are rare
-# (one per optimizer step), and in an ordinary loop no write comes between forward and backward: then the newest stamp
-# is older than every node and the check is one comparison.
-
-clock = itertools.count(1).__next__  # atomic in CPython; numbers nodes and writes
-_last_write = 0
-_writes: dict[int, tuple[Any, list[tuple[int, _Extent | None]]]] = {}  # id of memory -> (weak reference, writes)
-_WRITES_KEPT = 8
-
-
-def last_write() -> int:
-    """The clock at the newest write in place that anybody reported."""
-    return _last_write
-
-
-def _memory_of(array: Array) -> Any:
-    while isinstance(array.base, array_types):
-        array = array.base
-    return array
-
-
-def mark_written(array: Array) -> None:
-    """Tell the engine that `array` (or the memory behind this view) was just written in place."""
-    global _last_write
-    memory = _memory_of(array)
-    key = id(memory)
-    _, writes = _writes.get(key) or (None, [])
-    if len(writes) >= _WRITES_KEPT:
-        # Forgetting which view was written only makes the check coarser: then all of the memory counts as written.
-        writes = [(writes[-1][0], None)]
-    _last_write = clock()
-    writes = [*writes, (_last_write, _Extent.of(array))]
-    _writes[key] = (weakref.ref(memory, lambda _: _writes.pop(key, None)), writes)
-
-
-@dataclass(frozen=True)
-class _Extent:
-    """The span of addresses that a view reaches."""
-
-    start: int
-    stop: int
-
-    @classmethod
-    def of(cls, array: Array) -> _Extent:
-        if isinstance(array, numpy.ndarray):
-            return cls(*numpy.lib.array_utils.byte_bounds(array))
-        return cls(0, sys.maxsize)
-
-    def meets(self, other: _Extent) -> bool:
-        return self.start < other.stop and other.start < self.stop
-
-
-def written_after(array: Array, birth: int) -> bool:
-    """Whether memory of `array` was written in place after the clock showed `birth`."""
-    entry = _writes.get(id(_memory_of(array)))
-    if entry is None:
-        return False
-    extent = _Extent.of(array)
-    return any(stamp > birth and (written is None or written.meets(extent)) for stamp, written in entry[1])
-
-
-# Note [Memory handed back]
-# glibc returns freed blocks of more than 128 KiB to the system and asks for zeroed pages again in the next step. On a
-# training step that is a third of the time. Two settings keep the memory in the process. TAPEGRAD_MALLOC=0 leaves the
-# allocator as it is.
-
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
-
-
-def _keep_freed_memory() -> None:
-    if os.environ.get("TAPEGRAD_MALLOC", "1") == "0" or not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if mallopt is not None:
-        largest = 2**31 - 1
-        mallopt(_M_MMAP_THRESHOLD, largest)
-        mallopt(_M_TRIM_THRESHOLD, largest)
-
-
-_keep_freed_memory()
+def arrays_in(value: Any) -> Iterator[Array]:
+    """The arrays in what a node keeps: an array, nested tuples or lists of them, or something else."""
+    if isinstance(value, _array_types):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from arrays_in(part)

@@ -12,10 +12,11 @@ order, see Note [Two worlds]. Read `functional.py` next.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from .anomaly import check_backward, release
-from .backend import Array, array_of, array_types, last_write, module_of, written_after
+from .backend import Array, array_of, arrays_in, is_array, module_of, modules
 from .errors import DeviceError, GradientError, ShapeError, WrittenError
 from .fused import Fused
 from .modes import enable_grad, is_watching
@@ -24,6 +25,7 @@ from .ops.elementwise import add, positive
 from .ops.shape import sum_to
 from .primitive import Saved
 from .tensor import Edge, Node, Tensor, edge_of, wrap
+from .writes import last_write, written_after
 
 __all__ = ["backward", "gradients"]
 
@@ -44,8 +46,9 @@ def backward(
     Raises GradientError when nothing requires a gradient, when a Tensor that is no scalar comes without its gradient, or
     when the graph was used before; WrittenError when something backward needs was written in place since.
     """
-    roots = _roots(tensors, gradients, create_graph)
-    arrived = _walk(roots, None, retain_graph or create_graph, create_graph)
+    with _world(create_graph):
+        roots = _roots(tensors, gradients, create_graph)
+        arrived = _walk(roots, None, retain_graph or create_graph, create_graph)
     for edge, g in arrived.items():
         keeper = edge if isinstance(edge, Tensor) else edge.tensor()
         if keeper is not None:
@@ -73,7 +76,9 @@ def gradients(
         if edge is None and not allow_unused:
             raise GradientError(f"input {position} requires no gradient; make it with requires_grad=True.")
     wanted = {edge for edge in edges if edge is not None}
-    arrived = _walk(_roots(outputs, weights, create_graph), wanted, retain_graph or create_graph, create_graph)
+    with _world(create_graph):
+        roots = _roots(outputs, weights, create_graph)
+        arrived = _walk(roots, wanted, retain_graph or create_graph, create_graph)
     found = [None if edge is None else arrived.get(edge) for edge in edges]
     if not allow_unused and any(g is None for g in found):
         position = found.index(None)
@@ -81,6 +86,10 @@ def gradients(
             f"the outputs do not depend on input {position}; pass allow_unused=True to get None for it."
         )
     return found
+
+
+def _world(create_graph: bool) -> AbstractContextManager[None]:
+    return enable_grad() if create_graph else nullcontext()
 
 
 def _roots(tensors: Tensor | Sequence[Tensor], weights: Any, create_graph: bool) -> dict[Edge, Gradient]:
@@ -181,7 +190,7 @@ def _birth_of_oldest(wanted: set[Edge] | None) -> int:
 
 
 def _leading_to(wanted: set[Edge], order: list[Node]) -> tuple[set[Edge], set[Node]]:
-    """The edges through which a gradient reaches one of `wanted`, with those themselves; and the nodes that pass it on."""
+    """The edges through which a gradient reaches one of `wanted` (with those), and the nodes that pass it on."""
     goes = set(wanted)
     leading = set()
     for node in reversed(order):
@@ -224,21 +233,13 @@ def _check_usable(node: Node) -> None:
     if last_write() < node.serial:
         return
     for name, value in node.saved.items():
-        for array in _arrays_in(value):
+        for array in arrays_in(value):
             if written_after(array, node.serial):
                 at = f", made at {node.line}," if node.line else ""
                 raise WrittenError(
                     f"{node.primitive.name}{at} needs its {name} for backward, but that array was written in place "
                     "since: write after backward(), or into a copy."
                 )
-
-
-def _arrays_in(value: Any) -> Iterator[Array]:
-    if isinstance(value, array_types):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for part in value:
-            yield from _arrays_in(part)
 
 
 def _parents(node: Node, goes: set[Edge] | None) -> Iterator[tuple[int, Edge]]:
@@ -268,13 +269,12 @@ def _saved_array(saved: dict[str, Any], keep: Saved, position: int) -> Any:
 def _tensor_pieces(node: Node, g: Tensor, goes: set[Edge] | None) -> Iterator[tuple[Edge, Tensor]]:
     """What a node sends to each parent, as Tensors with a graph of their own."""
     operation = node.primitive
-    with enable_grad():
-        if isinstance(operation, Fused):
-            yield from _by_definition(node, g, goes)
-            return
-        for position, parent in _parents(node, goes):
-            rule = operation.rule(position)
-            yield parent, rule.function(g, *[_saved_tensor(node, keep, position) for keep in rule.keeps])
+    if isinstance(operation, Fused):
+        yield from _by_definition(node, g, goes)
+        return
+    for position, parent in _parents(node, goes):
+        rule = operation.rule(position)
+        yield parent, rule.function(g, *[_saved_tensor(node, keep, position) for keep in rule.keeps])
 
 
 def _saved_tensor(node: Node, keep: Saved, position: int) -> Any:
@@ -292,7 +292,7 @@ def _saved_tensor(node: Node, keep: Saved, position: int) -> Any:
 
 def _tensor(value: Any, edge: Edge | None) -> Any:
     """A saved input as a Tensor again, joined to where it came from; numbers stay numbers."""
-    if not isinstance(value, array_types):
+    if not is_array(value):
         return value
     if isinstance(edge, Tensor):
         if edge.data is value:
@@ -328,7 +328,7 @@ def _fitted(node: Node, parent: Edge, piece: Gradient) -> Gradient:
 
 
 def _as_array(x: Any) -> Array:
-    return x if isinstance(x, array_types) else module_of(x).asarray(x)
+    return x if type(x) in modules else module_of(x).asarray(x)
 
 
 def _array(x: Gradient) -> Array:

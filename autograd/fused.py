@@ -11,7 +11,7 @@ whatever the kernel declines, take the definition. A law tests that both agree.
 
 with `forward(xp, *arrays, **options) -> (out, residuals)`, or NotImplemented for a case it leaves to the definition, and
 `backward(xp, g, needs, inputs, residuals, **options) -> a gradient for each input` (None where `needs` is False). A kernel
-never writes into g, its inputs or its residuals, and gives new arrays. Read `engine.py` next.
+never writes into g, its inputs or its residuals, and gives a new array for each. Read `engine.py` next.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .anomaly import check_forward
-from .backend import Array, Module, is_floating
+from .backend import Array, Module
 from .errors import RuleError
 from .modes import is_recording, is_watching
 from .primitive import Operation, P
@@ -65,7 +65,7 @@ class Fused(Operation[P]):
         if not any(isinstance(x, Tensor) for x in inputs):
             return out
         node = None
-        if requires_grad and is_recording() and is_floating(out.dtype):
+        if requires_grad and is_recording() and self.carries(out.dtype):
             parents = tuple(edge_of(x) if isinstance(x, Tensor) else None for x in inputs)
             saved = {"inputs": tuple(arrays), "residuals": residuals, "options": given}
             node = Node(self, parents, saved, out.shape, out.dtype)

@@ -6,14 +6,24 @@ takes nothing from another that is training. Read `tensor.py` next.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
-__all__ = ["anomaly", "enable_grad", "is_recording", "is_watching", "no_grad"]
+__all__ = ["Watch", "anomaly", "enable_grad", "is_recording", "is_watching", "no_grad"]
+
+
+class Watch:
+    """One `anomaly()` block: how to unlock what it made read-only, by the node that keeps it."""
+
+    def __init__(self) -> None:
+        self.unlock: weakref.WeakKeyDictionary[Any, Callable[[], Any]] = weakref.WeakKeyDictionary()
+
 
 _recording: ContextVar[bool] = ContextVar("autograd.recording", default=True)
-_watching: ContextVar[bool] = ContextVar("autograd.watching", default=False)
+_watching: ContextVar[Watch | None] = ContextVar("autograd.watching", default=None)
 
 # Called once per operation, so these are the bare C methods rather than functions around them.
 is_recording = _recording.get
@@ -21,25 +31,25 @@ is_watching = _watching.get
 
 
 @contextmanager
-def _switch(mode: ContextVar[bool], value: bool) -> Iterator[None]:
-    token = mode.set(value)
+def _switch(value: bool) -> Iterator[None]:
+    token = _recording.set(value)
     try:
         yield
     finally:
-        mode.reset(token)
+        _recording.reset(token)
 
 
 @contextmanager
 def no_grad() -> Iterator[None]:
     """Record nothing inside; `x[i] = v` and `x += y` then write in place. A context manager and a decorator."""
-    with _switch(_recording, False):
+    with _switch(False):
         yield
 
 
 @contextmanager
 def enable_grad() -> Iterator[None]:
     """Record again inside a `no_grad()` block. A context manager and a decorator."""
-    with _switch(_recording, True):
+    with _switch(True):
         yield
 
 
@@ -48,8 +58,14 @@ def anomaly() -> Iterator[None]:
     """Find where the first NaN or Inf is born, forward or backward; slow, for debugging.
 
     Inside, every result and every gradient is checked, each node keeps the line that made it, and saved arrays are
-    made read-only, so that an unseen write fails where it happens. The first value that is not finite raises
-    `AnomalyError`, which names the operation and the line.
+    made read-only until backward has used them, so that an unseen write fails where it happens. The first value that is
+    not finite raises `AnomalyError`, which names the operation and the line.
     """
-    with _switch(_watching, True):
+    watch = Watch()
+    token = _watching.set(watch)
+    try:
         yield
+    finally:
+        _watching.reset(token)
+        for unlock in list(watch.unlock.values()):
+            unlock()

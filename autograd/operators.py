@@ -11,13 +11,27 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import engine
-from .backend import mark_written
+from .backend import module_of
 from .errors import GradientError, ShapeError
 from .modes import is_recording
-from .ops import cast, elementwise, index, linalg, reduce, stable
+from .ops import (
+    cast,
+    choice,
+    discrete,
+    elementwise,
+    extrema,
+    index,
+    linalg,
+    products,
+    reduce,
+    special,
+    stable,
+    trigonometric,
+)
 from .ops import shape as shapes_
 from .shapes import Axis, Shape
 from .tensor import Operand, Tensor
+from .writes import mark_written
 
 __all__ = ["Surface"]
 
@@ -74,13 +88,13 @@ class Surface:
         return _write(self, elementwise.divide(self, other))
 
     def __floordiv__(self, other: Operand) -> Tensor:
-        return elementwise.floor_divide(self, other)
+        return discrete.floor_divide(self, other)
 
     def __rfloordiv__(self, other: Operand) -> Tensor:
-        return elementwise.floor_divide(other, self)
+        return discrete.floor_divide(other, self)
 
     def __ifloordiv__(self, other: Operand) -> Tensor:
-        return _write(self, elementwise.floor_divide(self, other))
+        return _write(self, discrete.floor_divide(self, other))
 
     def __mod__(self, other: Operand) -> Tensor:
         return elementwise.remainder(self, other)
@@ -116,57 +130,57 @@ class Surface:
         return elementwise.abs(self)
 
     def __invert__(self) -> Tensor:
-        return elementwise.bitwise_invert(self)
+        return discrete.bitwise_invert(self)
 
     def __and__(self, other: Operand) -> Tensor:
-        return elementwise.bitwise_and(self, other)
+        return discrete.bitwise_and(self, other)
 
     def __rand__(self, other: Operand) -> Tensor:
-        return elementwise.bitwise_and(other, self)
+        return discrete.bitwise_and(other, self)
 
     def __or__(self, other: Operand) -> Tensor:
-        return elementwise.bitwise_or(self, other)
+        return discrete.bitwise_or(self, other)
 
     def __ror__(self, other: Operand) -> Tensor:
-        return elementwise.bitwise_or(other, self)
+        return discrete.bitwise_or(other, self)
 
     def __xor__(self, other: Operand) -> Tensor:
-        return elementwise.bitwise_xor(self, other)
+        return discrete.bitwise_xor(self, other)
 
     def __rxor__(self, other: Operand) -> Tensor:
-        return elementwise.bitwise_xor(other, self)
+        return discrete.bitwise_xor(other, self)
 
     def __lshift__(self, other: Operand) -> Tensor:
-        return elementwise.bitwise_left_shift(self, other)
+        return discrete.bitwise_left_shift(self, other)
 
     def __rlshift__(self, other: Operand) -> Tensor:
-        return elementwise.bitwise_left_shift(other, self)
+        return discrete.bitwise_left_shift(other, self)
 
     def __rshift__(self, other: Operand) -> Tensor:
-        return elementwise.bitwise_right_shift(self, other)
+        return discrete.bitwise_right_shift(self, other)
 
     def __rrshift__(self, other: Operand) -> Tensor:
-        return elementwise.bitwise_right_shift(other, self)
+        return discrete.bitwise_right_shift(other, self)
 
     # Comparison, element by element
 
     def __eq__(self, other: Operand) -> Tensor:  # type: ignore[override]
-        return elementwise.equal(self, other)
+        return discrete.equal(self, other)
 
     def __ne__(self, other: Operand) -> Tensor:  # type: ignore[override]
-        return elementwise.not_equal(self, other)
+        return discrete.not_equal(self, other)
 
     def __lt__(self, other: Operand) -> Tensor:
-        return elementwise.less(self, other)
+        return discrete.less(self, other)
 
     def __le__(self, other: Operand) -> Tensor:
-        return elementwise.less_equal(self, other)
+        return discrete.less_equal(self, other)
 
     def __gt__(self, other: Operand) -> Tensor:
-        return elementwise.greater(self, other)
+        return discrete.greater(self, other)
 
     def __ge__(self, other: Operand) -> Tensor:
-        return elementwise.greater_equal(self, other)
+        return discrete.greater_equal(self, other)
 
     __hash__ = object.__hash__
 
@@ -198,10 +212,16 @@ class Surface:
         """The module that speaks the Array API for Tensors."""
         return _namespace(api_version)
 
+    def _repr_html_(self: Any) -> str:
+        """What a notebook shows: the values when they are few, and the graph behind them."""
+        from .drawing import as_html  # only a notebook asks for this
+
+        return as_html(self)
+
     # Parts
 
     def __getitem__(self, key: Any) -> Tensor:
-        return index.getitem(self, index=index.as_index(key))
+        return index.subscript(self, key)
 
     def __setitem__(self: Any, key: Any, value: Operand) -> None:
         _assign(self, key, value)
@@ -254,55 +274,55 @@ class Surface:
 
     def sin(self) -> Tensor:
         """The sine; x in radians."""
-        return elementwise.sin(self)
+        return trigonometric.sin(self)
 
     def cos(self) -> Tensor:
         """The cosine; x in radians."""
-        return elementwise.cos(self)
+        return trigonometric.cos(self)
 
     def tan(self) -> Tensor:
         """The tangent; x in radians."""
-        return elementwise.tan(self)
+        return trigonometric.tan(self)
 
     def tanh(self) -> Tensor:
         """The hyperbolic tangent."""
-        return elementwise.tanh(self)
+        return trigonometric.tanh(self)
 
     def erf(self) -> Tensor:
         """The error function."""
-        return elementwise.erf(self)
+        return special.erf(self)
 
     def sign(self) -> Tensor:
         """-1, 0 or 1."""
-        return elementwise.sign(self)
+        return discrete.sign(self)
 
     def floor(self) -> Tensor:
         """Rounded down."""
-        return elementwise.floor(self)
+        return discrete.floor(self)
 
     def ceil(self) -> Tensor:
         """Rounded up."""
-        return elementwise.ceil(self)
+        return discrete.ceil(self)
 
     def trunc(self) -> Tensor:
         """Rounded towards zero."""
-        return elementwise.trunc(self)
+        return discrete.trunc(self)
 
     def round(self) -> Tensor:
         """Rounded to the nearest, halves to even."""
-        return elementwise.round(self)
+        return discrete.round(self)
 
     def isnan(self) -> Tensor:
         """Where NaN."""
-        return elementwise.isnan(self)
+        return discrete.isnan(self)
 
     def isinf(self) -> Tensor:
         """Where infinite."""
-        return elementwise.isinf(self)
+        return discrete.isinf(self)
 
     def isfinite(self) -> Tensor:
         """Where neither NaN nor infinite."""
-        return elementwise.isfinite(self)
+        return discrete.isfinite(self)
 
     def pow(self, exponent: Operand) -> Tensor:
         """Each element to a power."""
@@ -310,15 +330,15 @@ class Surface:
 
     def clip(self, low: Operand = None, high: Operand = None) -> Tensor:
         """Limited to [low, high]; None for no limit."""
-        return elementwise.clip(self, low, high)
+        return choice.clip(self, low, high)
 
     def maximum(self, other: Operand) -> Tensor:
         """The larger of two, element by element."""
-        return elementwise.maximum(self, other)
+        return choice.maximum(self, other)
 
     def minimum(self, other: Operand) -> Tensor:
         """The smaller of two, element by element."""
-        return elementwise.minimum(self, other)
+        return choice.minimum(self, other)
 
     # Reductions over `axis`: one, several, or all of them for None
 
@@ -332,15 +352,15 @@ class Surface:
 
     def prod(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """The product."""
-        return reduce.prod(self, axis=axis, keepdims=keepdims)
+        return products.prod(self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """The largest element."""
-        return reduce.max(self, axis=axis, keepdims=keepdims)
+        return extrema.max(self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """The smallest element."""
-        return reduce.min(self, axis=axis, keepdims=keepdims)
+        return extrema.min(self, axis=axis, keepdims=keepdims)
 
     def all(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """Whether all are true."""
@@ -364,15 +384,15 @@ class Surface:
 
     def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
         """Where the largest element is."""
-        return reduce.argmax(self, axis=axis, keepdims=keepdims)
+        return extrema.argmax(self, axis=axis, keepdims=keepdims)
 
     def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
         """Where the smallest element is."""
-        return reduce.argmin(self, axis=axis, keepdims=keepdims)
+        return extrema.argmin(self, axis=axis, keepdims=keepdims)
 
     def cumsum(self, axis: int | None = None) -> Tensor:
         """Running sums along an axis."""
-        return reduce.cumsum(self, axis=axis)
+        return products.cumsum(self, axis=axis)
 
     def norm(self: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """The Euclidean norm."""
@@ -506,7 +526,7 @@ def _rebind(x: Tensor, y: Tensor) -> None:
 
 
 def _assign(x: Tensor, key: Any, value: Operand) -> None:
-    where = index.as_index(key)
+    where = index.as_index(key, module_of(x.data))
     if is_recording():
         _rebind(x, index.set_at(x, value, index=where))
     else:

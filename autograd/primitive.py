@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec
 
 from .anomaly import check_forward
-from .backend import Array, Module, array_types, device_of, host, is_floating, is_number, module_of, modules
-from .errors import DeviceError, RuleError
+from .backend import Array, Module, device_of, host, is_array, is_floating, is_number, module_of, modules
+from .errors import DeviceError, GradientError, RuleError
 from .modes import is_recording, is_watching
 from .tensor import Edge, Node, Tensor, wrap
 
@@ -58,7 +58,7 @@ class Operation(Generic[P]):
     def __init__(self, function: Callable[..., Any], skip: int) -> None:
         signature = inspect.signature(function)
         parameters = list(signature.parameters.values())[skip:]
-        self.name = function.__name__
+        self.name = function.__name__.lstrip("_")  # `_reshape` stands behind a function reshape
         self.inputs = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
         self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
@@ -126,14 +126,26 @@ class Operation(Generic[P]):
             self._check_devices(arrays)
         return xp, arrays, requires_grad
 
+    def carries(self, dtype: Any) -> bool:
+        """Whether a result of this dtype carries the gradient of inputs that require one; integers and bools never do.
+
+        Raises GradientError for complex numbers, through which a gradient would be lost unseen.
+        """
+        if dtype.kind == "c":
+            raise GradientError(
+                f"{self.name} gave {dtype} from a Tensor that requires a gradient; complex numbers carry none here: "
+                "keep real and imaginary parts as two Tensors, or detach() what goes in."
+            )
+        return is_floating(dtype)
+
     def _check_devices(self, arrays: list[Any]) -> None:
-        on_device = [a for a in arrays if isinstance(a, array_types)]
+        on_device = [a for a in arrays if is_array(a)]
         for array in on_device[1:]:
             if device_of(array) != device_of(on_device[0]):
                 self._refuse_devices(on_device, array)
 
     def _refuse_devices(self, arrays: list[Any], other: Array) -> NoReturn:
-        first = next(a for a in arrays if isinstance(a, array_types))
+        first = next(a for a in arrays if is_array(a))
         raise DeviceError(
             f'{self.name} got arrays on "{device_of(first)}" and "{device_of(other)}"; '
             f'nothing moves by itself: bring them together with .to("{device_of(first)}").'
@@ -174,10 +186,10 @@ class Primitive(Operation[P]):
     def _on_tensors(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
         xp, arrays, requires_grad = self.arrays(inputs)
         out = self._forward(xp, arrays, options)
-        if type(out) not in array_types:
+        if type(out) not in modules:
             out = xp.asarray(out)  # NumPy gives scalars where CuPy gives 0-d arrays
         node = None
-        if requires_grad and is_recording() and is_floating(out.dtype):
+        if requires_grad and is_recording() and self.carries(out.dtype):
             node = self._node(inputs, arrays, options, out)
         if is_watching():
             check_forward(self.name, xp, arrays, out, node)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import copy
 import weakref
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
-from .backend import Array, array_of, clock, device_of, is_floating, to_host
+from .backend import Array, array_of, device_of, is_floating, to_host
 from .errors import GradientError
+from .writes import clock
 
 if TYPE_CHECKING:
     from .operators import Surface
@@ -35,7 +36,12 @@ class Node:
     __slots__ = ("__weakref__", "dtype", "line", "parents", "primitive", "saved", "serial", "shape", "watcher")
 
     def __init__(
-        self, primitive: Any, parents: tuple[Edge | None, ...], saved: dict[str, Any], shape: tuple[int, ...], dtype: Any
+        self,
+        primitive: Any,
+        parents: tuple[Edge | None, ...],
+        saved: dict[str, Any],
+        shape: tuple[int, ...],
+        dtype: Any,
     ) -> None:
         self.primitive = primitive
         self.parents = parents
@@ -193,7 +199,7 @@ class Tensor(Surface):
     __hash__ = object.__hash__
 
 
-Edge = Union[Node, Tensor]
+Edge = Node | Tensor
 Operand = Any  # what an operation takes: a Tensor, an array, a number; mixed freely
 
 

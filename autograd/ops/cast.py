@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Array, Module
+from ..backend import Array, Module, device_of, module_of
 from ..backend import move as moved
+from ..errors import DeviceError
 from ..primitive import primitive
-from ..tensor import Operand
+from ..tensor import Operand, Tensor
 
-__all__ = ["astype", "move"]
+__all__ = ["astype", "move", "to"]
 
 
 @primitive
-def astype(xp: Module, x: Operand, *, dtype: Any) -> Array:
-    """x with elements of another dtype. The gradient comes back in the dtype of x."""
-    return xp.asarray(x).astype(dtype, copy=False)
+def _astype(xp: Module, x: Operand, *, dtype: Any) -> Array:
+    """A copy of x with elements of another dtype. The gradient comes back in the dtype of x."""
+    return xp.asarray(x).astype(dtype)
 
 
 # The engine gives every gradient the dtype of what it belongs to, so there is nothing left to do.
-astype.vjp(lambda g: g)
+_astype.vjp(lambda g: g)
+
+
+def astype(x: Operand, dtype: Any, *, copy: bool = True) -> Tensor:
+    """A copy of x with elements of another dtype; x itself with copy=False when it has that dtype.
+
+    The gradient comes back in the dtype of x; through integers and bools none flows.
+    """
+    if not copy and x.dtype == dtype:
+        return x  # type: ignore[no-any-return]
+    return _astype(x, dtype=dtype)
 
 
 @primitive
@@ -30,3 +41,26 @@ def move(xp: Module, x: Operand, *, device: str, home: str) -> Array:
 
 move.vjp(lambda g, device, home: move(g, device=home, home=device))
 
+
+def to(x: Operand, target: Any) -> Tensor:
+    """x on another device ("cpu", "cuda", "cuda:1") or of another dtype; x itself when nothing changes.
+
+    Raises DeviceError for a device that is not there, or a word that names neither.
+    """
+    if isinstance(target, str) and not _is_dtype(target):
+        home = device_of(x.data if isinstance(x, Tensor) else x)
+        if target in (home, home.partition(":")[0]):
+            return x  # type: ignore[no-any-return]
+        try:
+            return move(x, device=target, home=home)
+        except DeviceError as error:
+            raise DeviceError(f"to({target!r}): no dtype has that name, and as a device: {error}") from error
+    return astype(x, target, copy=False)
+
+
+def _is_dtype(word: str) -> bool:
+    try:
+        module_of(0.0).dtype(word)
+    except TypeError:
+        return False
+    return True

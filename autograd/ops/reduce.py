@@ -1,23 +1,31 @@
-"""Reductions: sum, mean, extrema, products, running sums.
+"""Reductions: sums, means, spreads, norms, and questions of all or any.
 
 One idea: the gradient of a reduced element goes back to those it was made from, so each rule spreads g over the reduced
-axes again (`spread`) and weighs it. Read `shape.py` next.
+axes again (`spread`) and weighs it. Read `extrema.py` and `products.py` next.
 """
 
 from __future__ import annotations
 
+import math
+
 from ..backend import Array, Module
 from ..primitive import primitive
-from ..shapes import Axis, Shape, kept_shape
+from ..shapes import Axis, Shape, axes_of, kept_shape
 from ..tensor import Operand
+from .choice import where
 from .shape import broadcast_to, reshape
 
-__all__ = ["spread", "sum"]
+__all__ = ["all", "any", "count_nonzero", "mean", "norm", "spread", "std", "sum", "var"]
 
 
 def spread(g: Operand, shape: Shape, axis: Axis) -> Operand:
     """A reduced g repeated over the axes that were reduced, to `shape`."""
     return broadcast_to(reshape(g, shape=kept_shape(shape, axis)), shape=shape)
+
+
+def _count(shape: Shape, axis: Axis) -> int:
+    """How many elements each element of a reduction is made from."""
+    return math.prod(shape[a] for a in axes_of(axis, len(shape)))
 
 
 @primitive
@@ -28,3 +36,76 @@ def sum(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) ->
 
 # Every summand moved the total one for one, so each receives the whole of g.
 sum.vjp(lambda g, x_shape, axis: spread(g, x_shape, axis))
+
+
+@primitive
+def mean(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The mean over `axis` (one, several, or all of them for None)."""
+    return xp.mean(x, axis=axis, keepdims=keepdims)
+
+
+# Where nothing was averaged, no element waits for the gradient, and any divisor will do.
+mean.vjp(lambda g, x_shape, axis: spread(g / (_count(x_shape, axis) or 1), x_shape, axis))
+
+
+def _from_mean(x: Operand, axis: Axis) -> Operand:
+    return x - mean(x, axis=axis, keepdims=True)
+
+
+def _divisor(shape: Shape, axis: Axis, correction: float) -> float:
+    """What the squares are divided by; NaN where too few elements say anything about their spread."""
+    left = _count(shape, axis) - correction
+    return left if left > 0 else math.nan
+
+
+@primitive
+def var(xp: Module, x: Operand, *, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Array:
+    """The variance: squared distances from the mean, summed over `axis` and divided by n - correction."""
+    return xp.var(x, axis=axis, ddof=correction, keepdims=keepdims)
+
+
+@var.vjp
+def _(g: Operand, x: Operand, axis: Axis, correction: float) -> Operand:
+    return spread(g * (2 / _divisor(x.shape, axis, correction)), x.shape, axis) * _from_mean(x, axis)
+
+
+@primitive
+def std(xp: Module, x: Operand, *, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Array:
+    """The standard deviation, the square root of `var`; its gradient is 0 where all elements are equal."""
+    return xp.std(x, axis=axis, ddof=correction, keepdims=keepdims)
+
+
+@std.vjp
+def _(g: Operand, x: Operand, out: Operand, axis: Axis, correction: float) -> Operand:
+    share = g / (where(out == 0, 1.0, out) * _divisor(x.shape, axis, correction))
+    return spread(share, x.shape, axis) * _from_mean(x, axis)
+
+
+@primitive
+def norm(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The Euclidean norm, the square root of the sum of squares over `axis`; its gradient at 0 is 0."""
+    return xp.sqrt(xp.sum(xp.square(x), axis=axis, keepdims=keepdims))
+
+
+norm.vjp(lambda g, x, out, axis: spread(g / where(out == 0, 1.0, out), x.shape, axis) * x)
+
+
+# Questions and counts, which have no rule
+
+
+@primitive
+def all(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Whether all elements over `axis` are true (not zero)."""
+    return xp.all(x, axis=axis, keepdims=keepdims)
+
+
+@primitive
+def any(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Whether any element over `axis` is true (not zero)."""
+    return xp.any(x, axis=axis, keepdims=keepdims)
+
+
+@primitive
+def count_nonzero(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """How many elements over `axis` are not zero."""
+    return xp.sum(xp.not_equal(x, 0), axis=axis, keepdims=keepdims)

@@ -1,0 +1,42 @@
+"""tapegrad's engine: reverse-mode automatic differentiation over NumPy and CuPy.
+
+The public names, nothing else: each file's `__all__` says what it gives to users. `README.md` beside this file is the
+tour of the engine.
+"""
+
+from . import linalg, random
+from .allocator import keep_freed_memory
+from .backend import synchronize
+from .drawing import draw as draw
+from .dtypes import *
+from .engine import *
+from .errors import *
+from .functional import *
+from .gradcheck import Verdict as Verdict
+from .gradcheck import gradcheck as gradcheck
+from .gradcheck import gradgradcheck as gradgradcheck
+from .modes import *
+from .ops.cast import *
+from .ops.choice import *
+from .ops.creation import *
+from .ops.diagonal import *
+from .ops.discrete import *
+from .ops.einsum import *
+from .ops.elementwise import *
+from .ops.extrema import *
+from .ops.index import *
+from .ops.join import *
+from .ops.linalg import *
+from .ops.products import *
+from .ops.reduce import *
+from .ops.shape import *
+from .ops.sort import *
+from .ops.special import *
+from .ops.stable import *
+from .ops.trigonometric import *
+from .ops.window import *
+from .tensor import Tensor as Tensor
+
+__project__ = "tapegrad"  # the mark that tells this autograd from the other one on PyPI
+
+keep_freed_memory()

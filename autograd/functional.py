@@ -1,0 +1,292 @@
+"""Functions from functions: grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp.
+
+One idea: to differentiate f at x, call it on a twin of x, a Tensor with a node of its own that does nothing, and walk
+from the result back to the twins. When x belongs to an outer derivative the twin's node leads on to x, so the result
+has a graph and can be differentiated again: `grad(grad(grad(f)))`, in any mixture. See Note [When a result has a graph].
+
+Arguments are Tensors, arrays, Python floats, and nested lists, tuples and dictionaries of them (`tree.py`); results come
+in the same containers, as Tensors. Nothing is ever added to a `.grad`. Read `gradcheck.py` next.
+"""
+
+# Note [When a result has a graph]
+# A derivative requires a gradient itself exactly when f's value depends on something that does, besides f's own
+# arguments as given here: the variable of an outer derivative, a parameter that f closes over, an argument that is a
+# Tensor with a history. Only then is it computed on Tensors (create_graph=True); else on bare arrays, at full speed.
+# Under no_grad() f is still recorded, for there would be nothing to differentiate, but what comes out has no graph.
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import engine
+from .backend import Array, array_of, is_array, is_floating, is_number, module_of
+from .errors import GradientError
+from .modes import enable_grad, is_recording
+from .ops.elementwise import positive
+from .ops.join import stack
+from .ops.shape import reshape
+from .tensor import Node, Tensor, edge_of, wrap
+from .tree import Structure, flatten, flatten_like, map_tree, paths, unflatten
+
+__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+
+Function = Callable[..., Any]
+Tree = Any  # an array, a Tensor, a number; nested lists, tuples and dictionaries of them
+
+
+def grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
+    """The function that gives the gradient of a scalar f with respect to argument `argnums` (a tuple for several).
+
+    The gradient has the structure, shapes and dtypes of the argument; an argument that f does not use has zeros. With
+    `has_aux` f returns `(value, aux)` and the result is `(gradient, aux)`. Keyword arguments pass through.
+
+    Raises GradientError when f gives no scalar, TypeError for an argument that is not floating point.
+    """
+    both = value_and_grad(f, argnums, has_aux=has_aux)
+
+    @_named("gradient", f)
+    def gradient(*args: Any, **options: Any) -> Any:
+        value, found = both(*args, **options)
+        return (found, value[1]) if has_aux else found
+
+    return gradient
+
+
+def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
+    """The function that gives `(value, gradient)` of a scalar f, from one call of f; see `grad`.
+
+    With `has_aux` f returns `(value, aux)`, and the result is `((value, aux), gradient)`.
+    """
+
+    @_named("value and gradient", f)
+    def both(*args: Any, **options: Any) -> tuple[Any, Any]:
+        twins = _Twins(f, args, argnums)
+        result = twins.call(options)
+        y, aux = _with_aux(f, result) if has_aux else (result, None)
+        y = _scalar(f, y)
+        with_graph = any(map(twins.lead_on, [y, *flatten(aux)[0]]))
+        found = twins.gradients([y], [None], create_graph=with_graph)
+        value = twins.released(y)
+        return (value, map_tree(twins.released, aux)) if has_aux else value, found
+
+    return both
+
+
+def vjp(f: Function, *xs: Tree) -> tuple[Tree, Callable[[Tree], tuple[Any, ...]]]:
+    """`(y, pullback)`: y = f(*xs), and the function from a weight for each element of y to the gradients of xs.
+
+    `pullback(v)`, with v of y's structure and shapes, is the tuple, one entry an argument, of v times the Jacobian. It
+    may be called again and again; f is called once.
+    """
+    twins = _Twins(f, xs, range(len(xs)))
+    outputs, structure = flatten(twins.call({}))
+    outputs = [_tensor(f, y) for y in outputs]
+    leads_on = any(map(twins.lead_on, outputs))
+
+    def pullback(v: Tree) -> tuple[Any, ...]:
+        weights = flatten_like(v, structure, "the weight given to pullback")
+        with_graph = is_recording() and (leads_on or any(map(_requires_grad, weights)))
+        found: tuple[Any, ...] = twins.gradients(outputs, weights, create_graph=with_graph, retain_graph=True)
+        return found
+
+    return unflatten(structure, map(twins.released, outputs)), pullback
+
+
+def jvp(f: Function, xs: Sequence[Tree], vs: Sequence[Tree]) -> tuple[Tree, Tree]:
+    """`(y, dy)`: y = f(*xs), and dy, how fast y changes as xs move along vs: the Jacobian times vs.
+
+    xs and vs are tuples, one entry an argument, of the same structure. The pullback v -> v J is linear in v, so its own
+    pullback is the product with J from the other side: a reverse-mode engine gives forward-mode derivatives by going
+    backward twice.
+    """
+    twins = _Twins(f, tuple(xs), range(len(xs)))
+    directions = flatten_like(tuple(vs), twins.structure, "vs")
+    outputs, structure = flatten(twins.call({}))
+    outputs = [_tensor(f, y) for y in outputs]
+    with_graph = any(map(twins.lead_on, outputs)) or (is_recording() and any(map(_requires_grad, directions)))
+    # What the pullback is asked at does not matter, since it is linear: zeros.
+    weights = [_twin(module_of(y.data).zeros_like(y.data)) if y.requires_grad else y for y in outputs]
+    pulled = flatten(twins.gradients(outputs, weights, create_graph=True))[0]
+    found = _gradients(pulled, weights, directions, create_graph=with_graph)
+    return unflatten(structure, map(twins.released, outputs)), unflatten(structure, found)
+
+
+def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The function that gives every derivative of every element of f's value, by argument `argnums`.
+
+    For an array in and an array out its shape is `out.shape + in.shape`; for containers, a tree like f's value of trees
+    like the argument. It takes one walk backward per element of the value.
+    """
+
+    @_named("Jacobian", f)
+    def matrix(*args: Any, **options: Any) -> Any:
+        twins = _Twins(f, args, argnums)
+        outputs, structure = flatten(twins.call(options))
+        outputs = [_tensor(f, y) for y in outputs]
+        with_graph = any(map(twins.lead_on, outputs))
+        return unflatten(structure, [_rows(twins, y, with_graph) for y in outputs])
+
+    return matrix
+
+
+def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The function that gives every second derivative of a scalar f: the Jacobian of its gradient.
+
+    For one array its shape is `in.shape + in.shape`. It takes one walk backward per element of the argument; `hvp` gives
+    a product with it in one walk.
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Function, x: Tree, v: Tree) -> Tree:
+    """The Hessian of a scalar f at x times v, without making the Hessian; v and the result have x's structure."""
+    _, pullback = vjp(grad(f), x)
+    return pullback(v)[0]  # the Hessian is symmetric, so from which side v comes does not matter
+
+
+class _Twins:
+    """What f is called with in place of the arguments by which it is differentiated: the ends of its own graph."""
+
+    def __init__(self, f: Function, args: tuple[Any, ...], argnums: int | Sequence[int]) -> None:
+        self.f = f
+        self.args = args
+        self.single = isinstance(argnums, int)
+        self.argnums = _places(f, len(args), argnums)
+        leaves, self.structure = flatten(tuple(args[i] for i in self.argnums))
+        for x, path in zip(leaves, paths(self.structure), strict=True):
+            _check(f, x, self.argnums, path)
+        self.tensors = [_twin(x) for x in leaves]
+
+    def call(self, options: dict[str, Any]) -> Any:
+        """f's value, recorded."""
+        args = list(self.args)
+        # f gets Tensors of its own: `x += 1` in f changes what it was given, never the ends of the graph.
+        given = unflatten(self.structure, [wrap(twin.data, twin.node) for twin in self.tensors])
+        for i, arg in zip(self.argnums, given, strict=True):
+            args[i] = arg
+        with enable_grad():
+            return self.f(*args, **options)
+
+    def lead_on(self, y: Any) -> bool:
+        """Whether y, as seen from outside, still depends on something that requires a gradient."""
+        return is_recording() and isinstance(y, Tensor) and engine.depends_on_more(y, self.tensors)
+
+    def released(self, y: Any) -> Any:
+        """A value of f as the caller shall have it: without a graph that would end in our twins."""
+        return wrap(y.data) if isinstance(y, Tensor) and y.requires_grad and not self.lead_on(y) else y
+
+    def gradients(self, outputs: list[Tensor], weights: list[Any], **how: bool) -> Any:
+        """The gradient for each argument, in the containers of the arguments."""
+        found = unflatten(self.structure, _gradients(outputs, self.tensors, weights, **how))
+        return found[0] if self.single else found
+
+
+def _gradients(outputs: list[Tensor], inputs: list[Tensor], weights: list[Any], **how: bool) -> list[Tensor]:
+    """`engine.gradients`, with zeros where outputs do not depend on an input."""
+    live = [(y, weight) for y, weight in zip(outputs, weights, strict=True) if y.requires_grad]
+    found: list[Tensor | None] = [None] * len(inputs)
+    if live:
+        ys, chosen = zip(*live, strict=True)
+        found = engine.gradients(ys, inputs, chosen, allow_unused=True, **how)
+    return [wrap(module_of(x.data).zeros_like(x.data)) if g is None else g for g, x in zip(found, inputs, strict=True)]
+
+
+def _twin(x: Any) -> Tensor:
+    """A Tensor with x's array and a node of its own, which leads on to x where x requires a gradient."""
+    data, edge = (x.data, edge_of(x)) if isinstance(x, Tensor) else (array_of(x, copy=None), None)
+    return wrap(data, Node(positive, (edge if is_recording() else None,), {}, data.shape, data.dtype))
+
+
+def _rows(twins: _Twins, y: Tensor, with_graph: bool) -> Any:
+    """The Jacobian of one array of f's value: its rows, one walk each, under one another."""
+    rows = []
+    structure: Structure | None = None
+    for element in range(y.size):
+        found = twins.gradients([y], [_one_hot(y, element)], create_graph=with_graph, retain_graph=True)
+        leaves, structure = flatten(found)
+        rows.append(leaves)
+    if structure is None:  # y is empty
+        leaves, structure = flatten(twins.gradients([], []))
+        return unflatten(structure, [_empty(y, x) for x in leaves])
+    columns = zip(*rows, strict=True)
+    stacked = [reshape(stack(column), shape=y.shape + column[0].shape) for column in columns]
+    return unflatten(structure, stacked)
+
+
+def _one_hot(y: Tensor, element: int) -> Array:
+    weight = module_of(y.data).zeros(y.size, dtype=y.dtype)
+    weight[element] = 1
+    return weight.reshape(y.shape)
+
+
+def _empty(y: Tensor, x: Tensor) -> Tensor:
+    return wrap(module_of(x.data).zeros(y.shape + x.shape, dtype=x.dtype))
+
+
+def _places(f: Function, count: int, argnums: int | Sequence[int]) -> tuple[int, ...]:
+    places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for place in places:
+        if not -count <= place < count:
+            raise ValueError(
+                f"{_name(f)} shall be differentiated by argument {place}, but was called with {count} positional "
+                "argument(s); arguments by keyword are passed through, not differentiated."
+            )
+    return tuple(place % count for place in places)
+
+
+def _check(f: Function, x: Any, argnums: tuple[int, ...], path: str) -> None:
+    place, _, rest = path[1:].partition("]")
+    where = f"argument {argnums[int(place)]}{' at ' + rest if rest else ''} of {_name(f)}"
+    if not (isinstance(x, Tensor) or is_array(x) or is_number(x)):
+        raise TypeError(f"{where} is a {type(x).__name__}; it must be a Tensor, an array or a float to be differentiated.")
+    dtype = array_of(x, copy=None).dtype if is_number(x) else x.dtype
+    if not is_floating(dtype):
+        kind = type(x).__name__ if is_number(x) else f"of {dtype}"
+        raise TypeError(f"{where} is {kind}; only real floating point has derivatives: write 3.0 for 3, or use astype.")
+
+
+def _scalar(f: Function, y: Any) -> Tensor:
+    y = _tensor(f, y)
+    if y.size != 1:
+        raise GradientError(
+            f"{_name(f)} must give a scalar for its gradient, it gave shape {y.shape}: reduce it with .sum() or .mean(), "
+            "or use jacobian or vjp."
+        )
+    return y
+
+
+def _tensor(f: Function, y: Any) -> Tensor:
+    if isinstance(y, Tensor):
+        return y
+    if is_array(y) or is_number(y):
+        return wrap(array_of(y, copy=None))
+    hint = "; pass has_aux=True where it gives (value, aux)" if isinstance(y, tuple) else ""
+    raise TypeError(f"{_name(f)} must give a Tensor to be differentiated, it gave a {type(y).__name__}{hint}.")
+
+
+def _with_aux(f: Function, result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(f"with has_aux=True {_name(f)} must give (value, aux), it gave a {type(result).__name__}.")
+    return result
+
+
+def _requires_grad(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.requires_grad
+
+
+def _name(f: Function) -> str:
+    return getattr(f, "__name__", type(f).__name__)
+
+
+def _named(what: str, f: Function) -> Callable[[Function], Function]:
+    """Give a derivative the signature and the name of what it is the derivative of."""
+
+    def decorate(derivative: Function) -> Function:
+        functools.update_wrapper(derivative, f, assigned=("__module__",), updated=())
+        derivative.__name__ = derivative.__qualname__ = f"{what.replace(' ', '_')}_of_{_name(f)}"
+        derivative.__doc__ = f"The {what} of {_name(f)}."
+        return derivative
+
+    return decorate

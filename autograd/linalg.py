@@ -1,0 +1,24 @@
+"""The Array API's `linalg`: products of matrices, solving, factors. The rules are in `ops/`."""
+
+from __future__ import annotations
+
+from .ops.diagonal import diagonal, trace
+from .ops.linalg import cross, matmul, matrix_transpose, outer, tensordot, vecdot
+from .ops.linalg_solve import SlogdetResult, cholesky, det, inv, slogdet, solve
+
+__all__ = [
+    "SlogdetResult",
+    "cholesky",
+    "cross",
+    "det",
+    "diagonal",
+    "inv",
+    "matmul",
+    "matrix_transpose",
+    "outer",
+    "slogdet",
+    "solve",
+    "tensordot",
+    "trace",
+    "vecdot",
+]

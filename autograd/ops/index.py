@@ -1,0 +1,305 @@
+"""Parts of an array: x[index], its adjoint, x with a part replaced, and picking by arrays of positions.
+
+One idea: reading copies numbers out, so its adjoint puts them back into zeros, and adds where one number was read
+twice: getitem/put_at, take/index_add, take_along_axis/scatter_add, each the other's rule. All the adjoints share
+`_add_at`. Read `join.py` next.
+
+On CuPy an integer array that points outside is not refused but wraps round, since asking would wait for the device.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from operator import index as as_int
+from typing import Any
+
+from ..backend import Array, Module, is_array, module_of
+from ..errors import ShapeError
+from ..primitive import primitive
+from ..shapes import Shape, normalize_axis
+from ..tensor import Operand, Tensor
+from .shape import broadcast_shapes, reshape, sum_to
+
+__all__ = ["index_add", "put_at", "scatter_add", "set_at", "take", "take_along_axis"]
+
+
+# An index
+
+
+def as_index(key: Any, xp: Module | None = None) -> Any:
+    """What stands in x[...], ready for arrays of module `xp`: Tensors and lists in it become arrays.
+
+    Raises TypeError for what cannot be an index.
+    """
+    if isinstance(key, tuple):
+        return tuple(_index_part(part, xp) for part in key)
+    return _index_part(key, xp)
+
+
+def _index_part(part: Any, xp: Module | None) -> Any:
+    if part is None or part is Ellipsis or type(part) in (int, bool):
+        return part
+    if isinstance(part, slice):
+        return slice(*(None if n is None else as_int(n) for n in (part.start, part.stop, part.step)))
+    if isinstance(part, Tensor):
+        part = part.data
+    if isinstance(part, Sequence) and not isinstance(part, str):
+        part = _positions(part, xp)
+    if is_array(part):
+        if part.dtype.kind not in "biu":
+            raise TypeError(f"an index array must hold integers or bools, this one holds {part.dtype}; use astype.")
+        return part
+    try:
+        return as_int(part)
+    except TypeError:
+        raise TypeError(
+            f"{part!r} cannot be an index: take integers, slices, None, ..., or arrays or lists of integers or bools."
+        ) from None
+
+
+def _positions(part: Sequence[Any], xp: Module | None) -> Array:
+    module = xp or module_of(0.0)
+    parts = [item.data if isinstance(item, Tensor) else item for item in part]
+    return module.asarray(parts) if parts else module.asarray(parts, dtype="int64")
+
+
+def _parts(index: Any) -> tuple[Any, ...]:
+    return index if isinstance(index, tuple) else (index,)
+
+
+def _arrays(index: Any) -> list[Array]:
+    return [part for part in _parts(index) if is_array(part)]
+
+
+def _may_repeat(index: Any) -> bool:
+    """Whether an element may be read twice: only by an integer array that holds several positions."""
+    return any(part.dtype.kind != "b" and part.size > 1 for part in _arrays(index))
+
+
+# Note [Adding at repeated positions]
+# NumPy's add.at goes element by element and is up to ten times slower than two detours. Number the rows of the result
+# that an index reaches (a row: all axes behind the last that the index names). Short rows are counted by bincount, with
+# the values as weights and float64 inside; long rows are sorted by number and each run of equal numbers is summed at
+# once. A GPU has atomic additions, so CuPy's add.at is right as it is.
+
+_SHORT_ROW = 16  # elements; below it bincount is the faster one
+
+
+def _add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
+    """Zeros of `shape` with `values` added at `index`."""
+    out = xp.zeros(shape, dtype=values.dtype)
+    if not _may_repeat(index):
+        out[index] = values
+    elif xp is module_of(0.0) and values.dtype.kind == "f" and values.dtype.itemsize <= 8:
+        _add_rows(xp, out, index, values)
+    elif values.dtype.kind in "biu":
+        # Whole numbers wrap alike in all sizes, and a GPU adds the unsigned ones.
+        wide = xp.zeros(shape, dtype="uint64")
+        xp.add.at(wide, index, values.astype("uint64"))
+        out[...] = wide.astype(values.dtype)
+    else:
+        xp.add.at(out, index, values)
+    return out
+
+
+def _add_rows(xp: Module, out: Array, index: Any, values: Array) -> None:
+    axes = _axes_named(index, out.ndim)
+    lead, tail = out.shape[:axes], out.shape[axes:]
+    count, width = math.prod(lead), math.prod(tail)
+    reached = xp.arange(count).reshape(lead)[index]
+    values = xp.broadcast_to(values, reached.shape + tail).reshape(reached.size, width)
+    reached = reached.ravel()
+    if values.size == 0:
+        return
+    if width < _SHORT_ROW:
+        cells = (reached[:, None] * width + xp.arange(width)).ravel()
+        out[...] = xp.bincount(cells, values.ravel(), count * width).reshape(out.shape)
+        return
+    order = xp.argsort(reached, kind="stable")
+    reached = reached[order]
+    starts = xp.flatnonzero(xp.diff(reached, prepend=-1))
+    out.reshape(count, width)[reached[starts]] = xp.add.reduceat(values[order], starts, axis=0)
+
+
+def _axes_named(index: Any, ndim: int) -> int:
+    """How many axes, from the front, the index names; all of them when it holds an Ellipsis."""
+    parts = _parts(index)
+    if any(part is Ellipsis for part in parts):
+        return ndim
+    named: int = sum(part is not None and type(part) is not bool for part in parts)
+    more: int = sum(part.ndim - 1 for part in _arrays(index) if part.dtype.kind == "b")  # a mask names all its axes
+    return named + more
+
+
+# Reading and writing by x[index]
+
+
+@primitive
+def getitem(xp: Module, x: Operand, *, index: Any) -> Array:
+    """x[index]: a view for integers and slices, a copy where `index` holds arrays."""
+    return x[index]
+
+
+@primitive
+def put_at(xp: Module, x: Operand, *, index: Any, shape: Shape) -> Array:
+    """Zeros of `shape` with x, which has the shape of a part [index], added there: the adjoint of `getitem`."""
+    return _add_at(xp, x, index, shape)
+
+
+getitem.vjp(lambda g, x_shape, index: put_at(g, index=index, shape=x_shape))
+put_at.vjp(lambda g, index: getitem(g, index=index))
+
+
+@primitive
+def set_at(xp: Module, x: Operand, value: Operand, *, index: Any) -> Array:
+    """A copy of x with `value`, broadcast, at `index`.
+
+    Where `index` names a place twice the last value stays; on CuPy any of them.
+    """
+    out = xp.array(x)
+    out[index] = value
+    return out
+
+
+@primitive
+def survives_at(xp: Module, x: Operand, *, index: Any) -> Array:
+    """For each element of x[index]: 1 when a write to x[index] leaves it there, 0 when a later one replaces it."""
+    shape = x[index].shape
+    turn = xp.arange(math.prod(shape), dtype="uint64").reshape(shape)
+    last = xp.zeros(x.shape, dtype="uint64")
+    xp.maximum.at(last, index, turn)
+    return (last[index] == turn).astype(x.dtype)
+
+
+set_at.vjp(
+    x=lambda g, index: set_at(g, 0, index=index),
+    value=lambda g, value_shape, index: _gradient_of_value(g, value_shape, index),
+)
+
+
+def _gradient_of_value(g: Operand, value_shape: Shape, index: Any) -> Operand:
+    part = getitem(g, index=index)
+    if _may_repeat(index):
+        part = part * survives_at(g, index=index)
+    extra = max(len(value_shape) - part.ndim, 0)  # axes of length 1 in front, which an assignment lets go
+    return reshape(sum_to(part, shape=value_shape[extra:]), value_shape)
+
+
+def subscript(x: Operand, key: Any) -> Tensor:
+    """x[key], for a key as it stands in the user's program: see `as_index`."""
+    return getitem(x, index=as_index(key, module_of(x.data if isinstance(x, Tensor) else x)))
+
+
+# Picking along one axis by an array of positions
+
+
+def _at_axis(axis: int, indices: Array) -> tuple[Any, ...]:
+    return (*(slice(None),) * axis, indices)
+
+
+@primitive
+def take(xp: Module, x: Operand, indices: Operand, *, axis: int | None = None) -> Array:
+    """The elements of x at the positions `indices` along `axis`; `axis` may be left out when x has one axis only.
+
+    x of shape (..., n, ...) and indices of shape (k,) give (..., k, ...); indices of any shape take the axis's place.
+
+    Raises ValueError when the axis is not named, IndexError for a position outside (on CuPy it wraps round).
+    """
+    if axis is None and x.ndim != 1:
+        raise ValueError(f"take: x has shape {x.shape}; say along which axis, take(x, indices, axis=0).")
+    return x[_at_axis(normalize_axis(axis or 0, x.ndim), _integers(xp, indices))]
+
+
+@take.vjp
+def _(g: Operand, x_shape: Shape, indices: Operand, axis: int | None) -> Operand:
+    at = normalize_axis(axis or 0, len(x_shape))
+    return index_add(g, indices, axis=at, length=x_shape[at])
+
+
+@primitive
+def index_add(xp: Module, x: Operand, indices: Operand, *, axis: int = 0, length: int) -> Array:
+    """Zeros with `length` places along `axis`, to which x is added at `indices`: the adjoint of `take`.
+
+    x of shape (..., *indices.shape, ...), with that part beginning at `axis`, gives (..., length, ...).
+    """
+    indices = _integers(xp, indices)
+    axis = normalize_axis(axis, x.ndim - indices.ndim + 1)
+    return _add_at(xp, x, _at_axis(axis, indices), (*x.shape[:axis], length, *x.shape[axis + indices.ndim :]))
+
+
+@index_add.vjp
+def _(g: Operand, indices: Operand, axis: int) -> Operand:
+    return take(g, indices, axis=axis)
+
+
+def _along(xp: Module, indices: Array, axis: int, shape: Shape) -> tuple[Array, ...]:
+    """The index that picks `indices` along `axis`, and each position by itself along the other axes of `shape`."""
+    ndim = len(shape)
+    rows = [xp.arange(n).reshape((1,) * i + (n,) + (1,) * (ndim - i - 1)) for i, n in enumerate(shape)]
+    return (*rows[:axis], indices, *rows[axis + 1 :])
+
+
+@primitive
+def take_along_axis(xp: Module, x: Operand, indices: Operand, *, axis: int = -1) -> Array:
+    """The elements of x at the positions `indices` along `axis`, place by place (PyTorch's gather).
+
+    x of shape (..., n, ...) and indices of shape (..., k, ...) give (..., k, ...); the other axes broadcast.
+
+    Raises ShapeError when they do not, IndexError for a position outside (on CuPy it wraps round).
+    """
+    indices, axis, shape = _aligned(xp, "take_along_axis", x, indices, axis)
+    if x.shape[:axis] + x.shape[axis + 1 :] != shape[:axis] + shape[axis + 1 :]:
+        x = xp.broadcast_to(x, (*shape[:axis], x.shape[axis], *shape[axis + 1 :]))
+    return x[_along(xp, indices, axis, shape)]
+
+
+@take_along_axis.vjp
+def _(g: Operand, x_shape: Shape, indices: Operand, axis: int) -> Operand:
+    return sum_to(scatter_add(g, indices, axis=axis, length=x_shape[axis]), shape=x_shape)
+
+
+@primitive
+def scatter_add(xp: Module, x: Operand, indices: Operand, *, axis: int = -1, length: int) -> Array:
+    """Zeros with `length` places along `axis`, to which x is added at `indices`: the adjoint of `take_along_axis`.
+
+    x and indices of shape (..., k, ...) give (..., length, ...); the other axes broadcast.
+    """
+    indices, axis, shape = _aligned(xp, "scatter_add", x, indices, axis)
+    out = (*shape[:axis], length, *shape[axis + 1 :])
+    index = _along(xp, indices, axis, shape)
+    if indices.shape[axis] > 1:
+        return _add_at(xp, x, index, out)
+    zeros = xp.zeros(out, dtype=x.dtype)  # one position in each row, so none is named twice
+    zeros[index] = x
+    return zeros
+
+
+@scatter_add.vjp
+def _(g: Operand, x_shape: Shape, indices: Operand, axis: int) -> Operand:
+    return sum_to(take_along_axis(g, indices, axis=axis), shape=x_shape)
+
+
+def _aligned(xp: Module, name: str, x: Array, indices: Any, axis: int) -> tuple[Array, int, Shape]:
+    """The indices as an array, the axis from the front, and the shape to which both broadcast (k places along it)."""
+    indices = _integers(xp, indices)
+    if x.ndim != indices.ndim:
+        raise ShapeError(
+            f"{name}: x of shape {x.shape} and indices of shape {indices.shape} must have the same number of axes."
+        )
+    axis = normalize_axis(axis, x.ndim)
+    others = (*x.shape[:axis], indices.shape[axis], *x.shape[axis + 1 :])
+    try:
+        return indices, axis, broadcast_shapes(others, indices.shape)
+    except ShapeError:
+        raise ShapeError(
+            f"{name}: x of shape {x.shape} and indices of shape {indices.shape} do not broadcast "
+            f"along the axes other than {axis}."
+        ) from None
+
+
+def _integers(xp: Module, indices: Any) -> Array:
+    indices = indices if is_array(indices) else xp.asarray(indices)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"positions must be integers, these are {indices.dtype}; use astype.")
+    return indices

@@ -1,0 +1,219 @@
+"""Joining and cutting: concat, stack, split, pad, tile, repeat.
+
+One idea: where each number came from is known, so its gradient is cut out of g at that very place. The composites at
+the end add no rule. Read `linalg.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..backend import Array, Module, array_of, device_of, module_of
+from ..errors import ShapeError
+from ..primitive import primitive
+from ..shapes import Shape, normalize_axis
+from ..tensor import Operand, Tensor
+from .index import getitem, take
+from .shape import broadcast_to, lengths_of, reshape
+
+__all__ = ["concat", "crop", "pad", "repeat", "split", "stack", "tile", "unstack"]
+
+
+def _between(axis: int, start: int, stop: int) -> tuple[slice, ...]:
+    """The index of the places from start to stop along an axis."""
+    return (*(slice(None),) * axis, slice(start, stop))
+
+
+# Joining
+
+
+@primitive
+def _concat(xp: Module, *xs: Operand, axis: int) -> Array:
+    """xs joined end to end along an axis that they have."""
+    return _joined(xp.concatenate, "concat", xs, axis)
+
+
+@_concat.vjp
+def _(g: Operand, i: int, xs_shapes: tuple[Shape, ...], axis: int) -> Operand:
+    axis = normalize_axis(axis, g.ndim)
+    start = sum(shape[axis] for shape in xs_shapes[:i])
+    return getitem(g, index=_between(axis, start, start + xs_shapes[i][axis]))
+
+
+@primitive
+def _stack(xp: Module, *xs: Operand, axis: int) -> Array:
+    """xs, all of one shape, side by side along a new axis."""
+    return _joined(xp.stack, "stack", xs, axis)
+
+
+@_stack.vjp
+def _(g: Operand, i: int, axis: int) -> Operand:
+    return getitem(g, index=(*(slice(None),) * normalize_axis(axis, g.ndim), i))
+
+
+def _joined(join: Callable[..., Array], name: str, xs: tuple[Array, ...], axis: int) -> Array:
+    if not xs:
+        raise ValueError(f"{name} needs at least one array, got none.")
+    ndim = xs[0].ndim + (name == "stack")
+    if ndim == 0:
+        raise ShapeError("concat: numbers (0 axes) have no end to join at; use stack.")
+    axis = normalize_axis(axis, ndim)
+    try:
+        return join(xs, axis=axis)
+    except ValueError:
+        shapes = ", ".join(str(x.shape) for x in xs)
+        where = "" if name == "stack" else f" in every axis other than {axis}"
+        raise ShapeError(f"{name}: the shapes must agree{where}; got {shapes}.") from None
+
+
+def concat(arrays: Sequence[Operand], *, axis: int | None = 0) -> Tensor:
+    """The arrays joined end to end along an axis that they have; for None each as one long row.
+
+    Shapes (a, n), (b, n) give (a + b, n) for axis 0. Raises ShapeError when the other axes differ.
+    """
+    if axis is None:
+        return _concat(*(reshape(x, -1) for x in arrays), axis=0)
+    return _concat(*arrays, axis=axis)
+
+
+def stack(arrays: Sequence[Operand], *, axis: int = 0) -> Tensor:
+    """The arrays, all of one shape, side by side along a new axis at place `axis` of the result.
+
+    Raises ShapeError when the shapes differ.
+    """
+    return _stack(*arrays, axis=axis)
+
+
+# Cutting
+
+
+def unstack(x: Operand, *, axis: int = 0) -> tuple[Tensor, ...]:
+    """The parts of x at each place of an axis, without that axis: what `stack` had joined. Views."""
+    axis = normalize_axis(axis, x.ndim)
+    return tuple(getitem(x, index=(*(slice(None),) * axis, i)) for i in range(x.shape[axis]))
+
+
+def split(x: Operand, sections: int | Sequence[int], *, axis: int = 0) -> tuple[Tensor, ...]:
+    """x cut along an axis: into so many equal parts, or at the places that a sequence names, as in NumPy. Views.
+
+    Raises ShapeError when the axis cannot be cut into that many equal parts.
+    """
+    axis = normalize_axis(axis, x.ndim)
+    length = x.shape[axis]
+    if isinstance(sections, int):
+        if sections < 1 or length % sections:
+            raise ShapeError(
+                f"split: axis {axis} of x, of shape {x.shape}, cannot be cut into {sections} equal parts; "
+                "a list names the places to cut at."
+            )
+        sections = range(length // sections, length, length // sections) if length else (0,) * (sections - 1)
+    edges = [slice(None, place, None).indices(length)[1] for place in sections]
+    return tuple(
+        getitem(x, index=_between(axis, start, stop)) for start, stop in zip([0, *edges], [*edges, length], strict=True)
+    )
+
+
+# Padding: widths are ((before, after), ...), a pair an axis
+
+Widths = tuple[tuple[int, int], ...]
+
+
+def _inner(shape: Shape, widths: Widths) -> tuple[slice, ...]:
+    return tuple(slice(before, length - after) for length, (before, after) in zip(shape, widths, strict=True))
+
+
+@primitive
+def _pad(xp: Module, x: Operand, *, widths: Widths, value: float) -> Array:
+    """x with `value` around it."""
+    shape = tuple(before + length + after for length, (before, after) in zip(x.shape, widths, strict=True))
+    out = xp.full(shape, value, dtype=x.dtype)
+    out[_inner(shape, widths)] = x
+    return out
+
+
+@primitive
+def crop(xp: Module, x: Operand, *, widths: Widths) -> Array:
+    """x without `widths` = ((before, after), ...) places at the ends of each axis: the adjoint of `pad`. A view."""
+    return x[_inner(x.shape, widths)]
+
+
+_pad.vjp(lambda g, widths: crop(g, widths=widths))
+crop.vjp(lambda g, widths: _pad(g, widths=widths, value=0))
+
+
+def pad(x: Operand, pad_width: Any, mode: str = "constant", *, constant_values: float = 0) -> Tensor:
+    """x with more places at the ends of its axes: NumPy's `pad`.
+
+    `pad_width` is one number, one pair (before, after), or a pair for each axis. `mode` is "constant", with
+    `constant_values` there, or "edge", "reflect", "symmetric" or "wrap", which repeat elements of x.
+
+    Raises ValueError for widths or a mode of another kind.
+    """
+    if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
+        raise ValueError(f'pad: mode {mode!r} is none of "constant", "edge", "reflect", "symmetric", "wrap".')
+    widths = _widths(pad_width, x.ndim)
+    if mode == "constant" or not any(map(any, widths)):
+        return _pad(x, widths=widths, value=constant_values)
+    host = module_of(0.0)
+    for axis, width in enumerate(widths):
+        if width != (0, 0):
+            x = take(x, _beside(x, host.pad(host.arange(x.shape[axis]), width, mode=mode)), axis=axis)
+    return x  # type: ignore[no-any-return]
+
+
+def _widths(pad_width: Any, ndim: int) -> Widths:
+    widths: Any = pad_width
+    if isinstance(widths, int):
+        widths = (widths, widths)
+    if len(widths) == 2 and all(isinstance(width, int) for width in widths):
+        widths = (widths,)
+    pairs = tuple(lengths_of(width) for width in widths)
+    pairs = pairs * ndim if len(pairs) == 1 else pairs
+    if len(pairs) != ndim or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
+        raise ValueError(
+            f"pad: widths {pad_width} do not fit {ndim} axes: give a number, a pair (before, after), or a pair for "
+            "each axis, none below 0."
+        )
+    return pairs  # type: ignore[return-value]
+
+
+def _beside(x: Operand, positions: Array) -> Array:
+    """Positions made on the host, on the device of x."""
+    return array_of(positions, device=device_of(x.data if isinstance(x, Tensor) else x), copy=None)
+
+
+# Repeating
+
+
+def tile(x: Operand, repetitions: int | Sequence[int]) -> Tensor:
+    """x laid side by side `repetitions` times along each axis; x gets new axes in front when there are fewer."""
+    times = lengths_of(repetitions)
+    ndim = max(x.ndim, len(times))
+    times = (1,) * (ndim - len(times)) + times
+    shape = (1,) * (ndim - x.ndim) + x.shape
+    narrow = tuple(length for n in shape for length in (1, n))
+    wide = tuple(length for pair in zip(times, shape, strict=True) for length in pair)
+    tiled = broadcast_to(reshape(x, narrow), wide)
+    return reshape(tiled, tuple(a * b for a, b in zip(times, shape, strict=True)))
+
+
+def repeat(x: Operand, repeats: int | Operand, *, axis: int | None = None) -> Tensor:
+    """Each element `repeats` times in a row along an axis; for None x as one long row.
+
+    `repeats` is one number, or one for each place of the axis (then asked of the GPU, if it is there).
+
+    Raises ShapeError when there are as many as neither of these.
+    """
+    if axis is None:
+        x, axis = reshape(x, -1), 0
+    axis = normalize_axis(axis, x.ndim)
+    before, length, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    if isinstance(repeats, int):
+        wide = broadcast_to(reshape(x, (*before, length, 1, *after)), (*before, length, repeats, *after))
+        return reshape(wide, (*before, length * repeats, *after))
+    counts = repeats.tolist() if hasattr(repeats, "tolist") else list(repeats)
+    if len(counts) != length:
+        raise ShapeError(f"repeat: {len(counts)} numbers of repeats for the {length} places of axis {axis}.")
+    host = module_of(0.0)
+    return take(x, _beside(x, host.repeat(host.arange(length), counts)), axis=axis)

@@ -1,0 +1,127 @@
+"""Inverse, linear equations, determinants, Cholesky factors: the Array API's linalg, for matrices in the last two axes.
+
+One idea: differentiate the equation that defines the result. From A X = 1 follows dX = -X dA X, and the rule is its
+transpose. A matrix that has no inverse is refused (on the CPU; CuPy gives Inf or NaN), also by the gradient of its
+determinant. Formulas: Giles, "Collected matrix derivative results for forward and reverse mode AD", 2008; Cholesky:
+Murray, "Differentiation of the Cholesky decomposition", 2016, section 3.1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..backend import Array, Module
+from ..errors import ShapeError
+from ..primitive import primitive
+from ..tensor import Operand, Tensor
+from .diagonal import tril
+from .linalg import matmul, matrix_transpose
+from .shape import expand_dims, squeeze, sum_to
+
+__all__ = ["SlogdetResult", "cholesky", "det", "inv", "slogdet", "solve"]
+
+
+def _square(name: str, x: Operand) -> Operand:
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise ShapeError(f"{name}: needs square matrices in the last two axes, got shape {x.shape}.")
+    return x
+
+
+@primitive
+def inv(xp: Module, x: Operand) -> Array:
+    """The inverse of each matrix. Raises LinAlgError (a ValueError) for a singular one."""
+    return xp.linalg.inv(_square("inv", x))
+
+
+@inv.vjp
+def _(g: Operand, out: Operand) -> Operand:
+    turned = matrix_transpose(out)
+    return -matmul(turned, matmul(g, turned))
+
+
+@primitive
+def _solve(xp: Module, a: Operand, b: Operand) -> Array:
+    """X with a X = b, b a matrix."""
+    return xp.linalg.solve(a, b)
+
+
+_solve.vjp(
+    a=lambda g, a, a_shape, out: sum_to(-matmul(_solve(matrix_transpose(a), g), matrix_transpose(out)), shape=a_shape),
+    b=lambda g, a, b_shape: sum_to(_solve(matrix_transpose(a), g), shape=b_shape),
+)
+
+
+def solve(x1: Operand, x2: Operand) -> Tensor:
+    """The X with x1 @ X = x2: for (..., n, n) and (..., n, m) of shape (..., n, m); a vector x2, (n,), gives (..., n).
+
+    Raises ShapeError when x1 is not square or x2 does not have n rows, LinAlgError for a singular matrix.
+    """
+    _square("solve", x1)
+    vector = x2.ndim == 1
+    columns = expand_dims(x2, axis=1) if vector else x2
+    if columns.ndim < 2 or columns.shape[-2] != x1.shape[-1]:
+        raise ShapeError(f"solve: x1 of shape {x1.shape} needs x2 with {x1.shape[-1]} rows, got shape {x2.shape}.")
+    found = _solve(x1, columns)
+    return squeeze(found, -1) if vector else found
+
+
+def _per_matrix(g: Operand) -> Operand:
+    return expand_dims(g, axis=(-2, -1))
+
+
+@primitive
+def det(xp: Module, x: Operand) -> Array:
+    """The determinant of each matrix. Its gradient is that of an invertible matrix."""
+    return xp.linalg.det(_square("det", x))
+
+
+det.vjp(lambda g, x, out: _per_matrix(g * out) * matrix_transpose(inv(x)))
+
+
+@primitive
+def _sign_of_det(xp: Module, x: Operand) -> Array:
+    """The sign of each determinant: -1, 0 or 1. It has no slope."""
+    return xp.linalg.slogdet(x)[0]
+
+
+@primitive
+def _log_of_det(xp: Module, x: Operand) -> Array:
+    """log |det x|, without overflow."""
+    return xp.linalg.slogdet(x)[1]
+
+
+_log_of_det.vjp(lambda g, x: _per_matrix(g) * matrix_transpose(inv(x)))
+
+
+class SlogdetResult(NamedTuple):
+    """What `slogdet` gives."""
+
+    sign: Tensor
+    logabsdet: Tensor
+
+
+def slogdet(x: Operand) -> SlogdetResult:
+    """The sign and the logarithm of the size of each determinant, without overflow."""
+    _square("slogdet", x)
+    return SlogdetResult(_sign_of_det(x), _log_of_det(x))
+
+
+@primitive
+def cholesky(xp: Module, x: Operand) -> Array:
+    """The lower triangle L with L @ L.mT = x, for symmetric positive definite x.
+
+    What is read is the symmetric part, (x + x.mT) / 2, so the gradient is symmetric too.
+
+    Raises LinAlgError (a ValueError) when x is not positive definite.
+    """
+    _square("cholesky", x)
+    return xp.linalg.cholesky((x + xp.swapaxes(x, -2, -1)) / 2)
+
+
+@cholesky.vjp
+def _(g: Operand, out: Operand) -> Operand:
+    turned = matrix_transpose(out)
+    inner = matmul(turned, tril(g))
+    half = (tril(inner) + tril(inner, k=-1)) / 2  # the lower triangle, its diagonal counted half
+    sides = _solve(turned, matrix_transpose(_solve(turned, matrix_transpose(half))))
+    return (sides + matrix_transpose(sides)) / 2

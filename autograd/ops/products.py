@@ -1,0 +1,107 @@
+"""Products and running sums and products, right also where elements are zero.
+
+One idea: the gradient of a product is the product of the others, and that is never found by dividing. It is multiplied
+up from pairs (`_of_others`), in primitives, so every higher order is right as well. Read `stable.py` next.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..backend import Array, Module
+from ..primitive import primitive
+from ..shapes import Axis, axes_of, normalize_axis
+from ..tensor import Operand, Tensor
+from .join import concat
+from .reduce import spread, sum
+from .shape import permute_dims, reshape
+
+__all__ = ["cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "prod"]
+
+
+@primitive
+def prod(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The product over `axis` (one, several, or all of them for None)."""
+    return xp.prod(x, axis=axis, keepdims=keepdims)
+
+
+@prod.vjp
+def _(g: Operand, x: Operand, axis: Axis) -> Operand:
+    reduced = axes_of(axis, x.ndim)
+    g = spread(g, x.shape, axis)
+    length = math.prod(x.shape[a] for a in reduced)
+    if length <= 1:
+        return g
+    order = (*(a for a in range(x.ndim) if a not in reduced), *reduced)
+    moved = permute_dims(x, axes=order)
+    others = _of_others(reshape(moved, shape=(*moved.shape[: x.ndim - len(reduced)], length)))
+    back = tuple(order.index(a) for a in range(x.ndim))
+    return g * permute_dims(reshape(others, shape=moved.shape), axes=back)
+
+
+def _of_others(x: Operand) -> Operand:
+    """For each of the 2 or more elements along the last axis, the product of all others."""
+    half = x.shape[-1] // 2
+    a, b, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
+    if x.shape[-1] == 2:
+        return concat([b, a], axis=-1)
+    # Pair a with b: the others of a are b and the others of the pair. An odd one at the end pairs with nobody.
+    others = _of_others(concat([a * b, rest], axis=-1))
+    of_pair = others[..., :half]
+    return concat([of_pair * b, of_pair * a, others[..., half:]], axis=-1)
+
+
+@primitive
+def cumsum(xp: Module, x: Operand, *, axis: int | None = None, reverse: bool = False) -> Array:
+    """The running sums along `axis`, from its start or in `reverse` from its end; for None along x as one long row."""
+    if axis is None:
+        x, axis = xp.reshape(x, (-1,)), 0
+    if reverse:
+        return xp.flip(xp.cumsum(xp.flip(x, axis), axis=axis), axis)
+    return xp.cumsum(x, axis=axis)
+
+
+# An element is in every sum from its place onwards.
+cumsum.vjp(lambda g, x_shape, axis, reverse: reshape(cumsum(g, axis=axis, reverse=not reverse), shape=x_shape))
+
+
+def cumprod(x: Operand, *, axis: int | None = None) -> Tensor:
+    """The running products along `axis`; for None along x as one long row."""
+    if axis is None:
+        x, axis = reshape(x, shape=(-1,)), 0
+    axis = normalize_axis(axis, x.ndim)
+    # After each step an element is the product of twice as many: itself and those just before it.
+    step = 1
+    while step < x.shape[axis]:
+        later, earlier = x[_part(axis, step, None)], x[_part(axis, None, -step)]
+        x = concat([x[_part(axis, None, step)], later * earlier], axis=axis)
+        step *= 2
+    return reshape(x, shape=x.shape)
+
+
+def cumulative_sum(x: Operand, *, axis: int | None = None, include_initial: bool = False) -> Tensor:
+    """The running sums along `axis` (the only one, for None), with a 0 in front if `include_initial`."""
+    axis = _only_axis(x, axis, "cumulative_sum")
+    sums = cumsum(x, axis=axis)
+    if not include_initial:
+        return sums
+    return concat([sum(sums[_part(axis, None, 0)], axis=axis, keepdims=True), sums], axis=axis)
+
+
+def cumulative_prod(x: Operand, *, axis: int | None = None, include_initial: bool = False) -> Tensor:
+    """The running products along `axis` (the only one, for None), with a 1 in front if `include_initial`."""
+    axis = _only_axis(x, axis, "cumulative_prod")
+    products = cumprod(x, axis=axis)
+    if not include_initial:
+        return products
+    return concat([prod(products[_part(axis, None, 0)], axis=axis, keepdims=True), products], axis=axis)
+
+
+def _only_axis(x: Operand, axis: int | None, name: str) -> int:
+    if axis is None and x.ndim != 1:
+        raise ValueError(f"{name}: x has shape {x.shape}; say along which axis, {name}(x, axis=0).")
+    return normalize_axis(axis or 0, x.ndim)
+
+
+def _part(axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:
+    return (*(slice(None),) * axis, slice(start, stop))

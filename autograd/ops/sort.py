@@ -1,0 +1,76 @@
+"""Order: sort, argsort, the k largest, medians and quantiles.
+
+One idea: an order is found once, as positions (`argsort`, which has no rule); the values are then picked by position,
+and picking knows its gradient. Read `linalg.py` next.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..backend import Array, Module
+from ..errors import ShapeError
+from ..primitive import primitive
+from ..shapes import kept_shape, normalize_axis
+from ..tensor import Operand, Tensor
+from .index import take_along_axis
+from .shape import reshape
+
+__all__ = ["argsort", "median", "quantile", "sort", "topk"]
+
+
+@primitive
+def argsort(xp: Module, x: Operand, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
+    """The positions of the elements along `axis` in rising (or descending) order; equal ones keep theirs if `stable`.
+
+    NaN counts as larger than everything.
+    """
+    kind = "stable" if stable else None
+    if not descending:
+        return xp.argsort(x, axis=axis, kind=kind)
+    # Turned round before and after, equal elements keep their order.
+    turned = xp.argsort(xp.flip(x, axis), axis=axis, kind=kind)
+    return x.shape[axis] - 1 - xp.flip(turned, axis)
+
+
+def sort(x: Operand, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """The elements along `axis` in rising (or descending) order, NaN as the largest."""
+    return take_along_axis(x, argsort(x, axis=axis, descending=descending, stable=stable), axis=axis)
+
+
+def topk(x: Operand, k: int, *, axis: int = -1, largest: bool = True) -> tuple[Tensor, Tensor]:
+    """The k largest (or smallest) elements along `axis`, the first of them first, and their positions.
+
+    Raises ShapeError when there are fewer than k.
+    """
+    axis = normalize_axis(axis, x.ndim)
+    if not 0 <= k <= x.shape[axis]:
+        raise ShapeError(f"topk: k = {k}, but axis {axis} of x, of shape {x.shape}, has {x.shape[axis]} elements.")
+    positions = argsort(x, axis=axis, descending=largest)[(*(slice(None),) * axis, slice(k))]
+    return take_along_axis(x, positions, axis=axis), positions
+
+
+def quantile(x: Operand, q: float, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The number below which the share q of the elements along `axis` lies, between two elements by a straight line.
+
+    Raises ValueError for q outside [0, 1], ShapeError when there are no elements.
+    """
+    if not 0 <= q <= 1:
+        raise ValueError(f"quantile: q = {q} is no share; it must lie between 0 and 1.")
+    kept = kept_shape(x.shape, axis)
+    if axis is None:
+        x, axis = reshape(x, shape=(-1,)), 0
+    axis = normalize_axis(axis, x.ndim)
+    last = x.shape[axis] - 1
+    if last < 0:
+        raise ShapeError(f"quantile: axis {axis} of x, of shape {x.shape}, has no elements.")
+    ordered = sort(x, axis=axis)
+    place = q * last
+    below, above = (ordered[(*(slice(None),) * axis, i)] for i in (math.floor(place), math.ceil(place)))
+    found = below + (above - below) * (place - math.floor(place))
+    return reshape(found, shape=kept) if keepdims else found
+
+
+def median(x: Operand, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The middle element along `axis`, or the mean of the two in the middle."""
+    return quantile(x, 0.5, axis=axis, keepdims=keepdims)

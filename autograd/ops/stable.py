@@ -1,0 +1,96 @@
+"""Exponentials that cannot overflow: logsumexp, softmax, sigmoid and their logarithms.
+
+One idea: e^x is only ever taken of x minus the largest of its company, which is at most 0. An entry of -inf is an
+entry that is not there: it weighs 0 and its gradient is 0. Read `sort.py` next.
+"""
+
+from __future__ import annotations
+
+from ..backend import Array, Module
+from ..primitive import elementwise, primitive
+from ..shapes import Axis
+from ..tensor import Operand
+from .choice import where
+from .elementwise import exp
+from .reduce import spread, sum
+
+__all__ = ["log_softmax", "logaddexp", "logsumexp", "sigmoid", "softmax", "softplus"]
+
+
+def _shift(xp: Module, x: Array, axis: Axis) -> Array:
+    """The largest of each row, to be taken off; 0 where that is infinite."""
+    largest = xp.max(x, axis=axis, keepdims=True)
+    return xp.where(xp.isfinite(largest), largest, 0.0)
+
+
+def _finite(out: Operand) -> Operand:
+    """`out`, with 0 for the -inf of a row without entries: x - out is -inf then too, and no NaN."""
+    return where(out == -float("inf"), 0.0, out)
+
+
+@primitive
+def logsumexp(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """log(sum(exp(x))) over `axis`; -inf, with gradient 0, for a row that is -inf throughout."""
+    shift = _shift(xp, x, axis)
+    total = xp.sum(xp.exp(x - shift), axis=axis, keepdims=True)
+    nothing = total == 0
+    out = xp.where(nothing, -float("inf"), xp.log(total + nothing) + shift)
+    return out if keepdims else xp.sum(out, axis=axis)
+
+
+logsumexp.vjp(lambda g, x, out, axis: spread(g, x.shape, axis) * exp(x - spread(_finite(out), x.shape, axis)))
+
+
+@primitive
+def softmax(xp: Module, x: Operand, *, axis: Axis = -1) -> Array:
+    """exp(x) / sum(exp(x)) over `axis`; NaN for a row that is -inf throughout."""
+    weights = xp.exp(x - _shift(xp, x, axis))
+    weights /= xp.sum(weights, axis=axis, keepdims=True)
+    return weights
+
+
+@softmax.vjp
+def _(g: Operand, out: Operand, axis: Axis) -> Operand:
+    weighed = g * out
+    return weighed - out * sum(weighed, axis=axis, keepdims=True)
+
+
+@primitive
+def log_softmax(xp: Module, x: Operand, *, axis: Axis = -1) -> Array:
+    """The logarithm of `softmax`: x - logsumexp(x) over `axis`; NaN for a row that is -inf throughout."""
+    x = x - _shift(xp, x, axis)
+    return x - xp.log(xp.sum(xp.exp(x), axis=axis, keepdims=True))
+
+
+log_softmax.vjp(lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))
+
+
+@elementwise
+def logaddexp(xp: Module, x1: Operand, x2: Operand) -> Array:
+    """log(exp(x1) + exp(x2)); -inf, with gradient 0, where both are -inf."""
+    return xp.logaddexp(x1, x2)
+
+
+logaddexp.vjp(
+    x1=lambda g, x1, out: g * exp(x1 - _finite(out)),
+    x2=lambda g, x2, out: g * exp(x2 - _finite(out)),
+)
+
+
+@elementwise
+def sigmoid(xp: Module, x: Operand) -> Array:
+    """1 / (1 + e^-x), exact in both tails."""
+    # Above 0 the numerator is 1, below it is e^x, and the denominator is between 1 and 2.
+    return xp.exp(xp.minimum(x, 0.0)) / (1.0 + xp.exp(-xp.abs(x)))
+
+
+sigmoid.vjp(lambda g, out: g * (out * (1 - out)))
+
+
+@elementwise
+def softplus(xp: Module, x: Operand) -> Array:
+    """log(1 + e^x), exact in both tails."""
+    return xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+softplus.vjp(lambda g, x: g * sigmoid(x))

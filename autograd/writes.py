@@ -1,0 +1,87 @@
+"""Writes in place: which memory was overwritten, and when, so that a stale backward is refused.
+
+One idea: rather than count versions on every array, each write is stamped with the clock that also numbers the nodes: a
+node is stale when memory that it saved carries a stamp later than its own birth. Stamps belong to memory, not to a view
+of it, so a write through any view is seen. Writes are rare (one for each flat buffer of an optimizer's step), and in an
+ordinary loop none comes between forward and backward: then the newest stamp is older than every node, and the check is
+one comparison. Read `tensor.py` next.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from typing import Any, NamedTuple
+
+from .backend import Array, host, is_array
+
+__all__ = ["clock", "last_write", "mark_written", "written_after"]
+
+clock = itertools.count(1).__next__  # numbers nodes and writes; atomic, so threads never get the same number
+
+
+class _Extent(NamedTuple):
+    """The span of addresses that a view reaches within its memory."""
+
+    start: int
+    stop: int
+
+
+class _Write(NamedTuple):
+    """One write: its time, and where; None for anywhere in the memory."""
+
+    stamp: int
+    extent: _Extent | None
+
+
+_lock = threading.Lock()
+_last_write = 0
+_writes: dict[int, tuple[weakref.ref[Any], list[_Write]]] = {}  # by the id of the memory's owner
+_KEPT = 8
+
+
+def last_write() -> int:
+    """The clock at the newest write in place that anybody reported."""
+    return _last_write
+
+
+def mark_written(array: Array) -> None:
+    """Tell the engine that `array`, and so the memory behind this view, was just written in place."""
+    global _last_write
+    owner = _owner(array)
+    key = id(owner)
+    with _lock:
+        writes = _writes[key][1] if key in _writes else []
+        if len(writes) >= _KEPT:
+            # To forget which view was written only makes the check coarser: then all of the memory counts as written.
+            writes = [_Write(writes[-1].stamp, None)]
+        _last_write = clock()
+        # A write to all of the memory makes the earlier ones needless to know.
+        writes = [_Write(_last_write, None)] if array is owner else [*writes, _Write(_last_write, _extent(array))]
+        _writes[key] = (weakref.ref(owner, lambda _: _writes.pop(key, None)), writes)
+
+
+def written_after(array: Array, birth: int) -> bool:
+    """Whether memory of `array` was written in place after the clock showed `birth`."""
+    entry = _writes.get(id(_owner(array)))
+    if entry is None:
+        return False
+    extent = _extent(array)
+    return any(w.stamp > birth and (w.extent is None or extent is None or _meet(w.extent, extent)) for w in entry[1])
+
+
+def _owner(array: Array) -> Any:
+    """The array that owns the memory of this view."""
+    while is_array(array.base):
+        array = array.base
+    return array
+
+
+def _extent(array: Array) -> _Extent | None:
+    """The addresses that an array reaches; None where the device does not say, which counts as all of its memory."""
+    return _Extent(*host.lib.array_utils.byte_bounds(array)) if isinstance(array, host.ndarray) else None
+
+
+def _meet(a: _Extent, b: _Extent) -> bool:
+    return a.start < b.stop and b.start < a.stop

@@ -1,0 +1,65 @@
+"""Optimizers with PyTorch's names: a rule for one parameter each, and what belongs around it.
+
+One idea: an optimizer is one formula, written as in its paper; everything it shares with the others (groups, state,
+memory, penalties) is the base class's. `Optimizer` walks, `flat.py` lays the parameters in memory, `penalty.py` and
+`clip.py` change what the rule is given, `schedule.py` changes its options from step to step.
+Read `sgd.py` first, then `optimizer.py`.
+"""
+
+from _tapegrad_marker import require_own_autograd
+
+require_own_autograd()
+
+from .adadelta import Adadelta
+from .adagrad import Adagrad
+from .adam import Adam, AdamW
+from .clip import clip_grad_norm_, clip_grad_value_
+from .one_cycle import OneCycleLR
+from .optimizer import Optimizer
+from .penalty import L1, L2, MaxNorm, Penalty
+from .plateau import ReduceLROnPlateau
+from .rmsprop import RMSprop
+from .schedule import (
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    InverseTimeLR,
+    LambdaLR,
+    LinearLR,
+    MultiStepLR,
+    Schedule,
+    SequentialLR,
+    StepLR,
+)
+from .sgd import SGD
+
+__all__ = [
+    # rules
+    "SGD",
+    "Adagrad",
+    "Adadelta",
+    "RMSprop",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    # penalties and clipping
+    "L1",
+    "L2",
+    "MaxNorm",
+    "Penalty",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    # schedules
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "ExponentialLR",
+    "InverseTimeLR",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "OneCycleLR",
+    "ReduceLROnPlateau",
+    "Schedule",
+    "SequentialLR",
+    "StepLR",
+]

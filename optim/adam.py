@@ -1,0 +1,176 @@
+"""Adam and AdamW: RMSprop with momentum, both corrected for their start at zero.
+
+One idea: a running mean of the gradient says where to go, a running mean of its square how far each weight may go.
+AdamW takes weight decay out of the gradient, so that it is not divided by the gradient's size.
+Read `schedule.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import sqrt
+from typing import Any
+
+from autograd.backend import Array, Module
+
+from .groups import Parameters, at_least_zero
+from .optimizer import Optimizer
+from .penalty import Penalty
+
+__all__ = ["Adam", "AdamW"]
+
+Betas = tuple[float, float]
+
+
+class Adam(Optimizer):
+    """w <- w - lr m^ / (sqrt(v^) + eps), with m^ and v^ the unbiased running means of g and of g^2.
+
+    m <- beta1 m + (1 - beta1) g, m^ = m / (1 - beta1^t); v <- beta2 v + (1 - beta2) g^2, v^ = v / (1 - beta2^t).
+    `amsgrad` puts the largest v so far in the place of v. `weight_decay` adds weight_decay w to the gradient, which
+    then is divided with it; AdamW does not.
+
+    Kingma and Ba 2015, algorithm 1; Reddi, Kale and Kumar 2018, algorithm 2 (amsgrad).
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        betas: Betas = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        penalties: Iterable[Penalty] = (),
+    ) -> None:
+        defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        super().__init__(params, defaults, penalties, maximize)
+
+    @staticmethod
+    def slots(options: dict[str, Any]) -> dict[str, float]:
+        return _slots(options)
+
+    @staticmethod
+    def check(options: dict[str, Any]) -> None:
+        _check(options)
+
+    @staticmethod
+    def update(
+        xp: Module,
+        w: Array,
+        g: Array,
+        state: dict[str, Array],
+        t: int,
+        *,
+        lr: float,
+        betas: Betas,
+        eps: float,
+        weight_decay: float,
+        amsgrad: bool,
+    ) -> None:
+        if weight_decay:
+            g = g + weight_decay * w
+        _adam(xp, w, g, state, t, lr, betas, eps, amsgrad)
+
+
+class AdamW(Optimizer):
+    """w <- (1 - lr weight_decay) w, then Adam's step: weight decay beside the gradient, not in it.
+
+    Loshchilov and Hutter 2019, algorithm 2, with the schedule's factor inside lr as in PyTorch.
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        betas: Betas = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        penalties: Iterable[Penalty] = (),
+    ) -> None:
+        defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        super().__init__(params, defaults, penalties, maximize)
+
+    @staticmethod
+    def slots(options: dict[str, Any]) -> dict[str, float]:
+        return _slots(options)
+
+    @staticmethod
+    def check(options: dict[str, Any]) -> None:
+        _check(options)
+
+    @staticmethod
+    def update(
+        xp: Module,
+        w: Array,
+        g: Array,
+        state: dict[str, Array],
+        t: int,
+        *,
+        lr: float,
+        betas: Betas,
+        eps: float,
+        weight_decay: float,
+        amsgrad: bool,
+    ) -> None:
+        if weight_decay:
+            w *= 1 - lr * weight_decay
+        _adam(xp, w, g, state, t, lr, betas, eps, amsgrad)
+
+
+def _adam(
+    xp: Module,
+    w: Array,
+    g: Array,
+    state: dict[str, Array],
+    t: int,
+    lr: float,
+    betas: Betas,
+    eps: float,
+    amsgrad: bool,
+) -> None:
+    """Algorithm 1 in the order of the paper's section 2: both corrections go into the rate and eps, which are numbers.
+
+    lr m^ / (sqrt(v^) + eps) is rate m / (sqrt(v) + eps') when rate = lr c / (1 - beta1^t) and eps' = eps c, where
+    c = sqrt(1 - beta2^t).
+    """
+    beta1, beta2 = betas
+    c = sqrt(1 - beta2**t)
+    rate = lr * c / (1 - beta1**t)
+
+    m, v = state["exp_avg"], state["exp_avg_sq"]
+    m *= beta1
+    m += (1 - beta1) * g
+    square = g * g
+    square *= 1 - beta2
+    v *= beta2
+    v += square
+    if amsgrad:
+        largest = state["max_exp_avg_sq"]
+        xp.maximum(largest, v, out=largest)
+        v = largest
+    step = xp.sqrt(v)
+    step += eps * c
+    xp.divide(m, step, out=step)
+    step *= rate
+    w -= step
+
+
+def _slots(options: dict[str, Any]) -> dict[str, float]:
+    names = ["exp_avg", "exp_avg_sq"]
+    if options["amsgrad"]:
+        names.append("max_exp_avg_sq")
+    return dict.fromkeys(names, 0.0)
+
+
+def _check(options: dict[str, Any]) -> None:
+    at_least_zero(options, "lr", "eps", "weight_decay")
+    if len(options["betas"]) != 2:
+        raise ValueError(f"betas must be two numbers, got {options['betas']}.")
+    for beta in options["betas"]:
+        if not 0 <= beta < 1:
+            raise ValueError(f"betas must be at least 0 and below 1, got {options['betas']}.")

@@ -1,0 +1,88 @@
+"""Clipping of gradients, by the norm of all of them together or value by value.
+
+One idea: a step in the gradient's direction is wanted, one of its length is not. `parameter.grad` is replaced, never
+scaled in place: somebody else may hold the array. Call between `backward()` and `step()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+from typing import Any
+
+from autograd.backend import Array, array_of, module_of
+from autograd.tensor import Tensor, wrap
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Array:
+    """Scale all gradients by one factor so that their common norm is at most `max_norm`; gives the norm before.
+
+    The norm is that of all gradients as one vector: (sum |g|^p)^(1/p) with p = `norm_type`, or the largest |g| for inf.
+    The factor is PyTorch's, max_norm / (norm + 1e-6), and at most 1. The result is a 0-d array on the gradients'
+    device. Parameters without a gradient are passed over.
+
+    Raises RuntimeError for a norm that is NaN or infinite when `error_if_nonfinite`, ValueError for a negative
+    `max_norm` or a `norm_type` that is not above 0. Pascanu, Mikolov and Bengio 2013, algorithm 1.
+    """
+    if not max_norm >= 0:
+        raise ValueError(f"clip_grad_norm_: max_norm must be at least 0, got {max_norm}.")
+    if not norm_type > 0:
+        raise ValueError(f"clip_grad_norm_: norm_type must be above 0 (2, 1, inf, ...), got {norm_type}.")
+    holders = _with_gradient(parameters)
+    if not holders:
+        return array_of(0.0)
+    norm = _norm([_gradient(p) for p in holders], norm_type)
+    xp = module_of(norm)
+    if error_if_nonfinite and not bool(xp.isfinite(norm)):
+        raise RuntimeError(
+            f"clip_grad_norm_: the norm of the gradients is {norm.item()}: some gradient is not finite, and scaling "
+            "cannot repair it. Find where it is born with autograd.anomaly(), or lower the learning rate."
+        )
+    factor = xp.minimum(max_norm / (norm + 1e-6), 1.0)
+    # On the CPU the factor can be looked at for nothing; on a GPU looking means waiting, multiplying by 1 does not.
+    if holders[0].device == "cpu" and factor == 1.0:
+        return norm
+    for parameter in holders:
+        gradient = _gradient(parameter)
+        parameter.grad = wrap(gradient * factor.astype(gradient.dtype))
+    return norm
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Bring every element of every gradient between -clip_value and clip_value."""
+    if not clip_value >= 0:
+        raise ValueError(f"clip_grad_value_: clip_value must be at least 0, got {clip_value}.")
+    for parameter in _with_gradient(parameters):
+        gradient = _gradient(parameter)
+        parameter.grad = wrap(module_of(gradient).clip(gradient, -clip_value, clip_value))
+
+
+def _with_gradient(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    given = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [p for p in given if p.grad is not None and p.size]
+
+
+def _gradient(parameter: Tensor) -> Array:
+    gradient: Any = parameter.grad
+    return gradient.data
+
+
+def _norm(gradients: list[Array], p: float) -> Array:
+    """The p-norm of all elements of all arrays, as a 0-d array."""
+    xp = module_of(gradients[0])
+    # Squares of 16-bit numbers overflow early.
+    wide = [g.astype("float32") if g.dtype.itemsize < 4 else g for g in gradients]
+    if p == inf:
+        norm = xp.max(xp.stack([xp.max(xp.abs(g)) for g in wide]))
+    elif p == 2:
+        norm = xp.sqrt(xp.sum(xp.stack([xp.vdot(g, g) for g in wide])))
+    else:
+        norm = xp.sum(xp.stack([xp.sum(xp.abs(g) ** p) for g in wide])) ** (1 / p)
+    return xp.asarray(norm)

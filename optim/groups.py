@@ -1,0 +1,70 @@
+"""What the user gives an optimizer, taken apart and checked: groups, names, Tensors, options.
+
+One idea: every mistake is found when the optimizer is made, not at its first step. Read `optimizer.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from autograd.tensor import Tensor
+
+__all__ = ["Parameters", "at_least_zero", "named_parameters", "split_groups", "within_one"]
+
+Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
+
+
+def split_groups(params: Parameters, optimizer: str) -> Iterator[dict[str, Any]]:
+    """The groups in what the user gave: each dictionary is one, all else together is one."""
+    if isinstance(params, (Tensor, dict)):
+        raise TypeError(f"{optimizer} takes a list of parameters, got a {type(params).__name__}: put it in a list.")
+    items = list(params)
+    if not items:
+        raise ValueError(
+            f"{optimizer} got no parameters. A generator such as model.parameters() gives its items once: "
+            "call it anew, or keep a list."
+        )
+    if not any(isinstance(item, dict) for item in items):
+        yield {"params": items}
+        return
+    for item in items:
+        if not isinstance(item, dict):
+            raise TypeError(
+                f"{optimizer} got groups and also a bare {type(item).__name__}: give either dictionaries or parameters."
+            )
+        yield item
+
+
+def named_parameters(params: Any, optimizer: str) -> tuple[list[str], list[Tensor]]:
+    """Names (none when they were not given) and Tensors of one group, checked."""
+    items = [params] if isinstance(params, Tensor) else list(params)
+    if not items:
+        raise ValueError(f"{optimizer}: a parameter group is empty. A generator gives its items once: keep a list.")
+    names = [item[0] for item in items if isinstance(item, tuple)]
+    if names and len(names) != len(items):
+        raise TypeError(f"{optimizer}: some parameters have names and some have none: name all of them or none.")
+    parameters = [item[1] for item in items] if names else items
+    for i, parameter in enumerate(parameters):
+        if not isinstance(parameter, Tensor):
+            raise TypeError(f"{optimizer}: parameter {i} is a {type(parameter).__name__}; wanted is a Tensor.")
+        if parameter.node is not None:
+            raise ValueError(
+                f"{optimizer}: parameter {names[i] if names else i} of shape {parameter.shape} is the result of an "
+                "operation; only leaves can be optimized: give the Tensor that it was made from, or detach() it."
+            )
+    return names, parameters
+
+
+def at_least_zero(options: dict[str, Any], *names: str) -> None:
+    """Raise ValueError for an option below zero, or not a number at all."""
+    for name in names:
+        if not options[name] >= 0:
+            raise ValueError(f"{name} must be at least 0, got {options[name]}.")
+
+
+def within_one(options: dict[str, Any], *names: str) -> None:
+    """Raise ValueError for an option that is no share: outside [0, 1]."""
+    for name in names:
+        if not 0 <= options[name] <= 1:
+            raise ValueError(f"{name} must lie between 0 and 1, got {options[name]}.")

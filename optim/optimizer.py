@@ -1,0 +1,300 @@
+"""What all optimizers share: groups of parameters, their state, and the walk that applies one rule to each.
+
+One idea: a rule (`update` in a subclass) moves one array of weights along one array of gradients, element by element,
+and knows nothing else. The base class turns the gradient round for `maximize`, lets the penalties add to it, applies
+the rule over flat arrays, and lets the penalties have the last word.
+Read `sgd.py` for a rule, `flat.py` for the memory, `penalty.py` for the penalties.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from autograd.backend import array_of, module_of
+from autograd.modes import enable_grad
+from autograd.tensor import Tensor, wrap
+from autograd.writes import mark_written
+
+from .flat import Flat
+from .groups import Parameters, named_parameters, split_groups
+from .penalty import Penalty
+
+__all__ = ["Optimizer"]
+
+
+class Optimizer(ABC):
+    """The base of every optimizer; a subclass gives the rule `update`, the names of its state and its checks.
+
+    `params` is an iterable of Tensors, or of (name, Tensor), or of groups: dictionaries with "params" and the options
+    that differ from the defaults. `param_groups` is PyTorch's: a list of dictionaries whose options may be changed
+    between steps. `penalties` and `maximize` are options of every optimizer.
+
+    From the first step on `parameter.data` is a view into one array that the parameters of a group share. Assigning
+    `parameter.data` or moving the parameter to another device is noticed at the next step and loses nothing.
+
+    Raises ValueError for an option out of range, for no parameters and for one given twice, TypeError for what is no
+    Tensor.
+    """
+
+    def __init__(
+        self, params: Parameters, defaults: dict[str, Any], penalties: Iterable[Penalty] = (), maximize: bool = False
+    ) -> None:
+        self.defaults = {**defaults, "maximize": maximize, "penalties": _penalties(penalties)}
+        self._rule_options = tuple(defaults)
+        self.param_groups: list[dict[str, Any]] = []
+        self._entries: list[dict[str, Any]] = []  # for each parameter, in the order of the groups: its steps and state
+        self._layouts: list[_Layout | None] = []
+        for group in split_groups(params, type(self).__name__):
+            self.add_param_group(group)
+
+    # What a subclass writes.
+
+    @staticmethod
+    @abstractmethod
+    def update(*args: Any, **options: Any) -> None:
+        """update(xp, w, g, state, t, **options): move the weights `w` against the gradient `g` in their `t`-th step.
+
+        `w`, `g` and every array of `state` are flat and of one length; `xp` is their module. The weights and the state
+        are written to in place; `g` may be the user's own array and is only read.
+        """
+
+    @staticmethod
+    def slots(options: dict[str, Any]) -> dict[str, float]:
+        """The names of the state arrays that the rule needs under these options, each with its value at the start."""
+        return {}
+
+    @staticmethod
+    @abstractmethod
+    def check(options: dict[str, Any]) -> None:
+        """Raise ValueError for options out of range."""
+
+    # The walk.
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Move every parameter that has a gradient by one step; those without are left alone and do not age.
+
+        `closure`, when given, is called first, with recording on, and what it returns (the loss) is returned.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for index, group in enumerate(self.param_groups):
+            options = {name: group[name] for name in self._rule_options}
+            slots = self.slots(options)
+            for flat, penalties in self._layout(index).flats:
+                for name, start in slots.items():
+                    if name not in flat.state:
+                        flat.add_state(name, start)
+                for first, last, age in flat.runs():
+                    self._advance(flat, first, last, age + 1, penalties, group["maximize"], options)
+        return loss
+
+    def _advance(
+        self,
+        flat: Flat,
+        first: int,
+        last: int,
+        t: int,
+        penalties: tuple[Penalty, ...],
+        maximize: bool,
+        options: dict[str, Any],
+    ) -> None:
+        xp = flat.xp
+        for w, g, state in flat.blocks(first, last):
+            if maximize:
+                g = -g
+            for penalty in penalties:
+                g = penalty.add_gradient(xp, w, g)
+            self.update(xp, w, g, state, t, **options)
+            for penalty in penalties:
+                penalty.shrink(xp, w, options["lr"])
+        for penalty in penalties:
+            for view in flat.views[first:last]:
+                penalty.project(xp, view)
+        for entry in flat.entries[first:last]:
+            entry["step"] = t
+        mark_written(flat.data[flat.ends[first] : flat.ends[last]])
+
+    def _layout(self, index: int) -> _Layout:
+        """The flat arrays of a group, laid out anew when a parameter's array or the penalties have been replaced."""
+        group, layout = self.param_groups[index], self._layouts[index]
+        if layout is None or not layout.is_current(group):
+            start = sum(len(g["params"]) for g in self.param_groups[:index])
+            layout = self._layouts[index] = _Layout(group, self._entries[start:])
+        return layout
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or with `set_to_none=False` replace them by zeros."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if set_to_none:
+                    parameter.grad = None
+                elif parameter.grad is not None:
+                    data = parameter.grad.data
+                    parameter.grad = wrap(module_of(data).zeros_like(data))
+
+    # Groups.
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Take a further group: a dictionary with "params" and the options that differ from the defaults."""
+        name = type(self).__name__
+        if "params" not in param_group:
+            raise ValueError(f'{name}: a parameter group needs "params"; this one has {sorted(param_group)}.')
+        unknown = param_group.keys() - self.defaults.keys() - {"params", "name"}
+        if unknown:
+            raise ValueError(
+                f"{name}: a parameter group has the unknown option {sorted(unknown)[0]!r}; "
+                f"those known are {', '.join(sorted(self.defaults))}."
+            )
+        names, parameters = named_parameters(param_group["params"], name)
+        known = {id(p) for group in self.param_groups for p in group["params"]}
+        for i, parameter in enumerate(parameters):
+            if id(parameter) in known:
+                raise ValueError(
+                    f"{name}: parameter {names[i] if names else i} of shape {parameter.shape} is given twice: "
+                    "each may stand in one group only, and once."
+                )
+            known.add(id(parameter))
+        group = {**self.defaults, **param_group, "params": parameters}
+        if names:
+            group["param_names"] = names
+        group["penalties"] = _penalties(group["penalties"])
+        try:
+            self.check(group)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        self.param_groups.append(group)
+        self._entries += [{"step": 0} for _ in parameters]
+        self._layouts.append(None)
+
+    def __repr__(self) -> str:
+        lines = []
+        for group in self.param_groups:
+            options = ", ".join(f"{name}={group[name]!r}" for name in self.defaults if group[name] not in ((), False))
+            count = sum(p.size for p in group["params"])
+            lines.append(f"{options}: {len(group['params'])} parameters, {count:,} elements")
+        return f"{type(self).__name__}(\n" + "".join(f"  {line}\n" for line in lines) + ")"
+
+    # Checkpoints.
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state as copies of arrays and plain numbers, in PyTorch's form.
+
+        "state" has for each parameter that has made a step, by its index, its "step" and its arrays; "param_groups" the
+        options and the indices. Penalties are objects of the program and stay out.
+        """
+        index = 0
+        groups = []
+        for group in self.param_groups:
+            size = len(group["params"])
+            kept = {name: value for name, value in group.items() if name not in ("params", "penalties")}
+            groups.append({**kept, "params": list(range(index, index + size))})
+            index += size
+        state = {
+            i: {name: value if name == "step" else value.copy() for name, value in entry.items()}
+            for i, entry in enumerate(self._entries)
+            if entry["step"]
+        }
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken; arrays may be arrays, Tensors or nested lists, and are copied.
+
+        Nothing is changed when it does not fit. Raises ValueError that says which group or parameter does not.
+        """
+        groups = state_dict["param_groups"]
+        self._check_groups(groups)
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        entries: list[dict[str, Any]] = [{"step": 0} for _ in parameters]
+        for index, saved in state_dict["state"].items():
+            i = int(index)
+            if i >= len(parameters):
+                raise ValueError(f"the state dict has state for parameter {i}, but there are {len(parameters)} here.")
+            entries[i] = _loaded(i, parameters[i], saved)
+        for group, saved in zip(self.param_groups, groups, strict=True):
+            for name, value in saved.items():
+                if name not in ("params", "param_names"):
+                    group[name] = tuple(value) if isinstance(value, list) else value
+        self._entries = entries
+        self._layouts = [None] * len(groups)
+
+    def _check_groups(self, groups: list[dict[str, Any]]) -> None:
+        name = type(self).__name__
+        if len(groups) != len(self.param_groups):
+            raise ValueError(
+                f"the state dict has {len(groups)} parameter groups, this {name} has {len(self.param_groups)}: "
+                "give it the same groups as the one that was saved."
+            )
+        for i, (group, saved) in enumerate(zip(self.param_groups, groups, strict=True)):
+            ours = self.defaults.keys() - {"penalties"}
+            # Names, and what a schedule keeps in the groups, are there besides the options.
+            extra = {k for k in saved.keys() - ours if k.startswith("initial_")} | {"params", "param_names", "name"}
+            theirs = saved.keys() - extra
+            if theirs != ours:
+                raise ValueError(
+                    f"group {i} of the state dict has the options {', '.join(sorted(theirs))}; {name} has "
+                    f"{', '.join(sorted(ours))}: it was saved by another kind of optimizer."
+                )
+            if len(saved["params"]) != len(group["params"]):
+                raise ValueError(
+                    f"group {i} of the state dict has {len(saved['params'])} parameters, this {name}'s has "
+                    f"{len(group['params'])}: build the optimizer from the same parameters."
+                )
+
+
+class _Layout:
+    """The flat arrays of one group: one for each dtype, device and set of penalties."""
+
+    def __init__(self, group: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+        self.penalties = group["penalties"]
+        kinds: dict[Any, tuple[list[Tensor], list[dict[str, Any]]]] = {}
+        for parameter, entry in zip(group["params"], entries, strict=False):
+            _check_shape(parameter, entry)
+            penalties = tuple(penalty for penalty in self.penalties if penalty.applies_to(parameter))
+            kind = (parameter.dtype, parameter.device, penalties)
+            members = kinds.setdefault(kind, ([], []))
+            members[0].append(parameter)
+            members[1].append(entry)
+        self.flats = [(Flat(*members), kind[-1]) for kind, members in kinds.items()]
+
+    def is_current(self, group: dict[str, Any]) -> bool:
+        return group["penalties"] is self.penalties and all(flat.is_current() for flat, _ in self.flats)
+
+
+def _check_shape(parameter: Tensor, entry: dict[str, Any]) -> None:
+    for name, value in entry.items():
+        if name != "step" and value.shape != parameter.shape:
+            raise ValueError(
+                f"a parameter has shape {parameter.shape} now, but its state {name!r} has shape {value.shape}: "
+                "after a change of shape make a new optimizer."
+            )
+
+
+def _penalties(given: Iterable[Penalty]) -> tuple[Penalty, ...]:
+    if isinstance(given, Penalty):
+        raise TypeError(f"penalties takes several, got {given!r} alone: put it in a list.")
+    penalties = tuple(given)
+    for penalty in penalties:
+        if not isinstance(penalty, Penalty):
+            raise TypeError(f"penalties takes L2, L1, MaxNorm and other Penalty objects, got {penalty!r}.")
+    return penalties
+
+
+def _loaded(index: int, parameter: Tensor, saved: dict[str, Any]) -> dict[str, Any]:
+    """One parameter's entry of a state dict, checked, on the parameter's device and of its dtype."""
+    if "step" not in saved:
+        raise ValueError(f'the state of parameter {index} has no "step", the number of steps it has made.')
+    entry: dict[str, Any] = {"step": int(saved["step"])}
+    for name, value in saved.items():
+        if name != "step":
+            data = value.data if isinstance(value, Tensor) else value
+            entry[name] = array_of(data, parameter.dtype, parameter.device)
+            if entry[name].shape != parameter.shape:
+                raise ValueError(
+                    f"{name!r} of parameter {index} has shape {entry[name].shape} in the state dict, "
+                    f"the parameter has {parameter.shape}: build the optimizer from the same parameters."
+                )
+    return entry

@@ -1,0 +1,99 @@
+"""Reduce the learning rate when a measured quantity has stopped improving.
+
+One idea: this one is no function of t but of what was measured, so it keeps its own counts.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+from .optimizer import Optimizer
+from .schedule import _per_group
+
+__all__ = ["ReduceLROnPlateau"]
+
+
+class ReduceLROnPlateau:
+    """Multiplies lr by `factor` when more than `patience` calls of `step(metric)` running brought no better metric.
+
+    Better, with `mode="min"`, is below best * (1 - threshold) (`threshold_mode="rel"`) or below best - threshold
+    ("abs"); with "max" it is above the same with the other sign. After a reduction `cooldown` calls are not counted. lr
+    never falls below `min_lr`, and a change of `eps` or less is not made. A metric that is NaN is not better.
+    """
+
+    _counts = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | list[float] = 0,
+        eps: float = 1e-8,
+    ) -> None:
+        if not factor < 1:
+            raise ValueError(f"ReduceLROnPlateau: factor must be below 1, got {factor}.")
+        if mode not in ("min", "max"):
+            raise ValueError(f'ReduceLROnPlateau: mode must be "min" or "max", got {mode!r}.')
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(f'ReduceLROnPlateau: threshold_mode must be "rel" or "abs", got {threshold_mode!r}.')
+        self.optimizer = optimizer
+        self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
+        self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
+        self.min_lrs = _per_group("min_lr", min_lr, len(optimizer.param_groups))
+        self.best = inf if mode == "min" else -inf
+        self.num_bad_epochs = 0
+        self.cooldown_counter = 0
+        self.last_epoch = 0
+
+    def step(self, metrics: Any) -> None:
+        """Take in the newest value (a number, or what `float` makes one of) and reduce lr if it is time."""
+        self.last_epoch += 1
+        metric = float(metrics)
+        if self._is_better(metric):
+            self.best = metric
+            self.num_bad_epochs = 0
+        else:
+            self.num_bad_epochs += 1
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            self._reduce()
+            self.cooldown_counter = self.cooldown
+            self.num_bad_epochs = 0
+
+    def _is_better(self, metric: float) -> bool:
+        sign = -1 if self.mode == "min" else 1
+        if self.threshold_mode == "rel":
+            goal = self.best * (1 + sign * self.threshold)
+        else:
+            goal = self.best + sign * self.threshold
+        return metric < goal if self.mode == "min" else metric > goal
+
+    def _reduce(self) -> None:
+        for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
+            lr = max(group["lr"] * self.factor, least)
+            if group["lr"] - lr > self.eps:
+                group["lr"] = lr
+
+    def get_last_lr(self) -> list[float]:
+        """The learning rate that each group has now."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counts, as plain numbers; the rates themselves are in the optimizer's state."""
+        return {name: getattr(self, name) for name in self._counts}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        for name in self._counts:
+            setattr(self, name, state_dict[name])
+
+    def __repr__(self) -> str:
+        return f"ReduceLROnPlateau(best={self.best}, bad epochs {self.num_bad_epochs} of {self.patience})"

@@ -1,0 +1,278 @@
+"""Schedules: options of an optimizer as functions of the step count.
+
+One idea: a schedule is a closed form, (t, value at the start) -> value at step t, for an option of each group, usually
+"lr". Calling `step()` adds one to t and writes the values; nothing is multiplied up from step to step, so nothing
+drifts and any t can be asked for. Every class takes `option="momentum"` (or "beta1", "weight_decay", ...) to drive
+another option by the same curve, and `Schedule` itself takes any function.
+
+An option has one schedule at a time: to combine several, write their values after one another with `SequentialLR` or
+into one function for `Schedule`. (PyTorch lets schedules multiply into one another; here the second one would
+overwrite the first, so `step()` refuses instead.)
+Read `one_cycle.py` and `plateau.py` next.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from math import cos, pi
+from numbers import Real
+from typing import Any
+
+from .optimizer import Optimizer
+
+__all__ = [
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "ExponentialLR",
+    "InverseTimeLR",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "Schedule",
+    "SequentialLR",
+    "StepLR",
+]
+
+Curve = Callable[[int, float], float]  # (t, value at the start) -> value
+
+
+class Schedule:
+    """Drives options of an optimizer: `curves` gives, by an option's name, a function (t, start) -> value.
+
+    A list of functions in the place of one has a function for each group. "beta1" is the first of `betas`. The values
+    for t = 0 are written at once; call `step()` after each `optimizer.step()` (or each epoch, if t counts epochs).
+    `Schedule(optimizer, {"momentum": lambda t, start: 0.99 - 0.49 * exp(-t / 100_000)})` is a momentum schedule.
+
+    Raises ValueError for an option that the optimizer does not have.
+    """
+
+    def __init__(self, optimizer: Optimizer, curves: Mapping[str, Curve | list[Curve]]) -> None:
+        groups = optimizer.param_groups
+        self.optimizer = optimizer
+        self.last_epoch = 0  # PyTorch's name for t
+        self.curves = {option: _per_group(f"curves of {option!r}", c, len(groups)) for option, c in curves.items()}
+        # Kept in the groups, so that a second schedule (of SequentialLR) starts from the same value as the first.
+        self.initial = {
+            option: [group.setdefault(f"initial_{option}", _read(group, option)) for group in groups]
+            for option in curves
+        }
+        self._write()
+
+    def values(self, t: int) -> dict[str, list[float]]:
+        """The values at step t: by option, one for each group."""
+        return {
+            option: [curve(t, start) for curve, start in zip(curves, self.initial[option], strict=True)]
+            for option, curves in self.curves.items()
+        }
+
+    def step(self) -> None:
+        """Go to the next t and write its values into the groups.
+
+        Raises RuntimeError when somebody else has changed a scheduled option, or groups were added.
+        """
+        for option, values in self.last.items():
+            found = [_read(group, option) for group in self.optimizer.param_groups]
+            if found != values:
+                raise RuntimeError(
+                    f"{type(self).__name__} left {option} at {values} and finds {found}: something else changed it. "
+                    "An option has one schedule at a time: use SequentialLR or one function for Schedule, load the "
+                    "schedule's state together with the optimizer's, and make schedules after the last group is added."
+                )
+        self.last_epoch += 1
+        self._write()
+
+    def get_last_lr(self) -> list[float]:
+        """The learning rate that each group has now."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step count and the values at the start, as plain numbers; the curves are the program's."""
+        initial = {option: list(values) for option, values in self.initial.items()}
+        return {"last_epoch": self.last_epoch, "initial": initial}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken, and write that step's values into the groups."""
+        initial = state_dict["initial"]
+        if initial.keys() != self.initial.keys() or any(len(initial[k]) != len(v) for k, v in self.initial.items()):
+            raise ValueError(
+                f"the state dict is of a schedule of {_described(initial)}, this one is of {_described(self.initial)}."
+            )
+        self.last_epoch = int(state_dict["last_epoch"])
+        self.initial = {option: list(values) for option, values in initial.items()}
+        self._write()
+
+    def _write(self) -> None:
+        self.last = self.values(self.last_epoch)
+        for option, values in self.last.items():
+            for group, value in zip(self.optimizer.param_groups, values, strict=True):
+                _set(group, option, value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(t={self.last_epoch}, {self.last})"
+
+
+class ConstantLR(Schedule):
+    """start * factor for the first `total_iters` steps, start from then on."""
+
+    def __init__(
+        self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, *, option: str = "lr"
+    ) -> None:
+        super().__init__(optimizer, {option: lambda t, start: start * factor if t < total_iters else start})
+
+
+class StepLR(Schedule):
+    """start * gamma^floor(t / step_size)."""
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, *, option: str = "lr") -> None:
+        _check_count("StepLR", "step_size", step_size)
+        super().__init__(optimizer, {option: lambda t, start: start * gamma ** (t // step_size)})
+
+
+class MultiStepLR(Schedule):
+    """start * gamma^(number of milestones that t has reached)."""
+
+    def __init__(
+        self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, *, option: str = "lr"
+    ) -> None:
+        reached = sorted(milestones)
+        super().__init__(optimizer, {option: lambda t, start: start * gamma ** bisect_right(reached, t)})
+
+
+class ExponentialLR(Schedule):
+    """start * gamma^t."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float, *, option: str = "lr") -> None:
+        super().__init__(optimizer, {option: lambda t, start: start * gamma**t})
+
+
+class InverseTimeLR(Schedule):
+    """start / (1 + decay t). Robbins and Monro 1951 ask for such a rate; PyTorch has no name for it."""
+
+    def __init__(self, optimizer: Optimizer, decay: float, *, option: str = "lr") -> None:
+        super().__init__(optimizer, {option: lambda t, start: start / (1 + decay * t)})
+
+
+class LinearLR(Schedule):
+    """start times a factor that goes in a straight line from `start_factor` to `end_factor` in `total_iters` steps.
+
+    With its defaults a warm-up of 5 steps: before a cosine of 95,
+    `SequentialLR(optimizer, [LinearLR(optimizer), CosineAnnealingLR(optimizer, 95)], [5])`.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        *,
+        option: str = "lr",
+    ) -> None:
+        _check_count("LinearLR", "total_iters", total_iters)
+
+        def line(t: int, start: float) -> float:
+            return start * (start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters)
+
+        super().__init__(optimizer, {option: line})
+
+
+class CosineAnnealingLR(Schedule):
+    """eta_min + (start - eta_min) (1 + cos(pi t / T_max)) / 2: from start down to `eta_min` in `T_max` steps.
+
+    Past T_max it rises again, as PyTorch's does. Loshchilov and Hutter 2017, equation 5, without restarts.
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, *, option: str = "lr") -> None:
+        _check_count("CosineAnnealingLR", "T_max", T_max)
+        super().__init__(
+            optimizer,
+            {option: lambda t, start: eta_min + (start - eta_min) * (1 + cos(pi * t / T_max)) / 2},
+        )
+
+
+class LambdaLR(Schedule):
+    """start * lr_lambda(t), with a function for all groups or a list of one for each."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | list[Callable[[int], float]],
+        *,
+        option: str = "lr",
+    ) -> None:
+        factors = _per_group("lr_lambda", lr_lambda, len(optimizer.param_groups))
+        curves: list[Curve] = [lambda t, start, factor=factor: start * factor(t) for factor in factors]  # type: ignore[misc]
+        super().__init__(optimizer, {option: curves})
+
+
+class SequentialLR(Schedule):
+    """One schedule after another: `schedulers[i]` from milestone i - 1 on, each counting t from 0 at its turn.
+
+    The schedules must drive the same options of the same optimizer. From here on only this one is stepped.
+    """
+
+    def __init__(self, optimizer: Optimizer, schedulers: list[Schedule], milestones: list[int]) -> None:
+        if not schedulers or len(milestones) != len(schedulers) - 1:
+            raise ValueError(
+                f"SequentialLR got {len(schedulers)} schedules and {len(milestones)} milestones: "
+                "each schedule but the first needs the milestone at which it begins."
+            )
+        if sorted(milestones) != list(milestones):
+            raise ValueError(f"SequentialLR: milestones must rise, got {milestones}.")
+        for schedule in schedulers:
+            if not isinstance(schedule, Schedule):
+                raise TypeError(f"SequentialLR takes schedules that are functions of t, got {type(schedule).__name__}.")
+            if schedule.optimizer is not optimizer or schedule.curves.keys() != schedulers[0].curves.keys():
+                raise ValueError("SequentialLR: all schedules must drive the same options of the same optimizer.")
+
+        def curve(option: str, group: int) -> Curve:
+            def value(t: int, start: float) -> float:
+                i = bisect_right(milestones, t)
+                return schedulers[i].curves[option][group](t - (milestones[i - 1] if i else 0), start)
+
+            return value
+
+        groups = range(len(optimizer.param_groups))
+        super().__init__(optimizer, {option: [curve(option, g) for g in groups] for option in schedulers[0].curves})
+
+
+def _per_group(what: str, given: Any, count: int) -> list[Any]:
+    """A list with an entry for each group: the list that was given, or one thing for all."""
+    if not isinstance(given, (list, tuple)):
+        return [given] * count
+    if len(given) != count:
+        raise ValueError(f"{what}: got {len(given)} for an optimizer of {count} parameter groups.")
+    return list(given)
+
+
+def _read(group: dict[str, Any], option: str) -> float:
+    """The value of an option in a group; "beta1" is the first of `betas`."""
+    if option == "beta1" and "betas" in group:
+        return float(group["betas"][0])
+    value: Any = group.get(option)
+    if not _is_number(value):
+        options = [k for k, v in group.items() if _is_number(v) and not k.startswith("initial_")]
+        options += ["beta1"] if "betas" in group else []
+        raise ValueError(f"the optimizer has no option {option!r} to schedule; it has {', '.join(options)}.")
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _set(group: dict[str, Any], option: str, value: float) -> None:
+    if option == "beta1":
+        group["betas"] = (value, *group["betas"][1:])
+    else:
+        group[option] = value
+
+
+def _check_count(name: str, option: str, value: int) -> None:
+    if not value >= 1:
+        raise ValueError(f"{name}: {option} must be at least 1, got {value}.")
+
+
+def _described(initial: dict[str, list[float]]) -> str:
+    return " and ".join(f"{option} in {len(values)} groups" for option, values in initial.items())

@@ -1,0 +1,448 @@
+"""What all optimizers share: groups, missing gradients, memory, checkpoints, and what they say to mistakes."""
+
+from __future__ import annotations
+
+import gc
+import json
+
+import numpy as np
+import pytest
+
+import optim
+from autograd.errors import WrittenError
+from autograd.modes import is_recording, no_grad
+from autograd.tensor import Tensor, wrap
+from autograd.writes import clock, written_after
+from tests.optim.helpers import flattened, give, parameter
+
+RULES = [
+    (optim.SGD, {}),
+    (optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    (optim.Adagrad, {"initial_accumulator_value": 0.3}),
+    (optim.Adadelta, {}),
+    (optim.RMSprop, {"momentum": 0.5, "centered": True}),
+    (optim.RMSprop, {"init": "lecture"}),
+    (optim.Adam, {"amsgrad": True}),
+    (optim.AdamW, {"weight_decay": 0.1}),
+]
+EACH_RULE = pytest.mark.parametrize(("rule", "options"), RULES, ids=lambda x: getattr(x, "__name__", ""))
+SHAPES = [(3, 4), (4,), (), (2, 1, 3), (0, 5)]
+
+
+def some_parameters(dtype="float64", seed=0):
+    random = np.random.default_rng(seed)
+    return [parameter(np.asarray(random.normal(size=s), dtype=dtype)) for s in SHAPES]
+
+
+def some_gradients(seed):
+    random = np.random.default_rng(seed)
+    return [random.normal(size=s) for s in SHAPES]
+
+
+def train(optimizer, parameters, seeds):
+    for seed in seeds:
+        give(parameters, some_gradients(seed))
+        optimizer.step()
+
+
+def bits(parameters):
+    return [p.data.tobytes() for p in parameters]
+
+
+# ---- groups ---------------------------------------------------------------------------------------------------------
+
+
+def test_groups_have_their_own_options():
+    one, two = parameter(np.ones(2)), parameter(np.ones(3))
+    optimizer = optim.SGD([{"params": [one]}, {"params": [two], "lr": 0.5}], lr=0.1)
+    give([one, two], [np.ones(2), np.ones(3)])
+    optimizer.step()
+    np.testing.assert_array_equal(one.data, np.full(2, 0.9))
+    np.testing.assert_array_equal(two.data, np.full(3, 0.5))
+
+
+def test_options_may_change_between_steps():
+    p = parameter(np.zeros(1))
+    optimizer = optim.SGD([p], lr=1.0)
+    give([p], [[1.0]])
+    optimizer.step()
+    optimizer.param_groups[0]["lr"] = 0.25
+    optimizer.step()
+    assert p.data[0] == -1.25
+
+
+def test_momentum_may_begin_later():
+    p = parameter(np.zeros(1))
+    optimizer = optim.SGD([p], lr=1.0)
+    for momentum in (0, 0.5, 0.5):
+        optimizer.param_groups[0]["momentum"] = momentum
+        give([p], [[1.0]])
+        optimizer.step()
+    assert p.data[0] == -1 - 1 - 1.5
+
+
+def test_names_are_kept_and_used_in_errors():
+    optimizer = optim.SGD([("a.weight", parameter([1.0])), ("a.bias", parameter([1.0]))])
+    assert optimizer.param_groups[0]["param_names"] == ["a.weight", "a.bias"]
+    result = wrap(np.ones(2))
+    result.node = object()  # what an operation would leave
+    with pytest.raises(ValueError, match=r"SGD: parameter a.weight of shape \(2,\) is the result of an operation"):
+        optim.SGD([("a.weight", result)])
+
+
+def test_a_group_added_later_takes_part():
+    one, two = parameter(np.zeros(1)), parameter(np.zeros(1))
+    optimizer = optim.Adam([one], lr=0.1)
+    give([one], [[1.0]])
+    optimizer.step()
+    optimizer.add_param_group({"params": two, "lr": 0.2})
+    give([one, two], [[1.0], [1.0]])
+    optimizer.step()
+    np.testing.assert_allclose([one.data[0], two.data[0]], [-0.2, -0.2], rtol=1e-6)
+    assert [entry["step"] for entry in optimizer.state_dict()["state"].values()] == [2, 1]
+
+
+P = parameter([1.0])
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ([], ValueError, "SGD got no parameters. A generator such as model.parameters"),
+        (iter([]), ValueError, "SGD got no parameters"),
+        (P, TypeError, "SGD takes a list of parameters, got a Tensor: put it in a list"),
+        ({"params": [P]}, TypeError, "got a dict"),
+        ([P, P], ValueError, r"parameter 1 of shape \(1,\) is given twice"),
+        ([{"params": [P]}, {"params": [P]}], ValueError, "is given twice"),
+        ([("a", P), ("b", P)], ValueError, "parameter b of shape"),
+        ([np.ones(2)], TypeError, "SGD: parameter 0 is a ndarray; wanted is a Tensor"),
+        ([("a", P), parameter([1.0])], TypeError, "name all of them or none"),
+        ([{"params": []}], ValueError, "a parameter group is empty"),
+        ([{"weights": [P]}], ValueError, 'a parameter group needs "params"'),
+        ([{"params": [P], "momentun": 0.9}], ValueError, "unknown option 'momentun'; those known are dampening, lr,"),
+        ([{"params": [P], "lr": -1.0}], ValueError, "SGD: lr must be at least 0"),
+        ([{"params": [P]}, parameter([1.0])], TypeError, "give either dictionaries or parameters"),
+    ],
+)
+def test_mistakes_in_the_parameters(params, error, message):
+    with pytest.raises(error, match=message):
+        optim.SGD(params)
+
+
+def test_a_consumed_generator_is_explained():
+    generator = (p for p in [P])
+    optim.SGD(generator)
+    with pytest.raises(ValueError, match="gives its items once"):
+        optim.SGD(generator)
+
+
+@pytest.mark.parametrize("penalties", [optim.L2(0.1), [0.1]])
+def test_penalties_must_be_a_list_of_penalties(penalties):
+    with pytest.raises(TypeError, match="penalties takes"):
+        optim.SGD([P], penalties=penalties)
+
+
+def test_repr_shows_each_group():
+    text = repr(optim.SGD([{"params": [parameter(np.ones((3, 4)))]}, {"params": [P], "lr": 0.5}], lr=0.1))
+    assert "lr=0.1" in text
+    assert "lr=0.5" in text
+    assert "1 parameters, 12 elements" in text
+
+
+# ---- steps ----------------------------------------------------------------------------------------------------------
+
+
+@EACH_RULE
+def test_parameters_without_a_gradient_do_not_age(rule, options):
+    # Each parameter must move as if it had an optimizer of its own, which steps only when there is a gradient.
+    together = some_parameters()
+    alone = some_parameters()
+    optimizer = rule(together, lr=0.1, **options)
+    own = [rule([p], lr=0.1, **options) for p in alone]
+    random = np.random.default_rng(5)
+    for seed in range(8):
+        gradients = [None if random.random() < 0.4 else g for g in some_gradients(seed)]
+        give(together, gradients)
+        give(alone, gradients)
+        optimizer.step()
+        for o in own:
+            o.step()
+    assert bits(together) == bits(alone)
+
+
+def test_frozen_parameters_stay():
+    one, two = parameter(np.ones(2)), Tensor(np.ones(2))
+    optimizer = optim.AdamW([one, two], weight_decay=0.5)
+    give([one], [np.ones(2)])
+    optimizer.step()
+    np.testing.assert_array_equal(two.data, np.ones(2))
+    assert (one.data < 1).all()
+
+
+@EACH_RULE
+def test_gradients_are_only_read(rule, options):
+    # A large one is used where it lies; a small one is gathered. Neither may change, nor the array behind it.
+    parameters = [parameter(np.ones((300, 200))), parameter(np.ones(7))]
+    gradients = [np.full((300, 200), 0.5), np.full(7, 0.5)]
+    for p, g in zip(parameters, gradients, strict=True):
+        g.flags.writeable = False
+        p.grad = wrap(g)
+    optimizer = rule(parameters, penalties=[optim.L2(0.1), optim.L1(0.1)], maximize=True, **options)
+    for _ in range(2):
+        optimizer.step()
+    np.testing.assert_array_equal(flattened(gradients), np.full(60_007, 0.5))
+
+
+def test_gradients_of_any_layout_and_dtype_are_taken():
+    one, two = parameter(np.zeros((200, 300), dtype="float32")), parameter(np.zeros((2, 3), dtype="float32"))
+    wanted = [np.arange(60_000.0).reshape(200, 300) % 7, np.arange(6.0).reshape(2, 3)]
+    one.grad, two.grad = wrap(np.asfortranarray(wanted[0])), wrap(wanted[1].T.copy().T)
+    optim.SGD([one, two], lr=1.0).step()
+    np.testing.assert_array_equal(one.data, -wanted[0])
+    np.testing.assert_array_equal(two.data, -wanted[1])
+    assert one.dtype == two.dtype == "float32"
+
+
+def test_a_gradient_of_another_shape_is_refused():
+    p = parameter(np.ones((2, 3)))
+    p.grad = wrap(np.ones((3, 2)))
+    with pytest.raises(ValueError, match=r"parameter of shape \(2, 3\) has a gradient of shape \(3, 2\)"):
+        optim.SGD([p]).step()
+
+
+def test_closure_is_run_with_recording_and_its_loss_returned():
+    p = parameter(np.zeros(1))
+    seen = []
+
+    def closure():
+        seen.append(is_recording())
+        give([p], [[1.0]])
+        return "the loss"
+
+    with no_grad():
+        assert optim.SGD([p], lr=1.0).step(closure) == "the loss"
+    assert seen == [True]
+    assert p.data[0] == -1
+
+
+def test_zero_grad_forgets_or_replaces():
+    p = parameter(np.zeros(2))
+    optimizer = optim.SGD([p])
+    give([p], [np.ones(2)])
+    held = p.grad
+    optimizer.zero_grad(set_to_none=False)
+    np.testing.assert_array_equal(p.grad.data, np.zeros(2))
+    np.testing.assert_array_equal(held.data, np.ones(2))  # whoever holds the old one keeps it
+    optimizer.zero_grad()
+    assert p.grad is None
+
+
+def test_a_step_is_seen_as_a_write():
+    moved, still = parameter(np.ones(3)), parameter(np.ones(3))
+    optimizer = optim.SGD([moved, still])
+    give([moved, still], [np.ones(3)] * 2)
+    optimizer.step()
+    before = clock()
+    still.grad = None
+    optimizer.step()
+    assert written_after(moved.data, before)
+    assert not written_after(still.data, before)
+
+
+def test_backward_through_weights_that_a_step_has_changed_is_refused():
+    x, w = parameter(np.ones((2, 3))), parameter(np.ones((3, 4)))
+    optimizer = optim.Adam([w])
+    for _ in range(2):  # in the first step the parameter leaves its old array, in the second it is written in place
+        w.grad = None
+        loss = (x @ w).sum()
+        loss.backward(retain_graph=True)
+        optimizer.step()
+    with pytest.raises(WrittenError, match="matmul"):
+        loss.backward()
+
+
+def test_an_optimizer_dies_without_the_collector():
+    parameters = some_parameters()
+    optimizer = optim.Adam(parameters, penalties=[optim.MaxNorm(1.0)])
+    schedule = optim.StepLR(optimizer, 1)
+    train(optimizer, parameters, range(2))
+    schedule.step()
+    gc.collect()
+    gc.disable()
+    try:
+        del optimizer, schedule
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+# ---- memory ---------------------------------------------------------------------------------------------------------
+
+
+def test_parameters_of_a_group_share_one_array():
+    parameters = some_parameters()
+    train(optim.Adam(parameters), parameters, [0])
+    bases = {id(p.data.base) for p in parameters}
+    assert len(bases) == 1
+    assert [p.data.shape for p in parameters] == SHAPES
+
+
+@EACH_RULE
+def test_assigned_data_is_taken_up_and_nothing_is_lost(rule, options):
+    left, right = some_parameters(), some_parameters()
+    one, two = rule(left, lr=0.1, **options), rule(right, lr=0.1, **options)
+    train(one, left, range(3))
+    train(two, right, range(3))
+    for p in right:
+        p.data = p.data.copy()  # equal values in another array
+    train(one, left, range(3, 6))
+    train(two, right, range(3, 6))
+    assert bits(left) == bits(right)
+
+
+def test_assigned_values_are_used():
+    p, q = parameter(np.zeros(2)), parameter(np.zeros(2))
+    optimizer = optim.SGD([p, q], lr=1.0)
+    give([p, q], [np.ones(2)] * 2)
+    optimizer.step()
+    p.data = np.array([10.0, 20.0])
+    q.data[...] = 5.0  # in place: the view is the same
+    optimizer.step()
+    np.testing.assert_array_equal(p.data, [9.0, 19.0])
+    np.testing.assert_array_equal(q.data, [4.0, 4.0])
+
+
+def test_another_dtype_is_taken_up_with_the_state():
+    p = parameter(np.zeros(3, dtype="float64"))
+    optimizer = optim.SGD([p], lr=1.0, momentum=0.5)
+    give([p], [np.ones(3)])
+    optimizer.step()
+    p.data = p.data.astype("float32")
+    give([p], [np.ones(3)])
+    optimizer.step()
+    assert p.dtype == "float32"
+    np.testing.assert_array_equal(p.data, np.full(3, -2.5, dtype="float32"))
+
+
+def test_another_shape_is_refused():
+    p = parameter(np.zeros(3))
+    optimizer = optim.Adam([p])
+    give([p], [np.ones(3)])
+    optimizer.step()
+    p.data = np.zeros(4)
+    give([p], [np.ones(4)])
+    with pytest.raises(ValueError, match=r"has shape \(4,\) now, but its state 'exp_avg' has shape \(3,\)"):
+        optimizer.step()
+
+
+def test_mixed_dtypes_live_side_by_side():
+    one, two = parameter(np.zeros(3, dtype="float32")), parameter(np.zeros(3, dtype="float64"))
+    give([one, two], [np.ones(3)] * 2)
+    optim.SGD([one, two], lr=0.1).step()
+    assert (one.dtype, two.dtype) == ("float32", "float64")
+    np.testing.assert_array_equal(one.data, np.full(3, -0.1, dtype="float32"))
+    np.testing.assert_array_equal(two.data, np.full(3, -0.1))
+
+
+def test_two_optimizers_may_share_parameters():
+    p = parameter(np.zeros(2))
+    one, two = optim.SGD([p], lr=1.0), optim.SGD([p], lr=10.0)
+    give([p], [np.ones(2)])
+    for _ in range(2):
+        one.step()
+        two.step()
+    np.testing.assert_array_equal(p.data, [-22.0, -22.0])
+
+
+# ---- checkpoints ----------------------------------------------------------------------------------------------------
+
+
+@EACH_RULE
+@pytest.mark.parametrize("through_json", [False, True])
+def test_resumed_is_bit_identical_to_never_stopped(rule, options, through_json):
+    parameters = some_parameters("float32")
+    optimizer = rule(parameters, lr=0.1, **options)
+    train(optimizer, parameters, range(4))
+    saved, values = optimizer.state_dict(), [p.data.copy() for p in parameters]
+    train(optimizer, parameters, range(4, 8))
+
+    if through_json:
+        # Lists do not remember the shape of an array without elements.
+        shapes = {i: p.shape for i, p in enumerate(parameters)}
+        saved = json.loads(json.dumps(saved, default=lambda array: array.tolist()))
+        for i, entry in saved["state"].items():
+            entry.update({k: np.reshape(v, shapes[int(i)]) for k, v in entry.items() if v == []})
+    resumed = [parameter(v) for v in values]
+    second = rule(resumed, lr=0.7, **options)  # the saved rate must win
+    second.load_state_dict(saved)
+    train(second, resumed, range(4, 8))
+    assert bits(resumed) == bits(parameters)
+
+
+def test_state_dict_is_a_copy_of_plain_things():
+    parameters = some_parameters()
+    optimizer = optim.Adam(parameters, penalties=[optim.L2(0.1)])
+    assert optimizer.state_dict()["state"] == {}
+    train(optimizer, parameters, [0])
+    saved = optimizer.state_dict()
+    before = saved["state"][0]["exp_avg"].copy()
+    train(optimizer, parameters, [1])
+    np.testing.assert_array_equal(saved["state"][0]["exp_avg"], before)
+    assert saved["state"].keys() == {0, 1, 2, 3, 4}
+    assert saved["state"][0]["step"] == 1
+    assert saved["param_groups"] == [
+        {
+            "lr": 1e-3,
+            "betas": (0.9, 0.999),
+            "eps": 1e-8,
+            "weight_decay": 0,
+            "amsgrad": False,
+            "maximize": False,
+            "params": [0, 1, 2, 3, 4],
+        }
+    ]
+
+
+def test_state_without_a_step_stays_out():
+    one, two = parameter(np.zeros(2)), parameter(np.zeros(3))
+    optimizer = optim.Adam([one, two])
+    give([one, two], [None, np.ones(3)])
+    optimizer.step()
+    assert optimizer.state_dict()["state"].keys() == {1}
+
+
+def test_loading_keeps_the_dtype_of_the_parameters():
+    wide, narrow = some_parameters("float64"), some_parameters("float32")
+    optimizer = optim.Adam(wide)
+    train(optimizer, wide, [0])
+    second = optim.Adam(narrow)
+    second.load_state_dict(optimizer.state_dict())
+    train(second, narrow, [1])
+    assert second.state_dict()["state"][0]["exp_avg"].dtype == "float32"
+
+
+def adam_state(**changes):
+    optimizer = optim.Adam([parameter(np.zeros(2)), parameter(np.zeros(3))])
+    give(optimizer.param_groups[0]["params"], [np.ones(2), np.ones(3)])
+    optimizer.step()
+    return optimizer.state_dict() | changes
+
+
+@pytest.mark.parametrize(
+    ("shapes", "rule", "change", "message"),
+    [
+        ([2], optim.Adam, {}, "has 2 parameters, this Adam's has 1: build the optimizer from the same parameters"),
+        ([2, 4], optim.Adam, {}, r"'exp_avg' of parameter 1 has shape \(3,\) in the state dict, the"),
+        ([2, 3], optim.SGD, {}, "it was saved by another kind of optimizer"),
+        ([2, 3], optim.Adam, {"param_groups": []}, "has 0 parameter groups, this Adam has 1"),
+        ([2, 3], optim.Adam, {"state": {7: {"step": 1}}}, "state for parameter 7, but there are 2 here"),
+        ([2, 3], optim.Adam, {"state": {0: {"exp_avg": [0, 0]}}}, 'parameter 0 has no "step"'),
+    ],
+)
+def test_a_state_dict_that_does_not_fit_changes_nothing(shapes, rule, change, message):
+    parameters = [parameter(np.zeros(n)) for n in shapes]
+    optimizer = rule(parameters, lr=0.5)
+    with pytest.raises(ValueError, match=message):
+        optimizer.load_state_dict(adam_state(**change))
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert optimizer.state_dict()["state"] == {}

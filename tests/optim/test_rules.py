@@ -1,0 +1,146 @@
+"""The rules by themselves: known step counts on a quadratic, the lecture's RMSprop, first steps in closed form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import optim
+from tests.optim.helpers import give, parameter
+
+RULES = [optim.SGD, optim.Adagrad, optim.Adadelta, optim.RMSprop, optim.Adam, optim.AdamW]
+
+
+@pytest.mark.parametrize(
+    ("rule", "options", "steps"),
+    [
+        (optim.SGD, {"lr": 0.019}, 343),
+        (optim.SGD, {"lr": 0.004, "momentum": 0.9}, 140),
+        (optim.SGD, {"lr": 0.004, "momentum": 0.9, "nesterov": True}, 71),
+        (optim.Adagrad, {"lr": 0.5}, 16),
+        (optim.RMSprop, {"lr": 0.01, "alpha": 0.9, "eps": 1e-7}, 137),
+        (optim.Adam, {"lr": 0.05}, 129),
+    ],
+    ids=["SGD", "momentum", "Nesterov", "Adagrad", "RMSprop", "Adam"],
+)
+def test_steps_on_a_narrow_valley(rule, options, steps):
+    # f = (100 a^2 + b^2) / 2 from (1, 1), until f < 1e-6; an independent implementation needed exactly these counts.
+    curvature = np.array([100.0, 1.0])
+    p = parameter(np.array([1.0, 1.0]))
+    optimizer = rule([p], **options)
+    taken = 0
+    while 0.5 * np.sum(curvature * p.data**2) >= 1e-6:
+        give([p], [curvature * p.data])
+        optimizer.step()
+        taken += 1
+    assert taken == steps
+
+
+def test_the_lectures_rmsprop_by_hand():
+    # sigma_0 = |g_0|, sigma_t = sqrt(alpha sigma_{t-1}^2 + (1 - alpha) g_t^2), w <- w - lr g / sigma.
+    p = parameter(np.array([1.0]))
+    optimizer = optim.RMSprop([p], lr=0.1, alpha=0.75, eps=0, init="lecture")
+    table = [
+        (4.0, 0.9),  # sigma 4
+        (8.0, 0.9 - 0.8 / 28**0.5),  # sigma^2 = 0.75 * 16 + 0.25 * 64 = 28
+        (-2.0, 0.9 - 0.8 / 28**0.5 + 0.2 / 22**0.5),  # sigma^2 = 0.75 * 28 + 0.25 * 4 = 22
+    ]
+    for g, w in table:
+        give([p], [[g]])
+        optimizer.step()
+        np.testing.assert_allclose(p.data, [w], rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_lectures_first_step_is_exactly_the_sign(dtype):
+    g = np.array([3.0, -1e-30, 0.0, 1e20, -7.5], dtype=dtype)
+    p = parameter(np.zeros(5, dtype=dtype))
+    give([p], [g])
+    # Squares over- and underflow in float32; the first step must not depend on them.
+    with np.errstate(over="ignore"):
+        optim.RMSprop([p], lr=0.25, init="lecture").step()
+    np.testing.assert_array_equal(p.data, -0.25 * np.sign(g))
+
+
+def test_rmsprop_from_zero_starts_longer_by_the_known_factor():
+    p = parameter(np.zeros(1))
+    give([p], [[5.0]])
+    optim.RMSprop([p], lr=0.1, alpha=0.99, eps=0).step()
+    np.testing.assert_allclose(p.data, [-0.1 / 0.1], rtol=1e-14)
+
+
+def test_centered_rmsprop_survives_a_constant_gradient():
+    # E[g^2] - E[g]^2 tends to 0 here, and rounding puts it below.
+    p = parameter(np.zeros(64, dtype="float32"))
+    optimizer = optim.RMSprop([p], lr=1e-3, alpha=0.5, centered=True)
+    g = np.linspace(0.1, 3, 64, dtype="float32")
+    for _ in range(60):
+        give([p], [g])
+        optimizer.step()
+    assert np.isfinite(p.data).all()
+
+
+def test_adams_first_step_is_lr_whatever_the_gradient():
+    p = parameter(np.zeros(3))
+    give([p], [[1e-3, -5.0, 1e6]])
+    optim.Adam([p], lr=0.01, eps=0).step()
+    np.testing.assert_allclose(p.data, [-0.01, 0.01, -0.01], rtol=1e-14)
+
+
+def test_adamw_decays_beside_the_gradient():
+    one, two = parameter(np.array([2.0])), parameter(np.array([2.0]))
+    give([one, two], [[0.5], [0.5]])
+    optim.AdamW([one], lr=0.1, weight_decay=0.3).step()
+    optim.Adam([two], lr=0.1).step()
+    np.testing.assert_allclose(one.data, two.data - 0.1 * 0.3 * 2.0, rtol=1e-14)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_maximize_climbs_as_far_as_minimize_falls(rule):
+    down, up = parameter(np.zeros(3)), parameter(np.zeros(3))
+    falls, climbs = rule([down]), rule([up], maximize=True)
+    for g in ([1.0, -2.0, 3.0], [0.5, 0.1, -1.0]):
+        give([down, up], [g, g])
+        falls.step()
+        climbs.step()
+    np.testing.assert_array_equal(up.data, -down.data)
+    assert np.abs(up.data).min() > 0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("rule", RULES)
+def test_the_dtype_of_the_parameters_is_kept(rule, dtype):
+    p = parameter(np.ones((2, 3), dtype=dtype))
+    optimizer = rule([p], weight_decay=0.1)
+    for _ in range(2):
+        give([p], [np.ones((2, 3))])
+        optimizer.step()
+    assert p.dtype == dtype
+    state = optimizer.state_dict()["state"].get(0, {})
+    assert {value.dtype for name, value in state.items() if name != "step"} <= {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize(
+    ("rule", "options", "message"),
+    [
+        (optim.SGD, {"lr": -0.1}, "SGD: lr must be at least 0, got -0.1"),
+        (optim.SGD, {"lr": float("nan")}, "lr must be at least 0, got nan"),
+        (optim.SGD, {"momentum": -1}, "momentum must be at least 0"),
+        (optim.SGD, {"nesterov": True}, "nesterov needs a momentum above 0 and no dampening"),
+        (optim.SGD, {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "no dampening, got momentum 0.9"),
+        (optim.Adagrad, {"initial_accumulator_value": -1}, "initial_accumulator_value must be at least 0"),
+        (optim.Adagrad, {"lr_decay": -1}, "lr_decay must be at least 0"),
+        (optim.Adadelta, {"rho": 1.5}, "rho must lie between 0 and 1, got 1.5"),
+        (optim.RMSprop, {"alpha": -0.5}, "alpha must lie between 0 and 1"),
+        (optim.RMSprop, {"init": "one"}, 'init must be "zero" or "lecture"'),
+        (optim.RMSprop, {"init": "lecture", "centered": True}, "leave centered off"),
+        (optim.Adam, {"betas": (0.9, 1.0)}, "betas must be at least 0 and below 1"),
+        (optim.Adam, {"betas": (-0.1, 0.9)}, "betas must be at least 0 and below 1"),
+        (optim.Adam, {"betas": (0.9,)}, "betas must be two numbers"),
+        (optim.AdamW, {"weight_decay": -1}, "AdamW: weight_decay must be at least 0"),
+        (optim.AdamW, {"eps": -1}, "eps must be at least 0"),
+    ],
+)
+def test_options_out_of_range(rule, options, message):
+    with pytest.raises(ValueError, match=message):
+        rule([parameter([1.0])], **options)

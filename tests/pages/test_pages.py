@@ -1,0 +1,59 @@
+"""Every code block of every page runs, and prints what the page says.
+
+One idea: a page is a program. The Python blocks of one page run in order and share their names, as a reader would type
+them; blocks with prompts are also compared with the output printed beneath them.
+"""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(p for p in [*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("docs/*.md")] if ".venv" not in p.parts)
+
+
+def blocks(text: str) -> list[tuple[int, str]]:
+    """The Python blocks of a page, each with the line it begins on."""
+    found = re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [(text.count("\n", 0, m.start(1)) + 1, m.group(1)) for m in found]
+
+
+def run_block(code: str, names: dict[str, Any], name: str, line: int) -> None:
+    """Run one block; raise AssertionError when it prints something else than the page says."""
+    if ">>>" not in code:
+        exec(compile("\n" * (line - 1) + code, name, "exec"), names)
+        return
+    test = doctest.DocTestParser().get_doctest(code, names, name, name, line - 1)
+    test.globs = names
+    report: list[str] = []
+    failed, _ = doctest.DocTestRunner(verbose=False).run(test, out=report.append, clear_globs=False)
+    assert not failed, "".join(report)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_code_of_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__page__"}
+    for line, code in blocks(page.read_text(encoding="utf-8")):
+        run_block(code, names, str(page.relative_to(ROOT)), line)
+
+
+def test_a_wrong_output_is_caught() -> None:
+    with pytest.raises(AssertionError, match="Expected"):
+        run_block(">>> 1 + 1\n3\n", {}, "page", 1)
+
+
+def test_a_block_that_fails_is_caught() -> None:
+    with pytest.raises(NameError):
+        run_block("undefined_name\n", {}, "page", 1)
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
