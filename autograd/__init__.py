@@ -4,9 +4,9 @@ The public names, nothing else: each file's `__all__` says what it gives to user
 tour of the engine.
 """
 
-from . import linalg, random
-from .allocator import keep_freed_memory
-from .backend import synchronize
+from . import linalg, operators, random
+from .allocator import keep_freed_memory as keep_freed_memory
+from .backend import synchronize as synchronize
 from .drawing import draw as draw
 from .dtypes import *
 from .engine import *
