@@ -18,14 +18,14 @@ from .modes import Watch, is_watching
 if TYPE_CHECKING:
     from .tensor import Node
 
-__all__ = ["check_backward", "check_forward", "release"]
+__all__ = ["check_backward", "check_forward", "inside_rule", "release"]
 
 _HOUSE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _ROOMS = tuple(os.path.join(_HOUSE, room) + os.sep for room in ("autograd", "nn", "optim"))
 
 
 def check_forward(name: str, xp: Module, arrays: list[Any], out: Array, node: Node | None) -> None:
-    """Raise AnomalyError when `out` is the first result that is not finite; else note the line and lock what is kept."""
+    """Raise AnomalyError when `out` is the first result that is not finite; else note the line, lock what is kept."""
     line = user_line()
     if not _finite(xp, out) and all(_finite(xp, a) for a in arrays if is_array(a)):
         raise AnomalyError(f"{name} gave {_kind(xp, out)} in the forward pass, from finite inputs, at {line}.")
@@ -40,8 +40,17 @@ def check_backward(name: str, line: str | None, g: Array, gradient: Array) -> No
     """Raise AnomalyError when a rule turned a finite gradient into one that is not."""
     xp = module_of(gradient)
     if not _finite(xp, gradient) and _finite(xp, g):
-        where = f"the operation made at {line}" if line else "an operation recorded outside anomaly()"
-        raise AnomalyError(f"the gradient of {name} gave {_kind(xp, gradient)} in the backward pass, for {where}.")
+        what = f"{_kind(xp, gradient)} in the backward pass"
+        raise AnomalyError(f"the gradient of {name} gave {what}, for {_where(line)}.")
+
+
+def inside_rule(name: str, line: str | None, error: AnomalyError) -> AnomalyError:
+    """The error of an operation that a rule of `name` was made of, as an error of that rule."""
+    return AnomalyError(f"the gradient of {name} is not finite in the backward pass, for {_where(line)}: {error}")
+
+
+def _where(line: str | None) -> str:
+    return f"the operation made at {line}" if line else "an operation recorded outside anomaly()"
 
 
 def user_line() -> str:

@@ -106,10 +106,8 @@ def _find_module(x: object) -> Module:
             return modules[kind]
     if _recognise_cupy(x):
         return modules[type(x)]
-    raise TypeError(
-        f"expected an array, a Tensor or a number, got {type(x).__name__}; "
-        f"turn lists into arrays first: Tensor({_short(x)})."
-    )
+    hint = f"; turn lists into arrays first: Tensor({_short(x)})" if isinstance(x, (list, tuple)) else ""
+    raise TypeError(f"expected an array, a Tensor or a number, got {type(x).__name__}{hint}.")
 
 
 def _short(x: object) -> str:

@@ -96,8 +96,9 @@ def _items(roots: list[Tensor], names: Mapping[str, Tensor], limit: int) -> tupl
         put(node, _Item(name, title, f"{node.shape} {node.dtype}", "operation", parents))
     for tensor in roots:
         place_of(tensor if tensor.node is None else tensor.node)
-    said = f"The {len(drawn)} newest of {len(nodes)} operations are drawn; limit={len(nodes)} draws all." if missing else ""
-    return items, said
+    if not missing:
+        return items, ""
+    return items, f"The {len(drawn)} newest of {len(nodes)} operations are drawn; limit={len(nodes)} draws all."
 
 
 def _nodes(roots: list[Tensor]) -> set[Node]:
@@ -181,7 +182,8 @@ def _as_svg(items: list[_Item], said: str) -> str:
         f'viewBox="{left:.1f} {-_MARGIN - head:.1f} {right - left:.1f} {height:.1f}" '
         'font-family="monospace" font-size="11" text-anchor="middle">',
         "<title>graph</title>",
-        f'<rect x="{left:.1f}" y="{-_MARGIN - head:.1f}" width="100%" height="100%" fill="#ffffff"/>',
+        f'<rect x="{left:.1f}" y="{-_MARGIN - head:.1f}" width="{right - left:.1f}" height="{height:.1f}" '
+        'fill="#ffffff"/>',
     ]
     if said:
         lines.append(f'<text x="{left + _MARGIN:.1f}" y="{-head / 2:.1f}" text-anchor="start">{escape(said)}</text>')
@@ -230,7 +232,10 @@ def _order(layers: list[list[_Point]]) -> None:
         down = sweep % 2 == 0
         for layer in layers if down else reversed(layers):
             place = {point: i for other in layers for i, point in enumerate(other)}
-            where = {p: _mean([float(place[n]) for n in (p.above if down else p.below)], float(place[p])) for p in layer}
+            where = {}
+            for point in layer:
+                neighbours = point.above if down else point.below
+                where[point] = _mean([float(place[n]) for n in neighbours], float(place[point]))
             layer.sort(key=where.__getitem__)
 
 

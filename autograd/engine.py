@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from .anomaly import check_backward, release
+from .anomaly import check_backward, inside_rule, release
 from .backend import Array, array_of, arrays_in, is_array, module_of, modules
-from .errors import DeviceError, GradientError, ShapeError, WrittenError
+from .errors import AnomalyError, DeviceError, GradientError, ShapeError, WrittenError
 from .fused import Fused
 from .modes import enable_grad, is_watching
 from .ops.cast import astype
@@ -41,10 +41,10 @@ def backward(
 ) -> None:
     """Add to `.grad` of every leaf the derivative of `tensors`, weighted by `gradients` (ones for scalars).
 
-    Saved arrays are dropped on the way unless `retain_graph` (or `create_graph`, with which `.grad` has a graph itself).
+    Saved arrays are dropped on the way unless `retain_graph` (or `create_graph`, with which `.grad` has a graph too).
 
-    Raises GradientError when nothing requires a gradient, when a Tensor that is no scalar comes without its gradient, or
-    when the graph was used before; WrittenError when something backward needs was written in place since.
+    Raises GradientError when nothing requires a gradient, when a Tensor that is no scalar comes without its gradient,
+    or when the graph was used before; WrittenError when something backward needs was written in place since.
     """
     with _world(create_graph):
         roots = _roots(tensors, gradients, create_graph)
@@ -81,7 +81,7 @@ def gradients(
         arrived = _walk(roots, wanted, retain_graph or create_graph, create_graph)
     found = [None if edge is None else arrived.get(edge) for edge in edges]
     if not allow_unused and any(g is None for g in found):
-        position = found.index(None)
+        position = next(i for i, g in enumerate(found) if g is None)
         raise GradientError(
             f"the outputs do not depend on input {position}; pass allow_unused=True to get None for it."
         )
@@ -133,10 +133,11 @@ def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
 def _walk(
     arrived: dict[Edge, Gradient], wanted: set[Edge] | None, retain_graph: bool, create_graph: bool
 ) -> dict[Edge, Tensor]:
-    """Send gradients from the roots to the leaves, or to `wanted` only; gives Tensors that share memory with nothing."""
+    """Send gradients from the roots to the leaves, or to `wanted` only; what comes out shares memory with nothing."""
     order = _newest_first(arrived, _birth_of_oldest(wanted))
     goes, leading = (None, None) if wanted is None else _leading_to(wanted, order)
     rules = _tensor_pieces if create_graph else _array_pieces
+    watching = is_watching()
     ours: set[Edge] = {edge for edge in arrived if isinstance(edge, Tensor)}  # edges whose array nobody else holds
     kept: dict[Edge, Gradient] = {}
     for node in order:
@@ -150,7 +151,7 @@ def _walk(
         _check_usable(node)
         for parent, piece in rules(node, g, goes):
             piece = _fitted(node, parent, piece)
-            if is_watching():
+            if watching:
                 check_backward(node.primitive.name, node.line, _array(g), _array(piece))
             if parent not in arrived:
                 if isinstance(parent, Tensor):
@@ -242,39 +243,47 @@ def _check_usable(node: Node) -> None:
                 )
 
 
-def _parents(node: Node, goes: set[Edge] | None) -> Iterator[tuple[int, Edge]]:
-    for position, parent in enumerate(node.parents):
-        if parent is not None and (goes is None or parent in goes):
-            yield position, parent
-
-
-def _array_pieces(node: Node, g: Array, goes: set[Edge] | None) -> Iterator[tuple[Edge, Array]]:
+def _array_pieces(node: Node, g: Array, goes: set[Edge] | None) -> list[tuple[Edge, Array]]:
     """What a node sends to each parent, as arrays."""
     operation = node.primitive
     assert node.saved is not None
     if isinstance(operation, Fused):
-        needs = dict(_parents(node, goes))
-        pieces = operation.gradients(node, module_of(g), g, tuple(i in needs for i in range(len(node.parents))))
-        yield from ((needs[i], piece) for i, piece in enumerate(pieces) if i in needs)
-        return
-    for position, parent in _parents(node, goes):
-        rule = operation.rule(position)
-        yield parent, rule.function(g, *[_saved_array(node.saved, keep, position) for keep in rule.keeps])
+        needs = _needs(node, goes)
+        given: list[tuple[Any, Array]] = list(zip(node.parents, operation.gradients(node, module_of(g), g, needs)))
+        return [piece for piece, needed in zip(given, needs, strict=True) if needed]
+    found = []
+    for position, parent in enumerate(node.parents):
+        if parent is not None and (goes is None or parent in goes):
+            rule = operation.rule(position)
+            kept = [_saved_array(node.saved, keep, position) for keep in rule.keeps]
+            found.append((parent, rule.function(g, *kept)))
+    return found
+
+
+def _needs(node: Node, goes: set[Edge] | None) -> tuple[bool, ...]:
+    """For each input of a node, whether its gradient is wanted."""
+    return tuple([parent is not None and (goes is None or parent in goes) for parent in node.parents])
 
 
 def _saved_array(saved: dict[str, Any], keep: Saved, position: int) -> Any:
     return position if keep.kind == "position" else saved[keep.name]
 
 
-def _tensor_pieces(node: Node, g: Tensor, goes: set[Edge] | None) -> Iterator[tuple[Edge, Tensor]]:
+def _tensor_pieces(node: Node, g: Tensor, goes: set[Edge] | None) -> list[tuple[Edge, Tensor]]:
     """What a node sends to each parent, as Tensors with a graph of their own."""
     operation = node.primitive
-    if isinstance(operation, Fused):
-        yield from _by_definition(node, g, goes)
-        return
-    for position, parent in _parents(node, goes):
-        rule = operation.rule(position)
-        yield parent, rule.function(g, *[_saved_tensor(node, keep, position) for keep in rule.keeps])
+    found = []
+    try:
+        if isinstance(operation, Fused):
+            return _by_definition(node, g, goes)
+        for position, parent in enumerate(node.parents):
+            if parent is not None and (goes is None or parent in goes):
+                rule = operation.rule(position)
+                kept = [_saved_tensor(node, keep, position) for keep in rule.keeps]
+                found.append((parent, rule.function(g, *kept)))
+        return found
+    except AnomalyError as error:  # what a rule computes is watched as any forward is
+        raise inside_rule(operation.name, node.line, error) from None
 
 
 def _saved_tensor(node: Node, keep: Saved, position: int) -> Any:
@@ -302,16 +311,18 @@ def _tensor(value: Any, edge: Edge | None) -> Any:
     return wrap(value, edge)
 
 
-def _by_definition(node: Node, g: Tensor, goes: set[Edge] | None) -> Iterator[tuple[Edge, Tensor]]:
+def _by_definition(node: Node, g: Tensor, goes: set[Edge] | None) -> list[tuple[Edge, Tensor]]:
     """The gradients of a fused function through its definition, computed again from its inputs."""
     assert node.saved is not None
-    needs = dict(_parents(node, goes))
+    needs = _needs(node, goes)
     inputs = [_tensor(value, parent) for value, parent in zip(node.saved["inputs"], node.parents, strict=True)]
     # Twins of the inputs mark where the definition's own graph ends.
-    inputs = [positive(x) if i in needs else x for i, x in enumerate(inputs)]
+    inputs = [positive(x) if needed else x for x, needed in zip(inputs, needs, strict=True)]
     out = node.primitive.definition(*inputs, **node.saved["options"])
-    found = gradients(out, [inputs[i] for i in needs], g, create_graph=True, allow_unused=True)
-    yield from ((parent, piece) for parent, piece in zip(needs.values(), found, strict=True) if piece is not None)
+    twins = [x for x, needed in zip(inputs, needs, strict=True) if needed]
+    parents = [parent for parent, needed in zip(node.parents, needs, strict=True) if parent is not None and needed]
+    found = gradients(out, twins, g, create_graph=True, allow_unused=True)
+    return [(parent, piece) for parent, piece in zip(parents, found, strict=True) if piece is not None]
 
 
 def _fitted(node: Node, parent: Edge, piece: Gradient) -> Gradient:
@@ -320,7 +331,8 @@ def _fitted(node: Node, parent: Edge, piece: Gradient) -> Gradient:
         piece = sum_to(piece, shape=parent.shape)
     if piece.shape != parent.shape:
         raise ShapeError(
-            f"a rule of {node.primitive.name} gave a gradient of shape {piece.shape} for an input of shape {parent.shape}."
+            f"a rule of {node.primitive.name} gave a gradient of shape {piece.shape} "
+            f"for an input of shape {parent.shape}."
         )
     if piece.dtype != parent.dtype:
         piece = astype(piece, dtype=parent.dtype)

@@ -2,13 +2,13 @@
 
 One idea: to differentiate f at x, call it on a twin of x, a Tensor with a node of its own that does nothing, and walk
 from the result back to the twins. When x belongs to an outer derivative the twin's node leads on to x, so the result
-has a graph and can be differentiated again: `grad(grad(grad(f)))`, in any mixture. See Note [When a result has a graph].
+has a graph and can be differentiated again: `grad(grad(grad(f)))`, in any mixture. See Note [When there is a graph].
 
-Arguments are Tensors, arrays, Python floats, and nested lists, tuples and dictionaries of them (`tree.py`); results come
-in the same containers, as Tensors. Nothing is ever added to a `.grad`. Read `gradcheck.py` next.
+Arguments are Tensors, arrays, Python floats, and nested lists, tuples and dictionaries of them (`tree.py`); results
+come in the same containers, as Tensors. Nothing is ever added to a `.grad`. Read `gradcheck.py` next.
 """
 
-# Note [When a result has a graph]
+# Note [When there is a graph]
 # A derivative requires a gradient itself exactly when f's value depends on something that does, besides f's own
 # arguments as given here: the variable of an outer derivative, a parameter that f closes over, an argument that is a
 # Tensor with a history. Only then is it computed on Tensors (create_graph=True); else on bare arrays, at full speed.
@@ -134,8 +134,8 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The function that gives every second derivative of a scalar f: the Jacobian of its gradient.
 
-    For one array its shape is `in.shape + in.shape`. It takes one walk backward per element of the argument; `hvp` gives
-    a product with it in one walk.
+    For one array its shape is `in.shape + in.shape`. It takes one walk backward per element of the argument; `hvp`
+    gives a product with it in one walk.
     """
     return jacobian(grad(f, argnums), argnums)
 
@@ -196,7 +196,7 @@ def _gradients(outputs: list[Tensor], inputs: list[Tensor], weights: list[Any], 
 def _twin(x: Any) -> Tensor:
     """A Tensor with x's array and a node of its own, which leads on to x where x requires a gradient."""
     data, edge = (x.data, edge_of(x)) if isinstance(x, Tensor) else (array_of(x, copy=None), None)
-    return wrap(data, Node(positive, (edge if is_recording() else None,), {}, data.shape, data.dtype))
+    return wrap(data, Node(positive, (edge,), {}, data.shape, data.dtype))
 
 
 def _rows(twins: _Twins, y: Tensor, with_graph: bool) -> Any:
@@ -240,7 +240,7 @@ def _check(f: Function, x: Any, argnums: tuple[int, ...], path: str) -> None:
     place, _, rest = path[1:].partition("]")
     where = f"argument {argnums[int(place)]}{' at ' + rest if rest else ''} of {_name(f)}"
     if not (isinstance(x, Tensor) or is_array(x) or is_number(x)):
-        raise TypeError(f"{where} is a {type(x).__name__}; it must be a Tensor, an array or a float to be differentiated.")
+        raise TypeError(f"{where} is a {type(x).__name__}; only a Tensor, an array or a float can be differentiated.")
     dtype = array_of(x, copy=None).dtype if is_number(x) else x.dtype
     if not is_floating(dtype):
         kind = type(x).__name__ if is_number(x) else f"of {dtype}"
@@ -251,8 +251,8 @@ def _scalar(f: Function, y: Any) -> Tensor:
     y = _tensor(f, y)
     if y.size != 1:
         raise GradientError(
-            f"{_name(f)} must give a scalar for its gradient, it gave shape {y.shape}: reduce it with .sum() or .mean(), "
-            "or use jacobian or vjp."
+            f"{_name(f)} must give a scalar for its gradient, it gave shape {y.shape}: "
+            "reduce it with .sum() or .mean(), or use jacobian or vjp."
         )
     return y
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .anomaly import check_forward
-from .backend import Array, Module
+from .backend import Array, Module, modules
 from .errors import RuleError
 from .modes import is_recording, is_watching
 from .primitive import Operation, P
@@ -37,6 +37,9 @@ class Fused(Operation[P]):
     def __init__(self, definition: Callable[P, Any]) -> None:
         super().__init__(definition, skip=0)
         self.definition = definition
+        parameters = [self.signature.parameters[name] for name in self.inputs]
+        self.required = sum(p.default is p.empty for p in parameters)
+        self.defaults = tuple(p.default for p in parameters)
         self.forward: Callable[..., Any] | None = None
         self.backward: Callable[..., Any] | None = None
         if self.name in fused_functions:
@@ -54,20 +57,24 @@ class Fused(Operation[P]):
     def _call(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if self.forward is None:
             return self.definition(*inputs, **options)
-        if len(inputs) != len(self.inputs) or options.keys() - self.options.keys():
+        if not self.required <= len(inputs) <= len(self.inputs) or not options.keys() <= self.options.keys():
             inputs, options = self.bind(inputs, options)
+        elif len(inputs) < len(self.inputs):
+            inputs += self.defaults[len(inputs) :]
         xp, arrays, requires_grad = self.arrays(inputs)
-        given = {**self.options, **options}
-        result = self.forward(xp, *arrays, **given)
+        options = {**self.options, **options}
+        result = self.forward(xp, *arrays, **options)
         if result is NotImplemented:
-            return self.definition(*inputs, **given)
+            return self.definition(*inputs, **options)
         out, residuals = result
-        if not any(isinstance(x, Tensor) for x in inputs):
+        if requires_grad is None:
             return out
+        if type(out) not in modules:
+            out = xp.asarray(out)  # NumPy gives scalars where CuPy gives 0-d arrays
         node = None
         if requires_grad and is_recording() and self.carries(out.dtype):
-            parents = tuple(edge_of(x) if isinstance(x, Tensor) else None for x in inputs)
-            saved = {"inputs": tuple(arrays), "residuals": residuals, "options": given}
+            parents = tuple([edge_of(x) if isinstance(x, Tensor) else None for x in inputs])
+            saved = {"inputs": tuple(arrays), "residuals": residuals, "options": options}
             node = Node(self, parents, saved, out.shape, out.dtype)
         if is_watching():
             check_forward(self.name, xp, arrays, out, node)

@@ -101,11 +101,11 @@ class Operation(Generic[P]):
             return False
         return True
 
-    def arrays(self, inputs: tuple[Any, ...]) -> tuple[Module, list[Any], bool]:
-        """The module, the inputs with Tensors unwrapped, and whether any of them requires a gradient."""
+    def arrays(self, inputs: tuple[Any, ...]) -> tuple[Module, list[Any], bool | None]:
+        """The module, the inputs with Tensors unwrapped, and whether a Tensor requires a gradient (None: there is none)."""
         xp = None
         arrays = []
-        requires_grad = False
+        requires_grad = None
         for x in inputs:
             if isinstance(x, Tensor):
                 requires_grad = requires_grad or x.requires_grad
@@ -184,6 +184,8 @@ class Primitive(Operation[P]):
             raise error
 
     def _on_tensors(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
+        if not options.keys() <= self.options.keys():
+            inputs, options = self.bind(inputs, options)  # rules find inputs by position
         xp, arrays, requires_grad = self.arrays(inputs)
         out = self._forward(xp, arrays, options)
         if type(out) not in modules:

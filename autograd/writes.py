@@ -58,7 +58,8 @@ def mark_written(array: Array) -> None:
             writes = [_Write(writes[-1].stamp, None)]
         _last_write = clock()
         # A write to all of the memory makes the earlier ones needless to know.
-        writes = [_Write(_last_write, None)] if array is owner else [*writes, _Write(_last_write, _extent(array))]
+        everything = array.nbytes == owner.nbytes
+        writes = [_Write(_last_write, None)] if everything else [*writes, _Write(_last_write, _extent(array))]
         _writes[key] = (weakref.ref(owner, lambda _: _writes.pop(key, None)), writes)
 
 

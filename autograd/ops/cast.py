@@ -1,4 +1,7 @@
-"""Change of dtype and of device: linear, each its own adjoint with the direction turned round."""
+"""Change of dtype and of device: linear, each its own adjoint with the direction turned round.
+
+Read `creation.py` next.
+"""
 
 from __future__ import annotations
 

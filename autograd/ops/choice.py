@@ -20,9 +20,7 @@ def where(xp: Module, condition: Operand, x1: Operand, x2: Operand) -> Array:
     if is_number(condition):
         condition = xp.asarray(condition)
     out = xp.where(condition, x1, x2)
-    if type(x1) is float and type(x2) in (float, int) or type(x2) is float and type(x1) is int:
-        return out.astype(float32)
-    return out
+    return out.astype(float32) if {type(x1), type(x2)} in ({float}, {float, int}) else out
 
 
 where.vjp(

@@ -3,7 +3,7 @@
 One idea: first bring the operands into a form without special cases (see `einsum`), in which every letter of an operand
 stands in another one too or in the result. That form is closed: the gradient of one operand is the same sum of
 products, with g in its place and its letters as the result. So one rule of one line is right at every order.
-Read `window.py` next.
+Read `linalg.py` next.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import string
-from collections.abc import Sequence
+from functools import lru_cache
 
 from ..backend import Array, Module
 from ..errors import ShapeError
@@ -47,7 +47,8 @@ Term = tuple[str, Array]  # a letter for each axis, and the operand
 
 def _contracted(xp: Module, terms: list[Term], output: str) -> Array:
     while len(terms) > 1:
-        first, second = min(itertools.combinations(terms, 2), key=_work)
+        pairs = itertools.combinations(terms, 2)
+        first, second = next(pairs) if len(terms) == 2 else min(pairs, key=_work)
         terms = [term for term in terms if term is not first and term is not second]
         terms.append(_product(xp, first, second, needed=output + "".join(letters for letters, _ in terms)))
     letters, x = terms[0]
@@ -99,11 +100,11 @@ def einsum(subscripts: str, *operands: Operand) -> Tensor:
 
     Raises ValueError for subscripts that cannot be read, ShapeError for lengths that do not agree.
     """
-    shapes = [x.shape for x in operands]
-    terms, output = _read(subscripts, shapes)
-    lengths = _lengths(subscripts, terms, shapes)
-    xs = list(operands)
-    for i, letters in enumerate(terms):
+    shapes = tuple(x.shape for x in operands)
+    read, output = _read(subscripts, shapes)
+    lengths = _lengths(subscripts, read, shapes)
+    terms, xs = list(read), list(operands)
+    for i, letters in enumerate(read):
         terms[i], xs[i] = _distinct(subscripts, letters, xs[i])
         terms[i], xs[i] = _without_broadcast(terms[i], xs[i], lengths)
     for i, letters in enumerate(terms):
@@ -117,7 +118,8 @@ def einsum(subscripts: str, *operands: Operand) -> Tensor:
     return _einsum(*xs, subscripts=f"{','.join(terms)}->{output}")
 
 
-def _read(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
+@lru_cache(maxsize=256)
+def _read(subscripts: str, shapes: tuple[Shape, ...]) -> tuple[tuple[str, ...], str]:
     """The letters of each operand and of the result, one an axis, with letters in place of each "..."."""
     text = subscripts.replace(" ", "")
     left, arrow, right = text.partition("->")
@@ -144,10 +146,12 @@ def _read(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
         raise ValueError(f'einsum: the result of "{subscripts}" must name letters of the operands, each once.')
     if dots and "..." not in right:
         raise ValueError(f'einsum: "{subscripts}" must say where "..." stands in the result.')
-    return [term.replace("...", "".join(dots[len(dots) - n :])) for term, n in zip(terms, hidden, strict=True)], output
+    full = (term.replace("...", "".join(dots[len(dots) - n :])) for term, n in zip(terms, hidden, strict=True))
+    return tuple(full), output
 
 
-def _lengths(subscripts: str, terms: list[str], shapes: Sequence[Shape]) -> dict[str, int]:
+@lru_cache(maxsize=256)
+def _lengths(subscripts: str, terms: tuple[str, ...], shapes: tuple[Shape, ...]) -> dict[str, int]:
     """The length of each letter. Raises ShapeError when two operands do not agree on one."""
     lengths: dict[str, int] = {}
     for letters, shape in zip(terms, shapes, strict=True):

@@ -1,7 +1,7 @@
 """Joining and cutting: concat, stack, split, pad, tile, repeat.
 
 One idea: where each number came from is known, so its gradient is cut out of g at that very place. The composites at
-the end add no rule. Read `linalg.py` next.
+the end add no rule. Read `diagonal.py` next.
 """
 
 from __future__ import annotations
@@ -108,10 +108,8 @@ def split(x: Operand, sections: int | Sequence[int], *, axis: int = 0) -> tuple[
                 "a list names the places to cut at."
             )
         sections = range(length // sections, length, length // sections) if length else (0,) * (sections - 1)
-    edges = [slice(None, place, None).indices(length)[1] for place in sections]
-    return tuple(
-        getitem(x, index=_between(axis, start, stop)) for start, stop in zip([0, *edges], [*edges, length], strict=True)
-    )
+    pairs = zip((0, *sections), (*sections, length), strict=True)
+    return tuple(getitem(x, index=_between(axis, start, stop)) for start, stop in pairs)
 
 
 # Padding: widths are ((before, after), ...), a pair an axis

@@ -1,7 +1,7 @@
 """Matrix products and their relatives.
 
 One idea: a product is linear in each factor, so the gradient of one factor is a product of g with the other.
-Read `einsum.py` next, of which several of these are short cases.
+Read `linalg_solve.py` next.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from ..tensor import Operand
 from .choice import where
 from .shape import broadcast_to, reshape
 
-__all__ = ["all", "any", "count_nonzero", "mean", "norm", "spread", "std", "sum", "var"]
+__all__ = ["all", "any", "count_nonzero", "mean", "norm", "std", "sum", "var"]
 
 
 def spread(g: Operand, shape: Shape, axis: Axis) -> Operand:

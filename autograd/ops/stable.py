@@ -6,6 +6,8 @@ entry that is not there: it weighs 0 and its gradient is 0. Read `sort.py` next.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..backend import Array, Module
 from ..primitive import elementwise, primitive
 from ..shapes import Axis
@@ -17,8 +19,10 @@ from .reduce import spread, sum
 __all__ = ["log_softmax", "logaddexp", "logsumexp", "sigmoid", "softmax", "softplus"]
 
 
-def _shift(xp: Module, x: Array, axis: Axis) -> Array:
-    """The largest of each row, to be taken off; 0 where that is infinite."""
+def _shift(xp: Module, x: Array, axis: Axis) -> Any:
+    """The largest of each row, to be taken off; 0 where that is infinite, or there is none."""
+    if not x.size:
+        return 0.0
     largest = xp.max(x, axis=axis, keepdims=True)
     return xp.where(xp.isfinite(largest), largest, 0.0)
 
@@ -28,9 +32,15 @@ def _finite(out: Operand) -> Operand:
     return where(out == -float("inf"), 0.0, out)
 
 
+def _total(xp: Module, weights: Array, axis: Axis) -> Array:
+    """The sum of each row, but 1 for a row that weighs nothing: it is 0 / 1 then, and log(1), with no warning."""
+    total = xp.sum(weights, axis=axis, keepdims=True)
+    return total + (total == 0)
+
+
 @primitive
 def logsumexp(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """log(sum(exp(x))) over `axis`; -inf, with gradient 0, for a row that is -inf throughout."""
+    """log(sum(exp(x))) over `axis`; -inf, with gradient 0, for a row that is -inf throughout, or empty."""
     shift = _shift(xp, x, axis)
     total = xp.sum(xp.exp(x - shift), axis=axis, keepdims=True)
     nothing = total == 0
@@ -43,10 +53,9 @@ logsumexp.vjp(lambda g, x, out, axis: spread(g, x.shape, axis) * exp(x - spread(
 
 @primitive
 def softmax(xp: Module, x: Operand, *, axis: Axis = -1) -> Array:
-    """exp(x) / sum(exp(x)) over `axis`; NaN for a row that is -inf throughout."""
+    """exp(x) / sum(exp(x)) over `axis`; 0 throughout a row that is -inf throughout."""
     weights = xp.exp(x - _shift(xp, x, axis))
-    weights /= xp.sum(weights, axis=axis, keepdims=True)
-    return weights
+    return weights / _total(xp, weights, axis)
 
 
 @softmax.vjp
@@ -57,9 +66,9 @@ def _(g: Operand, out: Operand, axis: Axis) -> Operand:
 
 @primitive
 def log_softmax(xp: Module, x: Operand, *, axis: Axis = -1) -> Array:
-    """The logarithm of `softmax`: x - logsumexp(x) over `axis`; NaN for a row that is -inf throughout."""
+    """The logarithm of `softmax`: x - logsumexp(x) over `axis`; -inf throughout a row that is -inf throughout."""
     x = x - _shift(xp, x, axis)
-    return x - xp.log(xp.sum(xp.exp(x), axis=axis, keepdims=True))
+    return x - xp.log(_total(xp, xp.exp(x), axis))
 
 
 log_softmax.vjp(lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))

@@ -34,15 +34,13 @@ def sin(xp: Module, x: Operand) -> Array:
     return xp.sin(x)
 
 
-sin.vjp(lambda g, x: g * cos(x))
-
-
 @elementwise
 def cos(xp: Module, x: Operand) -> Array:
     """The cosine."""
     return xp.cos(x)
 
 
+sin.vjp(lambda g, x: g * cos(x))
 cos.vjp(lambda g, x: -g * sin(x))
 
 
@@ -100,15 +98,13 @@ def sinh(xp: Module, x: Operand) -> Array:
     return xp.sinh(x)
 
 
-sinh.vjp(lambda g, x: g * cosh(x))
-
-
 @elementwise
 def cosh(xp: Module, x: Operand) -> Array:
     """The hyperbolic cosine."""
     return xp.cosh(x)
 
 
+sinh.vjp(lambda g, x: g * cosh(x))
 cosh.vjp(lambda g, x: g * sinh(x))
 
 

@@ -1,0 +1,92 @@
+"""Creation functions: their dtypes, places and values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import autograd as ag
+from autograd import Tensor
+
+
+def same(tensor, expected, dtype):
+    assert tensor.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(tensor.detach().numpy(), expected)
+
+
+def test_filled_tensors_are_float32_unless_their_number_says_otherwise():
+    same(ag.zeros((2, 3)), np.zeros((2, 3)), "float32")
+    same(ag.ones(3), np.ones(3), "float32")
+    same(ag.eye(2, 3, k=1), np.eye(2, 3, 1), "float32")
+    same(ag.full((2,), 1.5), [1.5, 1.5], "float32")
+    same(ag.full((2,), 3), [3, 3], "int64")
+    same(ag.full((2,), True), [True, True], "bool")
+    same(ag.full(2, np.float64(1.5)), [1.5, 1.5], "float64")
+    same(ag.full(2, 1, dtype="float16"), [1, 1], "float16")
+    assert ag.empty((2, 3)).shape == (2, 3)
+
+
+def test_counted_tensors():
+    same(ag.arange(4), [0, 1, 2, 3], "int64")
+    same(ag.arange(1, 2, 0.5), [1.0, 1.5], "float32")
+    same(ag.arange(5, 0, -2), [5, 3, 1], "int64")
+    same(ag.arange(3, dtype="float64"), [0.0, 1.0, 2.0], "float64")
+    same(ag.linspace(0, 1, 5), [0, 0.25, 0.5, 0.75, 1], "float32")
+    same(ag.linspace(0, 1, 4, endpoint=False, dtype="float64"), [0, 0.25, 0.5, 0.75], "float64")
+
+
+def test_like_keeps_shape_dtype_and_place():
+    x = Tensor(np.ones((2, 3)), device="guard", requires_grad=True)
+    for made, value in ((ag.zeros_like(x), 0), (ag.ones_like(x), 1), (ag.full_like(x, 7), 7)):
+        assert (made.shape, made.dtype, made.device, made.requires_grad) == ((2, 3), np.float64, "guard", False)
+        assert (made.to("cpu").data == value).all()
+    assert ag.empty_like(x, dtype="int64").dtype == np.int64
+    same(ag.zeros_like(x, device="cpu", requires_grad=True), np.zeros((2, 3)), "float64")
+    same(ag.ones_like(np.zeros(2, "float32")), [1, 1], "float32")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **how: ag.zeros(2, **how),
+        lambda **how: ag.ones(2, **how),
+        lambda **how: ag.empty(2, **how),
+        lambda **how: ag.full(2, 1.0, **how),
+        lambda **how: ag.eye(2, **how),
+        lambda **how: ag.arange(2.0, **how),
+        lambda **how: ag.linspace(0, 1, 2, **how),
+        lambda **how: ag.asarray([1.0, 2.0], **how),
+    ],
+)
+def test_every_creation_function_takes_device_and_requires_grad(make):
+    x = make(device="guard", requires_grad=True, dtype="float64")
+    assert (x.device, x.requires_grad, x.dtype, x.is_leaf) == ("guard", True, np.float64, True)
+    assert not make().requires_grad
+
+
+def test_asarray_shares_what_it_can_and_copies_when_told():
+    array = np.ones(3)
+    assert np.shares_memory(ag.asarray(array).data, array)
+    assert not np.shares_memory(ag.asarray(array, copy=True).data, array)
+    assert not np.shares_memory(ag.asarray(array, dtype="float32").data, array)
+    with pytest.raises(ValueError, match="copy=False"):
+        ag.asarray(array, dtype="float32", copy=False)
+    x = Tensor(array, requires_grad=True)
+    assert ag.asarray(x) is x
+    assert not np.shares_memory(ag.asarray(x, copy=True).data, x.data)
+    ag.asarray(x, dtype="float32").sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="copy=False"):
+        ag.asarray(x, dtype="float32", copy=False)
+    assert ag.asarray(Tensor([True]), copy=True).dtype == bool
+
+
+def test_meshgrid_is_numpys():
+    vectors = [np.arange(2.0), np.arange(3.0), np.arange(4.0)]
+    for indexing in ("xy", "ij"):
+        for n in (0, 1, 2, 3):
+            got = ag.meshgrid(*map(Tensor, vectors[:n]), indexing=indexing)
+            for tensor, expected in zip(got, np.meshgrid(*vectors[:n], indexing=indexing), strict=True):
+                same(tensor, expected, "float64")
+    with pytest.raises(ValueError, match="neither"):
+        ag.meshgrid(Tensor([1.0]), indexing="yx")

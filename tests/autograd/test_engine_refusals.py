@@ -1,0 +1,115 @@
+"""Backward refuses in clear words what has no gradient, and what would give a wrong one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import autograd as ag
+from autograd import Tensor
+from autograd.errors import GradientError, ShapeError
+
+
+def leaf(values, dtype="float64"):
+    return Tensor(np.asarray(values, dtype=dtype), requires_grad=True)
+
+
+def same(tensor, expected):
+    np.testing.assert_allclose(tensor.detach().numpy(), expected, rtol=1e-12)
+
+
+def test_a_second_backward_says_how():
+    x = leaf(2.0)
+    y = x * x
+    y.backward()
+    with pytest.raises(GradientError, match=r"behind this multiply was used .* retain_graph=True"):
+        y.backward()
+
+
+def test_retain_graph_allows_a_second_backward():
+    x = leaf(2.0)
+    y = x * x
+    y.backward(retain_graph=True)
+    y.backward()
+    same(x.grad, 8.0)
+
+
+def test_a_part_that_keeps_nothing_can_be_used_twice_only_with_retain_graph():
+    x = leaf(2.0)
+    y = x + 1.0
+    y.backward()
+    with pytest.raises(GradientError, match="behind this add"):
+        y.backward()
+
+
+def test_a_result_with_axes_needs_a_gradient_to_begin_with():
+    x = leaf([1.0, 2.0])
+    with pytest.raises(GradientError, match=r"shape \(2,\) needs the gradient .* \.sum\(\) or \.mean\(\)"):
+        (x * x).backward()
+    (x * x).backward(np.array([1.0, 10.0]))
+    same(x.grad, [2.0, 40.0])
+    (leaf([[2.0]]) * 2.0).backward()  # one element needs none
+
+
+def test_the_gradient_must_have_the_shape_of_the_result():
+    x = leaf([1.0, 2.0])
+    with pytest.raises(ShapeError, match=r"gradient has shape \(3,\), the Tensor has shape \(2,\)"):
+        (x * x).backward(np.ones(3))
+    with pytest.raises(ShapeError, match=r"shape \(\)"):
+        (x * x).backward(1.0)
+
+
+def test_nothing_to_differentiate():
+    with pytest.raises(GradientError, match=r"requires no gradient .* no_grad\(\)"):
+        Tensor([1.0]).sum().backward()
+    with ag.no_grad():
+        y = leaf(1.0) * 2.0
+    with pytest.raises(GradientError, match="requires no gradient"):
+        y.backward()
+
+
+@pytest.mark.parametrize("values", [[1, 2], [True, False]])
+def test_integers_and_bools_carry_no_gradient(values):
+    with pytest.raises(GradientError, match=r"asked of a Tensor of (int64|bool); only real floating point"):
+        Tensor(values, requires_grad=True)
+    assert not (leaf([1.0, 2.0]) > 1.0).requires_grad
+    assert not leaf([1.0, 2.0]).astype("int64").requires_grad
+
+
+def test_complex_numbers_carry_no_gradient():
+    with pytest.raises(GradientError, match="asked of a Tensor of complex128"):
+        Tensor([1j], requires_grad=True)
+    x = leaf([1.0])
+    with pytest.raises(GradientError, match=r"multiply gave complex128 .* detach"):
+        x * 1j
+    assert (x.detach() * 1j).dtype == np.complex128
+
+
+def test_a_rule_of_the_wrong_shape_is_named():
+    from autograd.primitive import primitive, primitives
+
+    @primitive
+    def crooked(xp, x):
+        return xp.sum(x)
+
+    crooked.vjp(lambda g: g)
+    try:
+        y = crooked(leaf([1.0, 2.0]))
+        with pytest.raises(ShapeError, match=r"rule of crooked gave a gradient of shape \(\) for .* \(2,\)"):
+            y.backward()
+    finally:
+        del primitives["crooked"]
+
+
+def test_arrays_of_two_devices_do_not_meet():
+    from tests import guard  # noqa: F401  (registers the device)
+
+    on_guard = Tensor([1.0, 2.0], device="guard", requires_grad=True)
+    with pytest.raises(ag.errors.DeviceError, match=r'multiply got arrays on "guard(:0)?" and "cpu"'):
+        on_guard * Tensor([1.0, 2.0])
+    y = on_guard * 2.0
+    with pytest.raises(ag.errors.DeviceError, match="another device"):
+        y.backward(np.ones(2, dtype="float32"))
+    y.backward(Tensor([1.0, 1.0], device="guard"))
+    assert on_guard.grad.device == on_guard.device
+    assert on_guard.grad.tolist() == [2.0, 2.0]

@@ -1,0 +1,205 @@
+"""Fused functions: the kernel in the first order, the definition in every other case, the same numbers from both."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import autograd as ag
+from autograd import Tensor, gradients
+from autograd.errors import RuleError, WrittenError
+from autograd.fused import fused, fused_functions
+
+
+def leaf(values, dtype="float64"):
+    return Tensor(np.asarray(values, dtype=dtype), requires_grad=True)
+
+
+def same(tensor, expected):
+    np.testing.assert_allclose(tensor.detach().numpy(), expected, rtol=1e-12)
+
+
+class Log:
+    """What was called, in order."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, word):
+        self.calls.append(word)
+
+    def take(self):
+        calls, self.calls = self.calls, []
+        return calls
+
+
+@pytest.fixture
+def log():
+    return Log()
+
+
+@pytest.fixture
+def product(log):
+    """x * y^2 * scale, with a kernel that declines integers."""
+    before = dict(fused_functions)
+
+    @fused
+    def fat_product(x, y, *, scale=1.0):
+        """x * y^2 * scale."""
+        log("definition")
+        return x * y * y * scale
+
+    def forward(xp, x, y, *, scale):
+        if x.dtype.kind != "f":
+            return NotImplemented
+        log("forward")
+        return x * y * y * scale, x * y
+
+    def backward(xp, g, needs, inputs, residuals, *, scale):
+        log(f"backward {needs}")
+        _, y = inputs
+        return g * y * y * scale if needs[0] else None, g * 2.0 * residuals * scale if needs[1] else None
+
+    fat_product.kernel(forward, backward)
+    yield fat_product
+    fused_functions.clear()
+    fused_functions.update(before)
+
+
+X, Y = np.array([1.0, 2.0]), np.array([3.0, 0.5])
+
+
+def test_first_order_uses_the_kernel(product, log):
+    x, y = leaf(X), leaf(Y)
+    z = product(x, y, scale=2.0)
+    assert z.node.primitive is product
+    z.sum().backward()
+    assert log.take() == ["forward", "backward (True, True)"]
+    same(x.grad, 2 * Y**2)
+    same(y.grad, 4 * X * Y)
+
+
+def test_bare_arrays_stay_bare(product, log):
+    z = product(X, Y)
+    assert isinstance(z, np.ndarray)
+    assert log.take() == ["forward"]
+
+
+def test_create_graph_uses_the_definition(product, log):
+    x, y = leaf(X), leaf(Y)
+    first = gradients(product(x, y, scale=2.0).sum(), [x, y], create_graph=True)
+    assert log.take() == ["forward", "definition"]
+    same(first[0], 2 * Y**2)
+    same(first[1], 4 * X * Y)
+    (mixed,) = gradients(first[0].sum(), [y], create_graph=True)
+    same(mixed, 4 * Y)
+    (third,) = gradients(mixed.sum(), [y])
+    same(third, [4.0, 4.0])
+
+
+def test_needs_say_which_gradients_are_wanted(product, log):
+    x, y = leaf(X), leaf(Y)
+    product(x, Tensor(Y)).sum().backward()
+    assert log.take()[-1] == "backward (True, False)"
+    z = product(x * 1.0, y * 1.0).sum()
+    log.take()
+    gradients(z, [y], retain_graph=True)
+    assert log.take() == ["backward (False, True)"]
+    gradients(z, [x], create_graph=True)
+    assert log.take() == ["definition"]
+
+
+def test_a_declined_case_takes_the_definition(product, log):
+    z = product(Tensor([1, 2]), Tensor([3, 4]))
+    assert log.take() == ["definition"]
+    assert z.tolist() == [9, 32]
+    y = leaf(Y)
+    product(np.array([1, 2]), y).sum().backward()
+    assert log.take() == ["definition"]
+    same(y.grad, 2 * np.array([1, 2]) * Y)
+
+
+def test_inputs_may_come_by_keyword(product, log):
+    x, y = leaf(X), leaf(Y)
+    product(y=y, x=x).sum().backward()
+    same(x.grad, Y**2)
+    same(y.grad, 2 * X * Y)
+
+
+def test_one_tensor_as_both_inputs(product):
+    x = leaf(X)
+    product(x, x).sum().backward()
+    same(x.grad, 3 * X**2)
+    (first,) = gradients(product(x, x).sum(), [x], create_graph=True)
+    same(first, 3 * X**2)
+    same(gradients(first.sum(), [x])[0], 6 * X)
+
+
+def test_under_no_grad_no_node_is_made(product, log):
+    with ag.no_grad():
+        z = product(leaf(X), leaf(Y))
+    assert not z.requires_grad
+    assert log.take() == ["forward"]
+
+
+def test_saved_arrays_of_kernels_are_watched(product):
+    x, y = leaf(X), leaf(Y)
+    z = product(x, y).sum()
+    with ag.no_grad():
+        y += 1.0
+    with pytest.raises(WrittenError, match="fat_product needs its inputs"):
+        z.backward()
+    with ag.anomaly():
+        z = product(x, y).sum()
+        assert not x.data.flags.writeable
+        z.backward()
+    assert x.data.flags.writeable
+
+
+def test_gradients_that_are_one_array_are_kept_apart():
+    before = dict(fused_functions)
+
+    @fused
+    def fat_sum(x, y):
+        return x + y
+
+    fat_sum.kernel(lambda xp, x, y: (x + y, None), lambda xp, g, needs, inputs, residuals: (g, g))
+    try:
+        x, y = leaf(X), leaf(Y)
+        incoming = np.ones(2)
+        fat_sum(x, y).backward(incoming)
+        assert not np.shares_memory(x.grad.data, y.grad.data)
+        assert not np.shares_memory(x.grad.data, incoming)
+    finally:
+        fused_functions.clear()
+        fused_functions.update(before)
+
+
+def test_without_a_kernel_it_is_its_definition():
+    before = dict(fused_functions)
+    try:
+
+        @fused
+        def fat_square(x):
+            return x * x
+
+        x = leaf(X)
+        y = fat_square(x)
+        assert y.node.primitive.name == "multiply"
+        with pytest.raises(RuleError, match="there is a fused function fat_square already"):
+
+            @fused
+            def fat_square(x):
+                return x
+    finally:
+        fused_functions.clear()
+        fused_functions.update(before)
+
+
+def test_a_call_that_does_not_fit_shows_the_signature(product):
+    with pytest.raises(TypeError, match=r"fat_product\(x, y, \*, scale=1\.0\): .*unexpected keyword argument 'size'"):
+        product(X, Y, size=3)
+    with pytest.raises(TypeError, match="missing a required argument: 'y'"):
+        product(leaf(X))
+    with pytest.raises(TypeError, match=r"options go by keyword: fat_product\(x, y, scale=2\.0\)"):
+        product(leaf(X), leaf(Y), 2.0)

@@ -1,0 +1,128 @@
+"""Corners of reductions: zeros in products, ties, equal elements, empty rows, and wrong calls."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import autograd as ag
+from autograd import Tensor
+
+
+def leaf(values: Any, dtype: str = "float64") -> Tensor:
+    return Tensor(np.array(values, dtype), requires_grad=True)
+
+
+def without(values: list[float], *places: int) -> float:
+    """The product of all values but those at `places`; 0 when a place is named twice."""
+    if len(set(places)) < len(places):
+        return 0.0
+    return math.prod(v for i, v in enumerate(values) if i not in places)
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0, -3.0]), min_size=1, max_size=6))
+def test_prod_is_right_at_zeros_to_the_third_order(values: list[float]) -> None:
+    x = leaf(values)
+    n = range(len(values))
+    (g,) = ag.gradients(ag.prod(x), [x], create_graph=True)
+    assert g.tolist() == [without(values, i) for i in n]
+    for i in n:
+        if len(values) < 2:
+            break  # the product of one number is linear
+        (h,) = ag.gradients(g[i], [x], create_graph=True, retain_graph=True)
+        assert h.tolist() == [without(values, i, j) for j in n]
+        for j in n:
+            if not h.requires_grad or len(values) < 3:
+                continue
+            (t,) = ag.gradients(h[j], [x], retain_graph=True, allow_unused=True)
+            assert (t.tolist() if t is not None else [0.0] * len(values)) == [without(values, i, j, k) for k in n]
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0, -3.0]), min_size=1, max_size=6), st.integers(0, 5))
+def test_cumprod_is_right_at_zeros(values: list[float], last: int) -> None:
+    last %= len(values)
+    x = leaf(values)
+    (g,) = ag.gradients(ag.cumprod(x)[last], [x])
+    assert g.tolist() == [without(values[: last + 1], i) if i <= last else 0.0 for i in range(len(values))]
+
+
+def test_running_sums_and_products_with_a_start() -> None:
+    x = leaf([2.0, 3.0, 4.0], "float32")
+    sums, products = ag.cumulative_sum(x, include_initial=True), ag.cumulative_prod(x, include_initial=True)
+    assert sums.tolist() == [0, 2, 5, 9]
+    assert products.tolist() == [1, 2, 6, 24]
+    assert sums.dtype == products.dtype == np.float32
+    with pytest.raises(ValueError, match=r"cumulative_sum: x has shape \(2, 2\); say along which axis"):
+        ag.cumulative_sum(np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("f", [ag.max, ag.min])
+def test_ties_share_the_gradient_evenly(f: Any) -> None:
+    x = leaf([[1.0, 1.0], [1.0, 1.0]])
+    (g,) = ag.gradients(f(x), [x])
+    assert g.tolist() == [[0.25, 0.25], [0.25, 0.25]]
+    (g,) = ag.gradients(f(x, axis=1).sum(), [x])
+    assert g.tolist() == [[0.5, 0.5], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize("f", [ag.std, ag.norm])
+def test_no_spread_and_no_length_have_gradient_zero(f: Any) -> None:
+    x = leaf([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])
+    (g,) = ag.gradients(f(x, axis=1).sum(), [x])
+    assert g.tolist()[0] == [0, 0, 0]
+    assert all(abs(v) > 0 for v, i in zip(g.tolist()[1], range(3), strict=True) if f is ag.norm or i != 1)
+
+
+def test_the_correction_of_var_may_be_a_fraction_and_may_leave_nothing() -> None:
+    x = leaf([1.0, 2.0, 4.0])
+    assert ag.var(x, correction=1).item() == pytest.approx(np.var(x.data, ddof=1))
+    assert ag.std(x, correction=0.5).item() == pytest.approx(np.std(x.data, ddof=0.5))
+    one = leaf([3.0])
+    with pytest.warns(RuntimeWarning):
+        out = ag.var(one, correction=1)
+    (g,) = ag.gradients(out, [one])
+    assert math.isnan(out.item())
+    assert math.isnan(g.item())
+
+
+@given(st.sampled_from([None, 0, 1, (0, 1)]), st.booleans())
+def test_nothing_reduced_gives_an_empty_gradient(axis: Any, keepdims: bool) -> None:
+    x = leaf(np.zeros((0, 3)))
+    for f in (ag.sum, ag.prod, ag.norm):
+        out = f(x, axis=axis, keepdims=keepdims)
+        (g,) = ag.gradients(out, [x], np.ones(out.shape))
+        assert g.shape == (0, 3)
+
+
+def test_integers_and_bools_reduce_as_in_numpy() -> None:
+    x = np.array([[1, 2], [3, 5]])
+    assert ag.mean(x) == 2.75
+    assert ag.sum(x > 1).dtype == np.int64
+    assert ag.count_nonzero(x > 1, axis=0, keepdims=True).tolist() == [[1, 2]]
+    assert ag.all(Tensor(x) > 0).item() is True
+
+
+@given(st.data())
+def test_a_mean_of_means_is_a_mean(data: Any) -> None:
+    shape = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)))
+    x = leaf(np.random.default_rng(0).normal(size=shape))
+    axes = data.draw(st.permutations(range(3)))
+    y = x
+    for axis in axes:
+        y = ag.mean(y, axis=axis, keepdims=True)
+    assert y.item() == pytest.approx(x.data.mean())
+    (g,) = ag.gradients(y, [x], np.ones((1, 1, 1)))
+    np.testing.assert_allclose(g.data, np.full(shape, 1 / x.size))
+
+
+def test_axes_from_the_end_are_the_same_axes() -> None:
+    x = leaf(np.random.default_rng(0).normal(size=(2, 3, 4)))
+    for f, axes in itertools.product((ag.sum, ag.prod, ag.max, ag.var, ag.logsumexp), ([1, -2], [(0, 2), (-3, -1)])):
+        a, b = (ag.gradients(f(x, axis=axis).sum(), [x])[0] for axis in axes)
+        assert np.array_equal(a.data, b.data)

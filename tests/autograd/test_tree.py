@@ -1,0 +1,73 @@
+"""Trees come back as they were taken apart, and a tree of another structure is refused with the place."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, namedtuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograd.tree import flatten, flatten_like, map_tree, paths, unflatten
+
+Pair = namedtuple("Pair", "first second")
+
+LEAVES = st.integers() | st.text(max_size=2)
+TREES = st.recursive(
+    LEAVES | st.none(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+        | st.builds(Pair, inner, inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(TREES)
+def test_round_trip(tree):
+    leaves, structure = flatten(tree)
+    again = unflatten(structure, leaves)
+    assert again == tree
+    assert type(again) is type(tree)
+    assert all(leaf is not None for leaf in leaves)
+    assert flatten_like(tree, structure) == leaves
+    assert flatten(again) == (leaves, structure)
+
+
+@given(TREES)
+def test_paths_lead_to_the_leaves(tree):
+    leaves, structure = flatten(tree)
+    found = paths(structure)
+    assert len(found) == len(leaves)
+    for leaf, path in zip(leaves, found, strict=True):
+        assert eval(f"tree{path}", {"tree": tree}) == leaf
+
+
+def test_dictionaries_keep_their_order_and_are_matched_by_key():
+    leaves, structure = flatten({"b": 1, "a": 2})
+    assert leaves == [1, 2]
+    assert flatten_like({"a": 20, "b": 10}, structure) == [10, 20]
+    assert unflatten(flatten(OrderedDict(b=1))[1], [5]) == {"b": 5}
+
+
+def test_map():
+    assert map_tree(lambda x: x + 1, {"a": [1, (2, None)], "b": Pair(3, 4)}) == {"a": [2, (3, None)], "b": Pair(4, 5)}
+
+
+@pytest.mark.parametrize(
+    ("tree", "said"),
+    [
+        ({"a": [1, 2]}, r"it is a dict with the keys 'a', where a dict with the keys 'a', 'b' was expected"),
+        ({"a": [1], "b": 3}, r"it\['a'\] is a list with 1 part\(s\), where a list with 2 part\(s\)"),
+        ({"a": 1, "b": 3}, r"it\['a'\] is a int, where a list"),
+        ({"a": [1, [2]], "b": 3}, r"it\['a'\]\[1\] is a list with 1 part\(s\), where one array or number"),
+        ({"a": [1, None], "b": 3}, r"it\['a'\]\[1\] is None, where one array or number"),
+        ({"a": {0: 1, 1: 2}, "b": 3}, r"it\['a'\] is a dict"),
+    ],
+)
+def test_another_structure_is_refused_with_the_place(tree, said):
+    _, structure = flatten({"a": [1, 2], "b": 3})
+    with pytest.raises(ValueError, match=said):
+        flatten_like(tree, structure, "it")

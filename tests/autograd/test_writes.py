@@ -1,0 +1,298 @@
+"""Writing into Tensors: on the record it makes a new value, off it it writes, and a stale backward is refused."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+import autograd as ag
+from autograd import Tensor
+from autograd.errors import GradientError, ShapeError, WrittenError
+from autograd.writes import mark_written
+
+
+def leaf(values):
+    return Tensor(np.asarray(values, dtype="float64"), requires_grad=True)
+
+
+def same(tensor, expected):
+    np.testing.assert_allclose(tensor.detach().numpy(), expected, rtol=1e-12)
+
+
+# ---- on the record --------------------------------------------------------------------------------------------------
+
+
+def test_assignment_divides_the_gradient_between_old_and_new():
+    x, v = leaf([1.0, 2.0, 3.0]), leaf(5.0)
+    y = x * 1.0
+    y[1] = v
+    same(y, [1.0, 5.0, 3.0])
+    (y * y).sum().backward()
+    same(x.grad, [2.0, 0.0, 6.0])
+    same(v.grad, 10.0)
+
+
+def test_what_used_the_old_value_keeps_it():
+    x = leaf([1.0, 2.0, 3.0])
+    y = x * 1.0
+    before = (y * y).sum()
+    part = y[:2]
+    y[0] = 10.0
+    after = (y * y).sum()
+    same(part, [1.0, 2.0])
+    (before + after + part.sum()).backward()
+    same(x.grad, [2.0 + 0.0 + 1.0, 4.0 + 4.0 + 1.0, 6.0 + 6.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "value", "slope"),
+    [
+        (lambda y, v: y.__iadd__(v), 7.0, (1.0, 1.0)),
+        (lambda y, v: y.__isub__(v), -3.0, (1.0, -1.0)),
+        (lambda y, v: y.__imul__(v), 10.0, (5.0, 2.0)),
+        (lambda y, v: y.__itruediv__(v), 0.4, (0.2, -2.0 / 25.0)),
+        (lambda y, v: y.__ipow__(v), 32.0, (80.0, 32.0 * np.log(2.0))),
+    ],
+)
+def test_augmented_assignment_rebinds(change, value, slope):
+    x, v = leaf([2.0, 2.0]), leaf(5.0)
+    y = x * 1.0
+    old_node, old_array = y.node, y.data
+    assert change(y, v) is y
+    same(y, [value, value])
+    assert y.node is not old_node
+    np.testing.assert_array_equal(old_array, [2.0, 2.0])
+    y.sum().backward()
+    same(x.grad, [slope[0]] * 2)
+    same(v.grad, 2 * slope[1])
+
+
+def test_augmented_assignment_used_before_and_after():
+    x = leaf([1.0, 2.0])
+    y = x * x
+    before = y * 3.0
+    y += x
+    y *= y
+    (before + y).sum().backward()
+    z = x.data**2 + x.data
+    same(x.grad, 6 * x.data + 2 * z * (2 * x.data + 1))
+
+
+def test_a_plain_tensor_takes_in_the_graph_of_what_is_put_into_it():
+    total = Tensor(np.zeros(3))
+    x = leaf([1.0, 2.0, 3.0])
+    for i in range(3):
+        total[i] = x[i] * x[i]
+    total += x
+    total.sum().backward()
+    same(x.grad, 2 * x.data + 1)
+
+
+def test_a_leaf_that_requires_a_gradient_cannot_be_changed_on_the_record():
+    x = leaf([1.0, 2.0])
+    with pytest.raises(GradientError, match=r"leaf that requires a gradient .* no_grad\(\)"):
+        x += 1.0
+    with pytest.raises(GradientError, match=r"into a copy: y = x\.clone\(\)"):
+        x[0] = 1.0
+    same(x, [1.0, 2.0])
+    y = x.clone()
+    y[0] = 1.0
+    y.sum().backward()
+    same(x.grad, [0.0, 1.0])
+
+
+def test_a_change_of_shape_or_kind_is_no_change_in_place():
+    x = Tensor([1.0])
+    with pytest.raises(ShapeError, match=r"shape \(1,\) cannot become one of shape \(3,\) in place; write x = x \+ y"):
+        x += Tensor([1.0, 2.0, 3.0])
+    n = Tensor([1, 2])
+    with pytest.raises(TypeError, match="Tensor of int64 cannot take float"):
+        n += 0.5
+    x += Tensor(np.ones(1))  # float64 into float32 keeps the kind of the left side
+    assert x.dtype == np.float32
+
+
+# ---- off the record -------------------------------------------------------------------------------------------------
+
+
+def test_under_no_grad_writes_go_into_the_array():
+    array = np.array([1.0, 2.0])
+    x = ag.asarray(array) if hasattr(ag, "asarray") else Tensor(array)
+    x.data = array
+    x.requires_grad_()
+    view = x.detach()
+    with ag.no_grad():
+        x += 1.0
+        x[0] = 7.0
+    assert x.data is array
+    same(view, [7.0, 3.0])
+    assert x.requires_grad
+    assert x.node is None
+
+
+def test_an_optimizer_step_by_hand():
+    w = leaf([1.0, 2.0])
+    for _ in range(3):
+        (w * w).sum().backward()
+        with ag.no_grad():
+            w -= 0.25 * w.grad
+        w.grad = None
+    same(w, [0.125, 0.25])
+
+
+# ---- stale saved arrays ---------------------------------------------------------------------------------------------
+
+
+def add_one(tensor):
+    with ag.no_grad():
+        tensor += 1.0
+
+
+def assign(tensor):
+    with ag.no_grad():
+        tensor[0] = 5.0
+
+
+def through_a_view(tensor):
+    with ag.no_grad():
+        part = tensor[:1]
+        part += 1.0
+
+
+def through_detach(tensor):
+    with ag.no_grad():
+        twin = tensor.detach()
+        twin *= 2.0
+
+
+def by_hand(tensor):
+    tensor.data[0] = 9.0
+    mark_written(tensor.data)
+
+
+def by_hand_through_a_view(tensor):
+    view = tensor.data[::2]
+    view[...] = 0.0
+    mark_written(view)
+
+
+WRITES = [add_one, assign, through_a_view, through_detach, by_hand, by_hand_through_a_view]
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_between_forward_and_backward_is_an_error(write):
+    w = leaf([1.0, 2.0, 3.0])
+    y = (w * w).sum()
+    write(w)
+    with pytest.raises(WrittenError, match=r"multiply needs its x\d for backward, .* written in place since"):
+        y.backward()
+
+
+def test_a_written_result_is_an_error_too():
+    x = leaf([1.0, 2.0])
+    y = x.exp()
+    z = y.sum()
+    with ag.no_grad():
+        y[0] = 0.0
+    with pytest.raises(WrittenError, match="exp needs its out"):
+        z.backward()
+
+
+def test_the_line_is_named_under_anomaly():
+    w = leaf([1.0, 2.0])
+    with ag.anomaly():
+        y = (w * w).sum()
+    add_one(w)
+    with pytest.raises(WrittenError, match=r"multiply, made at .*test_writes\.py:\d+, needs"):
+        y.backward()
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_writes_before_forward_or_after_backward_are_fine(write):
+    w = leaf([1.0, 2.0, 3.0])
+    write(w)
+    (w * w).sum().backward()
+    write(w)
+    (w * w).sum().backward()
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_writes_elsewhere_are_fine(write):
+    other = leaf([1.0, 2.0, 3.0])
+    w = leaf([1.0, 2.0, 3.0])
+    y = (w * w).sum()
+    write(other)
+    y.backward()
+
+
+def test_a_write_into_memory_that_backward_does_not_need_is_fine():
+    w = leaf([1.0, 2.0])
+    y = (w + w).sum()
+    add_one(w)
+    y.backward()
+    same(w.grad, [2.0, 2.0])
+
+
+def test_neighbours_in_one_buffer_are_told_apart():
+    # An optimizer lays all parameters into one array; a write to one is no write to another.
+    buffer = np.arange(6.0)
+    a, b = Tensor(np.zeros(3)).requires_grad_(), Tensor(np.zeros(3)).requires_grad_()
+    a.data, b.data = buffer[:3], buffer[3:]
+    y = (a * a).sum()
+    add_one(b)
+    y.backward()
+    y = (a * a).sum()
+    buffer += 1.0
+    mark_written(buffer)
+    with pytest.raises(WrittenError):
+        y.backward()
+
+
+def test_many_writes_are_not_forgotten():
+    buffer = np.zeros(40)
+    views = [buffer[2 * i : 2 * i + 2] for i in range(20)]
+    first = Tensor(np.zeros(2)).requires_grad_()
+    first.data = views[0]
+    y = (first * first).sum()
+    for view in views:
+        view += 1.0
+        mark_written(view)
+    with pytest.raises(WrittenError):
+        y.backward()
+
+
+def test_new_memory_at_an_old_address_is_clean():
+    for _ in range(50):
+        w = leaf(np.ones(1000))
+        add_one(w)
+        del w
+        fresh = leaf(np.ones(1000))
+        (fresh * fresh).sum().backward()
+
+
+# ---- copies ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_deep_copy_of_a_leaf_shares_nothing():
+    x = leaf([1.0, 2.0])
+    (x * x).sum().backward()
+    twin = copy.deepcopy({"x": x, "again": x})
+    assert twin["x"] is twin["again"]
+    twin = twin["x"]
+    assert twin.requires_grad
+    assert not np.shares_memory(twin.data, x.data)
+    assert not np.shares_memory(twin.grad.data, x.grad.data)
+    add_one(twin)
+    same(x, [1.0, 2.0])
+    with pytest.raises(GradientError, match=r"only a leaf can be copied deeply; copy tensor\.detach\(\)"):
+        copy.deepcopy(x * 2.0)
+
+
+def test_clone_stays_in_the_graph():
+    x = leaf([1.0, 2.0])
+    y = x.clone()
+    assert not np.shares_memory(y.data, x.data)
+    (y * y).sum().backward()
+    same(x.grad, [2.0, 4.0])

@@ -1,0 +1,118 @@
+"""Rows of matrix products, einsum, triangles, diagonals, and solving."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from autograd.ops import diagonal, einsum, linalg, linalg_solve
+
+from .shape import any_array, anything
+from .spec import LAYOUTS, Case, Spec, broadcasting, composite_case, fill, shapes
+
+
+def matmul_case(draw: Any, rng: np.random.Generator) -> Case:
+    n, k, m = (draw(st.integers(0, 4)) for _ in range(3))
+    stack = draw(shapes(max_ndim=2, max_side=3))
+    a = (k,) if draw(st.booleans()) and draw(st.booleans()) else (*draw(broadcasting(stack)), n, k)
+    b = (k,) if draw(st.booleans()) and draw(st.booleans()) else (*draw(broadcasting(stack)), k, m)
+    layout = draw(st.sampled_from(LAYOUTS))
+    return Case((fill(anything, a, rng, layout), fill(anything, b, rng, layout)))
+
+
+TIDY = [
+    "ab,bc->ac",
+    "ab,ab->ab",
+    "ab,b->a",
+    "a,b->ba",
+    "abc,dcb->ad",
+    "ab,bc,cd->da",
+    "ab,ac,ad->bcd",
+    ",ab->ba",
+    "ab,ab->",
+]
+
+
+def einsum_case(draw: Any, rng: np.random.Generator) -> Case:
+    subscripts = draw(st.sampled_from(TIDY))
+    lengths = {c: draw(st.integers(0, 3)) for c in "abcd"}
+    terms = subscripts.split("->")[0].split(",")
+    return Case(tuple(fill(anything, tuple(lengths[c] for c in t), rng) for t in terms), {"subscripts": subscripts})
+
+
+def matrix_case(draw: Any, rng: np.random.Generator, option: str) -> Case:
+    return Case((any_array(draw, rng, min_ndim=2),), {option: draw(st.integers(-3, 3))})
+
+
+def diag_embed_case(draw: Any, rng: np.random.Generator) -> Case:
+    shape, offset = draw(shapes(min_ndim=2)), draw(st.integers(-3, 3))
+    x = fill(anything, np.zeros(shape).diagonal(offset, -2, -1).shape, rng)
+    return Case((x,), {"offset": offset, "shape": shape[-2:]})
+
+
+def embedded(x: np.ndarray, *, offset: int, shape: tuple[int, int]) -> np.ndarray:
+    out = np.zeros((*x.shape[:-1], *shape), x.dtype)
+    for i in range(x.shape[-1]):
+        out[..., i + max(-offset, 0), i + max(offset, 0)] = x[..., i]
+    return out
+
+
+def invertible(rng: np.random.Generator, stack: tuple[int, ...], n: int) -> np.ndarray:
+    """Matrices far from singular ones: the identity twice, and a little beside it."""
+    return 2.0 * np.eye(n) + rng.uniform(-0.5, 0.5, (*stack, n, n)) / max(n, 1)
+
+
+def square_case(draw: Any, rng: np.random.Generator) -> Case:
+    return Case((invertible(rng, draw(shapes(max_ndim=2, max_side=3)), draw(st.integers(0, 4))),))
+
+
+def solve_case(draw: Any, rng: np.random.Generator) -> Case:
+    stack, n, m = draw(shapes(max_ndim=2, max_side=3)), draw(st.integers(0, 4)), draw(st.integers(0, 3))
+    b = fill(anything, (*draw(broadcasting(stack)), n, m), rng)
+    return Case((invertible(rng, draw(broadcasting(stack)), n), b))
+
+
+def cholesky_of(x: np.ndarray) -> np.ndarray:
+    return np.linalg.cholesky((x + x.swapaxes(-2, -1)) / 2)
+
+
+ROWS = [
+    Spec(linalg.matmul, np.matmul, composite_case(matmul_case)),
+    Spec(
+        einsum._einsum,
+        lambda *xs, subscripts: np.einsum(subscripts, *xs),
+        composite_case(einsum_case),
+    ),
+    Spec(
+        diagonal.tril,
+        np.tril,
+        composite_case(lambda draw, rng: matrix_case(draw, rng, "k")),
+        adjoint=lambda y, x, *, k: diagonal.tril(y, k=k),
+    ),
+    Spec(
+        diagonal.triu,
+        np.triu,
+        composite_case(lambda draw, rng: matrix_case(draw, rng, "k")),
+        adjoint=lambda y, x, *, k: diagonal.triu(y, k=k),
+    ),
+    Spec(
+        diagonal.diagonal,
+        lambda x, *, offset: x.diagonal(offset, -2, -1),
+        composite_case(lambda draw, rng: matrix_case(draw, rng, "offset")),
+        adjoint=lambda y, x, *, offset: diagonal.diag_embed(y, offset=offset, shape=x.shape[-2:]),
+    ),
+    Spec(
+        diagonal.diag_embed,
+        embedded,
+        composite_case(diag_embed_case),
+        adjoint=lambda y, x, *, offset, shape: diagonal.diagonal(y, offset=offset),
+    ),
+    Spec(linalg_solve.inv, np.linalg.inv, composite_case(square_case)),
+    Spec(linalg_solve._solve, np.linalg.solve, composite_case(solve_case)),
+    Spec(linalg_solve.det, np.linalg.det, composite_case(square_case)),
+    Spec(linalg_solve._sign_of_det, lambda x: np.linalg.slogdet(x)[0], composite_case(square_case)),
+    Spec(linalg_solve._log_of_det, lambda x: np.linalg.slogdet(x)[1], composite_case(square_case)),
+    Spec(linalg_solve.cholesky, cholesky_of, composite_case(square_case)),
+]
