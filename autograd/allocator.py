@@ -1,7 +1,7 @@
 """The allocator of the process: freed memory is kept for the next step.
 
-One idea: glibc returns freed blocks of more than 128 KiB to the system, and the next step asks for zeroed pages again: on
-a training step that can be a third of the time. Two settings, made at import, keep the memory in the process. The
+One idea: glibc returns freed blocks of more than 128 KiB to the system, and the next step asks for zeroed pages again,
+which can be a third of the time of a training step. Two settings, made at import, keep the memory in the process. The
 environment variable TAPEGRAD_MALLOC=0 leaves the allocator as it is. Read `backend.py` next.
 """
 

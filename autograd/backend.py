@@ -206,10 +206,12 @@ def array_of(data: Any, dtype: Any = None, device: str | None = None, copy: bool
 
     Raises TypeError for what is no array of numbers, DeviceError for a device that is not there.
     """
-    if is_array(data):
-        array = data if dtype is None else data.astype(dtype, copy=False)
-    else:
+    if not is_array(data):
         array = _from_python(data, dtype)
+    elif dtype is None:
+        array = data
+    else:
+        array = data.astype(dtype, copy=False)
     moved = array if device is None else move(array, device)
     if copy and moved is data:
         return moved.copy()

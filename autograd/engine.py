@@ -11,7 +11,7 @@ order, see Note [Two worlds]. Read `functional.py` next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -249,8 +249,10 @@ def _array_pieces(node: Node, g: Array, goes: set[Edge] | None) -> list[tuple[Ed
     assert node.saved is not None
     if isinstance(operation, Fused):
         needs = _needs(node, goes)
-        given: list[tuple[Any, Array]] = list(zip(node.parents, operation.gradients(node, module_of(g), g, needs)))
-        return [piece for piece, needed in zip(given, needs, strict=True) if needed]
+        pieces: list[tuple[Any, Array]] = list(
+            zip(node.parents, operation.gradients(node, module_of(g), g, needs), strict=True)
+        )
+        return [pieces[i] for i, needed in enumerate(needs) if needed]
     found = []
     for position, parent in enumerate(node.parents):
         if parent is not None and (goes is None or parent in goes):

@@ -9,9 +9,9 @@ whatever the kernel declines, take the definition. A law tests that both agree.
 
     gelu.kernel(forward, backward)
 
-with `forward(xp, *arrays, **options) -> (out, residuals)`, or NotImplemented for a case it leaves to the definition, and
-`backward(xp, g, needs, inputs, residuals, **options) -> a gradient for each input` (None where `needs` is False). A kernel
-never writes into g, its inputs or its residuals, and gives a new array for each. Read `engine.py` next.
+with `forward(xp, *arrays, **options)` giving (out, residuals), or NotImplemented for a case that the definition has to
+do, and `backward(xp, g, needs, inputs, residuals, **options)` giving a gradient for each input, None where `needs` is
+False. A kernel never writes into g, its inputs or its residuals, and gives a new array for each. Read `engine.py` next.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ class Fused(Operation[P]):
 
     def gradients(self, node: Node, xp: Module, g: Array, needs: tuple[bool, ...]) -> tuple[Array | None, ...]:
         """The gradient of each input that `needs` one, by the kernel."""
-        assert node.saved is not None and self.backward is not None
+        assert node.saved is not None
+        assert self.backward is not None
         saved = node.saved
         return self.backward(xp, g, needs, saved["inputs"], saved["residuals"], **saved["options"])
 

@@ -519,8 +519,8 @@ def _write(x: Any, y: Tensor) -> Any:
 def _rebind(x: Tensor, y: Tensor) -> None:
     if x.requires_grad and x.node is None:
         raise GradientError(
-            "a leaf that requires a gradient cannot be changed on the record: its gradient would belong to a value that "
-            "is gone. Write under no_grad(), as an optimizer does, or into a copy: y = x.clone()."
+            "a leaf that requires a gradient cannot be changed on the record: its gradient would belong to a value "
+            "that is gone. Write under no_grad(), as an optimizer does, or into a copy: y = x.clone()."
         )
     x.data, x.node, x.requires_grad = y.data, y.node, y.requires_grad
 
@@ -537,14 +537,15 @@ def _assign(x: Tensor, key: Any, value: Operand) -> None:
 def _one(x: Tensor, kind: type) -> Any:
     if x.size != 1:
         raise ValueError(
-            f"{kind.__name__}() of a Tensor of shape {x.shape} is not one value: reduce it first, with any(), all() or sum()."
+            f"{kind.__name__}() of a Tensor of shape {x.shape} is not one value: reduce it first, with any(), all() or "
+            "sum()."
         )
     return kind(x.data.item())
 
 
 def _index(x: Tensor) -> int:
     if x.size != 1 or x.dtype.kind not in "iu":
-        raise TypeError(f"only an integer Tensor of one element can be an index; this one is {x.dtype}, shape {x.shape}.")
+        raise TypeError(f"only an integer Tensor of one element can be an index; this is {x.dtype}, shape {x.shape}.")
     return int(x.data.item())
 
 
@@ -562,6 +563,7 @@ def _namespace(api_version: str | None) -> Any:
     return autograd
 
 
+_of_every_class = {*vars(type("Empty", (), {"__slots__": ()}))}
 for _name, _member in vars(Surface).items():
-    if _name not in ("__module__", "__slots__", "__doc__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"):
+    if _name not in _of_every_class or _name == "__hash__":
         setattr(Tensor, _name, _member)

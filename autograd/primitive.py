@@ -63,8 +63,8 @@ class Operation(Generic[P]):
         self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         self.signature = signature.replace(parameters=parameters)
-        bare = [p.replace(annotation=p.empty) for p in parameters]
-        self.call = f"{self.name}{signature.replace(parameters=bare, return_annotation=signature.empty)}"  # as one writes it
+        plain = [p.replace(annotation=p.empty) for p in parameters]
+        self.call = f"{self.name}{signature.replace(parameters=plain, return_annotation=signature.empty)}"  # for texts
         self.__name__ = self.__qualname__ = self.name
         self.__module__ = function.__module__
         self.__doc__ = function.__doc__
@@ -83,7 +83,8 @@ class Operation(Generic[P]):
         if self.variadic:
             return inputs, options
         bound.apply_defaults()
-        return tuple(bound.arguments[name] for name in self.inputs), {n: options[n] for n in options if n in self.options}
+        given = {name: value for name, value in options.items() if name in self.options}
+        return tuple(bound.arguments[name] for name in self.inputs), given
 
     def refuse(self, inputs: tuple[Any, ...], options: dict[str, Any], error: TypeError) -> NoReturn:
         """Raise a TypeError that shows the signature, unless the call fits it and something else is wrong."""
@@ -102,7 +103,7 @@ class Operation(Generic[P]):
         return True
 
     def arrays(self, inputs: tuple[Any, ...]) -> tuple[Module, list[Any], bool | None]:
-        """The module, the inputs with Tensors unwrapped, and whether a Tensor requires a gradient (None: there is none)."""
+        """The module, the inputs with Tensors unwrapped, and whether a Tensor requires a gradient (None: no Tensor)."""
         xp = None
         arrays = []
         requires_grad = None
@@ -246,7 +247,7 @@ class Primitive(Operation[P]):
         asks for something else.
         """
         if function:
-            functions = {(self.inputs + (self.variadic or "",))[0]: function[0]}
+            functions = {(*self.inputs, self.variadic or "")[0]: function[0]}
         for name, rule in functions.items():
             if name not in (*self.inputs, self.variadic):
                 raise RuleError(f"{self.name} has no input {name!r}; its inputs are {', '.join(self.inputs)}.")

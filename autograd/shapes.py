@@ -1,14 +1,16 @@
-"""Shapes and axes as plain tuples: pure helpers that every family of operations uses."""
+"""Shapes and axes as plain tuples: pure helpers that every family of operations uses.
+
+One idea: an axis is counted from the front before anything else is done with it. Read `tensor.py` next.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Union
 
 __all__ = ["Axis", "Shape", "axes_of", "kept_shape", "normalize_axis"]
 
 Shape = tuple[int, ...]
-Axis = Union[int, Sequence[int], None]
+Axis = int | Sequence[int] | None
 
 
 def normalize_axis(axis: int, ndim: int) -> int:

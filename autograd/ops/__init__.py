@@ -1,1 +1,1 @@
-"""The operations: each forward with its rules beneath it, by family. Read `elementwise.py` first, it is the simplest."""
+"""The operations: each forward with its rules beneath it, by family. Read `elementwise.py` first."""

@@ -32,7 +32,7 @@ def astype(x: Operand, dtype: Any, *, copy: bool = True) -> Tensor:
     The gradient comes back in the dtype of x; through integers and bools none flows.
     """
     if not copy and x.dtype == dtype:
-        return x  # type: ignore[no-any-return]
+        return x
     return _astype(x, dtype=dtype)
 
 
@@ -53,7 +53,7 @@ def to(x: Operand, target: Any) -> Tensor:
     if isinstance(target, str) and not _is_dtype(target):
         home = device_of(x.data if isinstance(x, Tensor) else x)
         if target in (home, home.partition(":")[0]):
-            return x  # type: ignore[no-any-return]
+            return x
         try:
             return move(x, device=target, home=home)
         except DeviceError as error:

@@ -157,7 +157,7 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", *, constant_values: 
     for axis, width in enumerate(widths):
         if width != (0, 0):
             x = take(x, _beside(x, host.pad(host.arange(x.shape[axis]), width, mode=mode)), axis=axis)
-    return x  # type: ignore[no-any-return]
+    return x
 
 
 def _widths(pad_width: Any, ndim: int) -> Widths:

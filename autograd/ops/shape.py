@@ -82,7 +82,7 @@ def broadcast_to(x: Operand, shape: int | Sequence[int]) -> Tensor:
 def sum_to(x: Operand, shape: Shape) -> Tensor:
     """x summed down to `shape`, from which it may have been broadcast; x itself when it has that shape."""
     if x.shape == shape:
-        return x  # type: ignore[no-any-return]
+        return x
     return _sum_to(x, shape=shape)
 
 

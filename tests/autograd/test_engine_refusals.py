@@ -7,6 +7,7 @@ import pytest
 
 import autograd as ag
 from autograd import Tensor
+from autograd.engine import gradients
 from autograd.errors import GradientError, ShapeError
 
 
@@ -113,3 +114,9 @@ def test_arrays_of_two_devices_do_not_meet():
     y.backward(Tensor([1.0, 1.0], device="guard"))
     assert on_guard.grad.device == on_guard.device
     assert on_guard.grad.tolist() == [2.0, 2.0]
+
+
+def test_the_unused_one_of_several_inputs_is_named():
+    a, b = Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0], requires_grad=True)
+    with pytest.raises(GradientError, match="do not depend on input 1"):
+        gradients((a * 2.0).sum(), [a, b])

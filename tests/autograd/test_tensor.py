@@ -128,7 +128,7 @@ def test_several_elements_are_no_number(kind):
 
 
 def test_only_an_integer_is_an_index():
-    with pytest.raises(TypeError, match="only an integer Tensor of one element can be an index; this one is float32"):
+    with pytest.raises(TypeError, match="only an integer Tensor of one element can be an index; this is float32"):
         [1, 2][Tensor(1.0)]
 
 

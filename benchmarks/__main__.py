@@ -1,0 +1,201 @@
+"""`python -m benchmarks overhead|speed|profile`: the command line.
+
+One idea: a run that could mislead is not saved by itself. Only a full one goes to benchmarks/results/; a trial or a
+part is printed, and saved where `--out` says. A wrong flag is one line and exit status 2; contenders that fail or
+disagree are exit status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .measure import VALUES, BenchmarkError, Plan, workers
+from .output import RESULTS, heading, left_out_lines, save
+from .overhead.run import OVERHEAD
+from .plot import can_draw, draw
+from .run import Benchmark, present
+from .speed.run import SPEED
+
+__all__ = ["main"]
+
+BENCHMARKS = {b.name: b for b in (SPEED, OVERHEAD)}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what was wrong and leave with status 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _names(known: Sequence[str]) -> Callable[[str], list[str]]:
+    """A reader of comma-separated names, which must be known; gives them in the order of `known`."""
+
+    def read(text: str) -> list[str]:
+        chosen = [name.strip() for name in text.split(",")]
+        for name in chosen:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"unknown name '{name}'; known are: {', '.join(known)}")
+        return [name for name in known if name in chosen]
+
+    return read
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above zero")
+    return number
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"'{text}' is a file; a folder is wanted")
+    return path
+
+
+def _add_benchmark(commands: Any, benchmark: Benchmark) -> None:
+    name = benchmark.name
+    listed = "\n".join(f"  {c.name:25} {c.about}" for c in benchmark.contenders.values())
+    command = commands.add_parser(
+        name,
+        help=benchmark.what,
+        description=benchmark.description,
+        epilog=f"contenders:\n{listed}\n\nThose that are not installed are left out, with a line that says so.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    rounds, threads = benchmark.plan.rounds, benchmark.plan.threads
+    jobs, contenders = benchmark.jobs, list(benchmark.contenders)
+    command.add_argument("--rounds", type=_positive, help=f"turns that each contender gets (default {rounds})")
+    command.add_argument("--threads", type=_positive, help=f"threads for each contender (default {threads})")
+    command.add_argument("--only", type=_names(jobs), metavar="NAMES", help=f"some of: {', '.join(jobs)}")
+    command.add_argument("--contenders", type=_names(contenders), metavar="NAMES", help="some of those listed below")
+    command.add_argument("--quick", action="store_true", help="a trial in seconds, to see that everything works")
+    command.add_argument(
+        "--out",
+        type=_folder,
+        metavar="FOLDER",
+        help=f"where {name}-cpu.json and {name}-cpu.svg go (default: benchmarks/results for a full run; "
+        "one with --quick, --only or --contenders is saved only where --out says)",
+    )
+
+
+def _add_profile(commands: Any) -> None:
+    command = commands.add_parser(
+        "profile",
+        help="where a training step spends its time",
+        description="Print cProfile's table of training steps. The profiler makes calls of Python look dear.",
+    )
+    command.add_argument("workload", choices=SPEED.jobs)
+    command.add_argument("--contender", choices=list(SPEED.contenders), default="tapegrad", metavar="NAME")
+    command.add_argument("--steps", type=_positive, default=200)
+    command.add_argument("--threads", type=_positive, default=SPEED.plan.threads)
+    command.add_argument("--sort", choices=("tottime", "cumulative", "ncalls"), default="tottime")
+    command.add_argument("--lines", type=_positive, default=30)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m benchmarks",
+        description="Measure tapegrad against other frameworks.",
+        epilog="Leave the machine alone while a benchmark runs. Only the ratios of one run mean something; times\n"
+        "depend on the machine, and the result says which it was.\n\n"
+        "examples:\n"
+        "  python -m benchmarks speed --quick                   does everything work?\n"
+        "  python -m benchmarks speed                           the whole comparison, some minutes\n"
+        "  python -m benchmarks speed --only tiny,deep --contenders tapegrad,torch\n"
+        "  python -m benchmarks overhead                        what one operation costs\n"
+        "  python -m benchmarks profile mlp-sgd                 where a step of ours spends its time",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="overhead|speed|profile")
+    for benchmark in BENCHMARKS.values():
+        _add_benchmark(commands, benchmark)
+    _add_profile(commands)
+    return parser
+
+
+def _plan(usual: Plan, arguments: argparse.Namespace) -> Plan:
+    plan = replace(usual, rounds=arguments.rounds or usual.rounds, threads=arguments.threads or usual.threads)
+    if not arguments.quick:
+        return plan
+    return replace(
+        plan, rounds=arguments.rounds or 3, turn_seconds=plan.turn_seconds / 10, rest_seconds=plan.rest_seconds / 10
+    )
+
+
+def _show_progress(text: str) -> None:
+    """One line that overwrites itself, where somebody looks at it."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def _run(benchmark: Benchmark, arguments: argparse.Namespace) -> None:
+    contenders = [benchmark.contenders[name] for name in arguments.contenders or benchmark.contenders]
+    for line in left_out_lines(present(contenders)[1]):
+        print(line)
+    jobs, plan = arguments.only or benchmark.jobs, _plan(benchmark.plan, arguments)
+    try:
+        document = benchmark.measure(contenders, jobs, plan, arguments.quick, _show_progress)
+    finally:
+        _show_progress("")
+    full = not (arguments.quick or arguments.only or arguments.contenders)
+    folder = arguments.out or (RESULTS if full else None)
+    # Saved before it is printed: minutes of measuring must not be lost to a pipe that closes.
+    kept = _keep(benchmark, document, folder) if folder else "not saved, being a trial or a part; --out FOLDER saves it"
+    print(heading(document), benchmark.tables(document), kept, sep="\n\n")
+
+
+def _keep(benchmark: Benchmark, document: dict[str, Any], folder: Path) -> str:
+    """Save the document and its picture; says what was saved."""
+    path = save(document, folder)
+    if not can_draw():
+        return f"saved {path}\nno picture: Matplotlib is not installed (pip install matplotlib)"
+    picture = path.with_suffix(".svg")
+    draw(benchmark.panels(document), heading(document), picture)
+    return f"saved {path}\nsaved {picture}"
+
+
+def _profile(arguments: argparse.Namespace) -> None:
+    contender, job = SPEED.contenders[arguments.contender], arguments.workload
+    if not contender.is_installed():
+        raise BenchmarkError(f"{contender.module} is not installed here ({contender.install})")
+    with workers([contender], arguments.threads) as started:
+        worker = started[contender.name]
+        worker.ask("prepare", job=job, steps=VALUES)
+        print(worker.ask("profile", job=job, steps=arguments.steps, sort=arguments.sort, lines=arguments.lines))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; gives the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        if arguments.command == "profile":
+            _profile(arguments)
+        else:
+            _run(BENCHMARKS[arguments.command], arguments)
+    except BenchmarkError as error:
+        print(f"python -m benchmarks {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); nor must Python's flush at exit complain of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print(f"python -m benchmarks {arguments.command}: stopped; nothing was saved", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

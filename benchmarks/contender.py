@@ -1,0 +1,61 @@
+"""What takes part in a benchmark: one framework in one configuration.
+
+One idea: a contender turns the name of a job into a function without arguments that does it once; all the rest
+(processes, turns, clocks, statistics) is the harness's. A new contender is one small file with a tuple `contenders`,
+and one word in the list of its benchmark (`speed/__init__.py`). Read `worker.py` next.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+__all__ = ["Contender", "Step"]
+
+Step = Callable[[], Any]  # does the job once and returns its result, which may be lazy
+
+
+@dataclass(frozen=True)
+class Contender(ABC):
+    """A framework in one configuration.
+
+    The file that defines a contender is imported without the framework itself, which `prepare` and `versions` load:
+    so a contender can be listed where its framework is not installed.
+    """
+
+    name: str
+    about: str
+    # Set in the process that runs it, on top of the thread counts. PYTHONPATH belongs here too.
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    module: ClassVar[str] = "numpy"  # what must be importable
+    install: ClassVar[str] = "pip install numpy"  # how to get it
+    clock: ClassVar[Callable[[], int]] = staticmethod(time.perf_counter_ns)
+
+    @abstractmethod
+    def prepare(self, job: str) -> Step:
+        """The job as a function to call again and again; every call of `prepare` starts from the same numbers."""
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """What is running: versions, BLAS, thread counts, as texts by name."""
+
+    def does(self, job: str) -> bool:
+        """Whether it takes part in a job."""
+        return True
+
+    def wait(self, result: Any) -> None:
+        """Block until `result` is there. Only frameworks that return before the work is done have to wait."""
+        return None
+
+    def value(self, result: Any) -> float:
+        """The one number of a result, by which contenders are checked against each other."""
+        return float(result.item())
+
+    def is_installed(self) -> bool:
+        """Whether this interpreter finds the framework."""
+        return find_spec(self.module) is not None

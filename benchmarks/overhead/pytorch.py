@@ -1,0 +1,68 @@
+"""PyTorch's operations. Read `numpy_floor.py` next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..speed import pytorch
+from .operations import Operations
+
+__all__ = ["PyTorch", "contenders"]
+
+
+@dataclass(frozen=True)
+class PyTorch(Operations):
+    """PyTorch in eager mode."""
+
+    module: ClassVar[str] = pytorch.PyTorch.module
+    install: ClassVar[str] = pytorch.PyTorch.install
+
+    def functions(self) -> Mapping[str, Callable[..., Any]]:
+        """Operators, torch, torch.nn.functional."""
+        import torch
+        from torch.nn import functional
+
+        return {
+            "add": lambda x, y: x + y,
+            "multiply": lambda x, y: x * y,
+            "divide": lambda x, y: x / y,
+            "times 2.0": lambda x: x * 2.0,
+            "exp": torch.exp,
+            "log": torch.log,
+            "tanh": torch.tanh,
+            "relu": functional.relu,
+            "sum": torch.sum,
+            "mean": torch.mean,
+            "getitem": lambda x: x[0],
+            "reshape": lambda x: torch.reshape(x, (1, 1)),
+            "transpose": lambda x: x.T,
+            "concat": lambda x, y: torch.concat([x, y]),
+            "matmul": lambda x, y: x @ y,
+            "linear": functional.linear,
+            "softmax": lambda x: functional.softmax(x, dim=-1),
+            "mse_loss": functional.mse_loss,
+        }
+
+    def leaf(self, array: NDArray[np.float32]) -> Any:
+        """A tensor that requires its gradient."""
+        import torch
+
+        return torch.from_numpy(array).requires_grad_()
+
+    def ones_like(self, result: Any) -> Any:
+        """A tensor of ones."""
+        import torch
+
+        return torch.ones_like(result)
+
+    def versions(self) -> dict[str, str]:
+        """PyTorch's."""
+        return pytorch.torch_versions()
+
+
+contenders = (PyTorch("torch", "PyTorch, eager", pytorch.ONE_POOL),)

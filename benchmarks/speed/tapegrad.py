@@ -1,0 +1,73 @@
+"""tapegrad, eager: the step as a user writes it.
+
+One idea: nothing is tuned here; what is fast is fast for everybody. Read `pytorch.py` beside it: the two steps are the
+same lines. Then `run.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..contender import Contender, Step
+from .workloads import WORKLOADS
+
+__all__ = ["Tapegrad", "contenders"]
+
+
+@dataclass(frozen=True)
+class Tapegrad(Contender):
+    """tapegrad in eager mode."""
+
+    module: ClassVar[str] = "autograd"
+    install: ClassVar[str] = "pip install tapegrad"
+
+    def prepare(self, job: str) -> Step:
+        """A training step on a workload."""
+        import autograd as ag
+        import nn
+        import optim
+
+        workload = WORKLOADS[job]
+        data = workload.data()
+        layers: list[Any] = []
+        for weight, bias in zip(data.weights, data.biases, strict=True):
+            layer: Any = nn.Linear(weight.shape[1], weight.shape[0])
+            layer.weight.data, layer.bias.data = weight, bias
+            layers += [layer, nn.ReLU()]
+        model = nn.Sequential(*layers[:-1])
+        optimizer: optim.Optimizer
+        if workload.optimizer == "sgd":
+            optimizer = optim.SGD(model.parameters(), lr=workload.lr, momentum=workload.momentum)
+        else:
+            optimizer = optim.Adam(model.parameters(), lr=workload.lr)
+        criterion = nn.CrossEntropyLoss()
+        x, y = ag.Tensor(data.x), ag.Tensor(data.y)
+
+        def step() -> Any:
+            optimizer.zero_grad()
+            loss = criterion(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step
+
+    def versions(self) -> dict[str, str]:
+        """NumPy, which does the arithmetic; the commit stands with the machine."""
+        return {"numpy": np.__version__, "threads": os.environ["OPENBLAS_NUM_THREADS"]}
+
+
+_path = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+contenders = (
+    Tapegrad("tapegrad", "tapegrad, eager", _path),
+    Tapegrad(
+        "tapegrad-default-malloc",
+        "tapegrad, eager, the allocator left as the system has it",
+        {**_path, "TAPEGRAD_MALLOC": "0"},
+    ),
+)

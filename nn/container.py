@@ -1,0 +1,222 @@
+"""Containers: Modules that hold other Modules or parameters, in order or by name.
+
+One idea: what stands in a container is an attribute of it, named by its place or key, so that it is found like any
+other. Read `serialize.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from autograd.tensor import Tensor
+
+from . import functional as F
+from .activation import ReLU
+from .linear import Linear
+from .module import Module
+from .parameter import Parameter
+
+__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Residual", "Sequential"]
+
+T = TypeVar("T", Module, Parameter)
+
+
+class _Row(Module, Generic[T]):
+    """What lists of Modules and of Parameters share: items are the attributes "0", "1", ..."""
+
+    _kind: type
+
+    def _check(self, item: Any) -> None:
+        if not isinstance(item, self._kind):
+            raise TypeError(
+                f"{type(self).__name__} holds {self._kind.__name__}s, got a {type(item).__name__}: "
+                f"it takes a row of them, as in {type(self).__name__}([a, b])."
+            )
+
+    def __len__(self) -> int:
+        return len(self._items())
+
+    def _items(self) -> list[T]:
+        items: list[Any] = [value for value in vars(self).values() if isinstance(value, self._kind)]
+        return items
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._items())
+
+    def __getitem__(self, index: int) -> T:
+        return self._items()[index]
+
+    def __setitem__(self, index: int, item: T) -> None:
+        self._check(item)
+        setattr(self, str(range(len(self))[index]), item)
+
+    def append(self, item: T) -> None:
+        """Put one more at the end."""
+        self._check(item)
+        setattr(self, str(len(self)), item)
+
+    def extend(self, items: Iterable[T]) -> None:
+        """Put several more at the end."""
+        for item in items:
+            self.append(item)
+
+
+class _Table(Module, Generic[T]):
+    """What dicts of Modules and of Parameters share: items are attributes, named by their keys."""
+
+    _kind: type
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.keys()
+
+    def __getitem__(self, key: str) -> T:
+        if key not in self.keys():
+            raise KeyError(key)
+        return vars(self)[key]
+
+    def __setitem__(self, key: str, item: T) -> None:
+        if not isinstance(item, self._kind):
+            raise TypeError(f"{type(self).__name__} holds {self._kind.__name__}s, got a {type(item).__name__}.")
+        if key not in self.keys():
+            self._check_name(key)
+        setattr(self, key, item)
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self.keys():
+            raise KeyError(key)
+        delattr(self, key)
+
+    def keys(self) -> list[str]:
+        """The keys, in the order in which they were put in."""
+        return [name for name, value in vars(self).items() if isinstance(value, self._kind)]
+
+    def values(self) -> list[T]:
+        """What they stand for."""
+        return [vars(self)[key] for key in self.keys()]
+
+    def items(self) -> list[tuple[str, T]]:
+        """Keys and what they stand for."""
+        return [(key, vars(self)[key]) for key in self.keys()]
+
+    def update(self, items: Mapping[str, T]) -> None:
+        """Put in several."""
+        for key, item in items.items():
+            self[key] = item
+
+
+# Note [Linear and ReLU]
+# A Linear with a ReLU behind it is computed as one node: the same numbers to the last bit, without the array between
+# them. Where a hook wants to see that array, they stay two.
+
+
+def _are_one_node(module: Any, following: Any) -> bool:
+    return type(module) is Linear and type(following) is ReLU and not (module.is_hooked or following.is_hooked)
+
+
+class Sequential(_Row[Module]):
+    """Calls its Modules one after the other: Sequential(Linear(784, 100), ReLU(), Linear(100, 10)).
+
+    A dict of Modules names them. `model[0]` is a Module, `model[:2]` a Sequential of the same Modules. A Linear and a
+    ReLU behind it are computed as one, see Note [Linear and ReLU].
+    """
+
+    _kind = Module
+
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            named: Mapping[str, Any] = modules[0]
+        else:
+            named = {str(place): module for place, module in enumerate(modules)}
+        for name, module in named.items():
+            self._check(module)
+            self.add_module(name, module)
+
+    def forward(self, x: Any) -> Any:
+        modules: Iterator[Any] = iter(self._items())
+        waiting = next(modules, None)
+        while waiting is not None:
+            module, waiting = waiting, next(modules, None)
+            if waiting is not None and _are_one_node(module, waiting):
+                x = F.linear(x, module.weight, module.bias, activation="relu")
+                waiting = next(modules, None)
+            else:
+                x = module(x)
+        return x
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return Sequential(dict(list(self.named_items())[index]))
+        return self._items()[index]
+
+    def named_items(self) -> Iterator[tuple[str, Module]]:
+        """The Modules with their names, a shared one at each of its places."""
+        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+
+    def __setitem__(self, index: int, item: Module) -> None:
+        self._check(item)
+        setattr(self, [name for name, _ in self.named_items()][index], item)
+
+
+class ModuleList(_Row[Module]):
+    """A list of Modules that are trained, moved and saved; it has no forward of its own."""
+
+    _kind = Module
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        self.extend(modules)
+
+
+class ModuleDict(_Table[Module]):
+    """A dict of Modules that are trained, moved and saved; it has no forward of its own."""
+
+    _kind = Module
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        self.update(modules or {})
+
+
+class ParameterList(_Row[Parameter]):
+    """A list of Parameters that are trained, moved and saved."""
+
+    _kind = Parameter
+
+    def __init__(self, parameters: Iterable[Parameter] = ()) -> None:
+        self.extend(parameters)
+
+
+class ParameterDict(_Table[Parameter]):
+    """A dict of Parameters that are trained, moved and saved."""
+
+    _kind = Parameter
+
+    def __init__(self, parameters: Mapping[str, Parameter] | None = None) -> None:
+        self.update(parameters or {})
+
+
+class Residual(Module):
+    """x + f(x), f being the Modules one after the other; with `shortcut`, shortcut(x) + f(x).
+
+    He, Zhang, Ren and Sun 2016, "Deep residual learning for image recognition", equation 1. Raises ValueError when f
+    changes the shape and no shortcut does the same.
+    """
+
+    def __init__(self, *modules: Module, shortcut: Module | None = None) -> None:
+        self.body = modules[0] if len(modules) == 1 else Sequential(*modules)
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        change = self.body(x)
+        straight = x if self.shortcut is None else self.shortcut(x)
+        if change.shape != straight.shape:
+            raise ValueError(
+                f"Residual cannot add f(x) of shape {change.shape} to {straight.shape}: f must keep the shape of x, or "
+                "pass a shortcut such as Linear that changes it in the same way."
+            )
+        return straight + change

@@ -1,0 +1,52 @@
+"""Dropout as a layer: it drops while training, and lets everything through in evaluation.
+
+One idea: the lecture's recipe ("train thinned networks, multiply by 1 - p at test time") is `mode="classic"`; today's,
+which scales while training instead, is `mode="inverted"`. With the same masks they are the same network.
+Read `norm.py` next.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from autograd.random import Generator
+from autograd.tensor import Tensor
+
+from . import functional as F
+from .module import Module
+
+__all__ = ["Dropout"]
+
+
+class Dropout(Module):
+    """Sets each element to 0 with probability p while training.
+
+    `mode="inverted"` divides the survivors by the probability of surviving; evaluation then leaves x as it is.
+    `mode="classic"` leaves the survivors; evaluation then multiplies x by that probability. `mask="per_case"` draws a
+    mask for each row of axis 0, "per_batch" one for all rows. `generator` is the layer's own source of randomness;
+    without it `autograd.random.default` is used. Srivastava et al. 2014, section 4.
+
+    Raises ValueError for p outside [0, 1], or a mode or mask that is not known.
+    """
+
+    def __init__(
+        self,
+        p: float = 0.5,
+        *,
+        mode: Literal["inverted", "classic"] = "inverted",
+        mask: Literal["per_case", "per_batch"] = "per_case",
+        generator: Generator | None = None,
+    ) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout got p={p}: the probability of silencing a unit must be in [0, 1].")
+        if mode not in ("inverted", "classic"):
+            raise ValueError(f'Dropout got mode={mode!r}: it must be "inverted" or "classic".')
+        if mask not in ("per_case", "per_batch"):
+            raise ValueError(f'Dropout got mask={mask!r}: it must be "per_case" or "per_batch".')
+        self.p, self.mode, self.mask, self.generator = p, mode, mask, generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.p, self.training, mode=self.mode, mask=self.mask, generator=self.generator)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, mode={self.mode!r}, mask={self.mask!r}"

@@ -1,0 +1,54 @@
+"""Embedding as a layer: a table of learned vectors, picked by number. Read `container.py` next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import autograd as ag
+from autograd.random import Generator
+from autograd.tensor import Tensor
+
+from . import functional as F
+from .init import normal_
+from .module import Module
+from .parameter import Parameter, zeros
+
+__all__ = ["Embedding"]
+
+
+class Embedding(Module):
+    """Integer indices of any shape become vectors: (...) gives (..., embedding_dim).
+
+    The table `weight` is (num_embeddings, embedding_dim) and starts standard normal. The row `padding_idx`, if any,
+    starts at 0 and gets no gradient.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+        generator: Generator | None = None,
+    ) -> None:
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ValueError(f"Embedding got padding_idx={padding_idx} for {num_embeddings} rows.")
+        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
+        self.weight = Parameter(zeros((num_embeddings, embedding_dim), dtype, device))
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw the table anew."""
+        normal_(self.weight, generator=generator)
+        if self.padding_idx is not None:
+            with ag.no_grad():
+                self.weight[self.padding_idx] = 0.0
+
+    def forward(self, indices: Tensor) -> Tensor:
+        return F.embedding(indices, self.weight, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"

@@ -1,0 +1,326 @@
+"""Activations: one function of one number each, and softmax.
+
+One idea: a rule is written only where composing would cost passes over memory or be wrong at a kink; the rest is a sum
+of parts. At a kink the slopes are PyTorch's. A mask is applied by a product, which NumPy does several times faster than
+a choice with `where`. Read `norm.py` next.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import autograd as ag
+from autograd import random
+from autograd.backend import Array, Module
+from autograd.fused import fused
+from autograd.primitive import elementwise
+from autograd.tensor import Operand, Tensor
+
+__all__ = [
+    "celu",
+    "elu",
+    "gelu",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "log_softmax",
+    "logsigmoid",
+    "maxout",
+    "mish",
+    "prelu",
+    "relu",
+    "relu6",
+    "rrelu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "tanh",
+]
+
+# Pieces of straight lines
+
+
+@elementwise
+def relu(xp: Module, x: Operand) -> Array:
+    """max(x, 0). The slope at 0 is 0."""
+    return xp.maximum(x, 0)
+
+
+relu.vjp(lambda g, out: g * (out > 0))
+
+
+@elementwise
+def leaky_relu(xp: Module, x: Operand, negative_slope: Operand = 0.01) -> Array:
+    """x where x > 0, else negative_slope * x; the slope may be an array and have a gradient too."""
+    return xp.maximum(x, 0) + negative_slope * xp.minimum(x, 0)
+
+
+leaky_relu.vjp(
+    x=lambda g, x, negative_slope: g * (x > 0) + g * negative_slope * (x <= 0),
+    negative_slope=lambda g, x: g * (x * (x <= 0)),
+)
+
+
+def prelu(x: Tensor, weight: Tensor) -> Tensor:
+    """`leaky_relu` with a learned slope: one, or one for each channel (axis 1 of x).
+
+    He, Zhang, Ren and Sun 2015, equation 1. Raises ValueError for another number of slopes.
+    """
+    channels = x.shape[1] if x.ndim > 1 else 1
+    if weight.ndim > 1 or weight.size not in (1, channels):
+        raise ValueError(
+            f"prelu got weight of shape {weight.shape} and x of shape {x.shape}: "
+            f"it takes one slope, or {channels}, one for each channel."
+        )
+    if weight.size > 1:
+        weight = ag.reshape(weight, (channels,) + (1,) * (x.ndim - 2))
+    elif weight.ndim > x.ndim:
+        weight = ag.reshape(weight, ())
+    return leaky_relu(x, weight)
+
+
+def rrelu(
+    x: Tensor,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    *,
+    generator: random.Generator | None = None,
+) -> Tensor:
+    """`leaky_relu` with a slope drawn between lower and upper for each element, or their mean when not training.
+
+    Xu, Wang, Chen and Li 2015, "Empirical evaluation of rectified activations". Raises ValueError unless
+    lower <= upper.
+    """
+    if lower > upper:
+        raise ValueError(f"rrelu got lower={lower} above upper={upper}.")
+    if not training:
+        return leaky_relu(x, (lower + upper) / 2)
+    dtype = x.dtype if x.dtype.name in ("float16", "float32", "float64") else "float32"
+    slopes = (generator or random.default).uniform(x.shape, lower, upper, dtype, x.device)
+    return leaky_relu(x, slopes.astype(x.dtype, copy=False))
+
+
+@elementwise
+def _hardtanh(xp: Module, x: Operand, *, low: float, high: float) -> Array:
+    """x limited to [low, high]. The slope at both is 0."""
+    return xp.clip(x, low, high)
+
+
+_hardtanh.vjp(lambda g, out, low, high: g * ((out > low) & (out < high)))
+
+
+def hardtanh(x: Operand, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """x limited to [min_val, max_val]. Raises ValueError unless min_val < max_val."""
+    if not min_val < max_val:
+        raise ValueError(f"hardtanh got min_val={min_val} and max_val={max_val}: the first must be the smaller.")
+    return _hardtanh(x, low=min_val, high=max_val)
+
+
+def relu6(x: Operand) -> Tensor:
+    """min(max(x, 0), 6)."""
+    return hardtanh(x, 0.0, 6.0)
+
+
+def hardsigmoid(x: Operand) -> Tensor:
+    """relu6(x + 3) / 6: straight lines in the shape of sigmoid."""
+    return relu6(x + 3.0) / 6.0
+
+
+def hardswish(x: Operand) -> Tensor:
+    """x * hardsigmoid(x); Howard et al. 2019, "Searching for MobileNetV3", section 5.2."""
+    return x * hardsigmoid(x)
+
+
+# Exponentials
+
+
+def sigmoid(x: Operand) -> Tensor:
+    """1 / (1 + e^-x), exact in both tails."""
+    return ag.sigmoid(x)
+
+
+def logsigmoid(x: Operand) -> Tensor:
+    """log(sigmoid(x)), exact in both tails."""
+    return -ag.softplus(-x)
+
+
+def softplus(x: Operand, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + e^(beta x)) / beta, a smooth relu; x itself where beta x > threshold."""
+    z = x * beta
+    return ag.where(z > threshold, x, ag.softplus(z) / beta)
+
+
+@elementwise
+def _elu(xp: Module, x: Operand, *, alpha: float, width: float = 1.0) -> Array:
+    """x where x > 0, else alpha (e^(x / width) - 1)."""
+    return xp.maximum(x, 0) + alpha * xp.expm1(xp.minimum(x, 0) / width)
+
+
+_elu.vjp(lambda g, x, out, alpha, width: g * (x > 0) + g * ((out + alpha) * (x <= 0)) / width)
+
+
+def elu(x: Operand, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, else alpha (e^x - 1); Clevert, Unterthiner and Hochreiter 2016, equation 15."""
+    return _elu(x, alpha=alpha)
+
+
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
+
+
+def selu(x: Operand) -> Tensor:
+    """A scaled `elu` that keeps mean 0 and variance 1; Klambauer et al. 2017, equation 2."""
+    return elu(x, _SELU_ALPHA) * _SELU_SCALE
+
+
+def celu(x: Operand, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, else alpha (e^(x / alpha) - 1); Barron 2017. Raises ValueError for alpha = 0."""
+    if alpha == 0:
+        raise ValueError("celu got alpha=0, by which it divides: take another.")
+    return _elu(x, alpha=alpha, width=alpha)
+
+
+def tanh(x: Operand) -> Tensor:
+    """The hyperbolic tangent."""
+    return ag.tanh(x)
+
+
+def softsign(x: Operand) -> Tensor:
+    """x / (1 + |x|)."""
+    return x / (ag.abs(x) + 1.0)
+
+
+def mish(x: Operand) -> Tensor:
+    """x tanh(softplus(x)); Misra 2019."""
+    return x * ag.tanh(ag.softplus(x))
+
+
+# Fused: x times a smooth gate. Their kernels keep the gate and find the slope from it in one go.
+
+
+@fused
+def silu(x: Operand) -> Operand:
+    """x sigmoid(x), also named swish; Hendrycks and Gimpel 2016, Ramachandran et al. 2017."""
+    return x * ag.sigmoid(x)
+
+
+def _silu_forward(xp: Module, x: Array) -> Any:
+    gate = ag.sigmoid(x)
+    return x * gate, gate
+
+
+def _silu_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate: Array) -> tuple[Array]:
+    slope = 1 - gate
+    slope *= inputs[0]
+    slope += 1
+    slope *= gate
+    slope *= g
+    return (slope,)
+
+
+silu.kernel(_silu_forward, _silu_backward)
+
+
+@fused
+def _gelu(x: Operand) -> Operand:
+    """x Phi(x), Phi the standard normal distribution."""
+    return x * (ag.erf(x * math.sqrt(0.5)) * 0.5 + 0.5)
+
+
+def _gelu_forward(xp: Module, x: Array) -> Any:
+    gate = ag.erf(x * math.sqrt(0.5))
+    gate *= 0.5
+    gate += 0.5
+    return x * gate, gate
+
+
+def _gelu_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate: Array) -> tuple[Array]:
+    x = inputs[0]
+    slope = x * x
+    slope *= -0.5
+    slope = xp.exp(slope)
+    slope *= x
+    slope *= 1 / math.sqrt(2 * math.pi)
+    slope += gate
+    slope *= g
+    return (slope,)
+
+
+_gelu.kernel(_gelu_forward, _gelu_backward)
+
+_TANH_SCALE = math.sqrt(2 / math.pi)
+_TANH_CUBE = 0.044715
+
+
+@fused
+def _gelu_tanh(x: Operand) -> Operand:
+    """x Phi(x) with Phi(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
+    return x * (ag.tanh((x + x * x * x * _TANH_CUBE) * _TANH_SCALE) * 0.5 + 0.5)
+
+
+def _gelu_tanh_forward(xp: Module, x: Array) -> Any:
+    gate = x * x
+    gate *= _TANH_CUBE
+    gate += 1
+    gate *= x
+    gate *= _TANH_SCALE
+    gate = xp.tanh(gate)
+    gate *= 0.5
+    gate += 0.5
+    return x * gate, gate
+
+
+def _gelu_tanh_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate: Array) -> tuple[Array]:
+    # With s = gate, x s' = x 2 s (1 - s) times the slope of the tanh's argument.
+    x = inputs[0]
+    slope = x * x
+    slope *= 3 * _TANH_CUBE
+    slope += 1
+    slope *= x
+    slope *= 2 * _TANH_SCALE
+    slope *= gate
+    slope *= 1 - gate
+    slope += gate
+    slope *= g
+    return (slope,)
+
+
+_gelu_tanh.kernel(_gelu_tanh_forward, _gelu_tanh_backward)
+
+
+def gelu(x: Operand, approximate: Literal["none", "tanh"] = "none") -> Tensor:
+    """x Phi(x), Phi the standard normal distribution, exactly or by tanh; Hendrycks and Gimpel 2016."""
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'gelu got approximate={approximate!r}: it must be "none" or "tanh".')
+    return _gelu(x) if approximate == "none" else _gelu_tanh(x)
+
+
+# Over an axis
+
+
+def softmax(x: Operand, dim: int = -1) -> Tensor:
+    """e^x / sum(e^x) along the axis `dim`, without overflow."""
+    return ag.softmax(x, axis=dim)
+
+
+def log_softmax(x: Operand, dim: int = -1) -> Tensor:
+    """The logarithm of `softmax`, without overflow."""
+    return ag.log_softmax(x, axis=dim)
+
+
+def maxout(x: Tensor, pieces: int) -> Tensor:
+    """The largest of `pieces` blocks of the last axis, place by place: (..., pieces * n) gives (..., n).
+
+    Goodfellow, Warde-Farley, Mirza, Courville and Bengio 2013, equation 1. Raises ValueError when the last axis does
+    not divide into so many blocks.
+    """
+    if pieces < 1 or x.ndim == 0 or x.shape[-1] % pieces:
+        raise ValueError(f"maxout got x of shape {x.shape}: its last axis must divide into {pieces} blocks.")
+    blocks = ag.reshape(x, (*x.shape[:-1], pieces, x.shape[-1] // pieces))
+    return ag.max(blocks, axis=-2)

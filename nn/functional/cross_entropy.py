@@ -1,0 +1,160 @@
+"""Cross entropy of logits: softmax, logarithm and the choice of the label as one fat node.
+
+One idea: together they have a gradient simpler than any of them alone, softmax(z) - onehot(y), and no overflow.
+Read `loss.py` next.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from autograd import log_softmax, mean, sum, take_along_axis
+from autograd.backend import host, is_array, module_of
+from autograd.fused import fused
+from autograd.tensor import Operand, Tensor
+
+__all__ = ["cross_entropy"]
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+@fused
+def cross_entropy(
+    logits: Operand,
+    target: Operand,
+    weight: Operand = None,
+    *,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+    label_smoothing: float = 0.0,
+) -> Operand:
+    """-log softmax(logits)[target], averaged over the rows.
+
+    logits are (N, C), (C,) or (N, C, d1, ...); target holds integer labels, of the same shape without the class axis,
+    or probabilities of the logits' shape. `weight`, (C,), weighs the classes. Rows labelled `ignore_index` do not
+    count, and the mean divides by the sum of the weights that count. `label_smoothing` moves that share of the target
+    to all classes evenly (Szegedy et al. 2016, section 7). The conventions are PyTorch's.
+
+    Raises ValueError for shapes that do not fit, labels outside 0 ... C-1, or options that are not known.
+    """
+    _check(logits, target, weight, reduction, label_smoothing)
+    axis = 1 if logits.ndim > 1 else 0
+    logp = log_softmax(logits, axis=axis)
+    array = _array(target)
+    if array.dtype.kind == "f":
+        return _of_probabilities(logp, target, weight, axis, reduction, label_smoothing)
+    xp = module_of(array)
+    counts = array != ignore_index
+    labels = xp.expand_dims(xp.where(counts, array, 0), axis)
+    per_row = _array(weight)[labels] if weight is not None else xp.ones(labels.shape, logits.dtype)
+    per_row = _checked(xp, labels, logits.shape[axis], per_row * xp.expand_dims(counts, axis))
+    losses = -take_along_axis(logp, labels, axis=axis) * per_row
+    if label_smoothing:
+        spread = logp if weight is None else logp * _along(_array(weight), axis, logits.ndim)
+        even = -sum(spread, axis=axis, keepdims=True) * xp.expand_dims(counts, axis)
+        losses = losses * (1 - label_smoothing) + even * (label_smoothing / logits.shape[axis])
+    if reduction == "mean":
+        return sum(losses) / xp.sum(per_row)
+    return sum(losses) if reduction == "sum" else sum(losses, axis=axis)
+
+
+def _of_probabilities(
+    logp: Operand, target: Operand, weight: Operand, axis: int, reduction: Reduction, label_smoothing: float
+) -> Operand:
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / logp.shape[axis]
+    if weight is not None:
+        target = target * _along(_array(weight), axis, logp.ndim)
+    losses = -sum(logp * target, axis=axis)
+    if reduction == "none":
+        return losses
+    return mean(losses) if reduction == "mean" else sum(losses)
+
+
+def _array(x: Operand) -> Any:
+    return x.data if isinstance(x, Tensor) else x
+
+
+def _along(weight: Any, axis: int, ndim: int) -> Any:
+    """The class weights laid along the class axis."""
+    return weight.reshape(*(-1 if i == axis else 1 for i in range(ndim)))
+
+
+def _check(logits: Operand, target: Operand, weight: Operand, reduction: Reduction, label_smoothing: float) -> None:
+    array = _array(target)
+    if not is_array(array):
+        raise TypeError(f"cross_entropy got a target of type {type(target).__name__}: pass an array or a Tensor.")
+    if logits.ndim == 0:
+        raise ValueError("cross_entropy got logits without axes: they must be (N, C), (C,) or (N, C, d1, ...).")
+    labels = logits.shape[:1] + logits.shape[2:] if logits.ndim > 1 else ()
+    if array.dtype.kind in "iu" and array.shape != labels:
+        hint = "; drop its last axis" if array.shape == (*labels, 1) else ""
+        raise ValueError(
+            f"cross_entropy got logits of shape {logits.shape} and integer labels of shape {array.shape}: "
+            f"the labels must have shape {labels}{hint}."
+        )
+    if array.dtype.kind == "f" and array.shape != logits.shape:
+        raise ValueError(
+            f"cross_entropy got logits of shape {logits.shape} and a target of {array.dtype} of shape {array.shape}: "
+            "labels must be integers (astype('int64')); probabilities must have the shape of the logits."
+        )
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"cross_entropy got a target of {array.dtype}: labels must be integers, probabilities floats.")
+    classes = logits.shape[1 if logits.ndim > 1 else 0]
+    if weight is not None and weight.shape != (classes,):
+        raise ValueError(f"cross_entropy got weight of shape {weight.shape}: it must be one for each class, {classes}.")
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'cross_entropy got reduction={reduction!r}: it must be "mean", "sum" or "none".')
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy got label_smoothing={label_smoothing}: it must be in [0, 1].")
+
+
+def _checked(xp: Any, labels: Any, classes: int, per_row: Any) -> Any:
+    """The weights of the rows, once their labels are known to be classes; on a GPU a wrong label makes the loss NaN.
+
+    (To raise there, every step would have to wait for the device.)
+    """
+    if xp is not host:
+        return xp.where((labels >= 0) & (labels < classes), per_row, float("nan"))
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+        raise ValueError(
+            f"cross_entropy got labels from {labels.min()} to {labels.max()}, but the logits have {classes} classes, "
+            f"0 to {classes - 1}."
+        )
+    return per_row
+
+
+def _forward(
+    xp: Any, logits: Any, target: Any, weight: Any, *, ignore_index: int, reduction: Reduction, label_smoothing: float
+) -> Any:
+    _check(logits, target, weight, reduction, label_smoothing)
+    plain = logits.ndim == 2 and target.dtype.kind in "iu" and weight is None and not label_smoothing
+    if not plain or reduction == "none" or logits.size == 0 or xp is not host or logits.dtype.kind != "f":
+        return NotImplemented
+    if ignore_index >= 0 or xp.minimum.reduce(target) < 0:
+        return NotImplemented  # the definition leaves out ignored rows, and refuses labels out of range
+    chosen = (xp.arange(len(target)), target)
+    shifted = logits - xp.maximum.reduce(logits, axis=1, keepdims=True)
+    try:
+        picked = shifted[chosen]
+    except IndexError:
+        return NotImplemented
+    powers = xp.exp(shifted, out=shifted)
+    totals = xp.add.reduce(powers, axis=1, keepdims=True)
+    loss = xp.add.reduce(xp.log(totals[:, 0]) - picked)
+    scale = 1.0 / len(target) if reduction == "mean" else 1.0
+    powers /= totals
+    return loss * scale, (powers, chosen, scale)
+
+
+def _backward(
+    xp: Any, g: Any, needs: tuple[bool, ...], inputs: tuple[Any, ...], residuals: tuple[Any, Any, float], **options: Any
+) -> tuple[Any, None, None]:
+    probabilities, chosen, scale = residuals
+    scaled = g * scale
+    gradient = probabilities * scaled
+    gradient[chosen] -= scaled
+    return gradient, None, None
+
+
+cross_entropy.kernel(_forward, _backward)

@@ -1,0 +1,53 @@
+"""Dropout: each unit is silenced with probability p, anew for every draw.
+
+One idea: dropout is a product with a scaled random mask, so its gradient is the product of g with the same mask.
+Source: Srivastava et al. 2014 (JMLR 15), section 4. Read `nn/dropout.py` next.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from autograd import random
+from autograd.backend import module_of
+from autograd.tensor import Operand, Tensor
+
+__all__ = ["dropout"]
+
+Mode = Literal["inverted", "classic"]
+Mask = Literal["per_case", "per_batch"]
+
+
+def dropout(
+    x: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    mode: Mode = "inverted",
+    mask: Mask = "per_case",
+    generator: random.Generator | None = None,
+) -> Operand:
+    """x with each element set to 0 with probability p.
+
+    `mode="inverted"` divides the survivors by the probability of surviving while training, and leaves x as it is
+    afterwards. `mode="classic"`, the lecture's, leaves the survivors as they are while training, and multiplies x by
+    that probability afterwards. `mask="per_case"` draws a mask for each row of axis 0, `"per_batch"` one for all rows.
+    p is honoured to 1/65536, and the scale is that of the mask really drawn.
+
+    Raises ValueError for p outside [0, 1], or a mode or mask that is not known.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout got p={p}: the probability of silencing a unit must be in [0, 1].")
+    if mode not in ("inverted", "classic"):
+        raise ValueError(f'dropout got mode={mode!r}: it must be "inverted" or "classic".')
+    if mask not in ("per_case", "per_batch"):
+        raise ValueError(f'dropout got mask={mask!r}: it must be "per_case" or "per_batch".')
+    kept = random.keep_probability(p)
+    if not training:
+        return x * kept if mode == "classic" and kept < 1 else x
+    if kept == 1:
+        return x
+    scale = 1 / kept if mode == "inverted" and kept > 0 else 1.0
+    shape = x.shape if mask == "per_case" else (1, *x.shape[1:])
+    chosen = (generator or random.default).keep_mask(shape, p, device=x.device)
+    return x * module_of(chosen).multiply(chosen, scale, dtype=x.dtype)

@@ -1,0 +1,73 @@
+"""Embedding and one-hot: numbers that stand for words, digits or classes, as vectors.
+
+One idea: an embedding picks rows of a table, so its gradient is g added up at the rows that were picked; `take` does
+both. Read `loss.py` next.
+"""
+
+from __future__ import annotations
+
+import autograd as ag
+from autograd.backend import Array, Module, host, module_of
+from autograd.primitive import elementwise
+from autograd.tensor import Operand, Tensor
+
+__all__ = ["embedding", "one_hot"]
+
+
+@elementwise
+def gated(xp: Module, x: Operand, gate: Operand) -> Array:
+    """x; its gradient goes through where `gate` holds, and not elsewhere."""
+    return xp.positive(xp.broadcast_arrays(x, gate)[0])
+
+
+gated.vjp(x=lambda g, gate: g * gate)
+
+
+def embedding(indices: Operand, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """Rows of `weight`, (number, features), by integer indices of any shape: the result is (*indices.shape, features).
+
+    The row `padding_idx` gets no gradient. Raises TypeError for indices that are no integers, ValueError for a table
+    that is no matrix, IndexError for an index outside 0 ... number - 1 (on a GPU it wraps round, since asking would
+    wait for the device).
+    """
+    array = _indices("embedding", indices)
+    if weight.ndim != 2:
+        raise ValueError(f"embedding got weight of shape {weight.shape}: it must be (number, features).")
+    number = weight.shape[0]
+    if padding_idx is not None and not -number <= padding_idx < number:
+        raise ValueError(f"embedding got padding_idx={padding_idx}, and its table has {number} rows.")
+    _check_range("embedding", array, number)
+    rows = ag.take(weight, array, axis=0)
+    if padding_idx is not None:
+        rows = gated(rows, (array != padding_idx % number)[..., None])
+    return rows
+
+
+def one_hot(x: Operand, num_classes: int = -1) -> Tensor:
+    """1 at the place of each label and 0 elsewhere, int64: labels of any shape give (*x.shape, num_classes).
+
+    By default there are as many classes as the largest label needs, which waits for a GPU. Raises TypeError for labels
+    that are no integers, IndexError for labels outside (on a GPU they give a row of zeros).
+    """
+    array = _indices("one_hot", x)
+    xp = module_of(array)
+    if num_classes == -1:
+        num_classes = int(array.max()) + 1 if array.size else 0
+    _check_range("one_hot", array, num_classes)
+    return Tensor(array[..., None] == xp.arange(num_classes)).astype("int64")
+
+
+def _indices(name: str, x: Operand) -> Array:
+    array = x.data if isinstance(x, Tensor) else x
+    module_of(array)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} got indices of {array.dtype}: they must be integers; use astype('int64').")
+    return array
+
+
+def _check_range(name: str, array: Array, number: int) -> None:
+    if module_of(array) is not host or not array.size:
+        return
+    least, largest = array.min(), array.max()
+    if least < 0 or largest >= number:
+        raise IndexError(f"{name} got indices from {least} to {largest}, and there are {number}, 0 to {number - 1}.")

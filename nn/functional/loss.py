@@ -1,0 +1,268 @@
+"""Losses: how far a prediction is from its target, one number for each and their mean or sum.
+
+One idea: a loss never broadcasts. A prediction (N, 1) against a target (N,) would silently compare all pairs and train
+a network to predict the mean, so shapes that differ are an error here. Cross entropy has a file of its own; read
+`nn/loss.py` next.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import autograd as ag
+from autograd.backend import Array, Module, host, module_of
+from autograd.primitive import elementwise
+from autograd.tensor import Operand, Tensor
+
+from .activation import _hardtanh, logsigmoid
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "mse_loss",
+    "nll_loss",
+    "smooth_l1_loss",
+]
+
+Reduction = Literal["mean", "sum", "none"]
+
+# Distances
+
+
+def mse_loss(input: Tensor, target: Operand, reduction: Reduction = "mean") -> Tensor:
+    """(input - target)^2. Raises ValueError for shapes that differ."""
+    _same_shape("mse_loss", input, target)
+    difference = input - target
+    return _reduced("mse_loss", difference * difference, reduction)
+
+
+def l1_loss(input: Tensor, target: Operand, reduction: Reduction = "mean") -> Tensor:
+    """|input - target|; the slope at 0 is 0. Raises ValueError for shapes that differ."""
+    _same_shape("l1_loss", input, target)
+    return _reduced("l1_loss", ag.abs(input - target), reduction)
+
+
+@elementwise
+def _huber(xp: Module, x: Operand, *, delta: float) -> Array:
+    """x^2 / 2 where |x| <= delta, else delta (|x| - delta / 2)."""
+    size = xp.abs(x)
+    near = xp.minimum(size, delta)
+    return near * (size - 0.5 * near)
+
+
+_huber.vjp(lambda g, x, delta: g * _hardtanh(x, low=-delta, high=delta))
+
+
+def huber_loss(input: Tensor, target: Operand, reduction: Reduction = "mean", delta: float = 1.0) -> Tensor:
+    """d^2 / 2 for a difference |d| <= delta, beyond that delta (|d| - delta / 2); Huber 1964.
+
+    Raises ValueError for shapes that differ, or delta <= 0.
+    """
+    if not delta > 0:
+        raise ValueError(f"huber_loss got delta={delta}: it must be greater than 0.")
+    _same_shape("huber_loss", input, target)
+    return _reduced("huber_loss", _huber(input - target, delta=delta), reduction)
+
+
+def smooth_l1_loss(input: Tensor, target: Operand, reduction: Reduction = "mean", beta: float = 1.0) -> Tensor:
+    """`huber_loss` divided by beta: d^2 / (2 beta) for |d| <= beta, beyond that |d| - beta / 2; Girshick 2015.
+
+    Raises ValueError for shapes that differ, or beta < 0.
+    """
+    if not beta >= 0:
+        raise ValueError(f"smooth_l1_loss got beta={beta}: it must be 0 or greater.")
+    _same_shape("smooth_l1_loss", input, target)
+    difference = input - target
+    losses = _huber(difference, delta=beta) / beta if beta else ag.abs(difference)
+    return _reduced("smooth_l1_loss", losses, reduction)
+
+
+# Classes
+
+
+def nll_loss(
+    input: Tensor,
+    target: Operand,
+    weight: Operand = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """-input[target], where input holds log probabilities: the last step of `cross_entropy`.
+
+    input is (N, C), (C,) or (N, C, d1, ...); target holds integer labels of that shape without C. `weight`, (C,),
+    weighs the classes; labels equal to `ignore_index` do not count; the mean divides by the sum of the weights that
+    count. Raises TypeError for labels that are no integers, ValueError for shapes that do not fit or labels outside
+    0 ... C-1 (on a GPU, where asking would wait for the device, they make the loss NaN).
+    """
+    labels = _labels(input, target)
+    axis = 1 if input.ndim > 1 else 0
+    classes = input.shape[axis]
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise ValueError(f"nll_loss got weight of shape {weight.shape}: one for each of {classes} classes is wanted.")
+    xp = module_of(labels)
+    counts = labels != ignore_index
+    labels = xp.where(counts, labels, 0)
+    _check_labels(xp, labels, classes)
+    inside = (labels >= 0) & (labels < classes)
+    shares = xp.ones(labels.shape, input.dtype) if weight is None else _array(weight)[labels]
+    shares = xp.where(inside, shares * counts, float("nan")).astype(input.dtype, copy=False)
+    picked = ag.take_along_axis(input, xp.expand_dims(labels, axis), axis=axis)
+    losses = -ag.squeeze(picked, axis=axis) * shares
+    if reduction == "mean":
+        return ag.sum(losses) / shares.sum()
+    return _reduced("nll_loss", losses, reduction)
+
+
+def _labels(input: Tensor, target: Operand) -> Array:
+    labels = _array(target)
+    if input.ndim == 0:
+        raise ValueError("nll_loss got input without axes: it must be (N, C), (C,) or (N, C, d1, ...).")
+    wanted = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
+    if labels.dtype.kind not in "iu":
+        what = "; a one-hot target becomes labels by argmax(axis=1)" if labels.shape == input.shape else ""
+        raise TypeError(f"nll_loss got a target of {labels.dtype}: labels must be integers, astype('int64'){what}.")
+    if labels.shape != wanted:
+        what = "a one-hot target becomes labels by argmax(axis=1)" if labels.shape == input.shape else "reshape them"
+        raise ValueError(
+            f"nll_loss got input of shape {input.shape} and labels of shape {labels.shape}: they must have shape "
+            f"{wanted}; {what}."
+        )
+    return labels
+
+
+def _check_labels(xp: Module, labels: Array, classes: int) -> None:
+    if xp is host and labels.size and (labels.min() < 0 or labels.max() >= classes):
+        raise ValueError(
+            f"nll_loss got labels from {labels.min()} to {labels.max()}, and there are {classes} classes, "
+            f"0 to {classes - 1}."
+        )
+
+
+# Probabilities
+
+
+@elementwise
+def _clamped_log(xp: Module, x: Operand) -> Array:
+    """max(log(x), -100): finite at 0."""
+    positive = x > 0
+    return xp.where(positive, xp.maximum(xp.log(xp.where(positive, x, 1)), -100), -100).astype(x.dtype, copy=False)
+
+
+_clamped_log.vjp(lambda g, x: g / ag.maximum(x, 1e-12))
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Operand, weight: Operand = None, reduction: Reduction = "mean"
+) -> Tensor:
+    """-(target log(input) + (1 - target) log(1 - input)), times weight; input and target are probabilities.
+
+    Logarithms are cut off at -100, as in PyTorch. Prefer `binary_cross_entropy_with_logits`, which loses no digits.
+    Raises ValueError for shapes that differ, or, on the CPU, input outside [0, 1].
+    """
+    name = "binary_cross_entropy"
+    _same_shape(name, input, target)
+    array = _array(input)
+    if module_of(array) is host and array.size and not (array.min() >= 0 and array.max() <= 1):
+        raise ValueError(
+            f"{name} got input from {array.min()} to {array.max()}: it must be probabilities; logits go to "
+            f"binary_cross_entropy_with_logits."
+        )
+    losses = -(target * _clamped_log(input) + (1.0 - target) * _clamped_log(1.0 - input))
+    return _reduced(name, _weighed(name, losses, weight), reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Operand,
+    weight: Operand = None,
+    reduction: Reduction = "mean",
+    pos_weight: Operand = None,
+) -> Tensor:
+    """`binary_cross_entropy` of sigmoid(input), without overflow or loss of digits.
+
+    `pos_weight` weighs the part of the positive examples; it and `weight` broadcast to input. Raises ValueError for
+    shapes that differ.
+    """
+    name = "binary_cross_entropy_with_logits"
+    _same_shape(name, input, target)
+    log_p = logsigmoid(input)
+    if pos_weight is not None:
+        _check_broadcasts(name, "pos_weight", pos_weight, input)
+        log_p = log_p * ((pos_weight - 1.0) * target + 1.0)
+    losses = (1.0 - target) * input - log_p
+    return _reduced(name, _weighed(name, losses, weight), reduction)
+
+
+def kl_div(
+    input: Tensor,
+    target: Operand,
+    reduction: Literal["mean", "sum", "none", "batchmean"] = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """target (log(target) - input), where input holds log probabilities, and target too with `log_target`.
+
+    The Kullback-Leibler divergence itself is reduction "batchmean", the sum divided by the length of axis 0; "mean"
+    divides by the number of elements, as in PyTorch. Raises ValueError for shapes that differ.
+    """
+    _same_shape("kl_div", input, target)
+    if log_target:
+        losses = ag.exp(target) * (target - input)
+    else:
+        # 0 log(0) is 0: the logarithm is taken of 1 there.
+        losses = target * (ag.log(ag.where(target == 0, 1.0, target)) - input)
+    if reduction == "batchmean":
+        if input.ndim == 0:
+            raise ValueError('kl_div divides by the length of axis 0 with "batchmean", and this input has no axes.')
+        return ag.sum(losses) / input.shape[0]
+    return _reduced("kl_div", losses, reduction)
+
+
+# What they share
+
+
+def _array(x: Operand) -> Any:
+    array = x.data if isinstance(x, Tensor) else x
+    module_of(array)
+    return array
+
+
+def _same_shape(name: str, input: Operand, target: Operand) -> None:
+    shape = getattr(_array(target), "shape", ())
+    if input.shape == shape:
+        return
+    hint = "reshape one of them"
+    if input.shape == (*shape, 1):
+        hint = "drop the last axis of the input: input.squeeze(-1)"
+    elif (*input.shape, 1) == shape:
+        hint = "drop the last axis of the target: target.squeeze(-1)"
+    raise ValueError(
+        f"{name} got input of shape {input.shape} and target of shape {shape}, which would broadcast or fail: "
+        f"they must be the same; {hint}."
+    )
+
+
+def _weighed(name: str, losses: Tensor, weight: Operand) -> Tensor:
+    if weight is None:
+        return losses
+    _check_broadcasts(name, "weight", weight, losses)
+    return losses * weight
+
+
+def _check_broadcasts(name: str, kind: str, weight: Operand, x: Tensor) -> None:
+    shape = getattr(_array(weight), "shape", ())
+    tail = x.shape[x.ndim - len(shape) :] if len(shape) <= x.ndim else None
+    if tail is None or any(length not in (1, wanted) for length, wanted in zip(shape, tail, strict=True)):
+        raise ValueError(f"{name} got {kind} of shape {shape}: it must broadcast to {x.shape}.")
+
+
+def _reduced(name: str, losses: Tensor, reduction: str) -> Tensor:
+    if reduction == "mean":
+        return ag.mean(losses)
+    if reduction == "sum":
+        return ag.sum(losses)
+    if reduction == "none":
+        return losses
+    raise ValueError(f'{name} got reduction={reduction!r}: it must be "mean", "sum" or "none".')

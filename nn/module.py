@@ -1,0 +1,278 @@
+"""Module: an object that holds parameters, buffers and other Modules, and computes with them.
+
+One idea: a Module is its attributes. What is a Parameter is a parameter, what is a Module is a child, what was named to
+`register_buffer` is a buffer; everything else here walks these attributes. So a subclass need not call
+`super().__init__()`, and nothing stands in the way of an editor that looks for an attribute.
+Read `state.py` and `tree.py` for what is loaded and printed, `linear.py` for the first layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
+
+from autograd.tensor import Tensor
+
+from . import state, tree
+from .hooks import Handle, Hooks
+from .parameter import Parameter
+
+__all__ = ["Module"]
+
+# Attributes of the Module's own: made when they are first needed.
+_BUFFERS = "_buffers"  # name of a buffer -> whether it belongs to the state
+_HOOKS = "_hooks"
+
+
+class Module:
+    """The base of every layer and network: assign Parameters and Modules to attributes, and write `forward`.
+
+        class Net(Module):
+            def __init__(self):
+                self.hidden, self.out = Linear(784, 100), Linear(100, 10)
+
+            def forward(self, x):
+                return self.out(relu(self.hidden(x)))
+
+    The names and their meaning are PyTorch's. A Parameter or Module that stands in a plain list, tuple or dict would
+    not be trained; the walk over the parameters refuses it with a TypeError.
+    """
+
+    training: bool = True  # whether Dropout drops, and normalisations learn their statistics
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """What the Module computes; each subclass writes its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward: write def forward(self, x).")
+
+    def __call__(self, *inputs: Any, **options: Any) -> Tensor:
+        """`forward`, with the hooks before and after it."""
+        hooks = vars(self).get(_HOOKS)
+        if hooks is None:
+            return self.forward(*inputs, **options)
+        return hooks.call(self, inputs, options)
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets when the Module is printed."""
+        return ""
+
+    def __repr__(self) -> str:
+        return tree.describe(self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        old = vars(self).get(name)
+        if isinstance(old, Parameter) and not (value is None or isinstance(value, Parameter)):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Parameter and cannot become a {type(value).__name__}, which would "
+                f"not be trained: assign a Parameter, or change the values: with no_grad(): module.{name}[...] = value."
+            )
+        buffers = vars(self).get(_BUFFERS, {})
+        if name in buffers and not (value is None or (isinstance(value, Tensor) and not isinstance(value, Parameter))):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a buffer and cannot become a {type(value).__name__}: "
+                "assign a Tensor, or delete it first with del."
+            )
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        vars(self).get(_BUFFERS, {}).pop(name, None)
+
+    # What belongs to it
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Keep a Tensor that is no parameter but moves with the Module and, if `persistent`, belongs to its state.
+
+        Raises TypeError for what is no Tensor, ValueError for a name that is taken or holds a dot.
+        """
+        if tensor is not None and (not isinstance(tensor, Tensor) or isinstance(tensor, Parameter)):
+            raise TypeError(f"buffer {name!r} must be a Tensor, it is a {type(tensor).__name__}: write Tensor(...).")
+        self._check_name(name)
+        vars(self).setdefault(_BUFFERS, {})[name] = persistent
+        object.__setattr__(self, name, tensor)
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """The same as assigning a Parameter, or None for a place without one, to the attribute `name`."""
+        if not (parameter is None or isinstance(parameter, Parameter)):
+            raise TypeError(f"{name!r} must be a Parameter, it is a {type(parameter).__name__}: write Parameter(...).")
+        self._check_name(name)
+        setattr(self, name, parameter)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """The same as assigning a Module, or None for a place without one, to the attribute `name`."""
+        if not (module is None or isinstance(module, Module)):
+            raise TypeError(f"{name!r} must be a Module, it is a {type(module).__name__}.")
+        self._check_name(name)
+        setattr(self, name, module)
+
+    def _check_name(self, name: str) -> None:
+        if not name or "." in name:
+            raise ValueError(f"{name!r} cannot be a name: it is empty or holds a dot, which joins names of the state.")
+        if hasattr(self, name) and name not in vars(self).get(_BUFFERS, {}):
+            raise ValueError(f"{type(self).__name__} has an attribute {name!r} already.")
+
+    def children(self) -> Iterator[Module]:
+        """The Modules that are attributes of this one, each once."""
+        return (child for _, child in self.named_children())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The Modules that are attributes of this one with their names, each once."""
+        seen: set[int] = set()
+        for name, value in tuple(vars(self).items()):
+            if isinstance(value, Module) and id(value) not in seen:
+                seen.add(id(value))
+                yield name, value
+
+    def modules(self) -> Iterator[Module]:
+        """This Module and all below it, each once, those above first."""
+        return (module for _, module in self.named_modules())
+
+    def named_modules(self, prefix: str = "", _seen: set[int] | None = None) -> Iterator[tuple[str, Module]]:
+        """This Module and all below it with their names ("0.weight" has the Module "0"), each once."""
+        seen = set() if _seen is None else _seen
+        if id(self) in seen:
+            return
+        seen.add(id(self))
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(_joined(prefix, name), seen)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters, each once however often it is shared."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """The parameters with their names, each once.
+
+        Raises TypeError for a Parameter or Module that hides in a plain list, tuple or dict.
+        """
+        owners = dict(self.named_modules(prefix)) if recurse else {prefix: self}
+        state.refuse_hidden(owners)
+        seen: set[int] = set()
+        for path, module in owners.items():
+            for name, value in tuple(vars(module).items()):
+                if isinstance(value, Parameter) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield _joined(path, name), value
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers, each once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """The buffers with their names, each once."""
+        seen: set[int] = set()
+        for path, module in dict(self.named_modules(prefix)).items() if recurse else [(prefix, self)]:
+            for name in vars(module).get(_BUFFERS, {}):
+                value = vars(module)[name]
+                if value is not None and id(value) not in seen:
+                    seen.add(id(value))
+                    yield _joined(path, name), value
+
+    def get_submodule(self, target: str) -> Module:
+        """The Module of a dotted name ("layers.0"); raises AttributeError where there is none."""
+        module: Any = self
+        for name in target.split(".") if target else ():
+            child = vars(module).get(name)
+            if not isinstance(child, Module):
+                raise AttributeError(f"{type(module).__name__} has no Module {name!r}, looking for {target!r}.")
+            module = child
+        return module
+
+    # What is done to all of it
+
+    def train(self, mode: bool = True) -> Self:
+        """Go to training mode (or, with False, to evaluation mode), with all Modules below; gives the Module itself."""
+        if not isinstance(mode, bool):
+            raise TypeError(f"train() takes True or False, got {mode!r}.")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Go to evaluation mode: the same as train(False)."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Ask for the gradients of all parameters, or freeze them; gives the Module itself."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradients: every parameter's `.grad` becomes None."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call `function` with every Module, those below first; gives the Module itself."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    def to(self, *targets: Any, device: str | None = None, dtype: Any = None) -> Self:
+        """Move parameters and buffers to a device ("cuda"), to a dtype ("float64"), or both; gives the Module itself.
+
+        The Tensors stay the same objects and take new arrays, so make the optimizer afterwards. A dtype is for what is
+        floating point; integer buffers keep theirs. Nothing has changed when an error is raised.
+        """
+        state.move(self, [target for target in (*targets, device, dtype) if target is not None])
+        return self
+
+    def cpu(self) -> Self:
+        """On the CPU."""
+        return self.to("cpu")
+
+    def cuda(self) -> Self:
+        """On the first GPU."""
+        return self.to("cuda")
+
+    def float(self) -> Self:
+        """With floating point as float32."""
+        return self.to("float32")
+
+    def double(self) -> Self:
+        """With floating point as float64."""
+        return self.to("float64")
+
+    # State
+
+    def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
+        """Parameters and persistent buffers by name, outside the graph; they share memory with the Module.
+
+        A shared parameter stands under each of its names, as in PyTorch.
+        """
+        return {prefix + name: tensor.detach() for name, tensor in state.tensors_of(self)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> state.Differences:
+        """Copy the values of a state into parameters and buffers; gives what was missing and what was left over.
+
+        Values are Tensors, arrays or PyTorch's tensors; they are converted to dtype and device of what they go into.
+        Raises ValueError, with everything that does not fit, for wrong shapes or kinds and, if `strict`, for names that
+        are missing or unknown; nothing has changed then.
+        """
+        return state.load(self, state_dict, strict)
+
+    # Hooks
+
+    def register_forward_pre_hook(self, hook: Callable[[Module, tuple[Any, ...]], Any]) -> Handle:
+        """Call `hook(module, inputs)` before each forward; what it gives, unless None, replaces the inputs."""
+        return self._own_hooks().add_before(hook)
+
+    def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> Handle:
+        """Call `hook(module, inputs, output)` after each forward; what it gives, unless None, replaces the output."""
+        return self._own_hooks().add_after(hook)
+
+    @property
+    def is_hooked(self) -> bool:
+        """Whether hooks were ever added: then the Module is always called, never computed together with another."""
+        return _HOOKS in vars(self)
+
+    def _own_hooks(self) -> Hooks:
+        hooks = vars(self).setdefault(_HOOKS, Hooks())
+        assert isinstance(hooks, Hooks)
+        return hooks
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

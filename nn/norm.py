@@ -1,0 +1,172 @@
+"""Normalisation layers: their scale, shift and running statistics.
+
+One idea: scale and shift have the role "norm", so that penalties leave them alone. Read `embedding.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autograd.tensor import Tensor
+
+from . import functional as F
+from .init import ones_, zeros_
+from .module import Module
+from .parameter import Parameter, zeros
+
+__all__ = ["BatchNorm1d", "LayerNorm", "RMSNorm"]
+
+
+class LayerNorm(Module):
+    """x with mean 0 and variance 1 over its last axes, of `normalized_shape`, times weight, plus bias.
+
+    Ba, Kiros and Hinton 2016.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.normalized_shape = _shape(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        shift = elementwise_affine and bias
+        self.weight = _norm(self.normalized_shape, dtype, device) if elementwise_affine else None
+        self.bias = _norm(self.normalized_shape, dtype, device) if shift else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Scale 1, shift 0."""
+        _reset(self.weight, self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class RMSNorm(Module):
+    """x divided by the root of its mean square over its last axes, of `normalized_shape`, times weight.
+
+    `eps=None` is the distance from 1 to the next number of x's dtype. Zhang and Sennrich 2019.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.normalized_shape = _shape(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.weight = _norm(self.normalized_shape, dtype, device) if elementwise_affine else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Scale 1."""
+        _reset(self.weight, None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class BatchNorm1d(Module):
+    """x, (N, C) or (N, C, L), with mean 0 and variance 1 in each channel, times weight, plus bias.
+
+    Training uses the batch's statistics and moves the running ones towards them by the share `momentum` (None for the
+    plain average of all batches so far); evaluation uses the running ones. Ioffe and Szegedy 2015.
+    """
+
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        shape = (num_features,)
+        self.weight = _norm(shape, dtype, device) if affine else None
+        self.bias = _norm(shape, dtype, device) if affine else None
+        self.register_buffer("running_mean", zeros(shape, dtype, device) if track_running_stats else None)
+        self.register_buffer("running_var", zeros(shape, dtype, device) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", zeros((), "int64", device) if track_running_stats else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Scale 1, shift 0, and statistics as if nothing had been seen."""
+        _reset(self.weight, self.bias)
+        if self.track_running_stats:
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.num_batches_tracked is not None
+            zeros_(self.running_mean)
+            ones_(self.running_var)
+            zeros_(self.num_batches_tracked)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
+            raise ValueError(
+                f"BatchNorm1d({self.num_features}) got x of shape {x.shape}: it must be (N, {self.num_features}) or "
+                f"(N, {self.num_features}, L)."
+            )
+        if not self.training:
+            by_batch = self.running_mean is None
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, by_batch, eps=self.eps
+            )
+        out = F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, True, self._share(), self.eps
+        )
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.data = (self.num_batches_tracked + 1).data
+        return out
+
+    def _share(self) -> Any:
+        """By how much the running statistics move towards this batch's."""
+        if self.momentum is not None:
+            return self.momentum
+        return 1 / (self.num_batches_tracked.data + 1.0) if self.num_batches_tracked is not None else 0.0
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+
+
+def _norm(shape: tuple[int, ...], dtype: Any, device: str | None) -> Parameter:
+    return Parameter(zeros(shape, dtype, device), "norm")
+
+
+def _reset(weight: Parameter | None, bias: Parameter | None) -> None:
+    if weight is not None:
+        ones_(weight)
+    if bias is not None:
+        zeros_(bias)

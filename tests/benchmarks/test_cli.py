@@ -1,0 +1,139 @@
+"""The command line: help that teaches, errors in one line, and what is saved when."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import benchmarks.__main__ as cli
+from benchmarks.measure import Plan
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def results(fakes, monkeypatch, tmp_path):
+    """The `speed` command with three fakes, one of them absent; gives the folder of its results."""
+    names = ("ours", "slow", "absent", "drifting")
+    plan = Plan(rounds=2, threads=1, turn_seconds=0.0005, rest_seconds=0.0)
+    speed = replace(cli.SPEED, contenders={n: fakes[n] for n in names}, plan=plan)
+    monkeypatch.setattr(cli, "BENCHMARKS", {"speed": speed})
+    monkeypatch.setattr(cli, "RESULTS", tmp_path / "results")
+    return tmp_path / "results"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "python -m benchmarks: the following arguments are required: overhead|speed|profile"),
+        (["sped"], "invalid choice: 'sped'"),
+        (["speed", "--rounds", "0"], "argument --rounds: '0' is not a whole number above zero"),
+        (["speed", "--threads", "two"], "argument --threads: 'two' is not a whole number above zero"),
+        (["speed", "--only", "tiny,huge"], "unknown name 'huge'; known are: tiny, deep, mlp-sgd, mlp-adam, big"),
+        (["overhead", "--only", "tiny"], "unknown name 'tiny'; known are: add, "),
+        (["speed", "--contenders", "tensorflow"], "unknown name 'tensorflow'; known are: tapegrad, "),
+        (["speed", "--out", __file__], "test_cli.py' is a file; a folder is wanted"),
+        (["speed", "--fast"], "unrecognized arguments: --fast"),
+        (["profile"], "the following arguments are required: workload"),
+    ],
+)
+def test_a_wrong_flag_is_one_line_and_status_2(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert error.count("\n") == 1
+    assert message in error
+
+
+def test_help_lists_networks_contenders_and_examples(capsys):
+    for arguments, texts in (
+        (["--help"], ("speed --quick", "overhead", "profile mlp-sgd")),
+        (["speed", "--help"], ("784-512-512-10, batch 128, adam", "torch-fused-malloc", "default 15")),
+        (["overhead", "--help"], ("bare NumPy", "matmul")),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(arguments)
+        assert stopped.value.code == 0
+        shown = capsys.readouterr().out
+        assert all(text in shown for text in texts)
+
+
+def test_a_part_is_printed_and_not_saved(results, capsys):
+    assert cli.main(["speed", "--only", "tiny", "--contenders", "ours,slow"]) == 0
+    shown = capsys.readouterr().out
+    assert "0.25 [0.25, 0.25]" in shown
+    assert "not saved, being a trial or a part" in shown
+    assert not results.exists()
+
+
+def test_a_part_is_saved_where_out_says(results, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    assert cli.main(["speed", "--quick", "--only", "tiny", "--contenders", "ours,slow", "--out", str(folder)]) == 0
+    document = json.loads((folder / "speed-cpu.json").read_text())
+    assert document["quick"] is True
+    assert document["plan"]["rounds"] == 3
+    assert {p.name for p in folder.iterdir()} == {"speed-cpu.json", "speed-cpu.svg"}
+    assert not results.exists()
+
+
+def test_a_full_run_is_saved_among_the_results_and_says_who_was_left_out(results, monkeypatch, capsys):
+    speed = cli.BENCHMARKS["speed"]
+    agreeing = {n: c for n, c in speed.contenders.items() if n != "drifting"}
+    monkeypatch.setitem(cli.BENCHMARKS, "speed", replace(speed, contenders=agreeing))
+    assert cli.main(["speed", "--rounds", "5", "--threads", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "left out: absent: no_such_framework is not installed here (pip install no-such-framework)" in shown
+    document = json.loads((results / "speed-cpu.json").read_text())
+    assert list(document["jobs"]) == ["tiny", "deep", "mlp-sgd", "mlp-adam", "big"]
+    assert (document["plan"]["rounds"], document["plan"]["threads"]) == (5, 2)
+
+
+def test_without_matplotlib_a_result_has_no_picture_and_says_so(results, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(cli, "can_draw", lambda: False)
+    assert cli.main(["speed", "--only", "tiny", "--contenders", "ours,slow", "--out", str(tmp_path / "mine")]) == 0
+    assert "no picture: Matplotlib is not installed" in capsys.readouterr().out
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["speed-cpu.json"]
+
+
+def test_losses_that_disagree_are_status_1_and_nothing_is_saved(results, capsys):
+    assert cli.main(["speed"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("python -m benchmarks speed: tiny: the results of step 20 disagree")
+    assert "outside: drifting" in error
+    assert not results.exists()
+
+
+def test_stopped_by_the_user_is_status_130(results, monkeypatch, capsys):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.BENCHMARKS, "speed", replace(cli.BENCHMARKS["speed"], measure=stop))
+    assert cli.main(["speed"]) == 130
+    assert "nothing was saved" in capsys.readouterr().err
+
+
+def test_a_profile_shows_where_the_time_goes(fakes, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "SPEED", replace(cli.SPEED, contenders={"tapegrad": fakes["fast"]}))
+    assert cli.main(["profile", "tiny", "--steps", "7"]) == 0
+    shown = capsys.readouterr().out
+    assert "fake_contenders.py" in shown
+    assert "(step)" in shown
+    monkeypatch.setattr(cli, "SPEED", replace(cli.SPEED, contenders={"tapegrad": fakes["absent"]}))
+    assert cli.main(["profile", "tiny"]) == 1
+    assert "no_such_framework is not installed here" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = [sys.executable, "-m", "benchmarks", "profile", "tiny", "--steps", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

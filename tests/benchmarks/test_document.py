@@ -1,0 +1,189 @@
+"""The document of a run: its schema, the bars, the tables, the files."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks import output
+from benchmarks.measure import BenchmarkError, Plan
+from benchmarks.overhead.run import OVERHEAD, measure_overhead
+from benchmarks.plot import draw
+from benchmarks.run import Job, Request, run
+from benchmarks.speed.bars import BARS, judge, verdicts
+from benchmarks.speed.run import SPEED, measure_speed
+
+PLAN = Plan(rounds=3, threads=1, turn_seconds=0.0005, rest_seconds=0.0)
+SCHEMA = {
+    "schema": int,
+    "benchmark": str,
+    "device": str,
+    "date": str,
+    "quick": bool,
+    "plan": dict,
+    "machine": dict,
+    "contenders": dict,
+    "left_out": dict,
+    "jobs": dict,
+}
+
+
+@pytest.fixture
+def document(fakes):
+    """A run of the network benchmark where `ours` and `slow` stand for tapegrad and torch."""
+    contenders = [fakes["ours"], fakes["slow"], fakes["absent"]]
+    return measure_speed(contenders, ["tiny", "deep"], PLAN, True, lambda text: None)
+
+
+def test_the_document_survives_json_and_has_its_schema(document):
+    read = json.loads(json.dumps(document))
+    assert read == document
+    assert {name: type(read[name]) for name in SCHEMA} == SCHEMA
+    assert read["schema"] == 1
+    result = read["jobs"]["tiny"]["results"]["slow"]
+    assert (result["median_us"], result["least_us"], result["samples"]) == (40.0, 40.0, 3 * 13)
+    assert result["round_medians_us"] == [40.0] * 3
+    assert result["values"] == {"1": 1.0, "5": 0.2, "20": 0.05}
+    assert {"page_faults_per_step", "idle_seconds_most", "lower_quartile_us", "upper_quartile_us"} < set(result)
+
+
+def test_ratios_are_ours_over_each_other_contender(document):
+    assert document["jobs"]["deep"]["ratios"] == {"ours": {"slow": {"ratio": 0.25, "low": 0.25, "high": 0.25}}}
+
+
+def test_the_machine_is_described(document):
+    about = document["machine"]
+    assert about["processor"]["model"]
+    assert about["cores_usable"] >= 1
+    assert about["others_cores_during"] is None or about["others_cores_during"] >= 0
+    assert {"caches", "memory_gib", "system", "python", "numpy", "numpy_blas", "load_average_before", "commit"} < set(
+        about
+    )
+
+
+def test_no_path_of_this_machine_is_written_down(document):
+    assert "PYTHONPATH" not in json.dumps(document)
+
+
+def test_who_is_not_installed_is_left_out_with_the_way_to_install_it(document):
+    assert "absent" not in document["contenders"]
+    assert document["left_out"] == {"absent": "no_such_framework is not installed here (pip install no-such-framework)"}
+    assert output.left_out_lines({"a": "why", "b": "why", "c": "because"}) == [
+        "left out: a, b: why",
+        "left out: c: because",
+    ]
+
+
+def test_nobody_installed_is_an_error(fakes):
+    with pytest.raises(BenchmarkError, match="nobody is left to measure: no_such_framework is not installed"):
+        run(Request("speed", {"tiny": Job("", {1: 0.0})}, [fakes["absent"]], PLAN))
+
+
+def test_every_bar_names_what_exists():
+    for bar in BARS:
+        assert bar.workload in SPEED.jobs
+        assert {bar.ours, bar.theirs} <= set(SPEED.contenders)
+    assert {bar.workload for bar in BARS} == set(SPEED.jobs)
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(0.30, "reached"), (0.31, "missed")])
+def test_a_bar_is_reached_up_to_its_figure(ratio, verdict):
+    measured = {"ratio": ratio, "low": 0.2, "high": 0.4}
+    bar = next(b for b in BARS if b.workload == "tiny")
+    assert judge(bar, measured)["verdict"] == verdict
+    assert [v["verdict"] for v in verdicts({"tiny": {"tapegrad": {"torch": measured}}})] == [verdict]
+    assert verdicts({"tiny": {"tapegrad": {"torch-fused": measured}}}) == []
+
+
+def test_the_table_says_what_was_reached(document):
+    document["bars"] = verdicts({"tiny": {"tapegrad": {"torch": {"ratio": 0.31, "low": 0.30, "high": 0.32}}}})
+    lines = SPEED.tables(document).splitlines()
+    assert lines[0].split() == ["workload", "contender", "median", "quartiles", "least", "ours", "/", "it"]
+    assert lines[3].split() == [
+        "tiny",
+        "slow",
+        "40",
+        "us",
+        "40",
+        "us",
+        "-",
+        "40",
+        "us",
+        "40",
+        "us",
+        "0.25",
+        "[0.25,",
+        "0.25]",
+    ]
+    assert lines[-1].split() == ["tiny", "tapegrad", "/", "torch", "0.31", "[0.30,", "0.32]", "0.30", "missed"]
+
+
+def test_the_heading_warns_of_a_trial_and_of_a_busy_machine(document):
+    document["machine"]["load_average_before"] = 1.5
+    assert "a quick trial" in output.heading(document)
+    assert "busy before the run (load average 1.5)" in output.heading(document)
+    document["machine"]["others_cores_during"] = 0.31
+    assert "others kept 0.31 cores busy during the run" in output.heading(document)
+    document["machine"].update(load_average_before=0.1, others_cores_during=0.01)
+    document["quick"] = False
+    assert len(output.heading(document).splitlines()) == 2
+
+
+def test_columns_are_aligned():
+    assert output.table(["name", "n"], [["a", "1"], ["long name", "10"]]).splitlines() == [
+        "name        n",
+        "---------  --",
+        "a           1",
+        "long name  10",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "text"),
+    [(0.5, "500 ns"), (1, "1 us"), (12.345, "12.3 us"), (999.6, "1000 us"), (1234, "1.23 ms"), (2.5e6, "2.5 s")],
+)
+def test_durations_have_three_digits_and_a_unit(microseconds, text):
+    assert output.duration(microseconds) == text
+
+
+def test_saving_replaces_an_older_result_and_leaves_nothing_else(document, tmp_path):
+    folder = tmp_path / "new" / "results"
+    path = output.save({**document, "date": "before"}, folder)
+    assert output.save(document, folder) == path == folder / "speed-cpu.json"
+    assert json.loads(path.read_text()) == document
+    assert list(folder.iterdir()) == [path]
+
+
+def test_the_picture_of_one_result_is_always_the_same(document, tmp_path):
+    pictures = []
+    for name in ("a.svg", "b.svg"):
+        draw(SPEED.panels(document), output.heading(document), tmp_path / name)
+        pictures.append((tmp_path / name).read_bytes())
+    assert pictures[0] == pictures[1]
+    assert b"<svg" in pictures[0]
+
+
+def test_pictures_show_multiples_of_the_baseline(document):
+    (panel,) = SPEED.panels(document)
+    assert panel.groups == ["tiny", "deep"]
+    assert panel.bars["slow"]["tiny"] == (4.0, 4.0, 4.0)  # no torch here, so the first contender is 1
+    assert panel.bars["ours"]["deep"] == (1.0, 1.0, 1.0)
+    assert panel.marks == {}
+    document["bars"] = [{"workload": "deep", "theirs": "ours", "reach": 0.5}, {"workload": "tiny", "theirs": "slow"}]
+    assert SPEED.panels(document)[0].marks == {"deep": 0.5}
+
+
+def test_overhead_has_a_table_and_a_panel_for_each_mode(fakes, tmp_path):
+    contenders = [fakes["ours"], fakes["slow"], fakes["floor"]]
+    document = measure_overhead(contenders, ["exp", "add"], PLAN, False, lambda text: None)
+    assert list(document["jobs"]) == ["exp, forward", "add, forward", "exp, forward+backward", "add, forward+backward"]
+    forward, backward = OVERHEAD.tables(document).split("\n\n")
+    assert forward.splitlines()[0].split()[:5] == ["forward,", "us", "ours", "slow", "floor"]
+    assert forward.splitlines()[2].split()[:4] == ["exp", "10.00", "40.00", "5.00"]
+    assert "floor" not in backward
+    panels = OVERHEAD.panels(document)
+    assert [p.title for p in panels] == ["forward", "forward+backward"]
+    assert panels[1].bars["floor"] == {}
+    draw(panels, "overhead", tmp_path / "overhead.svg")
+    assert (tmp_path / "overhead.svg").stat().st_size > 10_000

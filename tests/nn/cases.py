@@ -1,0 +1,187 @@
+"""The table of layers and losses that must equal PyTorch's: how each is built, and what goes in.
+
+One idea: names and arguments are the same on both sides, so one row builds ours and PyTorch's. Read
+`references/make.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = ["CASES", "Case", "draw_inputs", "draw_state"]
+
+# Every kink of every activation, and both tails.
+KINKS = [-30.0, -6.5, -3.0, -1.0, -0.5, -0.3, 0.0, 0.2, 1.0, 3.0, 6.0, 25.0]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One layer or loss with its inputs: each ("kind", shape) or ("labels", shape, number of classes)."""
+
+    layer: str
+    args: tuple[Any, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    inputs: Sequence[tuple[Any, ...]] = (("kinks", (3, 4)),)
+    training: bool = True
+    times: int = 1  # how often forward is called
+    rtol: float = 1e-10  # in float64
+
+    @property
+    def name(self) -> str:
+        """What tells it from the other rows."""
+        arguments = [*map(str, self.args), *(f"{k}={v}" for k, v in self.options.items())]
+        shapes = ", ".join("x".join(map(str, shape)) or "()" for _, shape, *_ in self.inputs)
+        kinds = "/".join(kind for kind, *_ in self.inputs)
+        more = ("" if self.training else " eval") + (f" x{self.times}" if self.times > 1 else "")
+        return f"{self.layer}({', '.join(arguments)}) {kinds} {shapes}{more}"
+
+
+def draw_inputs(case: Case, rng: np.random.Generator) -> list[np.ndarray]:
+    """The inputs of a case: float64, or int64 for labels."""
+    return [_draw(rng, *spec) for spec in case.inputs]
+
+
+def _draw(rng: np.random.Generator, kind: str, shape: tuple[int, ...], classes: int = 0) -> np.ndarray:
+    match kind:
+        case "normal":
+            return rng.standard_normal(shape)
+        case "kinks":
+            return np.array(KINKS).reshape(shape)
+        case "share":
+            return rng.uniform(0.05, 0.95, shape)
+        case "binary":
+            return rng.integers(0, 2, shape).astype("float64")
+        case "shares":  # sum to 1 over the classes
+            shares = rng.uniform(0.05, 1.0, shape)
+            return shares / shares.sum(1, keepdims=True)
+        case "log shares":
+            shares = rng.uniform(0.05, 1.0, shape)
+            return np.log(shares / shares.sum(1, keepdims=True))
+        case "labels":
+            return rng.integers(0, classes, shape)
+        case "labels, some ignored":
+            labels = rng.integers(0, classes, shape)
+            labels.ravel()[:: max(2, labels.size // 2)] = -100
+            return labels
+    raise ValueError(kind)
+
+
+def draw_state(shapes: dict[str, tuple[int, ...]], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Values for parameters and buffers by name."""
+    state = {}
+    for name, shape in shapes.items():
+        if name == "num_batches_tracked":
+            state[name] = np.array(3)
+        elif name == "running_var":
+            state[name] = rng.uniform(0.5, 2.0, shape)
+        else:
+            state[name] = rng.standard_normal(shape)
+    return state
+
+
+def _activations() -> list[Case]:
+    plain = ("Sigmoid", "LogSigmoid", "Tanh", "ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Softsign", "Hardswish")
+    return [
+        *(Case(layer) for layer in (*plain, "Identity")),
+        Case("Hardsigmoid", rtol=3.1e-8),  # PyTorch's gradient takes 1 / 6 rounded to float32
+        *(Case("LeakyReLU", (), options) for options in ({}, {"negative_slope": 0.3}, {"negative_slope": 1.5})),
+        *(Case("ELU", (), options) for options in ({}, {"alpha": 0.7})),
+        *(Case("CELU", (), options) for options in ({}, {"alpha": 2.0}, {"alpha": -0.5})),
+        *(Case("GELU", (), options) for options in ({}, {"approximate": "tanh"})),
+        *(Case("Softplus", (), options) for options in ({}, {"beta": 2.0, "threshold": 3.0}, {"beta": -1.0})),
+        *(Case("Hardtanh", (), options) for options in ({}, {"min_val": -3.0, "max_val": 0.2})),
+        Case("PReLU"),
+        Case("PReLU", (4,)),
+        Case("PReLU", (2,), {}, [("normal", (3, 2, 4))]),
+        Case("PReLU", (1,), {}, [("normal", ())]),
+        Case("RReLU", (), {}, training=False),
+        Case("RReLU", (0.1, 0.1)),
+        *(Case(layer, (), {"dim": dim}) for layer in ("Softmax", "LogSoftmax") for dim in (0, 1, -1)),
+        Case("Dropout", (0.4,), training=False),
+        Case("Dropout", (0.0,)),
+        Case("Dropout", (1.0,)),
+    ]
+
+
+def _layers() -> list[Case]:
+    return [
+        Case("Linear", (3, 2), {}, [("normal", (4, 3))]),
+        Case("Linear", (3, 2), {}, [("normal", (3,))]),
+        Case("Linear", (3, 2), {"bias": False}, [("normal", (2, 2, 3))]),
+        Case("Embedding", (5, 3), {}, [("labels", (2, 4), 5)]),
+        Case("Embedding", (3, 2), {"padding_idx": -2}, [("labels", (6,), 3)]),
+        Case("Flatten", (), {}, [("normal", (2, 3, 2))]),
+        Case("Flatten", (0, 1), {}, [("normal", (2, 3, 2))]),
+        Case("LayerNorm", (4,), {}, [("normal", (3, 4))]),
+        Case("LayerNorm", ((3, 2),), {"eps": 0.1}, [("normal", (2, 3, 2))]),
+        Case("LayerNorm", (4,), {"elementwise_affine": False}, [("normal", (2, 2, 4))]),
+        Case("LayerNorm", (4,), {"bias": False}, [("normal", (4,))]),
+        Case("RMSNorm", (4,), {}, [("normal", (3, 4))]),
+        Case("RMSNorm", ((3, 2),), {"eps": 0.1}, [("normal", (2, 3, 2))]),
+        Case("RMSNorm", (4,), {"elementwise_affine": False}, [("normal", (2, 4))]),
+        Case("BatchNorm1d", (3,), {}, [("normal", (4, 3))]),
+        Case("BatchNorm1d", (3,), {}, [("normal", (4, 3))], training=False),
+        Case("BatchNorm1d", (3,), {"momentum": 0.7, "eps": 0.01}, [("normal", (2, 3, 2))]),
+        Case("BatchNorm1d", (3,), {}, [("normal", (2, 3, 2))], training=False),
+        Case("BatchNorm1d", (3,), {"momentum": None}, [("normal", (4, 3))], times=3),
+        Case("BatchNorm1d", (3,), {"affine": False}, [("normal", (1, 3, 2))]),
+        Case("BatchNorm1d", (3,), {"track_running_stats": False}, [("normal", (4, 3))], training=False),
+    ]
+
+
+def _losses() -> list[Case]:
+    """Each loss with its options, and each with every reduction."""
+    classes, pixels = [("normal", (4, 3)), ("labels", (4,), 3)], [("normal", (2, 3, 2)), ("labels", (2, 2), 3)]
+    ignoring = [("normal", (5, 3)), ("labels, some ignored", (5,), 3)]
+    chosen = [("log shares", (4, 3)), ("labels", (4,), 3)]
+    chosen_ignoring = [("log shares", (5, 3)), ("labels, some ignored", (5,), 3)]
+    pair, logits = [("normal", (3, 2)), ("normal", (3, 2))], [("normal", (3, 2)), ("binary", (3, 2))]
+    shares = [("share", (3, 2)), ("share", (3, 2))]
+    divergence = [("log shares", (3, 4)), ("shares", (3, 4))]
+    weight = {"weight": [0.5, 2.0, 1.5]}
+    each = [
+        Case("CrossEntropyLoss", (), {}, classes),
+        Case("CrossEntropyLoss", (), weight, ignoring),
+        Case("CrossEntropyLoss", (), {"label_smoothing": 0.2}, ignoring),
+        Case("CrossEntropyLoss", (), {"label_smoothing": 0.2, **weight}, classes),
+        Case("CrossEntropyLoss", (), {"label_smoothing": 0.2, **weight}, [("normal", (4, 3)), ("shares", (4, 3))]),
+        Case("NLLLoss", (), {}, chosen),
+        Case("NLLLoss", (), weight, chosen_ignoring),
+        Case("MSELoss", (), {}, pair),
+        Case("L1Loss", (), {}, pair),
+        Case("HuberLoss", (), {"delta": 0.6}, pair),
+        Case("SmoothL1Loss", (), {"beta": 0.6}, pair),
+        Case("BCELoss", (), {}, shares),
+        Case("BCEWithLogitsLoss", (), {}, logits),
+        Case("KLDivLoss", (), {}, divergence),
+    ]
+    every = [
+        Case(case.layer, case.args, {**case.options, "reduction": reduction}, case.inputs)
+        for case in each
+        for reduction in ("mean", "sum", "none")
+    ]
+    return [
+        *every,
+        Case("CrossEntropyLoss", (), {"ignore_index": 1}, classes),
+        Case("CrossEntropyLoss", (), {}, pixels),
+        Case("CrossEntropyLoss", (), {}, [("normal", (3,)), ("labels", (), 3)]),
+        Case("NLLLoss", (), {"ignore_index": 1}, chosen),
+        Case("NLLLoss", (), weight, [("log shares", (2, 3, 2)), ("labels", (2, 2), 3)]),
+        Case("NLLLoss", (), {}, [("normal", (3,)), ("labels", (), 3)]),
+        Case("MSELoss", (), {}, [("normal", ()), ("normal", ())]),
+        Case("HuberLoss", (), {}, [("kinks", (3, 4)), ("normal", (3, 4))]),
+        Case("SmoothL1Loss", (), {"beta": 0.0}, pair),
+        Case("BCELoss", (), {"weight": [0.5, 2.0]}, shares),
+        Case("BCEWithLogitsLoss", (), {"weight": [0.5, 2.0], "pos_weight": [3.0, 0.5]}, logits),
+        Case("BCEWithLogitsLoss", (), {}, [("kinks", (3, 4)), ("share", (3, 4))]),
+        Case("KLDivLoss", (), {"reduction": "batchmean"}, divergence),
+        Case("KLDivLoss", (), {"log_target": True}, [("log shares", (3, 4)), ("log shares", (3, 4))]),
+        Case("KLDivLoss", (), {}, [("log shares", (3, 2)), ("binary", (3, 2))]),
+    ]
+
+
+CASES = [*_activations(), *_layers(), *_losses()]

@@ -1,0 +1,130 @@
+"""Containers: order, names, indexing, and what they refuse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nn
+from autograd import Tensor
+from nn import Parameter
+
+x = Tensor([[1.0, -2.0]])
+
+
+def test_sequential_calls_one_after_the_other():
+    first, second = nn.Linear(2, 3), nn.Linear(3, 1)
+    net = nn.Sequential(first, nn.ReLU(), second)
+    assert np.array_equal(net(x).data, second(nn.functional.relu(first(x))).data)
+    assert len(net) == 3
+    assert net[0] is first
+    assert net[-1] is second
+    assert list(net) == [first, net[1], second]
+    assert list(net.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+@pytest.mark.parametrize("hooked", [0, 1])
+def test_linear_and_relu_are_one_node_unless_a_hook_stands_between(hooked):
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.ReLU(), nn.Linear(4, 3), nn.ReLU()).double()
+    batch, g = Tensor(rng.normal(size=(6, 5))), rng.normal(size=(6, 3))
+
+    def results():
+        net.zero_grad()
+        out = net(batch)
+        out.backward(g, retain_graph=True)
+        return out, [out.data, *(p.grad.data for p in net.parameters())]
+
+    out, fused = results()
+    assert out.node.primitive.name == "linear"
+    seen = []
+    net[3 + hooked].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    out, apart = results()
+    assert out.node.primitive.name == "relu"
+    assert len(seen) == 1
+    assert all(np.array_equal(a, b) for a, b in zip(fused, apart, strict=True))
+
+
+def test_sequential_with_names_slices_and_replaces():
+    net = nn.Sequential({"hidden": nn.Linear(2, 3), "act": nn.ReLU(), "out": nn.Linear(3, 1)})
+    assert list(net.state_dict()) == ["hidden.weight", "hidden.bias", "out.weight", "out.bias"]
+    head = net[:2]
+    assert head[0] is net.hidden
+    assert list(head.state_dict()) == ["hidden.weight", "hidden.bias"]
+    net[1] = nn.Tanh()
+    assert isinstance(net.act, nn.Tanh)
+    net.append(nn.ReLU())
+    assert len(net) == 4
+    assert nn.Sequential()(x) is x
+
+
+def test_the_same_module_may_stand_at_two_places():
+    layer = nn.Linear(2, 2)
+    net = nn.Sequential(layer, layer)
+    assert len(net) == 2
+    assert np.array_equal(net(x).data, layer(layer(x)).data)
+
+
+def test_module_list_and_parameter_list():
+    layers = nn.ModuleList(nn.Linear(2, 2) for _ in range(3))
+    layers.append(nn.Linear(2, 1))
+    layers.extend([nn.ReLU()])
+    assert len(layers) == 5
+    assert [name for name, _ in layers.named_parameters()][-1] == "3.bias"
+    layers[-1] = nn.Tanh()
+    assert isinstance(layers[4], nn.Tanh)
+    assert [type(layer).__name__ for layer in layers][-1] == "Tanh"
+    scales = nn.ParameterList([Parameter([1.0]), Parameter([2.0])])
+    assert [p.item() for p in scales] == [1.0, 2.0]
+    assert list(scales.state_dict()) == ["0", "1"]
+    with pytest.raises(IndexError):
+        layers[7]
+
+
+def test_module_dict_and_parameter_dict():
+    heads = nn.ModuleDict({"a": nn.Linear(2, 1)})
+    heads["b"] = nn.Linear(2, 1)
+    assert heads.keys() == ["a", "b"]
+    assert list(heads) == ["a", "b"]
+    assert "b" in heads
+    assert heads.items()[0] == ("a", heads["a"])
+    assert heads.values() == [heads["a"], heads["b"]]
+    del heads["a"]
+    assert len(heads) == 1
+    assert list(heads.state_dict()) == ["b.weight", "b.bias"]
+    table = nn.ParameterDict({"scale": Parameter([1.0])})
+    assert list(table.state_dict()) == ["scale"]
+    with pytest.raises(KeyError):
+        heads["a"]
+    with pytest.raises(KeyError):
+        del heads["a"]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: nn.Sequential([nn.ReLU()]), TypeError, "Sequential holds Modules, got a list"),
+        (lambda: nn.Sequential(nn.functional.relu), TypeError, "Sequential holds Modules"),
+        (lambda: nn.ModuleList([3]), TypeError, "ModuleList holds Modules, got a int"),
+        (lambda: nn.ParameterList([Tensor([1.0])]), TypeError, "ParameterList holds Parameters, got a Tensor"),
+        (lambda: nn.ModuleDict({"a.b": nn.ReLU()}), ValueError, "holds a dot"),
+        (lambda: nn.ModuleDict({"keys": nn.ReLU()}), ValueError, "has an attribute 'keys' already"),
+        (lambda: nn.ModuleDict({"a": 1}), TypeError, "ModuleDict holds Modules"),
+        (lambda: nn.Residual(nn.Linear(2, 3))(x), ValueError, r"cannot add f\(x\) of shape \(1, 3\) to \(1, 2\)"),
+        (lambda: nn.Residual(nn.Linear(2, 1))(x), ValueError, "pass a shortcut"),  # would broadcast
+    ],
+)
+def test_mistakes_are_named(call, kind, text):
+    with pytest.raises(kind, match=text):
+        call()
+
+
+def test_residual_adds_its_input():
+    layer = nn.Linear(2, 2)
+    block = nn.Residual(layer, nn.Tanh())
+    assert np.array_equal(block(x).data, (x + nn.functional.tanh(layer(x))).data)
+    assert list(block.state_dict()) == ["body.0.weight", "body.0.bias"]
+    assert list(nn.Residual(layer).state_dict()) == ["body.weight", "body.bias"]
+    wider = nn.Residual(nn.Linear(2, 3), shortcut=nn.Linear(2, 3))
+    assert wider(x).shape == (1, 3)
+    assert np.array_equal(wider(x).data, (wider.shortcut(x) + wider.body(x)).data)

@@ -1,0 +1,144 @@
+"""Losses beyond PyTorch's numbers: what they refuse, and the identities between them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nn
+import nn.functional as F
+from autograd import Tensor
+
+rng = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return Tensor(rng.normal(size=shape))
+
+
+def share(*shape):
+    return Tensor(rng.uniform(0.1, 0.9, size=shape))
+
+
+PAIRED = [
+    F.mse_loss,
+    F.l1_loss,
+    F.huber_loss,
+    F.smooth_l1_loss,
+    F.binary_cross_entropy,
+    F.binary_cross_entropy_with_logits,
+    F.kl_div,
+]
+
+
+@pytest.mark.parametrize("loss", PAIRED)
+def test_nothing_broadcasts_in_silence(loss):
+    """(N, 1) against (N,) would compare all pairs."""
+    with pytest.raises(ValueError, match=r"input of shape \(4, 1\) and target of shape \(4,\).*input\.squeeze\(-1\)"):
+        loss(share(4, 1), share(4))
+    with pytest.raises(ValueError, match=r"target\.squeeze\(-1\)"):
+        loss(share(4), share(4, 1))
+    with pytest.raises(ValueError, match="they must be the same; reshape one of them"):
+        loss(share(4, 2), share(2))
+    with pytest.raises(ValueError, match=r"target of shape \(\)"):
+        loss(share(4), 1.0)
+
+
+@pytest.mark.parametrize("loss", PAIRED)
+def test_a_reduction_that_is_not_known_is_named(loss):
+    with pytest.raises(ValueError, match=r"reduction='average'.*mean.*sum.*none"):
+        loss(share(4), share(4), reduction="average")
+
+
+@pytest.mark.parametrize("name", nn.loss.__all__)
+def test_the_layer_refuses_it_when_it_is_made(name):
+    with pytest.raises(ValueError, match=f"{name} got reduction='average'"):
+        getattr(nn, name)(reduction="average")
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: F.nll_loss(normal(4, 3), Tensor([0, 1, 2, 3])), ValueError, "labels from 0 to 3.*3 classes, 0 to 2"),
+        (lambda: F.nll_loss(normal(2, 3), Tensor([0, -1])), ValueError, "labels from -1 to 0"),
+        (lambda: F.nll_loss(normal(2, 3), Tensor([0.0, 1.0])), TypeError, r"target of float32.*astype\('int64'\)"),
+        (lambda: F.nll_loss(normal(2, 3), normal(2, 3)), TypeError, r"one-hot target becomes labels by argmax\(axis"),
+        (lambda: F.nll_loss(normal(2, 3), F.one_hot(Tensor([0, 1]), 3)), ValueError, "one-hot target becomes labels"),
+        (lambda: F.nll_loss(normal(2, 3), Tensor([[0], [1]])), ValueError, r"labels of shape \(2, 1\).*shape \(2,\)"),
+        (lambda: F.nll_loss(normal(2, 3), Tensor([0, 1]), normal(2)), ValueError, "one for each of 3 classes"),
+        (lambda: F.nll_loss(normal(), Tensor(0)), ValueError, "input without axes"),
+        (lambda: F.nll_loss(normal(2, 3), [0, 1]), TypeError, "list"),
+        (lambda: F.cross_entropy(normal(2, 3), Tensor([0, 3])), ValueError, "labels from 0 to 3"),
+        (lambda: F.cross_entropy(normal(2, 3), Tensor([0.0, 1.0])), ValueError, "labels must be integers"),
+        (lambda: F.cross_entropy(normal(2, 3), Tensor([[0], [1]])), ValueError, "drop its last axis"),
+        (lambda: F.huber_loss(normal(2), normal(2), delta=0.0), ValueError, "delta=0.0"),
+        (lambda: F.smooth_l1_loss(normal(2), normal(2), beta=-1.0), ValueError, "beta=-1.0"),
+        (lambda: F.binary_cross_entropy(normal(9), share(9)), ValueError, "logits go to .*with_logits"),
+        (lambda: F.binary_cross_entropy(share(2), share(2), normal(3)), ValueError, r"weight of shape \(3,\)"),
+        (
+            lambda: F.binary_cross_entropy_with_logits(normal(3, 1), share(3, 1), pos_weight=normal(4)),
+            ValueError,
+            r"pos_weight of shape \(4,\): it must broadcast to \(3, 1\)",
+        ),
+        (lambda: F.kl_div(share(), share(), "batchmean"), ValueError, "this input has no axes"),
+    ],
+)
+def test_mistakes_are_named(call, kind, text):
+    with pytest.raises(kind, match=text):
+        call()
+
+
+def test_cross_entropy_is_nll_of_log_softmax():
+    logits, labels = Tensor(normal(5, 4), requires_grad=True), Tensor([0, 3, 1, -100, 2])
+    weight = share(4)
+    loss = F.nll_loss(F.log_softmax(logits, 1), labels, weight)
+    loss.backward()
+    found, logits.grad = logits.grad, None
+    other = F.cross_entropy(logits, labels, weight)
+    other.backward()
+    assert loss.item() == pytest.approx(other.item(), rel=1e-12)
+    np.testing.assert_allclose(found.data, logits.grad.data, rtol=1e-10)
+
+
+def test_cross_entropy_with_logits_is_that_of_the_sigmoid():
+    logits, target, weight = normal(4, 3), share(4, 3), share(3)
+    wanted = F.binary_cross_entropy(F.sigmoid(logits), target, weight).item()
+    assert F.binary_cross_entropy_with_logits(logits, target, weight).item() == pytest.approx(wanted, rel=1e-10)
+
+
+def test_with_logits_far_tails_keep_their_loss():
+    logits, target = Tensor([1000.0, -1000.0, 1000.0]), Tensor([0.0, 1.0, 1.0])
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    assert loss.tolist() == [1000.0, 1000.0, 0.0]
+
+
+def test_certain_probabilities_have_finite_losses_and_gradients():
+    p = Tensor([0.0, 1.0, 0.0, 1.0], dtype="float64", requires_grad=True)
+    loss = F.binary_cross_entropy(p, Tensor([0.0, 1.0, 1.0, 0.0], dtype="float64"), reduction="none")
+    assert loss.tolist() == [0.0, 0.0, 100.0, 100.0]
+    loss.sum().backward()
+    assert p.grad.tolist() == [1.0, -1.0, -1e12, 1e12]
+
+
+def test_huber_is_mse_near_and_l1_far():
+    x, target = normal(6), normal(6)
+    near = F.huber_loss(x, target, delta=100.0).item()
+    assert near == pytest.approx(F.mse_loss(x, target).item() / 2, rel=1e-12)
+    far = F.smooth_l1_loss(x, target, beta=1e-9).item()
+    assert far == pytest.approx(F.l1_loss(x, target).item(), rel=1e-8)
+
+
+def test_the_divergence_of_a_distribution_from_itself_is_zero():
+    p = F.softmax(normal(3, 4), 1)
+    assert abs(F.kl_div(F.log_softmax(p.log(), 1), p, "batchmean").item()) < 1e-15
+    assert F.kl_div(Tensor([[-1.0, -1.0]]), Tensor([[0.0, 1.0]]), "sum").item() == pytest.approx(1.0)
+
+
+def test_targets_may_be_arrays_and_class_weights_move_with_the_module():
+    loss = nn.CrossEntropyLoss(weight=Tensor([1.0, 2.0]))
+    assert list(loss.state_dict()) == ["weight"]
+    assert loss.to("float64").weight.dtype == "float64"
+    assert list(loss.parameters()) == []
+    array = np.array([0.5, 0.25])
+    assert F.mse_loss(Tensor(array), array).item() == 0.0
+    assert nn.MSELoss(reduction="sum")(Tensor([1.0, 2.0]), Tensor([0.0, 0.0])).item() == 5.0
