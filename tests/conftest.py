@@ -1,7 +1,7 @@
 """What every test stands on: our own autograd, one hypothesis profile, and no state left behind.
 
-One idea: a test is stricter than a user. Warnings are errors (setup.cfg), and a test that leaves recording switched off,
-or NumPy's error state changed, fails itself rather than the one after it.
+One idea: a test is stricter than a user. Warnings are errors (setup.cfg), and a test that leaves recording switched
+off, or NumPy's error state changed, fails itself rather than the one after it.
 """
 
 from __future__ import annotations

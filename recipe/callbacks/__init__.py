@@ -1,0 +1,31 @@
+"""Callbacks: what may be hung on the loop.
+
+One idea: each watches one thing. Read `base.py` first.
+"""
+
+from .base import Callback
+from .checkpoint import ModelCheckpoint
+from .early_stopping import EarlyStopping
+from .log import HistoryLog, StepLog
+from .lr_finder import LRFinder, Sweep
+from .monitors import ActivationMonitor, GradientMonitor, WeightMonitor
+from .nan_guard import NanGuard, NotFinite
+from .progress import Progress
+from .time_limit import TimeLimit
+
+__all__ = [
+    "ActivationMonitor",
+    "Callback",
+    "EarlyStopping",
+    "GradientMonitor",
+    "HistoryLog",
+    "LRFinder",
+    "ModelCheckpoint",
+    "NanGuard",
+    "NotFinite",
+    "Progress",
+    "StepLog",
+    "Sweep",
+    "TimeLimit",
+    "WeightMonitor",
+]

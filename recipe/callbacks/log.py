@@ -1,0 +1,105 @@
+"""Logs that a spreadsheet or a script reads: steps as CSV, epochs as CSV or JSON lines.
+
+One idea: a log never runs ahead of what a resume will repeat: steps beyond the checkpoint are cut off when the run goes
+on, and what the checkpoint counts is written before it. Read `base.py` first.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autograd.backend import Array, module_of
+from nn.module import Module
+
+from ..files import finite, write_bytes
+from ..history import Record, flat
+from .base import Callback
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+__all__ = ["HistoryLog", "StepLog", "gradient_norm"]
+
+
+def gradient_norm(model: Module) -> Array:
+    """The 2-norm of all gradients as one vector: a 0-d array on their device."""
+    gradients = [p.grad.data for p in model.parameters() if p.grad is not None]
+    xp = module_of(gradients[0])
+    return xp.sqrt(sum(xp.vdot(g, g) for g in gradients))
+
+
+class StepLog(Callback):
+    """Every `every`-th step, from the first on, as a row of a CSV file: step, loss, lr, gradient_norm.
+
+    `step` counts updates from 1, `loss` is the batch's, `lr` the rate of this update, and the norm is that before
+    clipping. The numbers stay on the device until there are many, so the log waits for a GPU seldom.
+    """
+
+    order = 50
+    columns = ("step", "loss", "lr", "gradient_norm")
+
+    def __init__(self, path: str | Path, *, every: int = 10) -> None:
+        if every < 1:
+            raise ValueError(f"StepLog got every={every}: 1 or more is wanted.")
+        self.path, self.every = Path(path), every
+        self._waiting: list[tuple[int, Array, float, Array]] = []
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        kept = []
+        if trainer.step and self.path.exists():
+            with open(self.path, newline="") as file:
+                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= trainer.step]
+        write_bytes(self.path, _csv([self.columns, *kept]))
+
+    def on_backward_end(self, trainer: Trainer, loss: Array) -> None:
+        if trainer.step % self.every == 0:
+            self._waiting.append((trainer.step + 1, loss, trainer.lr, gradient_norm(trainer.model)))
+            if len(self._waiting) == 1000:
+                self.flush()
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        rows = [(step, float(loss), lr, float(norm)) for step, loss, lr, norm in self._waiting]
+        self._waiting.clear()
+        with open(self.path, "ab") as file:
+            file.write(_csv(rows))
+
+    def state_dict(self) -> dict[str, Any]:
+        self.flush()  # the checkpoint counts these steps as done
+        return {}
+
+
+class HistoryLog(Callback):
+    """The records of all epochs, written anew after each: to a .csv (nested names joined by dots) or .jsonl file.
+
+    Raises ValueError for a path with another suffix.
+    """
+
+    order = 50
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if self.path.suffix not in (".csv", ".jsonl"):
+            raise ValueError(f"HistoryLog writes .csv or .jsonl files, got {self.path.name}.")
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        records = list(trainer.history)
+        if self.path.suffix == ".jsonl":
+            write_bytes(self.path, "".join(json.dumps(finite(r), allow_nan=False) + "\n" for r in records).encode())
+            return
+        rows = [{k: v for k, v in flat(r) if not isinstance(v, (list, tuple))} for r in records]
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        write_bytes(self.path, _csv([columns, *([row.get(name, "") for name in columns] for row in rows)]))
+
+
+def _csv(rows: Any) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,109 @@
+"""Progress on the terminal: a live bar where there is one, a line an epoch everywhere.
+
+One idea: the bar reads the running loss only when it is redrawn, a few times a second, so a GPU is not kept waiting.
+Read `base.py` first.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import IO, TYPE_CHECKING, Any
+
+from autograd.backend import Array
+
+from ..history import Record
+from .base import Callback
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+__all__ = ["Progress"]
+
+_REDRAW = 0.2  # seconds
+
+
+class Progress(Callback):
+    """Prints a line for each epoch and, on a terminal with the package rich, a bar with loss, rate and time to go.
+
+    `live` None looks whether `stream` (stdout by default) is a terminal.
+    """
+
+    order = 70
+
+    def __init__(self, *, stream: IO[str] | None = None, live: bool | None = None) -> None:
+        self.stream = sys.stdout if stream is None else stream
+        self.live = self.stream.isatty() if live is None else live
+        self._bar: Any = None
+        self._task: Any = None
+        self._redrawn = 0.0
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        if self.live and (bar := _bar(self.stream)) is not None:
+            assert trainer.batches is not None
+            per_epoch = len(trainer.batches)
+            self._bar = bar
+            self._task = bar.add_task("", total=trainer.epochs * per_epoch, completed=trainer.step, text="")
+            bar.start()
+
+    def on_batch_end(self, trainer: Trainer, loss: Array) -> None:
+        now = time.monotonic()
+        if self._bar is not None and now - self._redrawn >= _REDRAW:
+            self._redrawn = now
+            running = "  ".join(f"{name} {value:.4f}" for name, value in trainer.running.read().items())
+            text = f"epoch {trainer.epoch + 1}/{trainer.epochs}  {running}  lr {trainer.lr:.2e}"
+            self._bar.update(self._task, completed=trainer.step, text=text)
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=trainer.step)
+        self._print(line(record, trainer.epochs))
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        self._close()
+        if trainer.stop is not None:
+            self._print(f"stopped: {trainer.stop}")
+
+    def on_interrupt(self, trainer: Trainer) -> None:
+        self._close()
+
+    def on_abort(self, trainer: Trainer) -> None:
+        self._close()
+
+    def _print(self, text: str) -> None:
+        if self._bar is None:
+            print(text, file=self.stream, flush=True)
+        else:
+            self._bar.console.print(text, highlight=False, markup=False)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def line(record: Record, epochs: int) -> str:
+    """One epoch in one line: errors where there are accuracies, else losses, in evaluation mode."""
+    parts = [f"epoch {record['epoch'] + 1:>{len(str(epochs))}}/{epochs}"]
+    for part in ("train", "val"):
+        if f"{part}_loss" in record:
+            text = f"{part} loss {record[f'{part}_loss']:.4f}"
+            if f"{part}_accuracy" in record:
+                text += f", error {100 * (1 - record[f'{part}_accuracy']):.2f} %"
+            parts.append(text)
+    parts += [f"lr {record['lr']:.2e}", f"{record['seconds']:.1f} s"]
+    return "  ".join(parts)
+
+
+def _bar(stream: IO[str]) -> Any:
+    """A bar of the package rich that vanishes at the end, or None where rich is not installed."""
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    except ImportError:
+        return None
+    columns = (BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.fields[text]}"))
+    return Progress(
+        *columns, TimeElapsedColumn(), TextColumn("to go"), TimeRemainingColumn(),
+        console=Console(file=stream), transient=True, refresh_per_second=5,
+    )

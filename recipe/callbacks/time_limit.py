@@ -1,0 +1,31 @@
+"""A limit on the seconds of training. The first example of a callback: one event, one decision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autograd.backend import Array
+
+from .base import Callback
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+__all__ = ["TimeLimit"]
+
+
+class TimeLimit(Callback):
+    """Stops after `seconds` of training, those before a resume included, at the end of the step then at hand.
+
+    The epoch that is cut short gets a record with "partial"; a checkpoint keeps the place inside it, so that a resume
+    (with a larger limit) goes on exactly there.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        if not seconds > 0:
+            raise ValueError(f"TimeLimit got {seconds} seconds: more than 0 are wanted.")
+        self.limit = seconds
+
+    def on_batch_end(self, trainer: Trainer, loss: Array) -> None:
+        if trainer.seconds > self.limit:
+            trainer.stop = f"time limit: {self.limit:g} s of training are over"

@@ -1,0 +1,76 @@
+"""Checkpoints: the state of a trainer as one safetensors file.
+
+One idea: the state is nested dictionaries; its arrays become tensors, and the rest, with a mark where each array stood,
+becomes JSON in the file's metadata. No pickle, so opening a file never runs what is in it. The file is replaced whole
+or not at all, see `nn.save`. Read `callbacks/checkpoint.py` for when.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import nn
+from autograd.backend import is_array
+from autograd.tensor import Tensor
+
+from .errors import UsageError
+
+__all__ = ["CheckpointError", "load", "save"]
+
+_ARRAY = "$array"  # {"$array": name} stands in the JSON where an array was
+
+
+class CheckpointError(UsageError):
+    """A checkpoint that is missing or cannot be used; the text names the file and the remedy."""
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write a state to `path`, all or nothing."""
+    arrays: dict[str, Any] = {}
+    rest = json.dumps(_taken_apart(state, "state", arrays))
+    nn.save(arrays, path, metadata={"state": rest})
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The state in the file at `path`; tuples have become lists, and the keys of dictionaries text.
+
+    Raises CheckpointError for a file that is missing, damaged or no checkpoint.
+    """
+    try:
+        arrays = {name: tensor.data for name, tensor in nn.load(path).items()}
+        metadata = nn.load_metadata(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} does not exist: the run saved nothing there, or the path is another.") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be used: {error}") from None
+    if "state" not in metadata:
+        raise CheckpointError(f"{path} holds weights but no state of a run: name a run's checkpoint.safetensors.")
+    return _put_together(json.loads(metadata["state"]), arrays)
+
+
+def _taken_apart(value: Any, name: str, arrays: dict[str, Any]) -> Any:
+    """`value` fit for JSON; its arrays go into `arrays`, named by where they stood."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Tensor) or is_array(value):
+        arrays[name] = value
+        return {_ARRAY: name}
+    if isinstance(value, dict):
+        return {str(key): _taken_apart(item, f"{name}/{key}", arrays) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_taken_apart(item, f"{name}/{i}", arrays) for i, item in enumerate(value)]
+    return value
+
+
+def _put_together(value: Any, arrays: dict[str, Any]) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {_ARRAY}:
+            return arrays[value[_ARRAY]]
+        return {key: _put_together(item, arrays) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_put_together(item, arrays) for item in value]
+    return value

@@ -1,0 +1,198 @@
+"""The command line: python -m recipe train | resume | diagnose | report | gradcheck.
+
+One idea: whatever the user got wrong (a flag, a value, a file) is one clear line on stderr and exit code 2, never a
+traceback; exit code 1 is for a run that failed, 130 for one interrupted. Read `config.py` for the options of `train`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import run
+from .callbacks import NotFinite
+from .config import Config, Option, configure, nearest, options, read_toml
+from .data import DataError
+from .errors import UsageError
+from .run_folder import new_folder
+from .threads import restart_with
+
+__all__ = ["main"]
+
+_ABOUT = """Train a network by the lecture's recipe, look at what happened, and say what to change."""
+
+_EXAMPLES = """examples:
+  python -m recipe train                                 the default network on MNIST, 8 epochs
+  python -m recipe train --epochs 15                     its full form
+  python -m recipe train --data spirals --activation tanh --hidden 16,16
+  python -m recipe train --config run.toml --lr 0.01     a file, and a flag that overrides it
+  python -m recipe resume runs/20260102-030405-train     go on after Ctrl-C or a crash, to the same end
+  python -m recipe diagnose runs/20260102-030405-train   what went wrong, and what to change
+"""
+
+_TRAIN = """Train a fully connected network, then test it, diagnose the run and write a report.
+
+Every option can stand in a TOML file (--config), as a flag, or as --set KEY=VALUE; flags override the file. The run
+goes to a folder of its own: run.json, steps.csv, history.csv, checkpoint.safetensors (to resume from),
+best.safetensors (the weights with the least validation loss) and report.html. Ctrl-C saves and prints the command that
+goes on. The same seed gives the same run, bit for bit, with the same number of threads on the same machine.
+"""
+
+_TRAIN_EXAMPLES = """examples:
+  python -m recipe train --limit-rows 5000 --epochs 3    a quick look
+  python -m recipe train --hidden 128,128 --dropout none --max-norm none --optimizer sgd --momentum 0.9
+  python -m recipe train --early-stopping patience --patience 3 --epochs 50
+  python -m recipe train --activation maxout --set model.pieces=5
+
+a file with the same options:
+  seed = 1
+  [model]
+  hidden = [256, 256]
+  [optim]
+  name = "sgd"
+  lr = 0.05
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises UsageError with one line, where argparse prints the usage and exits."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} ({self.prog} --help shows what there is)")
+
+    def parse_all(self, argv: list[str] | None) -> argparse.Namespace:
+        """The arguments; an unknown one is refused with the nearest that is known."""
+        arguments, unknown = self.parse_known_args(argv)
+        if unknown:
+            known = [flag for parser in _below(self) for flag in parser._option_string_actions]
+            raise UsageError(f"unknown argument {unknown[0]}{nearest(unknown[0].partition('=')[0], known)}")
+        return arguments
+
+
+def _below(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """A parser with those of its subcommands."""
+    found = [parser]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found += action.choices.values()
+    return found
+
+
+def build_parser() -> Parser:
+    """The whole command line; each subcommand's `run` is a function of the arguments that gives the exit code."""
+    from .cli_inspect import add_commands
+
+    parser = Parser(prog="python -m recipe", description=_ABOUT, epilog=_EXAMPLES)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    _add_train(commands)
+    _add_resume(commands)
+    add_commands(commands)
+    return parser
+
+
+def _add_train(commands: Any) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train, test, diagnose, report",
+        usage="python -m recipe train [--config FILE] [--out DIR] [OPTION VALUE ...]",
+        description=_TRAIN,
+        epilog=_TRAIN_EXAMPLES,
+    )
+    train.add_argument("--config", metavar="FILE", help="a TOML file with options")
+    train.add_argument("--out", metavar="DIR", help="the run's folder, empty or new (default: runs/<time>-<name>)")
+    train.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="any option by its key, as often as wanted"
+    )
+    groups: dict[str, Any] = {}
+    for row in options():
+        if row.section not in groups:
+            title = row.key.partition(".")[0] if "." in row.key else "run"
+            groups[row.section] = train.add_argument_group(title, row.section)
+        group = groups[row.section]
+        bare = {"nargs": "?", "const": "true"} if isinstance(row.default, bool) else {}
+        group.add_argument(row.flag, dest=row.key, metavar=row.kind.metavar, help=_help(row), **bare)
+    train.set_defaults(run=_train)
+
+
+def _help(row: Option) -> str:
+    default = f"default: {_shown(row.default)}"
+    if row.synthetic != row.default:
+        default += f"; blobs, spirals: {_shown(row.synthetic)}"
+    choices = f" {row.kind.wanted};" if row.kind.wanted.startswith("one of") else ""
+    return f"{row.help};{choices} {default}".replace("%", "%%")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(str, value)) or "none"
+    return str(value).lower() if value is None or isinstance(value, bool) else f"{value}"
+
+
+def _add_resume(commands: Any) -> None:
+    resume = commands.add_parser(
+        "resume",
+        help="go on with an interrupted run",
+        description="Go on from the last checkpoint of a run; it ends as if it had never stopped, to the last bit.",
+        epilog="example:\n  python -m recipe resume runs/20260102-030405-train\n",
+    )
+    resume.add_argument("folder", metavar="RUN", help="the run's folder")
+    resume.add_argument("--time-limit", metavar="X", help="seconds of training, those before included (default: none)")
+    resume.set_defaults(run=_resume)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    given = vars(arguments)
+    flags = {row.key: given[row.key] for row in options() if given[row.key] is not None}
+    for text in arguments.set:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text}: wanted is KEY=VALUE, such as --set optim.lr=0.01")
+        flags[key.strip()] = value.strip()
+    file = None if arguments.config is None else read_toml(Path(arguments.config))
+    config = configure(file, flags, arguments.config or "")
+    _use_threads(config, arguments)
+    return run.train(config, new_folder(arguments.out, config.name))
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    limit = None
+    if arguments.time_limit is not None:
+        limit = configure(flags={"stop.time_limit": arguments.time_limit}).stop.time_limit
+    folder = Path(arguments.folder)
+    config = run.config_of(folder, limit)
+    _use_threads(config, arguments)
+    return run.resume(folder, config)
+
+
+def _use_threads(config: Config, arguments: argparse.Namespace) -> None:
+    if arguments.own_process and config.threads is not None:
+        restart_with(config.threads)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Carry out a command line (the process's own when None) and give the exit code."""
+    try:
+        arguments = build_parser().parse_all(argv)
+        arguments.own_process = argv is None
+        return int(arguments.run(arguments) or 0)
+    except (UsageError, DataError) as error:
+        return _complain(error, 2)
+    except NotFinite as error:
+        return _complain(error, 1)
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+
+
+def _complain(error: Any, code: int) -> int:
+    print(f"recipe: {' '.join(str(error).split())}", file=sys.stderr)
+    return code

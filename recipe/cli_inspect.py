@@ -1,0 +1,118 @@
+"""The commands that look at things: diagnose and report for a run, gradcheck for the layers.
+
+One idea: each command is a few lines around one function of the package. Read `cli.py` for the frame around them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+
+__all__ = ["add_commands"]
+
+_DIAGNOSE = """Say what is wrong with a run, if anything: first the set-up, then the result on the training data, then
+the result on the validation data. With each verdict come the measurements behind it, what was ruled out and why, and one
+change to try. Where the measurements allow more than one answer, the verdict is "undecided"."""
+
+_REPORT = """Write the report of a run again: one HTML page with every plot inside, and each plot's numbers as CSV in a
+folder beside it. `train` does the same at its end."""
+
+_GRADCHECK = """Compare the gradients of every layer, activation and loss, to the second order, with what the function
+does when its inputs and parameters move a little. The exit code is 1 when one is wrong."""
+
+
+def add_commands(commands: Any) -> None:
+    """Add the subcommands to argparse's `commands`; each sets `run`, a function from arguments to the exit code."""
+    command = commands.add_parser(
+        "diagnose",
+        help="what is wrong with a run, and what to change",
+        description=_DIAGNOSE,
+        epilog="examples:\n  python -m recipe diagnose runs/20260102-030405-train\n"
+        "  python -m recipe diagnose runs/20260102-030405-train --target 0.98 --json\n",
+    )
+    command.add_argument("folder", metavar="RUN", help="the run's folder")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.add_argument(
+        "--target", metavar="X", help="training accuracy from which a result counts as good (default: 0.9)"
+    )
+    command.set_defaults(run=_diagnose)
+
+    command = commands.add_parser(
+        "report",
+        help="write the report of a run",
+        description=_REPORT,
+        epilog="example:\n  python -m recipe report runs/20260102-030405-train --out page.html\n",
+    )
+    command.add_argument("folder", metavar="RUN", help="the run's folder")
+    command.add_argument("--out", metavar="FILE", help="the page (default: report.html in the run's folder)")
+    command.set_defaults(run=_report)
+
+    command = commands.add_parser(
+        "gradcheck",
+        help="check the gradients of the layers",
+        description=_GRADCHECK,
+        epilog="examples:\n  python -m recipe gradcheck\n  python -m recipe gradcheck Linear GELU\n",
+    )
+    command.add_argument("names", metavar="NAME", nargs="*", help="layers, activations and losses (default: all)")
+    command.set_defaults(run=_gradcheck)
+
+
+def _diagnose(arguments: argparse.Namespace) -> int:
+    from .diagnose import diagnose
+
+    found = diagnose(Path(arguments.folder), target=_share(arguments.target))
+    print(json.dumps(found.to_json(), indent=1, allow_nan=False) if arguments.json else found)
+    return 0
+
+
+def _share(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 < value <= 1.0:
+        raise UsageError(f"--target {text}: wanted is a number above 0, up to 1.")
+    return value
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from .report import report
+
+    print(report(Path(arguments.folder), out=None if arguments.out is None else Path(arguments.out)))
+    return 0
+
+
+def _gradcheck(arguments: argparse.Namespace) -> int:
+    from .gradient_table import checks, names
+
+    known = names()
+    chosen = [_known(name, known) for name in arguments.names] or known
+    width = max(map(len, chosen))
+    print(f"{'':{width}}  first   second  largest relative error")
+    wrong = []
+    for checked in checks(chosen):
+        first, second = ("right" if verdict.ok else "WRONG" for verdict in (checked.first, checked.second))
+        errors = [finding.error for verdict in (checked.first, checked.second) for finding in verdict.findings]
+        print(f"{checked.name:{width}}  {first}   {second}   {max(errors, default=0.0):.1e}", flush=True)
+        wrong += [] if checked.ok else [checked]
+    for checked in wrong:
+        print(f"\n{checked.name}\n{checked.first}\n{checked.second}", file=sys.stderr)
+    print(f"{len(chosen) - len(wrong)} of {len(chosen)} right")
+    return 1 if wrong else 0
+
+
+def _known(name: str, known: list[str]) -> str:
+    by_lower = {entry.lower(): entry for entry in known}
+    if name.lower() in by_lower:
+        return by_lower[name.lower()]
+    near = difflib.get_close_matches(name.lower(), by_lower, 1)
+    hint = f"did you mean {by_lower[near[0]]}?" if near else f"there are {', '.join(known)}."
+    raise UsageError(f"gradcheck knows no {name}; {hint}")

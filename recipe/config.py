@@ -1,0 +1,293 @@
+"""The configuration of a run: every option with its kind, its default and its help, in one table of dataclasses.
+
+One idea: defaults, then a TOML file, then flags, each checked by the same kinds; so whatever is wrong is one clear
+line, and what a run used stands in its run.json in full. Read `kinds.py` first, `build.py` next.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+from .kinds import Kind, choice, number, optional, several, switch, text, whole
+
+__all__ = ["Config", "ConfigError", "Option", "configure", "from_dict", "options", "read_toml"]
+
+SYNTHETIC = ("blobs", "spirals")
+ACTIVATIONS = (
+    *("relu", "sigmoid", "tanh", "leaky_relu", "prelu", "rrelu", "elu", "selu", "gelu", "silu", "mish", "softplus"),
+    *("hardtanh", "hardswish", "maxout"),
+)
+INITS = ("glorot", "he", "torch")
+RATES = {"adam": 1e-3, "adamw": 1e-3, "sgd": 0.1, "rmsprop": 1e-3, "adagrad": 1e-2, "adadelta": 1.0}
+SCHEDULES = ("constant", "cosine", "linear", "step", "exponential", "inverse_time", "one_cycle", "plateau")
+CRITERIA = ("patience", "GL", "PQ", "UP")
+
+
+class ConfigError(UsageError):
+    """An option that is unknown or has a value it cannot have; the text names it, where it stands, and what is
+    wanted.
+    """
+
+
+def option(kind: Kind, default: Any, help: str, *, flag: str | None = None, synthetic: Any = ...) -> Any:
+    """A field of the table; `flag` is given where it is not the field's name, `synthetic` is the default for blobs and
+    spirals where it is another."""
+    other = default if synthetic is ... else synthetic
+    return field(default=default, metadata={"kind": kind, "help": help, "flag": flag, "synthetic": other})
+
+
+_PROBABILITY = number(least=0, below=1)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is learnt from."""
+
+    source: str = option(
+        text('"mnist", "blobs", "spirals" or a folder with the four IDX files', "DATA"),
+        "mnist",
+        "mnist, blobs, spirals, or a folder with four IDX files named like MNIST's (.gz or not)",
+        flag="--data",
+    )
+    limit_rows: int | None = option(
+        optional(whole(1)), None, "train on the first N rows only (mnist has 50,000)"
+    )
+    standardize: bool = option(
+        switch(), False, "shift and scale each feature to mean 0 and std 1, as measured on the training rows"
+    )
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network: fully connected, one output for each class."""
+
+    hidden: tuple[int, ...] = option(
+        several(whole(1), "widths, such as 512,512 (none for a linear model)"),
+        (512, 512),
+        "widths of the hidden layers",
+        synthetic=(32, 32),
+    )
+    activation: str = option(choice(ACTIVATIONS), "relu", "after each hidden layer")
+    pieces: int = option(whole(1), 2, "of each maxout unit")
+    dropout: tuple[float, ...] = option(
+        several(_PROBABILITY, "probabilities below 1: input,hidden, or one for the hidden layers", (0, 1, 2)),
+        (0.2, 0.5),
+        "probability of silencing an input and a hidden unit; one number is for the hidden units, none switches it off",
+        synthetic=(),
+    )
+    init: str = option(
+        choice(INITS),
+        "glorot",
+        "first weights: glorot (the lecture's, zero biases), he (for rectifiers), torch (PyTorch's default)",
+    )
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """How the weights move."""
+
+    name: str = option(choice(tuple(RATES)), "adam", "the optimizer", flag="--optimizer")
+    lr: float | None = option(
+        optional(number(above=0)),
+        None,
+        "learning rate at the start; none takes the optimizer's usual one: "
+        + ", ".join(f"{name} {rate:g}" for name, rate in RATES.items()),
+    )
+    momentum: float = option(_PROBABILITY, 0.0, "of sgd and rmsprop")
+    nesterov: bool = option(switch(), False, "Nesterov's form of the momentum")
+    schedule: str = option(choice(SCHEDULES), "cosine", "of the learning rate, over the whole run")
+    warmup: float = option(number(least=0), 0.0, "epochs in which the rate rises from near 0 first")
+    weight_decay: float = option(
+        number(least=0), 0.0, "the optimizer's own, as in PyTorch, on all parameters"
+    )
+    l1: float = option(number(least=0), 0.0, "times the sum of |w|, biases left out")
+    l2: float = option(number(least=0), 0.0, "half of it times the sum of squares, biases left out")
+    max_norm: float | None = option(
+        optional(number(above=0)), 3.0, "longest vector of weights into a unit", synthetic=None
+    )
+    clip_norm: float | None = option(optional(number(above=0)), None, "longest gradient")
+    clip_value: float | None = option(optional(number(above=0)), None, "largest value in a gradient")
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """The loop."""
+
+    epochs: int = option(whole(1), 8, "passes over the training rows", synthetic=30)
+    batch_size: int = option(whole(1), 128, "rows in an update", synthetic=32)
+    accumulate: int = option(whole(1), 1, "pieces in which a batch goes through the network, to save memory")
+    evaluate_rows: int | None = option(
+        optional(whole(1)), None, "training rows that are measured after an epoch; none for all"
+    )
+    log_every: int = option(whole(1), 10, "steps from one row of steps.csv to the next")
+    checkpoint_seconds: float | None = option(
+        optional(number(least=0)), 30.0, "between checkpoints inside an epoch; there is one after each epoch anyway"
+    )
+    checkpoint_steps: int | None = option(optional(whole(1)), None, "the same, counted in updates")
+
+
+@dataclass(frozen=True)
+class StopConfig:
+    """When to stop before the last epoch."""
+
+    criterion: str | None = option(
+        optional(choice(CRITERIA)),
+        None,
+        "early stopping by patience, or by Prechelt's GL, PQ or UP; the best weights are put back",
+        flag="--early-stopping",
+    )
+    monitor: str = option(text("a value of the records", "NAME"), "val_loss", "what early stopping watches")
+    patience: int = option(whole(1), 5, "epochs without a better value (UP: strips)")
+    alpha: float = option(number(above=0), 5.0, "threshold of GL and PQ")
+    min_delta: float = option(number(least=0), 0.0, "what counts as better")
+    time_limit: float | None = option(optional(number(above=0)), None, "seconds of training")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All options of a run, resolved."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    stop: StopConfig = field(default_factory=StopConfig)
+    seed: int = option(whole(0, 2**63 - 1), 0, "decides every random choice")
+    device: str = option(text("a device such as cpu or cuda", "DEVICE"), "cpu", "cpu, cuda or cuda:1")
+    threads: int | None = option(
+        optional(whole(1)),
+        None,
+        "threads of BLAS; none leaves it to BLAS, which takes every core (exact resume needs the same number)",
+    )
+    name: str = option(text("a name", "NAME"), "train", "the end of the run folder's name")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as nested dictionaries, fit for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One row of the table: "optim.lr", its section's words, and what `option` was told."""
+
+    key: str
+    section: str
+    kind: Kind
+    help: str
+    flag: str
+    default: Any
+    synthetic: Any
+
+
+def options(of: type = Config, prefix: str = "", section: str = "The run.") -> Iterator[Option]:
+    """Every option of the table."""
+    for item in fields(of):
+        if "kind" in item.metadata:
+            meta = item.metadata
+            flag = meta["flag"] or "--" + item.name.replace("_", "-")
+            yield Option(prefix + item.name, section, meta["kind"], meta["help"], flag, item.default, meta["synthetic"])
+        else:
+            inner: Any = item.default_factory
+            yield from options(inner, f"{prefix}{item.name}.", inner.__doc__)
+
+
+_TABLE = {row.key: row for row in options()}
+
+
+def configure(file: Mapping[str, Any] | None = None, flags: Mapping[str, str] | None = None, where: str = "") -> Config:
+    """The configuration from a file's options (nested or dotted, with TOML's types) and from flags (dotted, as text).
+
+    Flags override the file, `where` names it. Raises ConfigError for unknown options, wrong values, and options that do
+    not go together.
+    """
+    given: dict[str, Any] = {}
+    for key, value in _flat(file or {}):
+        row = _row(key, f" in {where}" if where else "")
+        given[key] = _accepted(row, value, row.kind.accept, f" in {where}" if where else "")
+    for key, value in (flags or {}).items():
+        row = _row(key, "")
+        given[key] = _accepted(row, value, row.kind.of_text, "")
+    synthetic = given.get("data.source", "mnist") in SYNTHETIC
+    values = {key: row.synthetic if synthetic else row.default for key, row in _TABLE.items()} | given
+    if values["optim.lr"] is None:
+        values["optim.lr"] = RATES[values["optim.name"]]
+    _check_together(values)
+    return _assembled(values)
+
+
+def from_dict(values: Mapping[str, Any], where: str) -> Config:
+    """The configuration that `to_dict` gave, checked."""
+    return configure(values, where=where)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The options in a TOML file. Raises ConfigError where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no TOML: {error}.") from None
+
+
+def nearest(name: str, known: Any) -> str:
+    """The known name most like `name`, as the end of a message, or nothing."""
+    found = difflib.get_close_matches(name, list(known), 1, 0.5)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _row(key: str, where: str) -> Option:
+    if key not in _TABLE:
+        # Someone may give the right name in the wrong section or in none, or the name that the flag has.
+        names = {"learning_rate": "optim.lr"} | {row.flag[2:].replace("-", "_"): row.key for row in _TABLE.values()}
+        names |= {row.rpartition(".")[2]: row for row in _TABLE if row != "optim.name"}
+        found = difflib.get_close_matches(key.rpartition(".")[2].replace("-", "_"), names, 1, 0.7)
+        hint = f"did you mean {names[found[0]]}?" if found else "python -m recipe train --help lists them."
+        raise ConfigError(f"there is no option {key}{where}; {hint}")
+    return _TABLE[key]
+
+
+def _accepted(row: Option, value: Any, accept: Any, where: str) -> Any:
+    try:
+        return accept(value)
+    except ValueError:
+        shown = repr(value) if not isinstance(value, str) else f'"{value}"'
+        raise ConfigError(f"{row.key} = {shown}{where}: wanted is {row.kind.wanted}.") from None
+
+
+def _check_together(values: Mapping[str, Any]) -> None:
+    name = values["optim.name"]
+    if values["optim.momentum"] and name not in ("sgd", "rmsprop"):
+        raise ConfigError(f"optim.momentum is an option of sgd and rmsprop; {name} has none: leave it at 0.")
+    if values["optim.nesterov"] and not (name == "sgd" and values["optim.momentum"]):
+        raise ConfigError("optim.nesterov needs optim.name = sgd and optim.momentum above 0.")
+    if values["optim.warmup"] and values["optim.schedule"] in ("one_cycle", "plateau"):
+        raise ConfigError(f"optim.warmup does not go with optim.schedule = {values['optim.schedule']}: leave it at 0.")
+    if values["stop.criterion"] in ("GL", "PQ") and values["stop.monitor"].endswith("accuracy"):
+        raise ConfigError(f"stop.criterion = {values['stop.criterion']} compares losses: set stop.monitor = val_loss.")
+
+
+def _assembled(values: Mapping[str, Any]) -> Config:
+    parts: dict[str, Any] = {}
+    for item in fields(Config):
+        if "kind" in item.metadata:
+            parts[item.name] = values[item.name]
+        else:
+            inner: Any = item.default_factory
+            parts[item.name] = inner(**{f.name: values[f"{item.name}.{f.name}"] for f in fields(inner)})
+    return Config(**parts)

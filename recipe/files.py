@@ -1,0 +1,47 @@
+"""Files that are whole or not there: written under a passing name, then renamed.
+
+One idea: a rename is all or nothing, so neither a kill nor a full disk leaves half a file or costs the one before.
+Read `checkpoint.py` next.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["write_bytes", "write_json"]
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Put `data` into the file at `path`, at once; what stood there before stays until then."""
+    # One name for every attempt, so that a kill leaves one such file at most and the next attempt takes it.
+    passing = path.with_name(f".{path.name}.writing")
+    with open(passing, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(passing, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Put `value` into the file at `path` as JSON that every reader takes: what is not finite becomes null."""
+    write_bytes(path, (json.dumps(finite(value), indent=1, allow_nan=False) + "\n").encode())
+
+
+def finite(value: Any) -> Any:
+    """`value` with None in the place of NaN and infinity, which JSON does not have, and NumPy's numbers made
+    Python's.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if hasattr(value, "tolist"):
+        return finite(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,118 @@
+"""Every layer, activation and loss of nn, ready to have its gradients checked.
+
+One idea: a row is a layer and its inputs, in float64 and clear of kinks; inputs and parameters are checked together, to
+the second order. Read `autograd/gradcheck.py` for how a check is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import nn
+from autograd.gradcheck import Verdict, gradcheck, gradgradcheck
+from autograd.random import Generator
+from autograd.tensor import Tensor
+
+__all__ = ["Checked", "checks", "names"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The verdicts on one row: of the first derivatives, and of the second."""
+
+    name: str
+    first: Verdict
+    second: Verdict
+
+    @property
+    def ok(self) -> bool:
+        """Whether both are right."""
+        return self.first.ok and self.second.ok
+
+
+def _x(*shape: int, low: float = 0.15, high: float = 0.85) -> Any:
+    """Numbers of both signs that keep away from 0 and 1, where activations have their kinks."""
+    generator = Generator(0, stream=len(shape))
+    signs = generator.integers(0, 2, shape) * 2 - 1
+    return generator.uniform(shape, low, high, dtype="float64") * signs
+
+
+def _positive(*shape: int) -> Any:
+    return abs(_x(*shape))
+
+
+def _labels(rows: int, classes: int) -> Any:
+    return Generator(1).integers(0, classes, (rows,))
+
+
+def _shares(rows: int, classes: int) -> Any:
+    positive = _positive(rows, classes)
+    return positive / positive.sum(axis=1, keepdims=True)
+
+
+Row = Callable[[], tuple[nn.Module, Sequence[Any]]]
+
+_ROWS: dict[str, Row] = {
+    "Linear": lambda: (nn.Linear(4, 3), [_x(5, 4)]),
+    "Maxout": lambda: (nn.Maxout(4, 3, pieces=3), [_x(5, 4)]),
+    "Embedding": lambda: (nn.Embedding(6, 3), [_labels(5, 6)]),
+    "Flatten": lambda: (nn.Flatten(), [_x(2, 3, 4)]),
+    "Identity": lambda: (nn.Identity(), [_x(2, 3)]),
+    "Dropout": lambda: (nn.Dropout(0.4), [_x(5, 4)]),
+    "BatchNorm1d": lambda: (nn.BatchNorm1d(4), [_x(6, 4)]),
+    "LayerNorm": lambda: (nn.LayerNorm(4), [_x(6, 4)]),
+    "RMSNorm": lambda: (nn.RMSNorm(4), [_x(6, 4)]),
+    "Residual": lambda: (nn.Residual(nn.Linear(4, 4), nn.Tanh()), [_x(5, 4)]),
+    **{
+        name: lambda name=name: (getattr(nn, name)(), [_x(4, 5)])  # type: ignore[misc]
+        for name in (
+            *("CELU", "ELU", "GELU", "SELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid"),
+            *("LogSoftmax", "Mish", "PReLU", "ReLU", "ReLU6", "RReLU", "Sigmoid", "SiLU", "Softmax", "Softplus"),
+            *("Softsign", "Tanh"),
+        )
+    },
+    "CrossEntropyLoss": lambda: (nn.CrossEntropyLoss(), [_x(5, 4), _labels(5, 4)]),
+    "NLLLoss": lambda: (nn.NLLLoss(), [_x(5, 4), _labels(5, 4)]),
+    "MSELoss": lambda: (nn.MSELoss(), [_x(5, 4), _x(5, 4)[::-1].copy()]),
+    "L1Loss": lambda: (nn.L1Loss(), [_positive(5, 4), -_positive(5, 4)]),
+    "HuberLoss": lambda: (nn.HuberLoss(), [_x(5, 4), _x(5, 4)[::-1].copy()]),
+    "SmoothL1Loss": lambda: (nn.SmoothL1Loss(), [_x(5, 4), _x(5, 4)[::-1].copy()]),
+    "BCELoss": lambda: (nn.BCELoss(), [_positive(5), _positive(5)[::-1].copy()]),
+    "BCEWithLogitsLoss": lambda: (nn.BCEWithLogitsLoss(), [_x(5), _positive(5)]),
+    "KLDivLoss": lambda: (nn.KLDivLoss(reduction="batchmean"), [_x(5, 4), _shares(5, 4)]),
+}
+
+
+def names() -> list[str]:
+    """The names of all rows."""
+    return list(_ROWS)
+
+
+def checks(chosen: Sequence[str]) -> Iterator[Checked]:
+    """The rows of these names, checked one after the other."""
+    for name in chosen:
+        module, inputs = _ROWS[name]()
+        f, arguments = _as_function(module.to("float64"), inputs)
+        yield Checked(name, gradcheck(f, *arguments), gradgradcheck(f, *arguments))
+
+
+def _as_function(module: nn.Module, inputs: Sequence[Any]) -> tuple[Callable[..., Tensor], list[Any]]:
+    """The layer as a function of its inputs and parameters that always draws the same numbers."""
+    places = [
+        (owner, name, value)
+        for owner in module.modules()
+        for name, value in vars(owner).items()
+        if isinstance(value, nn.Parameter)
+    ]
+
+    def f(*values: Any) -> Tensor:
+        for owner in module.modules():
+            if hasattr(owner, "generator"):
+                owner.generator = Generator(2)
+        for (owner, name, _), value in zip(places, values[len(inputs) :], strict=True):
+            vars(owner)[name] = value  # past Module's check that a parameter stays one
+        return module(*(values[: len(inputs)]))
+
+    return f, [*inputs, *(parameter.data.copy() for _, _, parameter in places)]

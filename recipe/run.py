@@ -1,0 +1,189 @@
+"""A run from beginning to end: data, network, loop, test, diagnosis, report.
+
+One idea: `train` and `resume` are the same run; resuming only loads a state before it goes on. Read `cli.py` next.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import nn
+from autograd.errors import DeviceError
+
+from . import checkpoint
+from .build import build_model, build_optimizer, build_schedule, title
+from .callbacks import (
+    ActivationMonitor,
+    Callback,
+    EarlyStopping,
+    GradientMonitor,
+    HistoryLog,
+    ModelCheckpoint,
+    NanGuard,
+    NotFinite,
+    Progress,
+    StepLog,
+    TimeLimit,
+    WeightMonitor,
+)
+from .config import Config, ConfigError, from_dict
+from .data import Parts
+from .run_folder import RunFile, make_folder, read_run
+from .sources import load_parts
+from .trainer import Trainer
+
+__all__ = ["resume", "train"]
+
+INTERRUPTED = 130  # the exit code that shells give a program ended by Ctrl-C
+
+
+def train(config: Config, folder: Path) -> int:
+    """Carry out a run in `folder`, which is made once everything else is in order; gives the exit code."""
+    return _carry_out(config, folder, load_parts(config.data, config.seed), None)
+
+
+def resume(folder: Path, config: Config) -> int:
+    """Go on with the interrupted run in `folder`, of this configuration; gives the exit code."""
+    state = checkpoint.load(folder / "checkpoint.safetensors")
+    return _carry_out(config, folder, load_parts(config.data, config.seed), state)
+
+
+def config_of(folder: Path, time_limit: float | None) -> Config:
+    """The configuration of a run that can be resumed, with another time limit.
+
+    Raises ConfigError for a run that is over.
+    """
+    run = read_run(folder)
+    if run["status"] == "finished":
+        raise ConfigError(f"the run in {folder} is finished: look at it with diagnose or report, or train anew.")
+    values = run["config"] | {"stop": run["config"]["stop"] | {"time_limit": time_limit}}
+    return from_dict(values, f"{folder}/run.json")
+
+
+def _carry_out(config: Config, folder: Path, parts: Parts, state: dict[str, Any] | None) -> int:
+    trainer, run_file = _assembled(config, folder, parts)
+    if state is None:
+        make_folder(folder)
+    else:
+        try:
+            trainer.load_state_dict(state)
+        except (KeyError, ValueError) as error:
+            text = f"{folder}/checkpoint.safetensors does not fit the run's configuration: {error}"
+            raise checkpoint.CheckpointError(text) from None
+    _print_heading(config, folder, parts, trainer)
+    failure = None
+    # NumPy's warnings of overflow would say less than the guard does, and say it over the progress bar.
+    with np.errstate(all="ignore"):
+        try:
+            trainer.fit(
+                (parts.x_train, parts.y_train),
+                (parts.x_valid, parts.y_valid),
+                epochs=config.fit.epochs,
+                batch_size=config.fit.batch_size,
+                evaluate_rows=config.fit.evaluate_rows,
+            )
+        except KeyboardInterrupt:
+            _print_interrupted(trainer, folder)
+            return INTERRUPTED
+        except NotFinite as error:
+            failure = error
+        _conclude(trainer, folder, parts, run_file)
+    if failure is not None:
+        raise failure
+    return 0
+
+
+def _assembled(config: Config, folder: Path, parts: Parts) -> tuple[Trainer, RunFile]:
+    # Imported here: the diagnosis is built on this package's loop and callbacks.
+    from .diagnose import Evidence
+
+    classes = int(max(y.max() for y in (parts.y_train, parts.y_valid, parts.y_test))) + 1
+    model = build_model(config.model, parts.x_train.shape[1], classes, config.seed)
+    try:
+        model.to(config.device)
+    except DeviceError as error:
+        raise ConfigError(f"device = {config.device}: {error}") from None
+    optimizer = build_optimizer(config.optim, model)
+    evidence = Evidence()
+    run_file = RunFile(folder, config, evidence)
+    trainer = Trainer(
+        model,
+        nn.functional.cross_entropy,
+        optimizer,
+        schedule=build_schedule(config, optimizer, len(parts.x_train)),
+        callbacks=[*_callbacks(config, folder), evidence, run_file],
+        clip_norm=config.optim.clip_norm,
+        clip_value=config.optim.clip_value,
+        accumulate=config.fit.accumulate,
+        seed=config.seed,
+        device=config.device,
+    )
+    return trainer, run_file
+
+
+def _callbacks(config: Config, folder: Path) -> list[Callback]:
+    stop, fit = config.stop, config.fit
+    callbacks: list[Callback] = [NanGuard(), GradientMonitor(), ActivationMonitor(), WeightMonitor()]
+    if stop.criterion is not None:
+        callbacks.append(
+            EarlyStopping(
+                stop.monitor,
+                patience=stop.patience,
+                min_delta=stop.min_delta,
+                criterion=stop.criterion,
+                alpha=stop.alpha,
+            )
+        )
+    if stop.time_limit is not None:
+        callbacks.append(TimeLimit(stop.time_limit))
+    callbacks += [StepLog(folder / "steps.csv", every=fit.log_every), HistoryLog(folder / "history.csv"), Progress()]
+    return [*callbacks, ModelCheckpoint(folder, every_steps=fit.checkpoint_steps, every_seconds=fit.checkpoint_seconds)]
+
+
+def _conclude(trainer: Trainer, folder: Path, parts: Parts, run_file: RunFile) -> None:
+    """The test, the verdict and the report, written down and printed."""
+    from .diagnose import diagnose
+    from .report import report
+
+    test = trainer.evaluate(parts.x_test, parts.y_test)
+    test["error_percent"] = 100.0 * (1.0 - test["accuracy"])
+    cut_short = trainer.stop is not None and trainer.history.records[-1].get("partial", False)
+    run_file.run["test"] = test
+    run_file.run["status"] = "failed" if trainer.failure else "interrupted" if cut_short else "finished"
+    run_file.write()
+    diagnosis = diagnose(run_file.run)
+    run_file.run["diagnosis"] = diagnosis.to_json()
+    run_file.write()
+    page = report(folder)
+    print(f"\n{diagnosis}\n")
+    print(f"test error {test['error_percent']:.2f} %  (loss {test['loss']:.4f}, {len(parts.x_test):,} rows)")
+    print(f"report {page}")
+    if cut_short and not trainer.failure:
+        print(f"to go on: {_resume(folder)}")
+
+
+def _print_heading(config: Config, folder: Path, parts: Parts, trainer: Trainer) -> None:
+    classes = next(reversed(list(trainer.model.parameters()))).shape[0]
+    count = sum(parameter.size for parameter in trainer.model.parameters())
+    net = title(config.model, parts.x_train.shape[1], classes)
+    rows = [f"{len(x):,} rows to {use}" for x, use in zip(parts[::2], ("train on", "validate", "test"), strict=True)]
+    print(f"{net}, {count:,} parameters, on {config.device}; {config.data.source}: {', '.join(rows)}")
+    begun = f", from step {trainer.step}" if trainer.step else ""
+    print(f"{config.fit.epochs} epochs in batches of {config.fit.batch_size}{begun}; the run: {folder}", flush=True)
+
+
+def _print_interrupted(trainer: Trainer, folder: Path) -> None:
+    if (folder / "checkpoint.safetensors").exists():
+        print(f"interrupted at step {trainer.step}; to go on: {_resume(folder)}", flush=True)
+    else:
+        print(f"interrupted at step {trainer.step}, before the first checkpoint", flush=True)
+
+
+def _resume(folder: Path) -> str:
+    return f"{shlex.quote(os.path.basename(sys.executable))} -m recipe resume {shlex.quote(str(folder))}"

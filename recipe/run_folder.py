@@ -1,0 +1,154 @@
+"""The folder of a run, and run.json in it: what was asked for, what was measured, how it ended.
+
+One idea: run.json is rewritten whole after every epoch, so at any moment it is valid and tells how far the run is.
+Read `run.py` next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .callbacks.base import Callback
+from .config import Config, ConfigError
+from .files import write_json
+from .history import Record
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+__all__ = ["RunFile", "machine", "make_folder", "new_folder", "read_run"]
+
+SCHEMA = 1
+
+
+def new_folder(out: str | None, name: str) -> Path:
+    """Where a run shall go: `out`, or runs/<time>-<name> in the current folder. Nothing is made yet.
+
+    Raises ConfigError when `out` holds something already.
+    """
+    if out is not None:
+        _refuse_full(Path(out))
+        return Path(out)
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+    number, folder = 2, Path("runs") / stem
+    while folder.exists():  # two runs began in one second
+        folder, number = Path("runs") / f"{stem}-{number}", number + 1
+    return folder
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder. Raises ConfigError when that cannot be done or somebody was first."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be made for the run: {error.strerror or error}.") from None
+    _refuse_full(folder)
+
+
+def _refuse_full(folder: Path) -> None:
+    try:
+        full = folder.exists() and any(folder.iterdir())
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be used for a run: {error.strerror or error}.") from None
+    if full:
+        raise ConfigError(f"{folder} is not empty: name another folder, or use resume to go on with its run.")
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What run.json of a folder says. Raises ConfigError where there is none or it is no run's."""
+    path = folder / "run.json"
+    try:
+        run = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{folder} is no run folder: it has no run.json.") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.") from None
+    if not isinstance(run, dict) or run.get("schema") != SCHEMA:
+        raise ConfigError(f"{path} was not written by this version of the recipe.")
+    return run
+
+
+def machine() -> dict[str, Any]:
+    """What a number of seconds depends on."""
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+class RunFile(Callback):
+    """Keeps `folder`/run.json. `run` is what is written; whoever has something to add puts it there and calls `write`.
+
+    `evidence`, when given, is asked for its `to_json()` each time.
+    """
+
+    order = 60
+
+    def __init__(self, folder: Path, config: Config, evidence: Any = None) -> None:
+        self.evidence = evidence
+        self.path = folder / "run.json"
+        self.run: dict[str, Any] = {
+            "schema": SCHEMA,
+            "status": "running",
+            "config": config.to_dict(),
+            "machine": machine(),
+            "model": None,
+            "parameters": None,
+            "epochs": [],
+            "stop": None,
+            "failure": None,
+            "test": None,
+            "evidence": None,
+            "diagnosis": None,
+            "seconds": 0.0,
+        }
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        self.run["model"] = repr(trainer.model)
+        self.run["parameters"] = sum(parameter.size for parameter in trainer.model.parameters())
+        self._update(trainer)
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        self._update(trainer)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        if trainer.failure is not None:
+            self.run["failure"] = {"step": trainer.step + 1, "epoch": trainer.epoch, "text": str(trainer.failure)}
+        self.run["stop"] = trainer.stop
+        self._update(trainer)
+
+    def on_interrupt(self, trainer: Trainer) -> None:
+        self.run["status"] = "interrupted"
+        self._update(trainer)
+
+    def _update(self, trainer: Trainer) -> None:
+        self.run["epochs"] = list(trainer.history)
+        self.run["seconds"] = trainer.seconds
+        if self.evidence is not None:
+            self.run["evidence"] = self.evidence.to_json()
+        self.write()
+
+    def write(self) -> None:
+        """Write `run` as it is now."""
+        write_json(self.path, self.run)

@@ -1,0 +1,113 @@
+"""Where the rows of a run come from: MNIST, a folder of IDX files, or a small synthetic set.
+
+One idea: whatever the source, a run gets the same six arrays, and one seeded draw decides which rows train and in which
+order they stand. Read `data/split.py` first.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autograd.random import Generator
+
+from .config import SYNTHETIC, ConfigError, DataConfig
+from .data import DataError, Dataset, Parts, Standardize, lecture_split, mnist, split, synthetic
+from .data.idx import parse
+
+__all__ = ["load_parts"]
+
+SPLIT = 0  # the stream of the seed from which the split is drawn
+_ROWS = 3000  # of a synthetic set: 60 % train, 20 % validate, 20 % test
+
+
+def load_parts(config: DataConfig, seed: int) -> Parts:
+    """The rows to train on, to validate and to test with: x float32 of shape (rows, features), y int64.
+
+    Raises DataError for files that are missing or not what they should be, ConfigError for too many rows asked for.
+    """
+    generator = Generator(seed, stream=SPLIT)
+    if config.source == "mnist":
+        parts = _limited(lecture_split(mnist.load(), generator=generator), config.limit_rows)
+    elif config.source in SYNTHETIC:
+        make = synthetic.blobs if config.source == "blobs" else synthetic.spirals
+        x, y = make(_ROWS, generator=generator)
+        train, valid, test = split(x, y, [0.6, 0.2, 0.2], generator=generator, stratify=True)
+        parts = _limited(Parts(*train, *valid, *test), config.limit_rows)
+    else:
+        data = _folder(Path(config.source))
+        train, valid = split(data.x_train, data.y_train, [5 / 6, 1 / 6], generator=generator)
+        parts = _limited(Parts(*train, *valid, data.x_test, data.y_test), config.limit_rows)
+    return _standardized(parts) if config.standardize else parts
+
+
+def _limited(parts: Parts, rows: int | None) -> Parts:
+    if rows is None:
+        return parts
+    if rows > len(parts.x_train):
+        raise ConfigError(f"data.limit_rows = {rows}, but there are {len(parts.x_train)} rows to train on.")
+    return parts._replace(x_train=parts.x_train[:rows], y_train=parts.y_train[:rows])
+
+
+def _standardized(parts: Parts) -> Parts:
+    scale = Standardize.fit(parts.x_train)
+    return parts._replace(
+        x_train=scale.transform(parts.x_train),
+        x_valid=scale.transform(parts.x_valid),
+        x_test=scale.transform(parts.x_test),
+    )
+
+
+def _folder(folder: Path) -> Dataset:
+    """The four IDX files of a folder, named like MNIST's; bytes are divided by 255, other numbers kept."""
+    if not folder.is_dir():
+        raise DataError(
+            f"data.source = {folder}: there is no such folder, and what is built in is mnist, {', '.join(SYNTHETIC)}."
+        )
+    x_train, y_train = _pair(folder, "train")
+    x_test, y_test = _pair(folder, "t10k")
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise DataError(f"{folder}: the train images have {x_train.shape[1]} pixels, the t10k ones {x_test.shape[1]}.")
+    if len(x_train) < 6:
+        raise DataError(f"{folder}: {len(x_train)} rows to train on are too few to keep a sixth for validation.")
+    return Dataset(x_train, y_train, x_test, y_test)
+
+
+def _pair(folder: Path, part: str) -> tuple[Any, Any]:
+    images, labels = _read(folder, f"{part}-images-idx3-ubyte"), _read(folder, f"{part}-labels-idx1-ubyte")
+    if images.ndim < 2 or labels.ndim != 1 or len(images) != len(labels) or not len(images):
+        raise DataError(
+            f"{folder}: the {part} files hold images of shape {images.shape} and labels of shape {labels.shape}; "
+            "wanted are (rows, ...) and (rows,), with at least one row."
+        )
+    if labels.dtype.kind not in "ui" or labels.min() < 0:
+        raise DataError(f"{folder}: the {part} labels are {labels.dtype} from {labels.min()}; wanted are 0, 1, 2, ...")
+    x = images.reshape(len(images), -1).astype(np.float32)
+    if images.dtype == np.uint8:
+        x /= np.float32(255)
+    if not np.isfinite(x).all():
+        raise DataError(f"{folder}: the {part} images hold NaN or infinite numbers; mend the file.")
+    return x, labels.astype(np.int64)
+
+
+def _read(folder: Path, name: str) -> Any:
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            break
+    else:
+        raise DataError(f"{folder} has neither {name} nor {name}.gz: put the four files there, or use --data mnist.")
+    try:
+        raw = path.read_bytes()
+        if path.suffix == ".gz":
+            inflate = zlib.decompressobj(wbits=31)
+            raw = inflate.decompress(raw)
+            if not inflate.eof:
+                raise DataError(f"{path} is cut short: its gzip stream does not end.")
+        return parse(raw, str(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except zlib.error as error:
+        raise DataError(f"{path} is damaged: it cannot be decompressed ({error}).") from None

@@ -1,0 +1,313 @@
+"""Trainer: the loop, in one place, with nothing hidden.
+
+One idea: an update is batch, forward, backward, clip, step, schedule, and everything else hangs on the events between
+them. The state of the loop is a dictionary, taken between two updates; from it a run goes on as if it had never
+stopped, to the last bit. Read `callbacks/base.py` next, then `checkpoint.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from autograd import no_grad, random
+from autograd.backend import Array, move
+from autograd.tensor import Tensor, wrap
+from nn.module import Module
+from optim import Optimizer, ReduceLROnPlateau, Schedule, clip_grad_norm_, clip_grad_value_
+
+from .callbacks.base import Callback
+from .data.batches import Batches
+from .history import History, Record
+from .interrupt import Interrupt, deferred
+from .metrics import Means, Metric, accuracy, evaluating
+from .rows import pieces, slices
+
+__all__ = ["EVALUATION_ROWS", "SHUFFLE", "Data", "Trainer"]
+
+Data = tuple[Array, Array]
+
+SHUFFLE = 1  # the stream of the seed from which the order of the rows is drawn
+EVALUATION_ROWS = 1000  # rows in a batch of an evaluation: large enough for BLAS, small enough for the cache
+
+
+class Trainer:
+    """One visible loop: `Trainer(model, loss, optimizer).fit(train, val, epochs=8, batch_size=128)`.
+
+    `loss(output, y)` gives the mean over the rows as a scalar Tensor; `metrics` are functions of bare arrays (see
+    `metrics.py`), by name. A `schedule` is stepped after every update (ReduceLROnPlateau after every epoch, with the
+    validation loss, or the training loss where there is none). Penalties are the optimizer's.
+
+    `clip_norm` and `clip_value` clip the gradients before an update. `accumulate=n` sends each batch through the model
+    in n pieces, weighed by their rows: the same update as the whole batch, in less memory. `seed` decides the order of
+    the rows; layers that draw (Dropout) have generators of their own, which are saved and restored with the rest.
+
+    A callback sets `stop` to a reason, and `failure` to an exception that `fit` shall raise at its end.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        optimizer: Optimizer,
+        *,
+        schedule: Schedule | ReduceLROnPlateau | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        callbacks: Iterable[Callback] = (),
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        accumulate: int = 1,
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        if accumulate < 1:
+            raise ValueError(f"Trainer got accumulate={accumulate}: 1 (the whole batch at once) or more is wanted.")
+        self.model = model.to(device)
+        self.loss, self.optimizer, self.schedule = loss, optimizer, schedule
+        self.metrics = {"accuracy": accuracy} if metrics is None else dict(metrics)
+        self.callbacks = sorted(callbacks, key=lambda callback: callback.order)
+        self.clip_norm, self.clip_value, self.accumulate = clip_norm, clip_value, accumulate
+        self.device = device
+        self.shuffle = random.Generator(seed, stream=SHUFFLE)
+        self.history = History()
+        self.epoch = 0  # epochs that are complete
+        self.step = 0  # updates made
+        self.stop: str | None = None
+        self.failure: Exception | None = None
+        self.running = Means()  # over the batches of this epoch
+        self.batches: Batches | None = None
+        self.epochs = 0  # of this fit
+        self.train_data: Data | None = None
+        self.val_data: Data | None = None
+        self._batches_state: dict[str, Any] | None = None
+        self._spent = 0.0  # seconds of training before this fit
+        self._started: float | None = None  # when this fit began
+        self._epoch_began = 0.0  # seconds of training before this epoch
+
+    # The loop
+
+    def fit(
+        self,
+        train: Data,
+        val: Data | None = None,
+        *,
+        epochs: int,
+        batch_size: int,
+        evaluate_rows: int | None = None,
+    ) -> History:
+        """Train until `epochs` epochs are complete (counted from the first fit or the checkpoint that was loaded).
+
+        `train` and `val` are pairs of arrays (x, y) with a row per case. After each epoch both are measured in
+        evaluation mode, of the training rows the first `evaluate_rows`. Ctrl-C ends the step at hand, tells
+        `on_interrupt` and raises KeyboardInterrupt; a second one stops at once.
+        """
+        self._prepare(train, val, epochs, batch_size)
+        with deferred() as interrupt, self._timed():
+            try:
+                self._tell("on_fit_begin")
+                while self.epoch < epochs and self.stop is None:
+                    self._run_epoch(interrupt, evaluate_rows)
+                    if interrupt and self.epoch < epochs and self.stop is None:
+                        self._tell("on_interrupt")
+                        raise KeyboardInterrupt
+                self._tell("on_fit_end")
+            except BaseException:
+                self._tell("on_abort")
+                raise
+        if self.failure is not None:
+            raise self.failure
+        return self.history
+
+    def _run_epoch(self, interrupt: Interrupt, evaluate_rows: int | None) -> None:
+        """The batches of one epoch, or what a resume left of it, and its record; an interrupt leaves it open."""
+        assert self.batches is not None
+        if self.running.rows == 0:
+            self._epoch_began = self.seconds
+            self._tell("on_epoch_begin")
+        self.model.train()
+        for x, y in self.batches:
+            self._tell("on_batch_begin", x, y)
+            loss = self.backward(x, y)
+            self._tell("on_backward_end", loss)
+            if self._stopped():  # a callback found the gradients unfit for use
+                return self._end_epoch(evaluate_rows, complete=False)
+            self.update()
+            self._tell("on_batch_end", loss)
+            if interrupt:
+                self._batches_state = self.batches.state_dict()
+                return None
+            if self._stopped():
+                return self._end_epoch(evaluate_rows, complete=self.running.rows == len(self.batches.x))
+        return self._end_epoch(evaluate_rows, complete=True)
+
+    def backward(self, x: Array, y: Array) -> Array:
+        """Set the gradients of the batch's mean loss, and give that loss as a 0-d array on the device."""
+        self.optimizer.zero_grad()
+        total: Any = None
+        for part_x, part_y in pieces(x, y, self.accumulate):
+            output = self.model(wrap(part_x))
+            loss = self.loss(output, wrap(part_y))
+            self.running.add(self._measured(loss.data, output.data, part_y), len(part_x))
+            if len(part_x) < len(x):
+                loss = loss * (len(part_x) / len(x))
+            loss.backward()
+            total = loss.data if total is None else total + loss.data
+        return total
+
+    def update(self) -> None:
+        """Clip the gradients, step the optimizer and the schedule, and count the update."""
+        if self.clip_value is not None:
+            clip_grad_value_(self.model.parameters(), self.clip_value)
+        if self.clip_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.optimizer.step()
+        if isinstance(self.schedule, Schedule):
+            self.schedule.step()
+        self.step += 1
+
+    def _end_epoch(self, evaluate_rows: int | None, complete: bool) -> None:
+        assert self.train_data is not None
+        x, y = self.train_data
+        record: Record = {"epoch": self.epoch, "step": self.step}
+        record |= {f"running_{name}": value for name, value in self.running.read().items()}
+        measured = self.evaluate(x[:evaluate_rows], y[:evaluate_rows])
+        record |= {f"train_{name}": value for name, value in measured.items()}
+        if self.val_data is not None:
+            record |= {f"val_{name}": value for name, value in self.evaluate(*self.val_data).items()}
+        record |= {"lr": self.lr, "seconds": self.seconds - self._epoch_began}
+        if not complete:
+            record["partial"] = True
+        self.running = Means()
+        self.history.append(record)
+        if complete:
+            self.epoch += 1
+            if isinstance(self.schedule, ReduceLROnPlateau):
+                self.schedule.step(record.get("val_loss", record["train_loss"]))
+        self._tell("on_epoch_end", record)
+
+    def evaluate(self, x: Array, y: Array, batch_size: int = EVALUATION_ROWS) -> dict[str, float]:
+        """The mean loss and metrics over all rows, in evaluation mode, without a graph."""
+        if not len(x):
+            raise ValueError("Trainer.evaluate got no rows: a mean needs at least one.")
+        means = Means()
+        with evaluating(self.model), no_grad():
+            for part_x, part_y in slices(x, y, batch_size):
+                part_x, part_y = move(part_x, self.device), move(part_y, self.device)
+                output = self.model(wrap(part_x))
+                means.add(self._measured(self.loss(output, wrap(part_y)).data, output.data, part_y), len(part_x))
+        return means.read()
+
+    def _measured(self, loss: Array, output: Array, y: Array) -> dict[str, Array]:
+        return {"loss": loss} | {name: metric(output, y) for name, metric in self.metrics.items()}
+
+    def _prepare(self, train: Data, val: Data | None, epochs: int, batch_size: int) -> None:
+        self.train_data = self._here(train)
+        self.val_data = None if val is None else self._here(val)
+        self.epochs = epochs
+        self.batches = Batches(*self.train_data, batch_size, generator=self.shuffle)
+        if self._batches_state is not None and self._batches_state["epoch"]:
+            self.batches.load_state_dict(self._batches_state)
+        else:
+            self.running = Means()
+        self._batches_state = None
+        self.stop = self.failure = None
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        self._started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._spent, self._started = self.seconds, None
+
+    def _here(self, data: Data) -> Data:
+        return move(data[0], self.device), move(data[1], self.device)
+
+    def _stopped(self) -> bool:
+        return self.stop is not None
+
+    def _tell(self, event: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, event)(self, *arguments)
+
+    # What callbacks read
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first parameter group, for the next update."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, those before a resume included."""
+        return self._spent + (0.0 if self._started is None else time.perf_counter() - self._started)
+
+    def generators(self) -> dict[str, random.Generator]:
+        """Every generator that a run may draw from: the shuffle's, those in the model's Modules, the default one."""
+        found = {"shuffle": self.shuffle, "default": random.default}
+        for path, module in self.model.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, random.Generator):
+                    found[f"model.{path}.{name}" if path else f"model.{name}"] = value
+        return found
+
+    # Exact resume
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides how the run goes on, as copies: nested dictionaries of arrays and plain values.
+
+        Taken between two updates. Penalties, the loss and the data are the program's and stay out.
+        """
+        batches = self._batches_state if self.batches is None else self.batches.state_dict()
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "epoch_began": self._epoch_began,
+            "running": self.running.state_dict(),
+            "history": [dict(record) for record in self.history],
+            "batches": batches,
+            "generators": {name: generator.state_dict() for name, generator in self.generators().items()},
+            "model": {name: tensor.data.copy() for name, tensor in self.model.state_dict().items()},
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": None if self.schedule is None else self.schedule.state_dict(),
+            "callbacks": {name: callback.state_dict() for name, callback in self._named_callbacks()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken: the next `fit`, with the same data and settings, repeats what came then.
+
+        Raises ValueError when the model, the optimizer or the generators are not those of the state.
+        """
+        generators = self.generators()
+        if generators.keys() != state["generators"].keys():
+            raise ValueError(
+                f"the state has the generators {', '.join(state['generators'])}, this trainer has "
+                f"{', '.join(generators)}: build the same model."
+            )
+        if (self.schedule is None) != (state["schedule"] is None):
+            raise ValueError("either the state or this trainer has a schedule, and the other has none: build the same.")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(state["schedule"])
+        for name, generator in generators.items():
+            generator.load_state_dict(state["generators"][name])
+        callbacks = dict(self._named_callbacks())
+        for name in callbacks.keys() & state["callbacks"].keys():
+            callbacks[name].load_state_dict(state["callbacks"][name])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self._spent, self._epoch_began = state["seconds"], state["epoch_began"]
+        self.running.load_state_dict(state["running"])
+        self.history.records[:] = [dict(record) for record in state["history"]]
+        self.batches, self._batches_state = None, state["batches"]
+
+    def _named_callbacks(self) -> Iterator[tuple[str, Callback]]:
+        """The callbacks by class, numbered where there are several of one."""
+        counts: dict[str, int] = {}
+        for callback in self.callbacks:
+            name = type(callback).__name__
+            counts[name] = counts.get(name, 0) + 1
+            yield (name if counts[name] == 1 else f"{name} {counts[name]}"), callback

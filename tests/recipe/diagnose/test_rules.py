@@ -1,0 +1,253 @@
+"""The rules on facts made by hand: each verdict can be reached, and doubt is said where there is doubt."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recipe.config import configure, options
+from recipe.diagnose import Facts, Line, Thresholds
+from recipe.diagnose.remedies import REMEDIES, proposal
+from recipe.diagnose.rules import SET_UP, TRAINING, VALIDATION, State, above, below, both, either
+from recipe.diagnose.verdict import decide
+
+LINES = Thresholds()
+
+HEALTHY = Facts(
+    task="classification",
+    train_rows=3000,
+    val_rows=1000,
+    guess_loss=2.303,
+    duplicate_share=0.0,
+    batch_entropy_share=0.99,
+    input_mean=0.13,
+    input_std=0.31,
+    first_loss=2.4,
+    identical_units=1.1,
+    gradient_ratio=0.4,
+    dead_at_start=0.0,
+    dead_at_end=0.01,
+    rectifiers=True,
+    hidden_layers=2,
+    cosine_last=0.6,
+    collapse=0.8,
+    movement_first=0.3,
+    weight_norm=1.1,
+    updates=600,
+    train_losses=(0.6, 0.4, 0.3, 0.25, 0.22, 0.2),
+    val_losses=(0.65, 0.45, 0.36, 0.32, 0.30, 0.29),
+    train_score=0.95,
+    running_score=0.94,
+    val_score=0.93,
+    val_chance=0.1,
+    contradicted=0.01,
+    predicted_class=1,
+    predicted_share=0.11,
+    labelled_share=0.11,
+)
+LEVEL = (1.2, 1.1, 1.05, 1.03, 1.02, 1.02)
+POOR = replace(HEALTHY, train_score=0.6, running_score=0.58, val_score=0.58, train_losses=LEVEL, val_losses=LEVEL)
+
+REACHED = {
+    "fine": HEALTHY,
+    "leak": replace(HEALTHY, duplicate_share=0.2),
+    "not_shuffled": replace(HEALTHY, batch_entropy_share=0.02),
+    "unnormalised_input": replace(POOR, input_std=79.0, first_loss=100.0),
+    "init_too_large": replace(HEALTHY, first_loss=60.0),
+    "identical_units": replace(POOR, identical_units=1e-6),
+    "vanishing_gradient": replace(POOR, gradient_ratio=1e-5),
+    "signal_collapse": replace(POOR, cosine_last=0.99, collapse=0.02),
+    "dead_units": replace(POOR, dead_at_start=1.0, dead_at_end=1.0, gradient_ratio=0.0, movement_first=0.0),
+    "rate_too_high": replace(POOR, train_losses=(9.0, 30.0, 4.0, 3.9, 3.8, 3.9)),
+    "over_regularised": replace(POOR, weight_norm=0.2),
+    "label_noise": replace(HEALTHY, contradicted=0.2),
+    "too_few_updates": replace(POOR, updates=20),
+    "rate_too_low": replace(POOR, movement_first=1e-4),
+    "train_longer": replace(POOR, train_losses=(2.2, 2.0, 1.7, 1.4, 1.1, 0.9)),
+    "low_capacity": POOR,
+    "validation_mismatch": replace(HEALTHY, val_score=0.12),
+    "overfit": replace(HEALTHY, val_score=0.85),
+}
+
+
+def verdict(facts: Facts, lines: Thresholds = LINES, settings: dict | None = None):
+    return decide(facts, lines, settings or {})
+
+
+@pytest.mark.parametrize("code", REACHED)
+def test_each_verdict_is_reached_by_the_one_thing_that_is_wrong(code):
+    found = verdict(REACHED[code])
+    assert found.verdict == code, str(found)
+    if code != "fine":
+        assert any(row["fired"] for row in found.evidence)
+
+
+def test_the_table_has_every_code_that_a_rule_can_give():
+    given_by_rules = {rule(POOR, LINES).code for rule in (*SET_UP, *TRAINING, *VALIDATION)}
+    assert given_by_rules | {"fine"} == set(REMEDIES) == set(REACHED)
+
+
+def test_other_ways_to_the_same_verdicts():
+    assert verdict(replace(POOR, dead_at_end=0.97)).verdict == "dead_units"
+    assert verdict(replace(POOR, not_finite="the loss is NaN")).verdict == "rate_too_high"
+    assert verdict(replace(POOR, movement_first=40.0)).verdict == "rate_too_high"
+    rising = (1.0, 2.0, 1.5, 2.2, 1.7, 2.4)
+    assert verdict(replace(POOR, train_losses=rising)).verdict == "rate_too_high"
+    assert verdict(replace(POOR, dropout=0.9, running_score=0.3)).verdict == "over_regularised"
+    assert verdict(replace(POOR, val_score=0.8, contradicted=0.3)).verdict == "label_noise"
+    assert verdict(replace(HEALTHY, val_losses=(0.3, 0.2, 0.5))).verdict == "overfit"
+
+
+def test_dead_units_are_not_called_a_vanishing_gradient():
+    dead = REACHED["dead_units"]
+    assert dead.gradient_ratio == 0.0
+    assert verdict(dead).verdict == "dead_units"
+
+
+def test_the_deep_net_without_shortcuts_is_not_called_a_vanishing_gradient():
+    deep = replace(POOR, hidden_layers=55, gradient_ratio=0.6, cosine_last=0.987, collapse=0.02, movement_first=0.1)
+    assert verdict(deep).verdict == "signal_collapse"
+
+
+def test_a_run_with_settings_that_barely_moved_says_nothing_of_its_signal():
+    still = replace(POOR, cosine_last=0.99, collapse=0.02, movement_first=1e-4)
+    assert verdict(still).verdict == "rate_too_low"
+
+
+def test_the_one_class_note_names_the_share():
+    found = verdict(replace(POOR, predicted_class=1, predicted_share=1.0, labelled_share=0.1135, gradient_ratio=1e-5))
+    assert "class 1" in found.notes[0]
+    assert "11.3 %" in found.notes[0] or "11.4 %" in found.notes[0]
+    assert "class 1" in str(found)
+    assert not verdict(HEALTHY).notes
+
+
+# Doubt
+
+
+def test_a_thin_margin_that_matters_is_undecided():
+    found = verdict(replace(HEALTHY, val_score=0.95 - 0.0501))
+    assert found.verdict == "undecided"
+    assert found.candidates == ["overfit", "fine"]
+    assert any("Too close to call" in line for line in found.because)
+
+
+def test_a_thin_margin_that_changes_nothing_is_passed_over():
+    # Whatever the answer about 4.9e-3, the run had too few updates.
+    assert verdict(replace(POOR, updates=20, movement_first=4.9e-3)).verdict == "too_few_updates"
+    close_gate = replace(HEALTHY, train_score=0.9001, duplicate_share=0.3)
+    assert verdict(close_gate).verdict == "leak"
+
+
+def test_a_result_at_the_target_itself_is_undecided():
+    found = verdict(replace(HEALTHY, train_score=0.9, val_score=0.89))
+    assert found.verdict == "undecided"
+    assert "fine" in found.candidates
+
+
+def test_what_was_not_measured_counts_only_where_it_could_decide():
+    assert verdict(replace(POOR, gradient_ratio=None)).verdict == "undecided"
+    assert verdict(replace(HEALTHY, gradient_ratio=None)).verdict == "fine"
+    found = verdict(replace(HEALTHY, val_score=None, val_losses=(), val_rows=0, duplicate_share=None, val_chance=None))
+    assert found.verdict == "undecided"
+    assert any("validation" in line for line in found.because)
+
+
+def test_nothing_known_is_undecided_and_says_so():
+    found = verdict(Facts())
+    assert found.verdict == "undecided"
+    assert "Too little was measured" in str(found)
+
+
+def test_evidence_that_contradicts_itself_is_undecided():
+    found = verdict(replace(POOR, val_score=0.95))
+    assert found.verdict == "undecided"
+    assert any("better than training" in line for line in found.because)
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Facts)])
+def test_no_rule_minds_a_missing_fact(name):
+    default = next(f.default for f in fields(Facts) if f.name == name)
+    for facts in REACHED.values():
+        json.dumps(verdict(replace(facts, **{name: default})).to_json(), allow_nan=False)
+
+
+# Regression
+
+
+def test_a_regression_is_diagnosed_by_what_applies():
+    good = replace(HEALTHY, task="regression", batch_entropy_share=None, contradicted=None, val_chance=0.0)
+    assert verdict(good).verdict == "fine"
+    assert "regression" in str(verdict(good))
+    deaf = replace(good, train_score=0.2, val_score=0.2, gradient_ratio=1e-6)
+    assert verdict(deaf).verdict == "vanishing_gradient"
+
+
+def test_how_good_a_regression_can_be_is_not_guessed_but_a_target_settles_it():
+    noisy = replace(POOR, task="regression", batch_entropy_share=None, contradicted=None, val_chance=0.0)
+    assert verdict(noisy).verdict == "undecided"
+    assert "noise" in str(verdict(noisy))
+    high = replace(LINES, train_score=Line(0.95, 0.001, "mine"))
+    assert decide(noisy, high, {}, explicit_target=True).verdict == "low_capacity"
+    low = replace(LINES, train_score=Line(0.5, 0.001, "mine"))
+    assert decide(noisy, low, {}, explicit_target=True).verdict == "fine"
+
+
+# The logic of four values
+
+
+def test_a_line_has_two_sides_and_a_band():
+    line = Line(1.0, 0.1, "")
+    assert [above("x", v, line).state for v in (1.2, 1.05, 0.95, 0.8, None)] == [
+        State.FIRED,
+        State.CLOSE,
+        State.CLOSE,
+        State.RULED_OUT,
+        State.UNKNOWN,
+    ]
+    assert below("x", 0.8, line).state is State.FIRED
+    assert below("x", 1.0, Line(1.0, 0.0, "")).state is State.RULED_OUT
+
+
+@given(st.lists(st.sampled_from(State), min_size=1, max_size=4))
+def test_both_and_either_agree_with_every_way_to_settle_the_open_ones(states):
+    def settled(state):
+        return {State.FIRED: [True], State.RULED_OUT: [False]}.get(state, [True, False])
+
+    ways = [[]]
+    for state in states:
+        ways = [[*way, answer] for way in ways for answer in settled(state)]
+    for combine, rule in ((both, all), (either, any)):
+        outcomes = {rule(way) for way in ways}
+        expected = {State.FIRED} if outcomes == {True} else {State.RULED_OUT} if outcomes == {False} else None
+        assert {combine(*states)} == expected if expected else combine(*states) in (State.CLOSE, State.UNKNOWN)
+
+
+# Remedies
+
+
+SETTINGS = {row.key: row.default for row in options()} | {"optim.lr": 0.1}
+
+
+@pytest.mark.parametrize("code", REMEDIES)
+@pytest.mark.parametrize("settings", [SETTINGS, SETTINGS | {"optim.l2": 0.1, "fit.batch_size": 5000}, {}])
+def test_every_change_is_one_that_the_command_line_takes(code, settings):
+    change = proposal(code, settings)
+    flags = verdict(REACHED[code], settings=settings).change
+    assert bool(change) == bool(flags)
+    configure({key: list(value) if isinstance(value, tuple) else value for key, value in change.items()})
+    by_flag = {row.flag: row.key for row in options()}
+    words = flags.split()
+    assert configure(flags={by_flag[flag]: text for flag, text in zip(words[::2], words[1::2], strict=True)})
+    assert all(settings.get(key) != value for key, value in change.items())
+
+
+def test_every_threshold_says_why():
+    for item in fields(Thresholds):
+        line = getattr(LINES, item.name)
+        assert line.why.endswith(".")
+        assert line.band >= 0

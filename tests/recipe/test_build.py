@@ -1,0 +1,227 @@
+"""What a configuration becomes: the network, its first weights, the optimizer, the schedule, the data."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import struct
+
+import numpy as np
+import pytest
+
+import autograd as ag
+import nn
+import optim
+from recipe.build import build_model, build_optimizer, build_schedule, title
+from recipe.config import ACTIVATIONS, RATES, SCHEDULES, ConfigError, configure
+from recipe.data import DataError, Dataset
+from recipe.sources import load_parts
+
+
+def model_of(**flags):
+    config = configure(flags={f"model.{name}": value for name, value in flags.items()})
+    return build_model(config.model, 6, 3, config.seed)
+
+
+def test_the_layers_have_speaking_names():
+    names = [name for name, _ in model_of(hidden="5,4").named_children()]
+    assert names == [
+        *("dropout0", "linear1", "relu1", "dropout1", "linear2", "relu2", "dropout2", "linear3"),
+    ]
+    assert [name for name, _ in model_of(hidden="none").named_children()] == ["dropout0", "linear1"]
+    assert [name for name, _ in model_of(hidden="4", dropout="0.5").named_children()] == [
+        *("linear1", "relu1", "dropout1", "linear2")
+    ]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_trains(activation):
+    model = model_of(activation=activation, hidden="5", pieces="3")
+    loss = nn.functional.cross_entropy(model(ag.Tensor(np.ones((4, 6), "float32"))), ag.Tensor(np.arange(4) % 3))
+    loss.backward()
+    assert all(np.isfinite(p.grad.numpy()).all() for p in model.parameters())
+    assert title(configure(flags={"model.activation": activation}).model, 6, 3) == f"6-512-512-3 {activation}"
+
+
+def test_first_weights():
+    weights = {init: model_of(init=init, hidden="400").linear1 for init in ("glorot", "he", "torch")}
+    glorot, he, torch = weights.values()
+    bound = np.sqrt(6 / (6 + 400))
+    values = glorot.weight.detach().numpy()
+    assert np.abs(values).max() <= bound
+    assert values.std() == pytest.approx(bound / np.sqrt(3), rel=0.05)
+    assert he.weight.detach().numpy().std() == pytest.approx(np.sqrt(2 / 6), rel=0.05)
+    assert np.abs(torch.weight.detach().numpy()).max() <= 1 / np.sqrt(6)
+    assert not glorot.bias.detach().numpy().any()
+    assert torch.bias.detach().numpy().any()
+
+
+def test_each_piece_of_a_maxout_layer_starts_as_a_layer_of_its_own():
+    layer = model_of(activation="maxout", hidden="200", pieces="4").maxout1
+    values = layer.weight.detach().numpy()
+    bound = np.sqrt(6 / (6 + 200))
+    assert np.abs(values).max() <= bound
+    assert all(np.abs(part).max() > 0.98 * bound for part in np.split(values, 4))
+
+
+def test_random_choices_do_not_disturb_each_other():
+    """The first layer starts the same with and without dropout, and its noise is its own."""
+    one, other = model_of(hidden="5", dropout="none"), model_of(hidden="5")
+    np.testing.assert_array_equal(one.linear1.weight.detach().numpy(), other.linear1.weight.detach().numpy())
+    streams = [m.generator.stream for m in model_of(hidden="5,5").modules() if isinstance(m, nn.Dropout)]
+    assert len(set(streams)) == 3
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_every_optimizer_steps(name):
+    config = configure(
+        flags={"optim.name": name, "optim.l1": "1e-3", "optim.l2": "1e-3", "optim.weight_decay": "0.01"}
+    )
+    model = model_of(hidden="5")
+    before = model.linear1.weight.detach().numpy().copy()
+    optimizer = build_optimizer(config.optim, model)
+    assert [type(p).__name__ for p in optimizer.param_groups[0]["penalties"]] == ["L1", "L2", "MaxNorm"]
+    ag.sum(model(ag.Tensor(np.ones((2, 6), "float32"))) ** 2.0).backward()
+    optimizer.step()
+    assert (model.linear1.weight.detach().numpy() != before).any()
+
+
+def test_momentum_and_nesterov_reach_sgd():
+    flags = {"optim.name": "sgd", "optim.momentum": "0.9", "optim.nesterov": "true", "optim.max_norm": "none"}
+    group = build_optimizer(configure(flags=flags).optim, model_of()).param_groups[0]
+    assert (group["lr"], group["momentum"], group["nesterov"], group["penalties"]) == (0.1, 0.9, True, ())
+
+
+def rates(schedule_name, warmup="0", rows=100):
+    flags = {"optim.schedule": schedule_name, "optim.warmup": warmup, "optim.lr": "1", "fit.epochs": "3"}
+    config = configure(flags=flags)
+    optimizer = optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
+    schedule = build_schedule(config, optimizer, rows * 128)
+    seen = []
+    for _ in range(300):
+        seen.append(optimizer.param_groups[0]["lr"])
+        if isinstance(schedule, optim.Schedule):
+            schedule.step()
+    return schedule, seen
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_span_the_run(name):
+    schedule, seen = rates(name)
+    ends = {"cosine": 0.0, "linear": 0.0, "exponential": 0.01, "inverse_time": 0.1, "step": 0.01, "one_cycle": 0.0}
+    if name in ends:
+        assert seen[-1] == pytest.approx(ends[name], abs=0.01)
+        assert max(seen) == pytest.approx(1.0)
+    elif name == "constant":
+        assert schedule is None
+    else:
+        assert isinstance(schedule, optim.ReduceLROnPlateau)
+
+
+@pytest.mark.parametrize("name", ["constant", "cosine", "linear", "step", "exponential", "inverse_time"])
+def test_warm_up_rises_to_the_rate_and_the_rest_follows(name):
+    _, seen = rates(name, warmup="0.5")
+    assert seen[:51] == sorted(seen[:51])
+    assert seen[0] == pytest.approx(1 / 51)
+    assert seen[50] == pytest.approx(1.0)
+    assert max(seen) == pytest.approx(1.0)
+    assert len(rates(name, warmup="99")[1]) == 300  # a warm-up longer than the run
+
+
+# Data
+
+
+def test_mnist_is_the_lectures_split(monkeypatch):
+    x, y = np.arange(10_700, dtype=np.float32)[:, None], np.arange(10_700) % 10
+    monkeypatch.setattr("recipe.sources.mnist.load", lambda: Dataset(x, y, x[:20], y[:20]))
+    parts = load_parts(configure(flags={"data.limit_rows": "700"}).data, 3)
+    assert [len(x) for x in parts[::2]] == [700, 10_000, 20]
+    again = load_parts(configure(flags={"data.limit_rows": "300"}).data, 3)
+    np.testing.assert_array_equal(parts.x_train[:300], again.x_train)
+    other = load_parts(configure(flags={"data.limit_rows": "300"}).data, 4)
+    assert (other.y_train != again.y_train).any()
+    np.testing.assert_array_equal(other.x_valid, again.x_valid)
+
+
+@pytest.mark.parametrize("source", ["blobs", "spirals"])
+def test_synthetic_sets(source):
+    parts = load_parts(configure(flags={"data.source": source}).data, 0)
+    assert [len(y) for y in parts[1::2]] == [1800, 600, 600]
+    assert set(parts.y_test.tolist()) == set(parts.y_train.tolist())
+
+
+def test_standardizing_uses_the_training_rows():
+    parts = load_parts(configure(flags={"data.source": "blobs", "data.standardize": "true"}).data, 0)
+    np.testing.assert_allclose(parts.x_train.mean(axis=0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(parts.x_train.std(axis=0), 1.0, atol=1e-5)
+    assert abs(parts.x_valid.mean(axis=0)).max() > 1e-5
+
+
+def idx(array):
+    kinds = {"uint8": 8, "float32": 13}
+    head = bytes([0, 0, kinds[array.dtype.name], array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, rows in (("train", 60), ("t10k", 12)):
+        images = rng.integers(0, 256, (rows, 3, 2)).astype("uint8")
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
+        labels = (np.arange(rows) % 4).astype("uint8")
+        (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
+    return tmp_path
+
+
+def test_a_folder_of_idx_files_packed_or_not(folder):
+    parts = load_parts(configure(flags={"data.source": str(folder)}).data, 0)
+    assert [x.shape for x in parts[::2]] == [(50, 6), (10, 6), (12, 6)]
+    assert parts.x_train.dtype == np.float32
+    assert 0.9 < parts.x_train.max() <= 1.0
+    assert parts.y_test.tolist() == [0, 1, 2, 3] * 3
+
+
+def damage(folder, name, data):
+    (folder / name).write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda f: (f / "train-images-idx3-ubyte").unlink(), "has neither train-images-idx3-ubyte nor train-images"),
+        (lambda f: damage(f, "t10k-labels-idx1-ubyte.gz", b"xyz"), "t10k-labels-idx1-ubyte.gz is damaged"),
+        (
+            lambda f: damage(f, "t10k-labels-idx1-ubyte.gz", gzip.compress(b"x" * 99)[:15]),
+            "t10k-labels-idx1-ubyte.gz is cut short",
+        ),
+        (lambda f: damage(f, "train-images-idx3-ubyte", b"\0\0\x08\x03"), "train-images-idx3-ubyte is cut short"),
+        (
+            lambda f: damage(f, "t10k-images-idx3-ubyte", idx(np.zeros((12, 2, 2), "uint8"))),
+            "the train images have 6 pixels, the t10k ones 4.",
+        ),
+        (
+            lambda f: damage(f, "t10k-images-idx3-ubyte", idx(np.zeros((11, 3, 2), "uint8"))),
+            "hold images of shape (11, 3, 2) and labels of shape (12,)",
+        ),
+        (
+            lambda f: damage(f, "t10k-images-idx3-ubyte", idx(np.full((12, 3, 2), np.nan, "float32"))),
+            "the t10k images hold NaN or infinite numbers",
+        ),
+        (
+            lambda f: damage(f, "t10k-labels-idx1-ubyte.gz", gzip.compress(idx(np.zeros(12, "float32")))),
+            "the t10k labels are float32",
+        ),
+    ],
+)
+def test_a_folder_with_something_wrong(folder, spoil, text):
+    spoil(folder)
+    with pytest.raises(DataError, match=re.escape(text)):
+        load_parts(configure(flags={"data.source": str(folder)}).data, 0)
+
+
+def test_a_folder_that_is_not_there_and_too_many_rows(tmp_path):
+    with pytest.raises(DataError, match="nowhere: there is no such folder, and what is built in is mnist, blobs"):
+        load_parts(configure(flags={"data.source": "nowhere"}).data, 0)
+    with pytest.raises(ConfigError, match=re.escape("data.limit_rows = 99999, but there are 1800 rows to train on")):
+        load_parts(configure(flags={"data.source": "blobs", "data.limit_rows": "99999"}).data, 0)

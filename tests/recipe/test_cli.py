@@ -1,0 +1,260 @@
+"""The command line: a run leaves what it promises, a mistake is one line and exit code 2, Ctrl-C saves."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nn
+from recipe import checkpoint
+from recipe.callbacks import Callback
+from recipe.cli import main
+from recipe.run_folder import new_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["train", "--data", "blobs", "--limit-rows", "300", "--epochs", "2", "--hidden", "8"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run_of(folder) -> dict:
+    return json.loads((Path(folder) / "run.json").read_text())
+
+
+def timeless(run: dict) -> dict:
+    """What two runs from one seed share: all but times, and what only one of them is told."""
+    run = {k: v for k, v in run.items() if k not in ("seconds", "machine", "config")}
+    return run | {"epochs": [{k: v for k, v in record.items() if k != "seconds"} for record in run["epochs"]]}
+
+
+def test_a_run_leaves_what_it_promises(tmp_path, capsys):
+    assert main([*SMALL, "--out", "out", "--dropout", "0.1,0.2", "--max-norm", "2"]) == 0
+    text = capsys.readouterr().out
+    run = run_of("out")
+    assert re.search(r"^2-8-3 relu, 51 parameters, on cpu; blobs: 300 rows to train on", text)
+    assert f"test error {run['test']['error_percent']:.2f} %" in text
+    assert str(Path("out") / "report.html") in text
+    assert run["status"] == "finished"
+    assert run["schema"] == 1
+    assert run["parameters"] == 51
+    assert [record["epoch"] for record in run["epochs"]] == [0, 1]
+    assert {"gradient_rms", "activations", "weights", "running_loss", "train_loss", "val_loss"} <= set(run["epochs"][0])
+    assert run["test"]["error_percent"] == pytest.approx(100 * (1 - run["test"]["accuracy"]))
+    assert run["config"]["model"]["hidden"] == [8]
+    assert run["evidence"]
+    assert run["diagnosis"]["verdict"] in text.replace(" ", "_") or run["diagnosis"]["verdict"]
+    files = {"run.json", "steps.csv", "history.csv", "checkpoint.safetensors", "best.safetensors", "report.html"}
+    assert files <= {path.name for path in Path("out").iterdir()}
+
+
+def test_the_default_folder_is_under_runs_and_has_the_time_and_the_name(tmp_path):
+    folder = new_folder(None, "try")
+    assert re.fullmatch(r"runs/\d{8}-\d{6}-try", str(folder))
+    folder.mkdir(parents=True)
+    assert not new_folder(None, "try").exists()
+
+
+def test_the_same_seed_gives_the_same_run_and_another_another():
+    for out, seed in (("a", "5"), ("b", "5"), ("c", "6")):
+        assert main([*SMALL, "--out", out, "--seed", seed, "--dropout", "0.2"]) == 0
+    assert timeless(run_of("a")) == timeless(run_of("b"))
+    assert run_of("a")["test"] != run_of("c")["test"]
+    assert Path("a/steps.csv").read_bytes() == Path("b/steps.csv").read_bytes()
+
+
+def interrupting(monkeypatch, step):
+    """Ctrl-C at a step of every run from now on."""
+
+    class Interrupting(Callback):
+        def on_batch_end(self, trainer, loss):
+            if trainer.step == step:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    import recipe.run
+
+    callbacks = recipe.run._callbacks
+    monkeypatch.setattr(recipe.run, "_callbacks", lambda *a: [*callbacks(*a), Interrupting()])
+
+
+def test_ctrl_c_saves_and_the_command_it_prints_ends_in_the_same_bits(monkeypatch, capsys):
+    options = [*SMALL, "--dropout", "0.2", "--early-stopping", "patience"]
+    assert main([*options, "--out", "whole"]) == 0
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        interrupting(patch, 13)
+        assert main([*options, "--out", "broken"]) == 130
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("interrupted at step 13; to go on: ")
+    assert last.endswith(" -m recipe resume broken")
+    assert run_of("broken")["status"] == "interrupted"
+    assert main(["resume", "broken"]) == 0
+    assert timeless(run_of("broken")) == timeless(run_of("whole"))
+    for name in ("steps.csv",):
+        assert (Path("broken") / name).read_bytes() == (Path("whole") / name).read_bytes()
+    np.testing.assert_equal(
+        *(checkpoint.load(Path(folder) / "checkpoint.safetensors")["model"] for folder in ("broken", "whole"))
+    )
+
+
+def test_a_time_limit_can_be_gone_on_from(capsys):
+    assert main([*SMALL, "--out", "limited", "--time-limit", "1e-9"]) == 0
+    assert "to go on: " in capsys.readouterr().out
+    run = run_of("limited")
+    assert run["status"] == "interrupted"
+    assert run["epochs"][0]["partial"]
+    assert main(["resume", "limited"]) == 0
+    assert main([*SMALL, "--out", "whole"]) == 0
+    assert timeless(run_of("limited")) == timeless(run_of("whole"))
+
+
+def test_a_run_that_fails_says_where_and_is_still_diagnosed(capsys):
+    assert main([*SMALL, "--out", "bad", "--optimizer", "sgd", "--lr", "1e30", "--schedule", "constant"]) == 1
+    out, err = capsys.readouterr()
+    assert re.fullmatch(r"recipe: step \d+ \(epoch \d\): .*", err.strip())
+    run = run_of("bad")
+    assert run["status"] == "failed"
+    assert run["failure"]["text"] in err
+    assert run["diagnosis"] is not None
+    assert "report" in out
+
+
+def test_a_file_and_flags():
+    Path("run.toml").write_text('seed = 4\n[data]\nsource = "spirals"\n[model]\nhidden = [6]\n[fit]\nepochs = 9\n')
+    assert main(["train", "--config", "run.toml", "--epochs", "1", "--set", "optim.l2=0.5", "--out", "out"]) == 0
+    config = run_of("out")["config"]
+    assert (config["seed"], config["model"]["hidden"], config["fit"]["epochs"]) == (4, [6], 1)
+    assert config["optim"]["l2"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["trian"], "argument COMMAND: invalid choice: 'trian'"),
+        ([], "the following arguments are required: COMMAND"),
+        (["train", "--epoch", "3"], "unknown argument --epoch; did you mean --epochs?"),
+        (["train", "--lr"], "argument --lr: expected one argument"),
+        (["train", "--epochs", "three"], 'fit.epochs = "three": wanted is a whole number from 1 up.'),
+        (["train", "--lr", "-1"], 'optim.lr = "-1": wanted is a number above 0, or none.'),
+        (["train", "--activation", "rlu"], 'model.activation = "rlu": wanted is one of relu, '),
+        (["train", "--set", "stop.patiens=1"], "there is no option stop.patiens; did you mean stop.patience?"),
+        (["train", "--set", "lr"], "--set lr: wanted is KEY=VALUE, such as --set optim.lr=0.01"),
+        (["train", "--config", "none.toml"], "none.toml cannot be read: No such file or directory."),
+        (["train", "--config", "bad.toml"], "there is no option fit.epoch in bad.toml; did you mean fit.epochs?"),
+        (["train", "--config", "worse.toml"], "worse.toml is no TOML: "),
+        (["train", "--data", "nowhere"], "data.source = nowhere: there is no such folder"),
+        (["train", "--data", "."], ". has neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz"),
+        (["train", "--data", "blobs", "--device", "gpu"], 'device = gpu: unknown device "gpu"'),
+        (["train", "--data", "blobs", "--out", "."], ". is not empty: name another folder, or use resume"),
+        (["train", "--data", "blobs", "--out", "bad.toml/x"], "bad.toml/x cannot be"),
+        (["train", "--data", "blobs", "--limit-rows", "9999"], "data.limit_rows = 9999, but there are 1800 rows"),
+        (["resume", "nowhere"], "nowhere is no run folder: it has no run.json."),
+        (["resume", "empty"], "empty/checkpoint.safetensors does not exist: the run saved nothing there"),
+        (["resume", "broken"], "broken/run.json cannot be read: "),
+        (["resume", "older"], "older/run.json was not written by this version of the recipe."),
+        (["resume", "empty", "--time-limit", "x"], 'stop.time_limit = "x": wanted is a number above 0, or none.'),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(argv, message, capsys):
+    Path("bad.toml").write_text("[fit]\nepoch = 3\n")
+    Path("worse.toml").write_text("fit = [\n")
+    for name, text in [("empty", None), ("broken", "{"), ("older", '{"schema": 0}')]:
+        Path(name).mkdir()
+        if text is None:
+            from recipe.config import configure
+
+            config = configure(flags={"data.source": "blobs"}).to_dict()
+            text = json.dumps({"schema": 1, "status": "running", "config": config})
+        (Path(name) / "run.json").write_text(text)
+    assert main(argv) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith(f"recipe: {message}")
+    assert not Path("runs").exists()
+
+
+def test_a_checkpoint_of_another_network_is_refused(capsys):
+    assert main([*SMALL, "--out", "one"]) == 0
+    run = run_of("one")
+    run["status"] = "interrupted"
+    run["config"]["model"]["hidden"] = [9]
+    Path("one/run.json").write_text(json.dumps(run))
+    capsys.readouterr()
+    assert main(["resume", "one"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("recipe: one/checkpoint.safetensors does not fit the run's configuration: ")
+    assert err.count("\n") == 1
+
+
+def test_a_finished_run_is_not_resumed(capsys):
+    assert main([*SMALL, "--out", "one"]) == 0
+    assert main(["resume", "one"]) == 2
+    assert "the run in one is finished" in capsys.readouterr().err
+
+
+def test_help_teaches(capsys):
+    for argv in (["--help"], ["train", "--help"], ["resume", "--help"]):
+        with pytest.raises(SystemExit) as caught:
+            main(argv)
+        assert caught.value.code == 0
+        assert "example" in capsys.readouterr().out
+
+
+def test_best_weights_load_into_the_model():
+    from recipe.build import build_model
+    from recipe.config import from_dict
+
+    assert main([*SMALL, "--out", "one"]) == 0
+    config = from_dict(run_of("one")["config"], "run.json")
+    model = build_model(config.model, 2, 3, seed=99)
+    model.load_state_dict(nn.load(Path("one/best.safetensors")))
+
+
+def command(*argv, **options):
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    environment["PYTHONPATH"] = str(ROOT)
+    return subprocess.Popen(
+        [sys.executable, "-m", "recipe", *argv],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def test_threads_are_set_before_numpy_is_loaded():
+    with command(*SMALL, "--threads", "1", "--out", "one") as process:
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert run_of("one")["machine"]["threads"] == "1"
+
+
+def test_sigterm_to_a_process_saves_like_ctrl_c():
+    with command(*SMALL[:-4], "--epochs", "100000", "--threads", "1", "--out", "long") as process:
+        while "epoch" not in (line := process.stdout.readline()) or "/" not in line:
+            assert line or process.poll() is None, process.stderr.read()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (130, "")
+    assert "to go on: " in out
+    assert checkpoint.load(Path("long/checkpoint.safetensors"))["step"] > 0
+
+
+def test_a_closed_pipe_is_no_traceback():
+    process = command("train", "--help")
+    process.stdout.close()
+    err = process.stderr.read()
+    process.wait(timeout=60)
+    process.stderr.close()
+    assert "Traceback" not in err

@@ -1,0 +1,179 @@
+"""The configuration: defaults, file, flags; whatever is wrong is one line that names it and says what is wanted."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recipe.config import Config, ConfigError, configure, from_dict, options, read_toml
+from recipe.kinds import choice, literal, number, optional, several, switch, text, whole
+
+ROWS = list(options())
+
+
+def test_the_defaults_are_the_lectures_network():
+    config = configure()
+    assert config.model.hidden == (512, 512)
+    assert config.model.dropout == (0.2, 0.5)
+    assert (config.optim.name, config.optim.lr, config.optim.schedule, config.optim.max_norm) == (
+        "adam",
+        1e-3,
+        "cosine",
+        3.0,
+    )
+    assert config.model.init == "glorot"
+
+
+def test_synthetic_data_have_smaller_defaults_which_can_be_overridden():
+    config = configure(flags={"data.source": "spirals", "fit.epochs": "3"})
+    assert (config.model.hidden, config.model.dropout, config.optim.max_norm) == ((32, 32), (), None)
+    assert config.fit.epochs == 3
+
+
+def test_flags_override_the_file_and_the_file_the_defaults():
+    file = {"seed": 3, "optim": {"lr": 0.5, "name": "sgd"}, "model.hidden": [7]}
+    config = configure(file, {"optim.lr": "0.25"}, "run.toml")
+    assert (config.seed, config.optim.lr, config.optim.name, config.model.hidden) == (3, 0.25, "sgd", (7,))
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "adadelta"])
+def test_the_rate_is_the_optimizers_unless_it_is_given(name):
+    assert configure(flags={"optim.name": name}).optim.lr == {"adam": 1e-3, "sgd": 0.1, "adadelta": 1.0}[name]
+    assert configure(flags={"optim.name": name, "optim.lr": "3"}).optim.lr == 3.0
+
+
+def test_every_default_is_of_its_kind_and_every_option_has_help_and_a_flag_of_its_own():
+    for row in ROWS:
+        for value in (row.default, row.synthetic):
+            row.kind.accept(list(value) if isinstance(value, tuple) else value)
+        assert row.help
+        assert row.section
+    assert len({row.flag for row in ROWS}) == len(ROWS)
+
+
+def test_a_configuration_survives_json():
+    config = configure(flags={"model.hidden": "5", "stop.criterion": "GL", "optim.max_norm": "none"})
+    assert from_dict(json.loads(json.dumps(config.to_dict())), "run.json") == config
+    assert isinstance(config, Config)
+
+
+@pytest.mark.parametrize(
+    ("file", "flags", "message"),
+    [
+        ({"optim": {"lr": "fast"}}, {}, 'optim.lr = "fast" in run.toml: wanted is a number above 0, or none.'),
+        ({"optim": {"lr": True}}, {}, "optim.lr = True in run.toml: wanted is a number above 0, or none."),
+        ({}, {"fit.epochs": "2.5"}, 'fit.epochs = "2.5": wanted is a whole number from 1 up.'),
+        ({}, {"fit.epochs": "true"}, 'fit.epochs = "true": wanted is a whole number from 1 up.'),
+        ({}, {"optim.lr": "nan"}, 'optim.lr = "nan": wanted is a number above 0, or none.'),
+        ({}, {"optim.lr": "inf"}, 'optim.lr = "inf": wanted is a number above 0, or none.'),
+        ({"model": {"hidden": [5, 0]}}, {}, "model.hidden = [5, 0] in run.toml: wanted is widths, such as 512,512"),
+        ({}, {"model.dropout": "0.1,0.2,0.3"}, 'model.dropout = "0.1,0.2,0.3": wanted is probabilities below 1'),
+        ({}, {"model.activation": "rlu"}, 'model.activation = "rlu": wanted is one of relu, sigmoid,'),
+        ({"optm": {"lr": 1}}, {}, "there is no option optm.lr in run.toml; did you mean optim.lr?"),
+        ({"optim": {"learning_rate": 1}}, {}, "there is no option optim.learning_rate in run.toml; did"),
+        ({"batchsize": 1}, {}, "there is no option batchsize in run.toml; did you mean fit.batch_size?"),
+        ({}, {"optimizer": "sgd"}, "there is no option optimizer; did you mean optim.name?"),
+        ({}, {"xyz": "1"}, "there is no option xyz; python -m recipe train --help lists them."),
+        ({"optim": 3}, {}, "there is no option optim in run.toml; "),
+        ({"seed": {"lr": 3}}, {}, "there is no option seed.lr in run.toml; did you mean optim.lr?"),
+        ({"data": {"source": ""}}, {}, 'data.source = "" in run.toml: wanted is "mnist", "blobs", "spirals" or'),
+        ({}, {"optim.momentum": "0.9"}, "optim.momentum is an option of sgd and rmsprop; adam has none"),
+        ({}, {"optim.nesterov": "true"}, "optim.nesterov needs optim.name = sgd and optim.momentum above 0."),
+        (
+            {},
+            {"optim.warmup": "1", "optim.schedule": "plateau"},
+            "optim.warmup does not go with optim.schedule = plateau: leave it at 0.",
+        ),
+        (
+            {},
+            {"stop.criterion": "GL", "stop.monitor": "val_accuracy"},
+            "stop.criterion = GL compares losses: set stop.monitor = val_loss.",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(file, flags, message):
+    with pytest.raises(ConfigError) as caught:
+        configure(file, flags, "run.toml")
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+        max_leaves=4,
+    ),
+    st.sampled_from(ROWS),
+)
+def test_any_value_in_a_file_is_taken_or_refused_with_its_name(value, row):
+    section, _, name = row.key.rpartition(".")
+    file = {section: {name: value}} if section else {name: value}
+    try:
+        config = configure(file, where="run.toml")
+    except ConfigError as error:
+        text = str(error)
+    else:
+        text = ""
+        assert from_dict(json.loads(json.dumps(config.to_dict())), "run.json") == config
+    assert not text or "run.toml" in text or "does not go with" in text or "is an option of" in text
+
+
+@given(st.text(max_size=8), st.sampled_from(ROWS))
+def test_any_text_of_a_flag_is_taken_or_refused(given_text, row):
+    try:
+        configure(flags={row.key: given_text})
+    except ConfigError as error:
+        text = str(error)
+    else:
+        text = row.key
+    assert row.key.rpartition(".")[0] in text
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    bad = tmp_path / "bad.toml"
+    bad.write_text("seed = = 3\n")
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe")
+    for path, text_ in [
+        (tmp_path / "none.toml", "cannot be read: No such file or directory."),
+        (tmp_path, "cannot be read: Is a directory."),
+        (bad, "is no TOML: "),
+        (binary, "is no TOML: "),
+    ]:
+        with pytest.raises(ConfigError, match=f"^{re.escape(str(path))} {re.escape(text_)}"):
+            read_toml(path)
+
+
+def test_toml_is_read(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text('seed = 2\n[model]\nhidden = [9, 8]\n[optim]\nname = "sgd"\nmomentum = 0.9\n')
+    config = configure(read_toml(path), where=str(path))
+    assert (config.seed, config.model.hidden, config.optim.momentum) == (2, (9, 8), 0.9)
+
+
+def test_literals():
+    assert [literal(t) for t in ("1", "1.5", "1e-3", "true", "None", "a", "1,a", "3,")] == [
+        *(1, 1.5, 1e-3, True, None, "a", [1, "a"], [3])
+    ]
+
+
+def test_kinds_say_what_they_want():
+    kinds = [whole(1), whole(0, 3), number(above=0, most=1), number(), choice(["a", "b"]), switch(), optional(whole(2))]
+    assert [kind.wanted for kind in kinds] == [
+        "a whole number from 1 up",
+        "a whole number from 0 to 3",
+        "a number above 0 to 1",
+        "a number",
+        "one of a, b",
+        "true or false",
+        "a whole number from 2 up, or none",
+    ]
+    assert several(whole(1), "w").of_text("3") == (3,)
+    assert several(whole(1), "w").of_text("none") == ()
+    assert text("a name").of_text("12") == "12"
+    assert optional(text("a name")).of_text("none") is None

@@ -1,0 +1,264 @@
+"""The loop: events in order, two kinds of metrics, pieces equal to the whole, and the same run from the same seed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autograd as ag
+import nn
+import optim
+from autograd.random import Generator
+from recipe import Trainer
+from recipe.callbacks import Callback
+from tests.recipe.small import BATCH, EPOCHS, assert_same_run, data, fit, network, plain, timeless, trainer, weights
+
+
+class Events(Callback):
+    def __init__(self):
+        self.seen = []
+
+    def __getattribute__(self, name):
+        if name.startswith("on_"):
+            self.seen.append(name)
+        return super().__getattribute__(name)
+
+
+def test_events_come_in_the_promised_order():
+    events = Events()
+    fit(trainer(callbacks=[events]), rows=32, epochs=2)
+    batch = ["on_batch_begin", "on_backward_end", "on_batch_end"]
+    epoch = ["on_epoch_begin", *batch, *batch, "on_epoch_end"]
+    assert events.seen == ["on_fit_begin", *epoch, *epoch, "on_fit_end"]
+
+
+def test_callbacks_are_sorted_by_order_and_keep_their_places_within_it():
+    class Late(Callback):
+        order = 9
+
+    late, first, second = Late(), Callback(), Callback()
+    assert trainer(callbacks=[late, first, second]).callbacks == [first, second, late]
+
+
+def test_it_learns_and_the_record_says_so():
+    run = fit(trainer(plain()), epochs=4)
+    assert run.history["train_accuracy"][-1] > 0.9
+    assert run.history["train_loss"][-1] < run.history["train_loss"][0]
+    record = run.history.last
+    assert record["epoch"] == EPOCHS - 1
+    assert record["step"] == run.step == EPOCHS * 6
+    assert record["lr"] == run.optimizer.param_groups[0]["lr"]
+
+
+def test_running_and_evaluation_metrics_are_told_apart():
+    """The running loss is the mean over the thinned, moving nets; the others are the whole net's, at the end."""
+    seen = []
+
+    class Losses(Callback):
+        def on_batch_end(self, run, loss):
+            seen.append((float(loss), len(run.batches.x) % BATCH if len(seen) == 5 else BATCH))
+
+    run = fit(trainer(callbacks=[Losses()]), epochs=1)
+    record = run.history.last
+    total = sum(loss * rows for loss, rows in seen)
+    assert record["running_loss"] == pytest.approx(total / 90, rel=1e-6)
+    x, y = data()
+    run.model.eval()
+    logits = run.model(ag.Tensor(x)).detach().numpy()
+    assert record["train_accuracy"] == (logits.argmax(axis=1) == y).mean()
+    assert record["running_accuracy"] != record["train_accuracy"]
+
+
+def test_evaluate_rows_measures_the_first_rows_only():
+    run = trainer(plain())
+    run.fit(data(), epochs=1, batch_size=BATCH, evaluate_rows=20)
+    x, y = data()
+    assert run.history.last["train_loss"] == run.evaluate(x[:20], y[:20])["loss"]
+    assert not any(name.startswith("val_") for name in run.history.last)
+
+
+def test_evaluation_in_batches_is_the_mean_over_the_rows_and_leaves_the_modes_alone():
+    run = trainer()
+    run.model.train()
+    run.model[3].training = False
+    x, y = data()
+    whole, parts = run.evaluate(x, y), run.evaluate(x, y, batch_size=7)
+    assert parts["accuracy"] == pytest.approx(whole["accuracy"], rel=1e-12)
+    assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-6)
+    assert [m.training for m in run.model] == [True, True, True, False, True]
+    with pytest.raises(ValueError, match="got no rows"):
+        run.evaluate(x[:0], y[:0])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 40))
+def test_pieces_give_the_gradient_of_the_whole_batch(pieces, rows):
+    x, y = data(rows)
+    gradients = []
+    for accumulate in (1, pieces):
+        run = trainer(plain().to("float64"), accumulate=accumulate)
+        loss = run.backward(x.astype("float64"), y)
+        gradients.append([float(loss), *(p.grad.numpy() for p in run.model.parameters())])
+        assert run.running.read()["loss"] == pytest.approx(float(loss), rel=1e-12)
+    for one, other in zip(*gradients, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_a_run_in_pieces_is_the_run_in_whole_batches():
+    """90 rows in batches of 16 end in a batch of 10, and 10 rows in 4 pieces in a piece of 1."""
+    one, other = (fit(trainer(plain().to("float64"), accumulate=n)) for n in (1, 4))
+    for name, values in weights(one).items():
+        np.testing.assert_allclose(values, weights(other)[name], rtol=1e-8, atol=1e-10)
+    assert one.step == other.step
+
+
+@pytest.mark.parametrize("options", [{}, {"accumulate": 3}, {"clip_norm": 0.5}, {"clip_value": 0.01}])
+def test_the_same_seed_is_the_same_run(options):
+    assert_same_run(fit(trainer(**options)), fit(trainer(**options)))
+
+
+def test_another_seed_is_another_run():
+    one, other = fit(trainer(), epochs=1), fit(trainer(seed=8), epochs=1)
+    assert timeless(one.history.last) != timeless(other.history.last)
+
+
+def test_clipping_bounds_what_the_optimizer_is_given():
+    class Norms(Callback):
+        before, after = 0.0, 0.0
+
+        def on_backward_end(self, run, loss):
+            self.before = float(norm(run))
+
+        def on_batch_end(self, run, loss):
+            self.after = float(norm(run))
+
+    def norm(run):
+        return np.sqrt(sum((p.grad.numpy() ** 2).sum() for p in run.model.parameters()))
+
+    norms = Norms()
+    fit(trainer(plain(), callbacks=[norms], clip_norm=1e-3), epochs=1)
+    assert norms.before > 2e-3
+    assert norms.after == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_the_schedule_is_stepped_per_update_and_the_plateau_per_epoch():
+    run = fit(trainer(), epochs=EPOCHS)
+    assert run.schedule.last_epoch == run.step
+    assert run.history["lr"][-1] == pytest.approx(0.0, abs=1e-12)
+    model = plain()
+    optimizer = optim.SGD(model.parameters(), lr=0.0)
+    plateau = optim.ReduceLROnPlateau(optimizer, patience=1)
+    run = fit(Trainer(model, nn.functional.cross_entropy, optimizer, schedule=plateau), epochs=4)
+    assert plateau.last_epoch == 4
+    assert plateau.best == run.history["val_loss"][0]
+
+
+def test_fit_counts_epochs_in_all_and_goes_on():
+    one = fit(trainer())
+    other = trainer()
+    fit(fit(other, epochs=1), epochs=EPOCHS)
+    assert_same_run(one, other)
+
+
+def test_a_callback_stops_in_the_middle_and_the_record_is_partial():
+    class Stop(Callback):
+        def on_batch_end(self, run, loss):
+            if run.step == 8:
+                run.stop = "enough"
+
+    run = fit(trainer(callbacks=[Stop()]))
+    assert run.stop == "enough"
+    assert (run.step, run.epoch, len(run.history)) == (8, 1, 2)
+    assert run.history.last["partial"] is True
+
+
+def test_a_stop_at_the_last_batch_is_a_whole_epoch():
+    class Stop(Callback):
+        def on_batch_end(self, run, loss):
+            if run.step == 6:
+                run.stop = "enough"
+
+    run = fit(trainer(callbacks=[Stop()]))
+    assert "partial" not in run.history.last
+    assert run.epoch == 1
+
+
+class Signal(Callback):
+    """Ctrl-C at one step, when the update is half made."""
+
+    def __init__(self, step, times=1):
+        self.at, self.times = step, times
+        self.told = []
+
+    def on_backward_end(self, run, loss):
+        if run.step + 1 == self.at:
+            for _ in range(self.times):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    def on_interrupt(self, run):
+        self.told.append(run.step)
+
+
+def test_ctrl_c_waits_for_the_step_and_the_next_fit_goes_on_exactly():
+    callback = Signal(8)
+    run = trainer(callbacks=[callback])
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fit(run)
+    assert callback.told == [8]
+    assert signal.getsignal(signal.SIGINT) is before
+    assert_same_run(fit(run), fit(trainer()))
+
+
+def test_a_second_ctrl_c_stops_at_once():
+    callback = Signal(8, times=2)
+    run = trainer(callbacks=[callback])
+    with pytest.raises(KeyboardInterrupt):
+        fit(run)
+    assert callback.told == []
+    assert run.step == 7
+
+
+def test_an_error_closes_what_is_open():
+    class Broken(Callback):
+        closed = 0
+
+        def on_batch_end(self, run, loss):
+            raise RuntimeError("broken")
+
+        def on_abort(self, run):
+            self.closed += 1
+
+    broken = Broken()
+    with pytest.raises(RuntimeError, match="broken"):
+        fit(trainer(callbacks=[broken]))
+    assert broken.closed == 1
+
+
+def test_generators_of_layers_are_found():
+    shared = Generator(3)
+    model = nn.Sequential(nn.Dropout(0.5, generator=shared), nn.Sequential(nn.RReLU(generator=shared)), nn.Linear(2, 3))
+    names = trainer(model).generators()
+    assert set(names) == {"shuffle", "default", "model.0.generator", "model.1.0.generator"}
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match=re.escape("accumulate=0: 1 (the whole batch at once) or more is wanted")):
+        trainer(accumulate=0)
+
+
+def test_metrics_of_ones_own():
+    def error(output, y):
+        return abs(output[:, 0] - y).mean()
+
+    model = network()
+    run = Trainer(model, nn.functional.cross_entropy, optim.SGD(model.parameters(), lr=0.1), metrics={"error": error})
+    fit(run, epochs=1)
+    assert {"running_error", "train_error", "val_error"} <= set(run.history.last)
+    assert "train_accuracy" not in run.history.last
