@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from operator import attrgetter
 from typing import Any
 
 from .anomaly import check_backward, inside_rule, release
@@ -52,6 +53,7 @@ def backward(
     for edge, g in arrived.items():
         keeper = edge if isinstance(edge, Tensor) else edge.tensor()
         if keeper is not None:
+            g = _as_tensor(g)
             keeper.grad = g if keeper.grad is None else add(keeper.grad, g)
 
 
@@ -79,7 +81,7 @@ def gradients(
     with _world(create_graph):
         roots = _roots(outputs, weights, create_graph)
         arrived = _walk(roots, wanted, retain_graph or create_graph, create_graph)
-    found = [None if edge is None else arrived.get(edge) for edge in edges]
+    found = [None if edge is None or edge not in arrived else _as_tensor(arrived[edge]) for edge in edges]
     if not allow_unused and any(g is None for g in found):
         position = next(i for i, g in enumerate(found) if g is None)
         raise GradientError(
@@ -118,7 +120,7 @@ def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
                 f"backward() of a Tensor of shape {tensor.shape} needs the gradient to begin with: "
                 "reduce it first, with .sum() or .mean(), or pass a gradient of its shape."
             )
-        g = xp.ones_like(tensor.data)
+        g = xp.ones(tensor.shape, tensor.dtype)
         return wrap(g) if create_graph else g
     array = weight.data if isinstance(weight, Tensor) else array_of(weight)
     if array.shape != tensor.shape:
@@ -132,7 +134,7 @@ def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
 
 def _walk(
     arrived: dict[Edge, Gradient], wanted: set[Edge] | None, retain_graph: bool, create_graph: bool
-) -> dict[Edge, Tensor]:
+) -> dict[Edge, Gradient]:
     """Send gradients from the roots to the leaves, or to `wanted` only; what comes out shares memory with nothing."""
     order = _newest_first(arrived, _birth_of_oldest(wanted))
     goes, leading = (None, None) if wanted is None else _leading_to(wanted, order)
@@ -150,25 +152,31 @@ def _walk(
             continue
         _check_usable(node)
         for parent, piece in rules(node, g, goes):
-            piece = _fitted(node, parent, piece)
+            leaf = isinstance(parent, Tensor)
+            like: Any = parent.data if isinstance(parent, Tensor) else parent
+            if piece.shape != like.shape or piece.dtype != like.dtype:
+                piece = _fitted(node, like, piece)
             if watching:
                 check_backward(node.primitive.name, node.line, _array(g), _array(piece))
-            if parent not in arrived:
-                if isinstance(parent, Tensor):
+            sent = arrived.get(parent)
+            if sent is None:
+                if leaf:
                     piece = positive(piece) if piece is g or _array(piece).base is not None else piece
                     ours.add(parent)
                 arrived[parent] = piece
             elif parent in ours and not create_graph:
-                arrived[parent] += piece
+                sent += piece
+                arrived[parent] = sent
             else:
-                arrived[parent] = add(arrived[parent], piece)
+                arrived[parent] = add(sent, piece)
                 ours.add(parent)
         if not retain_graph:
             node.saved = None
             if node.line is not None:
                 release(node)
-    kept |= {edge: g for edge, g in arrived.items() if wanted is None or edge in wanted}
-    return {edge: g if isinstance(g, Tensor) else wrap(_as_array(g)) for edge, g in kept.items()}
+    if wanted is not None:
+        arrived = {edge: g for edge, g in arrived.items() if edge in wanted}
+    return arrived | kept
 
 
 def _newest_first(roots: Iterable[Edge], since: int = 0) -> list[Node]:
@@ -180,7 +188,7 @@ def _newest_first(roots: Iterable[Edge], since: int = 0) -> list[Node]:
             if isinstance(parent, Node) and parent.serial >= since and parent not in seen:
                 seen.add(parent)
                 waiting.append(parent)
-    return sorted(seen, key=lambda node: node.serial, reverse=True)
+    return sorted(seen, key=attrgetter("serial"), reverse=True)
 
 
 def _birth_of_oldest(wanted: set[Edge] | None) -> int:
@@ -327,22 +335,22 @@ def _by_definition(node: Node, g: Tensor, goes: set[Edge] | None) -> list[tuple[
     return [(parent, piece) for parent, piece in zip(parents, found, strict=True) if piece is not None]
 
 
-def _fitted(node: Node, parent: Edge, piece: Gradient) -> Gradient:
+def _fitted(node: Node, like: Any, piece: Gradient) -> Gradient:
     """A rule's answer with the shape and the dtype of what it is the gradient of."""
-    if node.primitive.elementwise and piece.shape != parent.shape:
-        piece = sum_to(piece, shape=parent.shape)
-    if piece.shape != parent.shape:
+    if node.primitive.elementwise and piece.shape != like.shape:
+        piece = sum_to(piece, shape=like.shape)
+    if piece.shape != like.shape:
         raise ShapeError(
             f"a rule of {node.primitive.name} gave a gradient of shape {piece.shape} "
-            f"for an input of shape {parent.shape}."
+            f"for an input of shape {like.shape}."
         )
-    if piece.dtype != parent.dtype:
-        piece = astype(piece, dtype=parent.dtype)
-    return piece if isinstance(piece, Tensor) else _as_array(piece)
+    return piece if piece.dtype == like.dtype else astype(piece, dtype=like.dtype)
 
 
-def _as_array(x: Any) -> Array:
-    return x if type(x) in modules else module_of(x).asarray(x)
+def _as_tensor(g: Gradient) -> Tensor:
+    if isinstance(g, Tensor):
+        return g
+    return wrap(g if type(g) in modules else module_of(g).asarray(g))  # NumPy gives scalars where CuPy gives 0-d arrays
 
 
 def _array(x: Gradient) -> Array:

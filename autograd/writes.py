@@ -28,16 +28,20 @@ class _Extent(NamedTuple):
     stop: int
 
 
-class _Write(NamedTuple):
-    """One write: its time, and where; None for anywhere in the memory."""
+class _Writes:
+    """The writes to one memory: each with its time, and where; None for anywhere."""
 
-    stamp: int
-    extent: _Extent | None
+    __slots__ = ("owner", "recent")
+
+    def __init__(self, owner: Any) -> None:
+        key = id(owner)
+        self.owner = weakref.ref(owner, lambda _: _writes.pop(key, None))
+        self.recent: list[tuple[int, _Extent | None]] = []
 
 
 _lock = threading.Lock()
 _last_write = 0
-_writes: dict[int, tuple[weakref.ref[Any], list[_Write]]] = {}  # by the id of the memory's owner
+_writes: dict[int, _Writes] = {}  # by the id of the memory's owner
 _KEPT = 8
 
 
@@ -50,31 +54,32 @@ def mark_written(array: Array) -> None:
     """Tell the engine that `array`, and so the memory behind this view, was just written in place."""
     global _last_write
     owner = _owner(array)
-    key = id(owner)
     with _lock:
-        writes = _writes[key][1] if key in _writes else []
-        if len(writes) >= _KEPT:
-            # To forget which view was written only makes the check coarser: then all of the memory counts as written.
-            writes = [_Write(writes[-1].stamp, None)]
+        writes = _writes.get(id(owner))
+        if writes is None:
+            writes = _writes[id(owner)] = _Writes(owner)
         _last_write = clock()
-        # A write to all of the memory makes the earlier ones needless to know.
-        everything = array.nbytes == owner.nbytes
-        writes = [_Write(_last_write, None)] if everything else [*writes, _Write(_last_write, _extent(array))]
-        _writes[key] = (weakref.ref(owner, lambda _: _writes.pop(key, None)), writes)
+        if array.nbytes == owner.nbytes:
+            writes.recent = [(_last_write, None)]  # a write to all of the memory makes the earlier ones needless to know
+            return
+        if len(writes.recent) >= _KEPT:
+            # To forget which view was written only makes the check coarser: then all of the memory counts as written.
+            writes.recent = [(writes.recent[-1][0], None)]
+        writes.recent = [*writes.recent, (_last_write, _extent(array))]
 
 
 def written_after(array: Array, birth: int) -> bool:
     """Whether memory of `array` was written in place after the clock showed `birth`."""
-    entry = _writes.get(id(_owner(array)))
-    if entry is None:
+    writes = _writes.get(id(_owner(array)))
+    if writes is None:
         return False
     extent = _extent(array)
-    return any(w.stamp > birth and (w.extent is None or extent is None or _meet(w.extent, extent)) for w in entry[1])
+    return any(stamp > birth and _meet(written, extent) for stamp, written in writes.recent)
 
 
 def _owner(array: Array) -> Any:
     """The array that owns the memory of this view."""
-    while is_array(array.base):
+    while array.base is not None and is_array(array.base):
         array = array.base
     return array
 
@@ -84,5 +89,5 @@ def _extent(array: Array) -> _Extent | None:
     return _Extent(*host.lib.array_utils.byte_bounds(array)) if isinstance(array, host.ndarray) else None
 
 
-def _meet(a: _Extent, b: _Extent) -> bool:
-    return a.start < b.stop and b.start < a.stop
+def _meet(a: _Extent | None, b: _Extent | None) -> bool:
+    return a is None or b is None or (a.start < b.stop and b.start < a.stop)

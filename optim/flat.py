@@ -99,6 +99,9 @@ class Flat:
         for i, j in self._cut(first, last):
             start, stop = self.ends[i], self.ends[j]
             gradient = self._gradient(i, j)
+            if stop - start == len(self.data) <= self.block:
+                yield self.data, gradient, self.state
+                continue
             for a in range(start, stop, self.block):
                 b = min(a + self.block, stop)
                 state = {name: array[a:b] for name, array in self.state.items()}

@@ -116,7 +116,7 @@ class Optimizer(ABC):
                 penalty.project(xp, view)
         for entry in flat.entries[first:last]:
             entry["step"] = t
-        mark_written(flat.data[flat.ends[first] : flat.ends[last]])
+        mark_written(flat.data if last - first == len(flat.sizes) else flat.data[flat.ends[first] : flat.ends[last]])
 
     def _layout(self, index: int) -> _Layout:
         """The flat arrays of a group, laid out anew when a parameter's array or the penalties have been replaced."""

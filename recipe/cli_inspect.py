@@ -17,8 +17,8 @@ from .errors import UsageError
 __all__ = ["add_commands"]
 
 _DIAGNOSE = """Say what is wrong with a run, if anything: first the set-up, then the result on the training data, then
-the result on the validation data. With each verdict come the measurements behind it, what was ruled out and why, and one
-change to try. Where the measurements allow more than one answer, the verdict is "undecided"."""
+the result on the validation data. With each verdict come the measurements behind it, what was ruled out and why, and
+one change to try. Where the measurements allow more than one answer, the verdict is "undecided"."""
 
 _REPORT = """Write the report of a run again: one HTML page with every plot inside, and each plot's numbers as CSV in a
 folder beside it. `train` does the same at its end."""

@@ -127,12 +127,12 @@ def _checked(xp: Any, labels: Any, classes: int, per_row: Any) -> Any:
 def _forward(
     xp: Any, logits: Any, target: Any, weight: Any, *, ignore_index: int, reduction: Reduction, label_smoothing: float
 ) -> Any:
-    _check(logits, target, weight, reduction, label_smoothing)
-    plain = logits.ndim == 2 and target.dtype.kind in "iu" and weight is None and not label_smoothing
-    if not plain or reduction == "none" or logits.size == 0 or xp is not host or logits.dtype.kind != "f":
-        return NotImplemented
+    fits = logits.ndim == 2 and target.shape == logits.shape[:1] and target.dtype.kind in "iu"
+    plain = weight is None and not label_smoothing and reduction in ("mean", "sum")
+    if not fits or not plain or logits.size == 0 or xp is not host or logits.dtype.kind != "f":
+        return NotImplemented  # the definition does the rest, and refuses what is wrong
     if ignore_index >= 0 or xp.minimum.reduce(target) < 0:
-        return NotImplemented  # the definition leaves out ignored rows, and refuses labels out of range
+        return NotImplemented  # some rows may be left out, or labels be out of range
     chosen = (xp.arange(len(target)), target)
     shifted = logits - xp.maximum.reduce(logits, axis=1, keepdims=True)
     try:

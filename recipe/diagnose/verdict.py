@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..config import from_dict
 from ..errors import UsageError
 from ..files import finite
+from ..history import flat
 from ..run_folder import read_run
 from .evidence import Evidence
 from .facts import Facts, curves_of
@@ -80,19 +82,31 @@ def diagnose(
     lines = thresholds or Thresholds()
     if target is not None:
         lines = replace(lines, train_score=Line(target, lines.train_score.band, "You set this target."))
-    evidence = run.get("evidence") or {}
-    if not isinstance(evidence, Mapping):
-        raise UsageError(f"the evidence in the run is damaged (a {type(evidence).__name__}): restore run.json.")
-    evidence = dict(evidence)
+    try:
+        facts = _facts(run)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"the evidence in the run is damaged ({error}): train again, or restore run.json.") from None
+    return decide(facts, lines, _settings(run), explicit_target=target is not None)
+
+
+def _facts(run: Mapping[str, Any]) -> Facts:
+    """What the evidence says, or where there is none, what the epochs alone can tell."""
+    evidence = dict(run.get("evidence") or {})
     if not evidence.get("curves") and run.get("epochs"):
         evidence["curves"] = curves_of(run["epochs"])
         if "train_score" in evidence["curves"]:
             evidence.setdefault("task", "classification")
+    return Facts.of(evidence)
+
+
+def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the run by their dotted keys; none where it was not made from a configuration."""
+    if not run.get("config"):
+        return {}
     try:
-        facts = Facts.of(evidence)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UsageError(f"the evidence in the run is damaged ({error}): restore run.json.") from None
-    return decide(facts, lines, _dotted(run.get("config") or {}), explicit_target=target is not None)
+        return dict(flat(from_dict(run["config"], "run.json").to_dict()))
+    except (AttributeError, UsageError):
+        return {}
 
 
 def decide(f: Facts, t: Thresholds, settings: Mapping[str, Any], *, explicit_target: bool = False) -> Diagnosis:
@@ -238,8 +252,8 @@ def _notes(f: Facts, t: Thresholds) -> list[str]:
     share, labelled = f.predicted_share, f.labelled_share
     if share is not None and labelled is not None and share > t.one_class.at and labelled < 0.9:
         notes.append(
-            f"The net gives {shown(share, 'share')} of the rows class {f.predicted_class}, whatever they are: its "
-            f"accuracy ({shown(labelled, 'share')}) is nothing but the share of that class."
+            f"The net gives {shown(share, 'share')} of the rows class {f.predicted_class}, whatever they are: such an "
+            f"accuracy is nothing but the share of one class ({shown(labelled, 'share')} of these rows)."
         )
     return notes
 
@@ -253,13 +267,3 @@ def _applies(f: Facts) -> str:
             "(for squared errors: 90 % of the variance is explained). The tests of labels do not apply."
         )
     return "This is neither a classification by labels nor a regression: only what losses and weights tell applies."
-
-
-def _dotted(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            found |= _dotted(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value
-    return found

@@ -1,0 +1,136 @@
+"""Writing the report of a run folder: collect the plots that its files allow, and set them into a page.
+
+One idea: what can be drawn from run.json is always drawn; what needs the network and the test rows is drawn where both
+can be had again, and otherwise the page says why not. Read `__init__.py` for the parts.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from nn.module import Module
+
+from .. import checkpoint
+from ..build import build_model
+from ..config import from_dict
+from ..data import DataError
+from ..errors import UsageError
+from ..files import write_bytes
+from ..run_folder import read_run
+from ..sources import load_parts
+from . import curves, layers
+from .exam import confusion, examine, mistakes
+from .page import page
+from .plot import Plot
+
+__all__ = ["report"]
+
+Data = tuple[Any, Any]
+
+
+def report(
+    run_folder: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    model: Module | None = None,
+    test: Data | None = None,
+) -> Path:
+    """Write the report of a run: a page (`report.html` in its folder, or `out`) and a folder of CSV beside it.
+
+    The test set is looked at with `model` and the rows `test` when given, else with those of the run's configuration
+    and its newest checkpoint. Gives the page's path. Raises UsageError where there is no run, no matplotlib, no room.
+    """
+    folder = Path(run_folder)
+    run = read_run(folder)
+    target = folder / "report.html" if out is None else Path(out)
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise UsageError("a report needs matplotlib, which is not installed: pip install 'tapegrad[recipe]'") from None
+    missing = ""
+    try:
+        if model is None or test is None:
+            model, test = _again(run, folder)
+    except (UsageError, DataError, OSError) as error:
+        missing = f"The test set was not looked at in detail: {error}"
+    try:
+        plots = [plot for plot in (*_of_run(run, folder), *_of_test(run, model, test)) if plot is not None]
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise UsageError(f"{folder}/run.json is damaged: it lacks what a report needs ({error!r}).") from None
+    return _written(run, folder, target, plots, missing)
+
+
+def _of_run(run: Mapping[str, Any], folder: Path) -> list[Plot | None]:
+    return [
+        curves.losses(run),
+        curves.errors(run),
+        curves.learning_rate(run, _steps(folder / "steps.csv")),
+        layers.gradients(run),
+        layers.movements(run),
+        layers.silence(run),
+        layers.histograms(run),
+    ]
+
+
+def _of_test(run: Mapping[str, Any], model: Module | None, test: Data | None) -> list[Plot | None]:
+    if model is None or test is None:
+        return []
+    x, y = test
+    exam = examine(model, x, y)
+    side = math.isqrt(x.shape[1]) if x.ndim == 2 else 0
+    images = side >= 8 and side * side == x.shape[1]
+    first = next((p.data for p in model.parameters() if p.ndim == 2 and p.shape[1] == x.shape[-1]), None)
+    return [
+        confusion(exam),
+        mistakes(exam, x, side) if images else None,
+        layers.filters(first, side) if images and first is not None else None,
+    ]
+
+
+def _again(run: Mapping[str, Any], folder: Path) -> tuple[Module, Data]:
+    """The network of a run as its newest checkpoint has it, and its test rows."""
+    config = from_dict(run.get("config") or {}, f"{folder}/run.json")
+    state = checkpoint.load(folder / "checkpoint.safetensors")
+    parts = load_parts(config.data, config.seed)
+    classes = int(max(y.max() for y in (parts.y_train, parts.y_valid, parts.y_test))) + 1
+    model = build_model(config.model, parts.x_train.shape[1], classes, config.seed)
+    try:
+        model.load_state_dict(state["model"])
+    except (KeyError, ValueError) as error:
+        raise UsageError(f"the checkpoint does not fit the configuration ({error})") from None
+    return model, (parts.x_test, parts.y_test)
+
+
+def _steps(path: Path) -> Sequence[Mapping[str, str]]:
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [row for row in rows if float(row["lr"]) >= 0 and int(row["step"]) >= 0]
+    except (OSError, KeyError, TypeError, ValueError):
+        return []  # the epochs' rates will do
+
+
+def _written(run: Mapping[str, Any], folder: Path, target: Path, plots: Sequence[Plot], missing: str) -> Path:
+    numbers = target.parent / f"{target.stem}-data"
+    links = {plot.name: f"{quote(numbers.name)}/{plot.name}.csv" for plot in plots}
+    for name, words in (
+        ("run.json", "everything, as JSON"),
+        ("history.csv", "epochs, as CSV"),
+        ("steps.csv", "steps, as CSV"),
+    ):
+        if (folder / name).exists():
+            links[f"{name}: {words}"] = quote(os.path.relpath(folder / name, target.parent))
+    try:
+        numbers.mkdir(parents=True, exist_ok=True)
+        for plot in plots:
+            write_bytes(numbers / f"{plot.name}.csv", plot.csv().encode())
+        write_bytes(target, page(run, folder.resolve().name, plots, links, missing).encode())
+    except OSError as error:
+        raise UsageError(f"{error.filename or target} cannot be written: {error.strerror or error}.") from None
+    return target
