@@ -152,7 +152,6 @@ def _walk(
             continue
         _check_usable(node)
         for parent, piece in rules(node, g, goes):
-            leaf = isinstance(parent, Tensor)
             like: Any = parent.data if isinstance(parent, Tensor) else parent
             if piece.shape != like.shape or piece.dtype != like.dtype:
                 piece = _fitted(node, like, piece)
@@ -160,7 +159,7 @@ def _walk(
                 check_backward(node.primitive.name, node.line, _array(g), _array(piece))
             sent = arrived.get(parent)
             if sent is None:
-                if leaf:
+                if like is not parent:  # a leaf: what it gets is its own
                     piece = positive(piece) if piece is g or _array(piece).base is not None else piece
                     ours.add(parent)
                 arrived[parent] = piece

@@ -25,7 +25,7 @@ def images(rows: int, seed: int = 0) -> tuple[Any, Any]:
     y = random.integers(0, CLASSES, rows)
     x = random.random((rows, 8, 8)).astype(np.float32)
     for i, label in enumerate(y):
-        x[i, 4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 0.6
+        x[i, 4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 0.3
     return x.reshape(rows, 64), y
 
 
@@ -43,7 +43,7 @@ def make(folder: Path, *, name: str = "test") -> tuple[nn.Module, tuple[Any, Any
         optim.Adam(model.parameters(), lr=0.01),
         callbacks=[EarlyStopping(patience=2), evidence, run_file, *logs],
     )
-    trainer.fit(images(200), images(80, seed=1), epochs=5, batch_size=20)
+    trainer.fit(images(800), images(300, seed=1), epochs=5, batch_size=20)
     test = images(150, seed=2)
     run_file.run["test"] = trainer.evaluate(*test) | {"error_percent": 12.5}
     run_file.run["status"] = "finished"
