@@ -138,6 +138,7 @@ def histograms(run: Run) -> Plot | None:
                 if (found.get(when) or {}).get("counts"):
                     axes.stairs(found[when]["counts"], found[when]["edges"], color=colour, linewidth=1.4, label=when)
             axes.set_yscale("log")
+            axes.set_ylim(bottom=0.7)
             axes.set_title(layer)
             axes.tick_params(labelsize=8)
             axes.locator_params(axis="x", nbins=4)

@@ -91,6 +91,19 @@ def test_killed_at_any_steps_and_resumed_it_ends_in_the_same_bits(tmp_path_facto
     assert (whole / "best.safetensors").read_bytes() == (broken / "best.safetensors").read_bytes()
 
 
+def test_steps_logged_beyond_the_checkpoint_are_cut_off(tmp_path):
+    """The log of an epoch's end was written, the checkpoint after it was not."""
+    log = StepLog(tmp_path / "steps.csv", every=1)
+    run = fit(trainer(callbacks=[log, ModelCheckpoint(tmp_path)]), epochs=1)
+    with open(log.path, "a") as file:
+        file.write("7,0.5,0.01,1.0\n8,0.5,0.01,1.0\n")
+    again = trainer(callbacks=[StepLog(log.path, every=1)])
+    again.load_state_dict(checkpoint.load(tmp_path / "checkpoint.safetensors"))
+    fit(again, epochs=2)
+    steps = [int(line.split(",")[0]) for line in log.path.read_text().splitlines()[1:]]
+    assert steps == list(range(1, 2 * run.step + 1))
+
+
 @pytest.mark.parametrize("options", [{"accumulate": 3}, {"clip_norm": 0.1}])
 def test_resume_with_other_options(tmp_path, options):
     with pytest.raises(Killed):

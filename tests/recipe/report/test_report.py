@@ -157,7 +157,10 @@ def test_a_damaged_run_is_a_usage_error(tmp_path, text):
         report(tmp_path)
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 5}, {"epochs": [{"train_loss": 1.0}]}, {"evidence": {"looks": [3]}}, {"evidence": [1]}])
+DAMAGE = [{"epochs": 5}, {"epochs": [{"train_loss": 1.0}]}, {"evidence": {"looks": [3]}}, {"evidence": [1]}]
+
+
+@pytest.mark.parametrize("wrong", DAMAGE)
 def test_a_run_with_other_contents_is_a_usage_error(made, tmp_path, wrong):
     run = json.loads((made[0] / "run.json").read_text()) | wrong
     (tmp_path / "run.json").write_text(json.dumps(run))
