@@ -60,7 +60,7 @@ def mark_written(array: Array) -> None:
             writes = _writes[id(owner)] = _Writes(owner)
         _last_write = clock()
         if array.nbytes == owner.nbytes:
-            writes.recent = [(_last_write, None)]  # a write to all of the memory makes the earlier ones needless to know
+            writes.recent = [(_last_write, None)]  # no need to know the earlier ones
             return
         if len(writes.recent) >= _KEPT:
             # To forget which view was written only makes the check coarser: then all of the memory counts as written.
