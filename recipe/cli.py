@@ -7,6 +7,7 @@ traceback; exit code 1 is for a run that failed, 130 for one interrupted. Read `
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from pathlib import Path
@@ -177,6 +178,10 @@ def _use_threads(config: Config, arguments: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Carry out a command line (the process's own when None) and give the exit code."""
+    if argv is None:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal that lacks a letter shows another in its place
     try:
         arguments = build_parser().parse_all(argv)
         arguments.own_process = argv is None
@@ -185,6 +190,8 @@ def main(argv: list[str] | None = None) -> int:
         return _complain(error, 2)
     except NotFinite as error:
         return _complain(error, 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted", run.INTERRUPTED)
     except BrokenPipeError:
         # Whoever read the output has gone; Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -26,6 +26,7 @@ ACTIVATIONS = (
 INITS = ("glorot", "he", "torch")
 RATES = {"adam": 1e-3, "adamw": 1e-3, "sgd": 0.1, "rmsprop": 1e-3, "adagrad": 1e-2, "adadelta": 1.0}
 SCHEDULES = ("constant", "cosine", "linear", "step", "exponential", "inverse_time", "one_cycle", "plateau")
+MONITORS = ("val_loss", "val_accuracy", "train_loss", "train_accuracy")
 CRITERIA = ("patience", "GL", "PQ", "UP")
 
 
@@ -68,13 +69,13 @@ class ModelConfig:
     """The network: fully connected, one output for each class."""
 
     hidden: tuple[int, ...] = option(
-        several(whole(1), "widths, such as 512,512 (none for a linear model)"),
+        several(whole(1, 65_536), "widths, such as 512,512 (none for a linear model)"),
         (512, 512),
         "widths of the hidden layers",
         synthetic=(32, 32),
     )
     activation: str = option(choice(ACTIVATIONS), "relu", "after each hidden layer")
-    pieces: int = option(whole(1), 2, "of each maxout unit")
+    pieces: int = option(whole(1, 256), 2, "of each maxout unit")
     dropout: tuple[float, ...] = option(
         several(_PROBABILITY, "probabilities below 1: input,hidden, or one for the hidden layers", (0, 1, 2)),
         (0.2, 0.5),
@@ -142,7 +143,7 @@ class StopConfig:
         "early stopping by patience, or by Prechelt's GL, PQ or UP; the best weights are put back",
         flag="--early-stopping",
     )
-    monitor: str = option(text("a value of the records", "NAME"), "val_loss", "what early stopping watches")
+    monitor: str = option(choice(MONITORS), "val_loss", "what early stopping watches")
     patience: int = option(whole(1), 5, "epochs without a better value (UP: strips)")
     alpha: float = option(number(above=0), 5.0, "threshold of GL and PQ")
     min_delta: float = option(number(least=0), 0.0, "what counts as better")

@@ -21,6 +21,7 @@ from .data.idx import parse
 __all__ = ["load_parts"]
 
 SPLIT = 0  # the stream of the seed from which the split is drawn
+_CLASSES = 65_536  # there is one output for each
 _ROWS = 3000  # of a synthetic set: 60 % train, 20 % validate, 20 % test
 
 
@@ -85,6 +86,8 @@ def _pair(folder: Path, part: str) -> tuple[Any, Any]:
         )
     if labels.dtype.kind not in "ui" or labels.min() < 0:
         raise DataError(f"{folder}: the {part} labels are {labels.dtype} from {labels.min()}; wanted are 0, 1, 2, ...")
+    if labels.max() >= _CLASSES:
+        raise DataError(f"{folder}: the {part} labels reach {labels.max()}; wanted are classes below {_CLASSES}.")
     x = images.reshape(len(images), -1).astype(np.float32)
     if images.dtype == np.uint8:
         x /= np.float32(255)

@@ -66,7 +66,7 @@ class NanGuard(Callback):
         for name, generator in self._generators.items():
             generator.load_state_dict(self._before[name])
         where = locate(trainer, *self._batch)
-        advice = "Lower the learning rate, or clip the gradients (--clip-norm 1)."
+        advice = "Lower the learning rate, or clip the gradients (clip_norm)."
         trainer.failure = NotFinite(trainer.step + 1, trainer.epoch, where, advice)
         trainer.stop = f"not finite: {trainer.failure}"
 

@@ -158,7 +158,7 @@ def test_standardizing_uses_the_training_rows():
 
 
 def idx(array):
-    kinds = {"uint8": 8, "float32": 13}
+    kinds = {"uint8": 8, "int32": 12, "float32": 13}
     head = bytes([0, 0, kinds[array.dtype.name], array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
     return head + array.astype(array.dtype.newbyteorder(">")).tobytes()
 
@@ -207,6 +207,10 @@ def damage(folder, name, data):
         (
             lambda f: damage(f, "t10k-images-idx3-ubyte", idx(np.full((12, 3, 2), np.nan, "float32"))),
             "the t10k images hold NaN or infinite numbers",
+        ),
+        (
+            lambda f: damage(f, "t10k-labels-idx1-ubyte.gz", gzip.compress(idx(np.full(12, 10**6, "int32")))),
+            "the t10k labels reach 1000000; wanted are classes below 65536.",
         ),
         (
             lambda f: damage(f, "t10k-labels-idx1-ubyte.gz", gzip.compress(idx(np.zeros(12, "float32")))),

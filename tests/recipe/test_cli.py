@@ -24,8 +24,16 @@ SMALL = ["train", "--data", "blobs", "--limit-rows", "300", "--epochs", "2", "--
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
+def elsewhere(tmp_path, monkeypatch, request):
+    """In a folder of its own and, but for the test of it, without the report, whose plots take a second."""
     monkeypatch.chdir(tmp_path)
+    if "whole" not in request.fixturenames:
+        monkeypatch.setattr("recipe.report.report", lambda folder: folder / "report.html")
+
+
+@pytest.fixture
+def whole():
+    """Asked for by tests of a run with its report."""
 
 
 def run_of(folder) -> dict:
@@ -38,7 +46,8 @@ def timeless(run: dict) -> dict:
     return run | {"epochs": [{k: v for k, v in record.items() if k != "seconds"} for record in run["epochs"]]}
 
 
-def test_a_run_leaves_what_it_promises(tmp_path, capsys):
+@pytest.mark.usefixtures("whole")
+def test_a_run_leaves_what_it_promises(capsys):
     assert main([*SMALL, "--out", "out", "--dropout", "0.1,0.2", "--max-norm", "2"]) == 0
     text = capsys.readouterr().out
     run = run_of("out")
@@ -148,6 +157,8 @@ def test_a_file_and_flags():
         (["train", "--lr", "-1"], 'optim.lr = "-1": wanted is a number above 0, or none.'),
         (["train", "--activation", "rlu"], 'model.activation = "rlu": wanted is one of relu, '),
         (["train", "--set", "stop.patiens=1"], "there is no option stop.patiens; did you mean stop.patience?"),
+        (["train", "--monitor", "val_acc"], 'stop.monitor = "val_acc": wanted is one of val_loss, val_accuracy, '),
+        (["train", "--hidden", "1000000"], 'model.hidden = "1000000": wanted is widths'),
         (["train", "--set", "lr"], "--set lr: wanted is KEY=VALUE, such as --set optim.lr=0.01"),
         (["train", "--config", "none.toml"], "none.toml cannot be read: No such file or directory."),
         (["train", "--config", "bad.toml"], "there is no option fit.epoch in bad.toml; did you mean fit.epochs?"),
@@ -220,16 +231,15 @@ def test_best_weights_load_into_the_model():
     model.load_state_dict(nn.load(Path("one/best.safetensors")))
 
 
-def command(*argv, **options):
+def command(*argv, encoding=False):
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment |= {"PYTHONPATH": str(ROOT)} | ({"PYTHONIOENCODING": "ascii"} if encoding else {})
     return subprocess.Popen(
         [sys.executable, "-m", "recipe", *argv],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
     )
 
 
@@ -249,6 +259,21 @@ def test_sigterm_to_a_process_saves_like_ctrl_c():
     assert (process.returncode, err) == (130, "")
     assert "to go on: " in out
     assert checkpoint.load(Path("long/checkpoint.safetensors"))["step"] > 0
+
+
+def test_ctrl_c_before_the_training_is_one_line(monkeypatch, capsys):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("recipe.run.load_parts", interrupted)
+    assert main(SMALL) == 130
+    assert capsys.readouterr().err == "recipe: interrupted\n"
+
+
+def test_a_terminal_of_few_letters(tmp_path):
+    with command(*SMALL, "--threads", "1", encoding=True) as process:
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
 
 
 def test_a_closed_pipe_is_no_traceback():

@@ -1,0 +1,359 @@
+"""PyTorch and JAX as peers: how each spells the rows of the table of operations, and how it differentiates.
+
+One idea: most names are everybody's, since ours are the Array API's, so only the others stand in a map, each as a
+function that takes a row's call as it is. What a peer cannot be asked stands in `WITHOUT`, with the reason. Only
+`test_peers.py` imports this, when both peers are installed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+__all__ = ["JAX", "PEERS", "TORCH", "WITHOUT", "peer_of"]
+
+Function = Callable[..., Any]
+
+WITHOUT: dict[tuple[str, str], str] = {
+    ("jax", "move"): "a change of device says nothing about numbers, and these peers are installed for the CPU",
+    ("torch", "move"): "a change of device says nothing about numbers, and these peers are installed for the CPU",
+    ("jax", "survives_at"): "which of two writes to one place stays is left open by both; ours is the last",
+    ("torch", "survives_at"): "which of two writes to one place stays is left open by both; ours is the last",
+    ("jax", "sum_to"): "the undoing of a broadcast has no public name there",
+    ("jax", "gated"): "the gate of Embedding's padding row, which is compared with torch.nn.Embedding in tests/nn",
+    ("torch", "gated"): "the gate of Embedding's padding row, which is compared with torch.nn.Embedding in tests/nn",
+    ("jax", "clamped_log"): "a part of binary_cross_entropy, which is compared with PyTorch's in tests/nn",
+    ("torch", "clamped_log"): "a part of binary_cross_entropy, which is compared with PyTorch's in tests/nn",
+    ("torch", "standardize"): "what BatchNorm1d, LayerNorm and RMSNorm share; they are compared in tests/nn",
+    ("torch", "leaky_relu"): "takes a number as the slope; with a learned one it is prelu, which is compared in tests/nn",
+    ("jax", "huber"): "JAX's losses are in another package, optax",
+    ("jax", "cross_entropy-kernel"): "JAX's losses are in another package, optax",
+    ("jax", "cross_entropy-labels"): "JAX's losses are in another package, optax",
+    ("jax", "cross_entropy-shares"): "JAX's losses are in another package, optax",
+}
+
+
+# ---- spellings that both need ---------------------------------------------------------------------------------------
+
+
+def _cropped(x: Any, *, widths: Any) -> Any:
+    return x[tuple(slice(before, n - after) for n, (before, after) in zip(x.shape, widths, strict=True))]
+
+
+def _linear(module: Any, relu: Function) -> Function:
+    def linear(x: Any, weight: Any, bias: Any, *, activation: Any) -> Any:
+        out = module.matmul(x, weight.T)
+        out = out if bias is None else out + bias
+        return relu(out) if activation == "relu" else out
+
+    return linear
+
+
+# ---- JAX ------------------------------------------------------------------------------------------------------------
+
+
+def _jax_running_sum(x: Any, *, axis: int | None, reverse: bool) -> Any:
+    return jax.lax.cumsum(x.ravel() if axis is None else x, 0 if axis is None else axis % x.ndim, reverse)
+
+
+def _jax_topk(x: Any, k: int, *, axis: int, largest: bool) -> Any:
+    rows = jnp.moveaxis(x, axis, -1)
+    values = jax.lax.top_k(rows, k)[0] if largest else -jax.lax.top_k(-rows, k)[0]
+    return jnp.moveaxis(values, -1, axis)
+
+
+def _jax_index_add(x: Any, positions: Any, *, axis: int, length: int) -> Any:
+    axis %= x.ndim - positions.ndim + 1
+    shape = (*x.shape[:axis], length, *x.shape[axis + positions.ndim :])
+    return jnp.zeros(shape).at[(*(slice(None),) * axis, positions)].add(x)
+
+
+def _jax_scatter_add(x: Any, positions: Any, *, axis: int, length: int) -> Any:
+    x, positions = jnp.broadcast_arrays(x, positions)
+    shape, places = list(x.shape), list(jnp.indices(x.shape))
+    shape[axis], places[axis] = length, positions
+    return jnp.zeros(shape).at[tuple(places)].add(x)
+
+
+def _jax_diag_embed(x: Any, *, offset: int, shape: tuple[int, int]) -> Any:
+    places = jnp.arange(x.shape[-1])
+    return jnp.zeros((*x.shape[:-1], *shape)).at[..., places + max(-offset, 0), places + max(offset, 0)].set(x)
+
+
+def _jax_windows(x: Any, *, size: Any, stride: Any, dilation: Any) -> Any:
+    count = len(size)
+    outer, length = x.shape[: x.ndim - count], x.shape[x.ndim - count :]
+    patches = jax.lax.conv_general_dilated_patches(
+        x.reshape(math.prod(outer), 1, *length), size, stride, "VALID", rhs_dilation=dilation
+    )
+    counts = patches.shape[2:]
+    return jnp.moveaxis(patches, 1, -1).reshape(*outer, *counts, *size)
+
+
+def _jax_overlap_add(x: Any, *, length: Any, stride: Any, dilation: Any) -> Any:
+    count = len(length)
+    outer, size = x.shape[: x.ndim - 2 * count], x.shape[x.ndim - count :]
+    whole = jax.ShapeDtypeStruct((*outer, *length), x.dtype)
+    cut = lambda y: _jax_windows(y, size=size, stride=stride, dilation=dilation)  # noqa: E731
+    return jax.linear_transpose(cut, whole)(x)[0]
+
+
+def _jax_standardize(x: Any, weight: Any, bias: Any, *, axes: Any, eps: float, centre: bool) -> Any:
+    how = {} if centre else {"mean": 0.0, "variance": jnp.mean(x * x, axis=axes, keepdims=True)}
+    out = jax.nn.standardize(x, axis=axes, epsilon=eps, **how)
+    return out * (1.0 if weight is None else weight) + (0.0 if bias is None else bias)
+
+
+JAX: dict[str, Function] = {
+    "rsqrt": jax.lax.rsqrt,
+    "norm": lambda x, *, axis, keepdims: jnp.sqrt(jnp.sum(x * x, axis=axis, keepdims=keepdims)),
+    "cumsum": _jax_running_sum,
+    "logsumexp": jax.nn.logsumexp,
+    "softmax": jax.nn.softmax,
+    "log_softmax": jax.nn.log_softmax,
+    "sigmoid": jax.nn.sigmoid,
+    "softplus": jax.nn.softplus,
+    "erf": jax.scipy.special.erf,
+    "largest_of_topk": _jax_topk,
+    "getitem": lambda x, *, index: x[index],
+    "put_at": lambda x, *, index, shape: jnp.zeros(shape).at[index].add(x),
+    "set_at": lambda x, value, *, index: x.at[index].set(value),
+    "index_add": _jax_index_add,
+    "scatter_add": _jax_scatter_add,
+    "concat": lambda *xs, axis: jnp.concat(xs, axis=axis),
+    "stack": lambda *xs, axis: jnp.stack(xs, axis=axis),
+    "pad": lambda x, *, widths, value: jnp.pad(x, widths, constant_values=value) if x.ndim else x,
+    "crop": _cropped,
+    "einsum": lambda *xs, subscripts: jnp.einsum(subscripts, *xs),
+    "diagonal": lambda x, *, offset: jnp.diagonal(x, offset, -2, -1),
+    "diag_embed": _jax_diag_embed,
+    "inv": jnp.linalg.inv,
+    "solve": jnp.linalg.solve,
+    "det": jnp.linalg.det,
+    "sign_of_det": lambda x: jnp.linalg.slogdet(x)[0],
+    "log_of_det": lambda x: jnp.linalg.slogdet(x)[1],
+    "cholesky": jnp.linalg.cholesky,
+    "windows": _jax_windows,
+    "overlap_add": _jax_overlap_add,
+    "relu": jax.nn.relu,
+    "leaky_relu": jax.nn.leaky_relu,
+    "hardtanh": lambda x, *, low, high: jnp.clip(x, low, high),
+    "elu": lambda x, *, alpha, width: jax.nn.celu(x, alpha),  # the table has alpha = width
+    "silu": jax.nn.silu,
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
+    "standardize": _jax_standardize,
+    "linear": _linear(jnp, jax.nn.relu),
+}
+
+
+# ---- PyTorch --------------------------------------------------------------------------------------------------------
+
+
+def _over(reduce: Function, *, same_shape: bool = False) -> Function:
+    """A function of one `dim` as one of `axis` (one, several, none, or None for all): these become the last axis."""
+
+    def reduced(x: Any, *args: Any, axis: Any, keepdims: bool = False, **options: Any) -> Any:
+        named = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+        axes = [a % x.ndim for a in named]
+        others = [a for a in range(x.ndim) if a not in axes]
+        lengths = [x.shape[a] for a in axes]
+        rows = x.permute(*others, *axes).reshape(*(x.shape[a] for a in others), math.prod(lengths))
+        out = reduce(rows, *args, dim=-1, **options)
+        if same_shape:
+            order = np.argsort([*others, *axes]).tolist()
+            return out.reshape(*out.shape[:-1], *lengths).permute(order)
+        return out.reshape([1 if a in axes else n for a, n in enumerate(x.shape)]) if keepdims else out
+
+    return reduced
+
+
+def _running(accumulate: Function) -> Function:
+    def running(x: Any, *, axis: int | None, include_initial: bool = False, reverse: bool = False) -> Any:
+        x, axis = (x.ravel(), 0) if axis is None else (x, axis)
+        out = accumulate(x.flip(axis), axis).flip(axis) if reverse else accumulate(x, axis)
+        first = accumulate(torch.ones(1), 0) - (accumulate is torch.cumsum)  # 0 before a sum, 1 before a product
+        return torch.cat([first.to(x), out]) if include_initial else out
+
+    return running
+
+
+def _torch_positions(shape: Any, index: Any) -> Any:
+    """Where the elements of x[index] lie in x as one long row: PyTorch knows neither negative steps nor all mixtures."""
+    index = _as_numpy(index)
+    return torch.tensor(np.arange(math.prod(shape)).reshape(tuple(shape))[index].copy())
+
+
+def _as_numpy(index: Any) -> Any:
+    if isinstance(index, tuple):
+        return tuple(_as_numpy(part) for part in index)
+    return index.numpy() if isinstance(index, torch.Tensor) else index
+
+
+def _torch_put_at(x: Any, *, index: Any, shape: Any) -> Any:
+    return torch.zeros(shape, dtype=x.dtype).put(_torch_positions(shape, index), x, accumulate=True)
+
+
+def _torch_set_at(x: Any, value: Any, *, index: Any) -> Any:
+    positions = _torch_positions(x.shape, index)
+    return x.put(positions, value.broadcast_to(positions.shape))
+
+
+def _torch_take(x: Any, positions: Any, *, axis: int) -> Any:
+    return x[(*(slice(None),) * (axis % x.ndim), positions)]
+
+
+def _torch_index_add(x: Any, positions: Any, *, axis: int, length: int) -> Any:
+    axis %= x.ndim - positions.ndim + 1
+    rows = x.reshape(*x.shape[:axis], positions.numel(), *x.shape[axis + positions.ndim :])
+    out = torch.zeros(*rows.shape[:axis], length, *rows.shape[axis + 1 :], dtype=x.dtype)
+    return out.index_add(axis, positions.ravel() % length, rows)
+
+
+def _torch_scatter_add(x: Any, positions: Any, *, axis: int, length: int) -> Any:
+    x, positions = torch.broadcast_tensors(x, positions % length)
+    shape = list(x.shape)
+    shape[axis] = length
+    return torch.zeros(shape, dtype=x.dtype).scatter_add(axis, positions, x)
+
+
+def _torch_pad(x: Any, *, widths: Any, value: float) -> Any:
+    return F.pad(x, [n for width in reversed(widths) for n in width], value=value)
+
+
+def _torch_diag_embed(x: Any, *, offset: int, shape: tuple[int, int]) -> Any:
+    return torch.diagonal_scatter(torch.zeros(*x.shape[:-1], *shape, dtype=x.dtype), x, offset, -2, -1)
+
+
+def _pairs(*options: Any) -> list[Any]:
+    """Options of one axis as those of two, the first of length 1."""
+    return [(1, *option) if len(option) == 1 else option for option in options]
+
+
+def _torch_windows(x: Any, *, size: Any, stride: Any, dilation: Any) -> Any:
+    outer, length = x.shape[: x.ndim - len(size)], x.shape[x.ndim - len(size) :]
+    spans = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(length, size, stride, dilation, strict=True)]
+    length, kernel, steps, gaps = _pairs(tuple(length), size, stride, dilation)
+    blocks = F.unfold(x.reshape(math.prod(outer), 1, *length), kernel, gaps, 0, steps)
+    return blocks.mT.reshape(*outer, *spans, *size)
+
+
+def _torch_overlap_add(x: Any, *, length: Any, stride: Any, dilation: Any) -> Any:
+    outer, size = x.shape[: x.ndim - 2 * len(length)], tuple(x.shape[x.ndim - len(length) :])
+    number = math.prod(x.shape[len(outer) : len(outer) + len(length)])
+    whole, kernel, steps, gaps = _pairs(length, size, stride, dilation)
+    blocks = x.reshape(math.prod(outer), number, math.prod(size)).mT
+    return F.fold(blocks, whole, kernel, gaps, 0, steps).reshape(*outer, *length)
+
+
+TORCH: dict[str, Function] = {
+    "equal": torch.eq,
+    "pow-of a number": lambda x1, x2: torch.pow(x1.to(x2), x2),
+    "bitwise_invert": torch.bitwise_not,
+    **{name: _over(getattr(torch, name)) for name in ("sum", "mean", "var", "std", "all", "any", "prod")},
+    **{name: _over(getattr(torch, name)) for name in ("count_nonzero", "logsumexp", "argmax", "argmin", "quantile")},
+    "norm": _over(torch.linalg.vector_norm),
+    "max": _over(torch.amax),
+    "min": _over(torch.amin),
+    # torch.median is the lower of the two in the middle; ours, NumPy's and JAX's lies half way between them.
+    "median": _over(lambda x, *, dim: torch.quantile(x, 0.5, dim)),
+    "softmax": _over(torch.softmax, same_shape=True),
+    "log_softmax": _over(torch.log_softmax, same_shape=True),
+    "cumsum": _running(torch.cumsum),
+    "cumprod": _running(torch.cumprod),
+    "cumulative_sum": _running(torch.cumsum),
+    "cumulative_prod": _running(torch.cumprod),
+    "softplus": F.softplus,
+    "sort": lambda x, *, axis, descending: torch.sort(x, dim=axis, descending=descending).values,
+    "argsort": lambda x, *, axis, descending: torch.argsort(x, dim=axis, descending=descending),
+    "largest_of_topk": lambda x, k, *, axis, largest: torch.topk(x, k, axis, largest).values,
+    "broadcast_to": lambda x, *, shape: torch.broadcast_to(x, shape),
+    "sum_to": lambda x, *, shape: x.sum_to_size(shape),
+    "permute_dims": lambda x, *, axes: x.permute(axes),
+    "flip": lambda x, *, axis: x.flip(tuple(range(x.ndim)) if axis is None else axis),
+    "roll": lambda x, *, shift, axis: torch.roll(x, shift, axis),
+    "getitem": lambda x, *, index: x.take(_torch_positions(x.shape, index)),
+    "put_at": _torch_put_at,
+    "set_at": _torch_set_at,
+    "take": _torch_take,
+    "index_add": _torch_index_add,
+    "take_along_axis": lambda x, at, *, axis: torch.take_along_dim(x, at % x.shape[axis], axis),
+    "scatter_add": _torch_scatter_add,
+    "concat": lambda *xs, axis: torch.cat(xs, axis),
+    "stack": lambda *xs, axis: torch.stack(xs, axis),
+    "pad": _torch_pad,
+    "crop": _cropped,
+    "einsum": lambda *xs, subscripts: torch.einsum(subscripts, *xs),
+    "tril": lambda x, *, k: torch.tril(x, k),
+    "triu": lambda x, *, k: torch.triu(x, k),
+    "diagonal": lambda x, *, offset: torch.diagonal(x, offset, -2, -1),
+    "diag_embed": _torch_diag_embed,
+    "inv": torch.linalg.inv,
+    "solve": torch.linalg.solve,
+    "det": torch.linalg.det,
+    "sign_of_det": lambda x: torch.linalg.slogdet(x)[0],
+    "log_of_det": lambda x: torch.linalg.slogdet(x)[1],
+    # PyTorch reads the lower triangle only; ours and JAX's the mean of the two.
+    "cholesky": lambda x: torch.linalg.cholesky((x + x.mT) / 2),
+    "windows": _torch_windows,
+    "overlap_add": _torch_overlap_add,
+    "astype": lambda x, *, dtype: x.to(getattr(torch, dtype)),
+    "hardtanh": lambda x, *, low, high: F.hardtanh(x, low, high),
+    "elu": lambda x, *, alpha, width: F.celu(x, alpha),  # the table has alpha = width
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "huber": lambda x, *, delta: F.huber_loss(x, torch.zeros_like(x), "none", delta),
+    "linear": _linear(torch, torch.relu),
+    "cross_entropy": F.cross_entropy,
+}
+
+
+# ---- asking a peer --------------------------------------------------------------------------------------------------
+
+
+def peer_of(peer: str, row: str) -> Function | None:
+    """What a peer calls the operation of a row ("pow-of a number"): by the map, else by the same name."""
+    known, module = (JAX, jnp) if peer == "jax" else (TORCH, torch)
+    operation = row.partition("-")[0]
+    return known.get(row) or known.get(operation) or getattr(module, operation, None)
+
+
+def _tensor(x: Any) -> Any:
+    return torch.tensor(np.array(x)) if isinstance(x, np.ndarray) else x
+
+
+def _jax_derivatives(f: Function, xs: list[Any], weights: Any, directions: list[Any]) -> tuple[Any, Any]:
+    def total(xs: list[Any]) -> Any:
+        return jnp.sum(f(*xs) * weights)
+
+    return jax.jvp(jax.grad(total), (xs,), (directions,))
+
+
+def _torch_derivatives(f: Function, xs: list[Any], weights: Any, directions: list[Any]) -> tuple[Any, Any]:
+    leaves = [x.requires_grad_() for x in xs]
+    total = (f(*leaves) * weights).sum()
+    first = _torch_gradients(total, leaves, create_graph=True)
+    along = sum((g * d).sum() for g, d in zip(first, directions, strict=True))
+    return [g.detach() for g in first], _torch_gradients(along, leaves)
+
+
+def _torch_gradients(y: Any, xs: list[Any], **how: bool) -> Any:
+    if not y.requires_grad:
+        return [torch.zeros_like(x) for x in xs]
+    return torch.autograd.grad(y, xs, materialize_grads=True, **how)
+
+
+# By name: NumPy's array as one of the peer's; the gradient of the sum of f(*xs) times weights, and how fast it changes
+# as xs move along `directions`.
+PEERS: dict[str, tuple[Function, Function]] = {
+    "jax": (lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, _jax_derivatives),
+    "torch": (_tensor, _torch_derivatives),
+}
