@@ -24,7 +24,7 @@ _REDRAW = 0.2  # seconds
 
 
 class Progress(Callback):
-    """Prints a line for each epoch and, on a terminal with the package rich, a bar with loss, rate and time to go.
+    """Prints a line for each epoch and, on a terminal with the package rich, a bar with metrics and time to go.
 
     `live` None looks whether `stream` (stdout by default) is a terminal.
     """
@@ -50,8 +50,8 @@ class Progress(Callback):
         now = time.monotonic()
         if self._bar is not None and now - self._redrawn >= _REDRAW:
             self._redrawn = now
-            running = "  ".join(f"{name} {value:.4f}" for name, value in trainer.running.read().items())
-            text = f"epoch {trainer.epoch + 1}/{trainer.epochs}  {running}  lr {trainer.lr:.2e}"
+            running = "  ".join(f"{name} {value:.3f}" for name, value in trainer.running.read().items())
+            text = f"epoch {trainer.epoch + 1}/{trainer.epochs}  {running}"
             self._bar.update(self._task, completed=trainer.step, text=text)
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
@@ -74,7 +74,7 @@ class Progress(Callback):
         if self._bar is None:
             print(text, file=self.stream, flush=True)
         else:
-            self._bar.console.print(text, highlight=False, markup=False)
+            self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _close(self) -> None:
         if self._bar is not None:
@@ -102,8 +102,6 @@ def _bar(stream: IO[str]) -> Any:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     except ImportError:
         return None
-    columns = (BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.fields[text]}"))
-    return Progress(
-        *columns, TimeElapsedColumn(), TextColumn("to go"), TimeRemainingColumn(),
-        console=Console(file=stream), transient=True, refresh_per_second=5,
-    )
+    columns = (BarColumn(bar_width=12), TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.fields[text]}"))
+    times = (TimeElapsedColumn(), TextColumn("to go"), TimeRemainingColumn())
+    return Progress(*columns, *times, console=Console(file=stream), transient=True, refresh_per_second=5)
