@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from _tapegrad_marker import require_own_autograd
+from tests import gpu_outcome
 
 require_own_autograd()
 
@@ -31,3 +32,23 @@ def sealed() -> Iterator[None]:
     assert modes.is_recording(), "the test left recording off"
     assert not modes.is_watching(), "the test left anomaly() on"
     assert numpy.geterr() == before, "the test left NumPy's error state changed"
+
+
+# Tests on a GPU: none without one, and what came out is kept.
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if any(item.get_closest_marker("gpu") for item in session.items):
+        why = gpu_outcome.missing()
+        if why is not None:
+            pytest.exit(f"the tests marked gpu need a GPU: {why}", returncode=2)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    reports = [r for kind in ("passed", "failed", "error") for r in terminalreporter.stats.get(kind, [])]
+    on_gpu = [r for r in reports if "gpu" in getattr(r, "keywords", {})]
+    if on_gpu and not config.option.collectonly:
+        failed = {r.nodeid for r in on_gpu if r.failed}
+        passed = sum(r.passed and r.when == "call" for r in on_gpu)
+        path = gpu_outcome.write(gpu_outcome.RESULTS, gpu_outcome.describe(), passed, failed)
+        terminalreporter.write_line(f"the outcome is in {path.relative_to(config.rootpath)}")
