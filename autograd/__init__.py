@@ -4,6 +4,8 @@ The public names, nothing else: each file's `__all__` says what it gives to user
 tour of the engine.
 """
 
+from typing import TYPE_CHECKING
+
 from . import linalg, operators, random
 from .allocator import keep_freed_memory as keep_freed_memory
 from .backend import synchronize as synchronize
@@ -40,3 +42,10 @@ from .tensor import Tensor as Tensor
 __project__ = "tapegrad"  # the mark that tells this autograd from the other one on PyPI
 
 keep_freed_memory()
+
+if not TYPE_CHECKING:  # a type checker shall find what is not there
+
+    def __getattr__(name):
+        from .words import of_function  # only a wrong name asks for this
+
+        raise AttributeError(f"module 'autograd' has no attribute {name!r}{of_function(name)}")

@@ -123,6 +123,8 @@ def _recognise_cupy(x: object) -> bool:
 
 
 def _backend_for(device: str) -> Backend:
+    if not isinstance(device, str):
+        raise DeviceError(f'a device is a word, "cpu", "cuda" or "cuda:1", got {device!r}.')
     name = device.partition(":")[0]
     if name == "cuda" and name not in _backends:
         _register_cupy()
@@ -224,7 +226,8 @@ def _from_python(data: Any, dtype: Any) -> numpy.ndarray[Any, Any]:
     try:
         array = numpy.array(data, dtype=dtype)
     except ValueError as error:
-        raise ValueError(f"cannot make an array of {_short(data)}: {error}.") from error
+        why = "its rows differ in length" if "inhomogeneous" in str(error) else error
+        raise ValueError(f"cannot make an array of {_short(data)}: {why}.") from error
     if array.dtype.kind not in "biufcV":
         raise TypeError(f"cannot make an array of numbers from {_short(data)} (NumPy reads it as {array.dtype}).")
     if dtype is None and array.dtype == numpy.float64 and not _holds_numpy(data):

@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Any
 
 from .anomaly import check_backward, inside_rule, release
-from .backend import Array, array_of, arrays_in, is_array, module_of, modules
+from .backend import Array, array_of, arrays_in, is_array, is_floating, module_of, modules
 from .errors import AnomalyError, DeviceError, GradientError, ShapeError, WrittenError
 from .fused import Fused
 from .modes import enable_grad, is_watching
@@ -256,10 +256,9 @@ def _array_pieces(node: Node, g: Array, goes: set[Edge] | None) -> list[tuple[Ed
     assert node.saved is not None
     if isinstance(operation, Fused):
         needs = _needs(node, goes)
-        pieces: list[tuple[Any, Array]] = list(
-            zip(node.parents, operation.gradients(node, module_of(g), g, needs), strict=True)
-        )
-        return [pieces[i] for i, needed in enumerate(needs) if needed]
+        parents: tuple[Any, ...] = node.parents
+        pieces = operation.gradients(node, module_of(g), g, needs)
+        return [(parent, piece) for parent, piece, needed in zip(parents, pieces, needs, strict=True) if needed]
     found = []
     for position, parent in enumerate(node.parents):
         if parent is not None and (goes is None or parent in goes):
@@ -342,6 +341,11 @@ def _fitted(node: Node, like: Any, piece: Gradient) -> Gradient:
         raise ShapeError(
             f"a rule of {node.primitive.name} gave a gradient of shape {piece.shape} "
             f"for an input of shape {like.shape}."
+        )
+    if not is_floating(like.dtype):
+        raise GradientError(
+            f"requires_grad was set on a Tensor of {like.dtype}; only real floating point carries a gradient: "
+            "make it with dtype='float32', or use astype."
         )
     return piece if piece.dtype == like.dtype else astype(piece, dtype=like.dtype)
 

@@ -44,6 +44,7 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False
 
     Raises GradientError when f gives no scalar, TypeError for an argument that is not floating point.
     """
+    _check_call("grad", f, argnums)
     both = value_and_grad(f, argnums, has_aux=has_aux)
 
     @_named("gradient", f)
@@ -59,6 +60,8 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bo
 
     With `has_aux` f returns `(value, aux)`, and the result is `((value, aux), gradient)`.
     """
+
+    _check_call("value_and_grad", f, argnums)
 
     @_named("value and gradient", f)
     def both(*args: Any, **options: Any) -> tuple[Any, Any]:
@@ -80,6 +83,7 @@ def vjp(f: Function, *xs: Tree) -> tuple[Tree, Callable[[Tree], tuple[Any, ...]]
     `pullback(v)`, with v of y's structure and shapes, is the tuple, one entry an argument, of v times the Jacobian. It
     may be called again and again; f is called once.
     """
+    _check_call("vjp", f)
     twins = _Twins(f, xs, range(len(xs)))
     outputs, structure = flatten(twins.call({}))
     outputs = [_tensor(f, y) for y in outputs]
@@ -101,6 +105,9 @@ def jvp(f: Function, xs: Sequence[Tree], vs: Sequence[Tree]) -> tuple[Tree, Tree
     pullback is the product with J from the other side: a reverse-mode engine gives forward-mode derivatives by going
     backward twice.
     """
+    _check_call("jvp", f)
+    if not (isinstance(xs, (tuple, list)) and isinstance(vs, (tuple, list))):
+        raise TypeError("jvp takes points and directions as tuples, one entry an argument: jvp(f, (x,), (v,)).")
     twins = _Twins(f, tuple(xs), range(len(xs)))
     directions = flatten_like(tuple(vs), twins.structure, "vs")
     outputs, structure = flatten(twins.call({}))
@@ -120,6 +127,8 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     like the argument. It takes one walk backward per element of the value.
     """
 
+    _check_call("jacobian", f, argnums)
+
     @_named("Jacobian", f)
     def matrix(*args: Any, **options: Any) -> Any:
         twins = _Twins(f, args, argnums)
@@ -137,6 +146,7 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     For one array its shape is `in.shape + in.shape`. It takes one walk backward per element of the argument; `hvp`
     gives a product with it in one walk.
     """
+    _check_call("hessian", f, argnums)
     return jacobian(grad(f, argnums), argnums)
 
 
@@ -223,6 +233,20 @@ def _one_hot(y: Tensor, element: int) -> Array:
 
 def _empty(y: Tensor, x: Tensor) -> Tensor:
     return wrap(module_of(x.data).zeros(y.shape + x.shape, dtype=x.dtype))
+
+
+def _check_call(what: str, f: Any, argnums: Any = 0) -> None:
+    """Refuse what other libraries' functions of the same names take."""
+    if isinstance(f, Tensor):
+        raise TypeError(f"{what} takes a function, got a Tensor; gradients(y, [x]) gives the gradients of a Tensor.")
+    if not callable(f):
+        raise TypeError(f"{what} takes a function, got a {type(f).__name__}.")
+    numbers = argnums if isinstance(argnums, (tuple, list)) else [argnums]
+    if not all(isinstance(number, int) for number in numbers):
+        raise TypeError(
+            f"{what} takes argnums, the place of an argument or of several, got a {type(argnums).__name__}; what it "
+            f"gives is a function: {what}(f)(x)."
+        )
 
 
 def _places(f: Function, count: int, argnums: int | Sequence[int]) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ from .backend import Array, Module, device_of, host, is_array, is_floating, is_n
 from .errors import DeviceError, GradientError, RuleError
 from .modes import is_recording, is_watching
 from .tensor import Edge, Node, Tensor, wrap
+from .words import of_keywords
 
 __all__ = ["Operation", "Primitive", "Rule", "Saved", "elementwise", "primitive", "primitives"]
 
@@ -92,6 +93,7 @@ class Operation(Generic[P]):
         if len(inputs) > len(self.inputs) and not self.variadic and self.options:
             option = next(iter(self.options))
             hint = f"; options go by keyword: {self.name}({', '.join(self.inputs)}, {option}={inputs[-1]!r})"
+        hint += of_keywords(options, self.signature.parameters)
         raise TypeError(f"{self.call}: {error}{hint}.") from None
 
     def fits(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> bool:
@@ -182,6 +184,9 @@ class Primitive(Operation[P]):
         except TypeError as error:
             if not self.fits(tuple(arrays), options):
                 self.bind(tuple(arrays), options)
+            if str(error).startswith("ufunc "):  # NumPy's text, which names neither our function nor the dtypes
+                kinds = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in arrays)
+                raise TypeError(f"{self.name} is not defined for {kinds}; use astype.") from error
             raise error
 
     def _on_tensors(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Tensor:

@@ -107,7 +107,7 @@ class Tensor(Surface):
     @property
     def size(self) -> int:
         """The number of elements."""
-        return int(self.data.size)
+        return _Count(self.data.size)
 
     @property
     def dtype(self) -> Any:
@@ -173,6 +173,25 @@ class Tensor(Surface):
             array = array.astype(dtype, copy=False)
         return array.copy() if copy else array
 
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """NumPy's functions take a Tensor as its array, as `numpy.asarray` does; recorded is nothing.
+
+        Raises GradientError when a gradient is asked of it.
+        """
+        try:
+            args, kwargs = _as_arrays(args), {name: _as_arrays(value) for name, value in kwargs.items()}
+        except GradientError:
+            raise GradientError(
+                f"numpy.{function.__name__} would leave the graph unseen; use autograd's function of that kind, or "
+                "give it tensor.detach().numpy()."
+            ) from None
+        return function(*args, **kwargs)
+
+    def __getstate__(self) -> Any:
+        if self.node is not None:
+            raise GradientError("only a leaf can be pickled or copied; take tensor.detach() instead.")
+        return super().__getstate__()
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
             raise GradientError("only a leaf can be copied deeply; copy tensor.detach() instead.")
@@ -201,6 +220,21 @@ class Tensor(Surface):
 
 Edge = Node | Tensor
 Operand = Any  # what an operation takes: a Tensor, an array, a number; mixed freely
+
+
+class _Count(int):
+    """A number of elements. In PyTorch `size` is a method, and a call of an int would say nothing of that."""
+
+    def __call__(self, axis: int | None = None) -> Any:
+        where = "" if axis is None else f"[{axis}]"
+        raise TypeError(f"size is the number of elements here, {int(self)}; for the lengths write tensor.shape{where}.")
+
+
+def _as_arrays(value: Any) -> Any:
+    """The same with NumPy arrays in the place of Tensors, also inside tuples and lists."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(_as_arrays, value))
+    return value.numpy() if isinstance(value, Tensor) else value
 
 
 def _indent(text: str) -> str:

@@ -26,13 +26,14 @@ class _Row(Module, Generic[T]):
     """What lists of Modules and of Parameters share: items are the attributes "0", "1", ..."""
 
     _kind: type
+    _row = "[a, b, c]"  # how a row of them is given, for the errors
 
     def _check(self, item: Any) -> None:
         if not isinstance(item, self._kind):
-            raise TypeError(
-                f"{type(self).__name__} holds {self._kind.__name__}s, got a {type(item).__name__}: "
-                f"it takes a row of them, as in {type(self).__name__}([a, b])."
-            )
+            name, kind = type(self).__name__, self._kind.__name__
+            if isinstance(item, type) and issubclass(item, self._kind):
+                raise TypeError(f"{name} holds {kind}s, got the class {item.__name__}: make one, {item.__name__}(...).")
+            raise TypeError(f"{name} holds {kind}s, got a {type(item).__name__}: write {name}({self._row}).")
 
     def __len__(self) -> int:
         return len(self._items())
@@ -128,6 +129,7 @@ class Sequential(_Row[Module]):
     """
 
     _kind = Module
+    _row = "a, b, c"
 
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
         if len(modules) == 1 and isinstance(modules[0], Mapping):

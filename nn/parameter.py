@@ -51,5 +51,10 @@ class Parameter(Tensor):
 
 
 def zeros(shape: tuple[int, ...], dtype: Any = None, device: str | None = None) -> Tensor:
-    """A Tensor of zeros for an initialiser to fill, float32 unless told otherwise."""
+    """A Tensor of zeros for an initialiser to fill, float32 unless told otherwise.
+
+    Raises ValueError for lengths that are no whole numbers, or below 0.
+    """
+    if not all(isinstance(length, (int, host.integer)) and length >= 0 for length in shape):
+        raise ValueError(f"a layer's sizes must be whole numbers, 0 or more; they would make a weight of {shape}.")
     return Tensor(array_of(host.zeros(shape, "float32" if dtype is None else dtype), None, device, copy=None))

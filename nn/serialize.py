@@ -33,6 +33,8 @@ def save(
     """
     library = _safetensors()
     state = state.state_dict() if isinstance(state, Module) else state
+    if not isinstance(state, Mapping):
+        raise TypeError(f"save takes a Module or a state, then the path; got a {type(state).__name__} first.")
     arrays = {name: _host_array(name, value) for name, value in state.items()}
     for key, text in (metadata or {}).items():
         if not (isinstance(key, str) and isinstance(text, str)):

@@ -44,7 +44,7 @@ class Adam(Optimizer):
         maximize: bool = False,
         penalties: Iterable[Penalty] = (),
     ) -> None:
-        defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        defaults = {"lr": lr, "betas": _pair(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
         super().__init__(params, defaults, penalties, maximize)
 
     @staticmethod
@@ -92,7 +92,7 @@ class AdamW(Optimizer):
         maximize: bool = False,
         penalties: Iterable[Penalty] = (),
     ) -> None:
-        defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        defaults = {"lr": lr, "betas": _pair(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
         super().__init__(params, defaults, penalties, maximize)
 
     @staticmethod
@@ -160,6 +160,12 @@ def _adam(
     w -= step
 
 
+def _pair(betas: Any) -> Betas:
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+        raise ValueError(f"betas must be two numbers, (beta1, beta2), got {betas!r}.")
+    return betas[0], betas[1]
+
+
 def _slots(options: dict[str, Any]) -> dict[str, float]:
     names = ["exp_avg", "exp_avg_sq"]
     if options["amsgrad"]:
@@ -169,8 +175,7 @@ def _slots(options: dict[str, Any]) -> dict[str, float]:
 
 def _check(options: dict[str, Any]) -> None:
     at_least_zero(options, "lr", "eps", "weight_decay")
-    if len(options["betas"]) != 2:
-        raise ValueError(f"betas must be two numbers, got {options['betas']}.")
+    _pair(options["betas"])
     for beta in options["betas"]:
         if not 0 <= beta < 1:
             raise ValueError(f"betas must be at least 0 and below 1, got {options['betas']}.")

@@ -13,6 +13,8 @@ from typing import Any
 from autograd.backend import Array, array_of, module_of
 from autograd.tensor import Tensor, wrap
 
+from .groups import refuse_module
+
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
@@ -65,6 +67,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def _with_gradient(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    refuse_module(parameters, "clipping")
     given = [parameters] if isinstance(parameters, Tensor) else parameters
     return [p for p in given if p.grad is not None and p.size]
 

@@ -124,7 +124,13 @@ class Flat:
 
     def _gradient(self, i: int, j: int) -> Array:
         """The gradients of parameters i to j - 1, flat, of the parameters' dtype; the array may be the user's own."""
-        gradients = [parameter.grad.data for parameter in self.parameters[i:j]]  # type: ignore[union-attr]
+        members = self.parameters[i:j]
+        try:
+            gradients = [parameter.grad.data for parameter in members]  # type: ignore[union-attr]
+            flat = [gradient.reshape(-1) for gradient in gradients]
+        except AttributeError:
+            kind = next(type(p.grad).__name__ for p in members if not isinstance(p.grad, Tensor))
+            raise TypeError(f"parameter.grad must be a Tensor or None, got a {kind}: assign Tensor(...).") from None
         shapes = [gradient.shape for gradient in gradients]
         if shapes != self.shapes[i:j]:
             got, wanted = next((s, w) for s, w in zip(shapes, self.shapes[i:j], strict=True) if s != w)
@@ -132,6 +138,5 @@ class Flat:
                 f"a parameter of shape {wanted} has a gradient of shape {got}: "
                 "assign a gradient of the parameter's own shape, or leave it to backward()."
             )
-        flat = [gradient.reshape(-1) for gradient in gradients]
         gathered = flat[0] if len(flat) == 1 else self.xp.concatenate(flat)
         return gathered.astype(self.dtype, copy=False)

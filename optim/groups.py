@@ -6,17 +6,19 @@ One idea: every mistake is found when the optimizer is made, not at its first st
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from numbers import Real
 from typing import Any
 
 from autograd.tensor import Tensor
 
-__all__ = ["Parameters", "at_least_zero", "named_parameters", "split_groups", "within_one"]
+__all__ = ["Parameters", "at_least_zero", "named_parameters", "refuse_module", "split_groups", "within_one"]
 
 Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
 
 
 def split_groups(params: Parameters, optimizer: str) -> Iterator[dict[str, Any]]:
     """The groups in what the user gave: each dictionary is one, all else together is one."""
+    refuse_module(params, optimizer)
     if isinstance(params, (Tensor, dict)):
         raise TypeError(f"{optimizer} takes a list of parameters, got a {type(params).__name__}: put it in a list.")
     items = list(params)
@@ -34,6 +36,12 @@ def split_groups(params: Parameters, optimizer: str) -> Iterator[dict[str, Any]]
                 f"{optimizer} got groups and also a bare {type(item).__name__}: give either dictionaries or parameters."
             )
         yield item
+
+
+def refuse_module(params: Any, who: str) -> None:
+    """Raise TypeError for a model in the place of its parameters."""
+    if hasattr(params, "parameters"):
+        raise TypeError(f"{who} takes parameters, got a {type(params).__name__}: give it model.parameters().")
 
 
 def named_parameters(params: Any, optimizer: str) -> tuple[list[str], list[Tensor]]:
@@ -59,12 +67,19 @@ def named_parameters(params: Any, optimizer: str) -> tuple[list[str], list[Tenso
 def at_least_zero(options: dict[str, Any], *names: str) -> None:
     """Raise ValueError for an option below zero, or not a number at all."""
     for name in names:
-        if not options[name] >= 0:
+        if not _number(options, name) >= 0:
             raise ValueError(f"{name} must be at least 0, got {options[name]}.")
 
 
 def within_one(options: dict[str, Any], *names: str) -> None:
     """Raise ValueError for an option that is no share: outside [0, 1]."""
     for name in names:
-        if not 0 <= options[name] <= 1:
+        if not 0 <= _number(options, name) <= 1:
             raise ValueError(f"{name} must lie between 0 and 1, got {options[name]}.")
+
+
+def _number(options: dict[str, Any], name: str) -> Any:
+    value = options[name]
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}, a {type(value).__name__}.")
+    return value

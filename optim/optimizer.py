@@ -205,6 +205,11 @@ class Optimizer(ABC):
 
         Nothing is changed when it does not fit. Raises ValueError that says which group or parameter does not.
         """
+        if not {"state", "param_groups"} <= state_dict.keys():
+            raise ValueError(
+                f'an optimizer\'s state dict has "state" and "param_groups", this one has {sorted(state_dict)}: '
+                "give what its own state_dict() gave."
+            )
         groups = state_dict["param_groups"]
         self._check_groups(groups)
         parameters = [p for group in self.param_groups for p in group["params"]]

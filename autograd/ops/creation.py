@@ -6,8 +6,9 @@ One idea: made on the host by NumPy, then moved where they shall live; `..._like
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, ParamSpec
 
 from ..backend import Array, array_of, module_of
 from ..errors import ShapeError
@@ -31,6 +32,8 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+P = ParamSpec("P")
 
 _host = module_of(0.0)
 
@@ -69,6 +72,19 @@ def asarray(
 # Filled
 
 
+def _of_one_shape(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """The function, which tells whoever gives it lengths one by one that they are one argument."""
+
+    @functools.wraps(make)
+    def made(*args: P.args, **options: P.kwargs) -> Tensor:
+        if len(args) > 1 and all(isinstance(n, int) for n in args):
+            raise TypeError(f"{make.__name__} takes the shape as one argument: {make.__name__}({args}).")
+        return make(*args, **options)
+
+    return made
+
+
+@_of_one_shape
 def zeros(
     shape: int | Sequence[int], *, dtype: Any = "float32", device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -76,6 +92,7 @@ def zeros(
     return _made(_host.zeros(lengths_of(shape), dtype=dtype or "float32"), device, requires_grad)
 
 
+@_of_one_shape
 def ones(
     shape: int | Sequence[int], *, dtype: Any = "float32", device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -83,6 +100,7 @@ def ones(
     return _made(_host.ones(lengths_of(shape), dtype=dtype or "float32"), device, requires_grad)
 
 
+@_of_one_shape
 def empty(
     shape: int | Sequence[int], *, dtype: Any = "float32", device: str | None = None, requires_grad: bool = False
 ) -> Tensor:

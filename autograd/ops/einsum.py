@@ -100,6 +100,8 @@ def einsum(subscripts: str, *operands: Operand) -> Tensor:
 
     Raises ValueError for subscripts that cannot be read, ShapeError for lengths that do not agree.
     """
+    if any(isinstance(x, (list, tuple)) for x in operands):
+        raise TypeError("einsum takes its operands one by one, Tensors or arrays: einsum(subscripts, x, y).")
     shapes = tuple(x.shape for x in operands)
     read, output = _read(subscripts, shapes)
     lengths = _lengths(subscripts, read, shapes)

@@ -34,10 +34,12 @@ def linear(x: Operand, weight: Operand, bias: Operand = None, *, activation: Act
 
 
 def _check(x: Operand, weight: Operand, bias: Operand, activation: Activation) -> None:
-    if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+    if x is None:
+        raise TypeError("linear got None in the place of x: does the forward before it return its result?")
+    if weight.ndim != 2 or getattr(x, "ndim", 0) == 0 or x.shape[-1] != weight.shape[1]:
         raise ValueError(
-            f"linear got x of shape {x.shape} and weight of shape {weight.shape}: the last axis of x must be "
-            "in_features, and weight (out_features, in_features)."
+            f"linear got x of shape {getattr(x, 'shape', ())} and weight of shape {weight.shape}: the last axis of x "
+            "must be in_features, and weight (out_features, in_features)."
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear got bias of shape {bias.shape}: it must be (out_features,), here {weight.shape[:1]}.")

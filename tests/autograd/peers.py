@@ -32,7 +32,10 @@ WITHOUT: dict[tuple[str, str], str] = {
     ("jax", "clamped_log"): "a part of binary_cross_entropy, which is compared with PyTorch's in tests/nn",
     ("torch", "clamped_log"): "a part of binary_cross_entropy, which is compared with PyTorch's in tests/nn",
     ("torch", "standardize"): "what BatchNorm1d, LayerNorm and RMSNorm share; they are compared in tests/nn",
-    ("torch", "leaky_relu"): "takes a number as the slope; with a learned one it is prelu, which is compared in tests/nn",
+    (
+        "torch",
+        "leaky_relu",
+    ): "takes a number as the slope; with a learned one it is prelu, which is compared in tests/nn",
     ("jax", "huber"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-kernel"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-labels"): "JAX's losses are in another package, optax",
@@ -67,6 +70,11 @@ def _jax_topk(x: Any, k: int, *, axis: int, largest: bool) -> Any:
     rows = jnp.moveaxis(x, axis, -1)
     values = jax.lax.top_k(rows, k)[0] if largest else -jax.lax.top_k(-rows, k)[0]
     return jnp.moveaxis(values, -1, axis)
+
+
+def _jax_quantile(x: Any, q: float, *, axis: int | None, keepdims: bool) -> Any:
+    out = jnp.quantile(x, q, axis=axis, keepdims=keepdims)
+    return out if x.ndim else out.reshape(())  # it gives a number without axes one, when it shall keep them
 
 
 def _jax_index_add(x: Any, positions: Any, *, axis: int, length: int) -> Any:
@@ -112,6 +120,8 @@ def _jax_standardize(x: Any, weight: Any, bias: Any, *, axes: Any, eps: float, c
 
 
 JAX: dict[str, Function] = {
+    # The second derivative of jnp.hypot is wrong where |x1| = |x2|: 0 at (0.4, 0.4) along (1, -1).
+    "hypot": lambda x1, x2: jnp.sqrt(x1 * x1 + x2 * x2),
     "rsqrt": jax.lax.rsqrt,
     "norm": lambda x, *, axis, keepdims: jnp.sqrt(jnp.sum(x * x, axis=axis, keepdims=keepdims)),
     "cumsum": _jax_running_sum,
@@ -122,6 +132,8 @@ JAX: dict[str, Function] = {
     "softplus": jax.nn.softplus,
     "erf": jax.scipy.special.erf,
     "largest_of_topk": _jax_topk,
+    "quantile": _jax_quantile,
+    "median": lambda x, **options: _jax_quantile(x, 0.5, **options),
     "getitem": lambda x, *, index: x[index],
     "put_at": lambda x, *, index, shape: jnp.zeros(shape).at[index].add(x),
     "set_at": lambda x, value, *, index: x.at[index].set(value),
@@ -136,12 +148,13 @@ JAX: dict[str, Function] = {
     "diag_embed": _jax_diag_embed,
     "inv": jnp.linalg.inv,
     "solve": jnp.linalg.solve,
-    "det": jnp.linalg.det,
+    "det": lambda x: jnp.linalg.det(x) if x.shape[-1] else jnp.ones(x.shape[:-2]),  # fails on 0 x 0 matrices
     "sign_of_det": lambda x: jnp.linalg.slogdet(x)[0],
     "log_of_det": lambda x: jnp.linalg.slogdet(x)[1],
     "cholesky": jnp.linalg.cholesky,
     "windows": _jax_windows,
     "overlap_add": _jax_overlap_add,
+    "astype": lambda x, *, dtype: x.astype(dtype),
     "relu": jax.nn.relu,
     "leaky_relu": jax.nn.leaky_relu,
     "hardtanh": lambda x, *, low, high: jnp.clip(x, low, high),
@@ -165,28 +178,27 @@ def _over(reduce: Function, *, same_shape: bool = False) -> Function:
         axes = [a % x.ndim for a in named]
         others = [a for a in range(x.ndim) if a not in axes]
         lengths = [x.shape[a] for a in axes]
-        rows = x.permute(*others, *axes).reshape(*(x.shape[a] for a in others), math.prod(lengths))
+        rows = x.permute([*others, *axes]).reshape([*(x.shape[a] for a in others), math.prod(lengths)])
         out = reduce(rows, *args, dim=-1, **options)
         if same_shape:
             order = np.argsort([*others, *axes]).tolist()
-            return out.reshape(*out.shape[:-1], *lengths).permute(order)
+            return out.reshape([*out.shape[:-1], *lengths]).permute(order)
         return out.reshape([1 if a in axes else n for a, n in enumerate(x.shape)]) if keepdims else out
 
     return reduced
 
 
-def _running(accumulate: Function) -> Function:
+def _running(accumulate: Function, initial: int) -> Function:
     def running(x: Any, *, axis: int | None, include_initial: bool = False, reverse: bool = False) -> Any:
         x, axis = (x.ravel(), 0) if axis is None else (x, axis)
         out = accumulate(x.flip(axis), axis).flip(axis) if reverse else accumulate(x, axis)
-        first = accumulate(torch.ones(1), 0) - (accumulate is torch.cumsum)  # 0 before a sum, 1 before a product
-        return torch.cat([first.to(x), out]) if include_initial else out
+        return torch.cat([torch.full((1,), initial).to(x), out]) if include_initial else out
 
     return running
 
 
 def _torch_positions(shape: Any, index: Any) -> Any:
-    """Where the elements of x[index] lie in x as one long row: PyTorch knows neither negative steps nor all mixtures."""
+    """Where the elements of x[index] lie in x as one long row: PyTorch knows no negative steps."""
     index = _as_numpy(index)
     return torch.tensor(np.arange(math.prod(shape)).reshape(tuple(shape))[index].copy())
 
@@ -256,6 +268,7 @@ def _torch_overlap_add(x: Any, *, length: Any, stride: Any, dilation: Any) -> An
 TORCH: dict[str, Function] = {
     "equal": torch.eq,
     "pow-of a number": lambda x1, x2: torch.pow(x1.to(x2), x2),
+    "clip": lambda x, low=None, high=None: x if low is high is None else torch.clamp(x, low, high),
     "bitwise_invert": torch.bitwise_not,
     **{name: _over(getattr(torch, name)) for name in ("sum", "mean", "var", "std", "all", "any", "prod")},
     **{name: _over(getattr(torch, name)) for name in ("count_nonzero", "logsumexp", "argmax", "argmin", "quantile")},
@@ -266,10 +279,10 @@ TORCH: dict[str, Function] = {
     "median": _over(lambda x, *, dim: torch.quantile(x, 0.5, dim)),
     "softmax": _over(torch.softmax, same_shape=True),
     "log_softmax": _over(torch.log_softmax, same_shape=True),
-    "cumsum": _running(torch.cumsum),
-    "cumprod": _running(torch.cumprod),
-    "cumulative_sum": _running(torch.cumsum),
-    "cumulative_prod": _running(torch.cumprod),
+    "cumsum": _running(torch.cumsum, 0),
+    "cumprod": _running(torch.cumprod, 1),
+    "cumulative_sum": _running(torch.cumsum, 0),
+    "cumulative_prod": _running(torch.cumprod, 1),
     "softplus": F.softplus,
     "sort": lambda x, *, axis, descending: torch.sort(x, dim=axis, descending=descending).values,
     "argsort": lambda x, *, axis, descending: torch.argsort(x, dim=axis, descending=descending),
@@ -306,7 +319,8 @@ TORCH: dict[str, Function] = {
     "overlap_add": _torch_overlap_add,
     "astype": lambda x, *, dtype: x.to(getattr(torch, dtype)),
     "hardtanh": lambda x, *, low, high: F.hardtanh(x, low, high),
-    "elu": lambda x, *, alpha, width: F.celu(x, alpha),  # the table has alpha = width
+    # The table has alpha = width, which is celu; F.celu rounds its slope to float32.
+    "elu": lambda x, *, alpha, width: alpha * F.elu(x / width),
     "silu": F.silu,
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
@@ -342,7 +356,7 @@ def _torch_derivatives(f: Function, xs: list[Any], weights: Any, directions: lis
     total = (f(*leaves) * weights).sum()
     first = _torch_gradients(total, leaves, create_graph=True)
     along = sum((g * d).sum() for g, d in zip(first, directions, strict=True))
-    return [g.detach() for g in first], _torch_gradients(along, leaves)
+    return [g.detach() for g in first], [h.numpy(force=True) for h in _torch_gradients(along, leaves)]
 
 
 def _torch_gradients(y: Any, xs: list[Any], **how: bool) -> Any:

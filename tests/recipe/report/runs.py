@@ -32,7 +32,7 @@ def images(rows: int, seed: int = 0) -> tuple[Any, Any]:
 def make(folder: Path, *, name: str = "test") -> tuple[nn.Module, tuple[Any, Any]]:
     """Train a small net into `folder`; gives the net and the test rows."""
     generator = Generator(0)
-    layers = {"linear1": nn.Linear(64, 20, generator=generator), "relu1": nn.ReLU(), "dropout1": nn.Dropout(0.2)}
+    layers = {"linear1": nn.Linear(64, 20, generator=generator), "relu1": nn.ReLU(), "dropout1": nn.Dropout(0.2, generator=generator)}
     model = nn.Sequential({**layers, "linear2": nn.Linear(20, CLASSES, generator=generator)})
     evidence = Evidence()
     run_file = RunFile(folder, configure(flags={"name": name}), evidence)

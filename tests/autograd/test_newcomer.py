@@ -1,0 +1,198 @@
+"""What somebody types who comes from PyTorch, NumPy or JAX: it works as they expect, or one sentence says what to type.
+
+One idea: we keep one word for one thing, so the error is where another library's word is translated. Each row is a line
+as a newcomer writes it.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+import autograd as ag
+from autograd import GradientError, ShapeError, Tensor, words
+
+
+@pytest.fixture
+def names():
+    """What the lines below speak of."""
+    x, m = Tensor([1.0, 2.0, 3.0]), Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    leaf = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = leaf * 2.0
+    return {
+        **{"ag": ag, "np": np, "math": math, "copy": copy, "pickle": pickle, "Tensor": Tensor},
+        **{"x": x, "m": m, "i": Tensor([0, 1, 2]), "leaf": leaf, "y": y, "loss": (y * y).mean()},
+    }
+
+
+WORKS = {
+    # Printing
+    'f"{loss:.3f}"': "18.667",
+    'f"{i[1]:d} of {x.size}"': "1 of 3",
+    '"{:8.1e}".format(x[2])': " 3.0e+00",
+    'f"{x}"': "Tensor([1. 2. 3.])",
+    '"%.2f" % loss': "18.67",
+    # Python's own functions
+    "sum([x, x]).tolist()": [2.0, 4.0, 6.0],
+    "sum(x).item()": 6.0,
+    "max(x).item(), min(x).item()": (3.0, 1.0),
+    "sorted(Tensor([2.0, 1.0]))[0].item()": 1.0,
+    "any(x > 2), all(x > 2)": (True, False),
+    "[t.item() for t in reversed(x)]": [3.0, 2.0, 1.0],
+    "len(m), len(list(m)), 2.0 in x, 7.0 in x": (2, 2, True, False),
+    "math.sqrt(x[0]), int(x[1]), float(x[2]), bool(x[0])": (1.0, 2, 3.0, True),
+    "list(range(Tensor(2))), 'abc'[i[1]]": ([0, 1], "b"),
+    "len({x, y, x}), {x: 1}[x]": (2, 1),
+    "[a.item() + b.item() for a, b in zip(x, x)]": [2.0, 4.0, 6.0],
+    # Indices and comparisons
+    "x[x > 1].tolist(), x[[0, 2]].tolist(), x[i[1]].item()": ([2.0, 3.0], [1.0, 3.0], 2.0),
+    "((x > 1) & (x < 3)).tolist(), (1 < x).tolist()": ([False, True, False], [False, True, True]),
+    "(~(x > 1)).tolist(), (x == x).all().item()": ([True, False, False], True),
+    # NumPy's functions on what no gradient is asked of
+    "np.sum(x), np.mean(m, axis=1).tolist(), np.max(x)": (6.0, [2.0, 5.0], 3.0),
+    "np.concatenate([x, x]).shape, np.stack((x, x), axis=1).shape": ((6,), (3, 2)),
+    "np.where(x > 1, x, 0).tolist(), np.allclose(x, x)": ([0.0, 2.0, 3.0], True),
+    "np.asarray(x).tolist(), np.array([x, x]).shape": ([1.0, 2.0, 3.0], (2, 3)),
+    "type(np.float64(2) * x).__name__, type(np.ones(3) + x).__name__": ("Tensor", "Tensor"),
+    # Shapes, places, dtypes
+    "m.T.shape, m.reshape(3, -1).shape, m.reshape((6,)).shape": ((3, 2), (3, 2), (6,)),
+    "m.transpose().shape, m.transpose(1, 0).shape, m.swapaxes(0, 1).shape": ((3, 2), (3, 2), (3, 2)),
+    "m.mean(1).tolist(), m.sum((0, 1)).item()": ([2.0, 5.0], 21.0),
+    'x.to("cpu") is x, x.to(dtype="float64").dtype.name': (True, "float64"),
+    'x.to("cpu", "float64", ).dtype.name, x.to(device="cpu") is x': ("float64", True),
+    'x.dtype == "float32", x.dtype == np.float32, x.dtype == ag.float32': (True, True, True),
+    # Size is a number, whatever an error may be hung on it
+    "x.size, type(x.size + 1), repr(m.size), x.size == 3": (3, int, "6", True),
+    # Copies
+    "copy.copy(x).tolist(), copy.deepcopy(leaf).requires_grad": ([1.0, 2.0, 3.0], True),
+    "pickle.loads(pickle.dumps(leaf)).requires_grad": True,
+}
+
+
+@pytest.mark.parametrize("line", WORKS)
+def test_it_works_as_expected(names, line):
+    assert eval(line, names) == WORKS[line]
+
+
+FAILS = {
+    # Making
+    "ag.zeros(2, 3)": (TypeError, "zeros takes the shape as one argument: zeros((2, 3))."),
+    "ag.ones(2, 3)": (TypeError, "ones((2, 3))"),
+    "ag.empty(2, 3)": (TypeError, "empty((2, 3))"),
+    "Tensor([[1, 2], [3]])": (ValueError, "cannot make an array of [[1, 2], [3]]: its rows differ in length."),
+    "Tensor([1.0], device=0)": (ag.DeviceError, 'a device is a word, "cpu", "cuda" or "cuda:1", got 0.'),
+    'Tensor([1.0], device="gpu")': (ag.DeviceError, 'unknown device "gpu"'),
+    "Tensor([1, 2], requires_grad=True)": (GradientError, "only real floating point carries one"),
+    # Other libraries' functions
+    "ag.cat([x, x])": (AttributeError, "module 'autograd' has no attribute 'cat'; write autograd.concat([x, y])"),
+    "ag.randn(2, 3)": (AttributeError, "autograd.random.normal(shape)"),
+    "ag.manual_seed(0)": (AttributeError, "autograd.random.seed(n)"),
+    "ag.nothing_of_the_kind": (AttributeError, "module 'autograd' has no attribute 'nothing_of_the_kind'$"),
+    # Other libraries' methods
+    "x.view(3, 1)": (AttributeError, "'Tensor' object has no attribute 'view'; write x.reshape(shape)"),
+    "m.permute(1, 0)": (AttributeError, "write x.permute_dims(axes)"),
+    "m.t()": (AttributeError, "write x.T"),
+    "x.numel()": (AttributeError, "write x.size"),
+    "x.zero_()": (AttributeError, "write x[...] = 0 under no_grad(), or x.grad = None for a gradient"),
+    "x.sort()": (AttributeError, "write autograd.sort(x, ...)"),
+    "x.random": (AttributeError, "no attribute 'random'$"),
+    "x.sofmax()": (AttributeError, "'Tensor' object has no attribute 'sofmax'$"),
+    "x.__dlpack__": (AttributeError, "'Tensor' object has no attribute '__dlpack__'$"),
+    "x.size(0)": (TypeError, "size is the number of elements here, 3; for the lengths write tensor.shape[0]."),
+    "x.size()": (TypeError, "write tensor.shape."),
+    # Other libraries' options
+    "m.sum(dim=1)": (TypeError, "Tensor.sum() got an unexpected keyword argument 'dim'; dim is called axis here."),
+    "m.mean(1, keepdim=True)": (TypeError, "keepdim is called keepdims here."),
+    "m.max(dim=1, keepdim=True)": (TypeError, "dim is called axis here, keepdim is called keepdims here."),
+    "m.std(unbiased=True)": (TypeError, "correction=1 for unbiased=True, and 0 is the default."),
+    "m.var(ddof=1)": (TypeError, "ddof is called correction here."),
+    "x.clip(min=0)": (TypeError, "min is called low here."),
+    "m.sum(bogus=1)": (TypeError, "Tensor.sum() got an unexpected keyword argument 'bogus'$"),
+    "ag.softmax(m, dim=1)": (
+        TypeError,
+        "softmax(x, *, axis=-1): got an unexpected keyword argument 'dim'; dim is call",
+    ),
+    "ag.sum(m, 1)": (TypeError, "options go by keyword: sum(x, axis=1)"),
+    # Meant otherwise elsewhere
+    "m.transpose(0, 1)": (ShapeError, "names the order that the axes have already; write T, or swapaxes(0, 1)."),
+    "m.reshape(1, 2, 3).transpose(1, 2)": (ShapeError, "all 3 axes in their new order, or none; write swapaxes(1, 2)."),
+    "x.norm(1)": (TypeError, "takes 1 positional argument"),
+    "ag.grad(loss, leaf)": (TypeError, "grad takes a function, got a Tensor; gradients(y, [x]) gives the gradients"),
+    "ag.grad(3)": (TypeError, "grad takes a function, got a int."),
+    "ag.jacobian(ag.exp, x)": (TypeError, "got a Tensor; what it gives is a function: jacobian(f)(x)."),
+    "ag.hessian(ag.sum, np.ones(2))": (TypeError, "hessian takes argnums"),
+    "ag.jvp(ag.exp, x, x)": (TypeError, "jvp takes points and directions as tuples, one entry an argument"),
+    "ag.vjp(loss, x)": (TypeError, "vjp takes a function"),
+    'ag.einsum("i,i->", [x, x])': (TypeError, "einsum takes its operands one by one"),
+    # Kinds that do not go together
+    "~x": (TypeError, "bitwise_invert is not defined for float32; use astype."),
+    "x & (x > 1)": (TypeError, "bitwise_and is not defined for float32 and bool; use astype."),
+    "x + [1, 2, 3]": (TypeError, "turn lists into arrays first: Tensor([1, 2, 3])."),
+    'f"{x:.3f}"': (TypeError, "the format '.3f' is for one number, this is a Tensor of shape (3,): reduce it first"),
+    "1 if x else 0": (ValueError, "reduce it first, with any(), all() or sum()."),
+    "float(x)": (ValueError, "float() of a Tensor of shape (3,) is not one value"),
+    # Gradients
+    "np.sum(leaf)": (GradientError, "numpy.sum would leave the graph unseen"),
+    "np.concatenate([x, leaf])": (GradientError, "numpy.concatenate would leave the graph unseen"),
+    "np.asarray(leaf)": (GradientError, "write tensor.detach().numpy()."),
+    "y.backward()": (GradientError, "reduce it first, with .sum() or .mean()"),
+    "(loss.backward(), loss.backward())": (GradientError, "give that one retain_graph=True"),
+    "x.sum().backward()": (GradientError, "requires_grad=True?"),
+    "pickle.dumps(y)": (GradientError, "only a leaf can be pickled or copied; take tensor.detach() instead."),
+    "copy.copy(y)": (GradientError, "only a leaf can be pickled or copied"),
+    "copy.deepcopy(y)": (GradientError, "only a leaf can be copied deeply"),
+}
+
+
+@pytest.mark.parametrize("line", FAILS)
+def test_one_sentence_says_what_to_type(names, line):
+    kind, text = FAILS[line]
+    at_the_end = text.endswith("$")
+    with pytest.raises(kind, match=re.escape(text.removesuffix("$")) + "$" * at_the_end) as raised:
+        eval(line, names)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_the_words_promise_is_there(names):
+    for text in [*words.METHODS.values(), *words._FUNCTIONS.values()]:
+        for name in re.findall(r"autograd\.(\w+)", text):
+            assert hasattr(ag, name), f"{text}: autograd has no {name}"
+        for name in re.findall(r"\bx\.(?!numpy\(\)\.)(\w+)", text):
+            assert hasattr(names["m"], name), f"{text}: a Tensor has no {name}"
+
+
+def test_other_libraries_words_are_not_there(names):
+    assert not [name for name in words.METHODS if hasattr(names["x"], name) or hasattr(Tensor, name)]
+    assert not words.METHODS.keys() & set(dir(names["x"]))
+    assert not [name for name in words._FUNCTIONS if hasattr(ag, name)]
+
+
+def test_a_tensor_is_read_at_pythons_full_speed():
+    # With a __getattr__ or a __getattribute__ every attribute is read by way of a slower function.
+    assert not any("__getattr__" in vars(kind) or "__getattribute__" in vars(kind) for kind in Tensor.__mro__[:-1])
+
+
+def test_a_gradient_asked_of_integers_by_hand_is_refused_and_not_cut_to_integers():
+    x = Tensor([1, 2])
+    x.requires_grad = True
+    with pytest.raises(GradientError, match="requires_grad was set on a Tensor of int64"):
+        (x * 2.5).sum().backward()
+
+
+def test_no_grad_is_a_decorator_too(names):
+    @ag.no_grad()
+    def doubled():
+        return names["leaf"] * 2.0
+
+    assert not doubled().requires_grad
+    assert (names["leaf"] * 2.0).requires_grad
+
+
+def test_a_type_error_of_ones_own_inside_a_method_is_left_alone(names):
+    with pytest.raises(TypeError, match=r"'str' object cannot be interpreted|an integer is required"):
+        names["m"].sum(axis="dim")

@@ -1,0 +1,109 @@
+"""What somebody types who comes from PyTorch, with layers, losses and optimizers: it works, or one sentence helps."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import autograd as ag
+import nn
+import optim
+from autograd import Tensor
+from nn import functional as F
+
+
+@pytest.fixture
+def names(tmp_path):
+    """What the lines below speak of."""
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    x = Tensor([[1.0, 2.0]])
+    logits = Tensor([[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]], requires_grad=True)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    return {
+        **{"ag": ag, "nn": nn, "optim": optim, "np": np, "F": F, "Tensor": Tensor, "path": tmp_path / "a.safetensors"},
+        **{"model": model, "x": x, "logits": logits, "optimizer": optimizer},
+    }
+
+
+WORKS = {
+    "model(x.data).shape, model(np.ones((5, 2), 'float32')).shape": ((1, 1), (5, 1)),
+    "model(np.ones((5, 2), np.uint8)).dtype.name": "float32",
+    "F.cross_entropy(logits, np.array([0, 1])).shape": (),
+    "F.cross_entropy(logits, np.array([0, 1], np.uint8)).shape": (),
+    "F.softmax(logits, 1).shape, F.softmax(logits, dim=1).shape, nn.Softmax(dim=1)(logits).shape": ((2, 3),) * 3,
+    "model.eval().training, model.train().training": (False, True),
+    "model.to(device='cpu', dtype='float64')[0].weight.dtype.name": "float64",
+    "len(model), model[0].weight.shape, len(list(model.parameters()))": (3, (3, 2), 4),
+    "nn.save(model, path), sorted(nn.load(path)) == sorted(model.state_dict())": (None, True),
+    "optim.SGD(model.named_parameters(), 0.1).param_groups[0]['lr']": 0.1,
+    "optim.Adam(model.parameters(), betas=[0.8, 0.9]).param_groups[0]['betas']": (0.8, 0.9),
+    "optim.Adam(model.parameters(), lr=np.float32(0.5)).param_groups[0]['lr']": 0.5,
+}
+
+
+@pytest.mark.parametrize("line", WORKS)
+def test_it_works_as_expected(names, line):
+    assert eval(line, names) == WORKS[line]
+
+
+FAILS = {
+    "nn.Linear(2.0, 3)": (ValueError, "a layer's sizes must be whole numbers, 0 or more"),
+    "nn.Linear(-1, 3)": (ValueError, "they would make a weight of (3, -1)."),
+    "nn.Sequential([nn.Linear(2, 2), nn.ReLU()])": (TypeError, "got a list: write Sequential(a, b, c)."),
+    "nn.ModuleList(nn.Linear(2, 2) if i else 3 for i in range(2))": (TypeError, "write ModuleList([a, b, c])."),
+    "nn.Sequential(nn.Linear(2, 2), nn.ReLU)": (TypeError, "got the class ReLU: make one, ReLU(...)."),
+    "model[0](Tensor([1.0, 2.0, 3.0]))": (ValueError, "the last axis of x must be in_features"),
+    "model[0](3.0)": (ValueError, "linear got x of shape ()"),
+    "model[0](None)": (TypeError, "does the forward before it return its result?"),
+    "model[0]([[1.0, 2.0]])": (TypeError, "turn lists into arrays first: Tensor([[1.0, 2.0]])."),
+    "F.cross_entropy(logits, [0, 1])": (TypeError, "turn lists into arrays first: Tensor([0, 1])."),
+    "F.cross_entropy(logits, np.array([0.0, 1.0]))": (ValueError, "labels must be integers (astype('int64'))"),
+    "F.cross_entropy(logits, np.array([[0], [1]]))": (
+        ValueError,
+        "the labels must have shape (2,); drop its last axis.",
+    ),
+    "F.cross_entropy(logits, np.array([0, 3]))": (ValueError, "but the logits have 3 classes, 0 to 2."),
+    "F.mse_loss(x, Tensor([1.0]))": (ValueError, "they must be the same; reshape one of them."),
+    "nn.save(str(path), model)": (TypeError, "save takes a Module or a state, then the path; got a str first."),
+    "model.load_state_dict(path)": (TypeError, "load_state_dict takes a dict of Tensors by name"),
+    "model.train(mode='yes')": (TypeError, "train() takes True or False"),
+    "model.to('gpu')": (ag.DeviceError, 'unknown device "gpu"; devices are: cpu, cuda'),
+    "optim.SGD(model, lr=0.1)": (TypeError, "SGD takes parameters, got a Sequential: give it model.parameters()."),
+    "optim.SGD(nn.ReLU().parameters(), lr=0.1)": (ValueError, "SGD got no parameters."),
+    "optim.SGD(model.parameters(), lr='0.1')": (TypeError, "lr must be a number, got '0.1', a str."),
+    "optim.Adam(model.parameters(), lr=Tensor(0.1))": (TypeError, "lr must be a number, got Tensor(0.1"),
+    "optim.RMSprop(model.parameters(), alpha=None)": (TypeError, "alpha must be a number, got None"),
+    "optim.Adam(model.parameters(), betas=0.9)": (ValueError, "betas must be two numbers, (beta1, beta2), got 0.9."),
+    "optimizer.load_state_dict({})": (ValueError, "give what its own state_dict() gave."),
+    "optim.clip_grad_norm_(model, 1.0)": (TypeError, "clipping takes parameters, got a Sequential"),
+    "optim.clip_grad_value_(model, 1.0)": (TypeError, "give it model.parameters()."),
+}
+
+
+@pytest.mark.parametrize("line", FAILS)
+def test_one_sentence_says_what_to_type(names, line):
+    kind, text = FAILS[line]
+    with pytest.raises(kind, match=re.escape(text)) as raised:
+        eval(line, names)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("wrong", [np.ones((3, 2), np.float32), [[1.0, 2.0]] * 3])
+def test_a_gradient_that_is_no_tensor_is_named(names, wrong):
+    names["model"][0].weight.grad = wrong
+    with pytest.raises(TypeError, match=r"must be a Tensor or None, got a (ndarray|list): assign Tensor"):
+        names["optimizer"].step()
+
+
+def test_a_forward_that_forgets_its_return_is_told_by_the_next_layer():
+    class Forgetful(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(2, 2)
+
+        def forward(self, x):
+            self.layer(x)
+
+    with pytest.raises(TypeError, match="does the forward before it return its result"):
+        nn.Sequential(Forgetful(), nn.Linear(2, 2))(Tensor([[1.0, 2.0]]))
