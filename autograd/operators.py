@@ -12,10 +12,8 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from . import engine
-from .backend import module_of
-from .errors import GradientError, ShapeError
-from .modes import is_recording
+from . import asking, changing, engine
+from .errors import ShapeError
 from .ops import (
     cast,
     choice,
@@ -34,7 +32,6 @@ from .ops import shape as shapes_
 from .shapes import Axis, Shape
 from .tensor import Operand, Tensor
 from .words import METHODS, OPTIONS, of_keywords
-from .writes import mark_written
 
 __all__ = ["Surface"]
 
@@ -61,7 +58,7 @@ class Surface:
         return elementwise.add(other, self)
 
     def __iadd__(self, other: Operand) -> Tensor:
-        return _write(self, elementwise.add(self, other))
+        return changing.write(self, elementwise.add(self, other))
 
     def __sub__(self, other: Operand) -> Tensor:
         return elementwise.subtract(self, other)
@@ -70,7 +67,7 @@ class Surface:
         return elementwise.subtract(other, self)
 
     def __isub__(self, other: Operand) -> Tensor:
-        return _write(self, elementwise.subtract(self, other))
+        return changing.write(self, elementwise.subtract(self, other))
 
     def __mul__(self, other: Operand) -> Tensor:
         return elementwise.multiply(self, other)
@@ -79,7 +76,7 @@ class Surface:
         return elementwise.multiply(other, self)
 
     def __imul__(self, other: Operand) -> Tensor:
-        return _write(self, elementwise.multiply(self, other))
+        return changing.write(self, elementwise.multiply(self, other))
 
     def __truediv__(self, other: Operand) -> Tensor:
         return elementwise.divide(self, other)
@@ -88,7 +85,7 @@ class Surface:
         return elementwise.divide(other, self)
 
     def __itruediv__(self, other: Operand) -> Tensor:
-        return _write(self, elementwise.divide(self, other))
+        return changing.write(self, elementwise.divide(self, other))
 
     def __floordiv__(self, other: Operand) -> Tensor:
         return discrete.floor_divide(self, other)
@@ -97,7 +94,7 @@ class Surface:
         return discrete.floor_divide(other, self)
 
     def __ifloordiv__(self, other: Operand) -> Tensor:
-        return _write(self, discrete.floor_divide(self, other))
+        return changing.write(self, discrete.floor_divide(self, other))
 
     def __mod__(self, other: Operand) -> Tensor:
         return elementwise.remainder(self, other)
@@ -106,7 +103,7 @@ class Surface:
         return elementwise.remainder(other, self)
 
     def __imod__(self, other: Operand) -> Tensor:
-        return _write(self, elementwise.remainder(self, other))
+        return changing.write(self, elementwise.remainder(self, other))
 
     def __pow__(self, other: Operand) -> Tensor:
         return elementwise.pow(self, other)
@@ -115,7 +112,7 @@ class Surface:
         return elementwise.pow(other, self)
 
     def __ipow__(self, other: Operand) -> Tensor:
-        return _write(self, elementwise.pow(self, other))
+        return changing.write(self, elementwise.pow(self, other))
 
     def __matmul__(self, other: Operand) -> Tensor:
         return linalg.matmul(self, other)
@@ -191,29 +188,29 @@ class Surface:
 
     def __bool__(self: Any) -> bool:
         """Raises ValueError for more than one element, as NumPy does."""
-        return _one(self, bool)
+        return asking.one(self, bool)
 
     def __int__(self: Any) -> int:
-        return _one(self, int)
+        return asking.one(self, int)
 
     def __float__(self: Any) -> float:
-        return _one(self, float)
+        return asking.one(self, float)
 
     def __index__(self: Any) -> int:
-        return _index(self)
+        return asking.as_index(self)
 
     def __len__(self: Any) -> int:
-        return _length(self)
+        return asking.length(self)
 
     def __iter__(self: Any) -> Iterator[Tensor]:
-        return (self[i] for i in range(_length(self)))
+        return (self[i] for i in range(asking.length(self)))
 
     def __contains__(self: Any, x: Operand) -> bool:
         return bool((self == x).data.any())
 
     def __format__(self: Any, spec: str) -> str:
         """A single number as a Python number is formatted, f"{loss:.3f}"; without a format as `str`."""
-        return _formatted(self, spec)
+        return asking.formatted(self, spec)
 
     def __dir__(self) -> list[str]:
         """The names that lead somewhere; see Note [Other libraries' words]."""
@@ -221,7 +218,7 @@ class Surface:
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """The module that speaks the Array API for Tensors."""
-        return _namespace(api_version)
+        return asking.namespace(api_version)
 
     def _repr_html_(self: Any) -> str:
         """What a notebook shows: the values when they are few, and the graph behind them."""
@@ -235,7 +232,7 @@ class Surface:
         return index.subscript(self, key)
 
     def __setitem__(self: Any, key: Any, value: Operand) -> None:
-        _assign(self, key, value)
+        changing.assign(self, key, value)
 
     # Elementwise
 
@@ -514,86 +511,6 @@ def _order(x: Any, axes: tuple[Any, ...]) -> Shape:
     if len(axes) == 2 and x.ndim > 2:
         raise ShapeError(f"transpose takes all {x.ndim} axes in their new order, or none; write swapaxes{axes}.")
     return _given(axes) or tuple(reversed(range(x.ndim)))
-
-
-# Note [Changing a Tensor]
-# On the record, `x += y` and `x[i] = y` bind the name x to a new node and a new array: what older nodes saved is never
-# overwritten, and no view changes behind one's back. Off the record, under no_grad(), they write into the array, as the
-# update of an optimizer must, and report the write so that a stale backward is refused.
-
-
-def _write(x: Any, y: Tensor) -> Any:
-    """x with the value y, which has x's shape."""
-    if y.shape != x.shape:
-        raise ShapeError(f"a Tensor of shape {x.shape} cannot become one of shape {y.shape} in place; write x = x + y.")
-    if y.dtype != x.dtype:
-        if x.dtype.kind != y.dtype.kind:
-            raise TypeError(f"a Tensor of {x.dtype} cannot take {y.dtype} in place; write x = x + y, or use astype.")
-        y = cast.astype(y, dtype=x.dtype)
-    if is_recording():
-        _rebind(x, y)
-    else:
-        x.data[...] = y.data
-        mark_written(x.data)
-    return x
-
-
-def _rebind(x: Tensor, y: Tensor) -> None:
-    if x.requires_grad and x.node is None:
-        raise GradientError(
-            "a leaf that requires a gradient cannot be changed on the record: its gradient would belong to a value "
-            "that is gone. Write under no_grad(), as an optimizer does, or into a copy: y = x.clone()."
-        )
-    x.data, x.node, x.requires_grad = y.data, y.node, y.requires_grad
-
-
-def _assign(x: Tensor, key: Any, value: Operand) -> None:
-    where = index.as_index(key, module_of(x.data))
-    if is_recording():
-        _rebind(x, index.set_at(x, value, index=where))
-    else:
-        x.data[where] = value.data if isinstance(value, Tensor) else value
-        mark_written(x.data)
-
-
-def _formatted(x: Tensor, spec: str) -> str:
-    if not spec:
-        return str(x)
-    if x.size != 1:
-        raise TypeError(
-            f"the format {spec!r} is for one number, this is a Tensor of shape {x.shape}: reduce it first, or leave "
-            "the format out."
-        )
-    return format(x.data.item(), spec)
-
-
-def _one(x: Tensor, kind: type) -> Any:
-    if x.size != 1:
-        raise ValueError(
-            f"{kind.__name__}() of a Tensor of shape {x.shape} is not one value: reduce it first, with any(), all() or "
-            "sum()."
-        )
-    return kind(x.data.item())
-
-
-def _index(x: Tensor) -> int:
-    if x.size != 1 or x.dtype.kind not in "iu":
-        raise TypeError(f"only an integer Tensor of one element can be an index; this is {x.dtype}, shape {x.shape}.")
-    return int(x.data.item())
-
-
-def _length(x: Tensor) -> int:
-    if x.ndim == 0:
-        raise TypeError("a Tensor without axes (a single number) has no length and cannot be iterated over.")
-    return int(x.shape[0])
-
-
-def _namespace(api_version: str | None) -> Any:
-    if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
-        raise ValueError(f"Array API version {api_version!r} is not known here; the newest is 2024.12.")
-    import autograd
-
-    return autograd
 
 
 def _method(name: str, member: Any) -> Any:

@@ -34,6 +34,7 @@ LEVELS = [
     {"fused"},
     {"ops"},
     {"engine"},
+    {"asking", "changing"},
     {"operators"},
     {"linalg", "random", "tree"},
     {"functional"},
@@ -44,7 +45,7 @@ LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 # Steps that are taken only when a call is made, each with its reason.
 LATE = {
     ("operators", "drawing"): "a notebook asks a Tensor for its picture",
-    ("operators", ""): "__array_namespace__ gives the package itself",
+    ("asking", ""): "__array_namespace__ gives the package itself",
 }
 ARRAY_LIBRARIES = {"numpy", "cupy", "cupyx", "ml_dtypes"}
 

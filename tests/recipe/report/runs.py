@@ -25,14 +25,18 @@ def images(rows: int, seed: int = 0) -> tuple[Any, Any]:
     y = random.integers(0, CLASSES, rows)
     x = random.random((rows, 8, 8)).astype(np.float32)
     for i, label in enumerate(y):
-        x[i, 4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 0.3
+        x[i, 4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 0.2
     return x.reshape(rows, 64), y
 
 
 def make(folder: Path, *, name: str = "test") -> tuple[nn.Module, tuple[Any, Any]]:
     """Train a small net into `folder`; gives the net and the test rows."""
     generator = Generator(0)
-    layers = {"linear1": nn.Linear(64, 20, generator=generator), "relu1": nn.ReLU(), "dropout1": nn.Dropout(0.2, generator=generator)}
+    layers = {
+        "linear1": nn.Linear(64, 20, generator=generator),
+        "relu1": nn.ReLU(),
+        "dropout1": nn.Dropout(0.2, generator=generator),
+    }
     model = nn.Sequential({**layers, "linear2": nn.Linear(20, CLASSES, generator=generator)})
     evidence = Evidence()
     run_file = RunFile(folder, configure(flags={"name": name}), evidence)

@@ -1,0 +1,54 @@
+"""Changing a Tensor: `x += y` and `x[i] = y`, on the record and off it.
+
+One idea: on the record, they bind the name x to a new node and a new array: what older nodes saved is never
+overwritten, and no view changes behind one's back. Off the record, under no_grad(), they write into the array, as the
+update of an optimizer must, and report the write so that a stale backward is refused. Read `operators.py` next.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .backend import module_of
+from .errors import GradientError, ShapeError
+from .modes import is_recording
+from .ops import cast, index
+from .tensor import Operand, Tensor
+from .writes import mark_written
+
+__all__ = ["assign", "write"]
+
+
+def write(x: Any, y: Tensor) -> Any:
+    """x with the value y, which has x's shape."""
+    if y.shape != x.shape:
+        raise ShapeError(f"a Tensor of shape {x.shape} cannot become one of shape {y.shape} in place; write x = x + y.")
+    if y.dtype != x.dtype:
+        if x.dtype.kind != y.dtype.kind:
+            raise TypeError(f"a Tensor of {x.dtype} cannot take {y.dtype} in place; write x = x + y, or use astype.")
+        y = cast.astype(y, dtype=x.dtype)
+    if is_recording():
+        _rebind(x, y)
+    else:
+        x.data[...] = y.data
+        mark_written(x.data)
+    return x
+
+
+def _rebind(x: Tensor, y: Tensor) -> None:
+    if x.requires_grad and x.node is None:
+        raise GradientError(
+            "a leaf that requires a gradient cannot be changed on the record: its gradient would belong to a value "
+            "that is gone. Write under no_grad(), as an optimizer does, or into a copy: y = x.clone()."
+        )
+    x.data, x.node, x.requires_grad = y.data, y.node, y.requires_grad
+
+
+def assign(x: Tensor, key: Any, value: Operand) -> None:
+    """x[key] = value."""
+    where = index.as_index(key, module_of(x.data))
+    if is_recording():
+        _rebind(x, index.set_at(x, value, index=where))
+    else:
+        x.data[where] = value.data if isinstance(value, Tensor) else value
+        mark_written(x.data)
