@@ -140,7 +140,7 @@ def _walk(
     goes, leading = (None, None) if wanted is None else _leading_to(wanted, order)
     rules = _tensor_pieces if create_graph else _array_pieces
     watching = is_watching()
-    ours: set[Edge] = {edge for edge in arrived if isinstance(edge, Tensor)}  # edges whose array nobody else holds
+    summed: set[Edge] = set()  # nodes whose gradient is a sum made here, which nobody else holds
     kept: dict[Edge, Gradient] = {}
     for node in order:
         g = arrived.pop(node, None)
@@ -150,25 +150,26 @@ def _walk(
             kept[node] = positive(g)
         if leading is not None and node not in leading:
             continue
-        _check_usable(node)
+        if node.saved is None or last_write() > node.serial:
+            _check_usable(node)
         for parent, piece in rules(node, g, goes):
             like: Any = parent.data if isinstance(parent, Tensor) else parent
             if piece.shape != like.shape or piece.dtype != like.dtype:
                 piece = _fitted(node, like, piece)
             if watching:
                 check_backward(node.primitive.name, node.line, _array(g), _array(piece))
+            leaf = like is not parent
             sent = arrived.get(parent)
             if sent is None:
-                if like is not parent:  # a leaf: what it gets is its own
-                    piece = positive(piece) if piece is g or _array(piece).base is not None else piece
-                    ours.add(parent)
-                arrived[parent] = piece
-            elif parent in ours and not create_graph:
+                # A leaf keeps what it gets, so that must be its own; a node only reads it.
+                shared = leaf and (piece is g or _array(piece).base is not None)
+                arrived[parent] = positive(piece) if shared else piece
+            elif create_graph or not (leaf or parent in summed):
+                arrived[parent] = add(sent, piece)
+                summed.add(parent)
+            else:
                 sent += piece
                 arrived[parent] = sent
-            else:
-                arrived[parent] = add(sent, piece)
-                ours.add(parent)
         if not retain_graph:
             node.saved = None
             if node.line is not None:
@@ -238,8 +239,6 @@ def _check_usable(node: Node) -> None:
             f"the graph behind this {node.primitive.name} was used by an earlier backward, which dropped its arrays; "
             "give that one retain_graph=True to go through it twice."
         )
-    if last_write() < node.serial:
-        return
     for name, value in node.saved.items():
         for array in arrays_in(value):
             if written_after(array, node.serial):
@@ -257,7 +256,7 @@ def _array_pieces(node: Node, g: Array, goes: set[Edge] | None) -> list[tuple[Ed
     if isinstance(operation, Fused):
         needs = _needs(node, goes)
         parents: tuple[Any, ...] = node.parents
-        pieces = operation.gradients(node, module_of(g), g, needs)
+        pieces = operation.gradients(node.saved, g, needs)
         return [(parent, piece) for parent, piece, needed in zip(parents, pieces, needs, strict=True) if needed]
     found = []
     for position, parent in enumerate(node.parents):

@@ -20,11 +20,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .anomaly import check_forward
-from .backend import Array, Module, modules
+from .backend import Array, module_of, modules
 from .errors import RuleError
 from .modes import is_recording, is_watching
 from .primitive import Operation, P
-from .tensor import Node, Tensor, edge_of, wrap
+from .tensor import Node, Tensor, wrap
 
 __all__ = ["Fused", "fused", "fused_functions"]
 
@@ -61,7 +61,7 @@ class Fused(Operation[P]):
             inputs, options = self.bind(inputs, options)
         elif len(inputs) < len(self.inputs):
             inputs += self.defaults[len(inputs) :]
-        xp, arrays, requires_grad = self.arrays(inputs)
+        xp, arrays, edges, requires_grad = self.read(inputs)
         options = {**self.options, **options}
         result = self.forward(xp, *arrays, **options)
         if result is NotImplemented:
@@ -73,19 +73,16 @@ class Fused(Operation[P]):
             out = xp.asarray(out)  # NumPy gives scalars where CuPy gives 0-d arrays
         node = None
         if requires_grad and is_recording() and self.carries(out.dtype):
-            parents = tuple([edge_of(x) if isinstance(x, Tensor) else None for x in inputs])
             saved = {"inputs": tuple(arrays), "residuals": residuals, "options": options}
-            node = Node(self, parents, saved, out.shape, out.dtype)
+            node = Node(self, tuple(edges), saved, out.shape, out.dtype)
         if is_watching():
             check_forward(self.name, xp, arrays, out, node)
         return wrap(out, node)
 
-    def gradients(self, node: Node, xp: Module, g: Array, needs: tuple[bool, ...]) -> tuple[Array | None, ...]:
-        """The gradient of each input that `needs` one, by the kernel."""
-        assert node.saved is not None
+    def gradients(self, saved: dict[str, Any], g: Array, needs: tuple[bool, ...]) -> tuple[Array | None, ...]:
+        """The gradient of each input that `needs` one, by the kernel, from what its node kept."""
         assert self.backward is not None
-        saved = node.saved
-        return self.backward(xp, g, needs, saved["inputs"], saved["residuals"], **saved["options"])
+        return self.backward(module_of(g), g, needs, saved["inputs"], saved["residuals"], **saved["options"])
 
 
 def fused(definition: Callable[P, Any]) -> Fused[P]:

@@ -104,16 +104,25 @@ class Operation(Generic[P]):
             return False
         return True
 
-    def arrays(self, inputs: tuple[Any, ...]) -> tuple[Module, list[Any], bool | None]:
-        """The module, the inputs with Tensors unwrapped, and whether a Tensor requires a gradient (None: no Tensor)."""
-        xp = None
-        arrays = []
-        requires_grad = None
+    def read(self, inputs: tuple[Any, ...]) -> tuple[Module, list[Any], list[Edge | None], bool | None]:
+        """The inputs of a call: their module, the bare arrays, where the gradient of each goes, and whether any does.
+
+        The last is None where there is no Tensor at all.
+        """
+        xp = requires_grad = None
+        arrays: list[Any] = []
+        edges: list[Edge | None] = []
         for x in inputs:
+            edge = None
             if isinstance(x, Tensor):
-                requires_grad = requires_grad or x.requires_grad
+                if x.requires_grad:
+                    requires_grad = True
+                    edge = x if x.node is None else x.node
+                else:
+                    requires_grad = requires_grad or False
                 x = x.data
             arrays.append(x)
+            edges.append(edge)
             module = modules.get(type(x))
             if module is None:
                 if x is None or is_number(x):
@@ -127,13 +136,15 @@ class Operation(Generic[P]):
             xp = host
         elif xp is not host:
             self._check_devices(arrays)
-        return xp, arrays, requires_grad
+        return xp, arrays, edges, requires_grad
 
     def carries(self, dtype: Any) -> bool:
         """Whether a result of this dtype carries the gradient of inputs that require one; integers and bools never do.
 
         Raises GradientError for complex numbers, through which a gradient would be lost unseen.
         """
+        if dtype.kind == "f":
+            return True
         if dtype.kind == "c":
             raise GradientError(
                 f"{self.name} gave {dtype} from a Tensor that requires a gradient; complex numbers carry none here: "
@@ -176,7 +187,7 @@ class Primitive(Operation[P]):
         for x in options.values():
             if isinstance(x, Tensor):
                 return self._on_tensors(*self.bind(inputs, options))
-        return self._forward(self.arrays(inputs)[0], inputs, options)  # a bare array
+        return self._forward(self.read(inputs)[0], inputs, options)  # a bare array
 
     def _forward(self, xp: Module, arrays: Any, options: dict[str, Any]) -> Array:
         try:
@@ -192,32 +203,32 @@ class Primitive(Operation[P]):
     def _on_tensors(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
         if not options.keys() <= self.options.keys():
             inputs, options = self.bind(inputs, options)  # rules find inputs by position
-        xp, arrays, requires_grad = self.arrays(inputs)
+        xp, arrays, edges, requires_grad = self.read(inputs)
         out = self._forward(xp, arrays, options)
         if type(out) not in modules:
             out = xp.asarray(out)  # NumPy gives scalars where CuPy gives 0-d arrays
         node = None
         if requires_grad and is_recording() and self.carries(out.dtype):
-            node = self._node(inputs, arrays, options, out)
+            node = self._node(edges, arrays, options, out)
         if is_watching():
             check_forward(self.name, xp, arrays, out, node)
         return wrap(out, node)
 
-    def _node(self, inputs: tuple[Any, ...], arrays: list[Any], options: dict[str, Any], out: Array) -> Node | None:
-        parents: list[Edge | None] = []
+    def _node(self, edges: list[Edge | None], arrays: list[Any], options: dict[str, Any], out: Array) -> Node | None:
         saved: dict[str, Any] = {}
-        for position, x in enumerate(inputs):
+        joined = False
+        for position, edge in enumerate(edges):
+            if edge is None:
+                continue
             rule = self.rule(position)
-            edge = None
-            if rule is not None and isinstance(x, Tensor) and x.requires_grad:
-                edge = x if x.node is None else x.node
-                for keep in rule.keeps:
-                    if keep.name not in saved:
-                        saved[keep.name] = self._keep(keep, arrays, options, out)
-            parents.append(edge)
-        if all(parent is None for parent in parents):
-            return None
-        return Node(self, tuple(parents), saved, out.shape, out.dtype)
+            if rule is None:
+                edges[position] = None
+                continue
+            joined = True
+            for keep in rule.keeps:
+                if keep.name not in saved:
+                    saved[keep.name] = self._keep(keep, arrays, options, out)
+        return Node(self, tuple(edges), saved, out.shape, out.dtype) if joined else None
 
     def _keep(self, keep: Saved, arrays: list[Any], options: dict[str, Any], out: Array) -> Any:
         match keep.kind:

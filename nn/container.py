@@ -118,7 +118,7 @@ class _Table(Module, Generic[T]):
 
 
 def _are_one_node(module: Any, following: Any) -> bool:
-    return type(module) is Linear and type(following) is ReLU and not (module.is_hooked or following.is_hooked)
+    return type(following) is ReLU and type(module) is Linear and not (module.is_hooked or following.is_hooked)
 
 
 class Sequential(_Row[Module]):

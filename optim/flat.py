@@ -127,16 +127,16 @@ class Flat:
         members = self.parameters[i:j]
         try:
             gradients = [parameter.grad.data for parameter in members]  # type: ignore[union-attr]
-            flat = [gradient.reshape(-1) for gradient in gradients]
+            shapes = [gradient.shape for gradient in gradients]
         except AttributeError:
             kind = next(type(p.grad).__name__ for p in members if not isinstance(p.grad, Tensor))
             raise TypeError(f"parameter.grad must be a Tensor or None, got a {kind}: assign Tensor(...).") from None
-        shapes = [gradient.shape for gradient in gradients]
         if shapes != self.shapes[i:j]:
             got, wanted = next((s, w) for s, w in zip(shapes, self.shapes[i:j], strict=True) if s != w)
             raise ValueError(
                 f"a parameter of shape {wanted} has a gradient of shape {got}: "
                 "assign a gradient of the parameter's own shape, or leave it to backward()."
             )
-        gathered = flat[0] if len(flat) == 1 else self.xp.concatenate(flat)
+        alone = len(gradients) == 1
+        gathered = gradients[0].reshape(-1) if alone else self.xp.concatenate(gradients, axis=None)
         return gathered.astype(self.dtype, copy=False)

@@ -6,10 +6,12 @@ the arrays between them are never kept. Read `cross_entropy.py` next.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Literal
 
 from autograd import matmul, matrix_transpose
+from autograd.backend import host
 from autograd.fused import fused
 from autograd.tensor import Operand
 
@@ -52,11 +54,23 @@ def _rows(x: Any) -> Any:
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
+def _sum_of_rows(xp: Any, g: Any) -> Any:
+    """The sum over axis 0; BLAS, by a product with ones, takes half the time of NumPy's own."""
+    return xp.dot(_ones(len(g), g.dtype), g) if xp is host else g.sum(axis=0)
+
+
+@functools.lru_cache(maxsize=32)
+def _ones(length: int, dtype: Any) -> Any:
+    """A vector of ones on the host, made once for each batch size; only read."""
+    return host.ones(length, dtype)
+
+
 def _forward(xp: Any, x: Any, weight: Any, bias: Any, *, activation: Activation) -> Any:
     _check(x, weight, bias, activation)
     if not (x.dtype == weight.dtype and (bias is None or bias.dtype == x.dtype)):
         return NotImplemented
-    out = xp.matmul(_rows(x), weight.T)
+    # Of two matrices dot is matmul, and NumPy's costs 0.3 us less a call.
+    out = xp.dot(_rows(x), weight.T)
     if bias is not None:
         xp.add(out, bias, out=out)
     if activation == "relu":
@@ -74,11 +88,11 @@ def _backward(
     if activation == "relu":
         g = g * (out > 0)
     g = _rows(g)
-    of_x = xp.matmul(g, weight) if needs[0] else None
+    of_x = xp.dot(g, weight) if needs[0] else None
     if of_x is not None and x.ndim != 2:
         of_x = of_x.reshape(x.shape)
-    of_weight = xp.matmul(g.T, _rows(x)) if needs[1] else None
-    of_bias = g.sum(axis=0) if needs[2] else None
+    of_weight = xp.dot(g.T, _rows(x)) if needs[1] else None
+    of_bias = _sum_of_rows(xp, g) if needs[2] else None
     return of_x, of_weight, of_bias
 
 
