@@ -124,13 +124,11 @@ class Flat:
 
     def _gradient(self, i: int, j: int) -> Array:
         """The gradients of parameters i to j - 1, flat, of the parameters' dtype; the array may be the user's own."""
-        members = self.parameters[i:j]
-        try:
-            gradients = [parameter.grad.data for parameter in members]  # type: ignore[union-attr]
-            shapes = [gradient.shape for gradient in gradients]
-        except AttributeError:
-            kind = next(type(p.grad).__name__ for p in members if not isinstance(p.grad, Tensor))
-            raise TypeError(f"parameter.grad must be a Tensor or None, got a {kind}: assign Tensor(...).") from None
+        gradients = [parameter.grad.data for parameter in self.parameters[i:j] if isinstance(parameter.grad, Tensor)]
+        if len(gradients) < j - i:
+            kind = next(type(p.grad).__name__ for p in self.parameters[i:j] if not isinstance(p.grad, Tensor))
+            raise TypeError(f"parameter.grad must be a Tensor or None, got a {kind}: assign Tensor(...).")
+        shapes = [gradient.shape for gradient in gradients]
         if shapes != self.shapes[i:j]:
             got, wanted = next((s, w) for s, w in zip(shapes, self.shapes[i:j], strict=True) if s != w)
             raise ValueError(
