@@ -66,8 +66,10 @@ def _ones(length: int, dtype: Any) -> Any:
 
 
 def _forward(xp: Any, x: Any, weight: Any, bias: Any, *, activation: Activation) -> Any:
-    _check(x, weight, bias, activation)
-    if not (x.dtype == weight.dtype and (bias is None or bias.dtype == x.dtype)):
+    fits = weight.ndim == 2 and getattr(x, "shape", ())[-1:] == weight.shape[1:] and activation in (None, "relu")
+    if not fits or x.dtype != weight.dtype:
+        return NotImplemented  # the definition converts, or says what is wrong
+    if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
         return NotImplemented
     # Of two matrices dot is matmul, and NumPy's costs 0.3 us less a call.
     out = xp.dot(_rows(x), weight.T)
