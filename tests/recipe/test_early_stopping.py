@@ -152,3 +152,11 @@ def test_history_columns():
         history["c"]
     assert repr(history) == "History(2 epochs; last: epoch 1, a 2, b 3)"
     assert repr(History()) == "History(no epochs yet)"
+
+
+def test_the_reason_counts_epochs_from_one_as_the_progress_lines_do():
+    callback, run = EarlyStopping(patience=2), Stand()
+    for epoch, value in enumerate([0.5, 0.3, 0.4, 0.6]):
+        callback.on_epoch_end(run, {"epoch": epoch, "val_loss": value, "train_loss": 1.0})
+    assert callback.best_epoch == 1
+    assert run.stop.endswith("the best epoch was number 2")
