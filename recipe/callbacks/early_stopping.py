@@ -124,8 +124,8 @@ class EarlyStopping(Callback):
         reason = self._reason()
         if reason is not None:
             self.stopped_epoch = record["epoch"]
-            best = "no epoch was good" if self.best_epoch is None else f"the best epoch was number {self.best_epoch + 1}"
-            self._stop = trainer.stop = f"early stopping: {reason}; {best}"
+            best = "none" if self.best_epoch is None else f"number {self.best_epoch + 1}"
+            self._stop = trainer.stop = f"early stopping: {reason}; the best epoch was {best}"
 
     def on_fit_end(self, trainer: Trainer) -> None:
         if self._best_weights is not None:
