@@ -1,6 +1,6 @@
 """Backward: one walk from the newest node to the oldest.
 
-One idea: a node is always younger than its parents, so in the order of birth, newest first, a node is met when every
+One idea: a node is always younger than its parents, so when of all nodes that wait the youngest is taken first, every
 gradient that it will ever receive has arrived. Nothing recurses, however long the chain. The same walk serves every
 order, see Note [Two worlds]. Read `functional.py` next.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from heapq import heapify, heappop, heappush
 from operator import attrgetter
 from typing import Any
 
@@ -120,7 +121,7 @@ def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
                 f"backward() of a Tensor of shape {tensor.shape} needs the gradient to begin with: "
                 "reduce it first, with .sum() or .mean(), or pass a gradient of its shape."
             )
-        g = xp.ones(tensor.shape, tensor.dtype)
+        g = xp.array(1, tensor.dtype, ndmin=tensor.ndim)  # all its axes have length 1
         return wrap(g) if create_graph else g
     array = weight.data if isinstance(weight, Tensor) else array_of(weight)
     if array.shape != tensor.shape:
@@ -136,16 +137,16 @@ def _walk(
     arrived: dict[Edge, Gradient], wanted: set[Edge] | None, retain_graph: bool, create_graph: bool
 ) -> dict[Edge, Gradient]:
     """Send gradients from the roots to the leaves, or to `wanted` only; what comes out shares memory with nothing."""
-    order = _newest_first(arrived, _birth_of_oldest(wanted))
-    goes, leading = (None, None) if wanted is None else _leading_to(wanted, order)
+    goes, leading = (None, None) if wanted is None else _leading_to(wanted, arrived)
     rules = _tensor_pieces if create_graph else _array_pieces
     watching = is_watching()
     summed: set[Edge] = set()  # nodes whose gradient is a sum made here, which nobody else holds
     kept: dict[Edge, Gradient] = {}
-    for node in order:
-        g = arrived.pop(node, None)
-        if g is None:
-            continue
+    waiting = [(-edge.serial, edge) for edge in arrived if isinstance(edge, Node)]  # a heap: the youngest comes first
+    heapify(waiting)
+    while waiting:
+        node = heappop(waiting)[1]
+        g = arrived.pop(node)
         if node.watcher is not None if wanted is None else node in wanted:
             kept[node] = positive(g)
         if leading is not None and node not in leading:
@@ -153,17 +154,19 @@ def _walk(
         if node.saved is None or last_write() > node.serial:
             _check_usable(node)
         for parent, piece in rules(node, g, goes):
-            like: Any = parent.data if isinstance(parent, Tensor) else parent
+            leaf = isinstance(parent, Tensor)
+            like: Any = parent.data if leaf else parent
             if piece.shape != like.shape or piece.dtype != like.dtype:
                 piece = _fitted(node, like, piece)
             if watching:
                 check_backward(node.primitive.name, node.line, _array(g), _array(piece))
-            leaf = like is not parent
             sent = arrived.get(parent)
             if sent is None:
-                # A leaf keeps what it gets, so that must be its own; a node only reads it.
-                shared = leaf and (piece is g or _array(piece).base is not None)
-                arrived[parent] = positive(piece) if shared else piece
+                if isinstance(parent, Node):
+                    heappush(waiting, (-parent.serial, parent))
+                elif piece is g or _array(piece).base is not None:
+                    piece = positive(piece)  # a leaf keeps what it gets, so that must be its own; a node only reads it
+                arrived[parent] = piece
             elif create_graph or not (leaf or parent in summed):
                 arrived[parent] = add(sent, piece)
                 summed.add(parent)
@@ -179,7 +182,7 @@ def _walk(
     return arrived | kept
 
 
-def _newest_first(roots: Iterable[Edge], since: int = 0) -> list[Node]:
+def _newest_first(roots: Iterable[Edge], since: int) -> list[Node]:
     """Every node, born at `since` or later, from which a root was made, youngest first."""
     seen = {edge for edge in roots if isinstance(edge, Node)}
     waiting = list(seen)
@@ -191,18 +194,16 @@ def _newest_first(roots: Iterable[Edge], since: int = 0) -> list[Node]:
     return sorted(seen, key=attrgetter("serial"), reverse=True)
 
 
-def _birth_of_oldest(wanted: set[Edge] | None) -> int:
+def _birth_of_oldest(wanted: set[Edge]) -> int:
     """The clock before which no node can lead to any of `wanted`: leaves have no age, nodes have."""
-    if not wanted:
-        return 0
-    return min(edge.serial if isinstance(edge, Node) else 0 for edge in wanted)
+    return min((edge.serial if isinstance(edge, Node) else 0 for edge in wanted), default=0)
 
 
-def _leading_to(wanted: set[Edge], order: list[Node]) -> tuple[set[Edge], set[Node]]:
+def _leading_to(wanted: set[Edge], roots: Iterable[Edge]) -> tuple[set[Edge], set[Node]]:
     """The edges through which a gradient reaches one of `wanted` (with those), and the nodes that pass it on."""
     goes = set(wanted)
     leading = set()
-    for node in reversed(order):
+    for node in reversed(_newest_first(roots, _birth_of_oldest(wanted))):
         if any(parent in goes for parent in node.parents if parent is not None):
             leading.add(node)
             goes.add(node)

@@ -142,3 +142,25 @@ def test_targets_may_be_arrays_and_class_weights_move_with_the_module():
     array = np.array([0.5, 0.25])
     assert F.mse_loss(Tensor(array), array).item() == 0.0
     assert nn.MSELoss(reduction="sum")(Tensor([1.0, 2.0]), Tensor([0.0, 0.0])).item() == 5.0
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"])
+def test_labels_may_be_integers_of_any_size_and_logits_lie_in_any_order(kind, order):
+    values, labels = rng.normal(size=(7, 3)), rng.integers(0, 3, 7)
+    found, wanted = Tensor(values, requires_grad=True), Tensor(values, requires_grad=True)
+    found.data = np.asarray(found.data, order=order)
+    loss = F.cross_entropy(found, Tensor(labels.astype(kind)))
+    reference = F.cross_entropy.definition(wanted, Tensor(labels))
+    np.testing.assert_allclose(loss.item(), reference.item(), rtol=1e-12)
+    loss.backward()
+    reference.backward()
+    np.testing.assert_allclose(found.grad.numpy(), wanted.grad.numpy(), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("kind", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"])
+def test_labels_out_of_range_are_refused_whatever_their_size(kind):
+    for wrong in (3, 100, -1)[: 2 if kind[0] == "u" else 3]:
+        labels = np.array([0, wrong, 2], dtype=kind)
+        with pytest.raises(ValueError, match=f"{wrong}.*3 classes"):
+            F.cross_entropy(normal(3, 3), labels)
