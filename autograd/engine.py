@@ -92,7 +92,10 @@ def gradients(
 
 
 def _world(create_graph: bool) -> AbstractContextManager[None]:
-    return enable_grad() if create_graph else nullcontext()
+    return enable_grad() if create_graph else _AS_IT_IS
+
+
+_AS_IT_IS = nullcontext()
 
 
 def _roots(tensors: Tensor | Sequence[Tensor], weights: Any, create_graph: bool) -> dict[Edge, Gradient]:

@@ -57,12 +57,13 @@ class Fused(Operation[P]):
     def _call(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if self.forward is None:
             return self.definition(*inputs, **options)
-        if not self.required <= len(inputs) <= len(self.inputs) or not options.keys() <= self.options.keys():
+        count = len(inputs)
+        if not self.required <= count <= len(self.inputs) or (options and not options.keys() <= self.options.keys()):
             inputs, options = self.bind(inputs, options)
-        elif len(inputs) < len(self.inputs):
-            inputs += self.defaults[len(inputs) :]
+        elif count < len(self.inputs):
+            inputs += self.defaults[count:]
         xp, arrays, edges, requires_grad = self.read(inputs)
-        options = {**self.options, **options}
+        options = {**self.options, **options} if options else self.options
         result = self.forward(xp, *arrays, **options)
         if result is NotImplemented:
             return self.definition(*inputs, **options)

@@ -81,9 +81,7 @@ class Tensor(Surface):
     # NumPy leaves `array * tensor` to the Tensor.
     __array_ufunc__ = None
 
-    def __init__(
-        self, data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
-    ) -> None:
+    def __init__(self, data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
             data = data.data
         self.data = array_of(data, dtype, device)

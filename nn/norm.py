@@ -134,9 +134,7 @@ class BatchNorm1d(Module):
             )
         if not self.training:
             by_batch = self.running_mean is None
-            return F.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, by_batch, eps=self.eps
-            )
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, by_batch, eps=self.eps)
         out = F.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, True, self._share(), self.eps
         )

@@ -137,4 +137,4 @@ class Flat:
             )
         alone = len(gradients) == 1
         gathered = gradients[0].reshape(-1) if alone else self.xp.concatenate(gradients, axis=None)
-        return gathered.astype(self.dtype, copy=False)
+        return gathered if gathered.dtype == self.dtype else gathered.astype(self.dtype)

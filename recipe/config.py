@@ -56,9 +56,7 @@ class DataConfig:
         "mnist, blobs, spirals, or a folder with four IDX files named like MNIST's (.gz or not)",
         flag="--data",
     )
-    limit_rows: int | None = option(
-        optional(whole(1)), None, "train on the first N rows only (mnist has 50,000)"
-    )
+    limit_rows: int | None = option(optional(whole(1)), None, "train on the first N rows only (mnist has 50,000)")
     standardize: bool = option(
         switch(), False, "shift and scale each feature to mean 0 and std 1, as measured on the training rows"
     )
@@ -104,9 +102,7 @@ class OptimConfig:
     nesterov: bool = option(switch(), False, "Nesterov's form of the momentum")
     schedule: str = option(choice(SCHEDULES), "cosine", "of the learning rate, over the whole run")
     warmup: float = option(number(least=0), 0.0, "epochs in which the rate rises from near 0 first")
-    weight_decay: float = option(
-        number(least=0), 0.0, "the optimizer's own, as in PyTorch, on all parameters"
-    )
+    weight_decay: float = option(number(least=0), 0.0, "the optimizer's own, as in PyTorch, on all parameters")
     l1: float = option(number(least=0), 0.0, "times the sum of |w|, biases left out")
     l2: float = option(number(least=0), 0.0, "half of it times the sum of squares, biases left out")
     max_norm: float | None = option(

@@ -6,6 +6,7 @@ Read `loss.py` next.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 
 from autograd import log_softmax, mean, sum, take_along_axis
@@ -128,6 +129,12 @@ def _checked(xp: Any, labels: Any, classes: int, per_row: Any) -> Any:
     return per_row
 
 
+@functools.lru_cache(maxsize=8)
+def _starts(rows: int, columns: int) -> Any:
+    """Where each row begins in a flat array, on the host, made once for each shape; only read."""
+    return host.arange(0, rows * columns, columns)
+
+
 def _forward(
     xp: Any, logits: Any, target: Any, weight: Any, *, ignore_index: int, reduction: Reduction, label_smoothing: float
 ) -> Any:
@@ -139,8 +146,8 @@ def _forward(
     # As unsigned numbers negative labels are huge, so one look finds every label out of range.
     if ignore_index >= 0 or xp.maximum.reduce(target.view(unsigned)) >= logits.shape[1]:
         return NotImplemented  # some rows may be left out, or a label be refused
-    places = xp.arange(0, logits.size, logits.shape[1])
-    places += target  # of each label's class in the flat logits: NumPy takes those faster than pairs of indices
+    # Of each label's class in the flat logits: NumPy takes those faster than pairs of indices.
+    places = _starts(*logits.shape) + target
     shifted = xp.subtract(logits, xp.maximum.reduce(logits, axis=1, keepdims=True), order="C")
     picked = shifted.take(places)
     powers = xp.exp(shifted, out=shifted)
@@ -155,7 +162,7 @@ def _backward(
     xp: Any, g: Any, needs: tuple[bool, ...], inputs: tuple[Any, ...], residuals: tuple[Any, Any, float], **options: Any
 ) -> tuple[Any, None, None]:
     probabilities, places, scale = residuals
-    scaled = g * scale
+    scaled = g[()] * scale  # [()] makes a scalar of it, which NumPy multiplies sooner than an array without axes
     gradient = probabilities * scaled
     gradient.reshape(-1)[places] -= scaled
     return gradient, None, None

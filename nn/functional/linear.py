@@ -78,7 +78,7 @@ def _sum_of_rows(xp: Any, g: Any) -> Any:
     return xp.dot(_ones(len(g), g.dtype), g) if xp is host else g.sum(axis=0)
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=8)
 def _ones(length: int, dtype: Any) -> Any:
     """A vector of ones on the host, made once for each batch size; only read."""
     return host.ones(length, dtype)

@@ -74,9 +74,7 @@ def test_random_choices_do_not_disturb_each_other():
 
 @pytest.mark.parametrize("name", RATES)
 def test_every_optimizer_steps(name):
-    config = configure(
-        flags={"optim.name": name, "optim.l1": "1e-3", "optim.l2": "1e-3", "optim.weight_decay": "0.01"}
-    )
+    config = configure(flags={"optim.name": name, "optim.l1": "1e-3", "optim.l2": "1e-3", "optim.weight_decay": "0.01"})
     model = model_of(hidden="5")
     before = model.linear1.weight.detach().numpy().copy()
     optimizer = build_optimizer(config.optim, model)

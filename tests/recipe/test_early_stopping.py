@@ -132,7 +132,7 @@ def test_wrong_options():
         ({"criterion": "GLX"}, "EarlyStopping: criterion must be one of patience, GL, PQ, UP, got 'GLX'."),
         ({"monitor": "val_accuracy", "criterion": "GL"}, "EarlyStopping: GL compares errors by their ratio"),
         ({"patience": 0}, "EarlyStopping: patience and strip must be at least 1, got 0 and 5."),
-        ({"mode": "least"}, "mode must be \"min\" or \"max\", got 'least'."),
+        ({"mode": "least"}, 'mode must be "min" or "max", got \'least\'.'),
         ({"min_delta": -1.0}, "min_delta must be at least 0, got -1.0."),
     ]:
         with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
