@@ -117,14 +117,15 @@ def _roots(tensors: Tensor | Sequence[Tensor], weights: Any, create_graph: bool)
 
 
 def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
-    xp = module_of(tensor.data)
+    data = tensor.data
+    xp = module_of(data)
     if weight is None:
-        if tensor.size != 1:
+        if data.size != 1:
             raise GradientError(
                 f"backward() of a Tensor of shape {tensor.shape} needs the gradient to begin with: "
                 "reduce it first, with .sum() or .mean(), or pass a gradient of its shape."
             )
-        g = xp.array(1, tensor.dtype, ndmin=tensor.ndim)  # all its axes have length 1
+        g = xp.array(1, data.dtype, ndmin=data.ndim)  # all its axes have length 1
         return wrap(g) if create_graph else g
     array = weight.data if isinstance(weight, Tensor) else array_of(weight)
     if array.shape != tensor.shape:
@@ -182,7 +183,7 @@ def _walk(
                 release(node)
     if wanted is not None:
         arrived = {edge: g for edge, g in arrived.items() if edge in wanted}
-    return arrived | kept
+    return arrived | kept if kept else arrived
 
 
 def _newest_first(roots: Iterable[Edge], since: int) -> list[Node]:
