@@ -46,7 +46,7 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         """`forward`, with the hooks before and after it."""
-        hooks = vars(self).get(_HOOKS)
+        hooks = self.__dict__.get(_HOOKS)
         if hooks is None:
             return self.forward(*inputs, **options)
         return hooks.call(self, inputs, options)

@@ -266,7 +266,10 @@ class _Layout:
         self.flats = [(Flat(*members), kind[-1]) for kind, members in kinds.items()]
 
     def is_current(self, group: dict[str, Any]) -> bool:
-        return group["penalties"] is self.penalties and all(flat.is_current() for flat, _ in self.flats)
+        for flat, _ in self.flats:
+            if not flat.is_current():
+                return False
+        return group["penalties"] is self.penalties
 
 
 def _check_shape(parameter: Tensor, entry: dict[str, Any]) -> None:
