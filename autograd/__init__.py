@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from . import linalg, operators, random
 from .allocator import keep_freed_memory as keep_freed_memory
 from .backend import synchronize as synchronize
+from .compile import compile as compile
+from .compile import disabled as compile_disabled
 from .drawing import draw as draw
 from .dtypes import *
 from .engine import *

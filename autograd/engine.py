@@ -158,8 +158,8 @@ def _walk(
         if node.saved is None or last_write() > node.serial:
             _check_usable(node)
         for parent, piece in rules(node, g, goes):
-            leaf = isinstance(parent, Tensor)
-            like: Any = parent.data if leaf else parent
+            like: Any = parent.data if isinstance(parent, Tensor) else parent
+            leaf = like is not parent
             if piece.shape != like.shape or piece.dtype != like.dtype:
                 piece = _fitted(node, like, piece)
             if watching:

@@ -6,7 +6,7 @@ that both `except ValueError` and `except ShapeError` work. Read `modes.py` next
 
 from __future__ import annotations
 
-__all__ = ["AnomalyError", "DeviceError", "GradientError", "RuleError", "ShapeError", "WrittenError"]
+__all__ = ["AnomalyError", "DeviceError", "GradientError", "RuleError", "ShapeError", "TraceError", "WrittenError"]
 
 
 class ShapeError(ValueError):
@@ -27,6 +27,10 @@ class WrittenError(GradientError):
 
 class AnomalyError(RuntimeError):
     """The first NaN or Inf, found by `anomaly()`."""
+
+
+class TraceError(TypeError):
+    """A function that `compile` cannot write down: its course depends on values, or it reaches what is out of reach."""
 
 
 class RuleError(TypeError):

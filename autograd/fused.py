@@ -20,9 +20,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .anomaly import check_forward
-from .backend import Array, module_of, modules
+from .backend import Array, host, module_of, modules
 from .errors import RuleError
-from .modes import is_recording, is_watching
+from .modes import is_recording, is_tracing, is_watching
 from .primitive import Operation, P
 from .tensor import Node, Tensor, wrap
 
@@ -63,6 +63,8 @@ class Fused(Operation[P]):
         elif count < len(self.inputs):
             inputs += self.defaults[count:]
         xp, arrays, edges, requires_grad = self.read(inputs)
+        if xp is not host and is_tracing() is not None:
+            return self.definition(*inputs, **options)
         options = {**self.options, **options} if options else self.options
         result = self.forward(xp, *arrays, **options)
         if result is NotImplemented:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["Watch", "anomaly", "enable_grad", "is_recording", "is_watching", "no_grad"]
+__all__ = ["Watch", "anomaly", "enable_grad", "is_recording", "is_tracing", "is_watching", "no_grad", "tracing"]
 
 
 class Watch:
@@ -25,9 +25,13 @@ class Watch:
 _recording: ContextVar[bool] = ContextVar("autograd.recording", default=True)
 _watching: ContextVar[Watch | None] = ContextVar("autograd.watching", default=None)
 
+# The trace that writes down what this thread computes (autograd/compile), or None.
+tracing: ContextVar[Any] = ContextVar("autograd.tracing", default=None)
+
 # Called once per operation, so these are the bare C methods rather than functions around them.
 is_recording = _recording.get
 is_watching = _watching.get
+is_tracing = tracing.get
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from typing import Any, Concatenate, Generic, NoReturn, ParamSpec
 from .anomaly import check_forward
 from .backend import Array, Module, device_of, host, is_array, is_floating, is_number, module_of, modules
 from .errors import DeviceError, GradientError, RuleError
-from .modes import is_recording, is_watching
+from .modes import is_recording, is_tracing, is_watching
 from .tensor import Edge, Node, Tensor, wrap
 from .words import of_keywords
 
@@ -131,12 +131,19 @@ class Operation(Generic[P]):
             if xp is None:
                 xp = module
             elif module is not xp:
-                self._refuse_devices(arrays, x)
+                return self.read(self._joined(inputs, arrays, x))
         if xp is None:
             xp = host
         elif xp is not host:
             self._check_devices(arrays)
         return xp, arrays, edges, requires_grad
+
+    def _joined(self, inputs: tuple[Any, ...], arrays: list[Any], other: Array) -> tuple[Any, ...]:
+        """The inputs with NumPy's arrays brought into the trace that the others belong to."""
+        trace = is_tracing()
+        if trace is None or device_of(arrays[0]) != device_of(other):
+            self._refuse_devices(arrays, other)
+        return tuple(trace.lift(x) if isinstance(x, host.ndarray) else x for x in inputs)
 
     def carries(self, dtype: Any) -> bool:
         """Whether a result of this dtype carries the gradient of inputs that require one; integers and bools never do.

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .backend import Array, host, module_of, move
+from .modes import is_tracing
 from .tensor import Tensor, wrap
 
 __all__ = [
@@ -229,6 +230,14 @@ class Generator:
 
     def next(self) -> Draw:
         """The next draw, to be turned into numbers once or, the same numbers, several times."""
+        trace = is_tracing()
+        if trace is None:
+            return self.take()
+        traced: Draw = trace.draw(self)  # a compiled function takes a new draw at each call
+        return traced
+
+    def take(self) -> Draw:
+        """The next draw, now."""
         with _counting:
             draw = Draw(self.seed, self.stream, self.draw)
             self.draw += 1

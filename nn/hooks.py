@@ -10,6 +10,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from .settings import changed
+
 __all__ = ["Handle", "Hooks"]
 
 _numbers = itertools.count()
@@ -25,6 +27,7 @@ class Handle:
     def remove(self) -> None:
         """Take the hook away; once more does no harm."""
         self._hooks.pop(self._number, None)
+        changed()
 
     def __enter__(self) -> Handle:
         return self
@@ -69,4 +72,5 @@ def _added(hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> Ha
         raise TypeError(f"a hook is a function, got {type(hook).__name__}.")
     number = next(_numbers)
     hooks[number] = hook
+    changed()
     return Handle(hooks, number)

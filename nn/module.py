@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
+from autograd.modes import is_tracing
 from autograd.tensor import Tensor
 
 from . import state, tree
 from .hooks import Handle, Hooks
 from .parameter import Parameter
+from .settings import Settings, changed
 
 __all__ = ["Module"]
 
@@ -46,6 +48,9 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         """`forward`, with the hooks before and after it."""
+        trace = is_tracing()
+        if trace is not None:
+            trace.attend(tuple(self.modules()), Settings(self))
         hooks = self.__dict__.get(_HOOKS)
         if hooks is None:
             return self.forward(*inputs, **options)
@@ -72,9 +77,11 @@ class Module:
                 "assign a Tensor, or delete it first with del."
             )
         object.__setattr__(self, name, value)
+        changed()
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
+        changed()
         vars(self).get(_BUFFERS, {}).pop(name, None)
 
     # What belongs to it
@@ -89,6 +96,7 @@ class Module:
         self._check_name(name)
         vars(self).setdefault(_BUFFERS, {})[name] = persistent
         object.__setattr__(self, name, tensor)
+        changed()
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """The same as assigning a Parameter, or None for a place without one, to the attribute `name`."""

@@ -8,7 +8,6 @@ Read `schedule.py` next.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import sqrt
 from typing import Any
 
 from autograd.backend import Array, Module
@@ -139,7 +138,7 @@ def _adam(
     c = sqrt(1 - beta2^t).
     """
     beta1, beta2 = betas
-    c = sqrt(1 - beta2**t)
+    c = (1 - beta2**t) ** 0.5
     rate = lr * c / (1 - beta1**t)
 
     m, v = state["exp_avg"], state["exp_avg_sq"]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from math import inf
 from typing import Any
 
-from autograd.backend import Array, array_of, module_of
+from autograd.backend import Array, array_of, host, module_of
 from autograd.tensor import Tensor, wrap
 
 from .groups import refuse_module
@@ -49,7 +49,7 @@ def clip_grad_norm_(
         )
     factor = xp.minimum(max_norm / (norm + 1e-6), 1.0)
     # On the CPU the factor can be looked at for nothing; on a GPU looking means waiting, multiplying by 1 does not.
-    if holders[0].device == "cpu" and factor == 1.0:
+    if xp is host and factor == 1.0:
         return norm
     for parameter in holders:
         gradient = _gradient(parameter)

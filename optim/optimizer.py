@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from autograd.backend import array_of, module_of
-from autograd.modes import enable_grad
+from autograd.compile.watch import paused
+from autograd.modes import enable_grad, is_tracing
 from autograd.tensor import Tensor, wrap
 from autograd.writes import mark_written
 
@@ -81,7 +82,11 @@ class Optimizer(ABC):
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        trace = is_tracing()
         for index, group in enumerate(self.param_groups):
+            if trace is not None:
+                self._write_down(trace, index, group)
+                continue
             options = {name: group[name] for name in self._rule_options}
             slots = self.slots(options)
             for flat, penalties in self._layout(index).flats:
@@ -117,6 +122,41 @@ class Optimizer(ABC):
         for entry in flat.entries[first:last]:
             entry["step"] = t
         mark_written(flat.data if last - first == len(flat.sizes) else flat.data[flat.ends[first] : flat.ends[last]])
+
+    def _write_down(self, trace: Any, index: int, group: dict[str, Any]) -> None:
+        """The step of a group in a compiled function: parameter by parameter, with options that may change later."""
+        with paused():
+            slots = self.slots(group)
+            flats = self._layout(index).flats
+            for flat, _ in flats:
+                for name in slots.keys() - flat.state.keys():
+                    flat.add_state(name, slots[name])
+        options = {name: trace.option(group, name) for name in (*self._rule_options, "maximize")}
+        maximize = options.pop("maximize")
+        trace.guard(lambda: [(penalty, repr(penalty)) for penalty in group["penalties"]])
+        for flat, penalties in flats:
+            moved = [i for i, parameter in enumerate(flat.parameters) if parameter.grad is not None]
+            entries = [flat.entries[i] for i in moved]
+            alike = trace.guard(lambda entries=entries: len({entry["step"] for entry in entries}) == 1)
+            for i, entry in zip(moved, entries, strict=True):
+                parameter = flat.parameters[i]
+                w, grad = parameter.data, parameter.grad
+                assert grad is not None
+                g = trace.lift(grad.data)
+                xp = module_of(w)
+                state = {name: trace.item(entry, name) for name in slots}
+                t = trace.option(entries[0] if alike else entry, "step") + 1
+                if maximize:
+                    g = -g
+                for penalty in penalties:
+                    g = penalty.add_gradient(xp, w, g)
+                self.update(xp, w, g, state, t, **options)
+                for penalty in penalties:
+                    penalty.shrink(xp, w, options["lr"])
+                for penalty in penalties:
+                    penalty.project(xp, w)
+                mark_written(w)
+            trace.effects.append(lambda entries=entries: _age(entries))
 
     def _layout(self, index: int) -> _Layout:
         """The flat arrays of a group, laid out anew when a parameter's array or the penalties have been replaced."""
@@ -248,6 +288,11 @@ class Optimizer(ABC):
                     f"group {i} of the state dict has {len(saved['params'])} parameters, this {name}'s has "
                     f"{len(group['params'])}: build the optimizer from the same parameters."
                 )
+
+
+def _age(entries: list[dict[str, Any]]) -> None:
+    for entry in entries:
+        entry["step"] += 1
 
 
 class _Layout:

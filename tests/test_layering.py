@@ -38,7 +38,7 @@ LEVELS = [
     {"operators"},
     {"linalg", "random", "tree"},
     {"functional"},
-    {"gradcheck", "drawing"},
+    {"gradcheck", "drawing", "compile"},
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 

@@ -1,0 +1,248 @@
+"""compile: a function that is traced at its first call and replayed afterwards.
+
+One idea: a program is right for one kind of call (shapes, dtypes, Python arguments) and while its guards hold; another
+kind of call gets a program of its own. Whatever cannot be told apart by these is an error while tracing, never a wrong
+number later. Read `program.py` first, `replay.py` next.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import types
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from ..backend import host
+from ..modes import is_recording, is_tracing, is_watching
+from ..tensor import Tensor, wrap
+from ..tree import Structure, flatten, unflatten
+from .passes import simplified
+from .program import Program
+from .replay import Replay
+from .trace import Trace
+from .traced import Traced
+from .watch import data_of, set_grad, watching
+
+__all__ = ["Compiled", "compile", "disabled"]
+
+_KEPT = 16  # programs of one function
+
+_off: ContextVar[bool] = ContextVar("autograd.compile.off", default=False)
+
+
+@contextmanager
+def disabled() -> Iterator[None]:
+    """Inside, compiled functions run as they are written."""
+    token = _off.set(True)
+    try:
+        yield
+    finally:
+        _off.reset(token)
+
+
+def compile(function: Callable[..., Any] | None = None, *, disable: bool = False) -> Any:
+    """A function that does what `function` does, a whole training step say, faster.
+
+    The first call traces it: it runs once on arrays that write down what is done with them. Later calls replay what was
+    written down. Parameters, optimizer state, running statistics and random generators are found again at each call;
+    a call of other shapes or dtypes, with other Python arguments, or after train() or eval() is traced anew. Arrays
+    that it returns are new ones, outside any graph.
+
+    What it cannot do raises TraceError at the first call, which changes nothing: to let values decide the course (`if
+    loss > 1`, `float(loss)`), to change NumPy arrays. What Python does besides, such as printing or appending to a
+    list, is done while tracing only.
+
+    `disable=True`, the environment variable TAPEGRAD_COMPILE=0 and `compile_disabled()` run the function as written.
+    A decorator with and without brackets.
+    """
+    if function is None:
+        return functools.partial(compile, disable=disable)
+    return Compiled(function, disable)
+
+
+class Compiled:
+    """A function made by `compile`. `explain()` shows its programs."""
+
+    def __init__(self, function: Callable[..., Any], disable: bool = False) -> None:
+        if not callable(function):
+            raise TypeError(f"compile() takes a function, got a {type(function).__name__}.")
+        self.function, self.disable = function, disable
+        self._entries: OrderedDict[Any, list[_Entry]] = OrderedDict()
+        self._lock = threading.RLock()
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The function's result, from its program."""
+        off = self.disable or _off.get() or os.environ.get("TAPEGRAD_COMPILE") == "0"
+        if off or is_tracing() is not None or is_watching():
+            return self.function(*args, **kwargs)
+        leaves, structure = flatten((args, kwargs))
+        key, arrays = _kind_of_call(leaves, structure)
+        with self._lock:  # the arrays that a program works in belong to one call at a time
+            entries = self._entries.setdefault(key, [])
+            self._entries.move_to_end(key)
+            for entry in entries:
+                if entry.holds():
+                    return entry.run(arrays)
+            entry, result = _Entry.trace(self.function, leaves, structure)
+            entries[:] = [entry, *entries[: _KEPT - 1]]
+            while len(self._entries) > _KEPT:
+                self._entries.popitem(last=False)
+            return result
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    @property
+    def programs(self) -> list[Program]:
+        """The programs traced so far, those used last at the end."""
+        return [entry.program for entries in self._entries.values() for entry in entries]
+
+    def explain(self) -> str:
+        """The programs as text, one instruction a line."""
+        if not self.programs:
+            return "nothing is traced yet: call the function first."
+        return "\n\n".join(entry.explain() for entries in self._entries.values() for entry in entries)
+
+
+class _Entry:
+    """A program with its guards and its executor."""
+
+    def __init__(self, trace: Trace, structure: Structure, leaves: list[Any]) -> None:
+        self.function_guards: list[tuple[Callable[[], Any], Any]] = []
+        self.guards, self.effects = trace.guards, trace.effects
+        self.grads = [(tensor, grad is not None) for tensor, grad in trace.grads.values()]
+        self.structure, self.leaves = structure, leaves
+        self.program = simplified(trace.program)
+        self.replay = Replay(self.program)
+        self.arrays = [(place, variable.shape, variable.dtype) for place, variable in self.program.places]
+
+    @classmethod
+    def trace(cls, function: Callable[..., Any], leaves: list[Any], structure: Structure) -> tuple[_Entry, Any]:
+        """Run the function once; gives its program, and its result."""
+        trace = Trace()
+        for question in _settings_of(function):
+            trace.guard(question)
+        args, kwargs = unflatten(structure, [_traced(trace, leaf) for leaf in leaves])
+        try:
+            with watching(trace):
+                result = function(*args, **kwargs)
+                given, shape = flatten(result)
+                outcome = [_outcome(trace, leaf) for leaf in given]
+                gradients = [(tensor, grad) for tensor, grad in trace.grads.values()]
+                arrays = [x for x in outcome if isinstance(x, Traced)]
+                arrays += [grad.data for _, grad in gradients if grad is not None]
+                trace.program.results = [x.variable for x in arrays]
+            changes = trace.changes()
+            with_variables = [(place, traced.variable) for place, traced in changes]
+        except BaseException:
+            trace.undo()
+            raise
+        trace.program.writes = with_variables
+        fixed = [None if isinstance(x, Traced) else (x,) for x in outcome]
+        entry = cls(trace, shape, fixed)
+        entry._leave([x.value.copy() for x in arrays], [(place, traced.value) for place, traced in changes])
+        return entry, entry._result([x.value.copy() for x in arrays])
+
+    def holds(self) -> bool:
+        """Whether the program is right for a call made now."""
+        for question, answer in self.guards:
+            if question() != answer:
+                return False
+        for place, shape, dtype in self.arrays:
+            array = place.get()
+            if array.shape != shape or array.dtype != dtype:
+                return False
+        return True
+
+    def run(self, arguments: list[Any]) -> Any:
+        """The function's result for these arrays, with all that it leaves behind."""
+        results, writes = self.replay(arguments)
+        self._leave(results, writes)
+        return self._result(results)
+
+    def _leave(self, results: list[Any], writes: list[tuple[Any, Any]]) -> None:
+        for place, array in writes:
+            place.put(array)
+        gradients = iter(results[len(results) - sum(there for _, there in self.grads) :])
+        for tensor, there in self.grads:
+            set_grad(tensor, wrap(next(gradients)) if there else None)
+        for effect in self.effects:
+            effect()
+
+    def _result(self, results: list[Any]) -> Any:
+        arrays = iter(results)
+        return unflatten(self.structure, [wrap(next(arrays)) if leaf is None else leaf[0] for leaf in self.leaves])
+
+    def explain(self) -> str:
+        """The program as text."""
+        return str(self.program)
+
+
+def _kind_of_call(leaves: list[Any], structure: Structure) -> tuple[Any, list[Any]]:
+    """What tells programs apart, and the arrays among the arguments."""
+    key: list[Any] = [structure, is_recording()]
+    arrays = []
+    for leaf in leaves:
+        if isinstance(leaf, Tensor) and not leaf.requires_grad:
+            arrays.append(leaf.data)
+            key.append((leaf.data.shape, leaf.data.dtype))
+        elif isinstance(leaf, host.ndarray):
+            arrays.append(leaf)
+            key.append((leaf.shape, leaf.dtype, "array"))
+        elif isinstance(leaf, (bool, int, float, complex, str, bytes, types.NoneType)):
+            key.append((type(leaf), leaf))
+        else:
+            key.append(_Same(leaf))
+    return tuple(key), arrays
+
+
+class _Same:
+    """A thing as part of a key: equal to itself alone."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.thing is other.thing
+
+
+def _traced(trace: Trace, leaf: Any) -> Any:
+    """An argument as the function sees it while it is traced."""
+    if isinstance(leaf, Tensor) and not leaf.requires_grad:
+        return wrap(trace.argument(data_of(leaf)))
+    return trace.argument(leaf) if isinstance(leaf, host.ndarray) else leaf
+
+
+def _outcome(trace: Trace, leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return trace.lift(leaf.data)
+    return trace.lift(leaf) if isinstance(leaf, host.ndarray) else leaf
+
+
+def _settings_of(function: Any) -> list[Callable[[], Any]]:
+    """Questions for the plain numbers and words that a function reads from around it."""
+    while isinstance(function, (functools.partial, types.MethodType)):
+        function = function.func if isinstance(function, functools.partial) else function.__func__
+    if not isinstance(function, types.FunctionType):
+        return []
+    plain = (bool, int, float, str, types.NoneType)
+    questions: list[Callable[[], Any]] = []
+    for name in function.__code__.co_names:
+        if isinstance(function.__globals__.get(name), plain) and name in function.__globals__:
+            questions.append(functools.partial(function.__globals__.get, name))
+    for cell in function.__closure__ or ():
+        try:
+            if isinstance(cell.cell_contents, plain):
+                questions.append(functools.partial(getattr, cell, "cell_contents"))
+        except ValueError:  # a name that is bound later
+            continue
+    return questions

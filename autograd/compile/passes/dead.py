@@ -1,0 +1,27 @@
+"""Dead code: instructions whose result nobody reads are left out.
+
+Read `common.py` next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..program import Program
+
+__all__ = ["without_dead"]
+
+
+def without_dead(program: Program) -> Program:
+    """The program without what does not lead to a result or a write."""
+    needed = set(program.kept())
+    instructions = []
+    for instruction in reversed(program.instructions):
+        if instruction.out in needed:
+            instructions.append(instruction)
+            needed.update(instruction.variables())
+    return replace(
+        program,
+        instructions=instructions[::-1],
+        places=[(place, variable) for place, variable in program.places if variable in needed],
+    )

@@ -1,0 +1,321 @@
+"""Trace: one call of a function, written down as a program.
+
+One idea: the function runs once, for real, on Traced arrays. Whatever it reads from outside (a parameter, a running
+mean, an optimizer's state) is captured where it lives, as a place, and found there again at each call; whatever it
+changes is written back there at the end. If it fails on the way nothing has been changed. Read `watch.py` next, which
+sees what is read, then `function.py`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from ..backend import Backend, host, register_backend
+from ..errors import GradientError, TraceError
+from ..modes import is_tracing
+from ..random import Draw, Generator
+from ..tensor import Tensor, wrap
+from ..writes import mark_written
+from .number import Number
+from .program import Instruction, Program, Variable
+from .traced import Traced, record, tracer
+from .watch import data_of, grad_of, set_data, set_grad
+
+__all__ = ["DataOf", "GradOf", "Item", "Trace"]
+
+
+class DataOf:
+    """The place of a Tensor's array."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def __str__(self) -> str:
+        return f"Tensor of shape {data_of(self.tensor).shape}"
+
+    def get(self) -> Any:
+        return data_of(self.tensor)
+
+    def put(self, array: Any) -> None:
+        old = data_of(self.tensor)
+        if old.shape == array.shape and old.dtype == array.dtype:
+            old[...] = array
+            mark_written(old)
+        else:
+            set_data(self.tensor, array.copy())
+
+
+class GradOf:
+    """The place of a gradient that was there before the call."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def __str__(self) -> str:
+        return f"gradient of shape {self.tensor.shape}"
+
+    def get(self) -> Any:
+        return data_of(grad_of(self.tensor))
+
+    def put(self, array: Any) -> None:
+        set_grad(self.tensor, wrap(array.copy()))
+
+
+class Item:
+    """The place of an array under a key of a dictionary, as an optimizer keeps its state."""
+
+    def __init__(self, entry: dict[str, Any], key: str) -> None:
+        self.entry, self.key = entry, key
+
+    def __str__(self) -> str:
+        return f"{self.key} of shape {self.entry[self.key].shape}"
+
+    def get(self) -> Any:
+        return self.entry[self.key]
+
+    def put(self, array: Any) -> None:
+        self.entry[self.key][...] = array
+
+
+class _Fixed:
+    """The place of an array that the function holds itself; it is read at each call, and never written to."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __str__(self) -> str:
+        return f"array of shape {self.array.shape}"
+
+    def get(self) -> Any:
+        return self.array
+
+    def put(self, array: Any) -> None:
+        raise AssertionError("an array from outside is never written to")
+
+
+class TracedDraw:
+    """A draw of random numbers whose number is another at each call."""
+
+    def __init__(self, generator: Generator) -> None:
+        self.again = lambda: generator.take()
+        self.value = generator.take()
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *inputs, **options: record(f"draw.{name}", getattr(Draw, name), (self, *inputs), options)
+
+
+class Trace:
+    """What a function reads, does, and leaves behind."""
+
+    def __init__(self) -> None:
+        self.program = Program()
+        self.guards: list[tuple[Callable[[], Any], Any]] = []  # questions, with the answers that this program is for
+        self.effects: list[Callable[[], Any]] = []  # what Python has to do after each call
+        self.captured: list[tuple[Any, Traced, Variable]] = []
+        self.data: dict[int, tuple[Tensor, Traced]] = {}  # of Tensors from outside, by id
+        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
+        self._fixed: dict[int, Traced] = {}
+        self._numbers: dict[int, tuple[Any, Variable]] = {}
+        self._attended: dict[int, Any] = {}
+        self._generators: dict[int, tuple[Generator, int]] = {}
+        self._options: dict[tuple[int, str], Any] = {}
+        self._items: dict[tuple[int, str], Traced] = {}
+        self._count = 0
+
+    # Writing down
+
+    def variable(self, value: Any) -> Variable:
+        """A new variable for this value."""
+        self._count += 1
+        is_array = isinstance(value, (host.ndarray, host.generic))
+        return Variable(self._count, value.shape if is_array else (), value.dtype if is_array else None)
+
+    def emit(
+        self, name: str, function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any], value: Any
+    ) -> Variable:
+        """Write down one call whose result is like `value`; gives the variable of the result."""
+        out = self.variable(value)
+        self.program.instructions.append(Instruction(name, function, inputs, options, out))
+        return out
+
+    def values(self, tree: Any) -> Any:
+        """The real values of inputs."""
+        return _mapped(tree, lambda x: x.value)
+
+    def names(self, tree: Any) -> Any:
+        """The variables of inputs."""
+        return _mapped(tree, self._name, arrays=True)
+
+    def _name(self, x: Any) -> Any:
+        if isinstance(x, Traced):
+            if x.trace is not self:
+                raise TraceError("an array of an earlier trace was kept and used again: return what outlives a call.")
+            return x.variable
+        if isinstance(x, host.ndarray):
+            return self.lift(x).variable
+        if id(x) not in self._numbers:
+            variable = self.variable(None)
+            self._numbers[id(x)] = (x, variable)
+            self.program.numbers.append((x.again, variable))
+        return self._numbers[id(x)][1]
+
+    # What comes from outside
+
+    def argument(self, array: Any) -> Traced:
+        """One of the arrays with which the function is called."""
+        variable = self.variable(array)
+        self.program.arguments.append(variable)
+        return Traced(self, array.copy(), variable)
+
+    def capture(self, place: Any) -> Traced:
+        """The array at a place, which the function may change."""
+        array = place.get()
+        variable = self.variable(array)
+        traced = Traced(self, array.copy(), variable)
+        self.program.places.append((place, variable))
+        self.captured.append((place, traced, variable))
+        return traced
+
+    def lift(self, array: Any) -> Traced:
+        """An array that the function holds, for reading."""
+        if isinstance(array, Traced):
+            return array
+        if id(array) not in self._fixed:
+            self._fixed[id(array)] = self.capture(_Fixed(array))
+        return self._fixed[id(array)]
+
+    def number(self, again: Callable[[], Any]) -> Number:
+        """A number that Python works out at each call."""
+        return Number(self, again)
+
+    def option(self, table: dict[str, Any], name: str) -> Any:
+        """An option of a group: numbers may be others at the next call, anything else is guarded."""
+        value = table[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float, tuple)):
+            return self.guard(lambda: table[name])
+        if (id(table), name) not in self._options:
+            if isinstance(value, tuple):
+                found: Any = tuple(self.number(functools.partial(_part, table, name, i)) for i in range(len(value)))
+            else:
+                found = self.number(lambda: table[name])
+            self._options[id(table), name] = found
+        return self._options[id(table), name]
+
+    def item(self, table: dict[str, Any], name: str) -> Traced:
+        """The array under a key of a dictionary."""
+        if (id(table), name) not in self._items:
+            self._items[id(table), name] = self.capture(Item(table, name))
+        return self._items[id(table), name]
+
+    def draw(self, generator: Generator) -> TracedDraw:
+        """The next draw of a generator, at each call anew."""
+        self._generators.setdefault(id(generator), (generator, generator.draw))
+        return TracedDraw(generator)
+
+    def guard(self, question: Callable[[], Any]) -> Any:
+        """The answer to a question, which must be the same whenever this program is used."""
+        answer = question()
+        self.guards.append((question, answer))
+        return answer
+
+    def attend(self, things: tuple[Any, ...], settings: Callable[[], Any]) -> None:
+        """Use this program only while `settings()` of things, a Module and those below it, are what they are now."""
+        if id(things[0]) not in self._attended:
+            self._attended.update((id(thing), thing) for thing in things)
+            self.guard(settings)
+
+    def undo(self) -> None:
+        """Give back the random draws of a trace that failed."""
+        for generator, draw in self._generators.values():
+            generator.draw = draw
+
+    # What the watch sees, see `watch.py`
+
+    def read_data(self, tensor: Tensor, array: Any) -> Any:
+        """A Tensor's data, when it is read."""
+        if type(array) is Traced:
+            return array
+        found = self.data.get(id(tensor))
+        if found is None:
+            if tensor.node is not None:
+                raise GradientError(
+                    "a compiled function uses a Tensor whose graph was recorded outside, so no gradient could go back "
+                    "there: compute it inside, or detach() it."
+                )
+            found = self.data[id(tensor)] = (tensor, self.capture(DataOf(tensor)))
+        return found[1]
+
+    def write_data(self, tensor: Tensor, array: Any) -> None:
+        """Another array assigned to the data of a Tensor from outside."""
+        self.data[id(tensor)] = (tensor, self.lift(array))
+
+    def read_grad(self, tensor: Tensor, grad: Tensor | None) -> Tensor | None:
+        """The gradient of a Tensor from outside, when it is read."""
+        if id(tensor) in self.grads:
+            return self.grads[id(tensor)][1]
+        there = self.guard(lambda: grad_of(tensor) is not None)
+        found = wrap(self.capture(GradOf(tensor))) if there else None
+        self.grads[id(tensor)] = (tensor, found)
+        return found
+
+    def write_grad(self, tensor: Tensor, grad: Tensor | None) -> None:
+        """Another gradient assigned to a Tensor from outside."""
+        self.grads[id(tensor)] = (tensor, grad)
+
+    # The end
+
+    def changes(self) -> list[tuple[Any, Traced]]:
+        """The places that have another value now, with that value.
+
+        Raises TraceError where one of them shares memory with another array that was read.
+        """
+        found = [(place, traced) for place, traced, first in self.captured if traced.variable is not first]
+        by_tensor = {id(place.tensor) for place, _, _ in self.captured if isinstance(place, DataOf)}
+        own = {id(place.tensor): traced for place, traced, _ in self.captured if isinstance(place, DataOf)}
+        for key, (tensor, traced) in self.data.items():
+            if key not in by_tensor or own[key] is not traced:
+                found = [(place, t) for place, t in found if not (isinstance(place, DataOf) and place.tensor is tensor)]
+                found.append((DataOf(tensor), traced))
+        self._refuse_shared([place for place, _ in found])
+        return found
+
+    def _refuse_shared(self, written: list[Any]) -> None:
+        for place in written:
+            array = place.get()
+            for other, _, _ in self.captured:
+                theirs = other.get()
+                same = isinstance(place, DataOf) and isinstance(other, DataOf) and other.tensor is place.tensor
+                if other is not place and not same and host.may_share_memory(array, theirs):
+                    raise TraceError(
+                        f"a compiled function changes a {place} and also reads another array in the same memory, where "
+                        "the change would not be seen: use one Tensor for both, or copy."
+                    )
+
+
+def _part(table: dict[str, Any], name: str, i: int) -> Any:
+    return table[name][i]
+
+
+def _mapped(tree: Any, function: Callable[[Any], Any], arrays: bool = False) -> Any:
+    if isinstance(tree, (Traced, Number, TracedDraw)):
+        return function(tree)
+    if isinstance(tree, host.ndarray):
+        return function(tree) if arrays else tree
+    if type(tree) in (tuple, list):
+        return type(tree)([_mapped(part, function, arrays) for part in tree])
+    if isinstance(tree, dict):
+        return {name: _mapped(part, function, arrays) for name, part in tree.items()}
+    return tree
+
+
+def _lifted(array: Any, device: str) -> Any:
+    return is_tracing().lift(array)
+
+
+def _no_values(array: Any) -> Any:
+    return array.__array__()
+
+
+register_backend("trace", Backend(Traced, tracer, lambda a: "cpu", _lifted, _no_values, lambda: None))

@@ -1,0 +1,105 @@
+"""Watch: while a thread traces, what it reads and writes of Tensors goes through its trace.
+
+One idea: a Tensor's `data` and `grad` are plain slots. During a trace they are replaced, for the class as a whole, by
+descriptors that ask whether this thread is tracing: if not, they do what the slot does. So no Tensor escapes, however
+it is reached, none is changed before the trace has succeeded, and outside a trace nothing is slower.
+Read `function.py` next.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..modes import is_tracing, tracing
+from ..tensor import Tensor
+from .traced import Traced
+
+__all__ = ["data_of", "grad_of", "paused", "set_data", "set_grad", "watching"]
+
+_data: Any = Tensor.__dict__["data"]  # the slots
+_grad: Any = Tensor.__dict__["grad"]
+data_of, set_data = _data.__get__, _data.__set__
+grad_of, set_grad = _grad.__get__, _grad.__set__
+
+
+def _is_new(tensor: Tensor) -> bool:
+    """Whether a Tensor was made inside a trace: then its data are Traced, or not yet there."""
+    try:
+        return type(data_of(tensor)) is Traced
+    except AttributeError:
+        return True
+
+
+class _Data:
+    def __get__(self, tensor: Any, kind: Any = None) -> Any:
+        if tensor is None:
+            return self
+        array = data_of(tensor)
+        trace = is_tracing()
+        return array if trace is None else trace.read_data(tensor, array)
+
+    def __set__(self, tensor: Any, array: Any) -> None:
+        trace = is_tracing()
+        if trace is None:
+            set_data(tensor, array)
+        elif _is_new(tensor):
+            set_data(tensor, trace.lift(array))
+        else:
+            trace.write_data(tensor, array)
+
+
+class _Grad:
+    def __get__(self, tensor: Any, kind: Any = None) -> Any:
+        if tensor is None:
+            return self
+        trace = is_tracing()
+        if trace is None or _is_new(tensor):
+            return grad_of(tensor)
+        return trace.read_grad(tensor, grad_of(tensor))
+
+    def __set__(self, tensor: Any, grad: Any) -> None:
+        trace = is_tracing()
+        if trace is None or _is_new(tensor):
+            set_grad(tensor, grad)
+        else:
+            trace.write_grad(tensor, grad)
+
+
+def _install(data: Any, grad: Any) -> None:
+    for name, descriptor in (("data", data), ("grad", grad)):
+        setattr(Tensor, name, descriptor)
+
+
+_lock = threading.Lock()
+_watchers = 0
+
+
+@contextmanager
+def watching(trace: Any) -> Iterator[None]:
+    """Let `trace` see what this thread does to Tensors."""
+    global _watchers
+    with _lock:
+        _watchers += 1
+        _install(_Data(), _Grad())
+    token = tracing.set(trace)
+    try:
+        yield
+    finally:
+        tracing.reset(token)
+        with _lock:
+            _watchers -= 1
+            if not _watchers:
+                _install(_data, _grad)
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Inside a trace, do something that belongs to no program."""
+    token = tracing.set(None)
+    try:
+        yield
+    finally:
+        tracing.reset(token)

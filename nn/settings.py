@@ -1,0 +1,47 @@
+"""Settings of a Module: what a compiled step was traced for, and must be traced anew when it changes.
+
+One idea: whoever changes an attribute of any Module says so to one counter. As long as that stands still, to ask
+whether a Module with all below it is as it was is one comparison. Read `module.py` next.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Settings", "changed"]
+
+_changes = 0
+
+
+def changed() -> None:
+    """Say that an attribute or a hook of some Module was changed."""
+    global _changes
+    _changes += 1
+
+
+class Settings:
+    """Called, it gives everything that a Module and those below it are, but for the values of their Tensors."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self._seen = -1
+        self._last: tuple[Any, ...] = ()
+
+    def __call__(self) -> tuple[Any, ...]:
+        if self._seen != _changes:
+            self._seen = _changes
+            self._last = tuple(
+                (name, _known(value)) for module in self.module.modules() for name, value in vars(module).items()
+            )
+        return self._last
+
+
+def _known(value: Any) -> Any:
+    """A plain value as it is, a row of them likewise, and of anything else which object it is."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, tuple):
+        return tuple(map(_known, value))
+    if type(value).__name__ == "Hooks":
+        return (id(value), *value.before, "and", *value.after)
+    return id(value)
