@@ -68,6 +68,7 @@ class Program:
     arguments: list[Variable] = field(default_factory=list)  # the arrays among a call's arguments
     places: list[tuple[Place, Variable]] = field(default_factory=list)  # read at the beginning
     numbers: list[tuple[Callable[[], Any], Variable]] = field(default_factory=list)  # worked out by Python at each call
+    constants: list[tuple[Variable, Any]] = field(default_factory=list)  # computed when the program was made
     instructions: list[Instruction] = field(default_factory=list)
     results: list[Variable] = field(default_factory=list)
     writes: list[tuple[Place, Variable]] = field(default_factory=list)  # done at the end
@@ -80,6 +81,7 @@ class Program:
         lines = [f"{variable!r}: {variable.about} = argument" for variable in self.arguments]
         lines += [f"{variable!r}: {variable.about} = {place}" for place, variable in self.places]
         lines += [f"{variable!r}: {variable.about} = from Python" for _, variable in self.numbers]
+        lines += [f"{variable!r}: {variable.about} = constant" for variable, _ in self.constants]
         lines += map(str, self.instructions)
         lines += [f"{place} <- {variable!r}" for place, variable in self.writes]
         lines.append(f"give {', '.join(map(repr, self.results)) or 'nothing'}")

@@ -36,11 +36,13 @@ class Replay:
 def _source(program: Program) -> tuple[str, dict[str, Any]]:
     constants: dict[str, Any] = {}
     last = _last_reads(program)
+    constants["constants"] = [array for _, array in program.constants]
     lines = ["def run(arguments, places, numbers):"]
     for name, variables in (
         ("arguments", program.arguments),
         ("places", [variable for _, variable in program.places]),
         ("numbers", [variable for _, variable in program.numbers]),
+        ("constants", [variable for variable, _ in program.constants]),
     ):
         if variables:
             lines.append(f"    {', '.join(map(_name, variables))}, = {name}")

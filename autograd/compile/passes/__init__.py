@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from ..program import Program
 from .common import without_repetition
+from .constants import with_constants
+from .copies import without_copies
 from .dead import without_dead
+from .products import with_turned_products
 
-__all__ = ["simplified"]
+__all__ = ["for_blas", "simplified"]
 
 
 def simplified(program: Program) -> Program:
     """The program after all passes that hold for every executor."""
+    program = with_constants(without_copies(program))
     return without_dead(without_repetition(program))
+
+
+def for_blas(program: Program) -> Program:
+    """The program with its matrix products as BLAS likes them best; they may round otherwise."""
+    return without_dead(with_turned_products(program))

@@ -23,5 +23,6 @@ def without_dead(program: Program) -> Program:
     return replace(
         program,
         instructions=instructions[::-1],
+        constants=[(variable, array) for variable, array in program.constants if variable in needed],
         places=[(place, variable) for place, variable in program.places if variable in needed],
     )

@@ -1,0 +1,84 @@
+"""Every operation of the table in a compiled function: the same numbers as outside, or a clear refusal.
+
+One idea: a trace runs the operation's own code, so each row of `tests/opspecs` is a proof once more, with the program
+in the place of the operation. The second and the third call go to the program, with other values of the same shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+import autograd as ag
+from autograd import Tensor
+from autograd.errors import GradientError, TraceError
+from autograd.primitive import Primitive
+from tests.opspecs import SPECS, Case, Spec, laws
+from tests.opspecs.spec import generators
+
+# Operations that no program can hold, each with the reason. They raise TraceError.
+REFUSED: dict[str, str] = {}
+# Rows whose inputs must keep more than their range when they are changed: positive definite, or of full rank.
+MATRICES = ("autograd.linalg", "autograd.ops.linalg")
+
+pytestmark = pytest.mark.usefixtures("kernels_off")
+
+
+def over(examples: int, applies: Callable[[Spec], bool]) -> Callable[..., Any]:
+    """Run a law over the rows to which it applies, with so many calls each."""
+
+    def decorate(law: Callable[..., None]) -> Callable[..., None]:
+        law = given(data=st.data(), rng=generators())(law)
+        law = settings(max_examples=examples, suppress_health_check=list(HealthCheck))(law)
+        return pytest.mark.parametrize("spec", [pytest.param(s, id=s.name) for s in SPECS if applies(s)])(law)
+
+    return decorate
+
+
+def traced(spec: Spec) -> bool:
+    return spec.name not in REFUSED
+
+
+def has_gradient(spec: Spec) -> bool:
+    if spec.differentiable is not None:
+        return bool(spec.differentiable)
+    return not isinstance(spec.op, Primitive) or bool(spec.op.rules)
+
+
+def three_calls(spec: Spec, case: Case, rng: np.random.Generator) -> Iterator[Case]:
+    """The call, and two of the same shapes and other values, all of them in the operation's domain."""
+    yield case
+    for _ in range(2):
+        yield Case(tuple(_other(spec, x, rng) for x in case.inputs), case.options)
+
+
+def _other(spec: Spec, x: Any, rng: np.random.Generator) -> Any:
+    if not isinstance(x, np.ndarray):
+        return x
+    if spec.op.__module__ in MATRICES:
+        return x * x.dtype.type(rng.choice([0.5, 2.0])) if x.dtype.kind == "f" else x.copy()
+    other = np.empty_like(x)  # laid out as x is
+    other[...] = rng.permutation(x.reshape(-1)).reshape(x.shape)
+    return other
+
+
+@over(4, traced)
+def test_forward_is_the_same(spec: Spec, data: Any, rng: np.random.Generator) -> None:
+    case = data.draw(spec.cases)
+
+    def function(*arrays: Tensor) -> Any:
+        given = iter(arrays)
+        inputs = [next(given) if isinstance(x, np.ndarray) else x for x in case.inputs]
+        return spec.op(*inputs, **case.options)
+
+    compiled = ag.compile(function)
+    for call in three_calls(spec, case, rng):
+        tensors = [Tensor(x) for x in call.inputs if isinstance(x, np.ndarray)]
+        wanted, found = function(*tensors), compiled(*tensors)
+        assert laws.same_bits(wanted, found), f"{spec.name}: compiled {found}, as written {wanted}"
+    assert len(compiled.programs) == 1
