@@ -15,12 +15,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal
 
 from ..backend import host
 from ..modes import is_recording, is_tracing, is_watching
 from ..tensor import Tensor, wrap
 from ..tree import Structure, flatten, unflatten
+from .native import Native
 from .passes import simplified
 from .program import Program
 from .replay import Replay
@@ -29,6 +30,8 @@ from .traced import Traced
 from .watch import data_of, set_grad, watching
 
 __all__ = ["Compiled", "compile", "disabled"]
+
+Executor = Literal["native", "numpy"]
 
 _KEPT = 16  # programs of one function
 
@@ -45,7 +48,9 @@ def disabled() -> Iterator[None]:
         _off.reset(token)
 
 
-def compile(function: Callable[..., Any] | None = None, *, disable: bool = False) -> Any:
+def compile(
+    function: Callable[..., Any] | None = None, *, disable: bool = False, executor: Executor | None = None
+) -> Any:
     """A function that does what `function` does, a whole training step say, faster.
 
     The first call traces it: it runs once on arrays that write down what is done with them. Later calls replay what was
@@ -57,18 +62,26 @@ def compile(function: Callable[..., Any] | None = None, *, disable: bool = False
     loss > 1`, `float(loss)`), to change NumPy arrays. What Python does besides, such as printing or appending to a
     list, is done while tracing only.
 
+    `executor="native"` runs C, made by the system's compiler and kept in the user's cache; "numpy", which is also taken
+    where there is no compiler, runs NumPy's functions, and gives the bits that eager code gives without its hand-made
+    kernels. The environment variable TAPEGRAD_EXECUTOR names the one to take where none is given.
+
     `disable=True`, the environment variable TAPEGRAD_COMPILE=0 and `compile_disabled()` run the function as written.
     A decorator with and without brackets.
     """
     if function is None:
-        return functools.partial(compile, disable=disable)
-    return Compiled(function, disable)
+        return functools.partial(compile, disable=disable, executor=executor)
+    return Compiled(function, disable, executor)
 
 
 class Compiled:
     """A function made by `compile`. `explain()` shows its programs."""
 
-    def __init__(self, function: Callable[..., Any], disable: bool = False) -> None:
+    def __init__(self, function: Callable[..., Any], disable: bool = False, executor: Executor | None = None) -> None:
+        executor = executor or os.environ.get("TAPEGRAD_EXECUTOR") or "native"  # type: ignore[assignment]
+        if executor not in ("native", "numpy"):
+            raise ValueError(f'compile() got executor={executor!r}: it must be "native" or "numpy".')
+        self.executor = executor
         if not callable(function):
             raise TypeError(f"compile() takes a function, got a {type(function).__name__}.")
         self.function, self.disable = function, disable
@@ -89,7 +102,7 @@ class Compiled:
             for entry in entries:
                 if entry.holds():
                     return entry.run(arrays)
-            entry, result = _Entry.trace(self.function, leaves, structure)
+            entry, result = _Entry.trace(self.function, leaves, structure, self.executor)
             entries[:] = [entry, *entries[: _KEPT - 1]]
             while len(self._entries) > _KEPT:
                 self._entries.popitem(last=False)
@@ -113,17 +126,18 @@ class Compiled:
 class _Entry:
     """A program with its guards and its executor."""
 
-    def __init__(self, trace: Trace, structure: Structure, leaves: list[Any]) -> None:
-        self.function_guards: list[tuple[Callable[[], Any], Any]] = []
+    def __init__(self, trace: Trace, structure: Structure, leaves: list[Any], executor: str) -> None:
         self.guards, self.effects = trace.guards, trace.effects
         self.grads = [(tensor, grad is not None) for tensor, grad in trace.grads.values()]
         self.structure, self.leaves = structure, leaves
         self.program = simplified(trace.program)
-        self.replay = Replay(self.program)
+        self.run_program = _executor(self.program, executor)
         self.arrays = [(place, variable.shape, variable.dtype) for place, variable in self.program.places]
 
     @classmethod
-    def trace(cls, function: Callable[..., Any], leaves: list[Any], structure: Structure) -> tuple[_Entry, Any]:
+    def trace(
+        cls, function: Callable[..., Any], leaves: list[Any], structure: Structure, executor: str
+    ) -> tuple[_Entry, Any]:
         """Run the function once; gives its program, and its result."""
         trace = Trace()
         for question in _settings_of(function):
@@ -145,7 +159,7 @@ class _Entry:
             raise
         trace.program.writes = with_variables
         fixed = [None if isinstance(x, Traced) else (x,) for x in outcome]
-        entry = cls(trace, shape, fixed)
+        entry = cls(trace, shape, fixed, executor)
         entry._leave([x.value.copy() for x in arrays], [(place, traced.value) for place, traced in changes])
         return entry, entry._result([x.value.copy() for x in arrays])
 
@@ -162,7 +176,7 @@ class _Entry:
 
     def run(self, arguments: list[Any]) -> Any:
         """The function's result for these arrays, with all that it leaves behind."""
-        results, writes = self.replay(arguments)
+        results, writes = self.run_program(arguments)
         self._leave(results, writes)
         return self._result(results)
 
@@ -182,6 +196,14 @@ class _Entry:
     def explain(self) -> str:
         """The program as text."""
         return str(self.program)
+
+
+def _executor(program: Program, name: str) -> Callable[[list[Any]], Any]:
+    if name == "native":
+        native = Native.of(program)
+        if native is not None:
+            return native
+    return Replay(program)
 
 
 def _kind_of_call(leaves: list[Any], structure: Structure) -> tuple[Any, list[Any]]:

@@ -60,6 +60,9 @@ class Place(Protocol):
     def put(self, array: Any) -> None:
         """Leave an array there."""
 
+    def touch(self) -> None:
+        """Say that what is there was written in place."""
+
 
 @dataclass
 class Program:

@@ -38,6 +38,9 @@ class DataOf:
     def get(self) -> Any:
         return data_of(self.tensor)
 
+    def touch(self) -> None:
+        mark_written(data_of(self.tensor))
+
     def put(self, array: Any) -> None:
         old = data_of(self.tensor)
         if old.shape == array.shape and old.dtype == array.dtype:
@@ -74,6 +77,9 @@ class Item:
 
     def get(self) -> Any:
         return self.entry[self.key]
+
+    def touch(self) -> None:
+        pass
 
     def put(self, array: Any) -> None:
         self.entry[self.key][...] = array

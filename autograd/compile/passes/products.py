@@ -23,6 +23,7 @@ def with_turned_products(program: Program) -> Program:
     for variable in program.kept():
         readers[variable] = readers.get(variable, 0) + 1
 
+    count = max((variable.index for variable in made), default=0)
     instructions = []
     for instruction in program.instructions:
         product = made.get(instruction.inputs[0]) if _is_transpose(instruction) else None
@@ -36,7 +37,8 @@ def with_turned_products(program: Program) -> Program:
             if of is not None and _is_transpose(of):
                 turned.append(of.inputs[0])  # turned twice
                 continue
-            out = Variable(-factor.index, factor.shape[::-1], factor.dtype)
+            count += 1
+            out = Variable(count, factor.shape[::-1], factor.dtype)
             instructions.append(Instruction("transpose", instruction.function, (factor, (1, 0)), {}, out))
             turned.append(out)
         instructions.append(Instruction("matmul", product.function, tuple(turned), {}, instruction.out))

@@ -1,0 +1,10 @@
+"""The native executor: a program as one C function, compiled by the system's compiler.
+
+One idea: neighbours that walk over the same elements become one loop, products go to the BLAS that NumPy brings along,
+and everything lies in one piece of memory that was planned beforehand; Python makes one call a step.
+Read `layout.py` first.
+"""
+
+from .executor import Native as Native
+
+__all__ = ["Native"]

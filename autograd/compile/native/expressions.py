@@ -1,0 +1,117 @@
+"""Expressions: NumPy's elementwise functions, written in C.
+
+One idea: a function is a text with places for its operands, which come converted to the type it computes in. The same
+texts serve CUDA C: only the names of types and of mathematical functions differ. Read `groups.py` next.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...backend import host
+
+__all__ = ["C_TYPES", "compute_dtype", "constant", "expression", "has_expression"]
+
+C_TYPES = {
+    "bool": "unsigned char",
+    "int8": "signed char",
+    "int16": "short",
+    "int32": "int",
+    "int64": "long long",
+    "uint8": "unsigned char",
+    "uint16": "unsigned short",
+    "uint32": "unsigned int",
+    "uint64": "unsigned long long",
+    "float32": "float",
+    "float64": "double",
+}
+
+# {f} is the ending of C's functions for floats.
+_FUNCTIONS = {
+    "absolute": "fabs{f}({0})",
+    "add": "({0} + {1})",
+    "arctan": "atan{f}({0})",
+    "bitwise_and": "({0} & {1})",
+    "bitwise_or": "({0} | {1})",
+    "bitwise_xor": "({0} ^ {1})",
+    "ceil": "ceil{f}({0})",
+    "copysign": "copysign{f}({0}, {1})",
+    "cos": "cos{f}({0})",
+    "cosh": "cosh{f}({0})",
+    "divide": "({0} / {1})",
+    "equal": "({0} == {1})",
+    "exp": "exp{f}({0})",
+    "expm1": "expm1{f}({0})",
+    "floor": "floor{f}({0})",
+    "greater": "({0} > {1})",
+    "greater_equal": "({0} >= {1})",
+    "invert": "(!{0})",
+    "isfinite": "({0} - {0} == 0)",
+    "isinf": "({0} == {0} && {0} - {0} != 0)",
+    "isnan": "({0} != {0})",
+    "less": "({0} < {1})",
+    "less_equal": "({0} <= {1})",
+    "log": "log{f}({0})",
+    "log1p": "log1p{f}({0})",
+    "logical_and": "({0} && {1})",
+    "logical_not": "(!{0})",
+    "logical_or": "({0} || {1})",
+    "maximum": "({0} >= {1} || {0} != {0} ? {0} : {1})",
+    "minimum": "({0} <= {1} || {0} != {0} ? {0} : {1})",
+    "multiply": "({0} * {1})",
+    "negative": "(-{0})",
+    "not_equal": "({0} != {1})",
+    "positive": "({0})",
+    "power": "pow{f}({0}, {1})",
+    "reciprocal": "(1 / {0})",
+    "rint": "rint{f}({0})",
+    "sign": "({0} != {0} ? {0} : ({0} > 0) - ({0} < 0))",
+    "sin": "sin{f}({0})",
+    "sinh": "sinh{f}({0})",
+    "sqrt": "sqrt{f}({0})",
+    "square": "({0} * {0})",
+    "subtract": "({0} - {1})",
+    "tanh": "tanh{f}({0})",
+    "where": "({0} ? {1} : {2})",
+}
+_OF_BOOLS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
+_FLOATING = {name for name, text in _FUNCTIONS.items() if "{f}" in text} | {"divide", "reciprocal"}
+
+
+def has_expression(name: str, inputs: list[Any], out: Any) -> bool:
+    """Whether this function is written in C, for inputs of these dtypes; `int` or `float` for Python's numbers."""
+    kinds = [dtype for dtype in inputs if not isinstance(dtype, type)]
+    if name not in _FUNCTIONS or not kinds or any(str(dtype) not in C_TYPES for dtype in [*kinds, out]):
+        return False
+    if name in _OF_BOOLS:
+        return out == "bool" and all(dtype == "bool" for dtype in kinds)
+    if float in inputs and all(dtype.kind != "f" for dtype in kinds):
+        return name == "where" and out.kind == "f"
+    if name == "sign" or name in _FLOATING:
+        return bool(out.kind == "f")
+    return True
+
+
+def compute_dtype(name: str, inputs: list[Any], out: Any) -> Any:
+    """The dtype to which the operands are brought before the function is computed."""
+    if out == "bool" and name != "where":
+        return host.result_type(*(dtype for dtype in inputs if not isinstance(dtype, type)))
+    return out
+
+
+def expression(name: str, operands: list[str], dtype: Any) -> str:
+    """The function of operands of this dtype, in C."""
+    return _FUNCTIONS[name].format(*operands, f="f" if dtype == "float32" else "")
+
+
+def constant(value: Any, dtype: Any) -> str:
+    """A Python number in C."""
+    if dtype.kind in "biu":
+        return f"{int(value)}" + ("LL" if dtype.itemsize == 8 else "")
+    number = float(dtype.type(value))
+    ending = "f" if dtype == "float32" else ""
+    if number != number:
+        return "NAN"
+    if number in (float("inf"), float("-inf")):
+        return "INFINITY" if number > 0 else "(-INFINITY)"
+    return f"({number.hex()}{ending})"

@@ -1,0 +1,408 @@
+"""Groups: instructions that walk over the same elements, to become one loop.
+
+One idea: all of a group see its elements as a table of R rows and C columns. A member gives a value for each element,
+for each row (a reduction along it, or a function of such), or adds up over the rows into a value for each column, or
+for all. The first two may be used by later members of the same group; sums over rows are ready when the group is done.
+So a softmax with its loss, a normalisation, a mask with the gradient of a bias, or Adam are one loop each.
+Read `source.py` next, which writes the loops.
+"""
+
+# Note [Where a member goes]
+# Groups and other steps run in the order in which they stand. A member must stand where all that it reads is ready: in
+# the same group as what it reads element by element, behind what it reads otherwise. It joins the first group from
+# there on that has its table, or opens a new one at the end. What a group reads from outside comes from steps before.
+
+# Note [Stages]
+# A reduction along a row is ready when the loop over its columns is done, so members that need it start another loop
+# over the same row: a stage. What a later stage reads of an earlier one is kept in a row of memory.
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...backend import host
+from ..program import Instruction, Program, Variable
+from .expressions import has_expression
+from .layout import Ref, packed, strides_over
+
+__all__ = ["Call", "Group", "Member", "Operand", "Product", "Step", "schedule"]
+
+_REDUCTIONS = {
+    "add.reduce": "sum",
+    "max": "max",
+    "maximum.reduce": "max",
+    "mean": "mean",
+    "min": "min",
+    "ndarray.max": "max",
+    "ndarray.mean": "mean",
+    "ndarray.min": "min",
+    "ndarray.sum": "sum",
+    "sum": "sum",
+}
+_CASTS = {"astype", "ndarray.astype"}
+_LONGEST_ROW = 16_384  # elements kept on the stack from one stage to the next
+
+Table = tuple[int, int]
+
+
+@dataclass
+class Operand:
+    """What a member reads: a number of Python's, a number that changes, or elements with strides along the table."""
+
+    constant: Any = None
+    number: Variable | None = None
+    ref: Ref | None = None
+    rows: int = 0
+    columns: int = 0
+
+    @property
+    def dtype(self) -> Any:
+        """Its dtype; `int` or `float` for numbers."""
+        if self.ref is not None:
+            return self.ref.base.dtype
+        return float if self.number is not None or isinstance(self.constant, float) else int
+
+
+@dataclass
+class Member:
+    """One instruction of a group. `kind` is "element", "row" (a value for each row), "column" or "all" (sums)."""
+
+    instruction: Instruction
+    name: str  # of the function in C, of the reduction, "pick" or "place"
+    kind: str
+    operands: list[Operand]
+    per_row: bool = False  # whether it is computed once for each row, between the loops over the columns
+    stage: int = 0
+
+    @property
+    def out(self) -> Variable:
+        """The variable that it computes."""
+        return self.instruction.out
+
+
+@dataclass
+class Group:
+    """Members over one table; while several tables would do for all of them, each member is kept for each."""
+
+    tables: set[Table]
+    ways: dict[Variable, dict[Table, Member]] = field(default_factory=dict)
+
+    @property
+    def table(self) -> Table:
+        """Rows and columns: of several that would do, the one with the longest rows."""
+        return max(self.tables, key=lambda table: table[1])
+
+    @property
+    def members(self) -> dict[Variable, Member]:
+        """The members as they are for its table."""
+        return {out: ways[self.table] for out, ways in self.ways.items()}
+
+
+@dataclass
+class Product:
+    """A matrix product for BLAS."""
+
+    instruction: Instruction
+    a: Ref
+    b: Ref
+
+
+@dataclass
+class Call:
+    """An instruction that NumPy does."""
+
+    instruction: Instruction
+
+
+Step = Group | Product | Call
+
+
+def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
+    """The instructions as steps, see Note [Where a member goes]."""
+    steps: list[Step] = []
+    ready: dict[Variable, int] = {}  # a base variable -> the step that makes it
+    counts = {variable: array for variable, array in program.constants if array.dtype.kind == "i"}
+    zeros = {variable for variable, array in program.constants if not array.any()}
+    for instruction in _calls_first(program, refs, counts, zeros):
+        out = instruction.out
+        if out in refs and refs[out].base is not out:
+            continue  # a view
+        ways = _ways(instruction, refs, counts, zeros) if out.dtype is not None else {}
+        if ways and _join(steps, ready, instruction, ways):
+            continue
+        ready[out] = len(steps)
+        steps.append(_product(instruction, refs) or Call(instruction))
+    return steps
+
+
+def _calls_first(
+    program: Program, refs: dict[Variable, Ref], counts: dict[Variable, Any], zeros: set[Variable]
+) -> list[Instruction]:
+    """The instructions with those in front that only NumPy can do and that wait for nothing, such as random draws."""
+    computed = {instruction.out for instruction in program.instructions}
+    first = []
+    for instruction in program.instructions:
+        waits = any(variable in computed for variable in instruction.variables())
+        view = instruction.out in refs and refs[instruction.out].base is not instruction.out
+        if not waits and not view and not _product(instruction, refs):
+            if instruction.out.dtype is None or not _ways(instruction, refs, counts, zeros):
+                first.append(instruction)
+    early = set(map(id, first))
+    return first + [instruction for instruction in program.instructions if id(instruction) not in early]
+
+
+# How an instruction may be a member
+
+
+def _ways(
+    instruction: Instruction, refs: dict[Variable, Ref], counts: dict[Variable, Any], zeros: set[Variable]
+) -> dict[Table, Member]:
+    """The tables over which an instruction can be a member, with the member that it would be."""
+    name, inputs, options = instruction.name, list(instruction.inputs), dict(instruction.options)
+    out = instruction.out
+    if _size(out.shape) == 0:
+        return {}
+    if (name in _CASTS and len(inputs) == 2) or (name in _CASTS and options.keys() == {"dtype"}):
+        inputs, options, name = inputs[:1], {}, "positive"
+    if name in _REDUCTIONS:
+        return _reduction(instruction, _REDUCTIONS[name], refs)
+    if name == "getitem":
+        return _pick(instruction, refs, counts)
+    if name == "set_at":
+        return _place(instruction, refs, counts, zeros)
+    options.pop("dtype", None)
+    if options or not (isinstance(instruction.function, host.ufunc) or name in ("where", "positive")):
+        return {}
+    operands = [_operand(x, refs) for x in inputs]
+    if any(operand is None for operand in operands):
+        return {}
+    given: list[Operand] = [operand for operand in operands if operand is not None]
+    if not has_expression(name, [operand.dtype for operand in given], out.dtype):
+        return {}
+    return {table: Member(instruction, name, "element", placed) for table, placed in _tables(out.shape, given)}
+
+
+def _operand(x: Any, refs: dict[Variable, Ref]) -> Operand | None:
+    if isinstance(x, Variable):
+        return Operand(ref=refs[x]) if x in refs else Operand(number=x)
+    if isinstance(x, (bool, int, float)):
+        return Operand(constant=x)
+    if isinstance(x, host.generic) and x.dtype.kind in "biuf":
+        return Operand(constant=x.item()) if x.dtype.kind == "b" else None
+    return None
+
+
+def _tables(shape: tuple[int, ...], operands: list[Operand]) -> Iterator[tuple[Table, list[Operand]]]:
+    """Every split of the axes into rows and columns in which each operand has one stride along either."""
+    for split in range(len(shape) + 1):
+        placed = []
+        for operand in operands:
+            if operand.ref is None:
+                placed.append(operand)
+                continue
+            strides = strides_over(operand.ref, shape, split)
+            if strides is None:
+                break
+            placed.append(Operand(ref=operand.ref, rows=strides[0], columns=strides[1]))
+        else:
+            yield (_size(shape[:split]), _size(shape[split:])), placed
+
+
+def _reduction(instruction: Instruction, name: str, refs: dict[Variable, Ref]) -> dict[Table, Member]:
+    source, out = instruction.inputs[0], instruction.out
+    if not isinstance(source, Variable) or len(instruction.inputs) > 1:
+        return {}
+    if not instruction.options.keys() <= {"axis", "keepdims"} or source.dtype.kind != "f" or source.dtype != out.dtype:
+        return {}
+    shape, axis = source.shape, instruction.options.get("axis")
+    axes = sorted(range(len(shape)) if axis is None else [a % len(shape) for a in _row(axis)])
+    ways = {}
+    for (rows, columns), placed in _tables(shape, [Operand(ref=refs[source])]):
+        split = _split_of(shape, rows, columns)
+        if axes == list(range(split, len(shape))) and columns <= _LONGEST_ROW:
+            ways[rows, columns] = Member(instruction, name, "row", placed)
+        elif axes == list(range(len(shape))) and name in ("sum", "mean"):
+            ways[rows, columns] = Member(instruction, name, "all", placed)
+        elif axes == list(range(split)) and columns > 1 and name in ("sum", "mean"):
+            ways[rows, columns] = Member(instruction, name, "column", placed)
+    return ways
+
+
+def _split_of(shape: tuple[int, ...], rows: int, columns: int) -> int:
+    """The first split of a shape that gives a table."""
+    return next(k for k in range(len(shape) + 1) if (_size(shape[:k]), _size(shape[k:])) == (rows, columns))
+
+
+def _row(axis: Any) -> tuple[int, ...]:
+    return (axis,) if isinstance(axis, int) else tuple(axis)
+
+
+def _pick(instruction: Instruction, refs: dict[Variable, Ref], counts: dict[Variable, Any]) -> dict[Table, Member]:
+    """x[rows, labels]: of each row the element at its label."""
+    source, index = instruction.inputs
+    labels = _labels(source, index, counts)
+    if labels is None:
+        return {}
+    rows, columns = source.shape
+    operands = [
+        Operand(ref=refs[source], rows=columns, columns=1),
+        Operand(ref=refs[labels], rows=_stride(refs[labels])),
+    ]
+    member = Member(instruction, "pick", "row", operands, per_row=True)
+    return {(rows, columns): member} if refs[source].is_whole else {}
+
+
+def _place(
+    instruction: Instruction, refs: dict[Variable, Ref], counts: dict[Variable, Any], zeros: set[Variable]
+) -> dict[Table, Member]:
+    """Zeros, but in each row a value at its label."""
+    base, index, value = instruction.inputs
+    labels = _labels(base, index, counts)
+    if labels is None or base not in zeros or value.shape != labels.shape or value.dtype != base.dtype:
+        return {}
+    rows, columns = base.shape
+    operands = [
+        Operand(ref=refs[labels], rows=_stride(refs[labels])),
+        Operand(ref=refs[value], rows=_stride(refs[value])),
+    ]
+    return {(rows, columns): Member(instruction, "place", "element", operands)}
+
+
+def _labels(table: Any, index: Any, counts: dict[Variable, Any]) -> Variable | None:
+    """The labels of an index (rows, labels) that names one column in each row of a table."""
+    if not isinstance(table, Variable) or len(table.shape) != 2 or type(index) is not tuple or len(index) != 2:
+        return None
+    rows, labels = index
+    if not isinstance(rows, Variable) or not isinstance(labels, Variable) or labels.dtype.kind != "i":
+        return None
+    numbers = counts.get(rows)
+    if numbers is None or labels.shape not in ((table.shape[0],), (table.shape[0], 1)) or rows.shape != labels.shape:
+        return None
+    return labels if (numbers.reshape(-1) == host.arange(table.shape[0])).all() else None
+
+
+def _stride(ref: Ref) -> int:
+    return ref.strides[0] if ref.shape[0] > 1 else 0
+
+
+# Where it goes
+
+
+def _join(steps: list[Step], ready: dict[Variable, int], instruction: Instruction, ways: dict[Table, Member]) -> bool:
+    """Make the instruction a member of a group; False where it can be none."""
+    reads = [operand.ref.base for operand in next(iter(ways.values())).operands if operand.ref is not None]
+    earliest = max((ready.get(base, 0) for base in reads), default=0)
+    for place in range(earliest, len(steps) + 1):
+        step = steps[place] if place < len(steps) else Group(set(ways))
+        if not isinstance(step, Group):
+            continue
+        own = {base for base in reads if ready.get(base) == place}
+        fitting = {}
+        for table, way in _widened(ways, step).items():
+            if table in step.tables and _fits(way, table, step, own):
+                fitting[table] = way
+        if not fitting:
+            continue
+        if place == len(steps):
+            steps.append(step)
+        step.tables = set(fitting)
+        if any(way.kind != "element" for way in fitting.values()):
+            step.tables = {step.table}  # one table, as soon as a member goes by rows
+        for table in step.tables:
+            fitting[table].stage = _stage(fitting[table], step, table)
+        step.ways[instruction.out] = fitting
+        ready[instruction.out] = place
+        return True
+    return False
+
+
+def _widened(ways: dict[Table, Member], group: Group) -> dict[Table, Member]:
+    """The ways of a member, and besides those in which its elements are the rows of the group's table."""
+    more = dict(ways)
+    for rows, columns in group.tables:
+        way = ways.get((rows, 1))
+        if columns > 1 and way is not None and (rows, columns) not in ways:
+            if way.kind == "element":
+                more[rows, columns] = Member(way.instruction, way.name, "row", way.operands, per_row=True)
+            elif way.kind == "all":
+                more[rows, columns] = Member(way.instruction, way.name, "all", way.operands, per_row=True)
+    return more
+
+
+def _fits(way: Member, table: Table, group: Group, own: set[Variable]) -> bool:
+    """Whether what the member reads of its own group is at the same element, or row; see Note [Stages]."""
+    rows, columns = table
+    reduces = way.kind == "row" and not way.per_row
+    for operand in way.operands:
+        if operand.ref is None or operand.ref.base not in own:
+            continue
+        maker = group.ways[operand.ref.base].get(table)
+        if maker is None or maker.kind in ("column", "all") or operand.ref.offset:
+            return False
+        if way.per_row and maker.kind != "row" and way.name != "pick":
+            return False
+        wanted = (1, 0) if maker.kind == "row" else (columns, 1)
+        got = (operand.rows, operand.columns)
+        if any(n > 1 and g != w for n, g, w in zip(table, got, wanted, strict=True)):
+            return False
+    return columns <= _LONGEST_ROW or not (reduces or way.name == "pick")
+
+
+def _stage(member: Member, group: Group, table: Table) -> int:
+    """The loop over the columns in which, or after which, it is computed; see Note [Stages]."""
+    stage = 0
+    for operand in member.operands:
+        made = group.ways.get(operand.ref.base) if operand.ref is not None else None
+        if made is not None:
+            maker = made[table]
+            stage = max(stage, maker.stage + (maker.kind == "row" and not member.per_row))
+    return stage
+
+
+# Products
+
+
+def _product(instruction: Instruction, refs: dict[Variable, Ref]) -> Product | None:
+    """A product of matrices, or of stacks of them, that BLAS can read where they lie."""
+    if instruction.name not in ("matmul", "dot") or instruction.options or len(instruction.inputs) != 2:
+        return None
+    a, b = instruction.inputs
+    out = instruction.out
+    if not isinstance(a, Variable) or not isinstance(b, Variable) or str(out.dtype) not in ("float32", "float64"):
+        return None
+    if a.dtype != out.dtype or b.dtype != out.dtype or 0 in (*a.shape, *b.shape):
+        return None
+    if len(a.shape) < 2 or len(b.shape) < 2 or (instruction.name == "dot" and len(a.shape) + len(b.shape) > 4):
+        return None
+    if any(leading(refs[x]) is None for x in (a, b)):
+        return None
+    return Product(instruction, refs[a], refs[b])
+
+
+def leading(ref: Ref) -> tuple[bool, int] | None:
+    """Whether a matrix lies transposed, and its leading dimension; None where BLAS cannot read it as it lies."""
+    rows, columns = ref.shape[-2:]
+    down, right = ref.strides[-2:]
+    if columns == 1 or right == 1:
+        step = down if rows > 1 else columns
+        if (columns == 1 or right == 1) and step >= columns:
+            return False, step
+    if rows == 1 or down == 1:
+        step = right if columns > 1 else rows
+        if step >= rows:
+            return True, step
+    return None
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size
+
+
+def whole(variable: Variable) -> Ref:
+    """All of a variable, in order."""
+    return Ref(variable, variable.shape, packed(variable.shape))

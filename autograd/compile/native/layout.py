@@ -1,0 +1,136 @@
+"""Layout: which memory a variable looks at, and how.
+
+One idea: reshaping, transposing and broadcasting move no number, so in C they are nothing but other strides. How a
+view lies is found by asking NumPy for that view of an array of the same shape. Read `expressions.py` next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...backend import host
+from ..program import Instruction, Program, Variable
+
+__all__ = ["Ref", "layouts", "strides_over"]
+
+_VIEWS = {
+    "diagonal",
+    "expand_dims",
+    "flip",
+    "getitem",
+    "matrix_transpose",
+    "moveaxis",
+    "ndarray.ravel",
+    "ndarray.reshape",
+    "ndarray.squeeze",
+    "ndarray.transpose",
+    "broadcast_to",
+    "ravel",
+    "reshape",
+    "squeeze",
+    "swapaxes",
+    "transpose",
+}
+
+
+@dataclass(frozen=True)
+class Ref:
+    """The elements that a variable names: those of `base`, from `offset` on, with these strides (all in elements)."""
+
+    base: Variable
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of its base, in order."""
+        return self.offset == 0 and _size(self.shape) == _size(self.base.shape) and self.strides == packed(self.shape)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size
+
+
+def packed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of an array in C order; 0 along axes of length 1."""
+    strides, step = [], 1
+    for length in reversed(shape):
+        strides.append(step if length > 1 else 0)
+        step *= length
+    return tuple(reversed(strides))
+
+
+def layouts(program: Program) -> dict[Variable, Ref]:
+    """For each variable that is an array, the memory it looks at."""
+    refs: dict[Variable, Ref] = {}
+    arrays: dict[Variable, Any] = {}  # never read or written: only their addresses count
+
+    def own(variable: Variable) -> None:
+        refs[variable] = Ref(variable, variable.shape, packed(variable.shape))
+        arrays[variable] = host.empty(variable.shape, variable.dtype)
+
+    inputs = [*program.arguments, *(v for _, v in program.places), *(v for v, _ in program.constants)]
+    for variable in inputs:
+        own(variable)
+    for instruction in program.instructions:
+        out = instruction.out
+        if out.dtype is None:
+            continue
+        view = _view(instruction, arrays)
+        if view is None:
+            own(out)
+            continue
+        base = refs[instruction.inputs[0]].base
+        start = arrays[base].__array_interface__["data"][0]
+        offset = (view.__array_interface__["data"][0] - start) // out.dtype.itemsize
+        strides = tuple(
+            step // out.dtype.itemsize if n > 1 else 0 for step, n in zip(view.strides, out.shape, strict=True)
+        )
+        refs[out] = Ref(base, out.shape, strides, offset)
+        arrays[out] = view
+    return refs
+
+
+def _view(instruction: Instruction, arrays: dict[Variable, Any]) -> Any:
+    if instruction.name not in _VIEWS or len(set(instruction.variables())) != 1:
+        return None
+    source = arrays.get(instruction.inputs[0])
+    if source is None or source.size == 0:
+        return None
+    if instruction.name == "getitem" and not _basic(instruction.inputs[1]):
+        return None
+    view = instruction.function(source, *instruction.inputs[1:], **instruction.options)
+    shares = view.dtype == source.dtype and host.may_share_memory(view, source)
+    return view if shares and view.base is not None else None
+
+
+def _basic(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is Ellipsis or type(part) in (int, slice) for part in parts)
+
+
+def strides_over(ref: Ref, shape: tuple[int, ...], split: int) -> tuple[int, int] | None:
+    """The strides of `ref`, broadcast to `shape`, along its first `split` axes and along the others, each taken as one.
+
+    None where one of the two is no single stride.
+    """
+    extra = len(shape) - len(ref.shape)
+    own = (0,) * extra + ref.strides
+    rows = _as_one(shape[:split], own[:split])
+    columns = _as_one(shape[split:], own[split:])
+    return None if rows is None or columns is None else (rows, columns)
+
+
+def _as_one(shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:
+    pairs = [(n, step) for n, step in zip(shape, strides, strict=True) if n > 1]
+    if not pairs:
+        return 0
+    for (_, outer), (n, inner) in zip(pairs, pairs[1:], strict=False):
+        if outer != inner * n:
+            return None
+    return pairs[-1][1]

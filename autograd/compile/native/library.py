@@ -1,0 +1,141 @@
+"""Library: C source made into something that can be called, and kept for the next time.
+
+One idea: a library is named after everything that it was made from, source, compiler and flags, so a name that exists
+is the right one. The folder belongs to the user alone, since whoever can write there can run code. Where there is no
+compiler, or it fails, there is no library: one warning says so. Read `executor.py` next.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import glob
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ...backend import host
+
+__all__ = ["blas", "load"]
+
+_FLAGS = (
+    "-O3",
+    "-march=native",
+    "-fPIC",
+    "-shared",
+    "-fopenmp-simd",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-w",
+)
+
+
+def load(source: str) -> Any:
+    """The library of this source, a ctypes.CDLL; None where it cannot be made."""
+    compiler = _compiler()
+    if compiler is None:
+        return None
+    path = folder() / f"{hashlib.sha256('|'.join((*compiler, *_FLAGS, source)).encode()).hexdigest()[:40]}.so"
+    for _ in range(2):
+        if path.exists():
+            try:
+                return ctypes.CDLL(str(path))
+            except OSError:
+                path.unlink()  # damaged: make it again
+        if not _build(compiler[0], source, path):
+            return None
+    return None
+
+
+def _build(compiler: str, source: str, path: Path) -> bool:
+    with tempfile.TemporaryDirectory(dir=path.parent) as work:
+        code, made = Path(work) / "program.c", Path(work) / "program.so"
+        code.write_text(source, encoding="utf-8")
+        try:
+            done = subprocess.run(
+                [compiler, *_FLAGS, str(code), "-o", str(made), "-lm"],
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+            why = done.stderr.strip().splitlines()[-1:] if done.returncode else None
+        except (OSError, subprocess.TimeoutExpired) as error:
+            why = [str(error)]
+        if why is not None:
+            _warn_once(f"the C compiler {compiler} failed ({' '.join(why)})")
+            return False
+        os.replace(made, path)
+    return True
+
+
+def folder() -> Path:
+    """The user's own folder of libraries, made when it is not there: TAPEGRAD_CACHE, or tapegrad in the user's cache.
+
+    Raises PermissionError when it belongs to somebody else, or others may write there.
+    """
+    given = os.environ.get("TAPEGRAD_CACHE")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    path = Path(given) if given else base / "tapegrad" / "native"
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state = path.stat()
+    if hasattr(os, "getuid") and (state.st_uid != os.getuid() or state.st_mode & 0o022):
+        raise PermissionError(
+            f"{path} belongs to another user, or others may write to it, so code kept there cannot be trusted: "
+            "chmod 700 it, or name another folder in TAPEGRAD_CACHE."
+        )
+    return path
+
+
+@functools.cache
+def _compiler() -> tuple[str, ...] | None:
+    """The compiler, its version and the processor it compiles for."""
+    command = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
+    if command is None:
+        _warn_once("there is no C compiler here")
+        return None
+    try:
+        version = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        _warn_once(f"the C compiler {command} does not run ({error})")
+        return None
+    return (command, version, platform.machine(), _processor())
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.startswith("flags")), platform.processor())
+
+
+@functools.cache
+def _warn_once(why: str) -> None:
+    warnings.warn(f"compiled functions run on NumPy's kernels alone: {why}.", RuntimeWarning, stacklevel=2)
+
+
+@functools.cache
+def blas() -> tuple[int, int] | None:
+    """The addresses of the single and double matrix products of NumPy's own BLAS; None where they are not found.
+
+    They take 64-bit lengths. It is the library that NumPy has loaded already, so there is one pool of threads.
+    """
+    places = [Path(host.__file__).parent / ".libs", Path(host.__file__).parent.parent / "numpy.libs"]
+    for place in places:
+        for path in sorted(glob.glob(str(place / "*openblas64_*"))):
+            try:
+                library = ctypes.CDLL(path)
+                return tuple(  # type: ignore[return-value]
+                    ctypes.cast(getattr(library, f"scipy_cblas_{kind}gemm64_"), ctypes.c_void_p).value for kind in "sd"
+                )
+            except (OSError, AttributeError):
+                continue
+    return None

@@ -1,0 +1,178 @@
+"""Memory: where each variable of a native program lies.
+
+One idea: a variable needs memory from the step that makes it to the last that reads it, so those that are never wanted
+at once share a place in one arena. What is written to a parameter at the end is written there at once, where nobody
+reads the old value any more; what is returned is written into the array that will be returned. Read `executor.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..program import Program, Variable
+from .groups import Group, Product, Step
+from .layout import Ref
+
+__all__ = ["Plan"]
+
+_ALIGNED = 64  # bytes
+
+
+class Plan:
+    """The place of everything: a slot (an address set at each call) or an offset in the arena."""
+
+    def __init__(self, program: Program, refs: dict[Variable, Ref], steps: list[Step]) -> None:
+        self.program, self.refs, self.steps = program, refs, steps
+        self.made = {variable: i for i, step in enumerate(steps) for variable in _made(step)}
+        self.last: dict[Variable, int] = {}  # the last step that reads it
+        self.read: set[Variable] = set()  # what must be in memory
+        for i, step in enumerate(steps):
+            for variable in _read(step, refs):
+                self.last[variable] = i
+                if self.made.get(variable) != i:
+                    self.read.add(variable)
+        for variable in program.kept():
+            base = refs[variable].base
+            self.last[base] = len(steps)
+            self.read.add(base)
+
+        self.slots: dict[Variable, int] = {}
+        outside = [*program.arguments, *(v for _, v in program.places), *(v for v, _ in program.constants)]
+        for variable in outside:
+            self.slots[variable] = 1 + len(self.slots)
+        self.aliases: dict[Variable, Variable] = {}  # a written variable -> that of the place it is written to
+        self.in_place = self._written_in_place()
+        self.fresh = self._fresh()
+        self.numbers = self._numbers()
+        self.offsets: dict[Variable, int] = {}
+        self.arena_bytes = self._lay_out()
+
+    # For the source
+
+    def address(self, base: Variable) -> str:
+        """The address of a variable, in C."""
+        base = self.aliases.get(base, base)
+        return f"p[{self.slots[base]}]" if base in self.slots else f"(p[0] + {self.offsets[base]})"
+
+    def is_stored(self, variable: Variable) -> bool:
+        """Whether it must be written to memory, for others to read."""
+        return variable in self.read
+
+    def number(self, variable: Variable) -> str:
+        """A number that changes from call to call, in C."""
+        return f"n[{self.numbers.index(variable)}]"
+
+    # Decisions
+
+    def _written_in_place(self) -> set[Any]:
+        """The places into which the new value may be written by the very step that computes it."""
+        variables = {id(place): variable for place, variable in self.program.places}
+        found = set()
+        for place, new in self.program.writes:
+            old = variables.get(id(place))
+            ref = self.refs[new]
+            base = ref.base
+            if old is None or not ref.is_whole or base in self.aliases or base not in self.made:
+                continue
+            if old.shape != new.shape or old.dtype != new.dtype or old in map(self._base, self.program.kept()):
+                continue
+            step = self.steps[self.made[base]]
+            if (
+                isinstance(step, Group)
+                and self.last.get(old, -1) <= self.made[base]
+                and _reads_in_step(step, base, old)
+            ):
+                self.aliases[base] = old
+                found.add(place)
+        return found
+
+    def _base(self, variable: Variable) -> Variable:
+        return self.refs[variable].base
+
+    def _fresh(self) -> list[tuple[int, Variable]]:
+        """The results that are written into the arrays that are returned, with their numbers."""
+        found = []
+        for i, variable in enumerate(self.program.results):
+            ref = self.refs[variable]
+            taken = ref.base in self.aliases or ref.base in self.slots
+            if not taken and ref.is_whole and ref.base is variable and variable in self.made:
+                self.slots[variable] = 1 + len(self.slots)
+                found.append((i, variable))
+        return found
+
+    def _numbers(self) -> list[Variable]:
+        """The numbers that C reads."""
+        known = {variable for _, variable in self.program.numbers}
+        found: dict[Variable, None] = {}
+        for step in self.steps:
+            if isinstance(step, Group):
+                for member in step.members.values():
+                    for operand in member.operands:
+                        if operand.number in known:
+                            found[operand.number] = None
+        return list(found)
+
+    def _lay_out(self) -> int:
+        """Give each variable that lies in the arena its offset; gives the size of the arena in bytes."""
+        waiting = [v for v in self.made if v in self.read and v.dtype is not None]
+        waiting = [v for v in waiting if v not in self.slots and v not in self.aliases]
+        placed: list[tuple[int, int, int, int]] = []  # from step, to step, from byte, to byte
+        total = 0
+        for variable in sorted(waiting, key=_bytes, reverse=True):
+            first, last, size = self.made[variable], self.last[variable], _bytes(variable)
+            offset = 0
+            for _, _, start, stop in sorted((p for p in placed if p[0] <= last and first <= p[1]), key=lambda p: p[2]):
+                if offset + size <= start:
+                    break
+                offset = max(offset, stop)
+            self.offsets[variable] = offset
+            placed.append((first, last, offset, offset + size))
+            total = max(total, offset + size)
+        return total
+
+
+def _made(step: Step) -> list[Variable]:
+    return list(step.ways) if isinstance(step, Group) else [step.instruction.out]
+
+
+def _read(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
+    if isinstance(step, Group):
+        operands = [operand for member in step.members.values() for operand in member.operands]
+        return [operand.ref.base for operand in operands if operand.ref is not None]
+    if isinstance(step, Product):
+        return [step.a.base, step.b.base]
+    return [refs[variable].base if variable in refs else variable for variable in step.instruction.variables()]
+
+
+def _reads_in_step(group: Group, new: Variable, old: Variable) -> bool:
+    """Whether the group reads the old value only where it writes the new one, and not after."""
+    rows, columns = group.table
+    members = group.members
+    writer = members[new]
+    if writer.kind not in ("element", "row"):
+        return False
+    wanted = (columns, 1) if writer.kind == "element" else (1, 0)
+    for member in members.values():
+        for operand in member.operands:
+            if operand.ref is None or operand.ref.base is not old:
+                continue
+            same = operand.ref.offset == 0 and all(
+                n == 1 or got == wanted
+                for n, got, wanted in zip((rows, columns), (operand.rows, operand.columns), wanted, strict=True)
+            )
+            before = list(members).index(member.out) <= list(members).index(new)
+            if (
+                not same
+                or member.per_row != writer.per_row
+                or member.stage > writer.stage
+                or (member.stage == writer.stage and not before)
+            ):
+                return False
+    return True
+
+
+def _bytes(variable: Variable) -> int:
+    size = variable.dtype.itemsize
+    for length in variable.shape:
+        size *= length
+    return max(_ALIGNED, -(-size // _ALIGNED) * _ALIGNED)

@@ -1,0 +1,285 @@
+"""Source: the steps of a program, written in C.
+
+One idea: a group is a loop over rows, and in it, for each stage, a loop over columns that the compiler turns into
+vector instructions. Nothing is allocated and nothing decided while it runs. Read `library.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from ..program import Variable
+from .expressions import C_TYPES, compute_dtype, constant, expression
+from .groups import Group, Member, Operand, Product, leading
+from .layout import Ref
+
+__all__ = ["HEADER", "Memory", "group_source", "product_source"]
+
+_VECTOR = ("exp", "log", "sin", "cos", "tanh", "expm1", "log1p", "sinh", "cosh", "atan")
+
+HEADER = "\n".join(
+    [
+        "#include <math.h>",
+        "#include <string.h>",
+        "typedef void sgemm_t(int, int, int, long, long, long, float, const float *, long, const float *, long, float,"
+        " float *, long);",
+        "typedef void dgemm_t(int, int, int, long, long, long, double, const double *, long, const double *, long,"
+        " double, double *, long);",
+        "#if defined(__x86_64__) && defined(__linux__)",  # glibc has these for several numbers at once
+        *(f'__attribute__((simd("notinbranch"))) float {name}f(float);' for name in _VECTOR),
+        *(f'__attribute__((simd("notinbranch"))) double {name}(double);' for name in _VECTOR),
+        "#endif",
+    ]
+)
+
+
+class Memory(Protocol):
+    """Where variables lie while the program runs."""
+
+    def address(self, base: Variable) -> str:
+        """The address of a variable, in C."""
+
+    def is_stored(self, variable: Variable) -> bool:
+        """Whether a member of a group must be written to memory, for others to read."""
+
+    def number(self, variable: Variable) -> str:
+        """A number that changes from call to call, in C."""
+
+
+def _type(dtype: Any) -> str:
+    return C_TYPES[str(dtype)]
+
+
+# Groups
+
+
+def group_source(name: str, group: Group, memory: Memory) -> str:
+    """A function that does a group."""
+    return "\n".join([f"static void {name}(char **p, const double *n) {{", *_Writer(group, memory).lines(), "}"])
+
+
+class _Writer:
+    def __init__(self, group: Group, memory: Memory) -> None:
+        self.memory = memory
+        self.rows, self.columns = group.table
+        self.members = group.members
+        self.stages = 1 + max(member.stage for member in self.members.values())
+        self.kept = self._kept()
+
+    def _kept(self) -> set[Variable]:
+        """Elements that a later stage reads, or of which one is picked, and that are not in memory anyway."""
+        found = set()
+        for member in self.members.values():
+            for operand in member.operands:
+                maker = self.members.get(operand.ref.base) if operand.ref is not None else None
+                if maker is not None and maker.kind == "element":
+                    if maker.stage < member.stage or member.name == "pick":
+                        found.add(maker.out)
+        return {variable for variable in found if not self.memory.is_stored(variable)}
+
+    def lines(self) -> Iterator[str]:
+        """The body of the function."""
+        yield from self._pointers()
+        for member in self.members.values():
+            if member.kind == "column":
+                yield f"  for (long c = 0; c < {self.columns}; c++) y{member.out.index}[c] = 0;"
+            if member.kind == "all":
+                yield f"  {_type(member.out.dtype)} s{member.out.index} = 0;"
+        for variable in self.kept:
+            yield f"  {_type(variable.dtype)} b{variable.index}[{self.columns}];"
+        yield f"  for (long r = 0; r < {self.rows}; r++) {{"
+        for stage in range(self.stages):
+            yield from self._stage([member for member in self.members.values() if member.stage == stage])
+        yield "  }"
+        for member in self.members.values():
+            count = self.rows * (1 if member.per_row else self.columns)
+            if member.kind == "column" and member.name == "mean":
+                yield f"  for (long c = 0; c < {self.columns}; c++) y{member.out.index}[c] /= {self.rows};"
+            if member.kind == "all":
+                mean = f" / {count}" if member.name == "mean" else ""
+                yield f"  y{member.out.index}[0] = s{member.out.index}{mean};"
+
+    def _pointers(self) -> Iterator[str]:
+        refs: dict[tuple[Variable, int], Ref] = {}
+        for member in self.members.values():
+            for operand in member.operands:
+                if operand.ref is not None and operand.ref.base not in self.members:
+                    refs[operand.ref.base, operand.ref.offset] = operand.ref
+        for (base, offset), _ in refs.items():
+            kind = _type(base.dtype)
+            yield f"  const {kind} *{_pointer(base, offset)} = (const {kind} *){self.memory.address(base)} + {offset};"
+        for variable, member in self.members.items():
+            if self.memory.is_stored(variable) or member.kind in ("column", "all"):
+                kind = _type(variable.dtype)
+                yield f"  {kind} *y{variable.index} = ({kind} *){self.memory.address(variable)};"
+
+    def _stage(self, members: list[Member]) -> Iterator[str]:
+        inside = [member for member in members if not member.per_row]
+        sums = [member for member in inside if member.kind in ("row", "all") and member.name in ("sum", "mean")]
+        largest = [member for member in inside if member.kind == "row" and member.name in ("max", "min")]
+        for member in sums:
+            if member.kind == "row":
+                yield f"    {_type(member.out.dtype)} v{member.out.index} = 0;"
+        for member in largest:
+            start = "-INFINITY" if member.name == "max" else "INFINITY"
+            yield f"    {_type(member.out.dtype)} v{member.out.index} = {start}; int q{member.out.index} = 0;"
+        if inside:
+            added = [f"{'v' if member.kind == 'row' else 's'}{member.out.index}" for member in sums]
+            added += [f"q{member.out.index}" for member in largest]
+            clauses = f" reduction(+:{','.join(added)})" if added else ""
+            for kind in ("max", "min"):
+                named = [f"v{member.out.index}" for member in largest if member.name == kind]
+                clauses += f" reduction({kind}:{','.join(named)})" if named else ""
+            yield f"    #pragma omp simd{clauses}"
+            yield f"    for (long c = 0; c < {self.columns}; c++) {{"
+            for member in inside:
+                yield from (f"      {line}" for line in self._in_loop(member))
+            yield "    }"
+        for member in inside:
+            if member.kind == "row":
+                index = member.out.index
+                if member.name == "mean":
+                    yield f"    v{index} /= {self.columns};"
+                if member in largest:
+                    yield f"    if (q{index}) v{index} = NAN;"
+                if self.memory.is_stored(member.out):
+                    yield f"    y{index}[r] = v{index};"
+        for member in members:
+            if member.per_row:
+                yield from (f"    {line}" for line in self._for_row(member))
+
+    def _in_loop(self, member: Member) -> Iterator[str]:
+        index, kind = member.out.index, _type(member.out.dtype)
+        if member.kind == "element":
+            yield f"{kind} v{index} = {self._value(member)};"
+            if self.memory.is_stored(member.out):
+                yield f"y{index}[r * {self.columns} + c] = v{index};"
+            if member.out in self.kept:
+                yield f"b{index}[c] = v{index};"
+            return
+        value = self._read(member.operands[0], member, member.out.dtype)
+        if member.kind == "column":
+            yield f"y{index}[c] += {value};"
+        elif member.kind == "all":
+            yield f"s{index} += {value};"
+        elif member.name in ("sum", "mean"):
+            yield f"v{index} += {value};"
+        else:
+            compare = ">" if member.name == "max" else "<"
+            yield f"{{ {kind} x = {value}; v{index} = x {compare} v{index} ? x : v{index}; q{index} += x != x; }}"
+
+    def _for_row(self, member: Member) -> Iterator[str]:
+        index = member.out.index
+        if member.kind == "all":
+            yield f"s{index} += {self._read(member.operands[0], member, member.out.dtype)};"
+            return
+        yield f"{_type(member.out.dtype)} v{index} = {self._value(member)};"
+        if self.memory.is_stored(member.out):
+            yield f"y{index}[r] = v{index};"
+
+    def _value(self, member: Member) -> str:
+        if member.name == "pick":
+            source, labels = member.operands
+            assert source.ref is not None
+            assert labels.ref is not None
+            label = self._read(labels, member, labels.ref.base.dtype)
+            maker = source.ref.base
+            if maker in self.kept:
+                return f"b{maker.index}[{label}]"
+            pointer = f"y{maker.index}" if maker in self.members else _pointer(maker, source.ref.offset)
+            return f"{pointer}[r * {self.columns} + {label}]"
+        if member.name == "place":
+            labels, value = member.operands
+            assert labels.ref is not None
+            label = self._read(labels, member, labels.ref.base.dtype)
+            return f"(c == {label} ? {self._read(value, member, member.out.dtype)} : 0)"
+        kinds = [operand.dtype for operand in member.operands]
+        dtype = compute_dtype(member.name, kinds, member.out.dtype)
+        values = [self._read(operand, member, dtype) for operand in member.operands]
+        if member.name == "where":
+            condition = member.operands[0]
+            values[0] = self._read(condition, member, condition.dtype) if condition.ref is not None else values[0]
+        return expression(member.name, values, dtype)
+
+    def _read(self, operand: Operand, member: Member, dtype: Any) -> str:
+        """The operand as a number of this dtype, in C."""
+        if operand.ref is None:
+            if operand.number is not None:
+                return f"(({_type(dtype)}){self.memory.number(operand.number)})"
+            return constant(operand.constant, dtype)
+        base = operand.ref.base
+        maker = self.members.get(base)
+        if maker is None:
+            text = f"{_pointer(base, operand.ref.offset)}[{_place(operand.rows, operand.columns)}]"
+        elif maker.kind == "row" or maker.stage == member.stage:
+            text = f"v{base.index}"
+        elif base in self.kept:
+            text = f"b{base.index}[c]"
+        else:
+            text = f"y{base.index}[r * {self.columns} + c]"
+        return text if base.dtype == dtype else f"(({_type(dtype)}){text})"
+
+
+def _pointer(base: Variable, offset: int) -> str:
+    name = f"x{base.index}"
+    return f"{name}_{offset}" if offset else name
+
+
+def _place(rows: int, columns: int) -> str:
+    parts = [f"r * {rows}" if rows != 1 else "r"] if rows else []
+    parts += [f"c * {columns}" if columns != 1 else "c"] if columns else []
+    return " + ".join(parts) or "0"
+
+
+# Products
+
+
+def product_source(product: Product, memory: Memory) -> str:
+    """Statements that do a product."""
+    out, a, b = product.instruction.out, product.a, product.b
+    kind = _type(out.dtype)
+    gemm = "sgemm" if out.dtype == "float32" else "dgemm"
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    (a_turned, a_step), (b_turned, b_step) = _known(leading(a)), _known(leading(b))
+    stack = out.shape[:-2]
+    lines = []
+    indices = [f"i{axis}" for axis in range(len(stack))]
+    for index, length in zip(indices, stack, strict=True):
+        lines.append(f"  for (long {index} = 0; {index} < {length}; {index}++)")
+    steps = _packed_stack(out.shape)
+    addresses = [
+        f"({'const ' if ref is not None else ''}{kind} *){memory.address(base)} + "
+        + " + ".join(
+            [str(offset), *(f"{index} * {step}" for index, step in zip(indices, strides, strict=True) if step)]
+        )
+        for ref, base, offset, strides in (
+            (a, a.base, a.offset, _over(a, len(stack))),
+            (b, b.base, b.offset, _over(b, len(stack))),
+            (None, out, 0, steps),
+        )
+    ]
+    flags = [112 if turned else 111 for turned in (a_turned, b_turned)]
+    lines.append(
+        f"  {gemm}(101, {flags[0]}, {flags[1]}, {m}, {n}, {k}, 1, {addresses[0]}, {a_step}, {addresses[1]}, {b_step}, 0, "
+        f"{addresses[2]}, {n});"
+    )
+    return "\n".join(lines)
+
+
+def _known(found: tuple[bool, int] | None) -> tuple[bool, int]:
+    assert found is not None
+    return found
+
+
+def _over(ref: Ref, count: int) -> tuple[int, ...]:
+    own = ref.strides[:-2]
+    return (0,) * (count - len(own)) + own
+
+
+def _packed_stack(shape: tuple[int, ...]) -> tuple[int, ...]:
+    steps, step = [], shape[-1] * shape[-2]
+    for length in reversed(shape[:-2]):
+        steps.append(step)
+        step *= length
+    return tuple(reversed(steps))
