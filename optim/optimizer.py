@@ -133,6 +133,8 @@ class Optimizer(ABC):
                     flat.add_state(name, slots[name])
         options = {name: trace.option(group, name) for name in (*self._rule_options, "maximize")}
         maximize = options.pop("maximize")
+        known = self._entries
+        trace.guard(lambda: self._entries is known and len(known))
         trace.guard(lambda: [(penalty, repr(penalty)) for penalty in group["penalties"]])
         for flat, penalties in flats:
             moved = [i for i, parameter in enumerate(flat.parameters) if parameter.grad is not None]

@@ -21,6 +21,7 @@ from ..backend import host
 from ..modes import is_recording, is_tracing, is_watching
 from ..tensor import Tensor, wrap
 from ..tree import Structure, flatten, unflatten
+from .expression import function_of
 from .native import Native
 from .passes import simplified
 from .program import Program
@@ -84,24 +85,25 @@ class Compiled:
         self.executor = executor
         if not callable(function):
             raise TypeError(f"compile() takes a function, got a {type(function).__name__}.")
-        self.function, self.disable = function, disable
+        self.function, self.disable = function, disable or os.environ.get("TAPEGRAD_COMPILE") == "0"
         self._entries: OrderedDict[Any, list[_Entry]] = OrderedDict()
         self._lock = threading.RLock()
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result, from its program."""
-        off = self.disable or _off.get() or os.environ.get("TAPEGRAD_COMPILE") == "0"
-        if off or is_tracing() is not None or is_watching():
+        if self.disable or _off.get() or is_tracing() is not None or is_watching() is not None:
             return self.function(*args, **kwargs)
-        leaves, structure = flatten((args, kwargs))
-        key, arrays = _kind_of_call(leaves, structure)
+        key, arrays = _kind_of_call(args, kwargs)
         with self._lock:  # the arrays that a program works in belong to one call at a time
-            entries = self._entries.setdefault(key, [])
+            entries = self._entries.get(key)
+            if entries is None:
+                entries = self._entries[key] = []
             self._entries.move_to_end(key)
             for entry in entries:
                 if entry.holds():
                     return entry.run(arrays)
+            leaves, structure = flatten((args, kwargs))
             entry, result = _Entry.trace(self.function, leaves, structure, self.executor)
             entries[:] = [entry, *entries[: _KEPT - 1]]
             while len(self._entries) > _KEPT:
@@ -127,12 +129,13 @@ class _Entry:
     """A program with its guards and its executor."""
 
     def __init__(self, trace: Trace, structure: Structure, leaves: list[Any], executor: str) -> None:
-        self.guards, self.effects = trace.guards, trace.effects
+        self.effects = trace.effects
         self.grads = [(tensor, grad is not None) for tensor, grad in trace.grads.values()]
         self.structure, self.leaves = structure, leaves
         self.program = simplified(trace.program)
         self.run_program = _executor(self.program, executor)
-        self.arrays = [(place, variable.shape, variable.dtype) for place, variable in self.program.places]
+        self.guards = [(question, answer) for question, answer in trace.guards]
+        self._bind()
 
     @classmethod
     def trace(
@@ -165,14 +168,34 @@ class _Entry:
 
     def holds(self) -> bool:
         """Whether the program is right for a call made now."""
-        for question, answer in self.guards:
-            if question() != answer:
-                return False
-        for place, shape, dtype in self.arrays:
+        answers = self._ask()
+        if answers is None:
+            return False
+        if answers:
+            return True
+        # Some array is another than at the last call: does it look the same?
+        for place, variable in self.program.places:
             array = place.get()
-            if array.shape != shape or array.dtype != dtype:
+            if array.shape != variable.shape or array.dtype != variable.dtype:
                 return False
+        self._bind()
         return True
+
+    def _bind(self) -> None:
+        """Take the arrays that are there now for those to work on."""
+        self._bound = [place.get() for place, _ in self.program.places]
+        lines, scopes = [], []
+        for i, (question, answer) in enumerate(self.guards):
+            lines.append(f"if {question.text} != answer{i}: return None")
+            scopes += [question.scope, {f"answer{i}": answer}]
+        same = ["True"]
+        for i, ((place, _), array) in enumerate(zip(self.program.places, self._bound, strict=True)):
+            where = place.expression()
+            if where.text not in where.scope:  # not an array that is always the same
+                same.append(f"{where.text} is array{i}")
+                scopes += [where.scope, {f"array{i}": array}]
+        self._ask = function_of([*lines, f"return {' and '.join(same)}"], scopes)
+        self.run_program.bind(self._bound)
 
     def run(self, arguments: list[Any]) -> Any:
         """The function's result for these arrays, with all that it leaves behind."""
@@ -198,7 +221,7 @@ class _Entry:
         return str(self.program)
 
 
-def _executor(program: Program, name: str) -> Callable[[list[Any]], Any]:
+def _executor(program: Program, name: str) -> Native | Replay:
     if name == "native":
         native = Native.of(program)
         if native is not None:
@@ -206,10 +229,21 @@ def _executor(program: Program, name: str) -> Callable[[list[Any]], Any]:
     return Replay(program)
 
 
-def _kind_of_call(leaves: list[Any], structure: Structure) -> tuple[Any, list[Any]]:
+def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Any]]:
     """What tells programs apart, and the arrays among the arguments."""
-    key: list[Any] = [structure, is_recording()]
+    key: list[Any] = [is_recording()]
     arrays = []
+    if not kwargs:
+        for x in args:
+            if type(x) is not Tensor or x.requires_grad:
+                break
+            array = x.data
+            arrays.append(array)
+            key += (array.shape, array.dtype)
+        else:
+            return tuple(key), arrays  # Tensors alone: no need to look further
+    leaves, structure = flatten((args, kwargs))
+    key, arrays = [structure, is_recording()], []
     for leaf in leaves:
         if isinstance(leaf, Tensor) and not leaf.requires_grad:
             arrays.append(leaf.data)

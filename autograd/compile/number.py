@@ -1,17 +1,17 @@
 """Python numbers that change from call to call: a learning rate on a schedule, the number of steps made.
 
-One idea: a Number remembers how it was worked out, and works itself out again at each call, in Python. In a trace it
+One idea: a Number remembers how it was worked out, and is worked out again at each call, by Python. In a trace it
 goes into the program as an input, not as a constant. Where the user's program asks for its truth (`if weight_decay:`),
 the answer becomes a guard: once it turns out otherwise, the function is traced anew. Read `trace.py` next.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import TraceError
+from .expression import Expression
 
 __all__ = ["Number"]
 
@@ -22,17 +22,17 @@ class Number:
     __slots__ = ("again", "trace", "value")
     __array_ufunc__ = None  # NumPy leaves `array * number` to it
 
-    def __init__(self, trace: Any, again: Callable[[], Any]) -> None:
+    def __init__(self, trace: Any, again: Expression) -> None:
         self.trace, self.again, self.value = trace, again, again()
 
     def __repr__(self) -> str:
         return f"Number({self.value})"
 
     def __bool__(self) -> bool:
-        return self.trace.guard(lambda: bool(self.again()))
+        return self.trace.guard(Expression(f"bool({self.again.text})", self.again.scope))
 
     def __neg__(self) -> Number:
-        return Number(self.trace, lambda: -self.again())
+        return Number(self.trace, Expression(f"(-{self.again.text})", self.again.scope))
 
     def _refuse(self) -> Any:
         raise TraceError(
@@ -44,40 +44,39 @@ class Number:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _plain(x: Any) -> Callable[[], Any] | None:
+def _part(x: Any) -> Expression | None:
     if isinstance(x, Number):
         return x.again
-    return (lambda: x) if isinstance(x, (bool, int, float)) else None
+    return Expression(repr(x), {}) if isinstance(x, (bool, int, float)) else None
 
 
-def _arithmetic(name: str, turned: bool) -> Callable[[Number, Any], Any]:
-    function = getattr(operator, name)
+def _joined(mine: Expression, symbol: str, others: Expression, turned: bool) -> Expression:
+    first, second = (others, mine) if turned else (mine, others)
+    return Expression(f"({first.text} {symbol} {second.text})", {**mine.scope, **others.scope})
 
+
+def _arithmetic(symbol: str, turned: bool) -> Callable[[Number, Any], Any]:
     def method(self: Number, other: Any) -> Any:
-        others = _plain(other)
+        others = _part(other)
         if others is None:
             return NotImplemented
-        mine = self.again
-        first, second = (others, mine) if turned else (mine, others)
-        return Number(self.trace, lambda: function(first(), second()))
+        return Number(self.trace, _joined(self.again, symbol, others, turned))
 
     return method
 
 
-def _comparison(name: str) -> Callable[[Number, Any], Any]:
-    function = getattr(operator, name)
-
+def _comparison(symbol: str) -> Callable[[Number, Any], Any]:
     def method(self: Number, other: Any) -> Any:
-        others = _plain(other)
+        others = _part(other)
         if others is None:
             return NotImplemented
-        return self.trace.guard(lambda: function(self.again(), others()))
+        return self.trace.guard(_joined(self.again, symbol, others, turned=False))
 
     return method
 
 
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
-    setattr(Number, f"__{_name}__", _arithmetic(_name, turned=False))
-    setattr(Number, f"__r{_name}__", _arithmetic(_name, turned=True))
-for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
-    setattr(Number, f"__{_name}__", _comparison(_name))
+for _name, _symbol in (("add", "+"), ("sub", "-"), ("mul", "*"), ("truediv", "/"), ("pow", "**")):
+    setattr(Number, f"__{_name}__", _arithmetic(_symbol, turned=False))
+    setattr(Number, f"__r{_name}__", _arithmetic(_symbol, turned=True))
+for _name, _symbol in (("eq", "=="), ("ne", "!="), ("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">=")):
+    setattr(Number, f"__{_name}__", _comparison(_symbol))

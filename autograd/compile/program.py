@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from .expression import Expression
+
 __all__ = ["Instruction", "Place", "Program", "Variable", "replace_variables", "variables_in"]
 
 
@@ -54,14 +56,16 @@ class Instruction:
 class Place(Protocol):
     """Where an array lives between calls: a Tensor's data, an optimizer's state. Found again at each call."""
 
+    marks: bool  # whether the engine is to be told when it is written to
+
     def get(self) -> Any:
         """What is there now."""
 
+    def expression(self) -> Expression:
+        """The same as a question."""
+
     def put(self, array: Any) -> None:
         """Leave an array there."""
-
-    def touch(self) -> None:
-        """Say that what is there was written in place."""
 
 
 @dataclass
@@ -70,7 +74,7 @@ class Program:
 
     arguments: list[Variable] = field(default_factory=list)  # the arrays among a call's arguments
     places: list[tuple[Place, Variable]] = field(default_factory=list)  # read at the beginning
-    numbers: list[tuple[Callable[[], Any], Variable]] = field(default_factory=list)  # worked out by Python at each call
+    numbers: list[tuple[Expression, Variable]] = field(default_factory=list)  # worked out by Python at each call
     constants: list[tuple[Variable, Any]] = field(default_factory=list)  # computed when the program was made
     instructions: list[Instruction] = field(default_factory=list)
     results: list[Variable] = field(default_factory=list)

@@ -24,9 +24,13 @@ class Replay:
         exec(compile(self.source, "<program>", "exec"), scope)
         self._run = scope["run"]
 
+    def bind(self, arrays: list[Any]) -> None:
+        """Take these arrays for those of the program's places."""
+        self._places = arrays
+
     def __call__(self, arguments: list[Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
         """The results, and what is to be written where."""
-        places = [place.get() for place, _ in self.program.places]
+        places = self._places
         numbers = [again() for again, _ in self.program.numbers]
         with host.errstate(all="ignore"):
             results, writes = self._run(arguments, places, numbers)
@@ -55,17 +59,13 @@ def _source(program: Program) -> tuple[str, dict[str, Any]]:
         gone = [variable for variable in dict.fromkeys(instruction.variables()) if last[variable] == line]
         if gone:
             lines.append(f"    del {', '.join(map(_name, gone))}")
-    own = {instruction.out for instruction in program.instructions}
-    results = [_own(variable, own) for variable in program.results]
-    writes = [_name(variable) for _, variable in program.writes]
+    fresh = {i.out for i in program.instructions if isinstance(i.function, host.ufunc) and i.out.shape}
+    results = [f"own({_name(variable)})" for variable in program.results]
+    writes = [_name(variable) if variable in fresh else f"own({_name(variable)})" for _, variable in program.writes]
     lines.append(f"    return [{', '.join(results)}], [{', '.join(writes)}]")
-    constants["own"] = lambda x: host.array(x)
+    # What is given away belongs to nobody else; a view of a place would change when that place is written to.
+    constants["own"] = host.array
     return "\n".join(lines), constants
-
-
-def _own(variable: Variable, own: set[Variable]) -> str:
-    # What is given away must belong to nobody else, and may be a view, or an argument.
-    return f"own({_name(variable)})"
 
 
 def _last_reads(program: Program) -> dict[Variable, int]:

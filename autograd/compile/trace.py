@@ -8,7 +8,6 @@ sees what is read, then `function.py`.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..modes import is_tracing
 from ..random import Draw, Generator
 from ..tensor import Tensor, wrap
 from ..writes import mark_written
+from .expression import Expression, named
 from .number import Number
 from .program import Instruction, Program, Variable
 from .traced import Traced, record, tracer
@@ -29,17 +29,20 @@ __all__ = ["DataOf", "GradOf", "Item", "Trace"]
 class DataOf:
     """The place of a Tensor's array."""
 
+    marks = True
+
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
 
     def __str__(self) -> str:
         return f"Tensor of shape {data_of(self.tensor).shape}"
 
+    def expression(self) -> Expression:
+        name, scope = named(self.tensor)
+        return Expression(f"{name}.data", scope)
+
     def get(self) -> Any:
         return data_of(self.tensor)
-
-    def touch(self) -> None:
-        mark_written(data_of(self.tensor))
 
     def put(self, array: Any) -> None:
         old = data_of(self.tensor)
@@ -53,11 +56,17 @@ class DataOf:
 class GradOf:
     """The place of a gradient that was there before the call."""
 
+    marks = False
+
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
 
     def __str__(self) -> str:
         return f"gradient of shape {self.tensor.shape}"
+
+    def expression(self) -> Expression:
+        name, scope = named(self.tensor)
+        return Expression(f"{name}.grad.data", scope)
 
     def get(self) -> Any:
         return data_of(grad_of(self.tensor))
@@ -69,17 +78,20 @@ class GradOf:
 class Item:
     """The place of an array under a key of a dictionary, as an optimizer keeps its state."""
 
+    marks = False
+
     def __init__(self, entry: dict[str, Any], key: str) -> None:
         self.entry, self.key = entry, key
 
     def __str__(self) -> str:
         return f"{self.key} of shape {self.entry[self.key].shape}"
 
+    def expression(self) -> Expression:
+        name, scope = named(self.entry)
+        return Expression(f"{name}[{self.key!r}]", scope)
+
     def get(self) -> Any:
         return self.entry[self.key]
-
-    def touch(self) -> None:
-        pass
 
     def put(self, array: Any) -> None:
         self.entry[self.key][...] = array
@@ -88,11 +100,16 @@ class Item:
 class _Fixed:
     """The place of an array that the function holds itself; it is read at each call, and never written to."""
 
+    marks = False
+
     def __init__(self, array: Any) -> None:
         self.array = array
 
     def __str__(self) -> str:
         return f"array of shape {self.array.shape}"
+
+    def expression(self) -> Expression:
+        return Expression(*named(self.array))
 
     def get(self) -> Any:
         return self.array
@@ -105,7 +122,8 @@ class TracedDraw:
     """A draw of random numbers whose number is another at each call."""
 
     def __init__(self, generator: Generator) -> None:
-        self.again = lambda: generator.take()
+        name, scope = named(generator)
+        self.again = Expression(f"{name}.take()", scope)
         self.value = generator.take()
 
     def __getattr__(self, name: str) -> Any:
@@ -117,16 +135,16 @@ class Trace:
 
     def __init__(self) -> None:
         self.program = Program()
-        self.guards: list[tuple[Callable[[], Any], Any]] = []  # questions, with the answers that this program is for
+        self.guards: list[tuple[Expression, Any]] = []  # questions, with the answers that this program is for
         self.effects: list[Callable[[], Any]] = []  # what Python has to do after each call
         self.captured: list[tuple[Any, Traced, Variable]] = []
         self.data: dict[int, tuple[Tensor, Traced]] = {}  # of Tensors from outside, by id
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
         self._fixed: dict[int, Traced] = {}
-        self._numbers: dict[int, tuple[Any, Variable]] = {}
+        self._numbers: dict[Any, Variable] = {}
+        self._answers: dict[str, Any] = {}
         self._attended: dict[int, Any] = {}
         self._generators: dict[int, tuple[Generator, int]] = {}
-        self._options: dict[tuple[int, str], Any] = {}
         self._items: dict[tuple[int, str], Traced] = {}
         self._count = 0
 
@@ -161,11 +179,11 @@ class Trace:
             return x.variable
         if isinstance(x, host.ndarray):
             return self.lift(x).variable
-        if id(x) not in self._numbers:
-            variable = self.variable(None)
-            self._numbers[id(x)] = (x, variable)
-            self.program.numbers.append((x.again, variable))
-        return self._numbers[id(x)][1]
+        key = x.again.text if isinstance(x, Number) else x  # every draw is another
+        if key not in self._numbers:
+            self._numbers[key] = self.variable(None)
+            self.program.numbers.append((x.again, self._numbers[key]))
+        return self._numbers[key]
 
     # What comes from outside
 
@@ -192,22 +210,16 @@ class Trace:
             self._fixed[id(array)] = self.capture(_Fixed(array))
         return self._fixed[id(array)]
 
-    def number(self, again: Callable[[], Any]) -> Number:
-        """A number that Python works out at each call."""
-        return Number(self, again)
-
     def option(self, table: dict[str, Any], name: str) -> Any:
         """An option of a group: numbers may be others at the next call, anything else is guarded."""
         value = table[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float, tuple)):
-            return self.guard(lambda: table[name])
-        if (id(table), name) not in self._options:
-            if isinstance(value, tuple):
-                found: Any = tuple(self.number(functools.partial(_part, table, name, i)) for i in range(len(value)))
-            else:
-                found = self.number(lambda: table[name])
-            self._options[id(table), name] = found
-        return self._options[id(table), name]
+        word, scope = named(table)
+        text = f"{word}[{name!r}]"
+        if isinstance(value, tuple):
+            return tuple(Number(self, Expression(f"{text}[{i}]", scope)) for i in range(len(value)))
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return Number(self, Expression(text, scope))
+        return self.guard(Expression(text, scope))
 
     def item(self, table: dict[str, Any], name: str) -> Traced:
         """The array under a key of a dictionary."""
@@ -220,11 +232,13 @@ class Trace:
         self._generators.setdefault(id(generator), (generator, generator.draw))
         return TracedDraw(generator)
 
-    def guard(self, question: Callable[[], Any]) -> Any:
+    def guard(self, question: Expression | Callable[[], Any]) -> Any:
         """The answer to a question, which must be the same whenever this program is used."""
-        answer = question()
-        self.guards.append((question, answer))
-        return answer
+        asked = Expression.of(question)
+        if asked.text not in self._answers:
+            self._answers[asked.text] = asked()
+            self.guards.append((asked, self._answers[asked.text]))
+        return self._answers[asked.text]
 
     def attend(self, things: tuple[Any, ...], settings: Callable[[], Any]) -> None:
         """Use this program only while `settings()` of things, a Module and those below it, are what they are now."""
@@ -261,7 +275,8 @@ class Trace:
         """The gradient of a Tensor from outside, when it is read."""
         if id(tensor) in self.grads:
             return self.grads[id(tensor)][1]
-        there = self.guard(lambda: grad_of(tensor) is not None)
+        word, scope = named(tensor)
+        there = self.guard(Expression(f"{word}.grad is not None", scope))
         found = wrap(self.capture(GradOf(tensor))) if there else None
         self.grads[id(tensor)] = (tensor, found)
         return found
@@ -298,10 +313,6 @@ class Trace:
                         f"a compiled function changes a {place} and also reads another array in the same memory, where "
                         "the change would not be seen: use one Tensor for both, or copy."
                     )
-
-
-def _part(table: dict[str, Any], name: str, i: int) -> Any:
-    return table[name][i]
 
 
 def _mapped(tree: Any, function: Callable[[Any], Any], arrays: bool = False) -> Any:

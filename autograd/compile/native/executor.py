@@ -7,9 +7,13 @@ itself, what Python still has to do. A call sets a few addresses and calls one f
 from __future__ import annotations
 
 import ctypes
+from math import prod
+from sys import getrefcount
 from typing import Any
 
 from ...backend import host
+from ...writes import mark_written
+from ..expression import function_of
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
 from .groups import Call, Group, Product, schedule
@@ -50,24 +54,50 @@ class Native:
                 self._parts[i] = getattr(library, part)
         plan = self.plan
         self._arena = host.empty(plan.arena_bytes + 64, "uint8")
-        start = -self._arena.__array_interface__["data"][0] % 64
-        self._arena = self._arena[start:]
+        self._arena = self._arena[-_address(self._arena) % 64 :]
         self._pointers = (ctypes.c_void_p * (1 + len(plan.slots)))()
         self._pointers[0] = _address(self._arena)
+        self._constants = {variable: host.ascontiguousarray(array) for variable, array in self.program.constants}
+        for variable, array in self._constants.items():
+            self._pointers[plan.slots[variable]] = _address(array)
         self._numbers = (ctypes.c_double * max(1, len(plan.numbers)))()
-        self._fixed = {variable: host.ascontiguousarray(array) for variable, array in self.program.constants}
-        for variable, array in self._fixed.items():
-            if variable in plan.slots:
-                self._pointers[plan.slots[variable]] = _address(array)
-        self._places = [(place, plan.slots.get(variable, 0), _Bound()) for place, variable in self.program.places]
-        self._arguments = [(i, plan.slots[v]) for i, v in enumerate(self.program.arguments) if v in plan.slots]
-        order = {variable: i for i, variable in enumerate(plan.numbers)}
-        self._asked = [(again, order.get(variable), variable) for again, variable in self.program.numbers]
-        self._fresh = [(i, v, plan.slots[v]) for i, v in plan.fresh]
-        self._rest = [(i, v) for i, v in enumerate(self.program.results) if i not in {i for i, _ in plan.fresh}]
+        self._fill_numbers, self._asked = self._questions()
+        self._arguments = [(i, plan.slots[variable]) for i, variable in enumerate(self.program.arguments)]
+        self._fresh = [(i, plan.slots[v], v.shape, v.dtype) for i, v in plan.fresh]
+        fresh = {i for i, _ in plan.fresh}
+        self._rest = [(i, v) for i, v in enumerate(self.program.results) if i not in fresh]
         self._copied = [(place, v) for place, v in self.program.writes if place not in plan.in_place]
         self._touched = [place for place, _ in self.program.writes if place in plan.in_place]
-        self._current: dict[Variable, Any] = {}
+        self._given: list[Any] = [None] * len(self.program.arguments)  # the arguments of the call that runs
+        self._results: list[Any] = [None] * len(self.program.results)
+        self._others: dict[Variable, Any] = {}  # what is no array: the numbers of draws
+        self._apart: list[tuple[Any, Any]] = []  # arrays that C cannot work on, each with its packed copy
+
+    def _questions(self) -> tuple[Any, list[Any]]:
+        """A function that fills in the numbers that C reads, and the questions for the others."""
+        order = {variable: i for i, variable in enumerate(self.plan.numbers)}
+        lines, scopes = ["pass"], []
+        others = []
+        for again, variable in self.program.numbers:
+            if variable in order:
+                lines.append(f"n[{order[variable]}] = {again.text}")
+                scopes.append(again.scope)
+            else:
+                others.append((again, variable))
+        return function_of(lines, scopes, "n"), others
+
+    def bind(self, arrays: list[Any]) -> None:
+        """Take these arrays for those of the program's places."""
+        self._places = {}
+        self._apart = []
+        for (_, variable), array in zip(self.program.places, arrays, strict=True):
+            packed = array.flags.c_contiguous and array.flags.aligned and array.flags.writeable
+            memory = array if packed else host.array(array, order="C")
+            if not packed:
+                self._apart.append((array, memory))
+            self._places[variable] = memory
+            self._pointers[self.plan.slots[variable]] = _address(memory)
+        self._stamped = _owners([place.get() for place in self._touched if place.marks])
 
     def _write(self) -> tuple[str, list[Any]]:
         """The source, and what is to be called in order: names of C functions, and instructions for NumPy."""
@@ -100,100 +130,82 @@ class Native:
 
     def __call__(self, arguments: list[Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
         """The results, and what is still to be written where."""
-        pointers, numbers, current = self._pointers, self._numbers, self._current
-        for again, place, variable in self._asked:
-            value = again()
-            if place is not None:
-                numbers[place] = value
-            else:
-                current[variable] = value
-        kept = []
+        pointers, given, results = self._pointers, self._given, self._results
+        self._fill_numbers(self._numbers)
+        for again, variable in self._asked:
+            self._others[variable] = again()
         for i, slot in self._arguments:
             array = arguments[i]
-            if not array.flags.c_contiguous:
-                array = host.ascontiguousarray(array)
-                kept.append(array)
-            pointers[slot] = array.__array_interface__["data"][0]
-        for place, slot, bound in self._places:
-            array = place.get()
-            if array is not bound.array:
-                bound.bind(array)
-                pointers[slot] = _address(bound.memory)
-            if bound.memory is not array:
-                bound.memory[...] = array
-        results: list[Any] = [None] * len(self.program.results)
-        for i, variable, slot in self._fresh:
-            results[i] = array = host.empty(variable.shape, variable.dtype)
-            pointers[slot] = array.__array_interface__["data"][0]
+            if array is not given[i]:
+                given[i] = array = array if array.flags.c_contiguous else host.ascontiguousarray(array)
+                pointers[slot] = array.__array_interface__["data"][0]
+        for array, memory in self._apart:
+            memory[...] = array
+        for i, slot, shape, dtype in self._fresh:
+            # What nobody holds any more is given again.
+            if getrefcount(results[i]) > 2 or results[i] is None:
+                results[i] = array = host.empty(shape, dtype)
+                pointers[slot] = array.__array_interface__["data"][0]
         for part in self._parts:
             if isinstance(part, Call):
-                self._call(part, arguments, results)
+                self._call(part)
             else:
-                part(pointers, numbers)
+                part(pointers, self._numbers)
         for i, variable in self._rest:
-            results[i] = self._array(variable, arguments, results).copy()
-        for _, _, bound in self._places:
-            if bound.memory is not bound.array:
-                bound.array[...] = bound.memory
-        for place in self._touched:
-            place.touch()
-        writes = [(place, self._array(variable, arguments, results).copy()) for place, variable in self._copied]
-        return results, writes
+            results[i] = self._array(variable).copy()
+        for array, memory in self._apart:
+            if array.flags.writeable:
+                array[...] = memory
+        for array in self._stamped:
+            mark_written(array)
+        return list(results), [(place, self._array(variable).copy()) for place, variable in self._copied]
 
-    def _call(self, step: Call, arguments: list[Any], results: list[Any]) -> None:
+    def _call(self, step: Call) -> None:
         instruction = step.instruction
-        given = replace_variables(
-            (instruction.inputs, instruction.options), lambda v: self._array(v, arguments, results)
-        )
+        inputs, options = replace_variables((instruction.inputs, instruction.options), self._array)
         with host.errstate(all="ignore"):
-            value = instruction.function(*given[0], **given[1])
+            value = instruction.function(*inputs, **options)
         if instruction.out.dtype is None:
-            self._current[instruction.out] = value
+            self._others[instruction.out] = value
         elif instruction.out in self.plan.read:
-            self._array(instruction.out, arguments, results)[...] = value
+            self._array(instruction.out)[...] = value
 
-    def _array(self, variable: Variable, arguments: list[Any], results: list[Any]) -> Any:
-        """The array of a variable, as it is now."""
+    def _array(self, variable: Variable) -> Any:
+        """The array of a variable, as it is now; a number as it is."""
         ref = self.refs.get(variable)
         if ref is None:
-            if variable in self._current:
-                return self._current[variable]
+            if variable in self._others:
+                return self._others[variable]
             return self._numbers[self.plan.numbers.index(variable)]
-        base = self._base(ref.base, arguments, results)
+        base = self._base(self.plan.aliases.get(ref.base, ref.base))
         return base.reshape(ref.shape) if ref.is_whole else _view(base, ref)
 
-    def _base(self, base: Variable, arguments: list[Any], results: list[Any]) -> Any:
+    def _base(self, base: Variable) -> Any:
+        """The memory of a variable as an array."""
         offset = self.plan.offsets.get(base)
         if offset is not None:
-            size = base.dtype.itemsize
-            for length in base.shape:
-                size *= length
+            size = base.dtype.itemsize * prod(base.shape)
             return self._arena[offset : offset + size].view(base.dtype).reshape(base.shape)
-        if base in self._fixed:
-            return self._fixed[base]
+        for known in (self._constants, self._places):
+            if base in known:
+                return known[base]
         if base in self.program.arguments:
-            return host.ascontiguousarray(arguments[self.program.arguments.index(base)])
-        for i, variable in self.plan.fresh:
-            if variable is base:
-                return results[i]
-        source = self.plan.aliases.get(base, base)
-        for (_, variable), (_, _, bound) in zip(self.program.places, self._places, strict=True):
-            if variable is source:
-                return bound.memory
-        raise AssertionError(f"{base!r} lies nowhere")
+            return self._given[self.program.arguments.index(base)]
+        return self._results[self.program.results.index(base)]
 
 
-class _Bound:
-    """The array that a place had when its address was taken, and the memory that C works on."""
-
-    def __init__(self) -> None:
-        self.array: Any = None
-        self.memory: Any = None
-
-    def bind(self, array: Any) -> None:
-        self.array = array
-        packed = array.flags.c_contiguous and array.flags.aligned and array.flags.writeable
-        self.memory = array if packed else host.array(array, order="C")
+def _owners(arrays: list[Any]) -> list[Any]:
+    """The arrays that own the memory of these, where they make up all of it; else these themselves."""
+    parts: dict[int, list[Any]] = {}
+    for array in arrays:
+        owner = array
+        while isinstance(owner.base, host.ndarray):
+            owner = owner.base
+        parts.setdefault(id(owner), [owner]).append(array)
+    found = []
+    for owner, *views in parts.values():
+        found += [owner] if sum(view.nbytes for view in views) == owner.nbytes else views
+    return found
 
 
 def _address(array: Any) -> int:
@@ -202,7 +214,6 @@ def _address(array: Any) -> int:
 
 
 def _view(base: Any, ref: Ref) -> Any:
-    flat = base.reshape(-1)
     size = base.dtype.itemsize
-    lead = flat[ref.offset :] if ref.offset >= 0 else flat
-    return host.lib.stride_tricks.as_strided(lead, ref.shape, tuple(step * size for step in ref.strides))
+    strides = tuple(step * size for step in ref.strides)
+    return host.lib.stride_tricks.as_strided(base.reshape(-1)[ref.offset :], ref.shape, strides)

@@ -129,7 +129,7 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
         out = instruction.out
         if out in refs and refs[out].base is not out:
             continue  # a view
-        ways = _ways(instruction, refs, counts, zeros) if out.dtype is not None else {}
+        ways = _ways(instruction, refs, counts, zeros)
         if ways and _join(steps, ready, instruction, ways):
             continue
         ready[out] = len(steps)
@@ -146,9 +146,9 @@ def _calls_first(
     for instruction in program.instructions:
         waits = any(variable in computed for variable in instruction.variables())
         view = instruction.out in refs and refs[instruction.out].base is not instruction.out
-        if not waits and not view and not _product(instruction, refs):
-            if instruction.out.dtype is None or not _ways(instruction, refs, counts, zeros):
-                first.append(instruction)
+        if waits or view or _product(instruction, refs) or _ways(instruction, refs, counts, zeros):
+            continue
+        first.append(instruction)
     early = set(map(id, first))
     return first + [instruction for instruction in program.instructions if id(instruction) not in early]
 
@@ -162,7 +162,7 @@ def _ways(
     """The tables over which an instruction can be a member, with the member that it would be."""
     name, inputs, options = instruction.name, list(instruction.inputs), dict(instruction.options)
     out = instruction.out
-    if _size(out.shape) == 0:
+    if out.dtype is None or _size(out.shape) == 0:
         return {}
     if (name in _CASTS and len(inputs) == 2) or (name in _CASTS and options.keys() == {"dtype"}):
         inputs, options, name = inputs[:1], {}, "positive"
@@ -333,7 +333,7 @@ def _widened(ways: dict[Table, Member], group: Group) -> dict[Table, Member]:
 
 def _fits(way: Member, table: Table, group: Group, own: set[Variable]) -> bool:
     """Whether what the member reads of its own group is at the same element, or row; see Note [Stages]."""
-    rows, columns = table
+    _rows, columns = table
     reduces = way.kind == "row" and not way.per_row
     for operand in way.operands:
         if operand.ref is None or operand.ref.base not in own:

@@ -6,6 +6,7 @@ view lies is found by asking NumPy for that view of an array of the same shape. 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,7 +131,7 @@ def _as_one(shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:
     pairs = [(n, step) for n, step in zip(shape, strides, strict=True) if n > 1]
     if not pairs:
         return 0
-    for (_, outer), (n, inner) in zip(pairs, pairs[1:], strict=False):
+    for (_, outer), (n, inner) in itertools.pairwise(pairs):
         if outer != inner * n:
             return None
     return pairs[-1][1]

@@ -73,9 +73,10 @@ class _Writer:
         for member in self.members.values():
             for operand in member.operands:
                 maker = self.members.get(operand.ref.base) if operand.ref is not None else None
-                if maker is not None and maker.kind == "element":
-                    if maker.stage < member.stage or member.name == "pick":
-                        found.add(maker.out)
+                if maker is None or maker.kind != "element":
+                    continue
+                if maker.stage < member.stage or member.name == "pick":
+                    found.add(maker.out)
         return {variable for variable in found if not self.memory.is_stored(variable)}
 
     def lines(self) -> Iterator[str]:
@@ -261,8 +262,8 @@ def product_source(product: Product, memory: Memory) -> str:
     ]
     flags = [112 if turned else 111 for turned in (a_turned, b_turned)]
     lines.append(
-        f"  {gemm}(101, {flags[0]}, {flags[1]}, {m}, {n}, {k}, 1, {addresses[0]}, {a_step}, {addresses[1]}, {b_step}, 0, "
-        f"{addresses[2]}, {n});"
+        f"  {gemm}(101, {flags[0]}, {flags[1]}, {m}, {n}, {k}, 1, {addresses[0]}, {a_step}, "
+        f"{addresses[1]}, {b_step}, 0, {addresses[2]}, {n});"
     )
     return "\n".join(lines)
 

@@ -26,10 +26,10 @@ def without_copies(program: Program) -> Program:
     for old in program.instructions:
         inputs, options = replace_variables(old.inputs, now), replace_variables(old.options, now)
         first = inputs[0] if inputs else None
-        if old.name in _COPIES and isinstance(first, Variable):
-            if first.dtype == old.out.dtype and first.shape == old.out.shape:
-                same[old.out] = first
-                continue
+        copied = old.name in _COPIES and isinstance(first, Variable)
+        if copied and first.dtype == old.out.dtype and first.shape == old.out.shape:
+            same[old.out] = first
+            continue
         instructions.append(Instruction(old.name, old.function, inputs, options, old.out))
     return replace(
         program,

@@ -1,0 +1,52 @@
+"""Expressions: short questions to Python that are asked at every call, several in one go.
+
+One idea: a question is a text with the objects that it names, as in `group['lr'] * 2`, so that all that a call has to
+ask becomes one function that Python compiles once, and no question costs a call of its own. Read `number.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+__all__ = ["Expression", "function_of", "named"]
+
+
+class Expression:
+    """A Python expression with the objects that its names stand for. Called, it gives its value."""
+
+    __slots__ = ("_code", "scope", "text")
+
+    def __init__(self, text: str, scope: dict[str, Any]) -> None:
+        self.text, self.scope = text, scope
+        self._code: Any = None
+
+    def __call__(self) -> Any:
+        if self._code is None:
+            self._code = compile(self.text, "<expression>", "eval")
+        return eval(self._code, dict(self.scope))
+
+    @classmethod
+    def of(cls, question: Expression | Callable[[], Any]) -> Expression:
+        """A question as an expression; a function is called."""
+        if isinstance(question, Expression):
+            return question
+        name, scope = named(question)
+        return cls(f"{name}()", scope)
+
+
+def named(thing: Any) -> tuple[str, dict[str, Any]]:
+    """A name for an object, the same whenever it is asked for, and the scope that binds it."""
+    name = f"o{id(thing)}"
+    return name, {name: thing}
+
+
+def function_of(lines: Iterable[str], scopes: Iterable[dict[str, Any]], parameters: str = "") -> Callable[..., Any]:
+    """A function of these lines, whose free names are those of the scopes."""
+    scope: dict[str, Any] = {}
+    for part in scopes:
+        scope.update(part)
+    source = "\n".join([f"def function({parameters}):", *(f"    {line}" for line in lines)])
+    exec(compile(source, "<expressions>", "exec"), scope)
+    found: Callable[..., Any] = scope["function"]
+    return found
