@@ -13,7 +13,7 @@ from ..contender import Contender
 
 __all__ = ["MODULES", "all_contenders"]
 
-MODULES = ("tapegrad", "pytorch")
+MODULES = ("tapegrad", "pytorch", "jax")
 
 
 def all_contenders() -> dict[str, Contender]:

@@ -29,6 +29,21 @@ BARS = (
     Bar("mlp-sgd", "tapegrad", "torch", 1.05),
     Bar("mlp-adam", "tapegrad", "torch", 0.95),
     Bar("big", "tapegrad", "torch", 1.05),
+    Bar("tiny", "tapegrad-native", "torch-compile", 0.1),
+    Bar("tiny", "tapegrad-native", "jax", 0.5),
+    Bar("tiny", "tapegrad-native", "torch-fused-malloc", 0.12),
+    Bar("deep", "tapegrad-native", "torch-compile", 0.55),
+    Bar("deep", "tapegrad-native", "jax", 1.0),
+    Bar("deep", "tapegrad-native", "torch-fused-malloc", 0.55),
+    Bar("mlp-sgd", "tapegrad-native", "torch-compile", 0.9),
+    Bar("mlp-sgd", "tapegrad-native", "jax", 1.05),
+    Bar("mlp-sgd", "tapegrad-native", "torch-fused-malloc", 0.95),
+    Bar("mlp-adam", "tapegrad-native", "torch-compile", 1.0),
+    Bar("mlp-adam", "tapegrad-native", "jax", 1.1),
+    Bar("mlp-adam", "tapegrad-native", "torch-fused-malloc", 1.0),
+    Bar("big", "tapegrad-native", "torch-compile", 1.0),
+    Bar("big", "tapegrad-native", "jax", 1.05),
+    Bar("big", "tapegrad-native", "torch-fused-malloc", 1.0),
 )
 
 

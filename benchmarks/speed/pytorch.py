@@ -1,4 +1,4 @@
-"""PyTorch, eager: with its default and its fused optimizer, with and without the allocator's raised thresholds.
+"""PyTorch, eager and compiled: default and fused optimizer, with and without the allocator's raised thresholds.
 
 One idea: PyTorch is given everything that we have. tapegrad raises two thresholds of malloc at import; here the same
 are raised through the environment. Read `run.py` next.
@@ -38,6 +38,7 @@ def torch_versions() -> dict[str, str]:
 class PyTorch(Contender):
     """PyTorch in eager mode."""
 
+    compiled: bool = False  # forward, loss and backward by torch.compile
     fused: bool = False  # the optimizer's `fused=True`; its default loops over the parameters on the CPU
 
     module: ClassVar[str] = "torch"
@@ -67,9 +68,15 @@ class PyTorch(Contender):
         criterion = nn.CrossEntropyLoss()
         x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
 
+        def loss_of(x: Any, y: Any) -> Any:
+            return criterion(model(x), y)
+
+        if self.compiled:
+            loss_of = torch.compile(loss_of)
+
         def step() -> Any:
             optimizer.zero_grad()
-            loss = criterion(model(x), y)
+            loss = loss_of(x, y)
             loss.backward()
             optimizer.step()
             return loss
@@ -86,4 +93,11 @@ contenders = (
     PyTorch("torch-malloc", "the same, malloc's thresholds raised", {**ONE_POOL, **RAISED}),
     PyTorch("torch-fused", "PyTorch, eager, fused optimizer", ONE_POOL, fused=True),
     PyTorch("torch-fused-malloc", "the same, malloc's thresholds raised", {**ONE_POOL, **RAISED}, fused=True),
+    PyTorch(
+        "torch-compile",
+        "torch.compile, fused optimizer, malloc's thresholds raised",
+        {**ONE_POOL, **RAISED},
+        compiled=True,
+        fused=True,
+    ),
 )

@@ -19,6 +19,7 @@ from .workloads import WORKLOADS
 
 __all__ = ["SPEED", "measure_speed", "panels", "tables"]
 
+COMPILED = "tapegrad-native"  # has a column of ratios of its own, beside the first of ours
 BASELINE = "torch"  # what a picture shows the others against
 
 
@@ -34,19 +35,19 @@ def measure_speed(
 
 def tables(document: dict[str, Any]) -> str:
     """Times of every contender, then the bars."""
-    compared = next((name for record in document["jobs"].values() for name in record["ratios"]), None)
+    ours = list(dict.fromkeys(name for record in document["jobs"].values() for name in record["ratios"]))
+    compared = [name for name in ours if name == ours[0] or name == COMPILED]
     header = ["workload", "contender", "median", "quartiles", "least"]
     rows = []
     for job, record in document["jobs"].items():
         for name, result in record["results"].items():
             quartiles = f"{duration(result['lower_quartile_us'])} - {duration(result['upper_quartile_us'])}"
             row = [job, name, duration(result["median_us"]), quartiles, duration(result["least_us"])]
-            if compared:
-                ratio = record["ratios"][compared].get(name)
+            for other in compared:
+                ratio = record["ratios"].get(other, {}).get(name)
                 row.append(ratio_text(ratio) if ratio else "")
             rows.append(row)
-    if compared:
-        header.append(f"{compared} / it")
+    header += [f"{other} / it" for other in compared]
     text = table(header, rows, texts=2)
     if document["bars"]:
         judged = [

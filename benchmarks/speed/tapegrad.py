@@ -1,4 +1,4 @@
-"""tapegrad, eager: the step as a user writes it.
+"""tapegrad, eager and compiled: the step as a user writes it.
 
 One idea: nothing is tuned here; what is fast is fast for everybody. Read `pytorch.py` beside it: the two steps are the
 same lines. Then `run.py`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -21,7 +21,9 @@ __all__ = ["Tapegrad", "contenders"]
 
 @dataclass(frozen=True)
 class Tapegrad(Contender):
-    """tapegrad in eager mode."""
+    """tapegrad in eager mode, or compiled for an executor."""
+
+    executor: Literal["native", "numpy"] | None = None  # eager without one
 
     module: ClassVar[str] = "autograd"
     install: ClassVar[str] = "pip install tapegrad"
@@ -55,7 +57,7 @@ class Tapegrad(Contender):
             optimizer.step()
             return loss
 
-        return step
+        return ag.compile(step, executor=self.executor) if self.executor else step
 
     def versions(self) -> dict[str, str]:
         """NumPy, which does the arithmetic; the commit stands with the machine."""
@@ -70,4 +72,6 @@ contenders = (
         "tapegrad, eager, the allocator left as the system has it",
         {**_path, "TAPEGRAD_MALLOC": "0"},
     ),
+    Tapegrad("tapegrad-native", "tapegrad, compiled, C and NumPy's BLAS", _path, executor="native"),
+    Tapegrad("tapegrad-numpy", "tapegrad, compiled, NumPy alone", _path, executor="numpy"),
 )

@@ -10,7 +10,7 @@ Read `source.py` next, which writes the loops.
 # Note [Where a member goes]
 # Groups and other steps run in the order in which they stand. A member must stand where all that it reads is ready: in
 # the same group as what it reads element by element, behind what it reads otherwise. It joins the first group from
-# there on that has its table, or opens a new one at the end. What a group reads from outside comes from steps before.
+# there on that has its table and shares something that it reads, or opens a new one at the end. What a group reads from outside comes from steps before.
 
 # Note [Stages]
 # A reduction along a row is ready when the loop over its columns is done, so members that need it start another loop
@@ -88,11 +88,16 @@ class Group:
 
     tables: set[Table]
     ways: dict[Variable, dict[Table, Member]] = field(default_factory=dict)
+    reads: set[Variable] = field(default_factory=set)
 
     @property
     def table(self) -> Table:
         """Rows and columns: of several that would do, the one with the longest rows."""
         return max(self.tables, key=lambda table: table[1])
+
+    def touches(self, reads: list[Variable]) -> bool:
+        """Whether one of these variables is made or read here."""
+        return any(base in self.ways or base in self.reads for base in reads)
 
     @property
     def members(self) -> dict[Variable, Member]:
@@ -298,6 +303,8 @@ def _join(steps: list[Step], ready: dict[Variable, int], instruction: Instructio
         step = steps[place] if place < len(steps) else Group(set(ways))
         if not isinstance(step, Group):
             continue
+        if place < len(steps) and not step.touches(reads):
+            continue  # it would share nothing but the loop
         own = {base for base in reads if ready.get(base) == place}
         fitting = {}
         for table, way in _widened(ways, step).items():
@@ -313,6 +320,7 @@ def _join(steps: list[Step], ready: dict[Variable, int], instruction: Instructio
         for table in step.tables:
             fitting[table].stage = _stage(fitting[table], step, table)
         step.ways[instruction.out] = fitting
+        step.reads.update(reads)
         ready[instruction.out] = place
         return True
     return False

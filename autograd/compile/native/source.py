@@ -260,12 +260,26 @@ def product_source(product: Product, memory: Memory) -> str:
             (None, out, 0, steps),
         )
     ]
+    if b_turned and not stack and _pays_to_turn(m, n, k):
+        # One copy of the small matrix as BLAS likes it costs less than reading it the other way round.
+        lines += [
+            f"  {{ {kind} t[{n * k}]; const {kind} *b = {addresses[1]};",
+            f"  for (long i = 0; i < {n}; i++) for (long j = 0; j < {k}; j++) t[j * {n} + i] = b[i * {b_step} + j];",
+        ]
+        b_turned, b_step, addresses[1] = False, n, "t"
     flags = [112 if turned else 111 for turned in (a_turned, b_turned)]
     lines.append(
         f"  {gemm}(101, {flags[0]}, {flags[1]}, {m}, {n}, {k}, 1, {addresses[0]}, {a_step}, "
         f"{addresses[1]}, {b_step}, 0, {addresses[2]}, {n});"
     )
+    if addresses[1] == "t":
+        lines.append("  }")
     return "\n".join(lines)
+
+
+def _pays_to_turn(m: int, n: int, k: int) -> bool:
+    """Whether to copy b^T first: below half a million multiplications OpenBLAS works on one thread, and slower so."""
+    return m >= 32 and n * k <= 10_000 and 100_000 <= m * n * k <= 500_000
 
 
 def _known(found: tuple[bool, int] | None) -> tuple[bool, int]:

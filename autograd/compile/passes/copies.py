@@ -7,6 +7,7 @@ Read `products.py` next.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ..program import Instruction, Program, Variable, replace_variables
 
@@ -25,7 +26,7 @@ def without_copies(program: Program) -> Program:
     instructions = []
     for old in program.instructions:
         inputs, options = replace_variables(old.inputs, now), replace_variables(old.options, now)
-        first = inputs[0] if inputs else None
+        first: Any = inputs[0] if inputs else None
         copied = old.name in _COPIES and isinstance(first, Variable)
         if copied and first.dtype == old.out.dtype and first.shape == old.out.shape:
             same[old.out] = first
