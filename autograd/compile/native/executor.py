@@ -16,11 +16,11 @@ from ...writes import mark_written
 from ..expression import function_of
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
-from .groups import Call, Group, Product, schedule
+from .groups import Call, Group, Move, Product, schedule
 from .layout import Ref, layouts
 from .library import blas, load
 from .memory import Plan
-from .source import HEADER, group_source, product_source
+from .source import HEADER, group_source, move_source, product_source
 
 __all__ = ["Native"]
 
@@ -118,6 +118,8 @@ class Native:
                 body.append(f"  group{i}(p, n);")
             elif isinstance(step, Product):
                 body.append(product_source(step, self.plan))
+            elif isinstance(step, Move):
+                body.append(move_source(step, self.plan))
             else:
                 close()
                 parts.append(step)

@@ -10,7 +10,8 @@ Read `source.py` next, which writes the loops.
 # Note [Where a member goes]
 # Groups and other steps run in the order in which they stand. A member must stand where all that it reads is ready: in
 # the same group as what it reads element by element, behind what it reads otherwise. It joins the first group from
-# there on that has its table and shares something that it reads, or opens a new one at the end. What a group reads from outside comes from steps before.
+# there on that has its table and shares something that it reads, or opens a new one at the end. What a group reads from
+# outside comes from steps before.
 
 # Note [Stages]
 # A reduction along a row is ready when the loop over its columns is done, so members that need it start another loop
@@ -19,15 +20,16 @@ Read `source.py` next, which writes the loops.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...backend import host
+from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
 from .expressions import has_expression
-from .layout import Ref, packed, strides_over
+from .layout import Ref, packed, part_of, strides_over
 
-__all__ = ["Call", "Group", "Member", "Operand", "Product", "Step", "schedule"]
+__all__ = ["Call", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule"]
 
 _REDUCTIONS = {
     "add.reduce": "sum",
@@ -115,13 +117,25 @@ class Product:
 
 
 @dataclass
+class Move:
+    """Numbers that only change their place: parts of `out`, each with where its numbers come from.
+
+    What no part covers comes from `base`, or is 0 without one.
+    """
+
+    instruction: Instruction
+    base: Ref | None
+    parts: list[tuple[Ref, Ref]]
+
+
+@dataclass
 class Call:
     """An instruction that NumPy does."""
 
     instruction: Instruction
 
 
-Step = Group | Product | Call
+Step = Group | Product | Move | Call
 
 
 def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
@@ -138,8 +152,8 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
         if ways and _join(steps, ready, instruction, ways):
             continue
         ready[out] = len(steps)
-        steps.append(_product(instruction, refs) or Call(instruction))
-    return steps
+        steps.append(_product(instruction, refs) or _move(instruction, refs, zeros) or Call(instruction))
+    return _joined_moves(steps, program, refs)
 
 
 def _calls_first(
@@ -151,7 +165,9 @@ def _calls_first(
     for instruction in program.instructions:
         waits = any(variable in computed for variable in instruction.variables())
         view = instruction.out in refs and refs[instruction.out].base is not instruction.out
-        if waits or view or _product(instruction, refs) or _ways(instruction, refs, counts, zeros):
+        if waits or view or _product(instruction, refs) or _move(instruction, refs, zeros):
+            continue
+        if _ways(instruction, refs, counts, zeros):
             continue
         first.append(instruction)
     early = set(map(id, first))
@@ -369,6 +385,52 @@ def _stage(member: Member, group: Group, table: Table) -> int:
     return stage
 
 
+# Moves
+
+_COPIES = {"ascontiguousarray", "ndarray.copy", "ndarray.ravel", "ndarray.reshape", "ravel", "reshape"}
+
+
+def _move(instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Variable]) -> Move | None:
+    """A copy in another order, or a piece put into an array."""
+    out, source = instruction.out, instruction.inputs[0] if instruction.inputs else None
+    if not isinstance(source, Variable) or source.dtype != out.dtype or source not in refs or 0 in out.shape:
+        return None
+    whole = refs[out]
+    if (
+        instruction.name in _COPIES
+        and len(set(instruction.variables())) == 1
+        and _size(source.shape) == _size(out.shape)
+    ):
+        return Move(instruction, None, [(Ref(out, source.shape, packed(source.shape)), refs[source])])
+    if instruction.name != "set_at" or not is_basic(instruction.inputs[1]):
+        return None
+    value = instruction.inputs[2]
+    part = part_of(whole, instruction.inputs[1])
+    if value.dtype != out.dtype or value.shape != part.shape or 0 in part.shape:
+        return None
+    return Move(instruction, None if source in zeros else refs[source], [(part, refs[value])])
+
+
+def _joined_moves(steps: list[Step], program: Program, refs: dict[Variable, Ref]) -> list[Step]:
+    """The steps with pieces that are put into one array, one after the other, as one step."""
+    readers: dict[Variable, int] = {}
+    for variable in [v for instruction in program.instructions for v in instruction.variables()] + program.kept():
+        if variable in refs:
+            readers[refs[variable].base] = readers.get(refs[variable].base, 0) + 1
+    moves: dict[Variable, Move] = {}
+    gone: set[int] = set()
+    for step in steps:
+        if isinstance(step, Move):
+            before = moves.get(step.base.base) if step.base is not None and step.base.is_whole else None
+            if before is not None and readers[before.instruction.out] == 1:
+                out = step.instruction.out
+                step.parts = [(replace(part, base=out), source) for part, source in before.parts] + step.parts
+                step.base = before.base
+                gone.add(id(before))
+            moves[step.instruction.out] = step
+    return [step for step in steps if id(step) not in gone]
+
+
 # Products
 
 
@@ -386,7 +448,17 @@ def _product(instruction: Instruction, refs: dict[Variable, Ref]) -> Product | N
         return None
     if any(leading(refs[x]) is None for x in (a, b)):
         return None
-    return Product(instruction, refs[a], refs[b])
+    return Product(instruction, _tall(refs[a]) if len(b.shape) == 2 else refs[a], refs[b])
+
+
+def _tall(ref: Ref) -> Ref:
+    """A stack of matrices as one tall matrix, where they lie one beneath the other."""
+    if len(ref.shape) > 2:
+        step = strides_over(ref, ref.shape, len(ref.shape) - 1)
+        if step is not None:
+            tall = Ref(ref.base, (_size(ref.shape[:-1]), ref.shape[-1]), (step[0], ref.strides[-1]), ref.offset)
+            return tall if leading(tall) is not None else ref
+    return ref
 
 
 def leading(ref: Ref) -> tuple[bool, int] | None:

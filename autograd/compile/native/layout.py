@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...backend import host
+from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
 
-__all__ = ["Ref", "layouts", "strides_over"]
+__all__ = ["Ref", "layouts", "packed", "part_of", "strides_over"]
 
 _VIEWS = {
     "diagonal",
@@ -103,16 +104,21 @@ def _view(instruction: Instruction, arrays: dict[Variable, Any]) -> Any:
     source = arrays.get(instruction.inputs[0])
     if source is None or source.size == 0:
         return None
-    if instruction.name == "getitem" and not _basic(instruction.inputs[1]):
+    if instruction.name == "getitem" and not is_basic(instruction.inputs[1]):
         return None
     view = instruction.function(source, *instruction.inputs[1:], **instruction.options)
     shares = view.dtype == source.dtype and host.may_share_memory(view, source)
     return view if shares and view.base is not None else None
 
 
-def _basic(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is Ellipsis or type(part) in (int, slice) for part in parts)
+def part_of(whole: Ref, index: Any) -> Ref:
+    """The part of an array that a basic index names; `whole` is all of its base."""
+    array = host.empty(whole.shape, whole.base.dtype)
+    part = array[index]
+    size = array.dtype.itemsize
+    offset = (part.__array_interface__["data"][0] - array.__array_interface__["data"][0]) // size
+    strides = tuple(step // size if n > 1 else 0 for step, n in zip(part.strides, part.shape, strict=True))
+    return Ref(whole.base, part.shape, strides, offset)
 
 
 def strides_over(ref: Ref, shape: tuple[int, ...], split: int) -> tuple[int, int] | None:

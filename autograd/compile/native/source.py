@@ -7,14 +7,16 @@ vector instructions. Nothing is allocated and nothing decided while it runs. Rea
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from math import prod
 from typing import Any, Protocol
 
 from ..program import Variable
 from .expressions import C_TYPES, compute_dtype, constant, expression
-from .groups import Group, Member, Operand, Product, leading
-from .layout import Ref
+from .groups import Group, Member, Move, Operand, Product, leading
+from .layout import Ref, packed
 
-__all__ = ["HEADER", "Memory", "group_source", "product_source"]
+__all__ = ["HEADER", "Memory", "group_source", "move_source", "product_source"]
 
 _VECTOR = ("exp", "log", "sin", "cos", "tanh", "expm1", "log1p", "sinh", "cosh", "atan")
 
@@ -56,7 +58,13 @@ def _type(dtype: Any) -> str:
 
 def group_source(name: str, group: Group, memory: Memory) -> str:
     """A function that does a group."""
-    return "\n".join([f"static void {name}(char **p, const double *n) {{", *_Writer(group, memory).lines(), "}"])
+    return "\n".join(
+        [
+            f"static __attribute__((noinline)) void {name}(char **p, const double *n) {{",
+            *_Writer(group, memory).lines(),
+            "}",
+        ]
+    )
 
 
 class _Writer:
@@ -233,6 +241,47 @@ def _place(rows: int, columns: int) -> str:
     return " + ".join(parts) or "0"
 
 
+# Moves
+
+
+def move_source(move: Move, memory: Memory) -> str:
+    """Statements that move numbers."""
+    out = move.instruction.out
+    kind = _type(out.dtype)
+    size = out.dtype.itemsize * prod(out.shape)
+    lines: list[str] = []
+    covered = sum(prod(part.shape) for part, _ in move.parts)
+    if move.base is not None:
+        whole = Ref(out, out.shape, packed(out.shape))
+        lines += _copy(kind, whole, replace(move.base, shape=out.shape), memory)
+    elif covered < prod(out.shape):
+        lines.append(f"  memset({memory.address(out)}, 0, {size});")
+    for part, source in move.parts:
+        lines += _copy(kind, part, source, memory)
+    return "\n".join(lines)
+
+
+def _copy(kind: str, to: Ref, source: Ref, memory: Memory) -> Iterator[str]:
+    """Loops over the axes, those taken as one that lie one behind the other in both arrays."""
+    axes: list[tuple[int, int, int]] = []  # length, step of the one, step of the other
+    for n, a, b in zip(to.shape, to.strides, source.strides, strict=True):
+        if n == 1:
+            continue
+        if axes and axes[-1][1] == a * n and axes[-1][2] == b * n:
+            axes[-1] = (axes[-1][0] * n, a, b)
+        else:
+            axes.append((n, a, b))
+    yield "  {"
+    yield f"    {kind} *y = ({kind} *){memory.address(to.base)} + {to.offset};"
+    yield f"    const {kind} *x = (const {kind} *){memory.address(source.base)} + {source.offset};"
+    for i, (n, _, _) in enumerate(axes):
+        yield f"    for (long i{i} = 0; i{i} < {n}; i{i}++)"
+    steps = [[f"i{i} * {axis[which]}" for i, axis in enumerate(axes) if axis[which]] for which in (1, 2)]
+    places = [" + ".join(step) or "0" for step in steps]
+    yield f"      y[{places[0]}] = x[{places[1]}];"
+    yield "  }"
+
+
 # Products
 
 
@@ -243,12 +292,12 @@ def product_source(product: Product, memory: Memory) -> str:
     gemm = "sgemm" if out.dtype == "float32" else "dgemm"
     (m, k), n = a.shape[-2:], b.shape[-1]
     (a_turned, a_step), (b_turned, b_step) = _known(leading(a)), _known(leading(b))
-    stack = out.shape[:-2]
+    stack = () if len(a.shape) == len(b.shape) == 2 else out.shape[:-2]
     lines = []
     indices = [f"i{axis}" for axis in range(len(stack))]
     for index, length in zip(indices, stack, strict=True):
         lines.append(f"  for (long {index} = 0; {index} < {length}; {index}++)")
-    steps = _packed_stack(out.shape)
+    steps = _packed_stack(out.shape) if stack else ()
     addresses = [
         f"({'const ' if ref is not None else ''}{kind} *){memory.address(base)} + "
         + " + ".join(

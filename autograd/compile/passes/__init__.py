@@ -11,6 +11,7 @@ from .common import without_repetition
 from .constants import with_constants
 from .copies import without_copies
 from .dead import without_dead
+from .parts import with_joined_parts
 from .products import with_turned_products
 
 __all__ = ["for_blas", "simplified"]
@@ -24,4 +25,4 @@ def simplified(program: Program) -> Program:
 
 def for_blas(program: Program) -> Program:
     """The program with its matrix products as BLAS likes them best; they may round otherwise."""
-    return without_dead(with_turned_products(program))
+    return without_dead(with_joined_parts(with_turned_products(program)))

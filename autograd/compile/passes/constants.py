@@ -14,7 +14,7 @@ from ..program import Program, Variable, replace_variables
 
 __all__ = ["with_constants"]
 
-_LARGE = 1 << 20  # bytes; larger ones are made when they are wanted, as zeros are for next to nothing
+_LARGE = 1 << 24  # bytes; larger ones are made when they are wanted
 
 
 def with_constants(program: Program) -> Program:
