@@ -119,7 +119,7 @@ class Compiled:
         return [entry.program for entries in self._entries.values() for entry in entries]
 
     def explain(self) -> str:
-        """The programs as text, one instruction a line."""
+        """The programs as text, one instruction a line, each with the steps in which it is run."""
         if not self.programs:
             return "nothing is traced yet: call the function first."
         return "\n\n".join(entry.explain() for entries in self._entries.values() for entry in entries)
@@ -145,6 +145,9 @@ class _Entry:
         trace = Trace()
         for question in _settings_of(function):
             trace.guard(question)
+        for leaf in leaves:
+            if not isinstance(leaf, (Tensor, host.ndarray, bool, int, float, str)):
+                trace.guard(functools.partial(_belongings, leaf))
         args, kwargs = unflatten(structure, [_traced(trace, leaf) for leaf in leaves])
         try:
             with watching(trace):
@@ -217,8 +220,8 @@ class _Entry:
         return unflatten(self.structure, [wrap(next(arrays)) if leaf is None else leaf[0] for leaf in self.leaves])
 
     def explain(self) -> str:
-        """The program as text."""
-        return str(self.program)
+        """The program as text, and how it is run."""
+        return f"{self.program}\n\n{self.run_program.explain()}"
 
 
 def _executor(program: Program, name: str) -> Native | Replay:
@@ -285,20 +288,33 @@ def _outcome(trace: Trace, leaf: Any) -> Any:
 
 
 def _settings_of(function: Any) -> list[Callable[[], Any]]:
-    """Questions for the plain numbers and words that a function reads from around it."""
+    """Questions for what a function reads from around it: plain numbers and words, models, optimizers, Tensors."""
     while isinstance(function, (functools.partial, types.MethodType)):
         function = function.func if isinstance(function, functools.partial) else function.__func__
     if not isinstance(function, types.FunctionType):
         return []
-    plain = (bool, int, float, str, types.NoneType)
-    questions: list[Callable[[], Any]] = []
-    for name in function.__code__.co_names:
-        if isinstance(function.__globals__.get(name), plain) and name in function.__globals__:
-            questions.append(functools.partial(function.__globals__.get, name))
-    for cell in function.__closure__ or ():
-        try:
-            if isinstance(cell.cell_contents, plain):
-                questions.append(functools.partial(getattr, cell, "cell_contents"))
-        except ValueError:  # a name that is bound later
-            continue
-    return questions
+    names = [name for name in function.__code__.co_names if name in function.__globals__]
+    cells = function.__closure__ or ()
+    return [
+        lambda: [_identity(function.__globals__.get(name)) for name in names],
+        lambda: [_identity(_content(cell)) for cell in cells],
+    ]
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # a name that is bound later
+        return None
+
+
+def _identity(value: Any) -> Any:
+    """What a value is for a guard: a plain one itself, of a model, an optimizer or a Tensor which object it is."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return _Same(value) if isinstance(value, (Tensor, host.ndarray)) or hasattr(value, "state_dict") else None
+
+
+def _belongings(thing: Any) -> Any:
+    """The same for what is kept in an object that is handed to the function, such as `self`."""
+    return {name: _identity(value) for name, value in getattr(thing, "__dict__", {}).items()}

@@ -24,6 +24,10 @@ class Replay:
         exec(compile(self.source, "<program>", "exec"), scope)
         self._run = scope["run"]
 
+    def explain(self) -> str:
+        """The Python function that runs."""
+        return f"numpy: {len(self.program.instructions)} calls\n{self.source}"
+
     def bind(self, arrays: list[Any]) -> None:
         """Take these arrays for those of the program's places."""
         self._places = arrays

@@ -130,6 +130,20 @@ class Native:
         )
         return "\n".join([HEADER, setup, *functions, ""]), parts
 
+    def explain(self) -> str:
+        """The steps in order, what each keeps in memory, and how much memory that takes."""
+        lines = [f"native: {len(self.steps)} steps, {self.plan.arena_bytes:,} bytes of working memory"]
+        for i, step in enumerate(self.steps):
+            if isinstance(step, Group):
+                rows, columns = step.table
+                kept = [repr(variable) for variable in step.ways if self.plan.is_stored(variable)]
+                names = " ".join(member.instruction.name for member in step.members.values())
+                lines.append(f"{i:4} loop {rows} x {columns}: {names} -> {', '.join(kept)}")
+            else:
+                kind = {Product: "product", Move: "move", Call: "NumPy"}[type(step)]
+                lines.append(f"{i:4} {kind}: {step.instruction}")
+        return "\n".join(lines)
+
     def __call__(self, arguments: list[Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
         """The results, and what is still to be written where."""
         pointers, given, results = self._pointers, self._given, self._results

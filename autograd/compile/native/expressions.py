@@ -74,6 +74,7 @@ _FUNCTIONS = {
     "tanh": "tanh{f}({0})",
     "where": "({0} ? {1} : {2})",
 }
+_ARITHMETIC = {"add", "subtract", "negative", "power", "square"}
 _OF_BOOLS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
 _FLOATING = {name for name, text in _FUNCTIONS.items() if "{f}" in text} | {"divide", "reciprocal"}
 
@@ -83,6 +84,8 @@ def has_expression(name: str, inputs: list[Any], out: Any) -> bool:
     kinds = [dtype for dtype in inputs if not isinstance(dtype, type)]
     if name not in _FUNCTIONS or not kinds or any(str(dtype) not in C_TYPES for dtype in [*kinds, out]):
         return False
+    if out == "bool" and name in _ARITHMETIC:
+        return False  # NumPy's sums of bools are bools again
     if name in _OF_BOOLS:
         return out == "bool" and all(dtype == "bool" for dtype in kinds)
     if float in inputs and all(dtype.kind != "f" for dtype in kinds):

@@ -191,17 +191,17 @@ class _Writer:
         if member.name == "pick":
             source, labels = member.operands
             assert source.ref is not None
-            assert labels.ref is not None
-            label = self._read(labels, member, labels.ref.base.dtype)
+            label = self._label(labels, member)
             maker = source.ref.base
             if maker in self.kept:
-                return f"b{maker.index}[{label}]"
-            pointer = f"y{maker.index}" if maker in self.members else _pointer(maker, source.ref.offset)
-            return f"{pointer}[r * {self.columns} + {label}]"
+                found = f"b{maker.index}[{label}]"
+            else:
+                pointer = f"y{maker.index}" if maker in self.members else _pointer(maker, source.ref.offset)
+                found = f"{pointer}[r * {self.columns} + {label}]"
+            return f"({label} >= 0 && {label} < {self.columns} ? {found} : NAN)"  # a wrong label shows in the loss
         if member.name == "place":
             labels, value = member.operands
-            assert labels.ref is not None
-            label = self._read(labels, member, labels.ref.base.dtype)
+            label = self._label(labels, member)
             return f"(c == {label} ? {self._read(value, member, member.out.dtype)} : 0)"
         kinds = [operand.dtype for operand in member.operands]
         dtype = compute_dtype(member.name, kinds, member.out.dtype)
@@ -210,6 +210,12 @@ class _Writer:
             condition = member.operands[0]
             values[0] = self._read(condition, member, condition.dtype) if condition.ref is not None else values[0]
         return expression(member.name, values, dtype)
+
+    def _label(self, labels: Operand, member: Member) -> str:
+        """A label as the number of a column; as in NumPy, -1 is the last."""
+        assert labels.ref is not None
+        label = f"(long){self._read(labels, member, labels.ref.base.dtype)}"
+        return f"({label} < 0 ? {label} + {self.columns} : {label})"
 
     def _read(self, operand: Operand, member: Member, dtype: Any) -> str:
         """The operand as a number of this dtype, in C."""
@@ -227,7 +233,9 @@ class _Writer:
             text = f"b{base.index}[c]"
         else:
             text = f"y{base.index}[r * {self.columns} + c]"
-        return text if base.dtype == dtype else f"(({_type(dtype)}){text})"
+        if base.dtype == dtype:
+            return text
+        return f"({text} != 0)" if dtype == "bool" else f"(({_type(dtype)}){text})"
 
 
 def _pointer(base: Variable, offset: int) -> str:
