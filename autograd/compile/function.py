@@ -118,6 +118,11 @@ class Compiled:
         """The programs traced so far, those used last at the end."""
         return [entry.program for entries in self._entries.values() for entry in entries]
 
+    @property
+    def traces(self) -> list[Program]:
+        """The same as they were written down, before any pass."""
+        return [entry.traced for entries in self._entries.values() for entry in entries]
+
     def explain(self) -> str:
         """The programs as text, one instruction a line, each with the steps in which it is run."""
         if not self.programs:
@@ -132,7 +137,8 @@ class _Entry:
         self.effects = trace.effects
         self.grads = [(tensor, grad is not None) for tensor, grad in trace.grads.values()]
         self.structure, self.leaves = structure, leaves
-        self.program = simplified(trace.program)
+        self.traced = trace.program
+        self.program = simplified(self.traced)
         self.run_program = _executor(self.program, executor)
         self.guards = [(question, answer) for question, answer in trace.guards]
         self._bind()

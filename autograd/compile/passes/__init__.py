@@ -11,6 +11,7 @@ from .common import without_repetition
 from .constants import with_constants
 from .copies import without_copies
 from .dead import without_dead
+from .numbers import renumbered
 from .parts import with_joined_parts
 from .products import with_turned_products
 
@@ -20,7 +21,7 @@ __all__ = ["for_blas", "simplified"]
 def simplified(program: Program) -> Program:
     """The program after all passes that hold for every executor."""
     program = with_constants(without_copies(program))
-    return without_dead(without_repetition(program))
+    return renumbered(without_dead(without_repetition(program)))
 
 
 def for_blas(program: Program) -> Program:
