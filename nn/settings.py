@@ -11,6 +11,7 @@ from typing import Any
 __all__ = ["Settings", "changed"]
 
 _changes = 0
+_OWN = {"_buffers", "_hooks"}  # tables of a Module's own, changed by its methods only
 
 
 def changed() -> None:
@@ -29,19 +30,34 @@ class Settings:
 
     def __call__(self) -> tuple[Any, ...]:
         if self._seen != _changes:
-            self._seen = _changes
-            self._last = tuple(
-                (name, _known(value)) for module in self.module.modules() for name, value in vars(module).items()
-            )
+            held = [item for module in self.module.modules() for item in vars(module).items()]
+            # What is changed without an assignment, a list, has to be looked at every time.
+            loose = any(isinstance(value, (list, dict, set)) and name not in _OWN for name, value in held)
+            self._seen = -1 if loose else _changes
+            self._last = tuple((name, _known(value)) for name, value in held)
         return self._last
+
+
+class _The:
+    """A thing, equal to itself alone; it is kept, so that no other can take its place in memory."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _The) and self.thing is other.thing
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _known(value: Any) -> Any:
     """A plain value as it is, a row of them likewise, and of anything else which object it is."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return tuple(map(_known, value))
+    if isinstance(value, dict):
+        return tuple((name, _known(part)) for name, part in value.items())
     if type(value).__name__ == "Hooks":
-        return (id(value), *value.before, "and", *value.after)
-    return id(value)
+        return (_The(value), *value.before, "and", *value.after)
+    return _The(value)

@@ -129,8 +129,9 @@ class Optimizer(ABC):
             slots = self.slots(group)
             flats = self._layout(index).flats
             for flat, _ in flats:
-                for name in slots.keys() - flat.state.keys():
-                    flat.add_state(name, slots[name])
+                for name, start in slots.items():
+                    if name not in flat.state:
+                        flat.add_state(name, start)
         options = {name: trace.option(group, name) for name in (*self._rule_options, "maximize")}
         maximize = options.pop("maximize")
         known = self._entries

@@ -34,6 +34,8 @@ __all__ = ["Compiled", "compile", "disabled"]
 
 Executor = Literal["native", "numpy"]
 
+_MANY = 32  # entries of a dictionary that are looked at
+_DEEPEST = 3  # functions within functions whose settings are looked at
 _KEPT = 16  # programs of one function
 
 _off: ContextVar[bool] = ContextVar("autograd.compile.off", default=False)
@@ -170,7 +172,7 @@ class _Entry:
             trace.undo()
             raise
         trace.program.writes = with_variables
-        fixed = [None if isinstance(x, Traced) else (x,) for x in outcome]
+        fixed = [_kind_of_result(x) if isinstance(y, Traced) else (x,) for x, y in zip(given, outcome, strict=True)]
         entry = cls(trace, shape, fixed, executor)
         entry._leave([x.value.copy() for x in arrays], [(place, traced.value) for place, traced in changes])
         return entry, entry._result([x.value.copy() for x in arrays])
@@ -223,7 +225,8 @@ class _Entry:
 
     def _result(self, results: list[Any]) -> Any:
         arrays = iter(results)
-        return unflatten(self.structure, [wrap(next(arrays)) if leaf is None else leaf[0] for leaf in self.leaves])
+        given = [leaf[0] if isinstance(leaf, tuple) else leaf(next(arrays)) for leaf in self.leaves]
+        return unflatten(self.structure, given)
 
     def explain(self) -> str:
         """The program as text, and how it is run."""
@@ -261,7 +264,7 @@ def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, l
             arrays.append(leaf)
             key.append((leaf.shape, leaf.dtype, "array"))
         elif isinstance(leaf, (bool, int, float, complex, str, bytes, types.NoneType)):
-            key.append((type(leaf), leaf))
+            key.append((type(leaf), leaf.hex() if isinstance(leaf, float) else leaf))  # tells -0.0 from 0.0
         else:
             key.append(_Same(leaf))
     return tuple(key), arrays
@@ -283,27 +286,43 @@ class _Same:
 def _traced(trace: Trace, leaf: Any) -> Any:
     """An argument as the function sees it while it is traced."""
     if isinstance(leaf, Tensor) and not leaf.requires_grad:
-        return wrap(trace.argument(data_of(leaf)))
+        return trace.wrapped(trace.argument(data_of(leaf)))
     return trace.argument(leaf) if isinstance(leaf, host.ndarray) else leaf
+
+
+def _kind_of_result(leaf: Any) -> Callable[[Any], Any]:
+    """What makes of an array the thing that the function returned."""
+    return wrap if isinstance(leaf, Tensor) else _itself
+
+
+def _itself(array: Any) -> Any:
+    return array
 
 
 def _outcome(trace: Trace, leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         return trace.lift(leaf.data)
-    return trace.lift(leaf) if isinstance(leaf, host.ndarray) else leaf
+    return trace.lift(leaf) if isinstance(leaf, (host.ndarray, Traced)) else leaf
 
 
-def _settings_of(function: Any) -> list[Callable[[], Any]]:
+def _settings_of(function: Any, depth: int = 0) -> list[Callable[[], Any]]:
     """Questions for what a function reads from around it: plain numbers and words, models, optimizers, Tensors."""
-    while isinstance(function, (functools.partial, types.MethodType)):
-        function = function.func if isinstance(function, functools.partial) else function.__func__
+    if isinstance(function, functools.partial):
+        own = function
+        return [lambda: [_identity(x) for x in (*own.args, *own.keywords.values())], *_settings_of(own.func)]
+    if isinstance(function, types.MethodType):
+        return [functools.partial(_belongings, function.__self__), *_settings_of(function.__func__)]
     if not isinstance(function, types.FunctionType):
         return []
+    inner = [_content(cell) for cell in function.__closure__ or ()]
+    inner = [f for f in inner if isinstance(f, types.FunctionType) and f is not function]
     names = [name for name in function.__code__.co_names if name in function.__globals__]
     cells = function.__closure__ or ()
     return [
         lambda: [_identity(function.__globals__.get(name)) for name in names],
         lambda: [_identity(_content(cell)) for cell in cells],
+        lambda: [_identity(x) for x in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())],
+        *(question for f in inner for question in (_settings_of(f, depth + 1) if depth < _DEEPEST else [])),
     ]
 
 
@@ -318,6 +337,10 @@ def _identity(value: Any) -> Any:
     """What a value is for a guard: a plain one itself, of a model, an optimizer or a Tensor which object it is."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, tuple):
+        return [_identity(part) for part in value]
+    if isinstance(value, dict) and len(value) <= _MANY:
+        return {name: _identity(part) for name, part in value.items()}
     return _Same(value) if isinstance(value, (Tensor, host.ndarray)) or hasattr(value, "state_dict") else None
 
 

@@ -141,6 +141,9 @@ class Trace:
         self.data: dict[int, tuple[Tensor, Traced]] = {}  # of Tensors from outside, by id
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
         self._fixed: dict[int, Traced] = {}
+        self._arguments: list[tuple[Traced, Variable]] = []
+        self._wrapped: list[tuple[Tensor, Traced]] = []
+        self.slots: dict[tuple[int, str], tuple[Tensor, Any]] = {}  # what else was assigned to Tensors from outside
         self._numbers: dict[Any, Variable] = {}
         self._answers: dict[str, Any] = {}
         self._attended: dict[int, Any] = {}
@@ -191,7 +194,15 @@ class Trace:
         """One of the arrays with which the function is called."""
         variable = self.variable(array)
         self.program.arguments.append(variable)
-        return Traced(self, array.copy(), variable)
+        traced = Traced(self, array.copy(), variable)
+        self._arguments.append((traced, variable))
+        return traced
+
+    def wrapped(self, argument: Traced) -> Tensor:
+        """An argument as the Tensor that it is for the function."""
+        tensor = wrap(argument)
+        self._wrapped.append((tensor, argument))
+        return tensor
 
     def capture(self, place: Any) -> Traced:
         """The array at a place, which the function may change."""
@@ -230,7 +241,9 @@ class Trace:
     def draw(self, generator: Generator) -> TracedDraw:
         """The next draw of a generator, at each call anew."""
         self._generators.setdefault(id(generator), (generator, generator.draw))
-        return TracedDraw(generator)
+        draw = TracedDraw(generator)
+        self._name(draw)  # drawn at each call, wanted or not
+        return draw
 
     def guard(self, question: Expression | Callable[[], Any]) -> Any:
         """The answer to a question, which must be the same whenever this program is used."""
@@ -264,6 +277,8 @@ class Trace:
                     "a compiled function uses a Tensor whose graph was recorded outside, so no gradient could go back "
                     "there: compute it inside, or detach() it."
                 )
+            word, scope = named(tensor)
+            self.guard(Expression(f"{word}.requires_grad", scope))
             found = self.data[id(tensor)] = (tensor, self.capture(DataOf(tensor)))
         return found[1]
 
@@ -275,8 +290,7 @@ class Trace:
         """The gradient of a Tensor from outside, when it is read."""
         if id(tensor) in self.grads:
             return self.grads[id(tensor)][1]
-        word, scope = named(tensor)
-        there = self.guard(Expression(f"{word}.grad is not None", scope))
+        there = self.guard(lambda: grad_of(tensor) is not None)
         found = wrap(self.capture(GradOf(tensor))) if there else None
         self.grads[id(tensor)] = (tensor, found)
         return found
@@ -290,8 +304,21 @@ class Trace:
     def changes(self) -> list[tuple[Any, Traced]]:
         """The places that have another value now, with that value.
 
-        Raises TraceError where one of them shares memory with another array that was read.
+        Raises TraceError where one of them shares memory with another array that was read, for an argument that was
+        changed in place, and for a graph that would leave the function.
         """
+        changed = any(traced.variable is not first for traced, first in self._arguments)
+        if changed or any(data_of(tensor) is not argument for tensor, argument in self._wrapped):
+            raise TraceError(
+                "a compiled function changes an argument in place, which would be seen at this call only: return the "
+                "new value, or change a Tensor that the function finds by itself."
+            )
+        for (_, name), (_, value) in self.slots.items():
+            if name == "node" and value is not None:
+                raise TraceError(
+                    "a compiled function changes a Tensor from outside on the record, and its graph cannot leave the "
+                    "function: change it under no_grad(), or return the new one."
+                )
         found = [(place, traced) for place, traced, first in self.captured if traced.variable is not first]
         by_tensor = {id(place.tensor) for place, _, _ in self.captured if isinstance(place, DataOf)}
         own = {id(place.tensor): traced for place, traced, _ in self.captured if isinstance(place, DataOf)}

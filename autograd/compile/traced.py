@@ -90,6 +90,9 @@ class Traced:
         return lambda *inputs, **options: record(f"ndarray.{name}", _method(name), (self, *inputs), options)
 
     def __getitem__(self, key: Any) -> Any:
+        for part in key if isinstance(key, tuple) else (key,):
+            if isinstance(part, Traced) and part.dtype == "bool":
+                refuse("was indexed by an array of bools, which gives a length that depends on values")
         return record("getitem", operator.getitem, (self, key), {})
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -192,6 +195,10 @@ def _set_at(x: Any, key: Any, value: Any) -> Any:
 def record(name: str, function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call `function` on the values, and write the call down; arrays come back as Traced."""
     trace = is_tracing()
+    if name in _IN_PLACE:
+        return _IN_PLACE[name](*inputs, **options)
+    if name.rpartition(".")[2] in _BY_VALUES:
+        refuse(f"was given to {name}, whose result has a length that depends on values")
     outs = options.pop("out", None)
     if outs is not None and options.get("where", True) is not True:
         raise TraceError(f"{name}(out=..., where=...) cannot be compiled; use where() and an assignment.")
@@ -201,14 +208,54 @@ def record(name: str, function: Callable[..., Any], inputs: tuple[Any, ...], opt
     if isinstance(result, (host.ndarray, host.generic)):
         traced = _traced(trace, name, function, inputs, options, result)
         return traced if outs is None else _into(outs[0] if isinstance(outs, tuple) else outs, traced, name)
-    if isinstance(result, (tuple, list)) and any(isinstance(part, host.ndarray) for part in result):
+    if isinstance(result, (tuple, list)) and any(isinstance(part, (host.ndarray, host.generic)) for part in result):
         whole = trace.emit(name, function, trace.names(inputs), trace.names(options), None)
         parts = [
             Traced(trace, host.asarray(part), trace.emit("item", operator.getitem, (whole, i), {}, part))
             for i, part in enumerate(result)
         ]
         return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+    if name.rpartition(".")[2] not in _STATIC:
+        refuse(f"was given to {name}, which makes of it what is no array")
     return result  # a shape, a dtype: the same at every call of this program
+
+
+# Functions whose result is the same for all values; and those whose result's shape depends on values.
+_STATIC = {"ndim", "shape", "size", "result_type", "can_cast", "promote_types", "broadcast_shapes", "isdtype"}
+_STATIC |= {"iscomplexobj", "isrealobj", "finfo", "iinfo", "may_share_memory", "shares_memory", "issubdtype"}
+_BY_VALUES = {"argwhere", "bincount", "compress", "extract", "flatnonzero", "nonzero", "setdiff1d", "setxor1d"}
+_BY_VALUES |= {"intersect1d", "union1d", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values"}
+_BY_VALUES |= {"histogram", "histogram_bin_edges", "trim_zeros"}
+
+
+def _fill(x: Any, value: Any) -> None:
+    x[...] = value
+
+
+def _copy_to(x: Any, value: Any) -> None:
+    if not isinstance(x, Traced):
+        refuse("was copied into a NumPy array that it finds outside")
+    x[...] = value
+
+
+def _sort(x: Any, axis: int = -1, **options: Any) -> None:
+    x[...] = tracer.sort(x, axis=axis, **options)
+
+
+def _no_writing(name: str) -> Callable[..., None]:
+    return lambda *inputs, **options: refuse(f"was changed in place by {name}; assign to x[...] instead")
+
+
+_IN_PLACE: dict[str, Callable[..., None]] = {
+    "copyto": _copy_to,
+    "ndarray.fill": _fill,
+    "ndarray.sort": _sort,
+    **{name: _no_writing(name) for name in ("fill_diagonal", "place", "put", "put_along_axis", "putmask")},
+    **{
+        f"ndarray.{name}": _no_writing(name)
+        for name in ("byteswap", "partition", "put", "resize", "setfield", "setflags")
+    },
+}
 
 
 def _traced(trace: Any, name: str, function: Any, inputs: Any, options: Any, result: Any) -> Traced:

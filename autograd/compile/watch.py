@@ -1,6 +1,6 @@
 """Watch: while a thread traces, what it reads and writes of Tensors goes through its trace.
 
-One idea: a Tensor's `data` and `grad` are plain slots. During a trace they are replaced, for the class as a whole, by
+One idea: what a Tensor holds stands in plain slots. During a trace they are replaced, for the class as a whole, by
 descriptors that ask whether this thread is tracing: if not, they do what the slot does. So no Tensor escapes, however
 it is reached, none is changed before the trace has succeeded, and outside a trace nothing is slower.
 Read `function.py` next.
@@ -19,10 +19,9 @@ from .traced import Traced
 
 __all__ = ["data_of", "grad_of", "paused", "set_data", "set_grad", "watching"]
 
-_data: Any = Tensor.__dict__["data"]  # the slots
-_grad: Any = Tensor.__dict__["grad"]
-data_of, set_data = _data.__get__, _data.__set__
-grad_of, set_grad = _grad.__get__, _grad.__set__
+_slots: dict[str, Any] = {name: Tensor.__dict__[name] for name in ("data", "grad", "node", "requires_grad")}
+data_of, set_data = _slots["data"].__get__, _slots["data"].__set__
+grad_of, set_grad = _slots["grad"].__get__, _slots["grad"].__set__
 
 
 def _is_new(tensor: Tensor) -> bool:
@@ -31,6 +30,28 @@ def _is_new(tensor: Tensor) -> bool:
         return type(data_of(tensor)) is Traced
     except AttributeError:
         return True
+
+
+class _Plain:
+    """`node` and `requires_grad`: what is assigned to a Tensor from outside stays in the trace until it succeeds."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.slot = name, _slots[name]
+
+    def __get__(self, tensor: Any, kind: Any = None) -> Any:
+        if tensor is None:
+            return self
+        trace = is_tracing()
+        if trace is not None and (id(tensor), self.name) in trace.slots:
+            return trace.slots[id(tensor), self.name][1]
+        return self.slot.__get__(tensor)
+
+    def __set__(self, tensor: Any, value: Any) -> None:
+        trace = is_tracing()
+        if trace is None or _is_new(tensor):
+            self.slot.__set__(tensor, value)
+        else:
+            trace.slots[id(tensor), self.name] = (tensor, value)
 
 
 class _Data:
@@ -68,8 +89,8 @@ class _Grad:
             trace.write_grad(tensor, grad)
 
 
-def _install(data: Any, grad: Any) -> None:
-    for name, descriptor in (("data", data), ("grad", grad)):
+def _install(descriptors: dict[str, Any]) -> None:
+    for name, descriptor in descriptors.items():
         setattr(Tensor, name, descriptor)
 
 
@@ -83,7 +104,7 @@ def watching(trace: Any) -> Iterator[None]:
     global _watchers
     with _lock:
         _watchers += 1
-        _install(_Data(), _Grad())
+        _install({"data": _Data(), "grad": _Grad(), "node": _Plain("node"), "requires_grad": _Plain("requires_grad")})
     token = tracing.set(trace)
     try:
         yield
@@ -92,7 +113,7 @@ def watching(trace: Any) -> Iterator[None]:
         with _lock:
             _watchers -= 1
             if not _watchers:
-                _install(_data, _grad)
+                _install(_slots)
 
 
 @contextmanager

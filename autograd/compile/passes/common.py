@@ -49,6 +49,8 @@ def _key(value: Any) -> Any:
         return _key(tuple(value.items()))
     if isinstance(value, slice):
         return (slice, value.start, value.stop, value.step)
+    if isinstance(value, float):
+        return (float, value.hex())  # 0.0 and -0.0 are equal, and not the same
     if value is None or value is Ellipsis:
         return ("the", str(value))
     try:

@@ -1,0 +1,472 @@
+"""How a compiled function is made, called and switched off, and what it gives.
+
+One idea: to a caller it is the function itself: the same results in the same containers, in memory of their own.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd as ag
+import nn
+from autograd import Tensor
+from autograd.errors import AnomalyError, TraceError
+from tests.autograd.compile.worlds import Training, assert_same, both_step, tensor, twins
+
+pytestmark = pytest.mark.usefixtures("kernels_off")
+
+
+class Counted:
+    """A function that counts how often Python runs it."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x * 2.0
+
+
+# ---- switches ------------------------------------------------------------------------------------------------------
+
+
+def test_it_runs_once_in_python() -> None:
+    counted = Counted()
+    function = ag.compile(counted)
+    for k in range(3):
+        assert function(tensor(1.0 + k)).tolist() == [2.0 + 2 * k]
+    assert counted.calls == 1
+
+
+def test_disable_runs_it_as_written() -> None:
+    counted = Counted()
+    function = ag.compile(counted, disable=True)
+    for _ in range(3):
+        assert function(tensor(1.0)).tolist() == [2.0]
+    assert counted.calls == 3
+    assert function.programs == []
+
+
+@pytest.mark.parametrize(("value", "calls"), [("0", 3), ("1", 1), ("", 1)])
+def test_the_environment_switches_it_off_and_on(monkeypatch: pytest.MonkeyPatch, value: str, calls: int) -> None:
+    monkeypatch.setenv("TAPEGRAD_COMPILE", value)
+    counted = Counted()
+    function = ag.compile(counted)
+    for _ in range(3):
+        function(tensor(1.0))
+    assert counted.calls == calls
+
+
+def test_compile_disabled_ends_with_its_block() -> None:
+    counted = Counted()
+    function = ag.compile(counted)
+    with ag.compile_disabled():
+        function(tensor(1.0))
+        function(tensor(1.0))
+    assert counted.calls == 2
+    function(tensor(1.0))
+    function(tensor(1.0))
+    assert counted.calls == 3
+
+
+def test_inside_anomaly_it_runs_as_written() -> None:
+    function = ag.compile(lambda x: ag.log(x))
+    function(tensor(1.0))
+    with ag.anomaly(), np.errstate(all="ignore"), pytest.raises(AnomalyError, match="log"):
+        function(tensor(-1.0))
+    with np.errstate(all="raise"):
+        assert np.isnan(function(tensor(-1.0)).data).all()
+
+
+# ---- forms ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_decorator_with_and_without_brackets() -> None:
+    @ag.compile
+    def one(x: Tensor) -> Tensor:
+        """One."""
+        return x + 1.0
+
+    @ag.compile()
+    def two(x: Tensor) -> Tensor:
+        return x + 2.0
+
+    @ag.compile(disable=True)
+    def three(x: Tensor) -> Tensor:
+        return x + 3.0
+
+    for _ in range(2):
+        assert [f(tensor(0.0)).tolist() for f in (one, two, three)] == [[1.0], [2.0], [3.0]]
+    assert (one.__name__, one.__doc__) == ("one", "One.")
+    assert [len(f.programs) for f in (one, two, three)] == [1, 1, 0]
+
+
+def test_what_is_no_function_is_refused() -> None:
+    with pytest.raises(TypeError, match="takes a function, got a Tensor"):
+        ag.compile(tensor(1.0))
+
+
+def test_as_a_method_each_object_is_its_own() -> None:
+    class Model:
+        def __init__(self, w: float) -> None:
+            self.w = tensor(w, requires_grad=True)
+
+        @ag.compile
+        def step(self, x: Tensor) -> Tensor:
+            self.w.grad = None
+            (self.w * x).sum().backward()
+            return self.w * x
+
+    a, b = Model(2.0), Model(3.0)
+    for x in (1.0, 5.0):
+        assert a.step(tensor(x)).tolist() == [2 * x]
+        assert b.step(tensor(x)).tolist() == [3 * x]
+        assert a.w.grad.tolist() == b.w.grad.tolist() == [x]
+    assert len(Model.step.programs) == 2
+
+
+def test_nested_compiled_functions_are_one_program() -> None:
+    inner = ag.compile(lambda x: x * 2.0)
+    outer = ag.compile(lambda x: inner(x) + inner(x + 1.0))
+    assert outer(tensor(1.0)).tolist() == [6.0]
+    assert outer(tensor(2.0)).tolist() == [10.0]
+    assert inner.programs == []
+    assert inner(tensor(4.0)).tolist() == [8.0]
+    assert (len(inner.programs), len(outer.programs)) == (1, 1)
+
+
+def test_explain_shows_a_line_for_each_instruction() -> None:
+    function = ag.compile(lambda x: ag.exp(x) * 2.0)
+    assert "nothing is traced" in function.explain()
+    function(tensor(1.0, 2.0))
+    text = function.explain()
+    assert "float64[2]" in text
+    assert "exp" in text
+    assert "multiply" in text
+
+
+# ---- results -------------------------------------------------------------------------------------------------------
+
+Pair = namedtuple("Pair", "first second")
+
+
+def test_results_keep_their_containers() -> None:
+    @ag.compile
+    def function(x: Tensor, *, more: Any = None) -> Any:
+        y = x * 2.0
+        return {"y": y, "none": None, "plain": (1, "word", [x.shape, 2.5, True]), "pair": Pair(x, more)}
+
+    for k in (1.0, 2.0):
+        found = function(tensor(k), more=[tensor(k + 1)])
+        assert list(found) == ["y", "none", "plain", "pair"]
+        assert found["y"].tolist() == [2 * k]
+        assert found["none"] is None
+        assert found["plain"] == (1, "word", [(1,), 2.5, True])
+        assert isinstance(found["pair"], Pair)
+        assert found["pair"].first.tolist() == [k]
+        assert found["pair"].second[0].tolist() == [k + 1]
+    assert len(function.programs) == 1
+
+
+def test_nothing_can_be_given() -> None:
+    w = tensor(1.0, requires_grad=True)
+
+    @ag.compile
+    def function() -> None:
+        w.grad = None
+        (w * 3.0).sum().backward()
+
+    for _ in range(2):
+        assert function() is None
+        assert w.grad.tolist() == [3.0]
+
+
+@pytest.mark.parametrize("take", [lambda x: x, lambda x: x[1:], lambda x: x.T, lambda x: x.detach(), lambda x: x * 1.0])
+def test_results_share_memory_with_nothing(take: Callable[[Tensor], Tensor]) -> None:
+    w, x = tensor([1.0, 2.0], [3.0, 4.0], requires_grad=True), tensor([5.0, 6.0], [7.0, 8.0])
+    function = ag.compile(lambda x: (take(x), take(w), take(x), take(w * x)))
+    earlier: list[tuple[Any, Any]] = []
+    for k in range(3):
+        x.data[...] += k
+        found = function(x)
+        wanted = [take(x), take(w), take(x), take(w * x)]
+        assert_same(list(found), wanted)
+        for i, one in enumerate(found):
+            assert not one.requires_grad
+            assert one.node is None
+            for other in (x, w, *found[:i], *(y for y, _ in earlier)):
+                assert not np.shares_memory(one.data, other.data)
+        earlier += [(one, one.data.copy()) for one in found]
+        for one, copy in earlier:
+            assert_same(one, copy)  # no later call writes into what was given
+
+
+def test_gradients_share_memory_with_nothing() -> None:
+    w, v = tensor(1.0, requires_grad=True), tensor(1.0, requires_grad=True)
+
+    @ag.compile
+    def function(x: Tensor) -> Any:
+        w.grad = v.grad = None
+        (w + v + x).sum().backward()
+        return w.grad, v.grad
+
+    kept = []
+    for _ in range(2):
+        found = function(tensor(1.0))
+        arrays = [t.data for t in (w.grad, v.grad, *found)]
+        kept += arrays
+        assert not any(np.shares_memory(a, b) for i, a in enumerate(kept) for b in kept[:i])
+
+
+def test_writing_into_an_argument_afterwards_harms_nothing() -> None:
+    function = ag.compile(lambda x: x * 1.0)
+    x = tensor(1.0, 2.0)
+    first = function(x)
+    x.data[...] = 9.0
+    assert first.tolist() == [1.0, 2.0]
+    assert function(x).tolist() == [9.0, 9.0]
+
+
+def test_arguments_of_any_layout() -> None:
+    function = ag.compile(lambda x: (x @ x.T, x.sum(axis=0)))
+    base = np.arange(24.0).reshape(4, 6)
+    for array in (base[:, ::2], base[:, ::-2], np.asfortranarray(base[:, :3])):
+        x = ag.asarray(array)
+        assert_same(list(function(x)), [x @ x.T, x.sum(axis=0)])
+    assert len(function.programs) == 1
+
+
+def test_an_array_given_is_an_array() -> None:
+    assert isinstance(ag.compile(lambda x: np.exp(x))(np.ones(2)), np.ndarray)
+
+
+def test_inference_alone() -> None:
+    training = Training()
+    model = training.model.eval()
+    function = ag.compile(lambda x: model(x))
+    for _ in range(3):
+        x, _ = training.batch()
+        with ag.no_grad():
+            assert_same(function(x), model(x))
+
+
+def test_the_loss_goes_down() -> None:
+    _, second, step = twins(p=0.0)
+    x, y = second.batch(rows=20)
+    losses = [step(x, y).item() for _ in range(60)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_step_without_batch_of_its_own() -> None:
+    first, second, _ = twins()
+    x, y = second.batch()
+    step = ag.compile(lambda: second.step(x, y))
+    for _ in range(3):
+        assert_same(step(), first.step(x, y))
+        assert_same(second.world(), first.world())
+
+
+# ---- derivatives ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda f: ag.value_and_grad(f),
+        lambda f: ag.grad(f),
+        lambda f: ag.hessian(f),
+        lambda f: ag.grad(lambda x: ag.grad(f)(x).sum()),
+        lambda f: lambda x: ag.hvp(f, x, x * 2.0),
+        lambda f: lambda x: ag.jvp(f, (x,), (x * 2.0,)),
+        lambda f: lambda x: ag.vjp(f, x)[1](ag.asarray(np.array(2.0))),
+    ],
+    ids=["value_and_grad", "grad", "hessian", "grad of grad", "hvp", "jvp", "vjp"],
+)
+@pytest.mark.parametrize("kind", [Tensor, np.asarray])
+def test_derivatives_of_functions(make: Any, kind: Any) -> None:
+    written = make(lambda x: (ag.tanh(x) * x**3).sum())
+    function = ag.compile(written)
+    for values in ([1.0, 2.0], [0.5, -0.3], [3.0, 0.0]):
+        x = kind(np.array(values))
+        found, wanted = function(x), written(x)
+        assert_same(
+            [found] if isinstance(found, Tensor) else list(found),
+            [wanted] if isinstance(wanted, Tensor) else list(wanted),
+        )
+
+
+# ---- writes in place -----------------------------------------------------------------------------------------------
+
+
+def test_in_place_on_the_record() -> None:
+    def run(compiled: bool) -> Any:
+        w = tensor(1.0, 2.0, 3.0, requires_grad=True)
+
+        def function(v: Tensor) -> Tensor:
+            w.grad = None
+            y = w * 2.0
+            y[0] = v.sum()
+            y += v
+            y[1:] *= y[:2]
+            y -= 1.0
+            y[y.shape[0] - 1] = y[0] * w[2]
+            y.sum().backward()
+            return y
+
+        step = ag.compile(function) if compiled else function
+        return [(step(tensor(k, 1.0, 2.0)).detach(), w.grad) for k in (1.0, 2.0, 3.0)]
+
+    assert_same(run(True), run(False))
+
+
+def test_in_place_off_the_record_and_through_views() -> None:
+    def run(compiled: bool) -> Any:
+        w = tensor([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
+        twin = w.detach()  # the same memory, made outside; here it is not read inside
+
+        def function(v: Tensor) -> Any:
+            with ag.no_grad():
+                row, column = w[0].detach(), w.T
+                row += v.sum()
+                column[0] = v
+                flat = w.reshape(-1)
+                flat[1:3] *= 2.0
+                w[1, 1:] -= flat[2]
+                inner = column[1:]
+                inner /= 2.0
+                w.data[0, 0] = 7.0
+                w.data[...] += 1.0
+            return row * 1.0, column * 1.0, flat * 1.0, inner * 1.0, w * 1.0
+
+        step = ag.compile(function) if compiled else function
+        results = [list(step(tensor(k, k + 1.0))) for k in (1.0, 2.0, 3.0)]
+        return [*results, w, twin]
+
+    assert_same(run(True), run(False))
+
+
+def test_in_place_keeps_the_dtype() -> None:
+    def run(compiled: bool) -> Any:
+        w = tensor(1.0, 2.0, dtype="float32")
+
+        def function(v: Tensor) -> Tensor:
+            w.data += v.data / 3.0
+            w.data[:1] *= v.data[1:]
+            return w * 1.0
+
+        step = ag.compile(function) if compiled else function
+        return [step(tensor(0.1, 0.7)), step(tensor(0.3, 0.9)), w]
+
+    assert_same(run(True), run(False))
+
+
+def test_in_place_refuses_what_numpy_refuses() -> None:
+    w = tensor(1, 2, dtype="int64")
+
+    def function(v: Tensor) -> None:
+        w.data += v.data
+
+    for step in (function, ag.compile(function)):
+        with pytest.raises(TypeError):
+            step(tensor(0.5, 0.5))
+    assert w.tolist() == [1, 2]
+
+
+def test_a_buffer_counts_on() -> None:
+    class Mean(nn.Module):
+        def __init__(self) -> None:
+            self.register_buffer("total", Tensor(np.zeros(2)))
+            self.register_buffer("count", Tensor(np.zeros((), "int64")))
+
+        def forward(self, x: Tensor) -> Tensor:
+            with ag.no_grad():
+                self.total += x
+                self.count.data = (self.count + 1).data
+            return self.total / self.count
+
+    one, other = Mean(), Mean()
+    function = ag.compile(lambda x: other(x))
+    for k in range(4):
+        assert_same(function(tensor(k, 1.0)), one(tensor(k, 1.0)))
+        assert_same([other.total, other.count], [one.total, one.count])
+    assert len(function.programs) == 1
+
+
+def test_random_numbers_go_on() -> None:
+    generator, twin = ag.random.Generator(3), ag.random.Generator(3)
+
+    def written(x: Tensor, source: Any) -> Any:
+        source.uniform((2,))  # a draw that nobody uses counts too
+        noise = ag.random.uniform((3,), dtype="float64", generator=source)
+        return x * noise, x[source.permutation(3)], x + source.normal((3,), dtype="float64")
+
+    function = ag.compile(lambda x: written(x, generator))
+    for _ in range(3):
+        x = tensor(1.0, 2.0, 3.0)
+        assert_same(list(function(x)), list(written(x, twin)))
+        assert generator.state_dict() == twin.state_dict()
+
+
+def test_a_draw_that_is_made_into_no_numbers_counts_too() -> None:
+    generator = ag.random.Generator(3)
+
+    def written(x: Tensor) -> Tensor:
+        generator.next()
+        return x * 1.0
+
+    function = ag.compile(written)
+    for k in range(1, 4):
+        function(tensor(1.0))
+        assert generator.draw == k
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda a: a.sort(), id="sort"),
+        pytest.param(lambda a: a.fill(0.5), id="fill"),
+        pytest.param(lambda a: np.copyto(a, a[::-1].copy()), id="copyto"),
+        pytest.param(lambda a: np.put(a, [0], 7.0), id="put"),
+    ],
+)
+def test_methods_that_change_in_place_are_kept_or_refused(change: Callable[[Any], Any]) -> None:
+    def written(x: Tensor) -> Tensor:
+        y = x * 2.0
+        change(y.data)
+        return y
+
+    function = ag.compile(written)
+    for x in (tensor(3.0, 1.0), tensor(9.0, 5.0)):
+        try:
+            found = function(x)
+        except TraceError:
+            return
+        assert_same(found, written(x))
+
+
+def test_steps_written_and_compiled_can_take_turns() -> None:
+    first, second, step = twins()
+    for k in range(6):
+        x, y = first.batch()
+        second.batch()
+        wanted = first.step(x, y)
+        found = step(x, y) if k % 2 else second.step(x, y)
+        assert_same(found, wanted)
+        assert_same(second.world(), first.world())
+    both_step(first, second, step)
+
+
+def test_a_backward_over_weights_written_by_a_program_is_refused() -> None:
+    training = Training(p=0.0)
+    step = ag.compile(training.step)
+    x, y = training.batch()
+    step(x, y)
+    loss = training.loss(training.model(x), y)
+    step(x, y)
+    with pytest.raises(ag.WrittenError):
+        loss.backward()

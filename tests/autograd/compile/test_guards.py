@@ -1,0 +1,465 @@
+"""When a program may be used again, and when the function is traced anew.
+
+One idea: whatever is changed between two calls, the compiled step must do what the step as written does; how many
+programs there are afterwards says whether it was told apart by a guard or found again at the call.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd as ag
+import nn
+import optim
+from autograd import Tensor
+from tests.autograd.compile.worlds import Training, assert_same, both_step, tensor, twins
+
+pytestmark = pytest.mark.usefixtures("kernels_off")
+
+SCALE = 2.0  # a global that a compiled function reads
+
+
+def after(change: Callable[[Training], Any], programs: int, **options: Any) -> None:
+    """Two steps, a change to both trainings, two more steps: equal throughout, and so many programs in the end."""
+    first, second, step = twins(**options)
+    for _ in range(2):
+        both_step(first, second, step)
+    before = len(step.programs)
+    change(first)
+    change(second)
+    for _ in range(2):
+        both_step(first, second, step)
+    assert len(step.programs) - before == programs
+
+
+# ---- the call ------------------------------------------------------------------------------------------------------
+
+
+def test_shapes_and_dtypes_have_programs_of_their_own() -> None:
+    first, second, step = twins()
+    for rows in (5, 7, 5, 7):
+        both_step(first, second, step, rows)
+    assert len(step.programs) == 2
+    both_step(first, second, step, dtype="float64")
+    assert len(step.programs) == 3
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(2, 3), (2, 2.0), (1, True), (1.0, 2.0), ("sum", "mean"), (None, 1), ((1, 2), (1, 3)), ([0], [1])],
+)
+def test_another_python_argument_is_another_program(one: Any, other: Any) -> None:
+    @ag.compile
+    def function(x: Tensor, kind: Any) -> Any:
+        seen.append(kind)
+        return x * len(seen), kind
+
+    seen: list[Any] = []
+    x = tensor(1.0)
+    for kind in (one, other, one, other):
+        _, back = function(x, kind)
+        assert back == kind
+        assert type(back) is type(kind)
+    assert seen == [one, other]
+
+
+def test_other_containers_and_keywords_are_other_programs() -> None:
+    function = ag.compile(lambda batch, scale=1.0: batch["x"] * scale if isinstance(batch, dict) else batch[0])
+    x = tensor(3.0)
+    assert function({"x": x}).tolist() == [3.0]
+    assert function({"x": x}, scale=2.0).tolist() == [6.0]
+    assert function((x,)).tolist() == [3.0]
+    assert len(function.programs) == 3
+
+
+def test_recording_off_is_another_program() -> None:
+    w = tensor(2.0, requires_grad=True)
+    function = ag.compile(lambda x: ((w * x).requires_grad, w * x))
+    assert function(tensor(3.0))[0] is True
+    with ag.no_grad():
+        found, y = function(tensor(3.0))
+    assert found is False
+    assert y.tolist() == [6.0]
+    assert len(function.programs) == 2
+
+
+def test_sixteen_kinds_are_kept() -> None:
+    function = ag.compile(lambda x, k: x * k)
+    x = tensor(1.0)
+    for k in range(20):
+        assert function(x, k).tolist() == [k]
+    assert len(function.programs) == 16
+    assert function(x, 0).tolist() == [0]
+    assert len(function.programs) == 16
+
+
+def test_the_kind_used_longest_ago_goes_first() -> None:
+    traced: list[int] = []
+
+    @ag.compile
+    def function(x: Tensor, k: int) -> Tensor:
+        traced.append(k)
+        return x * k
+
+    x = tensor(1.0)
+    for k in range(16):
+        function(x, k)
+    function(x, 0)
+    function(x, 16)  # 1 goes
+    function(x, 0)
+    function(x, 1)
+    assert traced == [*range(16), 16, 1]
+
+
+def test_minus_zero_is_another_argument() -> None:
+    function = ag.compile(lambda x, k: x * k)
+    assert not np.signbit(function(tensor(1.0), 0.0).data).any()
+    assert np.signbit(function(tensor(1.0), -0.0).data).all()
+
+
+def test_nan_is_an_argument_like_any_other() -> None:
+    function = ag.compile(lambda x, k: x * k)
+    for _ in range(3):
+        function(tensor(1.0), float("nan"))
+    assert len(function.programs) == 1
+
+
+# ---- numbers around the function -----------------------------------------------------------------------------------
+
+
+def test_a_global_and_a_closure_number_are_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    shift = 1.0
+
+    @ag.compile
+    def function(x: Tensor) -> Tensor:
+        return x * SCALE + shift
+
+    x = tensor(3.0)
+    assert function(x).tolist() == [7.0]
+    shift = 2.0
+    assert function(x).tolist() == [8.0]
+    monkeypatch.setitem(globals(), "SCALE", 10.0)
+    assert function(x).tolist() == [32.0]
+    shift = 1.0
+    assert function(x).tolist() == [31.0]
+    assert len(function.programs) == 4
+
+
+class Scaled:
+    """Something of the user's own with a number in it."""
+
+    def __init__(self) -> None:
+        self.by = 2.0
+
+    def call(self, x: Tensor) -> Tensor:
+        return x * self.by
+
+
+def _attribute() -> tuple[Any, Callable[[], Any]]:
+    thing = Scaled()
+    return thing.call, lambda: setattr(thing, "by", 5.0)
+
+
+def _entry_of_a_dictionary() -> tuple[Any, Callable[[], Any]]:
+    options = {"by": 2.0}
+    return lambda x: x * options["by"], lambda: options.update(by=5.0)
+
+
+def _number_of_a_function_inside() -> tuple[Any, Callable[[], Any]]:
+    by = 2.0
+
+    def change() -> None:
+        nonlocal by
+        by = 5.0
+
+    def inner(x: Tensor) -> Tensor:
+        return x * by
+
+    return lambda x: inner(x), change
+
+
+def _default_argument() -> tuple[Any, Callable[[], Any]]:
+    def function(x: Tensor, by: float = 2.0) -> Tensor:
+        return x * by
+
+    return function, lambda: setattr(function, "__defaults__", (5.0,))
+
+
+@pytest.mark.parametrize("make", [_attribute, _entry_of_a_dictionary, _number_of_a_function_inside, _default_argument])
+def test_numbers_that_are_reached_another_way_are_guarded_too(make: Callable[[], Any]) -> None:
+    written, change = make()
+    function = ag.compile(written)
+    assert function(tensor(1.0)).tolist() == [2.0]
+    change()
+    assert function(tensor(1.0)).tolist() == [5.0]
+
+
+# ---- the model -----------------------------------------------------------------------------------------------------
+
+
+def test_train_and_eval_are_guarded() -> None:
+    first, second, step = twins()
+    for mode in (True, False, True, False):
+        first.model.train(mode)
+        second.model.train(mode)
+        both_step(first, second, step)
+    assert len(step.programs) == 2
+
+
+def test_another_rate_of_dropout_is_guarded() -> None:
+    after(lambda t: setattr(t.model[3], "p", 0.75), programs=1)
+
+
+def test_another_momentum_of_batch_norm_is_guarded() -> None:
+    after(lambda t: setattr(t.model[1], "momentum", 0.5), programs=1)
+
+
+def test_an_added_layer_is_guarded() -> None:
+    after(lambda t: t.model.add_module("5", nn.Tanh()), programs=1)
+
+
+def test_a_replaced_layer_is_guarded() -> None:
+    after(lambda t: t.model.__setitem__(2, nn.Tanh()), programs=1)
+
+
+def test_a_new_parameter_is_guarded() -> None:
+    # Two: the optimizer does not know it, so that from the second call on its gradient is there already.
+    after(lambda t: setattr(t.model[4], "bias", nn.Parameter(np.ones(2, "float32"), "bias")), programs=2)
+
+
+def test_an_added_and_a_removed_hook_are_guarded() -> None:
+    handles: list[Any] = []
+
+    def add(training: Training) -> None:
+        handles.append(training.model[0].register_forward_hook(lambda module, inputs, output: output * 2.0))
+
+    after(add, programs=1)
+    first, second, step = twins()
+    add(first)
+    add(second)
+    both_step(first, second, step)
+    for handle in handles[-2:]:
+        handle.remove()
+    both_step(first, second, step)
+    assert len(step.programs) == 2
+
+
+def test_a_pre_hook_changes_the_input() -> None:
+    after(lambda t: t.model[4].register_forward_pre_hook(lambda module, inputs: (inputs[0] + 1.0,)), programs=1)
+
+
+def test_replaced_values_of_a_parameter_are_found() -> None:
+    after(lambda t: setattr(t.model[0].weight, "data", np.ones((4, 3), "float32")), programs=0)
+
+
+def test_values_written_in_place_are_found() -> None:
+    def change(training: Training) -> None:
+        with ag.no_grad():
+            training.model[0].weight[...] = 1.0
+
+    after(change, programs=0)
+
+
+def test_a_parameter_of_another_dtype_is_guarded() -> None:
+    first, second, step = twins()
+    both_step(first, second, step)
+    first.model.double()
+    second.model.double()
+    for _ in range(2):
+        both_step(first, second, step, dtype="float64")
+
+
+def test_a_loaded_model_is_found() -> None:
+    state = {name: t.data * 0.5 for name, t in Training(seed=3).model.state_dict().items()}
+    state["1.num_batches_tracked"] = np.array(4)
+    after(lambda t: t.model.load_state_dict(state), programs=0)
+
+
+def test_a_frozen_parameter_is_guarded() -> None:
+    after(lambda t: t.model[0].weight.requires_grad_(False), programs=1)
+
+
+def test_a_list_of_numbers_in_a_module_is_guarded() -> None:
+    class Scale(nn.Module):
+        def __init__(self) -> None:
+            self.by = [2.0]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.by[0]
+
+    model = Scale()
+    function = ag.compile(lambda x: model(x))
+    assert function(tensor(1.0)).tolist() == [2.0]
+    model.by[0] = 5.0
+    assert function(tensor(1.0)).tolist() == [5.0]
+
+
+def test_a_function_in_a_module_is_guarded_also_after_it_is_gone() -> None:
+    class Act(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.act(x)
+
+    model = Act()
+    function = ag.compile(lambda x: model(x))
+    for k in range(20):
+        for by in (k, k + 100, k):  # each frees the one before, whose place in memory a later one takes
+            model.act = eval(f"lambda x: x * {by}.0")
+        assert function(tensor(1.0)).tolist() == [k]
+
+
+# ---- gradients -----------------------------------------------------------------------------------------------------
+
+
+def test_a_gradient_that_is_there_already_is_added_to() -> None:
+    w = tensor(1.0, 2.0, requires_grad=True)
+
+    @ag.compile
+    def function(x: Tensor) -> None:
+        (w * x).sum().backward()
+
+    function(tensor(3.0, 4.0))
+    assert w.grad.tolist() == [3.0, 4.0]
+    function(tensor(3.0, 4.0))
+    assert w.grad.tolist() == [6.0, 8.0]
+    assert len(function.programs) == 2
+    function(tensor(1.0, 1.0))
+    assert w.grad.tolist() == [7.0, 9.0]
+    w.grad = None
+    function(tensor(5.0, 5.0))
+    assert w.grad.tolist() == [5.0, 5.0]
+    w.grad = tensor(100.0, 100.0)
+    function(tensor(5.0, 5.0))
+    assert w.grad.tolist() == [105.0, 105.0]
+    assert len(function.programs) == 2
+
+
+# ---- the optimizer -------------------------------------------------------------------------------------------------
+
+
+def test_a_schedule_needs_one_program_only() -> None:
+    first, second, step = twins()
+    schedules = [optim.OneCycleLR(t.optimizer, max_lr=0.1, total_steps=10) for t in (first, second)]
+    rates = set()
+    for _ in range(8):
+        both_step(first, second, step)
+        for schedule in schedules:
+            schedule.step()
+        rates.add(second.optimizer.param_groups[0]["lr"])
+    assert len(step.programs) == 1
+    assert len(rates) == 8
+
+
+def test_other_betas_need_one_program_only() -> None:
+    after(lambda t: t.optimizer.param_groups[0].update(betas=(0.5, 0.9)), programs=0)
+
+
+def test_weight_decay_that_leaves_zero_is_guarded() -> None:
+    after(lambda t: t.optimizer.param_groups[0].update(weight_decay=0.1), programs=1)
+    after(lambda t: t.optimizer.param_groups[0].update(weight_decay=0.2), programs=0, weight_decay=0.1)
+
+
+@pytest.mark.parametrize("option", [{"maximize": True}, {"amsgrad": True}])
+def test_switches_of_an_optimizer_are_guarded(option: dict[str, Any]) -> None:
+    after(lambda t: t.optimizer.param_groups[0].update(option), programs=1)
+
+
+def test_penalties_are_guarded() -> None:
+    after(
+        lambda t: setattr(t.optimizer.param_groups[0]["penalties"][0], "lam", 0.5),
+        programs=1,
+        penalties=[optim.L2(0.1)],
+    )
+    after(lambda t: t.optimizer.param_groups[0].update(penalties=()), programs=1, penalties=[optim.L1(0.1)])
+
+
+def sgd(momentum: float) -> tuple[Any, Any, Any]:
+    w = tensor(1.0, -2.0, requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.1, momentum=momentum)
+
+    def step(x: Tensor) -> None:
+        optimizer.zero_grad()
+        (w * w * x).sum().backward()
+        optimizer.step()
+
+    return w, optimizer, step
+
+
+def test_momentum_is_guarded_where_it_decides() -> None:
+    x = tensor(1.0, 2.0)
+    w, optimizer, step = sgd(0.0)
+    v, other, written = sgd(0.0)
+    compiled = ag.compile(step)
+    for momentum in (0.0, 0.0, 0.9, 0.9, 0.5, 0.5, 0.0):
+        optimizer.param_groups[0]["momentum"] = other.param_groups[0]["momentum"] = momentum
+        compiled(x)
+        written(x)
+        assert_same(w, v)
+    assert_same(optimizer.state_dict(), other.state_dict())
+    assert len(compiled.programs) == 2
+
+
+def test_momentum_needs_one_program_from_the_first_step_on() -> None:
+    w, _, step = sgd(0.9)
+    v, _, written = sgd(0.9)
+    compiled = ag.compile(step)
+    for _ in range(4):
+        compiled(tensor(1.0, 2.0))
+        written(tensor(1.0, 2.0))
+        assert_same(w, v)
+    assert len(compiled.programs) == 1
+
+
+def test_a_loaded_optimizer_is_found() -> None:
+    first, second, step = twins()
+    both_step(first, second, step)
+    state = copy.deepcopy(first.optimizer.state_dict())
+    for _ in range(2):
+        both_step(first, second, step)
+    first.optimizer.load_state_dict(state)
+    second.optimizer.load_state_dict(state)
+    for _ in range(2):
+        both_step(first, second, step)
+
+
+def test_an_added_group_is_guarded() -> None:
+    def add(training: Training) -> None:
+        training.extra = Tensor(np.ones(2, "float32"), requires_grad=True)
+        training.extra.grad = Tensor(np.ones(2, "float32"))
+        training.optimizer.add_param_group({"params": [training.extra]})
+
+    after(add, programs=1)
+
+
+def test_state_has_the_order_of_an_eager_step() -> None:
+    orders = []
+    for names in (("exp_avg", "exp_avg_sq", "max_exp_avg_sq"), ("b", "a", "d", "c", "f", "e")):
+
+        class Many(optim.Optimizer):
+            @staticmethod
+            def slots(options: dict[str, Any], names: Any = names) -> dict[str, float]:
+                return dict.fromkeys(names, 0.0)
+
+            @staticmethod
+            def check(options: dict[str, Any]) -> None:
+                pass
+
+            @staticmethod
+            def update(xp: Any, w: Any, g: Any, state: Any, t: Any, *, lr: Any) -> None:
+                w -= lr * g
+
+        w = tensor(1.0, requires_grad=True)
+        optimizer = Many([w], {"lr": 0.1})
+        w.grad = tensor(1.0)
+        ag.compile(optimizer.step)()
+        orders.append([name for name in optimizer.state_dict()["state"][0] if name != "step"] == list(names))
+    assert orders == [True, True]
+
+
+def test_a_generator_that_was_reloaded_is_found() -> None:
+    after(lambda t: t.dropout.load_state_dict({"seed": 99, "stream": 3, "draw": 12}), programs=0)
+    after(lambda t: ag.random.seed(5), programs=0)

@@ -1,0 +1,189 @@
+"""Passes that leave things out: what nobody reads, and what was computed already.
+
+One idea: a pass is from program to program, so each test is a program before it and one after, as text.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograd.compile.passes.common import without_repetition
+from autograd.compile.passes.dead import without_dead
+from autograd.compile.program import Instruction, Program, Variable
+
+
+class Box:
+    """A place with a name."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.array = name, np.zeros(2)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get(self) -> Any:
+        return self.array
+
+    def put(self, array: Any) -> None:
+        self.array = array
+
+
+def program(*lines: tuple[Any, ...], arguments: int = 1, places: int = 0, give: Any = (), write: Any = ()) -> Program:
+    """A program over float64[2]: lines are (function, inputs, options); variables are numbered as in its text.
+
+    Arguments come first, then places; V(3) in an input is the third variable.
+    """
+    variables = [Variable(i + 1, (2,), np.dtype("float64")) for i in range(arguments + places + len(lines))]
+    made = Program(arguments=variables[:arguments])
+    boxes = [Box(f"box {i + 1}") for i in range(places)]
+    made.places = list(zip(boxes, variables[arguments:], strict=False))
+
+    def named(value: Any) -> Any:
+        if isinstance(value, V):
+            return variables[value - 1]
+        if type(value) in (tuple, list):
+            return type(value)(map(named, value))
+        return value
+
+    for (function, inputs, *options), out in zip(lines, variables[arguments + places :], strict=True):
+        given = {name: named(value) for name, value in (options[0] if options else {}).items()}
+        made.instructions.append(Instruction(function.__name__, function, named(inputs), given, out))
+    made.results = [variables[i - 1] for i in give]
+    made.writes = [(boxes[box - 1], variables[i - 1]) for box, i in write]
+    return made
+
+
+class V(int):
+    """The number of a variable."""
+
+
+def text(made: Program) -> list[str]:
+    """The lines of a program without dtypes."""
+    return str(made).replace(": float64[2]", "").splitlines()
+
+
+# ---- dead ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_nobody_reads_is_left_out() -> None:
+    before = program(
+        (np.exp, (V(1),)),
+        (np.sin, (V(1),)),
+        (np.cos, (V(3),)),
+        (np.add, (V(2), V(1))),
+        give=[5],
+    )
+    assert text(without_dead(before)) == ["%1 = argument", "%2 = exp(%1)", "%5 = add(%2, %1)", "give %5"]
+    assert len(before.instructions) == 4  # the program that came in is as it was
+
+
+def test_what_is_read_inside_containers_and_options_stays() -> None:
+    before = program(
+        (np.exp, (V(1),)),
+        (np.sin, (V(1),)),
+        (np.cos, (V(1),)),
+        (np.tan, (V(1),)),
+        (np.stack, ([V(2), V(1)],), {"out": (V(3),)}),
+        give=[6],
+    )
+    assert text(without_dead(before)) == [
+        "%1 = argument",
+        "%2 = exp(%1)",
+        "%3 = sin(%1)",
+        "%6 = stack([%2, %1], out=(%3,))",
+        "give %6",
+    ]
+
+
+def test_what_is_written_stays_and_places_nobody_reads_go() -> None:
+    before = program((np.exp, (V(2),)), (np.sin, (V(3),)), arguments=1, places=2, write=[(2, 4)])
+    assert text(without_dead(before)) == ["%1 = argument", "%2 = box 1", "%4 = exp(%2)", "box 2 <- %4", "give nothing"]
+
+
+def test_a_result_that_is_an_argument_needs_no_instruction() -> None:
+    assert text(without_dead(program((np.exp, (V(1),)), give=[1]))) == ["%1 = argument", "give %1"]
+
+
+# ---- repetition ----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_computed_already_is_taken_from_there() -> None:
+    before = program(
+        (np.exp, (V(1),)),
+        (np.exp, (V(1),)),
+        (np.multiply, (V(2), V(3))),
+        (np.multiply, (V(3), V(3))),
+        (np.add, (V(4), V(5))),
+        give=[6, 3],
+    )
+    assert text(without_repetition(before)) == [
+        "%1 = argument",
+        "%2 = exp(%1)",
+        "%4 = multiply(%2, %2)",
+        "%6 = add(%4, %4)",
+        "give %6, %2",
+    ]
+    assert len(before.instructions) == 5
+
+
+def test_writes_are_named_anew() -> None:
+    before = program((np.exp, (V(1),)), (np.exp, (V(1),)), arguments=0, places=1, write=[(1, 3)])
+    assert text(without_repetition(before)) == ["%1 = box 1", "%2 = exp(%1)", "box 1 <- %2", "give nothing"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((np.add, (V(1), 1)), (np.add, (V(1), 1.0))),
+        ((np.add, (V(1), 1)), (np.add, (V(1), True))),
+        ((np.add, (V(1), 1.0)), (np.add, (V(1), np.float32(1.0)))),
+        ((np.add, (V(1), 1.0)), (np.add, (V(1), 2.0))),
+        ((np.add, (V(1), 1.0)), (np.subtract, (V(1), 1.0))),
+        ((np.sum, (V(1),), {"axis": 0}), (np.sum, (V(1),), {"axis": None})),
+        ((np.sum, (V(1),), {"axis": 0}), (np.sum, (V(1),), {"axis": (0,)})),
+        ((np.stack, ([V(1), V(1)],)), (np.stack, ((V(1), V(1)),))),
+        ((operator.getitem, (V(1), slice(0, 1))), (operator.getitem, (V(1), slice(0, 2)))),
+        ((operator.getitem, (V(1), Ellipsis)), (operator.getitem, (V(1), None))),
+        ((np.astype, (V(1), np.dtype("float32"))), (np.astype, (V(1), np.dtype("float64")))),
+        pytest.param(
+            (np.multiply, (V(1), 0.0)),
+            (np.multiply, (V(1), -0.0)),
+        ),
+    ],
+)
+def test_what_differs_in_anything_is_no_repetition(one: Any, other: Any) -> None:
+    before = program(one, other, give=[2, 3])
+    assert text(without_repetition(before)) == text(before)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        (np.sum, (V(1),), {"axis": (0,), "keepdims": True}),
+        (operator.getitem, (V(1), (slice(0, 1), None, Ellipsis))),
+        (np.astype, (V(1), np.dtype("float32"))),
+        (np.stack, ([V(1), V(1)],)),
+    ],
+)
+def test_what_is_equal_in_all_is_a_repetition(line: Any) -> None:
+    assert len(without_repetition(program(line, line, give=[2, 3])).instructions) == 1
+
+
+def test_what_cannot_be_compared_stays() -> None:
+    indices = np.array([0, 1])
+    line = (np.take, (V(1), indices))
+    assert len(without_repetition(program(line, line, give=[2, 3])).instructions) == 2
+
+
+def test_both_passes_together() -> None:
+    before = program((np.exp, (V(1),)), (np.exp, (V(1),)), (np.sin, (V(3),)), (np.add, (V(2), V(3))), give=[5])
+    assert text(without_dead(without_repetition(before))) == [
+        "%1 = argument",
+        "%2 = exp(%1)",
+        "%5 = add(%2, %2)",
+        "give %5",
+    ]
