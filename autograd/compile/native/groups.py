@@ -26,7 +26,7 @@ from typing import Any
 from ...backend import host
 from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
-from .expressions import has_expression
+from .expressions import C_TYPES, has_expression
 from .layout import Ref, packed, part_of, strides_over
 
 __all__ = ["Call", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule"]
@@ -365,7 +365,8 @@ def _fits(way: Member, table: Table, group: Group, own: set[Variable]) -> bool:
         maker = group.ways[operand.ref.base].get(table)
         if maker is None or maker.kind in ("column", "all") or operand.ref.offset:
             return False
-        if way.per_row and maker.kind != "row" and way.name != "pick":
+        picked = way.name == "pick" and operand is way.operands[0]
+        if way.per_row and (maker.kind == "row") == picked:
             return False
         wanted = (1, 0) if maker.kind == "row" else (columns, 1)
         got = (operand.rows, operand.columns)
@@ -393,7 +394,9 @@ _COPIES = {"ascontiguousarray", "ndarray.copy", "ndarray.ravel", "ndarray.reshap
 def _move(instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Variable]) -> Move | None:
     """A copy in another order, or a piece put into an array."""
     out, source = instruction.out, instruction.inputs[0] if instruction.inputs else None
-    if not isinstance(source, Variable) or source.dtype != out.dtype or source not in refs or 0 in out.shape:
+    if not isinstance(source, Variable) or source not in refs or out not in refs or 0 in out.shape:
+        return None
+    if source.dtype != out.dtype or str(out.dtype) not in C_TYPES:
         return None
     whole = refs[out]
     if (

@@ -114,7 +114,8 @@ def _view(instruction: Instruction, arrays: dict[Variable, Any]) -> Any:
 def part_of(whole: Ref, index: Any) -> Ref:
     """The part of an array that a basic index names; `whole` is all of its base."""
     array = host.empty(whole.shape, whole.base.dtype)
-    part = array[index]
+    parts = index if isinstance(index, tuple) else (index,)
+    part = array[parts if Ellipsis in parts else (*parts, ...)]  # a view also where it is one number
     size = array.dtype.itemsize
     offset = (part.__array_interface__["data"][0] - array.__array_interface__["data"][0]) // size
     strides = tuple(step // size if n > 1 else 0 for step, n in zip(part.strides, part.shape, strict=True))

@@ -42,7 +42,7 @@ def load(source: str) -> Any:
     compiler = _compiler()
     if compiler is None:
         return None
-    path = folder() / f"{hashlib.sha256('|'.join((*compiler, *_FLAGS, source)).encode()).hexdigest()[:40]}.so"
+    path = folder() / name_of(source, compiler)
     for _ in range(2):
         if path.exists():
             try:
@@ -52,6 +52,11 @@ def load(source: str) -> Any:
         if not _build(compiler[0], source, path):
             return None
     return None
+
+
+def name_of(source: str, compiler: tuple[str, ...]) -> str:
+    """The name of the library that this compiler makes of this source."""
+    return hashlib.sha256("|".join((*compiler, *_FLAGS, source)).encode()).hexdigest()[:40] + ".so"
 
 
 def _build(compiler: str, source: str, path: Path) -> bool:

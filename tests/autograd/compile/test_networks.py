@@ -149,8 +149,7 @@ def plans(exact: bool) -> st.SearchStrategy[dict[str, Any]]:
             "groups": st.integers(1, 2),
             "clip": st.sampled_from([None, ("norm", 0.5), ("norm", 1e9), ("value", 0.1)]),
             "backwards": st.integers(1, 2),
-            # "to zero" and "never" read gradients of the step before: a known bug, tested below and in test_guards.py.
-            "zero": st.sampled_from(["before", "before and after", "before twice"]),
+            "zero": st.sampled_from(["before", "before and after", "before twice", "after", "to zero", "never"]),
             "schedule": maybe,
             "dtype": st.sampled_from(["float32", "float64"]) if exact else st.just("float64"),
             "seed": st.integers(0, 1000),

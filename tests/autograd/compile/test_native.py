@@ -1,0 +1,199 @@
+"""The native executor around its arithmetic: the cache, the compiler, memory, and what falls back.
+
+One idea: whatever goes wrong with C, a compiled function still gives the right numbers, and says once why it is slow.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd as ag
+import nn
+import nn.functional as F
+import optim
+from autograd import Tensor
+from autograd.compile.native import Native, library
+from autograd.compile.native.library import blas, load
+
+RUNS = load("int one(void) { return 1; }") is not None and blas() is not None
+needs_c = pytest.mark.skipif(not RUNS, reason="no C compiler or BLAS")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("TAPEGRAD_CACHE", str(folder))
+    library._warn_once.cache_clear()
+    library._compiler.cache_clear()
+    yield folder
+    library._warn_once.cache_clear()
+    library._compiler.cache_clear()
+
+
+def doubled(x: Tensor) -> Tensor:
+    return ag.exp(x) * 2.0 + ag.sum(x, axis=1, keepdims=True)
+
+
+def check(executor: str = "native") -> Any:
+    compiled = ag.compile(doubled, executor=executor)
+    for seed in range(3):
+        x = Tensor(np.random.default_rng(seed).normal(size=(4, 5)))
+        np.testing.assert_allclose(compiled(x).numpy(), doubled(x).numpy(), rtol=1e-13)
+    return compiled
+
+
+@needs_c
+def test_a_library_is_made_once_and_kept_for_the_user_alone(cache: Path) -> None:
+    check()
+    made = list(cache.glob("*.so"))
+    assert len(made) == 1
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+    before = made[0].stat().st_mtime_ns
+    check()
+    assert [path.stat().st_mtime_ns for path in cache.glob("*.so")] == [before]
+
+
+@needs_c
+def test_a_damaged_library_is_made_again(cache: Path) -> None:
+    source = "int seven(void) { return 7; }"
+    path = library.folder() / library.name_of(source, library._compiler())
+    path.write_bytes(b"no library at all")
+    assert load(source).seven() == 7
+    assert path.stat().st_size > 1000
+
+
+@needs_c
+def test_a_folder_that_others_may_write_to_is_refused(cache: Path) -> None:
+    cache.mkdir(mode=0o700)
+    cache.chmod(0o777)
+    with pytest.raises(PermissionError, match="chmod 700"):
+        check()
+
+
+@pytest.mark.parametrize("compiler", ["/bin/false", "/no/such/compiler"])
+def test_a_compiler_that_fails_means_numpy_and_one_warning(
+    cache: Path, compiler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", compiler)
+    with pytest.warns(RuntimeWarning, match="NumPy's kernels alone"):
+        compiled = check()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check()
+    assert "numpy: " in compiled.explain()
+
+
+@needs_c
+def test_numpy_on_demand_needs_no_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "/bin/false")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check("numpy")
+    assert not cache.exists()
+
+
+def test_an_executor_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ValueError, match=r"executor='gpu'.*native.*numpy"):
+        ag.compile(doubled, executor="gpu")
+
+
+@needs_c
+def test_the_plan_gives_no_two_living_variables_the_same_memory() -> None:
+    model = nn.Sequential(nn.Linear(8, 16), nn.LayerNorm(16), nn.GELU(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 3))
+    optimizer = optim.AdamW(model.parameters())
+
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    compiled = ag.compile(step, executor="native")
+    rng = np.random.default_rng(0)
+    compiled(Tensor(rng.random((6, 8), dtype="f4")), Tensor(rng.integers(0, 3, 6)))
+    plan = Native(compiled.programs[0]).plan
+    placed = [
+        (plan.made[v], plan.last[v], o, o + v.dtype.itemsize * int(np.prod(v.shape))) for v, o in plan.offsets.items()
+    ]
+    assert len(placed) > 10
+    for i, (made, last, start, stop) in enumerate(placed):
+        assert stop <= plan.arena_bytes
+        for other_made, other_last, other_start, other_stop in placed[:i]:
+            if made <= other_last and other_made <= last:
+                assert stop <= other_start or other_stop <= start
+    assert plan.arena_bytes < sum(stop - start for _, _, start, stop in placed)
+
+
+@needs_c
+def test_a_wrong_label_makes_the_loss_nan_and_reads_nothing_outside() -> None:
+    logits = Tensor(np.random.default_rng(0).normal(size=(4, 3)))
+    loss = ag.compile(lambda y: F.cross_entropy(logits, y), executor="native")
+    good = Tensor(np.array([0, 1, 2, 0]))
+    assert np.isfinite(loss(good).item())
+    assert np.isfinite(loss(good).item())
+    assert np.isnan(loss(Tensor(np.array([0, 1, 10**9, 0]))).item())
+
+
+@needs_c
+def test_numbers_of_a_schedule_reach_the_c_function() -> None:
+    w = Tensor([1.0], requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.5)
+
+    @ag.compile(executor="native")
+    def step() -> None:
+        optimizer.zero_grad()
+        (w * 1.0).sum().backward()
+        optimizer.step()
+
+    for lr, wanted in ((0.5, 0.5), (0.25, 0.25), (1.0, -0.75), (0.0, -0.75)):
+        optimizer.param_groups[0]["lr"] = lr
+        step()
+        assert w.data.tolist() == [wanted]
+    assert len(step.programs) == 1
+
+
+@needs_c
+def test_arrays_that_are_not_packed_are_read_and_written_where_they_are() -> None:
+    memory = np.arange(12.0).reshape(3, 4)
+    w = Tensor(0.0)
+    w.data = memory[:, ::2]
+    x = Tensor(np.ones((2, 3)).T)
+
+    @ag.compile(executor="native")
+    def step(x: Tensor) -> Tensor:
+        with ag.no_grad():
+            w.__iadd__(x)
+        return w * 2.0
+
+    for _ in range(3):
+        out = step(x)
+    np.testing.assert_array_equal(memory[:, ::2], np.arange(12.0).reshape(3, 4)[:, ::2] + 3)
+    np.testing.assert_array_equal(memory[:, 1::2], np.arange(12.0).reshape(3, 4)[:, 1::2])
+    np.testing.assert_array_equal(out.numpy(), memory[:, ::2] * 2)
+
+
+@needs_c
+def test_nan_goes_through_maxima() -> None:
+    def function(x: Tensor) -> tuple[Tensor, ...]:
+        return ag.max(x, axis=1), ag.min(x, axis=1), ag.maximum(x, 0.0), ag.minimum(x, 0.0)
+
+    x = np.random.default_rng(0).normal(size=(5, 40))
+    x[1, 7] = x[3, 39] = np.nan
+    compiled = ag.compile(function, executor="native")
+    for _ in range(2):
+        for wanted, found in zip(function(Tensor(x)), compiled(Tensor(x)), strict=True):
+            np.testing.assert_array_equal(wanted.numpy(), found.numpy())
+
+
+def test_the_environment_of_this_process_names_the_executor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
+    assert ag.compile(doubled).executor == "numpy"
+    assert os.environ["TAPEGRAD_EXECUTOR"] == "numpy"
