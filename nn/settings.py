@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from autograd.compile.expression import Same
+
 __all__ = ["Settings", "changed"]
 
 _changes = 0
@@ -38,18 +40,6 @@ class Settings:
         return self._last
 
 
-class _The:
-    """A thing, equal to itself alone; it is kept, so that no other can take its place in memory."""
-
-    def __init__(self, thing: Any) -> None:
-        self.thing = thing
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _The) and self.thing is other.thing
-
-    __hash__ = None  # type: ignore[assignment]
-
-
 def _known(value: Any) -> Any:
     """A plain value as it is, a row of them likewise, and of anything else which object it is."""
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -59,5 +49,5 @@ def _known(value: Any) -> Any:
     if isinstance(value, dict):
         return tuple((name, _known(part)) for name, part in value.items())
     if type(value).__name__ == "Hooks":
-        return (_The(value), *value.before, "and", *value.after)
-    return _The(value)
+        return (Same(value), *value.before, "and", *value.after)
+    return Same(value)

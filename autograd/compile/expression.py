@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["Expression", "function_of", "named"]
+__all__ = ["Expression", "Same", "function_of", "named"]
 
 
 class Expression:
@@ -50,3 +50,18 @@ def function_of(lines: Iterable[str], scopes: Iterable[dict[str, Any]], paramete
     exec(compile(source, "<expressions>", "exec"), scope)
     found: Callable[..., Any] = scope["function"]
     return found
+
+
+class Same:
+    """A thing that is equal to itself alone; it is kept, so that no other can take its place in memory."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.thing is other.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)

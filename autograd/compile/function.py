@@ -21,11 +21,12 @@ from ..backend import host
 from ..modes import is_recording, is_tracing, is_watching
 from ..tensor import Tensor, wrap
 from ..tree import Structure, flatten, unflatten
-from .expression import function_of
+from .expression import Same, function_of
 from .native import Native
 from .passes import simplified
 from .program import Program
 from .replay import Replay
+from .surroundings import questions_about, questions_about_parts
 from .trace import Trace
 from .traced import Traced
 from .watch import data_of, set_grad, watching
@@ -34,8 +35,6 @@ __all__ = ["Compiled", "compile", "disabled"]
 
 Executor = Literal["native", "numpy"]
 
-_MANY = 32  # entries of a dictionary that are looked at
-_DEEPEST = 3  # functions within functions whose settings are looked at
 _KEPT = 16  # programs of one function
 
 _off: ContextVar[bool] = ContextVar("autograd.compile.off", default=False)
@@ -151,11 +150,11 @@ class _Entry:
     ) -> tuple[_Entry, Any]:
         """Run the function once; gives its program, and its result."""
         trace = Trace()
-        for question in _settings_of(function):
+        for question in questions_about(function):
             trace.guard(question)
         for leaf in leaves:
-            if not isinstance(leaf, (Tensor, host.ndarray, bool, int, float, str)):
-                trace.guard(functools.partial(_belongings, leaf))
+            for question in questions_about_parts(leaf):
+                trace.guard(question)
         args, kwargs = unflatten(structure, [_traced(trace, leaf) for leaf in leaves])
         try:
             with watching(trace):
@@ -266,21 +265,8 @@ def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, l
         elif isinstance(leaf, (bool, int, float, complex, str, bytes, types.NoneType)):
             key.append((type(leaf), leaf.hex() if isinstance(leaf, float) else leaf))  # tells -0.0 from 0.0
         else:
-            key.append(_Same(leaf))
+            key.append(Same(leaf))
     return tuple(key), arrays
-
-
-class _Same:
-    """A thing as part of a key: equal to itself alone."""
-
-    def __init__(self, thing: Any) -> None:
-        self.thing = thing
-
-    def __hash__(self) -> int:
-        return id(self.thing)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.thing is other.thing
 
 
 def _traced(trace: Trace, leaf: Any) -> Any:
@@ -303,47 +289,3 @@ def _outcome(trace: Trace, leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         return trace.lift(leaf.data)
     return trace.lift(leaf) if isinstance(leaf, (host.ndarray, Traced)) else leaf
-
-
-def _settings_of(function: Any, depth: int = 0) -> list[Callable[[], Any]]:
-    """Questions for what a function reads from around it: plain numbers and words, models, optimizers, Tensors."""
-    if isinstance(function, functools.partial):
-        own = function
-        return [lambda: [_identity(x) for x in (*own.args, *own.keywords.values())], *_settings_of(own.func)]
-    if isinstance(function, types.MethodType):
-        return [functools.partial(_belongings, function.__self__), *_settings_of(function.__func__)]
-    if not isinstance(function, types.FunctionType):
-        return []
-    inner = [_content(cell) for cell in function.__closure__ or ()]
-    inner = [f for f in inner if isinstance(f, types.FunctionType) and f is not function]
-    names = [name for name in function.__code__.co_names if name in function.__globals__]
-    cells = function.__closure__ or ()
-    return [
-        lambda: [_identity(function.__globals__.get(name)) for name in names],
-        lambda: [_identity(_content(cell)) for cell in cells],
-        lambda: [_identity(x) for x in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())],
-        *(question for f in inner for question in (_settings_of(f, depth + 1) if depth < _DEEPEST else [])),
-    ]
-
-
-def _content(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # a name that is bound later
-        return None
-
-
-def _identity(value: Any) -> Any:
-    """What a value is for a guard: a plain one itself, of a model, an optimizer or a Tensor which object it is."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, tuple):
-        return [_identity(part) for part in value]
-    if isinstance(value, dict) and len(value) <= _MANY:
-        return {name: _identity(part) for name, part in value.items()}
-    return _Same(value) if isinstance(value, (Tensor, host.ndarray)) or hasattr(value, "state_dict") else None
-
-
-def _belongings(thing: Any) -> Any:
-    """The same for what is kept in an object that is handed to the function, such as `self`."""
-    return {name: _identity(value) for name, value in getattr(thing, "__dict__", {}).items()}
