@@ -105,7 +105,8 @@ class Compiled:
                 if entry.holds():
                     return entry.run(arrays)
             leaves, structure = flatten((args, kwargs))
-            entry, result = _Entry.trace(self.function, leaves, structure, self.executor)
+            entry = _Entry.trace(self.function, leaves, structure, self.executor)
+            result = entry.run(arrays)  # by the program too, so that a call gives the same bits whenever it comes
             entries[:] = [entry, *entries[: _KEPT - 1]]
             while len(self._entries) > _KEPT:
                 self._entries.popitem(last=False)
@@ -147,8 +148,8 @@ class _Entry:
     @classmethod
     def trace(
         cls, function: Callable[..., Any], leaves: list[Any], structure: Structure, executor: str
-    ) -> tuple[_Entry, Any]:
-        """Run the function once; gives its program, and its result."""
+    ) -> _Entry:
+        """Run the function once and forget what came out; gives its program."""
         trace = Trace()
         for question in questions_about(function):
             trace.guard(question)
@@ -173,8 +174,8 @@ class _Entry:
         trace.program.writes = with_variables
         fixed = [_kind_of_result(x) if isinstance(y, Traced) else (x,) for x, y in zip(given, outcome, strict=True)]
         entry = cls(trace, shape, fixed, executor)
-        entry._leave([x.value.copy() for x in arrays], [(place, traced.value) for place, traced in changes])
-        return entry, entry._result([x.value.copy() for x in arrays])
+        trace.undo()
+        return entry
 
     def holds(self) -> bool:
         """Whether the program is right for a call made now."""

@@ -1,6 +1,6 @@
 """Trace: one call of a function, written down as a program.
 
-One idea: the function runs once, for real, on Traced arrays. Whatever it reads from outside (a parameter, a running
+One idea: the function runs once, on Traced copies of real arrays. What it reads from outside (a parameter, a running
 mean, an optimizer's state) is captured where it lives, as a place, and found there again at each call; whatever it
 changes is written back there at the end. If it fails on the way nothing has been changed. Read `watch.py` next, which
 sees what is read, then `function.py`.
@@ -260,7 +260,7 @@ class Trace:
             self.guard(settings)
 
     def undo(self) -> None:
-        """Give back the random draws of a trace that failed."""
+        """Give back the random draws of a trace."""
         for generator, draw in self._generators.values():
             generator.draw = draw
 

@@ -75,17 +75,17 @@ class _Writer:
         self.stages = 1 + max(member.stage for member in self.members.values())
         self.kept = self._kept()
 
-    def _kept(self) -> set[Variable]:
+    def _kept(self) -> list[Variable]:
         """Elements that a later stage reads, or of which one is picked, and that are not in memory anyway."""
-        found = set()
+        found: dict[Variable, None] = {}  # in order, so that the same program has the same source
         for member in self.members.values():
             for operand in member.operands:
                 maker = self.members.get(operand.ref.base) if operand.ref is not None else None
                 if maker is None or maker.kind != "element":
                     continue
                 if maker.stage < member.stage or member.name == "pick":
-                    found.add(maker.out)
-        return {variable for variable in found if not self.memory.is_stored(variable)}
+                    found[maker.out] = None
+        return [variable for variable in found if not self.memory.is_stored(variable)]
 
     def lines(self) -> Iterator[str]:
         """The body of the function."""
