@@ -137,8 +137,11 @@ class _Entry:
 
     def __init__(self, trace: Trace, structure: Structure, leaves: list[Any], executor: str) -> None:
         self.effects = trace.effects
-        self.grads = [(tensor, grad is not None) for tensor, grad in trace.grads.values()]
+        self.with_grad = [tensor for tensor, grad in trace.grads.values() if grad is not None]
+        self.without_grad = [tensor for tensor, grad in trace.grads.values() if grad is None]
         self.structure, self.leaves = structure, leaves
+        alone = structure.kind is None and not isinstance(leaves[0], tuple)
+        self.one = leaves[0] if alone else None  # for a result that is one array
         self.traced = trace.program
         self.program = simplified(self.traced)
         self.run_program = _executor(self.program, executor)
@@ -146,9 +149,7 @@ class _Entry:
         self._bind()
 
     @classmethod
-    def trace(
-        cls, function: Callable[..., Any], leaves: list[Any], structure: Structure, executor: str
-    ) -> _Entry:
+    def trace(cls, function: Callable[..., Any], leaves: list[Any], structure: Structure, executor: str) -> _Entry:
         """Run the function once and forget what came out; gives its program."""
         trace = Trace()
         for question in questions_about(function):
@@ -217,13 +218,16 @@ class _Entry:
     def _leave(self, results: list[Any], writes: list[tuple[Any, Any]]) -> None:
         for place, array in writes:
             place.put(array)
-        gradients = iter(results[len(results) - sum(there for _, there in self.grads) :])
-        for tensor, there in self.grads:
-            set_grad(tensor, wrap(next(gradients)) if there else None)
+        for tensor in self.without_grad:
+            set_grad(tensor, None)
+        for tensor, array in zip(self.with_grad, results[-len(self.with_grad) :], strict=False):
+            set_grad(tensor, wrap(array))
         for effect in self.effects:
             effect()
 
     def _result(self, results: list[Any]) -> Any:
+        if self.one is not None:
+            return self.one(results[0])
         arrays = iter(results)
         given = [leaf[0] if isinstance(leaf, tuple) else leaf(next(arrays)) for leaf in self.leaves]
         return unflatten(self.structure, given)

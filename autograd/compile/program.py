@@ -79,6 +79,7 @@ class Program:
     instructions: list[Instruction] = field(default_factory=list)
     results: list[Variable] = field(default_factory=list)
     writes: list[tuple[Place, Variable]] = field(default_factory=list)  # done at the end
+    checks: list[Variable] = field(default_factory=list)  # of instructions that raise an error or do nothing
 
     def kept(self) -> list[Variable]:
         """What is still wanted when the last instruction is done."""

@@ -253,6 +253,11 @@ class Trace:
             self.guards.append((asked, self._answers[asked.text]))
         return self._answers[asked.text]
 
+    def check(self, name: str, function: Callable[..., None], *inputs: Any) -> None:
+        """Call `function` on these at each call, before anything is changed; it raises an error or does nothing."""
+        function(*self.values(inputs))
+        self.program.checks.append(self.emit(name, function, self.names(inputs), {}, None))
+
     def attend(self, things: tuple[Any, ...], settings: Callable[[], Any]) -> None:
         """Use this program only while `settings()` of things, a Module and those below it, are what they are now."""
         if id(things[0]) not in self._attended:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from autograd import log_softmax, mean, sum, take_along_axis
 from autograd.backend import host, is_array, module_of
 from autograd.fused import fused
+from autograd.modes import is_tracing
 from autograd.tensor import Operand, Tensor
 
 __all__ = ["cross_entropy"]
@@ -52,7 +53,12 @@ def cross_entropy(
     counts = array != ignore_index
     labels = xp.expand_dims(xp.where(counts, array, 0), axis)
     per_row = _array(weight)[labels] if weight is not None else xp.ones(labels.shape, logits.dtype)
-    per_row = _checked(xp, labels, logits.shape[axis], per_row * xp.expand_dims(counts, axis))
+    per_row = per_row * xp.expand_dims(counts, axis)
+    trace = is_tracing()
+    if trace is None:
+        per_row = _checked(xp, labels, logits.shape[axis], per_row)
+    else:
+        trace.check("check_labels", _refuse_wrong, array, ignore_index, logits.shape[axis])
     losses = -take_along_axis(logp, labels, axis=axis) * per_row
     if label_smoothing:
         spread = logp if weight is None else logp * _along(_array(weight), axis, logits.ndim)
@@ -127,6 +133,11 @@ def _checked(xp: Any, labels: Any, classes: int, per_row: Any) -> Any:
             f"0 to {classes - 1}."
         )
     return per_row
+
+
+def _refuse_wrong(labels: Any, ignore_index: int, classes: int) -> None:
+    """Raise ValueError for labels that are no classes, but for those to be ignored."""
+    _checked(host, host.where(labels != ignore_index, labels, 0), classes, None)
 
 
 @functools.lru_cache(maxsize=8)

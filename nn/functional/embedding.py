@@ -6,8 +6,11 @@ both. Read `loss.py` next.
 
 from __future__ import annotations
 
+import functools
+
 import autograd as ag
 from autograd.backend import Array, Module, host, module_of
+from autograd.modes import is_tracing
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor
 
@@ -66,7 +69,15 @@ def _indices(name: str, x: Operand) -> Array:
 
 
 def _check_range(name: str, array: Array, number: int) -> None:
-    if module_of(array) is not host or not array.size:
+    trace = is_tracing()
+    if trace is not None:
+        trace.check("check_range", functools.partial(_refuse_outside, name, number), array)
+    elif module_of(array) is host:
+        _refuse_outside(name, number, array)
+
+
+def _refuse_outside(name: str, number: int, array: Array) -> None:
+    if not array.size:
         return
     least, largest = array.min(), array.max()
     if least < 0 or largest >= number:

@@ -16,11 +16,11 @@ from ...writes import mark_written
 from ..expression import function_of
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
-from .groups import Call, Group, Move, Product, schedule
+from .groups import Call, Check, Group, Move, Product, schedule
 from .layout import Ref, layouts
 from .library import blas, load
 from .memory import Plan
-from .source import HEADER, group_source, move_source, product_source
+from .source import HEADER, check_source, group_source, move_source, product_source
 
 __all__ = ["Native"]
 
@@ -108,7 +108,7 @@ class Native:
         def close() -> None:
             if body:
                 name = f"part{len(parts)}"
-                functions.append("\n".join([f"void {name}(char **p, const double *n) {{", *body, "}"]))
+                functions.append("\n".join([f"int {name}(char **p, const double *n) {{", *body, "  return 0;", "}"]))
                 parts.append(name)
                 body.clear()
 
@@ -120,6 +120,8 @@ class Native:
                 body.append(product_source(step, self.plan))
             elif isinstance(step, Move):
                 body.append(move_source(step, self.plan))
+            elif isinstance(step, Check):
+                body.append(check_source(i + 1, step, self.plan))
             else:
                 close()
                 parts.append(step)
@@ -140,7 +142,7 @@ class Native:
                 names = " ".join(member.instruction.name for member in step.members.values())
                 lines.append(f"{i:4} loop {rows} x {columns}: {names} -> {', '.join(kept)}")
             else:
-                kind = {Product: "product", Move: "move", Call: "NumPy"}[type(step)]
+                kind = {Product: "product", Move: "move", Check: "check", Call: "NumPy"}[type(step)]
                 lines.append(f"{i:4} {kind}: {step.instruction}")
         return "\n".join(lines)
 
@@ -165,8 +167,8 @@ class Native:
         for part in self._parts:
             if isinstance(part, Call):
                 self._call(part)
-            else:
-                part(pointers, self._numbers)
+            elif wrong := part(pointers, self._numbers):
+                self._call(Call(self.steps[wrong - 1].instruction))  # says what is wrong
         for i, variable in self._rest:
             results[i] = self._array(variable).copy()
         for array, memory in self._apart:

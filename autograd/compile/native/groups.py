@@ -29,7 +29,7 @@ from ..program import Instruction, Program, Variable
 from .expressions import C_TYPES, has_expression
 from .layout import Ref, packed, part_of, strides_over
 
-__all__ = ["Call", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule"]
+__all__ = ["Call", "Check", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule"]
 
 _REDUCTIONS = {
     "add.reduce": "sum",
@@ -135,7 +135,17 @@ class Call:
     instruction: Instruction
 
 
-Step = Group | Product | Move | Call
+@dataclass
+class Check:
+    """Labels that must be classes, or the one to be ignored; where one is wrong Python raises the error."""
+
+    instruction: Instruction
+    labels: Ref
+    ignored: int
+    classes: int
+
+
+Step = Group | Product | Move | Check | Call
 
 
 def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
@@ -152,6 +162,11 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
         if ways and _join(steps, ready, instruction, ways):
             continue
         ready[out] = len(steps)
+        check = _check(instruction, program, refs)
+        if check is not None:
+            steps.insert(0, check)
+            ready = {variable: place + 1 for variable, place in ready.items()}
+            continue
         steps.append(_product(instruction, refs) or _move(instruction, refs, zeros) or Call(instruction))
     return _joined_moves(steps, program, refs)
 
@@ -384,6 +399,15 @@ def _stage(member: Member, group: Group, table: Table) -> int:
             maker = made[table]
             stage = max(stage, maker.stage + (maker.kind == "row" and not member.per_row))
     return stage
+
+
+def _check(instruction: Instruction, program: Program, refs: dict[Variable, Ref]) -> Check | None:
+    """A check of labels that are an argument, which can be done before anything else."""
+    if instruction.name != "check_labels":
+        return None
+    labels, ignored, classes = instruction.inputs
+    whole = labels in program.arguments and refs[labels].is_whole
+    return Check(instruction, refs[labels], ignored, classes) if whole and labels.dtype.kind == "i" else None
 
 
 # Moves

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..program import Program, Variable
-from .groups import Group, Move, Product, Step
+from .groups import Check, Group, Move, Product, Step
 from .layout import Ref
 
 __all__ = ["Plan"]
@@ -141,6 +141,8 @@ def _read(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
         return [operand.ref.base for operand in operands if operand.ref is not None]
     if isinstance(step, Product):
         return [step.a.base, step.b.base]
+    if isinstance(step, Check):
+        return [step.labels.base]
     if isinstance(step, Move):
         sources = [source.base for _, source in step.parts]
         return sources if step.base is None else [*sources, step.base.base]

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from ..program import Variable
 from .expressions import C_TYPES, compute_dtype, constant, expression
-from .groups import Group, Member, Move, Operand, Product, leading
+from .groups import Check, Group, Member, Move, Operand, Product, leading
 from .layout import Ref, packed
 
-__all__ = ["HEADER", "Memory", "group_source", "move_source", "product_source"]
+__all__ = ["HEADER", "Memory", "check_source", "group_source", "move_source", "product_source"]
 
 _VECTOR = ("exp", "log", "sin", "cos", "tanh", "expm1", "log1p", "sinh", "cosh", "atan")
 
@@ -288,6 +288,23 @@ def _copy(kind: str, to: Ref, source: Ref, memory: Memory) -> Iterator[str]:
     places = [" + ".join(step) or "0" for step in steps]
     yield f"      y[{places[0]}] = x[{places[1]}];"
     yield "  }"
+
+
+# Checks
+
+
+def check_source(number: int, check: Check, memory: Memory) -> str:
+    """Statements that give `number` back where a label is wrong."""
+    base = check.labels.base
+    kind, count = _type(base.dtype), prod(base.shape)
+    return "\n".join(
+        [
+            f"  {{ const {kind} *x = (const {kind} *){memory.address(base)}; int wrong = 0;",
+            f"    for (long r = 0; r < {count}; r++)",
+            f"      wrong |= x[r] != {check.ignored} && (x[r] < 0 || x[r] >= {check.classes});",
+            f"    if (wrong) return {number}; }}",
+        ]
+    )
 
 
 # Products

@@ -37,6 +37,7 @@ def without_repetition(program: Program) -> Program:
         instructions=instructions,
         results=[now(variable) for variable in program.results],
         writes=[(place, now(variable)) for place, variable in program.writes],
+        checks=[now(variable) for variable in program.checks],
     )
 
 

@@ -14,7 +14,7 @@ __all__ = ["without_dead"]
 
 def without_dead(program: Program) -> Program:
     """The program without what does not lead to a result or a write."""
-    needed = set(program.kept())
+    needed = {*program.kept(), *program.checks}
     instructions = []
     for instruction in reversed(program.instructions):
         if instruction.out in needed:

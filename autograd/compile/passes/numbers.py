@@ -36,4 +36,5 @@ def renumbered(program: Program) -> Program:
         ],
         results=[now(variable) for variable in program.results],
         writes=[(place, now(variable)) for place, variable in program.writes],
+        checks=[now(variable) for variable in program.checks],
     )
