@@ -25,6 +25,14 @@ from .source import HEADER, check_source, group_source, move_source, product_sou
 __all__ = ["Native"]
 
 
+# Note [Arrays given again]
+# To make an array and ask for its address takes more than a microsecond, so small ones that were given away are kept in
+# a pool, and given again once nobody else holds them: then the pool, the loop's name and the question itself are all.
+_FREE = 3  # references
+_SMALL = 1 << 16  # bytes
+_POOL = 3  # arrays for each result
+
+
 class Native:
     """A program as C; `source` is its text."""
 
@@ -63,7 +71,9 @@ class Native:
         self._numbers = (ctypes.c_double * max(1, len(plan.numbers)))()
         self._fill_numbers, self._asked = self._questions()
         self._arguments = [(i, plan.slots[variable]) for i, variable in enumerate(self.program.arguments)]
-        self._fresh = [(i, plan.slots[v], v.shape, v.dtype) for i, v in plan.fresh]
+        self._fresh: list[tuple[int, int, Any, Any, list[tuple[Any, int]]]] = [
+            (i, plan.slots[v], v.shape, v.dtype, []) for i, v in plan.fresh
+        ]
         fresh = {i for i, _ in plan.fresh}
         self._rest = [(i, v) for i, v in enumerate(self.program.results) if i not in fresh]
         self._copied = [(place, v) for place, v in self.program.writes if place not in plan.in_place]
@@ -159,11 +169,17 @@ class Native:
                 pointers[slot] = array.__array_interface__["data"][0]
         for array, memory in self._apart:
             memory[...] = array
-        for i, slot, shape, dtype in self._fresh:
-            # What nobody holds any more is given again.
-            if getrefcount(results[i]) > 2 or results[i] is None:
-                results[i] = array = host.empty(shape, dtype)
-                pointers[slot] = array.__array_interface__["data"][0]
+        for i, slot, shape, dtype, pool in self._fresh:
+            for array, address in pool:
+                if getrefcount(array) == _FREE:
+                    break
+            else:
+                array = host.empty(shape, dtype)
+                address = _address(array)
+                if array.nbytes <= _SMALL and len(pool) < _POOL:
+                    pool.append((array, address))
+            results[i] = array
+            pointers[slot] = address
         for part in self._parts:
             if isinstance(part, Call):
                 self._call(part)
@@ -176,7 +192,9 @@ class Native:
                 array[...] = memory
         for array in self._stamped:
             mark_written(array)
-        return list(results), [(place, self._array(variable).copy()) for place, variable in self._copied]
+        writes = [(place, self._array(variable).copy()) for place, variable in self._copied]
+        self._results = [None] * len(results)
+        return results, writes
 
     def _call(self, step: Call) -> None:
         instruction = step.instruction

@@ -214,3 +214,19 @@ def test_the_environment_of_this_process_names_the_executor(monkeypatch: pytest.
     monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
     assert ag.compile(doubled).executor == "numpy"
     assert os.environ["TAPEGRAD_EXECUTOR"] == "numpy"
+
+
+@needs_c
+def test_arrays_given_again_are_those_that_nobody_holds() -> None:
+    compiled = ag.compile(lambda x: x * 2.0, executor="native")
+    held, views = [], []
+    for i in range(20):
+        out = compiled(Tensor(np.full(4, float(i))))
+        if i % 3 == 0:
+            held.append((i, out))
+        if i % 3 == 1:
+            views.append((i, out.data[1:]))
+    for i, out in held:
+        np.testing.assert_array_equal(out.data, 2.0 * i)
+    for i, view in views:
+        np.testing.assert_array_equal(view, 2.0 * i)
