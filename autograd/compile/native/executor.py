@@ -27,8 +27,8 @@ __all__ = ["Native"]
 
 # Note [Arrays given again]
 # To make an array and ask for its address takes more than a microsecond, so small ones that were given away are kept in
-# a pool, and given again once nobody else holds them: then the pool, the loop's name and the question itself are all.
-_FREE = 3  # references
+# a pool, and given again once nobody else holds them: then the pool and the question itself are all.
+_FREE = 2  # references
 _SMALL = 1 << 16  # bytes
 _POOL = 3  # arrays for each result
 
@@ -170,16 +170,15 @@ class Native:
         for array, memory in self._apart:
             memory[...] = array
         for i, slot, shape, dtype, pool in self._fresh:
-            for array, address in pool:
-                if getrefcount(array) == _FREE:
+            for spare in pool:
+                if getrefcount(spare[0]) == _FREE:
                     break
             else:
                 array = host.empty(shape, dtype)
-                address = _address(array)
+                spare = (array, _address(array))
                 if array.nbytes <= _SMALL and len(pool) < _POOL:
-                    pool.append((array, address))
-            results[i] = array
-            pointers[slot] = address
+                    pool.append(spare)
+            results[i], pointers[slot] = spare
         for part in self._parts:
             if isinstance(part, Call):
                 self._call(part)
