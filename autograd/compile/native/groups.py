@@ -402,11 +402,12 @@ def _stage(member: Member, group: Group, table: Table) -> int:
 
 
 def _check(instruction: Instruction, program: Program, refs: dict[Variable, Ref]) -> Check | None:
-    """A check of labels that are an argument, which can be done before anything else."""
+    """A check of labels that come from outside, which can be done before anything else."""
     if instruction.name != "check_labels":
         return None
     labels, ignored, classes = instruction.inputs
-    whole = labels in program.arguments and refs[labels].is_whole
+    outside = [*program.arguments, *(variable for _, variable in program.places)]
+    whole = labels in outside and refs[labels].is_whole
     return Check(instruction, refs[labels], ignored, classes) if whole and labels.dtype.kind == "i" else None
 
 
