@@ -102,10 +102,16 @@ def identical_units(weight: Array) -> float | None:
 
 
 def histogram(x: Array, bins: int = 60) -> dict[str, Any]:
-    """Counts and edges of `bins` equal bins over the range of x; none where x is not finite."""
+    """Counts and edges of `bins` equal bins over the range of x; none where x is not finite.
+
+    Values that differ by rounding alone, which no bin could tell apart, count as all the same: half a unit either side.
+    """
     if not np.isfinite(x).all():
         return {"counts": [], "edges": []}
-    counts, edges = np.histogram(x, bins)
+    least, largest = float(x.min()), float(x.max())
+    if largest - least <= bins * np.spacing(x.dtype.type(max(-least, largest))):
+        least, largest = least - 0.5, largest + 0.5
+    counts, edges = np.histogram(x, bins, (least, largest))
     return {"counts": counts.tolist(), "edges": [float(edge) for edge in edges]}
 
 

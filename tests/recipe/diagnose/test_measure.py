@@ -92,3 +92,11 @@ def test_a_histogram_counts_everything_once():
     assert sum(found["counts"]) == 1000
     assert len(found["edges"]) == 11
     assert measure.histogram(np.array([1.0, math.inf])) == {"counts": [], "edges": []}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_histogram_of_values_that_differ_by_rounding_alone_is_one_of_equal_values(dtype):
+    one = np.asarray(0.013, dtype)
+    x = np.array([one, np.nextafter(one, 1)] * 5, dtype)
+    found = measure.histogram(x)
+    assert max(found["counts"]) == 10 and found["edges"][-1] - found["edges"][0] == pytest.approx(1.0)
