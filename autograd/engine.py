@@ -109,7 +109,7 @@ def _roots(tensors: Tensor | Sequence[Tensor], weights: Any, create_graph: bool)
         if edge is None:
             raise GradientError(
                 "this Tensor requires no gradient and was made by nothing that does: was it computed under no_grad(), "
-                "or from Tensors without requires_grad=True?"
+                "by a compiled function, or from Tensors without requires_grad=True?"
             )
         g = _seed(tensor, weight, create_graph)
         roots[edge] = add(roots[edge], g) if edge in roots else g

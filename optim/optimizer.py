@@ -109,19 +109,33 @@ class Optimizer(ABC):
     ) -> None:
         xp = flat.xp
         for w, g, state in flat.blocks(first, last):
-            if maximize:
-                g = -g
-            for penalty in penalties:
-                g = penalty.add_gradient(xp, w, g)
-            self.update(xp, w, g, state, t, **options)
-            for penalty in penalties:
-                penalty.shrink(xp, w, options["lr"])
+            self._move(xp, w, g, state, t, penalties, maximize, options)
         for penalty in penalties:
             for view in flat.views[first:last]:
                 penalty.project(xp, view)
         for entry in flat.entries[first:last]:
             entry["step"] = t
         mark_written(flat.data if last - first == len(flat.sizes) else flat.data[flat.ends[first] : flat.ends[last]])
+
+    def _move(
+        self,
+        xp: Any,
+        w: Any,
+        g: Any,
+        state: dict[str, Any],
+        t: Any,
+        penalties: tuple[Penalty, ...],
+        maximize: bool,
+        options: dict[str, Any],
+    ) -> None:
+        """The rule with the penalties around it, element by element."""
+        if maximize:
+            g = -g
+        for penalty in penalties:
+            g = penalty.add_gradient(xp, w, g)
+        self.update(xp, w, g, state, t, **options)
+        for penalty in penalties:
+            penalty.shrink(xp, w, options["lr"])
 
     def _write_down(self, trace: Any, index: int, group: dict[str, Any]) -> None:
         """The step of a group in a compiled function: parameter by parameter, with options that may change later."""
@@ -149,13 +163,7 @@ class Optimizer(ABC):
                 xp = module_of(w)
                 state = {name: trace.item(entry, name) for name in slots}
                 t = trace.option(entries[0] if alike else entry, "step") + 1
-                if maximize:
-                    g = -g
-                for penalty in penalties:
-                    g = penalty.add_gradient(xp, w, g)
-                self.update(xp, w, g, state, t, **options)
-                for penalty in penalties:
-                    penalty.shrink(xp, w, options["lr"])
+                self._move(xp, w, g, state, t, penalties, maximize, options)
                 for penalty in penalties:
                     penalty.project(xp, w)
                 mark_written(w)

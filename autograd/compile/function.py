@@ -80,10 +80,9 @@ class Compiled:
     """A function made by `compile`. `explain()` shows its programs."""
 
     def __init__(self, function: Callable[..., Any], disable: bool = False, executor: Executor | None = None) -> None:
-        executor = executor or os.environ.get("TAPEGRAD_EXECUTOR") or "native"  # type: ignore[assignment]
-        if executor not in ("native", "numpy"):
-            raise ValueError(f'compile() got executor={executor!r}: it must be "native" or "numpy".')
-        self.executor = executor
+        self.executor: str = executor or os.environ.get("TAPEGRAD_EXECUTOR") or "native"
+        if self.executor not in ("native", "numpy"):
+            raise ValueError(f'compile() got executor={self.executor!r}: it must be "native" or "numpy".')
         if not callable(function):
             raise TypeError(f"compile() takes a function, got a {type(function).__name__}.")
         self.function, self.disable = function, disable or os.environ.get("TAPEGRAD_COMPILE") == "0"

@@ -108,11 +108,11 @@ class Traced:
         self.write(new)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        refuse("was turned into a NumPy array")
+        refuse("was turned into a NumPy array, as printing does")
 
     def item(self, *args: Any) -> Any:
         """Refused: a number cannot leave a program before its end."""
-        refuse("was asked for its number by item()")
+        refuse("was asked for its number, as by item(), float() and if")
 
     def tolist(self) -> Any:
         """Refused, as `item`."""

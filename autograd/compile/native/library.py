@@ -138,9 +138,12 @@ def blas() -> tuple[int, int] | None:
         for path in sorted(glob.glob(str(place / "*openblas64_*"))):
             try:
                 library = ctypes.CDLL(path)
-                return tuple(  # type: ignore[return-value]
-                    ctypes.cast(getattr(library, f"scipy_cblas_{kind}gemm64_"), ctypes.c_void_p).value for kind in "sd"
-                )
+                single, double = library.scipy_cblas_sgemm64_, library.scipy_cblas_dgemm64_
             except (OSError, AttributeError):
                 continue
+            return _address_of(single), _address_of(double)
     return None
+
+
+def _address_of(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0

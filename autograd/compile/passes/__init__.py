@@ -11,9 +11,9 @@ from .common import without_repetition
 from .constants import with_constants
 from .copies import without_copies
 from .dead import without_dead
-from .numbers import renumbered
 from .parts import with_joined_parts
 from .products import with_turned_products
+from .renumber import renumbered
 
 __all__ = ["for_blas", "simplified"]
 

@@ -1,6 +1,7 @@
-"""Numbers: variables counted anew, in the order in which a program names them.
+"""Renumber: variables counted anew, in the order in which a program names them.
 
-Read `dead.py`.
+One idea: the same program gets the same names, so its source in C is the same and is found in the cache.
+Read `parts.py` next.
 """
 
 from __future__ import annotations
