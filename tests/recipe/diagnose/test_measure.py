@@ -99,4 +99,5 @@ def test_a_histogram_of_values_that_differ_by_rounding_alone_is_one_of_equal_val
     one = np.asarray(0.013, dtype)
     x = np.array([one, np.nextafter(one, 1)] * 5, dtype)
     found = measure.histogram(x)
-    assert max(found["counts"]) == 10 and found["edges"][-1] - found["edges"][0] == pytest.approx(1.0)
+    assert max(found["counts"]) == 10
+    assert found["edges"][-1] - found["edges"][0] == pytest.approx(1.0)
