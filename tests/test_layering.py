@@ -29,7 +29,7 @@ LEVELS = [
     {"backend"},
     {"shapes", "dtypes", "modes", "writes"},
     {"tensor"},
-    {"anomaly"},
+    {"anomaly", "instruction"},
     {"primitive"},
     {"fused"},
     {"ops"},

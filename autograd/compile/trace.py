@@ -167,6 +167,10 @@ class Trace:
         self.program.instructions.append(Instruction(name, function, inputs, options, out))
         return out
 
+    def call(self, name: str, function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Call a function of our own (see `instruction.py`) on the values, and write it down as one."""
+        return record(name, function, inputs, options)
+
     def values(self, tree: Any) -> Any:
         """The real values of inputs."""
         return _mapped(tree, lambda x: x.value)
