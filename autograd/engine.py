@@ -158,6 +158,8 @@ def _walk(
         if node.saved is None or last_write() > node.serial:
             _check_usable(node)
         for parent, piece in rules(node, g, goes):
+            if parent is None or piece is None:
+                continue  # nobody asked
             like: Any = parent.data if isinstance(parent, Tensor) else parent
             leaf = like is not parent
             if piece.shape != like.shape or piece.dtype != like.dtype:
@@ -254,16 +256,13 @@ def _check_usable(node: Node) -> None:
                 )
 
 
-def _array_pieces(node: Node, g: Array, goes: set[Edge] | None) -> list[tuple[Edge, Array]]:
-    """What a node sends to each parent, as arrays."""
+def _array_pieces(node: Node, g: Array, goes: set[Edge] | None) -> Iterable[tuple[Edge | None, Any]]:
+    """What a node sends to each parent, as arrays; None, as either, where nothing goes."""
     operation = node.primitive
     assert node.saved is not None
     if isinstance(operation, Fused):
-        needs = _needs(node, goes)
-        parents: tuple[Any, ...] = node.parents
-        pieces = operation.gradients(node.saved, g, needs)
-        return [(parent, piece) for parent, piece, needed in zip(parents, pieces, needs, strict=True) if needed]
-    found = []
+        return zip(node.parents, operation.gradients(node.saved, g, _needs(node, goes)), strict=True)
+    found: list[tuple[Edge | None, Any]] = []
     for position, parent in enumerate(node.parents):
         if parent is not None and (goes is None or parent in goes):
             rule = operation.rule(position)
@@ -274,17 +273,19 @@ def _array_pieces(node: Node, g: Array, goes: set[Edge] | None) -> list[tuple[Ed
 
 def _needs(node: Node, goes: set[Edge] | None) -> tuple[bool, ...]:
     """For each input of a node, whether its gradient is wanted."""
-    return tuple([parent is not None and (goes is None or parent in goes) for parent in node.parents])
+    if goes is None:
+        return tuple([parent is not None for parent in node.parents])
+    return tuple([parent in goes for parent in node.parents])
 
 
 def _saved_array(saved: dict[str, Any], keep: Saved, position: int) -> Any:
     return position if keep.kind == "position" else saved[keep.name]
 
 
-def _tensor_pieces(node: Node, g: Tensor, goes: set[Edge] | None) -> list[tuple[Edge, Tensor]]:
+def _tensor_pieces(node: Node, g: Tensor, goes: set[Edge] | None) -> Iterable[tuple[Edge | None, Any]]:
     """What a node sends to each parent, as Tensors with a graph of their own."""
     operation = node.primitive
-    found = []
+    found: list[tuple[Edge | None, Any]] = []
     try:
         if isinstance(operation, Fused):
             return _by_definition(node, g, goes)
@@ -323,7 +324,7 @@ def _tensor(value: Any, edge: Edge | None) -> Any:
     return wrap(value, edge)
 
 
-def _by_definition(node: Node, g: Tensor, goes: set[Edge] | None) -> list[tuple[Edge, Tensor]]:
+def _by_definition(node: Node, g: Tensor, goes: set[Edge] | None) -> list[tuple[Edge | None, Any]]:
     """The gradients of a fused function through its definition, computed again from its inputs."""
     assert node.saved is not None
     needs = _needs(node, goes)
@@ -355,9 +356,9 @@ def _fitted(node: Node, like: Any, piece: Gradient) -> Gradient:
 
 
 def _as_tensor(g: Gradient) -> Tensor:
-    if isinstance(g, Tensor):
-        return g
-    return wrap(g if type(g) in modules else module_of(g).asarray(g))  # NumPy gives scalars where CuPy gives 0-d arrays
+    if type(g) in modules:
+        return wrap(g)
+    return g if isinstance(g, Tensor) else wrap(module_of(g).asarray(g))  # NumPy gives scalars, CuPy 0-d arrays
 
 
 def _array(x: Gradient) -> Array:

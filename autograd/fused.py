@@ -52,23 +52,22 @@ class Fused(Operation[P]):
 
     def __call__(self, *inputs: P.args, **options: P.kwargs) -> Tensor:
         """The kernel on arrays and Tensors, the definition on everything else."""
-        return self._call(inputs, options)
-
-    def _call(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        given: Any = inputs
+        named: Any = options
         if self.forward is None:
-            return self.definition(*inputs, **options)
-        count = len(inputs)
-        if not self.required <= count <= len(self.inputs) or (options and not options.keys() <= self.options.keys()):
-            inputs, options = self.bind(inputs, options)
+            return self.definition(*given, **named)
+        count = len(given)
+        if not self.required <= count <= len(self.inputs) or (named and not named.keys() <= self.options.keys()):
+            given, named = self.bind(given, named)
         elif count < len(self.inputs):
-            inputs += self.defaults[count:]
-        xp, arrays, edges, requires_grad = self.read(inputs)
+            given += self.defaults[count:]
+        xp, arrays, edges, requires_grad = self.read(given)
         if xp is not host and is_tracing() is not None:
-            return self.definition(*inputs, **options)
-        options = {**self.options, **options} if options else self.options
-        result = self.forward(xp, *arrays, **options)
+            return self.definition(*given, **named)
+        named = {**self.options, **named} if named else self.options
+        result = self.forward(xp, *arrays, **named)
         if result is NotImplemented:
-            return self.definition(*inputs, **options)
+            return self.definition(*given, **named)
         out, residuals = result
         if requires_grad is None:
             return out
@@ -76,7 +75,7 @@ class Fused(Operation[P]):
             out = xp.asarray(out)  # NumPy gives scalars where CuPy gives 0-d arrays
         node = None
         if requires_grad and is_recording() and self.carries(out.dtype):
-            saved = {"inputs": tuple(arrays), "residuals": residuals, "options": options}
+            saved = {"inputs": arrays, "residuals": residuals, "options": named}
             node = Node(self, tuple(edges), saved, out.shape, out.dtype)
         if is_watching():
             check_forward(self.name, xp, arrays, out, node)

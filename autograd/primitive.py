@@ -118,8 +118,8 @@ class Operation(Generic[P]):
                 if x.requires_grad:
                     requires_grad = True
                     edge = x if x.node is None else x.node
-                else:
-                    requires_grad = requires_grad or False
+                elif requires_grad is None:
+                    requires_grad = False
                 x = x.data
             arrays.append(x)
             edges.append(edge)
@@ -128,9 +128,11 @@ class Operation(Generic[P]):
                 if x is None or is_number(x):
                     continue
                 module = module_of(x)
+            if module is xp:
+                continue
             if xp is None:
                 xp = module
-            elif module is not xp:
+            else:
                 return self.read(self._joined(inputs, arrays, x))
         if xp is None:
             xp = host

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate, groupby
-from operator import attrgetter, is_
+from operator import attrgetter, is_, itemgetter
+from types import NoneType
 from typing import Any
 
 from autograd.backend import Array, module_of, move
@@ -24,6 +25,9 @@ BLOCK = 262_144
 
 # At least this large, a gradient is used where it lies; smaller ones are gathered into one array first.
 LARGE = 16_384
+
+# Mapped over all parameters at each step, these walk in C.
+_DATA, _GRAD, _SHAPE, _STEP = attrgetter("data"), attrgetter("grad"), attrgetter("shape"), itemgetter("step")
 
 
 class Flat:
@@ -77,16 +81,14 @@ class Flat:
 
     def is_current(self) -> bool:
         """Whether every parameter still holds the view it was given: nobody has assigned `.data` since."""
-        return all(map(is_, map(attrgetter("data"), self.parameters), self.views))
+        return all(map(is_, map(_DATA, self.parameters), self.views))
 
     def runs(self) -> list[tuple[int, int, int]]:
         """Neighbours that move together, as (first, last + 1, steps made): all have a gradient and are of one age."""
-        ages = [
-            None if parameter.grad is None else entry["step"]
-            for parameter, entry in zip(self.parameters, self.entries, strict=True)
-        ]
-        if ages[0] is not None and ages.count(ages[0]) == len(ages):
+        ages: list[Any] = list(map(_STEP, self.entries))
+        if NoneType not in map(type, map(_GRAD, self.parameters)) and ages.count(ages[0]) == len(ages):
             return [(0, len(ages), ages[0])]
+        ages = [None if p.grad is None else age for p, age in zip(self.parameters, ages, strict=True)]
         runs = []
         for age, members in groupby(range(len(ages)), key=ages.__getitem__):
             first, *rest = members
@@ -124,11 +126,12 @@ class Flat:
 
     def _gradient(self, i: int, j: int) -> Array:
         """The gradients of parameters i to j - 1, flat, of the parameters' dtype; the array may be the user's own."""
-        gradients = [parameter.grad.data for parameter in self.parameters[i:j] if isinstance(parameter.grad, Tensor)]
-        if len(gradients) < j - i:
-            kind = next(type(p.grad).__name__ for p in self.parameters[i:j] if not isinstance(p.grad, Tensor))
-            raise TypeError(f"parameter.grad must be a Tensor or None, got a {kind}: assign Tensor(...).")
-        shapes = [gradient.shape for gradient in gradients]
+        grads = list(map(_GRAD, self.parameters[i:j]))
+        for kind in set(map(type, grads)):
+            if not issubclass(kind, Tensor):
+                raise TypeError(f"parameter.grad must be a Tensor or None, got a {kind.__name__}: assign Tensor(...).")
+        gradients = list(map(_DATA, grads))
+        shapes = list(map(_SHAPE, gradients))
         if shapes != self.shapes[i:j]:
             got, wanted = next((s, w) for s, w in zip(shapes, self.shapes[i:j], strict=True) if s != w)
             raise ValueError(
