@@ -17,6 +17,7 @@ from ..expression import function_of
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
 from .groups import Call, Check, Group, Move, Product, schedule
+from .kernels import Kernel
 from .layout import Ref, layouts
 from .library import blas, load
 from .memory import Plan
@@ -130,6 +131,9 @@ class Native:
                 body.append(product_source(step, self.plan))
             elif isinstance(step, Move):
                 body.append(move_source(step, self.plan))
+            elif isinstance(step, Kernel):
+                functions += [function for function in step.functions if function not in functions]
+                body.append(step.statements(self.plan))
             elif isinstance(step, Check):
                 body.append(check_source(i + 1, step, self.plan))
             else:
@@ -151,6 +155,8 @@ class Native:
                 kept = [repr(variable) for variable in step.ways if self.plan.is_stored(variable)]
                 names = " ".join(member.instruction.name for member in step.members.values())
                 lines.append(f"{i:4} loop {rows} x {columns}: {names} -> {', '.join(kept)}")
+            elif isinstance(step, Kernel):
+                lines.append(f"{i:4} {step.about}: {step.instruction}")
             else:
                 kind = {Product: "product", Move: "move", Check: "check", Call: "NumPy"}[type(step)]
                 lines.append(f"{i:4} {kind}: {step.instruction}")

@@ -27,6 +27,7 @@ from ...backend import host
 from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
 from .expressions import C_TYPES, has_expression
+from .kernels import Kernel, kernel_of
 from .layout import Ref, packed, part_of, strides_over
 
 __all__ = ["Call", "Check", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule"]
@@ -145,7 +146,7 @@ class Check:
     classes: int
 
 
-Step = Group | Product | Move | Check | Call
+Step = Group | Product | Move | Kernel | Check | Call
 
 
 def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
@@ -167,7 +168,8 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
             steps.insert(0, check)
             ready = {variable: place + 1 for variable, place in ready.items()}
             continue
-        steps.append(_product(instruction, refs) or _move(instruction, refs, zeros) or Call(instruction))
+        known = _product(instruction, refs) or _move(instruction, refs, zeros) or kernel_of(instruction, refs)
+        steps.append(known or Call(instruction))
     return _joined_moves(steps, program, refs)
 
 
@@ -181,6 +183,8 @@ def _calls_first(
         waits = any(variable in computed for variable in instruction.variables())
         view = instruction.out in refs and refs[instruction.out].base is not instruction.out
         if waits or view or _product(instruction, refs) or _move(instruction, refs, zeros):
+            continue
+        if kernel_of(instruction, refs) is not None:
             continue
         if _ways(instruction, refs, counts, zeros):
             continue

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..program import Program, Variable
 from .groups import Check, Group, Move, Product, Step
+from .kernels import Kernel
 from .layout import Ref
 
 __all__ = ["Plan"]
@@ -31,6 +32,10 @@ class Plan:
                 self.last[variable] = i
                 if self.made.get(variable) != i:
                     self.read.add(variable)
+        for i, step in enumerate(steps):
+            if isinstance(step, Kernel) and step.scratch is not None:
+                self.last[step.scratch] = i
+                self.read.add(step.scratch)
         for variable in program.kept():
             base = refs[variable].base
             self.last[base] = len(steps)
@@ -132,6 +137,8 @@ class Plan:
 
 
 def _made(step: Step) -> list[Variable]:
+    if isinstance(step, Kernel) and step.scratch is not None:
+        return [step.instruction.out, step.scratch]
     return list(step.ways) if isinstance(step, Group) else [step.instruction.out]
 
 
@@ -141,6 +148,8 @@ def _read(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
         return [operand.ref.base for operand in operands if operand.ref is not None]
     if isinstance(step, Product):
         return [step.a.base, step.b.base]
+    if isinstance(step, Kernel):
+        return [ref.base for ref in step.reads]
     if isinstance(step, Check):
         return [step.labels.base]
     if isinstance(step, Move):

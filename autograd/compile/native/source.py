@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
-from typing import Any, Protocol
+from typing import Any
 
 from ..program import Variable
 from .expressions import C_TYPES, compute_dtype, constant, expression
 from .groups import Check, Group, Member, Move, Operand, Product, leading
+from .kernels import Memory
 from .layout import Ref, packed
 
-__all__ = ["HEADER", "Memory", "check_source", "group_source", "move_source", "product_source"]
+__all__ = ["HEADER", "check_source", "group_source", "move_source", "product_source"]
 
 _VECTOR = ("exp", "log", "sin", "cos", "tanh", "expm1", "log1p", "sinh", "cosh", "atan")
 
@@ -34,19 +35,6 @@ HEADER = "\n".join(
         "#endif",
     ]
 )
-
-
-class Memory(Protocol):
-    """Where variables lie while the program runs."""
-
-    def address(self, base: Variable) -> str:
-        """The address of a variable, in C."""
-
-    def is_stored(self, variable: Variable) -> bool:
-        """Whether a member of a group must be written to memory, for others to read."""
-
-    def number(self, variable: Variable) -> str:
-        """A number that changes from call to call, in C."""
 
 
 def _type(dtype: Any) -> str:
