@@ -22,6 +22,7 @@ from .layout import Ref, layouts
 from .library import blas, load
 from .memory import Plan
 from .source import HEADER, check_source, group_source, move_source, product_source
+from .threads import runner
 
 __all__ = ["Native"]
 
@@ -42,10 +43,10 @@ class Native:
         """The program as C; None where no library can be made."""
         native = cls(program)
         library = load(native.source)
-        addresses = blas()
-        if library is None or addresses is None:
+        found = blas()
+        if library is None or found is None:
             return None
-        native.link(library, addresses)
+        native.link(library, (found.single, found.double, runner(found)))
         return native
 
     def __init__(self, program: Program) -> None:
@@ -55,8 +56,8 @@ class Native:
         self.plan = Plan(self.program, self.refs, self.steps)
         self.source, self._parts = self._write()
 
-    def link(self, library: Any, addresses: tuple[int, int]) -> None:
-        """Join it to its library, and to BLAS."""
+    def link(self, library: Any, addresses: tuple[int, int, int]) -> None:
+        """Join it to its library, to BLAS and to the pool of threads."""
         library.setup(*map(ctypes.c_void_p, addresses))
         for i, part in enumerate(self._parts):
             if isinstance(part, str):
@@ -128,7 +129,9 @@ class Native:
                 functions.append(group_source(f"group{i}", step, self.plan))
                 body.append(f"  group{i}(p, n);")
             elif isinstance(step, Product):
-                body.append(product_source(step, self.plan))
+                function, statements = product_source(f"product{i}", step, self.plan)
+                functions.append(function)
+                body.append(statements)
             elif isinstance(step, Move):
                 body.append(move_source(step, self.plan))
             elif isinstance(step, Kernel):
@@ -142,7 +145,7 @@ class Native:
         close()
         setup = (
             "static sgemm_t *sgemm;\nstatic dgemm_t *dgemm;\n"
-            "void setup(void *s, void *d) { sgemm = (sgemm_t *)s; dgemm = (dgemm_t *)d; }"
+            "void setup(void *s, void *d, void *r) { sgemm = (sgemm_t *)s; dgemm = (dgemm_t *)d; pool = (run_t *)r; }"
         )
         return "\n".join([HEADER, setup, *functions, ""]), parts
 

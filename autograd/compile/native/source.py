@@ -33,8 +33,31 @@ HEADER = "\n".join(
         *(f'__attribute__((simd("notinbranch"))) float {name}f(float);' for name in _VECTOR),
         *(f'__attribute__((simd("notinbranch"))) double {name}(double);' for name in _VECTOR),
         "#endif",
+        "typedef void loop_t(int, char **, const double *);",
+        "typedef void run_t(loop_t *, int, char **, const double *);",
+        "static run_t *pool;",
+        "static void run(loop_t *f, int parts, char **p, const double *n) {",
+        "  if (pool) pool(f, parts, p, n);",
+        "  else for (int part = 0; part < parts; part++) f(part, p, n);",
+        "}",
     ]
 )
+
+# Note [How many parts]
+# A loop is worth a second thread when it takes ten microseconds or more; waking one that has gone to sleep takes as
+# long. Work is counted in simple operations on one element, of which a core does ten thousand or more in a microsecond.
+_GRAIN = 60_000
+_MOST_PARTS = 16
+_SLOW = dict.fromkeys(("exp", "log", "tanh", "sin", "cos", "power", "divide", "sqrt", "expm1", "log1p"), 8)
+_MOST_ON_STACK = 1 << 18  # bytes of sums by part
+
+# OpenBLAS does a product of fewer multiplications alone; see Note [Parts do not share] in threads.py.
+SINGLE = 262_144
+
+
+def _parts(work: int, pieces: int) -> int:
+    """Into how many parts to cut so many operations on so many pieces that can be done apart."""
+    return max(1, min(_MOST_PARTS, work // _GRAIN, pieces))
 
 
 def _type(dtype: Any) -> str:
@@ -45,23 +68,81 @@ def _type(dtype: Any) -> str:
 
 
 def group_source(name: str, group: Group, memory: Memory) -> str:
-    """A function that does a group."""
-    return "\n".join(
-        [
-            f"static __attribute__((noinline)) void {name}(char **p, const double *n) {{",
-            *_Writer(group, memory).lines(),
-            "}",
-        ]
-    )
+    """Functions that do a group: all of it, or a part each; then the sums of the parts are added up."""
+    return "\n".join(_Writer(name, group, memory).functions())
 
 
 class _Writer:
-    def __init__(self, group: Group, memory: Memory) -> None:
-        self.memory = memory
+    def __init__(self, name: str, group: Group, memory: Memory) -> None:
+        self.name, self.memory = name, memory
         self.rows, self.columns = group.table
         self.members = group.members
         self.stages = 1 + max(member.stage for member in self.members.values())
         self.kept = self._kept()
+        self.sums = [member for member in self.members.values() if member.kind in ("column", "all")]
+        self.parts = self._count_parts()
+
+    def _count_parts(self) -> int:
+        weight = sum(_SLOW.get(member.name, 1) for member in self.members.values())
+        parts = _parts(self.rows * self.columns * weight, self.columns // 64 if self.rows == 1 else self.rows)
+        by_row = any(member.kind in ("row", "column") or member.per_row for member in self.members.values())
+        if self.rows == 1 and (by_row or self.kept):
+            return 1
+        taken = sum(self._length(member) * member.out.dtype.itemsize for member in self.sums)
+        return parts if parts * taken <= _MOST_ON_STACK else 1
+
+    def _length(self, member: Member) -> int:
+        return self.columns if member.kind == "column" else 1
+
+    def functions(self) -> Iterator[str]:
+        """A function that does everything, or one that does a part and one that has them all done."""
+        if self.parts == 1:
+            yield f"static __attribute__((noinline)) void {self.name}(char **p, const double *n) {{"
+            for member in self.sums:
+                yield f"  {self._out(member)}"
+            yield from self._lines()
+            yield from self._ends()
+            yield "}"
+            return
+        cut = self.columns // 64 if self.rows == 1 else self.rows
+        step = 64 if self.rows == 1 else 1
+        yield f"static void {self.name}_part(int part, char **q, const double *n) {{"
+        yield "  char **p = (char **)q[0];"
+        last = f"part + 1 < {self.parts} ? {cut}L * (part + 1) / {self.parts} * {step} : "
+        last += f"{self.columns if self.rows == 1 else self.rows}"
+        yield f"  const long first = {cut}L * part / {self.parts} * {step}, last = {last};"
+        for i, member in enumerate(self.sums):
+            kind, length = _type(member.out.dtype), self._length(member)
+            yield f"  {kind} *y{member.out.index} = ({kind} *)q[{i + 1}] + {length} * part;"
+        yield from self._lines()
+        yield "}"
+        yield f"static void {self.name}(char **p, const double *n) {{"
+        for member in self.sums:
+            yield f"  {_type(member.out.dtype)} z{member.out.index}[{self.parts * self._length(member)}];"
+        given = ", ".join(["(char *)p", *(f"(char *)z{member.out.index}" for member in self.sums)])
+        yield f"  char *q[] = {{{given}}};"
+        yield f"  run({self.name}_part, {self.parts}, q, n);"
+        for member in self.sums:
+            index, length = member.out.index, self._length(member)
+            yield f"  {self._out(member)}"
+            yield f"  for (long c = 0; c < {length}; c++) {{"
+            yield f"    {_type(member.out.dtype)} s = z{index}[c];"
+            yield f"    for (int part = 1; part < {self.parts}; part++) s += z{index}[{length} * part + c];"
+            yield f"    y{index}[c] = s;"
+            yield "  }"
+        yield from self._ends()
+        yield "}"
+
+    def _out(self, member: Member) -> str:
+        kind, index = _type(member.out.dtype), member.out.index
+        return f"{kind} *y{index} = ({kind} *){self.memory.address(member.out)};"
+
+    def _ends(self) -> Iterator[str]:
+        """Means of sums."""
+        for member in self.sums:
+            if member.name == "mean":
+                count = self.rows * (1 if member.per_row or member.kind == "column" else self.columns)
+                yield f"  for (long c = 0; c < {self._length(member)}; c++) y{member.out.index}[c] /= {count};"
 
     def _kept(self) -> list[Variable]:
         """Elements that a later stage reads, or of which one is picked, and that are not in memory anyway."""
@@ -75,27 +156,26 @@ class _Writer:
                     found[maker.out] = None
         return [variable for variable in found if not self.memory.is_stored(variable)]
 
-    def lines(self) -> Iterator[str]:
-        """The body of the function."""
+    def _lines(self) -> Iterator[str]:
+        """The loops: over all rows, or those of a part; where there is one row, its columns are cut."""
         yield from self._pointers()
-        for member in self.members.values():
+        for member in self.sums:
             if member.kind == "column":
                 yield f"  for (long c = 0; c < {self.columns}; c++) y{member.out.index}[c] = 0;"
-            if member.kind == "all":
+            else:
                 yield f"  {_type(member.out.dtype)} s{member.out.index} = 0;"
         for variable in self.kept:
             yield f"  {_type(variable.dtype)} b{variable.index}[{self.columns}];"
-        yield f"  for (long r = 0; r < {self.rows}; r++) {{"
+        cut = self.parts > 1
+        rows = ("first", "last") if cut and self.rows > 1 else ("0", str(self.rows))
+        self.over = ("first", "last") if cut and self.rows == 1 else ("0", str(self.columns))
+        yield f"  for (long r = {rows[0]}; r < {rows[1]}; r++) {{"
         for stage in range(self.stages):
             yield from self._stage([member for member in self.members.values() if member.stage == stage])
         yield "  }"
-        for member in self.members.values():
-            count = self.rows * (1 if member.per_row else self.columns)
-            if member.kind == "column" and member.name == "mean":
-                yield f"  for (long c = 0; c < {self.columns}; c++) y{member.out.index}[c] /= {self.rows};"
+        for member in self.sums:
             if member.kind == "all":
-                mean = f" / {count}" if member.name == "mean" else ""
-                yield f"  y{member.out.index}[0] = s{member.out.index}{mean};"
+                yield f"  y{member.out.index}[0] = s{member.out.index};"
 
     def _pointers(self) -> Iterator[str]:
         refs: dict[tuple[Variable, int], Ref] = {}
@@ -107,7 +187,7 @@ class _Writer:
             kind = _type(base.dtype)
             yield f"  const {kind} *{_pointer(base, offset)} = (const {kind} *){self.memory.address(base)} + {offset};"
         for variable, member in self.members.items():
-            if self.memory.is_stored(variable) or member.kind in ("column", "all"):
+            if self.memory.is_stored(variable) and member.kind not in ("column", "all"):
                 kind = _type(variable.dtype)
                 yield f"  {kind} *y{variable.index} = ({kind} *){self.memory.address(variable)};"
 
@@ -129,7 +209,7 @@ class _Writer:
                 named = [f"v{member.out.index}" for member in largest if member.name == kind]
                 clauses += f" reduction({kind}:{','.join(named)})" if named else ""
             yield f"    #pragma omp simd{clauses}"
-            yield f"    for (long c = 0; c < {self.columns}; c++) {{"
+            yield f"    for (long c = {self.over[0]}; c < {self.over[1]}; c++) {{"
             for member in inside:
                 yield from (f"      {line}" for line in self._in_loop(member))
             yield "    }"
@@ -298,18 +378,15 @@ def check_source(number: int, check: Check, memory: Memory) -> str:
 # Products
 
 
-def product_source(product: Product, memory: Memory) -> str:
-    """Statements that do a product."""
+def product_source(name: str, product: Product, memory: Memory) -> tuple[str, str]:
+    """A function that does a part of a product, or nothing, and statements that do all of it."""
     out, a, b = product.instruction.out, product.a, product.b
     kind = _type(out.dtype)
     gemm = "sgemm" if out.dtype == "float32" else "dgemm"
     (m, k), n = a.shape[-2:], b.shape[-1]
     (a_turned, a_step), (b_turned, b_step) = _known(leading(a)), _known(leading(b))
     stack = () if len(a.shape) == len(b.shape) == 2 else out.shape[:-2]
-    lines = []
     indices = [f"i{axis}" for axis in range(len(stack))]
-    for index, length in zip(indices, stack, strict=True):
-        lines.append(f"  for (long {index} = 0; {index} < {length}; {index}++)")
     steps = _packed_stack(out.shape) if stack else ()
     addresses = [
         f"({'const ' if ref is not None else ''}{kind} *){memory.address(base)} + "
@@ -322,6 +399,7 @@ def product_source(product: Product, memory: Memory) -> str:
             (None, out, 0, steps),
         )
     ]
+    lines = []
     if b_turned and not stack and _pays_to_turn(m, n, k):
         # One copy of the small matrix as BLAS likes it costs less than reading it the other way round.
         lines += [
@@ -336,7 +414,26 @@ def product_source(product: Product, memory: Memory) -> str:
     )
     if addresses[1] == "t":
         lines.append("  }")
-    return "\n".join(lines)
+    if not stack:
+        return "", "\n".join(lines)
+    # One matrix after the other, or, where BLAS does each alone, side by side.
+    count = prod(stack)
+    parts = _parts(count * m * n * k // 16, count) if m * n * k <= SINGLE else 1
+    return _in_parts(name, stack, lines, parts)
+
+
+def _in_parts(name: str, shape: tuple[int, ...], lines: list[str], parts: int) -> tuple[str, str]:
+    """Lines that are to be done for every index i0, i1, ... of a shape: a function for a part, and statements."""
+    count, rest = prod(shape), prod(shape)
+    found = []
+    for axis, length in enumerate(shape):
+        rest //= length
+        found.append(f"    const long i{axis} = i / {rest} % {length};")
+    if parts == 1:
+        return "", "\n".join([f"  for (long i = 0; i < {count}; i++) {{", *found, *lines, "  }"])
+    ends = f"long i = {count}L * part / {parts}; i < {count}L * (part + 1) / {parts}; i++"
+    function = [f"static void {name}(int part, char **p, const double *n) {{", f"  for ({ends}) {{", *found, *lines]
+    return "\n".join([*function, "  }", "}"]), f"  run({name}, {parts}, p, n);"
 
 
 def _pays_to_turn(m: int, n: int, k: int) -> bool:

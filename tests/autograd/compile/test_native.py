@@ -52,12 +52,11 @@ def check(executor: str = "native") -> Any:
 @needs_c
 def test_a_library_is_made_once_and_kept_for_the_user_alone(cache: Path) -> None:
     check()
-    made = list(cache.glob("*.so"))
-    assert len(made) == 1
+    made = {path: path.stat().st_mtime_ns for path in cache.glob("*.so")}
+    assert 1 <= len(made) <= 2  # the program, and the pool of threads where it was not loaded before
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
-    before = made[0].stat().st_mtime_ns
     check()
-    assert [path.stat().st_mtime_ns for path in cache.glob("*.so")] == [before]
+    assert {path: path.stat().st_mtime_ns for path in cache.glob("*.so")} == made
 
 
 @needs_c
