@@ -113,7 +113,7 @@ def _word(name: str, value: int) -> int:
 
 
 def dropped_of_65536(p: float) -> int:
-    """The number of quarters below which dropout with probability `p` drops an element, see `Draw.keep_mask`."""
+    """The number that a quarter of a word must reach for a mask of dropout with probability `p` to keep its element."""
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"a probability must be from 0 to 1, got p={p}.")
     return round(p * _QUARTER)
