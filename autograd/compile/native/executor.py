@@ -13,7 +13,7 @@ from typing import Any
 
 from ...backend import host
 from ...writes import mark_written
-from ..expression import function_of
+from ..expression import function_of, named
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
 from .groups import Call, Check, Group, Move, Product, schedule
@@ -71,7 +71,10 @@ class Native:
         for variable, array in self._constants.items():
             self._pointers[plan.slots[variable]] = _address(array)
         self._numbers = (ctypes.c_double * max(1, len(plan.numbers)))()
-        self._fill_numbers, self._asked = self._questions()
+        self._words = host.zeros(3 * len(plan.draws), "uint64")
+        for i, variable in enumerate(plan.draws):
+            self._pointers[plan.slots[variable]] = _address(self._words[3 * i :])
+        self._ask = self._questions()
         self._arguments = [(i, plan.slots[variable]) for i, variable in enumerate(self.program.arguments)]
         self._fresh: list[tuple[int, int, Any, Any, list[tuple[Any, int]]]] = [
             (i, plan.slots[v], v.shape, v.dtype, []) for i, v in plan.fresh
@@ -85,18 +88,22 @@ class Native:
         self._others: dict[Variable, Any] = {}  # what is no array: the numbers of draws
         self._apart: list[tuple[Any, Any]] = []  # arrays that C cannot work on, each with its packed copy
 
-    def _questions(self) -> tuple[Any, list[Any]]:
-        """A function that fills in the numbers that C reads, and the questions for the others."""
+    def _questions(self) -> Any:
+        """A function that works out the numbers of a call, in order, and lays them where C and NumPy find them."""
         order = {variable: i for i, variable in enumerate(self.plan.numbers)}
         lines, scopes = ["pass"], []
-        others = []
         for again, variable in self.program.numbers:
+            scopes.append(again.scope)
             if variable in order:
-                lines.append(f"n[{order[variable]}] = {again.text}")
-                scopes.append(again.scope)
-            else:
-                others.append((again, variable))
-        return function_of(lines, scopes, "n"), others
+                lines.append(f"numbers[{order[variable]}] = {again.text}")
+                continue
+            name, scope = named(variable)
+            scopes.append(scope)
+            lines.append(f"others[{name}] = x = {again.text}")
+            if variable in self.plan.draws:
+                i = 3 * self.plan.draws.index(variable)
+                lines.append(f"words[{i}], words[{i + 1}], words[{i + 2}] = x.seed, x.stream, x.draw")
+        return function_of(lines, scopes, "numbers, words, others")
 
     def bind(self, arrays: list[Any]) -> None:
         """Take these arrays for those of the program's places."""
@@ -168,9 +175,7 @@ class Native:
     def __call__(self, arguments: list[Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
         """The results, and what is still to be written where."""
         pointers, given, results = self._pointers, self._given, self._results
-        self._fill_numbers(self._numbers)
-        for again, variable in self._asked:
-            self._others[variable] = again()
+        self._ask(self._numbers, self._words, self._others)
         for i, slot in self._arguments:
             array = arguments[i]
             if array is not given[i]:

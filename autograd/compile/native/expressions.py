@@ -89,7 +89,7 @@ def has_expression(name: str, inputs: list[Any], out: Any) -> bool:
     if name in _OF_BOOLS:
         return out == "bool" and all(dtype == "bool" for dtype in kinds)
     if float in inputs and all(dtype.kind != "f" for dtype in kinds):
-        return name == "where" and out.kind == "f"
+        return bool(out.kind == "f")
     if name == "sign" or name in _FLOATING:
         return bool(out.kind == "f")
     return True

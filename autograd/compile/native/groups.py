@@ -155,7 +155,7 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
     ready: dict[Variable, int] = {}  # a base variable -> the step that makes it
     counts = {variable: array for variable, array in program.constants if array.dtype.kind == "i"}
     zeros = {variable for variable, array in program.constants if not array.any()}
-    for instruction in _calls_first(program, refs, counts, zeros):
+    for instruction in _calls_and_draws_first(program, refs, counts, zeros):
         out = instruction.out
         if out in refs and refs[out].base is not out:
             continue  # a view
@@ -173,10 +173,10 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
     return _joined_moves(steps, program, refs)
 
 
-def _calls_first(
+def _calls_and_draws_first(
     program: Program, refs: dict[Variable, Ref], counts: dict[Variable, Any], zeros: set[Variable]
 ) -> list[Instruction]:
-    """The instructions with those in front that only NumPy can do and that wait for nothing, such as random draws."""
+    """The instructions with those in front that only NumPy can do and that wait for nothing, and with random draws."""
     computed = {instruction.out for instruction in program.instructions}
     first = []
     for instruction in program.instructions:
@@ -184,7 +184,8 @@ def _calls_first(
         view = instruction.out in refs and refs[instruction.out].base is not instruction.out
         if waits or view or _product(instruction, refs) or _move(instruction, refs, zeros):
             continue
-        if kernel_of(instruction, refs) is not None:
+        kernel = kernel_of(instruction, refs)
+        if kernel is not None and kernel.draw is None:
             continue
         if _ways(instruction, refs, counts, zeros):
             continue

@@ -37,6 +37,7 @@ class Kernel:
     """One instruction, done by statements of its own. `scratch` is memory that it needs while it runs.
 
     `functions` are definitions that its statements call; the same text is written once for all kernels that have it.
+    The address of `draw`, a draw of random numbers, is that of three words: seed, stream and number of the draw.
     """
 
     instruction: Instruction
@@ -44,6 +45,7 @@ class Kernel:
     statements: Callable[[Memory], str]
     functions: tuple[str, ...] = ()
     scratch: Variable | None = None
+    draw: Variable | None = None
     about: str = "kernel"
 
 

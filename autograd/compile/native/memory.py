@@ -49,6 +49,7 @@ class Plan:
         self.in_place = self._written_in_place()
         self.fresh = self._fresh()
         self.numbers = self._numbers()
+        self.draws = self._draws()
         self.offsets: dict[Variable, int] = {}
         self.arena_bytes = self._lay_out()
 
@@ -115,6 +116,16 @@ class Plan:
                     for operand in member.operands:
                         if operand.number in known:
                             found[operand.number] = None
+        return list(found)
+
+    def _draws(self) -> list[Variable]:
+        """The draws that C reads; each has a slot, the address of its three words."""
+        found: dict[Variable, None] = {}
+        for step in self.steps:
+            if isinstance(step, Kernel) and step.draw is not None:
+                found[step.draw] = None
+        for variable in found:
+            self.slots[variable] = 1 + len(self.slots)
         return list(found)
 
     def _lay_out(self) -> int:
