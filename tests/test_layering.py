@@ -30,7 +30,7 @@ LEVELS = [
     {"shapes", "dtypes", "modes", "writes"},
     {"tensor"},
     {"anomaly", "instruction"},
-    {"primitive"},
+    {"primitive", "pooling"},
     {"fused"},
     {"ops"},
     {"engine"},

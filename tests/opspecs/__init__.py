@@ -17,6 +17,7 @@ from . import (
     join,
     linalg,
     nn,
+    pooling,
     products,
     reduce,
     shape,
@@ -48,6 +49,7 @@ FAMILIES = (
     window,
     cast,
     nn,
+    pooling,
 )
 
 SPECS: list[Spec] = [row for family in FAMILIES for row in family.ROWS]
