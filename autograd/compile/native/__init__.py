@@ -6,5 +6,6 @@ Read `layout.py` first.
 """
 
 from .executor import Native as Native
+from .library import missing as missing
 
-__all__ = ["Native"]
+__all__ = ["Native", "missing"]
