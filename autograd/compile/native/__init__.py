@@ -7,5 +7,6 @@ Read `layout.py` first.
 
 from . import draws as draws  # it fills in kernels
 from .executor import Native as Native
+from .library import missing as missing
 
-__all__ = ["Native"]
+__all__ = ["Native", "missing"]

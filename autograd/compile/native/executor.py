@@ -83,10 +83,13 @@ class Native:
         self._rest = [(i, v) for i, v in enumerate(self.program.results) if i not in fresh]
         self._copied = [(place, v) for place, v in self.program.writes if place not in plan.in_place]
         self._touched = [place for place, _ in self.program.writes if place in plan.in_place]
+        self._stamped: list[Any] = []
         self._given: list[Any] = [None] * len(self.program.arguments)  # the arguments of the call that runs
         self._results: list[Any] = [None] * len(self.program.results)
         self._others: dict[Variable, Any] = {}  # what is no array: the numbers of draws
-        self._apart: list[tuple[Any, Any]] = []  # arrays that C cannot work on, each with its packed copy
+        self._taken: dict[Variable, Any] = {}  # the arrays of the places
+        self._places: dict[Variable, Any] = {}  # the memory that C works on for them
+        self._apart: dict[Variable, tuple[Any, Any]] = {}  # arrays that C cannot work on, each with its packed copy
 
     def _questions(self) -> Any:
         """A function that works out the numbers of a call, in order, and lays them where C and NumPy find them."""
@@ -106,17 +109,21 @@ class Native:
         return function_of(lines, scopes, "numbers, words, others")
 
     def bind(self, arrays: list[Any]) -> None:
-        """Take these arrays for those of the program's places."""
-        self._places = {}
-        self._apart = []
-        for (_, variable), array in zip(self.program.places, arrays, strict=True):
+        """Take these arrays for those of the program's places. Most are the same as before; gradients are new ones."""
+        moved = False
+        for (place, variable), array in zip(self.program.places, arrays, strict=True):
+            if array is self._taken.get(variable):
+                continue
             packed = array.flags.c_contiguous and array.flags.aligned and array.flags.writeable
             memory = array if packed else host.array(array, order="C")
+            self._apart.pop(variable, None)
             if not packed:
-                self._apart.append((array, memory))
-            self._places[variable] = memory
+                self._apart[variable] = array, memory
+            self._taken[variable], self._places[variable] = array, memory
             self._pointers[self.plan.slots[variable]] = _address(memory)
-        self._stamped = _owners([place.get() for place in self._touched if place.marks])
+            moved = moved or place.marks
+        if moved:
+            self._stamped = _owners([place.get() for place in self._touched if place.marks])
 
     def _write(self) -> tuple[str, list[Any]]:
         """The source, and what is to be called in order: names of C functions, and instructions for NumPy."""
@@ -181,7 +188,7 @@ class Native:
             if array is not given[i]:
                 given[i] = array = array if array.flags.c_contiguous else host.ascontiguousarray(array)
                 pointers[slot] = array.__array_interface__["data"][0]
-        for array, memory in self._apart:
+        for array, memory in self._apart.values():
             memory[...] = array
         for i, slot, shape, dtype, pool in self._fresh:
             for spare in pool:
@@ -200,7 +207,7 @@ class Native:
                 self._call(Call(self.steps[wrong - 1].instruction))  # says what is wrong
         for i, variable in self._rest:
             results[i] = self._array(variable).copy()
-        for array, memory in self._apart:
+        for array, memory in self._apart.values():
             if array.flags.writeable:
                 array[...] = memory
         for array in self._stamped:

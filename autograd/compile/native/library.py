@@ -2,7 +2,7 @@
 
 One idea: a library is named after everything that it was made from, source, compiler and flags, so a name that exists
 is the right one. The folder belongs to the user alone, since whoever can write there can run code. Where there is no
-compiler, or it fails, there is no library: one warning says so. Read `executor.py` next.
+compiler, or it fails, there is no library: one warning says so, and `missing` tells before. Read `executor.py` next.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from ...backend import host
 
-__all__ = ["Blas", "address_of", "blas", "load"]
+__all__ = ["Blas", "address_of", "blas", "load", "missing"]
 
 _FLAGS = (
     "-O3",
@@ -38,10 +38,19 @@ _FLAGS = (
 )
 
 
+def missing() -> str | None:
+    """What is missing here to run programs as C, in words; None where nothing is."""
+    compiler = _compiler()
+    if isinstance(compiler, str):
+        return compiler
+    return None if blas() else "NumPy's BLAS was not found"
+
+
 def load(source: str) -> Any:
     """The library of this source, a ctypes.CDLL; None where it cannot be made."""
     compiler = _compiler()
-    if compiler is None:
+    if isinstance(compiler, str):
+        _warn_once(compiler)
         return None
     path = folder() / name_of(source, compiler)
     for _ in range(2):
@@ -71,6 +80,7 @@ def _build(compiler: str, source: str, path: Path) -> bool:
                 text=True,
                 timeout=300,
                 check=False,
+                start_new_session=True,  # Ctrl-C on the terminal is for the program, which may want to end its step
             )
             why = done.stderr.strip().splitlines()[-1:] if done.returncode else None
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -101,17 +111,15 @@ def folder() -> Path:
 
 
 @functools.cache
-def _compiler() -> tuple[str, ...] | None:
-    """The compiler, its version and the processor it compiles for."""
+def _compiler() -> tuple[str, ...] | str:
+    """The compiler, its version and the processor it compiles for; where there is none, why not."""
     command = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
     if command is None:
-        _warn_once("there is no C compiler here")
-        return None
+        return "there is no C compiler here"
     try:
         version = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        _warn_once(f"the C compiler {command} does not run ({error})")
-        return None
+        return f"the C compiler {command} does not run ({error})"
     return (command, version, platform.machine(), _processor())
 
 

@@ -14,6 +14,7 @@ from .dead import without_dead
 from .parts import with_joined_parts
 from .products import with_turned_products
 from .renumber import renumbered
+from .row_sums import with_row_sums
 
 __all__ = ["for_blas", "simplified"]
 
@@ -25,5 +26,5 @@ def simplified(program: Program) -> Program:
 
 
 def for_blas(program: Program) -> Program:
-    """The program with its matrix products as BLAS likes them best; they may round otherwise."""
-    return without_dead(with_joined_parts(with_turned_products(program)))
+    """The program with its products as BLAS and C like them best; they may round otherwise."""
+    return without_dead(with_joined_parts(with_turned_products(with_row_sums(program))))

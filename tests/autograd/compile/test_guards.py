@@ -338,6 +338,18 @@ def test_a_gradient_that_is_there_already_is_added_to() -> None:
     assert len(function.programs) == 2
 
 
+def test_a_gradient_that_is_only_read_stays_where_it_is() -> None:
+    w = tensor(1.0, 2.0, requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.5)
+    update = ag.compile(optimizer.step)
+    for k in range(4):
+        w.grad = given = tensor(1.0 * k, 2.0)
+        update()
+        assert w.grad is given
+    assert w.tolist() == [1.0 - 0.5 * 6, 2.0 - 0.5 * 8]
+    assert [len(program.results) for program in update.programs] == [0]
+
+
 # ---- the optimizer -------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,47 @@ def test_a_compiler_that_fails_means_numpy_and_one_warning(
         warnings.simplefilter("error")
         check()
     assert "numpy: " in compiled.explain()
+
+
+@pytest.mark.parametrize("compiler", ["/no/such/compiler", "failing"])
+def test_with_a_fallback_no_compiler_means_eager(
+    cache: Path, compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = tmp_path / "failing"
+    failing.write_text('#!/bin/sh\n[ "$1" = --version ]\n')
+    failing.chmod(0o700)
+    monkeypatch.setenv("CC", str(tmp_path / compiler))
+    compiled = ag.compile(doubled, executor="native", fallback=True)
+    x = Tensor(np.random.default_rng(0).normal(size=(4, 5)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            assert compiled(x).tolist() == doubled(x).tolist()
+    assert compiled.programs == []
+    if compiler == "failing":
+        assert compiled.refused == "the C compiler failed"
+    else:
+        assert compiled.refused == library.missing()
+        assert "does not run" in compiled.refused
+        assert not caught
+
+
+@needs_c
+def test_ctrl_c_on_the_terminal_does_not_reach_the_compiler(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step whose compiler was killed would be done by NumPy, and a run resumed after it would have other bits."""
+    note, compiler = tmp_path / "session", tmp_path / "compiler"
+    real = library._compiler()[0]
+    script = (
+        f"import os, sys; open({str(note)!r}, 'w').write(str(os.getsid(0))); os.execv({real!r}, ['cc', *sys.argv[1:]])"
+    )
+    compiler.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{script}" "$@"\n')
+    compiler.chmod(0o700)
+    library._compiler.cache_clear()
+    monkeypatch.setenv("CC", str(compiler))
+    check()
+    assert note.read_text() != str(os.getsid(0))
 
 
 @needs_c
