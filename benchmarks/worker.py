@@ -56,10 +56,17 @@ class Worker:
         """What is running here."""
         return self.contender.versions()
 
-    def prepare(self, job: str, steps: int) -> list[float]:
-        """Build a job and give the values of its first `steps` steps, which also warm it up."""
+    def prepare(self, job: str, steps: int) -> dict[str, Any]:
+        """Build a job and give the values of its first `steps` steps, which also warm it up.
+
+        `build_seconds` is the time of the first step where it traces and compiles, else None.
+        """
         self.steps[job] = step = self.contender.prepare(job)
-        return [self.contender.value(step()) for _ in range(steps)]
+        start = time.perf_counter()
+        values = [self.contender.value(step())]
+        first = time.perf_counter() - start
+        values += [self.contender.value(step()) for _ in range(steps - 1)]
+        return {"values": values, "build_seconds": first if self.contender.builds() else None}
 
     def turn(self, job: str, steps: int, warm_up: int, calls: int) -> dict[str, Any]:
         """Time `steps` samples of `calls` steps each, after `warm_up` samples that are not counted.

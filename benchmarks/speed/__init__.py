@@ -13,7 +13,7 @@ from ..contender import Contender
 
 __all__ = ["MODULES", "all_contenders"]
 
-MODULES = ("tapegrad", "pytorch", "jax")
+MODULES = ("tapegrad", "pytorch", "jax", "hips", "mygrad")
 
 
 def all_contenders() -> dict[str, Contender]:

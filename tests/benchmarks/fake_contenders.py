@@ -48,7 +48,15 @@ class Fake(Contender):
 class Ours(Fake):
     """A fake that counts as tapegrad."""
 
-    module: ClassVar[str] = "autograd"
+    ours: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Compiling(Fake):
+    """Its first step builds."""
+
+    def builds(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,7 @@ contenders = (
     Fake("drifting", "wrong from step 20 on", PATH, 10, drift=1.1),
     Fake("exploding", "no number from step 20 on", PATH, 10, drift=float("nan")),
     Lazy("lazy", "thirty microseconds when waited for", PATH, 30),
+    Compiling("compiling", "builds in its first step", PATH, 20),
     Floor("floor", "five microseconds, forward only", PATH, 5),
     Absent("absent", "not installed", PATH),
     Broken("broken", "raises", PATH),
