@@ -39,9 +39,10 @@ lint: $(VENV)/.dev ## ruff and mypy
 	@$(PY) -m ruff check --quiet
 	@$(PY) -m mypy --no-error-summary
 
-bench: peers ## measure single ops and training steps against peers (installs them)
+bench: peers ## measure single ops, training steps and their memory against peers (installs them)
 	@$(PY) -m benchmarks overhead
 	@$(PY) -m benchmarks speed
+	@$(PY) -m benchmarks memory
 
 peers: $(VENV)/.peers $(VENV)/.peers-hips $(VENV)/.peers-mygrad ## install what the benchmarks compare with
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks speed|overhead|profile`: the command line.
+"""`python -m benchmarks speed|memory|overhead|profile`: the command line.
 
 One idea: a run that could mislead is not saved by itself. Only a full one goes to benchmarks/results/; a trial or a
 part is printed, and saved where `--out` says. A wrong flag is one line and exit status 2; contenders that fail or
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .measure import VALUES, BenchmarkError, Plan, workers
+from .memory import MEMORY
 from .output import RESULTS, heading, left_out_lines, save
 from .overhead.run import OVERHEAD
 from .plot import can_draw, draw
@@ -24,7 +25,7 @@ from .speed.run import SPEED
 
 __all__ = ["main"]
 
-BENCHMARKS = {b.name: b for b in (SPEED, OVERHEAD)}
+BENCHMARKS = {b.name: b for b in (SPEED, MEMORY, OVERHEAD)}
 
 
 class Parser(argparse.ArgumentParser):
@@ -115,11 +116,12 @@ def _parser() -> Parser:
         "  python -m benchmarks speed --quick                   does everything work?\n"
         "  python -m benchmarks speed                           the whole comparison, some minutes\n"
         "  python -m benchmarks speed --only tiny,deep --contenders tapegrad,torch\n"
+        "  python -m benchmarks memory                          what a step holds at its peak\n"
         "  python -m benchmarks overhead                        what one operation costs\n"
         "  python -m benchmarks profile mlp-sgd                 where a step of ours spends its time",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="speed|overhead|profile")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="speed|memory|overhead|profile")
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)
     _add_profile(commands)

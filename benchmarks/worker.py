@@ -87,6 +87,25 @@ class Worker:
             "idle_seconds": idle,
         }
 
+    def peak(self, job: str, steps: int) -> int:
+        """Bytes that `steps` steps hold at most, above what there was before the first one.
+
+        The job is built and run once before, and forgotten: what a framework loads or makes ready at its first use is
+        not the step's. What the first step builds and keeps is, but not the memory that building takes.
+        """
+        from benchmarks.resident import highest, reset_highest, resident
+
+        for _ in range(2):
+            step = self.contender.prepare(job)
+            before = resident()
+            self.contender.value(step())
+            self.contender.value(step())
+        resident()
+        reset_highest()
+        for _ in range(steps):
+            self.contender.wait(step())
+        return highest() - before
+
     def profile(self, job: str, steps: int, sort: str, lines: int) -> str:
         """cProfile's table of `steps` steps."""
         import cProfile

@@ -60,6 +60,24 @@ class Compiling(Fake):
 
 
 @dataclass(frozen=True)
+class Hungry(Ours):
+    """Each step holds `mebibytes` for a moment; the first also makes as much again, and keeps it."""
+
+    mebibytes: int = 1
+
+    def prepare(self, job: str) -> Step:
+        kept: list[Any] = []
+
+        def step() -> Any:
+            held = np.ones(self.mebibytes << 20, np.uint8)  # written to, so that it is resident
+            if not kept:
+                kept.append(held.copy())
+            return held[0]
+
+        return step
+
+
+@dataclass(frozen=True)
 class Lazy(Fake):
     """Returns at once; the work is done when somebody waits."""
 
@@ -125,6 +143,8 @@ contenders = (
     Fake("exploding", "no number from step 20 on", PATH, 10, drift=float("nan")),
     Lazy("lazy", "thirty microseconds when waited for", PATH, 30),
     Compiling("compiling", "builds in its first step", PATH, 20),
+    Hungry("hungry", "eight mebibytes", PATH, mebibytes=8),
+    Hungry("hungrier", "twenty-four mebibytes", PATH, mebibytes=24),
     Floor("floor", "five microseconds, forward only", PATH, 5),
     Absent("absent", "not installed", PATH),
     Broken("broken", "raises", PATH),
