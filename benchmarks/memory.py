@@ -33,6 +33,7 @@ from .summary import Ratio
 
 __all__ = ["MEMORY", "measure_memory", "panels", "tables"]
 
+END = 3.0  # of a picture's axis, in multiples of PyTorch's
 STEPS = 5  # whose peak is taken; by then an allocator that never gives back has found its size
 # Steps that hold enough to be counted in pages.
 JOBS = ("mlp-sgd", "mlp-adam", "big", "lenet", "gpt")
@@ -145,7 +146,7 @@ def panels(document: dict[str, Any]) -> list[Panel]:
             peaks = result["peaks_bytes"]
             bars[name][job] = (result["peak_bytes"] / whole, min(peaks) / whole, max(peaks) / whole)
     base = _baseline_name(next(iter(document["jobs"].values())))
-    return [Panel("", f"memory that a step holds at its peak, {base} = 1", list(document["jobs"]), bars)]
+    return [Panel("", f"memory that a step holds at its peak, {base} = 1", list(document["jobs"]), bars, end=END)]
 
 
 MEMORY = Benchmark(

@@ -2,7 +2,7 @@
 
 One idea: a framework's allocator can be asked only where it counts, and NumPy's, PyTorch's and JAX's do not on the CPU;
 the system counts for all of them alike. Memory that was freed but kept for the next time is given back before it is
-read, so that what is read is in use. Read `worker.py` next.
+read, so that what is read is in use. Read `overhead/__init__.py` next.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The networks and optimizers in PyTorch's names, for PyTorch and for tapegrad alike.
 
 One idea: tapegrad's names are PyTorch's, so one text is both frameworks' model, and neither gets a better one. What is
-handed in is `nn`, `torch.nn` or ours. Read `tapegrad.py` next, then `pytorch.py`.
+handed in is `nn`, `torch.nn` or ours. Read `tapegrad.py` next.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`python -m benchmarks speed`: what is run, how it is printed and drawn.
 
-One idea: the number that counts is a ratio of medians of full training steps. Read `../overhead/__init__.py` next.
+One idea: the number that counts is a ratio of medians of full training steps. Read `../memory.py` next.
 """
 
 from __future__ import annotations

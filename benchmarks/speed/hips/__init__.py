@@ -1,7 +1,7 @@
 """HIPS autograd (on PyPI: autograd), eager, with an optimizer by hand in NumPy.
 
 One idea: it has our engine's import name, so it lives in a folder of its own, which only its process has on the path.
-Read `models.py` next, then `../mygrad/__init__.py`.
+Read `models.py` next.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """JAX: the whole training step under `jit`, with donated buffers.
 
 One idea: this is how JAX's users train: one pure function from parameters and state to the next ones, which may be
-written over the old. Read `models.py` next, then `optimizers.py`, which are its parts.
+written over the old. Read `models.py` next.
 """
 
 from __future__ import annotations

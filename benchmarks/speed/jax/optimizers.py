@@ -1,7 +1,7 @@
 """SGD with momentum, Adam and AdamW as pure functions, for JAX.
 
 One idea: an optimizer is two functions: the first state of the parameters, and from parameters, gradients and state to
-the next parameters and state. The formulas are PyTorch's, in its order. Read `../hips/__init__.py` next.
+the next parameters and state. The formulas are PyTorch's, in its order. Read `../by_hand.py` next.
 """
 
 from __future__ import annotations

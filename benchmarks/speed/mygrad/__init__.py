@@ -1,7 +1,7 @@
 """MyGrad, eager, with an optimizer by hand in NumPy.
 
 One idea: its Tensors carry their gradients, as ours do, so the step has the usual four lines. Its guards of memory,
-which its pages say to switch off in code that has been tested, are off. Read `models.py` next, then `../run.py`.
+which its pages say to switch off in code that has been tested, are off. Read `models.py` next.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The networks in MyGrad: functions of their parameters, written with its functions on Tensors.
 
 One idea: it has convolution, pooling, ReLU and softmax; LayerNorm, GELU and attention are written out, as its users do.
-Read `../run.py` next.
+Read `../bars.py` next.
 """
 
 from __future__ import annotations
