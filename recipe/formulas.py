@@ -150,4 +150,6 @@ class Formulas:
             return f"eager: {way['why_not']['gradients']}"
         after = f" after {way['after']} updates" if way["after"] else ""
         text = f"compiled ({way['executor']}){after}, traced in {way['trace_seconds']:.1f} s"
+        if way["why_not"]:
+            text = f"{way['compiled'][0]} {text}"
         return text + "".join(f"; {name} eager: {why}" for name, why in way["why_not"].items())

@@ -249,6 +249,10 @@ def test_an_added_and_a_removed_hook_are_guarded() -> None:
     assert len(step.programs) == 2
 
 
+def test_a_hook_that_came_and_went_needs_no_new_program() -> None:
+    after(lambda t: t.model[0].register_forward_hook(lambda module, inputs, output: None).remove(), programs=0)
+
+
 def test_a_pre_hook_changes_the_input() -> None:
     after(lambda t: t.model[4].register_forward_pre_hook(lambda module, inputs: (inputs[0] + 1.0,)), programs=1)
 
