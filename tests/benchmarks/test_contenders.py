@@ -74,9 +74,18 @@ WRONG = [
     *((job, {"optimizer": "adam"}) for job in SMALL),
     ("mlp-adam", {"optimizer": "sgd"}),
 ]
+# Seconds a training, so left to the tests of peers.
+WRONG_LATER = [
+    ("lenet", {"lr": 1.05 * 3e-3}),
+    ("lenet", {"momentum": 0.89}),
+    ("gpt", {"lr": 1.05e-3}),
+    ("gpt", {"weight_decay": 0.0}),
+]
 
 
-@pytest.mark.parametrize(("job", "wrong"), WRONG)
+@pytest.mark.parametrize(
+    ("job", "wrong"), [*WRONG, *(pytest.param(*case, marks=pytest.mark.peers) for case in WRONG_LATER)]
+)
 def test_a_slightly_wrong_training_is_seen(job, wrong, monkeypatch):
     workload = WORKLOADS[job]
     ours = speed.all_contenders()["tapegrad"]
