@@ -11,7 +11,8 @@ Read `source.py` next, which writes the loops.
 # Groups and other steps run in the order in which they stand. A member must stand where all that it reads is ready: in
 # the same group as what it reads element by element, behind what it reads otherwise. It joins the first group from
 # there on that has its table and shares something that it reads, or opens a new one at the end. What a group reads from
-# outside comes from steps before.
+# outside comes from steps before. An element that shares nothing with any group yet, such as a moment of Adam times its
+# factor, waits for its first reader, to join the group of what else that one reads.
 
 # Note [Stages]
 # A reduction along a row is ready when the loop over its columns is done, so members that need it start another loop
@@ -19,7 +20,7 @@ Read `source.py` next, which writes the loops.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -155,12 +156,21 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
     ready: dict[Variable, int] = {}  # a base variable -> the step that makes it
     counts = {variable: array for variable, array in program.constants if array.dtype.kind == "i"}
     zeros = {variable for variable, array in program.constants if not array.any()}
+    waiting: dict[Variable, tuple[Instruction, dict[Table, Member]]] = {}
     for instruction in _calls_and_draws_first(program, refs, counts, zeros):
         out = instruction.out
         if out in refs and refs[out].base is not out:
             continue  # a view
+        reads = [refs[variable].base for variable in instruction.variables() if variable in refs]
+        for base in reads:
+            if base in waiting:
+                _join(steps, ready, *waiting.pop(base), near=reads)
         ways = _ways(instruction, refs, counts, zeros)
-        if ways and _join(steps, ready, instruction, ways):
+        waits = bool(ways) and all(way.kind == "element" for way in ways.values())
+        if ways and _join(steps, ready, instruction, ways, opens=not waits):
+            continue
+        if waits:
+            waiting[out] = instruction, ways
             continue
         ready[out] = len(steps)
         check = _check(instruction, program, refs)
@@ -170,6 +180,8 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
             continue
         known = _product(instruction, refs) or _move(instruction, refs, zeros) or kernel_of(instruction, refs)
         steps.append(known or Call(instruction))
+    for instruction, ways in waiting.values():
+        _join(steps, ready, instruction, ways)
     return _joined_moves(steps, program, refs)
 
 
@@ -331,15 +343,25 @@ def _stride(ref: Ref) -> int:
 # Where it goes
 
 
-def _join(steps: list[Step], ready: dict[Variable, int], instruction: Instruction, ways: dict[Table, Member]) -> bool:
-    """Make the instruction a member of a group; False where it can be none."""
+def _join(
+    steps: list[Step],
+    ready: dict[Variable, int],
+    instruction: Instruction,
+    ways: dict[Table, Member],
+    near: Sequence[Variable] = (),
+    opens: bool = True,
+) -> bool:
+    """Make the instruction a member of a group that has to do with what it reads or `near`; False where it is none.
+
+    Where there is no such group it opens one, if it `opens` any.
+    """
     reads = [operand.ref.base for operand in next(iter(ways.values())).operands if operand.ref is not None]
     earliest = max((ready.get(base, 0) for base in reads), default=0)
-    for place in range(earliest, len(steps) + 1):
+    for place in range(earliest, len(steps) + opens):
         step = steps[place] if place < len(steps) else Group(set(ways))
         if not isinstance(step, Group):
             continue
-        if place < len(steps) and not step.touches(reads):
+        if place < len(steps) and not step.touches([*reads, *near]):
             continue  # it would share nothing but the loop
         own = {base for base in reads if ready.get(base) == place}
         fitting = {}

@@ -271,3 +271,49 @@ def test_arrays_given_again_are_those_that_nobody_holds() -> None:
         np.testing.assert_array_equal(out.data, 2.0 * i)
     for i, view in views:
         np.testing.assert_array_equal(view, 2.0 * i)
+
+
+def loops(function: Any) -> list[str]:
+    """The instructions of each loop in the plan of a compiled function."""
+    lines = [line.partition(": ") for line in function.explain().splitlines() if " loop " in line]
+    return [instructions.partition(" ->")[0] for _, _, instructions in lines]
+
+
+@needs_c
+def test_the_update_of_a_parameter_is_one_loop() -> None:
+    w, v = Tensor(np.ones((3, 4), "f4"), requires_grad=True), Tensor(np.ones(4, "f4"), requires_grad=True)
+    optimizer = optim.Adam([w, v])
+
+    @ag.compile(executor="native")
+    def step(x: Tensor) -> None:
+        optimizer.zero_grad()
+        (x @ w + v).square().sum().backward()
+        optimizer.step()
+
+    step(Tensor(np.ones((2, 3), "f4")))
+    updates = [names for names in loops(step) if "sqrt" in names]
+    assert [names.split()[-1] for names in updates] == ["subtract"] * 2
+    assert len(loops(step)) == 3  # and that of the loss
+
+
+@needs_c
+def test_the_scale_of_a_mask_joins_the_loop_of_what_it_silences() -> None:
+    generator = ag.random.Generator(0)
+    function = ag.compile(
+        lambda x: F.dropout(ag.maximum(x @ x.T, 0.0), 0.5, generator=generator) @ x, executor="native"
+    )
+    function(Tensor(np.ones((3, 4), "f4")))
+    assert loops(function) == ["maximum multiply multiply"]
+
+
+@needs_c
+def test_an_element_that_waits_for_a_reader_that_shares_nothing_else() -> None:
+    def written(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        doubled, halved = x * 2.0, y * 0.5  # of other shapes
+        return doubled @ halved, doubled.sum(axis=0), y * 3.0, (doubled[:2] + halved[0, 0]).T
+
+    function = ag.compile(written, executor="native")
+    for seed in range(3):
+        x, y = (Tensor(np.random.default_rng(seed).normal(size=shape)) for shape in ((3, 4), (4, 2)))
+        for wanted, found in zip(written(x, y), function(x, y), strict=True):
+            np.testing.assert_allclose(wanted.numpy(), found.numpy(), rtol=1e-13)
