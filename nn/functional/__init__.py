@@ -27,6 +27,7 @@ from .activation import (
     softsign,
     tanh,
 )
+from .conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .cross_entropy import cross_entropy
 from .dropout import dropout
 from .embedding import embedding, one_hot
@@ -45,6 +46,10 @@ from .norm import batch_norm, layer_norm, rms_norm
 
 __all__ = [
     "linear",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "embedding",
     "one_hot",
     "dropout",
