@@ -28,6 +28,7 @@ from .activation import (
     tanh,
 )
 from .batch_norm import batch_norm
+from .conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .cross_entropy import cross_entropy
 from .dropout import dropout, dropout2d
 from .embedding import embedding, one_hot
@@ -55,6 +56,10 @@ from .pool import (
 
 __all__ = [
     "linear",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "embedding",
     "one_hot",
     "dropout",

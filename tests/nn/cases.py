@@ -165,6 +165,29 @@ def _images() -> list[Case]:
     ]
 
 
+def _convolutions() -> list[Case]:
+    around = [
+        Case("Conv2d", (1, 1, 2), {"padding": (1, 2), "padding_mode": mode}, [("normal", (1, 1, 3, 3))])
+        for mode in ("reflect", "replicate", "circular")
+    ]
+    return [
+        Case("Conv1d", (2, 3, 3), {}, [("normal", (2, 2, 5))]),
+        Case("Conv1d", (2, 4, 2), {"stride": 2, "padding": 1, "dilation": 2, "groups": 2}, [("normal", (2, 6))]),
+        Case("Conv1d", (1, 2, 4), {"padding": "same", "bias": False}, [("normal", (1, 1, 5))]),
+        Case("Conv1d", (1, 1, 2), {"padding": "same", "padding_mode": "circular"}, [("normal", (1, 1, 3))]),
+        Case("Conv2d", (2, 3, (3, 2)), {}, [("normal", (2, 2, 4, 3))]),
+        Case("Conv2d", (2, 2, 1), {"bias": False}, [("normal", (2, 2, 2, 2))]),
+        Case("Conv2d", (1, 2, 3), {"stride": (2, 1), "padding": (1, 0)}, [("normal", (1, 1, 4, 3))]),
+        Case("Conv2d", (2, 4, 2), {"padding": "same", "dilation": (2, 1), "groups": 2}, [("normal", (2, 3, 2))]),
+        Case("Conv2d", (2, 2, 3), {"padding": 1, "groups": 2}, [("normal", (1, 2, 3, 3))]),
+        *around,
+        Case("ConvTranspose1d", (2, 3, 3), {"stride": 2, "padding": 1, "output_padding": 1}, [("normal", (1, 2, 3))]),
+        Case("ConvTranspose1d", (2, 2, 2), {"groups": 2, "bias": False}, [("normal", (2, 3))]),
+        Case("ConvTranspose2d", (2, 3, (2, 3)), {"stride": (2, 1), "dilation": (1, 2)}, [("normal", (2, 2, 2, 2))]),
+        Case("ConvTranspose2d", (2, 4, 2), {"stride": 2, "output_padding": 1, "groups": 2}, [("normal", (1, 2, 2, 2))]),
+    ]
+
+
 def _losses() -> list[Case]:
     """Each loss with its options, and each with every reduction."""
     classes, pixels = [("normal", (4, 3)), ("labels", (4,), 3)], [("normal", (2, 3, 2)), ("labels", (2, 2), 3)]
@@ -216,4 +239,4 @@ def _losses() -> list[Case]:
     ]
 
 
-CASES = [*_activations(), *_layers(), *_losses(), *_images()]
+CASES = [*_activations(), *_layers(), *_losses(), *_images(), *_convolutions()]

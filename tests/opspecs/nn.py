@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from nn.functional import activation, cross_entropy, linear, loss, norm
+from nn.functional import activation, conv, cross_entropy, linear, loss, norm
 from nn.functional.embedding import gated
 
+from .convolution import convolved, setting, spread
 from .spec import LAYOUTS, Case, Spec, Values, composite_case, elementwise_cases, fill, shapes
 
 anything = Values(-2.0, 2.0)
@@ -62,6 +63,40 @@ def _affine(draw: Any, rng: np.random.Generator) -> Case:
     # Farther from 0 than four products can bring it back.
     bias = np.where(rng.integers(0, 2, out), 8.0, -8.0)
     return Case((x, weight, bias), {"activation": "relu"})
+
+
+def _image(draw: Any, rng: np.random.Generator, transposed: bool) -> Case:
+    """A call of a convolution with channels in axis 1, over one axis of space or two."""
+    shape, w_shape, out_shape, options = setting(draw)
+    if transposed:
+        options["length"] = shape[1:3]
+        shape, out_shape = out_shape, shape
+    if draw(st.booleans()):
+        # One axis is two, of which the second has length 1.
+        shape, w_shape = (*shape[:2], 1, shape[3]), (*w_shape[:2], 1, w_shape[3])
+        options |= {name: (options[name][0], 1) for name in ("stride", "dilation")}
+        options |= {"padding": (options["padding"][0], (0, 0))}
+        options |= {"length": (options["length"][0], 1)} if transposed else {}
+    one = shape[2] == w_shape[2] == 1 == options["stride"][1] and options["padding"][1] == (0, 0)
+    x, weight = (
+        np.moveaxis(fill(Values(-1.0, 1.0), whole, rng, draw(st.sampled_from(LAYOUTS))), 3, 1)
+        for whole in (shape, w_shape)
+    )
+    x, weight = (x[..., 0], weight[..., 0]) if one else (x, weight)
+    channels = out_shape[3]
+    if transposed or draw(st.booleans()):
+        bias = fill(anything, (channels,), rng) if draw(st.booleans()) else None
+        return Case((x, weight, bias), options if transposed else {**options, "activation": None})
+    # Farther from 0 than 18 products can bring it back.
+    return Case((x, weight, rng.choice([-20.0, 20.0], channels)), {**options, "activation": "relu"})
+
+
+def _by_channels_last(function: Any, x: Any, weight: Any, bias: Any, activation: Any = None, **options: Any) -> Any:
+    ones = (1,) * (4 - x.ndim)
+    inside = [np.moveaxis(a.reshape(*a.shape, *ones), 1, 3) for a in (x, weight)]
+    out = function(*inside, **options) + (0 if bias is None else bias)
+    out = np.moveaxis(np.maximum(out, 0) if activation else out, 3, 1)
+    return out[..., 0] if ones else out
 
 
 def _cross_entropy(
@@ -137,6 +172,16 @@ ROWS = [
     ),
     Spec(loss._clamped_log, np.log, elementwise_cases(Values(0.5, 3.0))),
     Spec(linear, _linear, composite_case(_affine)),
+    Spec(
+        conv._conv,
+        lambda *inputs, **options: _by_channels_last(convolved, *inputs, **options),
+        composite_case(lambda draw, rng: _image(draw, rng, transposed=False)),
+    ),
+    Spec(
+        conv._conv_transpose,
+        lambda *inputs, **options: _by_channels_last(spread, *inputs, **options),
+        composite_case(lambda draw, rng: _image(draw, rng, transposed=True)),
+    ),
     Spec(
         cross_entropy,
         _cross_entropy,
