@@ -10,6 +10,7 @@ from __future__ import annotations
 from . import (
     cast,
     choice,
+    convolution,
     discrete,
     elementwise,
     extrema,
@@ -46,6 +47,7 @@ FAMILIES = (
     join,
     linalg,
     window,
+    convolution,
     cast,
     nn,
 )

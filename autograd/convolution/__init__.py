@@ -1,0 +1,51 @@
+"""Convolution on arrays: channels last, two axes of space, and both adjoints. Each is one instruction of a trace.
+
+One idea: here are array functions, as NumPy would have them, and below them the ways to compute one. The primitives
+with their rules are in `ops/convolution.py`. Read `geometry.py` next.
+"""
+
+from __future__ import annotations
+
+from ..backend import Array, host
+from ..instruction import instruction
+from . import columns, windows
+from .geometry import Geometry, Pair, Sides, geometry
+
+__all__ = ["Geometry", "Pair", "Sides", "convolve", "convolve_input", "convolve_weight", "geometry"]
+
+
+@instruction
+def convolve(x: Array, w: Array, *, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> Array:
+    """The result of sliding each kernel of w (O, kh, kw, C / groups) over x (N, H, W, C): (N, H', W', O)."""
+    geo = geometry("convolve", x.shape, w.shape, stride, padding, dilation, groups)
+    if _is_simple(x, geo):
+        return columns.convolve(x, w, geo)
+    return windows.convolve(host, x, w, geo)
+
+
+@instruction
+def convolve_input(
+    y: Array, w: Array, *, length: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
+) -> Array:
+    """The adjoint of `convolve` in x: y (N, H', W', O) spread over (N, *length, C)."""
+    shape = (y.shape[0], *length, w.shape[3] * groups)
+    geo = geometry("convolve_input", shape, w.shape, stride, padding, dilation, groups)
+    if _is_simple(y, geo):
+        return columns.convolve_input(y, w, geo)
+    return windows.convolve_input(host, y, w, geo)
+
+
+@instruction
+def convolve_weight(
+    x: Array, y: Array, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
+) -> Array:
+    """The adjoint of `convolve` in w: what moves (O, *size, C / groups) along y, of shape (N, H', W', O)."""
+    shape = (y.shape[3], *size, x.shape[3] // groups)
+    geo = geometry("convolve_weight", x.shape, shape, stride, padding, dilation, groups)
+    if _is_simple(x, geo):
+        return columns.convolve_weight(x, y, geo)
+    return windows.convolve_weight(host, x, y, geo)
+
+
+def _is_simple(x: Array, geo: Geometry) -> bool:
+    return geo.groups == 1 and x.dtype.char in "fd"
