@@ -30,7 +30,7 @@ LEVELS = [
     {"shapes", "dtypes", "modes", "writes"},
     {"tensor"},
     {"anomaly", "instruction"},
-    {"convolution"},
+    {"convolution", "pooling"},
     {"primitive"},
     {"fused"},
     {"ops"},

@@ -18,6 +18,7 @@ from . import (
     join,
     linalg,
     nn,
+    pooling,
     products,
     reduce,
     shape,
@@ -50,6 +51,7 @@ FAMILIES = (
     convolution,
     cast,
     nn,
+    pooling,
 )
 
 SPECS: list[Spec] = [row for family in FAMILIES for row in family.ROWS]
