@@ -5,7 +5,8 @@ and everything lies in one piece of memory that was planned beforehand; Python m
 Read `layout.py` first.
 """
 
-from . import convolution, pooling  # each fills in kernels
+from . import convolution as convolution  # this and the next fill in kernels
+from . import pooling as pooling
 from .executor import Native as Native
 
 __all__ = ["Native"]

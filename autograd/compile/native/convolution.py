@@ -12,6 +12,7 @@ from ...convolution import Geometry, geometry
 from ..program import Instruction, Variable
 from .kernels import KERNELS, Kernel, Memory, Refs
 from .template import TYPES, address, filled, is_packed
+from .winograd import pays, winograd
 
 __all__ = ["BLOCK"]
 
@@ -137,6 +138,8 @@ def _kernel(instruction: Instruction, refs: Refs, geo: Geometry, name: str, text
     alike = all(ref.base.dtype == out.dtype and is_packed(ref) and 0 not in ref.shape for ref in reads)
     if geo.groups != 1 or str(out.dtype) not in TYPES or not alike or 0 in out.shape:
         return None
+    if out.dtype == "float32" and pays(geo):
+        return winograd(instruction, refs, geo)
     kind, _, ending = TYPES[str(out.dtype)]
     every = geo.batch * geo.windows
     block = min(every, max(16, BLOCK // (geo.kernel * out.dtype.itemsize)))

@@ -1,8 +1,7 @@
 """Pooling in C: one window after the other, all channels of one place of it at a time.
 
 One idea: channels are last, so the loop over them reads memory in order and becomes vector instructions, and a window
-is done while it is in the first cache. What is read of x for its places gives the largest numbers too, so where both are
-wanted one loop writes both. Read `executor.py` next.
+is done while it is in the first cache. Read `executor.py` next.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from ...backend import host
 from ...pooling import geometry
 from ..program import Instruction, Variable
 from .kernels import KERNELS, Kernel, Memory, Refs
-from .layout import Ref
 from .template import TYPES, address, filled, is_packed
 
 __all__: list[str] = []
