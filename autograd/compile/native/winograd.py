@@ -1,14 +1,13 @@
 """Winograd's convolution in C: 3 x 3 kernels over tiles of 4 x 4 results, with 36 multiplications in the place of 144.
 
-One idea: a convolution of short rows is a product of polynomials, so both are evaluated at six points, multiplied there,
-and the product is read off. In two axes that makes 36 products of matrices, tiles by channels times channels by
-features; the adjoints in x and in the weight are the same steps backwards. Lavin and Gray 2016, F(4 x 4, 3 x 3).
-Read `convolution.py` next.
+One idea: a convolution of short rows is a product of polynomials, so both are evaluated at six points, multiplied
+there, and the product is read off. In two axes that makes 36 products of matrices, tiles by channels times channels by
+features; the adjoints in x and in the weight are the same steps backwards. Lavin and Gray 2016, F(4 x 4, 3 x 3). Read `convolution.py` next.
 """
 
 # Note [Points]
-# 0, infinity, and plus and minus the roots of 1/2 and 2: then the numbers at the points are of one size, and a result is
-# off by about as much as a plain sum, where the usual 1 and 2 lose another two bits.
+# 0, infinity, and plus and minus the roots of 1/2 and 2: then the numbers at the points are of one size, and a result
+# is off by about as much as a plain sum, where the usual 1 and 2 lose another two bits.
 
 # Note [Tiles]
 # A block of tiles goes through all steps while it is in the second cache: `v` are the inputs at the points, `m` the

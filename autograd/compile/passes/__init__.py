@@ -12,6 +12,7 @@ from .constants import with_constants
 from .copies import without_copies
 from .dead import without_dead
 from .parts import with_joined_parts
+from .permutations import with_sunk_permutations
 from .products import with_turned_products
 from .renumber import renumbered
 
@@ -26,4 +27,5 @@ def simplified(program: Program) -> Program:
 
 def for_blas(program: Program) -> Program:
     """The program with its matrix products as BLAS likes them best; they may round otherwise."""
+    program = without_repetition(with_sunk_permutations(program))
     return without_dead(with_joined_parts(with_turned_products(program)))
