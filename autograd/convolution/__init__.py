@@ -6,9 +6,11 @@ with their rules are in `ops/convolution.py`. Read `geometry.py` next.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..backend import Array, host
 from ..instruction import instruction
-from . import columns, windows
+from . import columns, depthwise, windows
 from .geometry import Geometry, Pair, Sides, geometry
 
 __all__ = ["Geometry", "Pair", "Sides", "convolve", "convolve_input", "convolve_weight", "geometry"]
@@ -18,8 +20,9 @@ __all__ = ["Geometry", "Pair", "Sides", "convolve", "convolve_input", "convolve_
 def convolve(x: Array, w: Array, *, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> Array:
     """The result of sliding each kernel of w (O, kh, kw, C / groups) over x (N, H, W, C): (N, H', W', O)."""
     geo = geometry("convolve", x.shape, w.shape, stride, padding, dilation, groups)
-    if _is_simple(x, geo):
-        return columns.convolve(x, w, geo)
+    way = _way(x, geo)
+    if way is not None:
+        return way.convolve(x, w, geo)
     return windows.convolve(host, x, w, geo)
 
 
@@ -30,8 +33,9 @@ def convolve_input(
     """The adjoint of `convolve` in x: y (N, H', W', O) spread over (N, *length, C)."""
     shape = (y.shape[0], *length, w.shape[3] * groups)
     geo = geometry("convolve_input", shape, w.shape, stride, padding, dilation, groups)
-    if _is_simple(y, geo):
-        return columns.convolve_input(y, w, geo)
+    way = _way(y, geo)
+    if way is not None:
+        return way.convolve_input(y, w, geo)
     return windows.convolve_input(host, y, w, geo)
 
 
@@ -42,10 +46,14 @@ def convolve_weight(
     """The adjoint of `convolve` in w: what moves (O, *size, C / groups) along y, of shape (N, H', W', O)."""
     shape = (y.shape[3], *size, x.shape[3] // groups)
     geo = geometry("convolve_weight", x.shape, shape, stride, padding, dilation, groups)
-    if _is_simple(x, geo):
-        return columns.convolve_weight(x, y, geo)
+    way = _way(x, geo)
+    if way is not None:
+        return way.convolve_weight(x, y, geo)
     return windows.convolve_weight(host, x, y, geo)
 
 
-def _is_simple(x: Array, geo: Geometry) -> bool:
-    return geo.groups == 1 and x.dtype.char in "fd"
+def _way(x: Array, geo: Geometry) -> Any:
+    """The module that computes it fastest; None for numbers that BLAS does not know, and where there are none."""
+    if x.dtype.char not in "fd" or geo.is_empty:
+        return None
+    return depthwise if geo.is_depthwise else columns

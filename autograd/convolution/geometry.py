@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from ..errors import ShapeError
@@ -71,9 +71,36 @@ class Geometry:
         return self.counts[0] * self.counts[1]
 
     @property
-    def is_plain(self) -> bool:
-        """Whether windows lie side by side and without holes: stride 1 and dilation 1."""
-        return self.stride == (1, 1) == self.dilation
+    def is_empty(self) -> bool:
+        """Whether x, the weight or the result holds no number."""
+        return 0 in (*self.x_shape, *self.w_shape, *self.out_shape)
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether each window is one place and each place of x one window, so that there is nothing to lay out."""
+        return self.size == self.stride == (1, 1) and self.padded == self.length
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each channel is convolved by itself, one or more times."""
+        return self.groups == self.channels > 1
+
+    def turned(self) -> Geometry:
+        """The convolution of the result by the turned kernels that gives the adjoint in x; the stride must be 1.
+
+        Where the padding is more than a window reaches, its own padding is less than none: a part of the result is cut.
+        """
+        (top, bottom), (left, right) = self.padding
+        down, across = self.spans[0] - 1, self.spans[1] - 1
+        padding = (down - top, down - bottom), (across - left, across - right)
+        return replace(
+            self,
+            length=self.counts,
+            channels=self.features,
+            features=self.channels,
+            counts=self.length,
+            padding=padding,
+        )
 
 
 def _spans(size: Pair, dilation: Pair) -> Pair:

@@ -40,10 +40,12 @@ def convolve_weight(xp: Module, x: Array, y: Array, geo: Geometry) -> Array:
     return out.reshape(geo.w_shape)
 
 
-def places(geo: Geometry, i: int, j: int) -> tuple[slice, slice]:
-    """Where, along the two axes of the padded x, the windows have their place (i, j)."""
-    (a, b), (s, t), (m, n) = (i * geo.dilation[0], j * geo.dilation[1]), geo.stride, geo.counts
-    return slice(a, a + s * (m - 1) + 1, s), slice(b, b + t * (n - 1) + 1, t)
+def places(geo: Geometry, i: int, j: int, rows: slice | None = None) -> tuple[slice, slice]:
+    """Where, along the two axes of the padded x, the windows (those of these rows) have their place (i, j)."""
+    first, stop = (0, geo.counts[0]) if rows is None else (rows.start, rows.stop)
+    (s, t), (d, e), count = geo.stride, geo.dilation, geo.counts[1]
+    top, left = i * d + first * s, j * e
+    return slice(top, top + s * (stop - first - 1) + 1, s), slice(left, left + t * (count - 1) + 1, t)
 
 
 def view_of_windows(xp: Module, padded: Array, geo: Geometry) -> Array:

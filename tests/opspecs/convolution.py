@@ -15,22 +15,27 @@ from .window import origin
 few = Values(-1.0, 1.0)
 
 
-def setting(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], dict[str, Any]]:
-    """The shapes of x, of the weight and of the result, and the options stride, padding, dilation and groups."""
+def setting(
+    draw: Any, least: int = 0, depthwise: bool = False
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], dict[str, Any]]:
+    """The shapes of x, of the weight and of the result, and the options stride, padding, dilation and groups.
+
+    No axis is shorter than `least`.
+    """
     size, stride, dilation = ((draw(st.integers(1, 3)), draw(st.integers(1, 3))) for _ in range(3))
     if draw(st.booleans()):
         stride = dilation = (1, 1)
     padding = tuple((draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(2))
-    groups = draw(st.integers(1, 3))
-    per_group, each = draw(st.integers(0, 2)), draw(st.integers(0, 2))
+    groups = draw(st.integers(2 if depthwise else 1, 3))
+    per_group, each = 1 if depthwise else draw(st.integers(least, 2)), draw(st.integers(least, 2))
     spans = [d * (k - 1) + 1 for k, d in zip(size, dilation, strict=True)]
     length = tuple(
-        max(0, span - sum(sides)) + draw(st.integers(0, 4)) for span, sides in zip(spans, padding, strict=True)
+        max(least, span - sum(sides)) + draw(st.integers(0, 4)) for span, sides in zip(spans, padding, strict=True)
     )
     counts = tuple(
         (n + sum(sides) - span) // s + 1 for n, sides, span, s in zip(length, padding, spans, stride, strict=True)
     )
-    batch = draw(st.integers(0, 3))
+    batch = draw(st.integers(least, 3))
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     features = groups * each
     return (batch, *length, groups * per_group), (features, *size, per_group), (batch, *counts, features), options
