@@ -133,6 +133,38 @@ def _layers() -> list[Case]:
     ]
 
 
+def _images() -> list[Case]:
+    """Normalisation of images; windows that overlap, leave out, reach beyond, and have padding."""
+    image, sequence = [("normal", (1, 2, 5, 4))], [("normal", (2, 1, 7))]
+    windows = [
+        {"kernel_size": 2},
+        {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)},
+        {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+        {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True},
+    ]
+    return [
+        Case("BatchNorm2d", (3,), {}, [("normal", (2, 3, 2, 2))], times=2),
+        Case("BatchNorm2d", (2,), {}, [("normal", (2, 2, 1, 2))], training=False),
+        Case("BatchNorm2d", (2,), {"affine": False, "eps": 0.1}, [("normal", (1, 2, 2, 1))]),
+        Case("GroupNorm", (2, 4), {}, [("normal", (2, 4, 1, 2))]),
+        Case("GroupNorm", (1, 2), {"affine": False, "eps": 0.1}, [("normal", (3, 2))]),
+        Case("Dropout2d", (0.4,), {}, [("normal", (2, 1, 2))], training=False),
+        *(Case(f"{kind}Pool2d", (), options, image) for kind in ("Max", "Avg") for options in windows),
+        Case("MaxPool2d", (), {"kernel_size": 2, "stride": 1, "dilation": (3, 2)}, image),
+        Case("MaxPool2d", (2,), {}, [("normal", (2, 3, 3))]),
+        Case("AvgPool2d", (2,), {"ceil_mode": True, "divisor_override": 3}, [("normal", (2, 3, 3))]),
+        Case("AvgPool2d", (), {**windows[2], "count_include_pad": False}, image),
+        Case("MaxPool1d", (3,), {"stride": 2, "padding": 1, "dilation": 2}, sequence),
+        Case("MaxPool1d", (2,), {"ceil_mode": True}, [("normal", (2, 5))]),
+        Case("AvgPool1d", (3,), {"stride": 2, "padding": 1, "ceil_mode": True}, sequence),
+        Case("AvgPool1d", (2,), {"padding": 1, "count_include_pad": False}, [("normal", (2, 4))]),
+        Case("AdaptiveAvgPool1d", (3,), {}, sequence),
+        *(Case("AdaptiveAvgPool2d", (size,), {}, image) for size in (1, (3, 2), (None, 3))),
+        Case("AdaptiveAvgPool2d", ((2, 2),), {}, [("normal", (2, 2, 4))]),
+        *(Case("AdaptiveMaxPool2d", (size,), {}, image) for size in (1, (3, 2), (None, 3))),
+    ]
+
+
 def _losses() -> list[Case]:
     """Each loss with its options, and each with every reduction."""
     classes, pixels = [("normal", (4, 3)), ("labels", (4,), 3)], [("normal", (2, 3, 2)), ("labels", (2, 2), 3)]
@@ -184,4 +216,4 @@ def _losses() -> list[Case]:
     ]
 
 
-CASES = [*_activations(), *_layers(), *_losses()]
+CASES = [*_activations(), *_layers(), *_losses(), *_images()]
