@@ -268,8 +268,8 @@ FUNCTIONS = {
 def pays(geo: Geometry) -> bool:
     """Whether tiles hold this convolution without much waste, and its channels are whole vectors."""
     tiles = prod(_tiles(geo))
-    whole = geo.channels % _LANES == 0 and geo.features % _LANES == 0
-    return geo.size == (3, 3) and geo.is_plain and geo.groups == 1 and whole and 16 * tiles <= 2 * geo.windows
+    plain = geo.size == (3, 3) and geo.stride == geo.dilation == (1, 1) and geo.groups == 1
+    return plain and geo.channels % _LANES == geo.features % _LANES == 0 and 16 * tiles <= 2 * geo.windows
 
 
 def winograd(instruction: Instruction, refs: Refs, geo: Geometry) -> Kernel:

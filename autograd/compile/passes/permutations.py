@@ -79,7 +79,7 @@ class _Sinking:
         """Put one instruction behind the others, in its best form."""
         name, inputs, out = instruction.name, instruction.inputs, instruction.out
         first = inputs[0] if inputs else None
-        if name == "transpose" and len(inputs) == 2 and isinstance(inputs[1], tuple):
+        if name == "transpose" and len(inputs) == 2 and isinstance(inputs[1], tuple) and len(inputs[1]) > 2:
             u, order = self.form.get(first, (first, tuple(range(len(inputs[1])))))
             self.view(u, tuple(order[axis] for axis in inputs[1]), out)
         elif name in CHANNELS_LAST:
