@@ -5,7 +5,9 @@ and everything lies in one piece of memory that was planned beforehand; Python m
 Read `layout.py` first.
 """
 
-from . import draws as draws  # it fills in kernels
+from . import convolution as convolution  # this and the next two fill in kernels
+from . import draws as draws
+from . import pooling as pooling
 from .executor import Native as Native
 from .library import missing as missing
 
