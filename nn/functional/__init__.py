@@ -27,6 +27,7 @@ from .activation import (
     softsign,
     tanh,
 )
+from .attention import scaled_dot_product_attention
 from .cross_entropy import cross_entropy
 from .dropout import dropout
 from .embedding import embedding, one_hot
@@ -48,6 +49,7 @@ __all__ = [
     "embedding",
     "one_hot",
     "dropout",
+    "scaled_dot_product_attention",
     # Activations
     "celu",
     "elu",
