@@ -20,6 +20,7 @@ from autograd.random import Generator
 from autograd.tensor import Operand, Tensor
 
 from .dropout import dropout
+from .rows import ones
 
 __all__ = ["attention_weights", "scaled_dot_product_attention"]
 
@@ -203,7 +204,7 @@ def _to_weights(xp: Module, scores: Array, added: Any, given: bool) -> None:
         largest[largest == -float("inf")] = 0
         scores -= largest
     xp.exp(scores, out=scores)
-    total = xp.matmul(scores, xp.ones(scores.shape[-1], scores.dtype))[..., None]
+    total = xp.matmul(scores, ones(scores.shape[-1], scores.dtype))[..., None]
     if added is not None:
         total += total == 0  # a query that sees no key
     scores /= total
