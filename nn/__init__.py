@@ -31,6 +31,7 @@ from .activation import (
     Softsign,
     Tanh,
 )
+from .attention import MultiheadAttention
 from .container import ModuleDict, ModuleList, ParameterDict, ParameterList, Residual, Sequential
 from .dropout import Dropout
 from .embedding import Embedding
@@ -51,6 +52,7 @@ from .module import Module
 from .norm import BatchNorm1d, LayerNorm, RMSNorm
 from .parameter import Parameter
 from .serialize import load, load_metadata, save
+from .transformer import TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer
 
 __all__ = [
     "functional",
@@ -76,7 +78,12 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "Maxout",
+    "MultiheadAttention",
     "RMSNorm",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     # Activations
     "CELU",
     "ELU",

@@ -22,7 +22,7 @@ from autograd.tensor import Operand, Tensor
 from .dropout import dropout
 from .rows import ones
 
-__all__ = ["attention_weights", "scaled_dot_product_attention"]
+__all__ = ["attention", "attention_weights", "scaled_dot_product_attention"]
 
 
 def scaled_dot_product_attention(
@@ -53,7 +53,7 @@ def scaled_dot_product_attention(
     if dropout_p:
         weights = attention_weights(query, key, attn_mask, causal=is_causal, scale=scale)
         return matmul(dropout(weights, dropout_p, generator=generator), value)
-    return _attention(query, key, value, attn_mask, causal=is_causal, scale=scale)
+    return attention(query, key, value, attn_mask, causal=is_causal, scale=scale)
 
 
 def attention_weights(
@@ -72,7 +72,7 @@ def attention_weights(
 
 
 @fused
-def _attention(
+def attention(
     query: Operand,
     key: Operand,
     value: Operand,
@@ -81,7 +81,7 @@ def _attention(
     causal: bool = False,
     scale: float | None = None,
 ) -> Operand:
-    """The weights of the keys times the values."""
+    """The values weighted by `attention_weights`."""
     return matmul(attention_weights(query, key, mask, causal=causal, scale=scale), value)
 
 
@@ -222,7 +222,9 @@ def _backward(
 ) -> tuple[Any, Any, Any, Any]:
     query, key, value, mask = inputs
     scaled, out, kept = residuals
-    of_query, of_key, of_value = (xp.empty_like(x) if need else None for x, need in zip(inputs, needs[:3], strict=False))
+    of_query, of_key, of_value = (
+        xp.empty_like(x) if need else None for x, need in zip(inputs, needs[:3], strict=False)
+    )
     of_mask = None
     for rows, seen, weights in reversed(kept):  # the last block sees the most keys
         first = weights is kept[-1][2]
@@ -255,4 +257,4 @@ def _add_product(xp: Module, total: Array, seen: slice, a: Array, b: Array, firs
         total[..., seen, :] += xp.matmul(a, b)
 
 
-_attention.kernel(_forward, _backward)
+attention.kernel(_forward, _backward)

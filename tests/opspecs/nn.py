@@ -159,7 +159,7 @@ ROWS = [
     Spec(activation.silu, lambda x: x / (1 + np.exp(-x)), elementwise_cases(Values(-8.0, 8.0))),
     Spec(activation._gelu, lambda x: x * (1 + erf(x / math.sqrt(2))) / 2, elementwise_cases(Values(-4.0, 4.0))),
     Spec(activation._gelu_tanh, _gelu_tanh, elementwise_cases(Values(-4.0, 4.0))),
-    Spec(attention._attention, _attention, composite_case(_heads)),
+    Spec(attention.attention, _attention, composite_case(_heads)),
     Spec(norm.standardize, _standardize, composite_case(_rows_or_columns)),
     # Where the gate is shut the gradient is 0 and not the slope; see test_embedding.py.
     Spec(gated, lambda x, gate: x + 0 * gate, elementwise_cases(anything, Values(1, 1, dtype="int64"))),
