@@ -47,7 +47,7 @@ def scaled_dot_product_attention(
     """
     if is_causal and attn_mask is not None:
         raise ValueError(
-            "scaled_dot_product_attention got attn_mask and is_causal=True, which is a mask of its own: pass one of them."
+            "scaled_dot_product_attention got attn_mask and is_causal=True, a mask of its own: pass one of them."
         )
     _check(query, key, value, attn_mask)
     if dropout_p:

@@ -102,10 +102,7 @@ def _in_rows(x: Array, weight: Any, bias: Any, axes: Axes) -> bool:
 def _forward_of_rows(xp: Module, x: Array, weight: Any, bias: Any, axes: Axes, eps: float, centre: bool) -> Any:
     length = math.prod(x.shape[i] for i in axes)
     rows = x.reshape(-1, length)
-    if centre:
-        plain = rows - (xp.dot(rows, ones(length, x.dtype)) * (1 / length))[:, None]
-    else:
-        plain = rows.copy()
+    plain = rows - (xp.dot(rows, ones(length, x.dtype)) * (1 / length))[:, None] if centre else rows.copy()
     scale = xp.einsum("ij,ij->i", plain, plain)
     scale *= 1 / length
     scale += eps

@@ -151,8 +151,12 @@ def _attentions() -> list[Case]:
     layer = {"dim_feedforward": 5, "dropout": 0.0}
     return [
         Case("MultiheadAttention", (4, 2), {}, [row, other, other]),
-        Case("MultiheadAttention", (4, 2), {"batch_first": True}, [first, other_first, other_first, ("hidden", (2, 5))]),
-        Case("MultiheadAttention", (4, 1), {"bias": False}, [("normal", (3, 4)), ("normal", (5, 4)), ("normal", (5, 4))]),
+        Case(
+            "MultiheadAttention", (4, 2), {"batch_first": True}, [first, other_first, other_first, ("hidden", (2, 5))]
+        ),
+        Case(
+            "MultiheadAttention", (4, 1), {"bias": False}, [("normal", (3, 4)), ("normal", (5, 4)), ("normal", (5, 4))]
+        ),
         Case(
             "MultiheadAttention",
             (4, 2),
@@ -165,7 +169,9 @@ def _attentions() -> list[Case]:
         Case("TransformerEncoderLayer", (4, 2), {**layer, "norm_first": True, "activation": "gelu"}, [row, above]),
         Case("TransformerEncoderLayer", (4, 2), {**layer, "bias": False, "layer_norm_eps": 0.1}, [("normal", (3, 4))]),
         Case("TransformerDecoderLayer", (4, 2), layer, [row, other, above]),
-        Case("TransformerDecoderLayer", (4, 2), {**layer, "norm_first": True, "batch_first": True}, [first, other_first]),
+        Case(
+            "TransformerDecoderLayer", (4, 2), {**layer, "norm_first": True, "batch_first": True}, [first, other_first]
+        ),
     ]
 
 

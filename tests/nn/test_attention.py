@@ -1,4 +1,4 @@
-"""Attention and transformers beyond PyTorch's numbers: masks, the kernel's paths, weights, dropout, and their errors."""
+"""Attention and transformers beyond PyTorch's numbers: masks, the kernel's paths, weights, dropout, and errors."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_empty_inputs(shape):
         (
             [(3, 4), (2, 4), (2, 4)],
             np.ones((2, 3), bool),
-            r"attn_mask of shape \(2, 3\): it must broadcast to \(3, 2\)",
+            r"of shape \(2, 3\): it must broadcast to \(3, 2\)",
         ),
         ([(3, 4), (2, 4), (2, 4)], np.ones((1, 3, 2), bool), r"attn_mask of shape \(1, 3, 2\): it must broadcast"),
     ],
