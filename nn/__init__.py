@@ -31,6 +31,7 @@ from .activation import (
     Softsign,
     Tanh,
 )
+from .attention import MultiheadAttention
 from .container import ModuleDict, ModuleList, ParameterDict, ParameterList, Residual, Sequential
 from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from .dropout import Dropout, Dropout2d
@@ -61,6 +62,7 @@ from .pool import (
     MaxPool2d,
 )
 from .serialize import load, load_metadata, save
+from .transformer import TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer
 
 __all__ = [
     "functional",
@@ -100,7 +102,12 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "Maxout",
+    "MultiheadAttention",
     "RMSNorm",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     # Activations
     "CELU",
     "ELU",

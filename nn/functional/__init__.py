@@ -27,6 +27,7 @@ from .activation import (
     softsign,
     tanh,
 )
+from .attention import scaled_dot_product_attention
 from .batch_norm import batch_norm
 from .conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .cross_entropy import cross_entropy
@@ -64,6 +65,7 @@ __all__ = [
     "one_hot",
     "dropout",
     "dropout2d",
+    "scaled_dot_product_attention",
     # Activations
     "celu",
     "elu",

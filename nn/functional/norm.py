@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import autograd as ag
-from autograd.backend import Array, Module, module_of
+from autograd.backend import Array, Module, host, module_of
 from autograd.fused import fused
 from autograd.tensor import Operand, Tensor
+
+from .rows import ones, sum_of_rows
 
 __all__ = ["group_norm", "layer_norm", "rms_norm", "standardize"]
 
@@ -38,6 +40,8 @@ def standardize(
 def _forward(xp: Module, x: Array, weight: Any, bias: Any, *, axes: Axes, eps: float, centre: bool) -> Any:
     if x.dtype.kind != "f" or any(a is not None and a.dtype != x.dtype for a in (weight, bias)):
         return NotImplemented
+    if xp is host and _in_rows(x, weight, bias, axes):
+        return _forward_of_rows(xp, x, weight, bias, axes, eps, centre)
     plain = x - xp.mean(x, axis=axes, keepdims=True) if centre else xp.array(x)
     scale = xp.mean(plain * plain, axis=axes, keepdims=True)
     scale += eps
@@ -62,6 +66,8 @@ def _backward(
 ) -> tuple[Any, Any, Any]:
     _, weight, bias = inputs
     plain, scale = residuals
+    if scale.ndim == 1 < plain.ndim:
+        return _backward_of_rows(xp, g, needs, inputs, residuals, centre)
     of_weight = ag.sum_to(g * plain, weight.shape) if needs[1] else None
     of_bias = ag.sum_to(g, bias.shape) if needs[2] else None
     if not needs[0]:
@@ -74,6 +80,67 @@ def _backward(
     of_plain -= along
     of_plain *= scale
     return of_plain, of_weight, of_bias
+
+
+# Layer normalisation's case, the rows of one matrix: there every mean, and every sum over rows, is a product by BLAS.
+
+
+def _in_rows(x: Array, weight: Any, bias: Any, axes: Axes) -> bool:
+    """Whether the axes are the last ones, of an array in one piece, and the parameters of their shape."""
+    first = x.ndim - len(axes)
+    own = x.shape[first:]
+    return (
+        axes == tuple(range(first, x.ndim))
+        and x.size > 0
+        and x.dtype.itemsize >= 4
+        and x.flags.c_contiguous
+        and (weight is None or weight.shape == own)
+        and (bias is None or bias.shape == own)
+    )
+
+
+def _forward_of_rows(xp: Module, x: Array, weight: Any, bias: Any, axes: Axes, eps: float, centre: bool) -> Any:
+    length = math.prod(x.shape[i] for i in axes)
+    rows = x.reshape(-1, length)
+    plain = rows - (xp.dot(rows, ones(length, x.dtype)) * (1 / length))[:, None] if centre else rows.copy()
+    scale = xp.einsum("ij,ij->i", plain, plain)
+    scale *= 1 / length
+    scale += eps
+    xp.sqrt(scale, out=scale)
+    xp.divide(1, scale, out=scale)
+    plain *= scale[:, None]
+    out = plain.copy() if weight is None else plain * weight.reshape(length)
+    if bias is not None:
+        out += bias.reshape(length)
+    return out.reshape(x.shape), (plain, scale)
+
+
+def _backward_of_rows(
+    xp: Module,
+    g: Array,
+    needs: tuple[bool, bool, bool],
+    inputs: tuple[Array, Any, Any],
+    residuals: tuple[Array, Array],
+    centre: bool,
+) -> tuple[Any, Any, Any]:
+    x, weight, bias = inputs
+    plain, scale = residuals
+    length = plain.shape[1]
+    g = g.reshape(-1, length)
+    along = g * plain
+    of_weight = sum_of_rows(xp, along).reshape(weight.shape) if needs[1] else None
+    of_bias = sum_of_rows(xp, g).reshape(bias.shape) if needs[2] else None
+    if not needs[0]:
+        return None, of_weight, of_bias
+    # As in `_backward`: with these weights the products of a row are the means of what it gives to `plain`.
+    mean = (ones(length, x.dtype) if weight is None else weight.reshape(length)) * (1 / length)
+    shares = xp.dot(along, mean)[:, None]
+    of_x = g.copy() if weight is None else g * weight.reshape(length)
+    if centre:
+        of_x -= xp.dot(g, mean)[:, None]
+    of_x -= xp.multiply(plain, shares, out=along)
+    of_x *= scale[:, None]
+    return of_x.reshape(x.shape), of_weight, of_bias
 
 
 standardize.kernel(_forward, _backward)

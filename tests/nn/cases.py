@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CASES", "Case", "draw_inputs", "draw_state"]
+__all__ = ["CASES", "Case", "draw_inputs", "draw_state", "first_of"]
 
 # Every kink of every activation, and both tails.
 KINKS = [-30.0, -6.5, -3.0, -1.0, -0.5, -0.3, 0.0, 0.2, 1.0, 3.0, 6.0, 25.0]
@@ -45,6 +45,11 @@ def draw_inputs(case: Case, rng: np.random.Generator) -> list[np.ndarray]:
     return [_draw(rng, *spec) for spec in case.inputs]
 
 
+def first_of(out: Any) -> Any:
+    """What a layer gives, or the first thing of several."""
+    return out[0] if isinstance(out, tuple) else out
+
+
 def _draw(rng: np.random.Generator, kind: str, shape: tuple[int, ...], classes: int = 0) -> np.ndarray:
     match kind:
         case "normal":
@@ -63,6 +68,12 @@ def _draw(rng: np.random.Generator, kind: str, shape: tuple[int, ...], classes: 
             return np.log(shares / shares.sum(1, keepdims=True))
         case "labels":
             return rng.integers(0, classes, shape)
+        case "hidden":  # for the first half of the last axis False, so that each row sees something
+            hidden = rng.integers(0, 2, shape).astype(bool)
+            hidden[..., : (shape[-1] + 1) // 2] = False
+            return hidden
+        case "hidden above":
+            return np.triu(np.ones(shape, bool), 1)
         case "labels, some ignored":
             labels = rng.integers(0, classes, shape)
             labels.ravel()[:: max(2, labels.size // 2)] = -100
@@ -188,6 +199,37 @@ def _convolutions() -> list[Case]:
     ]
 
 
+def _attentions() -> list[Case]:
+    row, other = ("normal", (3, 2, 4)), ("normal", (5, 2, 4))  # (length, batch, width)
+    first, other_first = ("normal", (2, 3, 4)), ("normal", (2, 5, 4))
+    padding, above = ("hidden", (2, 3)), ("hidden above", (3, 3))
+    layer = {"dim_feedforward": 5, "dropout": 0.0}
+    return [
+        Case("MultiheadAttention", (4, 2), {}, [row, other, other]),
+        Case(
+            "MultiheadAttention", (4, 2), {"batch_first": True}, [first, other_first, other_first, ("hidden", (2, 5))]
+        ),
+        Case(
+            "MultiheadAttention", (4, 1), {"bias": False}, [("normal", (3, 4)), ("normal", (5, 4)), ("normal", (5, 4))]
+        ),
+        Case(
+            "MultiheadAttention",
+            (4, 2),
+            {"kdim": 3, "vdim": 2},
+            [row, ("normal", (5, 2, 3)), ("normal", (5, 2, 2)), ("hidden", (2, 5))],
+        ),
+        Case("MultiheadAttention", (4, 2), {"dropout": 0.5}, [row, row, row], training=False),
+        Case("TransformerEncoderLayer", (4, 2), layer, [row]),
+        Case("TransformerEncoderLayer", (4, 2), {**layer, "batch_first": True}, [first, above, padding]),
+        Case("TransformerEncoderLayer", (4, 2), {**layer, "norm_first": True, "activation": "gelu"}, [row, above]),
+        Case("TransformerEncoderLayer", (4, 2), {**layer, "bias": False, "layer_norm_eps": 0.1}, [("normal", (3, 4))]),
+        Case("TransformerDecoderLayer", (4, 2), layer, [row, other, above]),
+        Case(
+            "TransformerDecoderLayer", (4, 2), {**layer, "norm_first": True, "batch_first": True}, [first, other_first]
+        ),
+    ]
+
+
 def _losses() -> list[Case]:
     """Each loss with its options, and each with every reduction."""
     classes, pixels = [("normal", (4, 3)), ("labels", (4,), 3)], [("normal", (2, 3, 2)), ("labels", (2, 2), 3)]
@@ -239,4 +281,4 @@ def _losses() -> list[Case]:
     ]
 
 
-CASES = [*_activations(), *_layers(), *_losses(), *_images(), *_convolutions()]
+CASES = [*_activations(), *_layers(), *_losses(), *_images(), *_convolutions(), *_attentions()]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from nn.functional import activation, conv, cross_entropy, linear, loss, norm
+from nn.functional import activation, attention, conv, cross_entropy, linear, loss, norm
 from nn.functional.embedding import gated
 
 from .convolution import convolved, setting, spread
@@ -46,6 +46,40 @@ def _rows_or_columns(draw: Any, rng: np.random.Generator) -> Case:
     bias = fill(anything, own, rng) if draw(st.booleans()) else None
     x = fill(anything, shape, rng, draw(st.sampled_from(LAYOUTS)))
     return Case((x, weight, bias), {"axes": axes, "eps": 0.1, "centre": draw(st.booleans())})
+
+
+def _attention(query: Any, key: Any, value: Any, mask: Any, *, causal: bool, scale: float | None) -> Any:
+    """One query at a time, over the keys that it sees; -inf in a mask of floats hides one too."""
+    scores = query @ key.swapaxes(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
+    out = np.zeros((*scores.shape[:-1], value.shape[-1]))
+    value = np.broadcast_to(value, (*scores.shape[:-2], *value.shape[-2:]))
+    for place in np.ndindex(scores.shape[:-1]):
+        row, rows = scores[place], value[place[:-1]]
+        seen = np.isfinite(row) & ((np.arange(row.size) <= place[-1]) | (not causal))
+        powers = np.exp(row[seen])
+        out[place] = (powers[:, None] * rows[seen]).sum(0) / powers.sum() if seen.any() else 0
+    return out
+
+
+def _heads(draw: Any, rng: np.random.Generator) -> Case:
+    lead = draw(st.sampled_from([(), (2,), (2, 3)]))
+    queries, keys, width, out = draw(st.tuples(*[st.integers(1, 4)] * 4))
+    layout = draw(st.sampled_from([*LAYOUTS, "heads last"]))
+    shapes = [(queries, width), (keys, width), (keys, out)]
+    if layout == "heads last" and lead:  # views of a product whose heads lie beside each other
+        arrays = [fill(anything, (*lead[:-1], n, lead[-1], m), rng).swapaxes(-2, -3) for n, m in shapes]
+    else:
+        arrays = [fill(anything, (*lead, *shape), rng, layout if layout in LAYOUTS else "C") for shape in shapes]
+    if draw(st.booleans()):
+        arrays[2] = arrays[2][(0,) * len(lead)]  # broadcasts, which only the definition does
+    mask = None
+    kind = draw(st.sampled_from(["none", "bools", "floats"]))
+    if kind != "none":
+        own = draw(st.sampled_from([(queries, keys), (keys,), (*lead, 1, keys), (*lead, queries, keys)]))
+        mask = rng.random(own) < 0.7 if kind == "bools" else fill(anything, own, rng)
+    return Case((*arrays, mask), {"causal": draw(st.booleans()), "scale": draw(st.sampled_from([None, 0.5]))})
 
 
 def _linear(x: Any, weight: Any, bias: Any, *, activation: Any) -> Any:
@@ -160,6 +194,7 @@ ROWS = [
     Spec(activation.silu, lambda x: x / (1 + np.exp(-x)), elementwise_cases(Values(-8.0, 8.0))),
     Spec(activation._gelu, lambda x: x * (1 + erf(x / math.sqrt(2))) / 2, elementwise_cases(Values(-4.0, 4.0))),
     Spec(activation._gelu_tanh, _gelu_tanh, elementwise_cases(Values(-4.0, 4.0))),
+    Spec(attention.attention, _attention, composite_case(_heads)),
     Spec(norm.standardize, _standardize, composite_case(_rows_or_columns)),
     # Where the gate is shut the gradient is 0 and not the slope; see test_embedding.py.
     Spec(gated, lambda x, gate: x + 0 * gate, elementwise_cases(anything, Values(1, 1, dtype="int64"))),

@@ -168,7 +168,7 @@ def _kernel(instruction: Instruction, refs: Refs, geo: Geometry, name: str, text
         )
 
     functions = (_GEOMETRY, *(filled(text, out.dtype) for text in texts))
-    return Kernel(instruction, reads, statements, functions, rows, "convolution")
+    return Kernel(instruction, reads, statements, functions, rows, about="convolution")
 
 
 def _is_product(geo: Geometry) -> bool:

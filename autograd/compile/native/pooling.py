@@ -167,7 +167,7 @@ def _kernel(
         )
 
     own = filled(text.replace("K *", f"{number} *").replace(f"{instruction.name}_@", name), dtype)
-    return Kernel(instruction, reads, statements, (_GEOMETRY, own), scratch, "pooling")
+    return Kernel(instruction, reads, statements, (_GEOMETRY, own), scratch, about="pooling")
 
 
 _NUMBERS = {"uint8": "unsigned char", "uint16": "unsigned short", "uint32": "unsigned int"}

@@ -2,7 +2,8 @@
 
 One idea: a convolution of short rows is a product of polynomials, so both are evaluated at six points, multiplied
 there, and the product is read off. In two axes that makes 36 products of matrices, tiles by channels times channels by
-features; the adjoints in x and in the weight are the same steps backwards. Lavin and Gray 2016, F(4 x 4, 3 x 3). Read `convolution.py` next.
+features; the adjoints in x and in the weight are the same steps backwards. Lavin and Gray 2016, F(4 x 4, 3 x 3).
+Read `convolution.py` next.
 """
 
 # Note [Points]
@@ -289,7 +290,7 @@ def winograd(instruction: Instruction, refs: Refs, geo: Geometry) -> Kernel:
             f"(float *){memory.address(instruction.out)}, (float *){memory.address(scratch)}, 0, {geo.batch}, &g); }}"
         )
 
-    return Kernel(instruction, reads, statements, FUNCTIONS[instruction.name], scratch, "convolution (Winograd)")
+    return Kernel(instruction, reads, statements, FUNCTIONS[instruction.name], scratch, about="convolution (Winograd)")
 
 
 def _tiles(geo: Geometry) -> tuple[int, int]:
