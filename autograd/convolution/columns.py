@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from ..backend import Array, host
 from ..shapes import Shape
 from .border import Block, rows_of
-from .geometry import Geometry
+from .geometry import Finish, Geometry
 from .windows import places, view_of_windows
 
 __all__ = ["Room", "blocks", "convolve", "convolve_input", "convolve_weight"]
@@ -23,12 +23,14 @@ BLOCK = 2 << 20  # bytes of windows in a block
 SHORT = 16  # a row of a window of fewer numbers is not copied as one run
 
 
-def convolve(x: Array, w: Array, geo: Geometry) -> Array:
-    """The result, (N, H', W', O)."""
+def convolve(x: Array, w: Array, geo: Geometry, finish: Finish | None = None) -> Array:
+    """The result, (N, H', W', O), each part of it given to `finish` while it is in the cache."""
     out = host.empty(geo.out_shape, x.dtype)
     kernels = _kernels(w, geo).swapaxes(1, 2)
     for block, windows in _windows(x, geo):
         host.matmul(windows, kernels, out=_by_group(out[block], geo.groups))
+        if finish is not None:
+            finish(out[block])
     return out
 
 

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from ..backend import Array, host
 from .border import rows_of
 from .columns import Room, blocks
-from .geometry import Geometry
+from .geometry import Finish, Geometry
 from .windows import places
 
 __all__ = ["convolve", "convolve_input", "convolve_weight"]
 
 
-def convolve(x: Array, w: Array, geo: Geometry) -> Array:
-    """The result, (N, H', W', O)."""
+def convolve(x: Array, w: Array, geo: Geometry, finish: Finish | None = None) -> Array:
+    """The result, (N, H', W', O), each part of it given to `finish` while it is in the cache."""
     out = host.zeros(geo.out_shape, x.dtype)
     room, factors = Room(x.dtype), _factors(w, geo)
     for block in blocks(geo, x.itemsize):
@@ -30,6 +30,8 @@ def convolve(x: Array, w: Array, geo: Geometry) -> Array:
         for i, j in _each_place(geo):
             host.multiply(rows[(slice(None), *places(geo, i, j, _from_0(block[1])))], factors[i, j], out=term)
             total += term
+        if finish is not None:
+            finish(total)
     return out
 
 

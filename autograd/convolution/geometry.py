@@ -7,17 +7,19 @@ given two of the three can ask it for the third. Read `windows.py` next.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
+from ..backend import Array
 from ..errors import ShapeError
 from ..shapes import Shape
 
-__all__ = ["Geometry", "Pair", "Sides", "geometry"]
+__all__ = ["Finish", "Geometry", "Pair", "Sides", "geometry"]
 
 Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]  # (top, bottom), (left, right)
+Finish = Callable[[Array], object]  # changes a part of a result, (n, h, W', O), in place
 
 
 @dataclass(frozen=True)

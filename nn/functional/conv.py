@@ -14,7 +14,7 @@ from typing import Any, Literal
 import autograd as ag
 from autograd import convolution as arrays
 from autograd.backend import Array, Module, host
-from autograd.convolution import Pair, Sides
+from autograd.convolution import Finish, Pair, Sides
 from autograd.errors import ShapeError
 from autograd.fused import fused
 from autograd.modes import is_tracing
@@ -106,21 +106,23 @@ def _packed(x: Array) -> Array:
     return host.ascontiguousarray(_channels_last(x))
 
 
-def _finished(out: Array, bias: Any, activation: Activation) -> Array:
-    """The bias and ReLU, in place, on rows of pixels: NumPy is quick where rows are long."""
-    pixels, channels = out.shape[2:]
-    rows = out.reshape(-1, pixels * channels) if out.size else out
-    if bias is not None and out.size:
-        host.add(rows, host.tile(bias, pixels), out=rows)
-    if activation == "relu":
-        host.maximum(rows, host.zeros(rows.shape[-1], rows.dtype), out=rows)
-    return out
+def _finish(bias: Any, activation: Activation) -> Finish:
+    """Add the bias to a part of a result, then ReLU, in place."""
+
+    def finish(part: Array) -> None:
+        # NumPy is quick where rows are long: the bias is repeated for a row of pixels, and so are the zeros.
+        if bias is not None:
+            host.add(part, host.tile(bias, (part.shape[2], 1)), out=part)
+        if activation == "relu":
+            host.maximum(part, host.zeros(part.shape[2:], part.dtype), out=part)
+
+    return finish
 
 
 def _conv_forward(xp: Module, x: Any, weight: Any, bias: Any, *, activation: Activation, **options: Any) -> Any:
     if not _is_plain(xp, x, weight, bias):
         return NotImplemented
-    out = _finished(arrays.convolve(_packed(x), _packed(weight), **options), bias, activation)
+    out = arrays.convolve_and(_finish(bias, activation), _packed(x), _packed(weight), **options)
     return _channels_first(out, x.ndim), out if activation == "relu" else None
 
 
@@ -138,9 +140,16 @@ def _conv_backward(
     g = _packed(g)
     if out is not None:
         g = let_through(xp, g, out)
+    of_x = of_weight = None
+    if needs[0] and needs[1]:
+        of_x, of_weight = arrays.convolve_both(_packed(x), _packed(weight), g, **options)
+    elif needs[0]:
+        of_x = arrays.convolve_input(g, _packed(weight), length=_space(x), **options)
+    elif needs[1]:
+        of_weight = arrays.convolve_weight(_packed(x), g, size=_space(weight), **options)
     return (
-        _of_x(arrays.convolve_input(g, _packed(weight), length=_space(x), **options), x) if needs[0] else None,
-        _of_weight(arrays.convolve_weight(_packed(x), g, size=_space(weight), **options), x) if needs[1] else None,
+        None if of_x is None else _of_x(of_x, x),
+        None if of_weight is None else _of_weight(of_weight, x),
         _of_bias(xp, g) if needs[2] else None,
     )
 
@@ -148,7 +157,8 @@ def _conv_backward(
 def _transpose_forward(xp: Module, x: Any, weight: Any, bias: Any, **options: Any) -> Any:
     if not _is_plain(xp, x, weight, bias):
         return NotImplemented
-    out = _finished(arrays.convolve_input(_packed(x), _packed(weight), **options), bias, None)
+    out = arrays.convolve_input(_packed(x), _packed(weight), **options)
+    _finish(bias, None)(out)
     return _channels_first(out, x.ndim), None
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd.convolution import columns, depthwise, geometry, windows
+from autograd.convolution import columns, depthwise, geometry, windows, winograd
 from tests.opspecs.convolution import few, setting
 from tests.opspecs.spec import fill, generators
 
@@ -35,3 +35,24 @@ def test_a_way_gives_what_windows_and_one_product_give(way: str, block: int, dat
             found = getattr(WAYS[way], name)(*given, geo)
             assert found.flags.c_contiguous
             np.testing.assert_allclose(found, getattr(windows, name)(np, *given, geo), rtol=1e-12, atol=1e-12)
+
+
+@settings(max_examples=60)
+@given(data=st.data(), rng=generators())
+def test_winograds_way_gives_the_same_whatever_is_left_over_of_a_tile(data: Any, rng: Any) -> None:
+    batch, channels, features = (data.draw(st.integers(1, 3)) for _ in range(3))
+    padding = tuple(data.draw(st.tuples(st.integers(0, 3), st.integers(0, 3))) for _ in range(2))
+    length = tuple(max(1, 3 - sum(side)) + data.draw(st.integers(0, 9)) for side in padding)
+    x_shape, w_shape = (batch, *length, channels), (features, 3, 3, channels)
+    geo = geometry("convolve", x_shape, w_shape, (1, 1), padding, (1, 1), 1)
+    assert winograd.is_for(geo)
+    x, w, y = (fill(few, shape, rng) for shape in (x_shape, w_shape, geo.out_shape))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "BLOCK", data.draw(st.sampled_from([1, 1 << 20])))
+        for name, given in (("convolve", (x, w)), ("convolve_input", (y, w)), ("convolve_weight", (x, y))):
+            found, wanted = getattr(winograd, name)(*given, geo), getattr(windows, name)(np, *given, geo)
+            assert found.flags.c_contiguous
+            np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9)
+        both = winograd.gradients(x, w, y, geo)
+        np.testing.assert_allclose(both[0], windows.convolve_input(np, y, w, geo), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(both[1], windows.convolve_weight(np, x, y, geo), rtol=1e-9, atol=1e-9)
