@@ -67,7 +67,7 @@ def _pools(pad: Function, windows: Function, overlap_add: Function, module: Any)
         return places[..., None] == module.arange(math.prod(size))
 
     def places(x: Any, **options: Any) -> Any:
-        return cut(x, value=-math.inf, **options).argmax(-1)
+        return module.asarray(cut(x, value=-math.inf, **options).argmax(-1), dtype=module.uint8)
 
     def pick(x: Any, places: Any, **options: Any) -> Any:
         return (cut(x, **options) * chosen(places, options["size"])).sum(-1)
