@@ -31,6 +31,7 @@ WITHOUT: dict[tuple[str, str], str] = {
     ("torch", "gated"): "the gate of Embedding's padding row, which is compared with torch.nn.Embedding in tests/nn",
     ("jax", "clamped_log"): "a part of binary_cross_entropy, which is compared with PyTorch's in tests/nn",
     ("torch", "clamped_log"): "a part of binary_cross_entropy, which is compared with PyTorch's in tests/nn",
+    ("torch", "by_batch"): "the training of BatchNorm1d and BatchNorm2d, which are compared in tests/nn",
     ("torch", "standardize"): "what BatchNorm1d, LayerNorm and RMSNorm share; they are compared in tests/nn",
     (
         "torch",
@@ -44,6 +45,51 @@ WITHOUT: dict[tuple[str, str], str] = {
 
 
 # ---- spellings that both need ---------------------------------------------------------------------------------------
+
+
+def _pools(pad: Function, windows: Function, overlap_add: Function, module: Any) -> dict[str, Function]:
+    """Pooling as windows of a padded image with the places of each as its last axis, and back."""
+
+    def padded(x: Any, padding: Any, value: float) -> Any:
+        return pad(module.moveaxis(x, -1, 1), widths=((0, 0), (0, 0), *padding), value=value)
+
+    def cut(x: Any, size: Any, padding: Any, value: float = 0.0, **options: Any) -> Any:
+        found = module.moveaxis(windows(padded(x, padding, value), size=size, **options), 1, 3)
+        return found.reshape((*found.shape[:4], math.prod(size)))
+
+    def laid(g: Any, length: Any, size: Any, padding: Any, **options: Any) -> Any:
+        whole = [n + sum(p) for n, p in zip(length, padding, strict=True)]
+        g = module.moveaxis(g.reshape((*g.shape[:4], *size)), 3, 1)
+        out = module.moveaxis(overlap_add(g, length=whole, **options), 1, -1)
+        return _cropped(out, widths=((0, 0), *padding, (0, 0)))
+
+    def chosen(places: Any, size: Any) -> Any:
+        return places[..., None] == module.arange(math.prod(size))
+
+    def places(x: Any, **options: Any) -> Any:
+        return module.asarray(cut(x, value=-math.inf, **options).argmax(-1), dtype=module.uint8)
+
+    def pick(x: Any, places: Any, **options: Any) -> Any:
+        return (cut(x, **options) * chosen(places, options["size"])).sum(-1)
+
+    def put(g: Any, places: Any, *, size: Any, **options: Any) -> Any:
+        return laid(g[..., None] * chosen(places, size), size=size, **options)
+
+    def spread(g: Any, *, size: Any, **options: Any) -> Any:
+        return laid(module.broadcast_to(g[..., None], (*g.shape, math.prod(size))), size=size, **options)
+
+    def largest(x: Any, **options: Any) -> Any:
+        last = module.moveaxis(x, 1, -1)
+        return module.moveaxis(pick(last, places(last, **options), **options), -1, 1)
+
+    return {
+        "pool_places": places,
+        "pool_pick": pick,
+        "pool_put": put,
+        "pool_sum": lambda x, **options: cut(x, **options).sum(-1),
+        "pool_spread": spread,
+        "max_windows": largest,
+    }
 
 
 def _cropped(x: Any, *, widths: Any) -> Any:
@@ -95,6 +141,10 @@ def _jax_diag_embed(x: Any, *, offset: int, shape: tuple[int, int]) -> Any:
     return jnp.zeros((*x.shape[:-1], *shape)).at[..., places + max(-offset, 0), places + max(offset, 0)].set(x)
 
 
+def _jax_pad(x: Any, *, widths: Any, value: float) -> Any:
+    return jnp.pad(x, widths, constant_values=value) if x.ndim else x
+
+
 def _jax_windows(x: Any, *, size: Any, stride: Any, dilation: Any) -> Any:
     count = len(size)
     outer, length = x.shape[: x.ndim - count], x.shape[x.ndim - count :]
@@ -119,6 +169,12 @@ def _jax_standardize(x: Any, weight: Any, bias: Any, *, axes: Any, eps: float, c
     return out * (1.0 if weight is None else weight) + (0.0 if bias is None else bias)
 
 
+def _jax_by_batch(x: Any, weight: Any, bias: Any, *, eps: float) -> Any:
+    along = (-1,) + (1,) * (x.ndim - 2)
+    weight, bias = (None if a is None else a.reshape(along) for a in (weight, bias))
+    return _jax_standardize(x, weight, bias, axes=(0, *range(2, x.ndim)), eps=eps, centre=True)
+
+
 JAX: dict[str, Function] = {
     # The second derivative of jnp.hypot is wrong where |x1| = |x2|: 0 at (0.4, 0.4) along (1, -1).
     "hypot": lambda x1, x2: jnp.sqrt(x1 * x1 + x2 * x2),
@@ -141,7 +197,7 @@ JAX: dict[str, Function] = {
     "scatter_add": _jax_scatter_add,
     "concat": lambda *xs, axis: jnp.concat(xs, axis=axis),
     "stack": lambda *xs, axis: jnp.stack(xs, axis=axis),
-    "pad": lambda x, *, widths, value: jnp.pad(x, widths, constant_values=value) if x.ndim else x,
+    "pad": _jax_pad,
     "crop": _cropped,
     "einsum": lambda *xs, subscripts: jnp.einsum(subscripts, *xs),
     "diagonal": lambda x, *, offset: jnp.diagonal(x, offset, -2, -1),
@@ -154,6 +210,7 @@ JAX: dict[str, Function] = {
     "cholesky": jnp.linalg.cholesky,
     "windows": _jax_windows,
     "overlap_add": _jax_overlap_add,
+    **_pools(_jax_pad, _jax_windows, _jax_overlap_add, jnp),
     "astype": lambda x, *, dtype: x.astype(dtype),
     "relu": jax.nn.relu,
     "leaky_relu": jax.nn.leaky_relu,
@@ -163,6 +220,7 @@ JAX: dict[str, Function] = {
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
     "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
     "standardize": _jax_standardize,
+    "by_batch": _jax_by_batch,
     "linear": _linear(jnp, jax.nn.relu),
 }
 
@@ -317,6 +375,7 @@ TORCH: dict[str, Function] = {
     "cholesky": lambda x: torch.linalg.cholesky((x + x.mT) / 2),
     "windows": _torch_windows,
     "overlap_add": _torch_overlap_add,
+    **_pools(_torch_pad, _torch_windows, _torch_overlap_add, torch),
     "astype": lambda x, *, dtype: x.to(getattr(torch, dtype)),
     "hardtanh": lambda x, *, low, high: F.hardtanh(x, low, high),
     # The table has alpha = width, which is celu; F.celu rounds its slope to float32.

@@ -53,6 +53,8 @@ def test_one_seed_gives_one_start_and_the_default_generator_draws_otherwise():
         lambda **o: nn.LayerNorm(3, **o),
         lambda **o: nn.RMSNorm(3, **o),
         lambda **o: nn.BatchNorm1d(3, **o),
+        lambda **o: nn.BatchNorm2d(3, **o),
+        lambda **o: nn.GroupNorm(3, 6, **o),
         lambda **o: nn.PReLU(3, **o),
     ],
 )
@@ -74,12 +76,12 @@ def test_dtype_device_and_a_second_start(make):
 def test_roles_say_what_penalties_leave_alone():
     net = nn.Sequential(
         *(nn.Linear(2, 2), nn.PReLU(), nn.BatchNorm1d(2), nn.LayerNorm(2), nn.RMSNorm(2), nn.Maxout(2, 1)),
-        nn.Embedding(2, 2),
+        *(nn.Embedding(2, 2), nn.BatchNorm2d(1), nn.GroupNorm(1, 1)),
     )
     assert {name: p.role for name, p in net.named_parameters()} == {
         **{"0.weight": "weight", "0.bias": "bias", "1.weight": "slope", "2.weight": "norm", "2.bias": "norm"},
         **{"3.weight": "norm", "3.bias": "norm", "4.weight": "norm", "5.weight": "weight", "5.bias": "bias"},
-        **{"6.weight": "weight"},
+        **{"6.weight": "weight", "7.weight": "norm", "7.bias": "norm", "8.weight": "norm", "8.bias": "norm"},
     }
 
 
@@ -176,6 +178,18 @@ def test_classic_and_inverted_dropout_are_one_network(mask):
     np.testing.assert_allclose(nets["classic"].eval()(x).data, nets["inverted"].eval()(x).data, rtol=1e-12)
 
 
+def test_dropout2d_drops_whole_channels_in_training_only():
+    layer = nn.Dropout2d(0.25, generator=Generator(1))
+    x = Tensor(np.ones((200, 50, 2, 3)))
+    out = layer(x).data
+    assert (out == out[:, :, :1, :1]).all()
+    assert set(np.unique(out)) == {0.0, 1 / 0.75}
+    assert abs((out == 0).mean() - 0.25) < 0.01
+    assert layer.eval()(x) is x
+    assert layer.train()(x[0]).shape == (50, 2, 3)
+    assert not nn.Dropout2d(1.0)(x).data.any()
+
+
 def test_the_gradient_goes_through_the_mask_that_was_drawn():
     layer = nn.Dropout(0.5, generator=Generator(3))
     x = Tensor(np.ones((4, 5)), requires_grad=True)
@@ -210,6 +224,46 @@ def test_batch_norm_normalises_and_learns_in_training_only():
     layer.eval()(x)
     assert np.array_equal(layer.running_mean.data, before)
     assert layer.num_batches_tracked.item() == 1
+
+
+def test_batch_norm_of_images_is_that_of_their_pixels_whatever_their_memory():
+    """An image is H * W cases of a batch of vectors, with channels last in memory or not."""
+    x = rng.normal(size=(4, 3, 5, 6)) * 4 + 2
+    pixels = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    g = rng.normal(size=x.shape)
+    flat = nn.BatchNorm1d(3, dtype="float64")
+    rows = Tensor(pixels.reshape(-1, 3), requires_grad=True)
+    wanted = flat(rows)
+    wanted.backward(np.moveaxis(g, 1, -1).reshape(-1, 3))
+    for image in (Tensor(x), Tensor(pixels).permute_dims((0, 3, 1, 2))):
+        layer = nn.BatchNorm2d(3, dtype="float64")
+        leaf = Tensor(image, requires_grad=True)
+        out = layer(leaf)
+        out.backward(g)
+        for found, like in ((out.data, wanted.data), (leaf.grad.data, rows.grad.data)):
+            np.testing.assert_allclose(np.moveaxis(found, 1, -1).reshape(-1, 3), like, rtol=1e-10, atol=1e-12)
+        for name, like in flat.named_parameters():
+            np.testing.assert_allclose(getattr(layer, name).grad.data, like.grad.data, rtol=1e-10)
+        for name, like in flat.named_buffers():
+            np.testing.assert_allclose(getattr(layer, name).data, like.data, rtol=1e-12)
+
+
+def test_batch_norm_keeps_its_digits_over_many_pixels_far_from_zero():
+    x = (rng.normal(size=(64, 2, 40, 40)) + 100).astype("float32")
+    layer = nn.BatchNorm2d(2, momentum=1.0)
+    out = layer(Tensor(x))
+    exact = x.astype("float64")
+    np.testing.assert_allclose(layer.running_var.data, exact.var(axis=(0, 2, 3), ddof=1), rtol=1e-4)
+    plain = (exact - exact.mean(axis=(0, 2, 3), keepdims=True)) / exact.std(axis=(0, 2, 3), keepdims=True)
+    np.testing.assert_allclose(out.data, plain, atol=1e-3)
+
+
+def test_group_norm_of_one_group_is_layer_norm_and_of_single_channels_has_no_mean():
+    x = normal(2, 4, 3, 3)
+    one = nn.GroupNorm(1, 4, affine=False)(x)
+    np.testing.assert_allclose(one.data, F.layer_norm(x, (4, 3, 3)).data, rtol=1e-12)
+    each = nn.GroupNorm(4, 4, dtype="float64")(x)
+    np.testing.assert_allclose(each.data.mean(axis=(2, 3)), 0.0, atol=1e-12)
 
 
 def test_without_momentum_the_statistics_are_the_average_of_all_batches():
@@ -289,6 +343,14 @@ def test_flatten_and_identity():
         (lambda: nn.BatchNorm1d(3)(normal(1, 3)), ValueError, r"x of shape \(1, 3\).*variance of 1 value.*eval\(\)"),
         (lambda: nn.BatchNorm1d(3)(normal(4, 2)), ValueError, r"BatchNorm1d\(3\) got x of shape \(4, 2\)"),
         (lambda: nn.BatchNorm1d(3)(normal(3)), ValueError, r"it must be \(N, 3\) or"),
+        (lambda: nn.BatchNorm2d(3)(normal(4, 3)), ValueError, r"BatchNorm2d\(3\).*\(4, 3\): it must be \(N, 3, H, W\)"),
+        (lambda: nn.BatchNorm1d(3)(normal(4, 3, 2, 2)), ValueError, r"it must be \(N, 3\) or \(N, 3, L\)"),
+        (lambda: nn.GroupNorm(2, 3), ValueError, "num_groups=2 and num_channels=3"),
+        (lambda: F.group_norm(normal(2, 3), 2), ValueError, r"x of shape \(2, 3\) and num_groups=2"),
+        (lambda: F.group_norm(normal(2, 4), 2, normal(2)), ValueError, r"weight of shape \(2,\).*it must be \(4,\)"),
+        (lambda: nn.Dropout2d(-0.5), ValueError, r"p=-0.5.*\[0, 1\]"),
+        (lambda: F.dropout2d(normal(2, 3)), ValueError, r"x of shape \(2, 3\): it must be \(N, C, H, W\)"),
+        (lambda: F.dropout2d(normal(2, 3, 3), 2), ValueError, "p=2"),
         (lambda: F.batch_norm(normal(3), None, None), ValueError, r"\(N, C\)"),
         (lambda: F.batch_norm(normal(4, 3), None, None), ValueError, "needs running_mean and running_var"),
         (lambda: F.batch_norm(normal(4, 3), normal(2), None), ValueError, r"running_mean of shape \(2,\)"),

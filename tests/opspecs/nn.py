@@ -9,8 +9,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from nn.functional import activation, attention, conv, cross_entropy, linear, loss, norm
+from nn.functional.batch_norm import _by_batch
 from nn.functional.embedding import gated
+from nn.functional.pool import _max_windows
 
+from . import pooling
 from .convolution import convolved, setting, spread
 from .spec import LAYOUTS, Case, Spec, Values, composite_case, elementwise_cases, fill, shapes
 
@@ -80,6 +83,37 @@ def _heads(draw: Any, rng: np.random.Generator) -> Case:
         own = draw(st.sampled_from([(queries, keys), (keys,), (*lead, 1, keys), (*lead, queries, keys)]))
         mask = rng.random(own) < 0.7 if kind == "bools" else fill(anything, own, rng)
     return Case((*arrays, mask), {"causal": draw(st.booleans()), "scale": draw(st.sampled_from([None, 0.5]))})
+
+
+def _batch(x: Any, weight: Any, bias: Any, *, eps: float) -> Any:
+    along = (-1,) + (1,) * (x.ndim - 2)
+    weight, bias = (None if a is None else a.reshape(along) for a in (weight, bias))
+    return _standardize(x, weight, bias, axes=(0, *range(2, x.ndim)), eps=eps, centre=True)
+
+
+def _image(draw: Any, values: Values, shape: tuple[int, ...], rng: np.random.Generator) -> Any:
+    """Numbers with the channels in axis 1, and in memory last or in one of the usual ways."""
+    layout = draw(st.sampled_from([*LAYOUTS, "last"]))
+    if layout == "last":
+        return np.moveaxis(fill(values, (shape[0], *shape[2:], shape[1]), rng), -1, 1)
+    return fill(values, shape, rng, layout)
+
+
+def _batches(draw: Any, rng: np.random.Generator) -> Case:
+    shape = draw(shapes(min_ndim=2, max_ndim=4, min_side=1, max_side=3))
+    weight, bias = (fill(anything, shape[1:2], rng) if draw(st.booleans()) else None for _ in range(2))
+    return Case((_image(draw, anything, shape, rng), weight, bias), {"eps": 0.1})
+
+
+def _largest(x: Any, **options: Any) -> Any:
+    last = np.moveaxis(x, 1, -1)
+    return np.moveaxis(pooling.pick(last, pooling.places(last, **options), **options), -1, 1)
+
+
+def _windowed(draw: Any, rng: np.random.Generator) -> Case:
+    length, _, options = pooling.setting(draw)
+    shape = (draw(st.integers(0, 2)), draw(st.integers(0, 2)), *length)
+    return Case((_image(draw, Values(apart=True), shape, rng),), options)
 
 
 def _linear(x: Any, weight: Any, bias: Any, *, activation: Any) -> Any:
@@ -196,6 +230,8 @@ ROWS = [
     Spec(activation._gelu_tanh, _gelu_tanh, elementwise_cases(Values(-4.0, 4.0))),
     Spec(attention.attention, _attention, composite_case(_heads)),
     Spec(norm.standardize, _standardize, composite_case(_rows_or_columns)),
+    Spec(_by_batch, _batch, composite_case(_batches)),
+    Spec(_max_windows, _largest, composite_case(_windowed)),
     # Where the gate is shut the gradient is 0 and not the slope; see test_embedding.py.
     Spec(gated, lambda x, gate: x + 0 * gate, elementwise_cases(anything, Values(1, 1, dtype="int64"))),
     Spec(
