@@ -77,6 +77,11 @@ def test_scores_that_would_overflow_give_weights():
     assert query.grad.tolist() == [[0.0] * 4]
 
 
+def test_what_a_mask_adds_to_a_whole_row_moves_nothing():
+    inputs, far = (normal(3, 4), normal(5, 4), normal(5, 2)), Tensor(np.array([[-1e3], [1e3], [0.0]]))
+    compare(lambda *x: F.scaled_dot_product_attention(*x, far), F.scaled_dot_product_attention, inputs)
+
+
 @pytest.mark.parametrize("kind", ["bool", "float64"])
 def test_a_query_that_sees_no_key_gives_0_and_moves_nothing(kind):
     query, key, value = normal(3, 4), normal(5, 4), normal(5, 2)
@@ -159,7 +164,7 @@ def test_shapes_that_do_not_fit_are_refused(shapes, mask, message):
 
 def test_masks_that_make_no_sense_are_refused():
     q = normal(2, 3)
-    with pytest.raises(ValueError, match=r"attn_mask and is_causal=True, which is a mask of its own: pass one of them"):
+    with pytest.raises(ValueError, match=r"attn_mask and is_causal=True, a mask of its own: pass one of them"):
         F.scaled_dot_product_attention(q, q, q, Tensor(np.ones((2, 2), bool)), is_causal=True)
     with pytest.raises(TypeError, match=r"attn_mask of int64: it must be of bools, True where a key takes part"):
         F.scaled_dot_product_attention(q, q, q, Tensor([[1, 0], [1, 1]]))
