@@ -23,7 +23,7 @@ from autograd.compile.native import Native
 from autograd.compile.native.library import blas, load
 from autograd.errors import ShapeError
 
-from .worlds import assert_same, world
+from tests.autograd.compile.worlds import assert_same, world
 
 pytestmark = pytest.mark.skipif(
     load("int one(void) { return 1; }") is None or blas() is None, reason="no C compiler or BLAS"
