@@ -26,7 +26,7 @@ typedef struct {
 
 _ROWS = """\
 // The windows from `first` on as rows, zeros where they reach over the edge.
-static __attribute__((noinline)) void windows_@(const T *x, T *rows, long first, long count, const conv_t *g) {
+static void windows_@(const T *x, T *rows, long first, long count, const conv_t *g) {
   const long run = g->kw * g->c;
   long b = first / (g->oh * g->ow), oy = first / g->ow % g->oh, ox = first % g->ow;
   for (long r = 0; r < count; r++) {
@@ -53,7 +53,7 @@ static __attribute__((noinline)) void windows_@(const T *x, T *rows, long first,
 
 _SPREAD = """\
 // The adjoint: rows are added to where the windows from `first` on came from.
-static __attribute__((noinline)) void spread_@(T *x, const T *rows, long first, long count, const conv_t *g) {
+static void spread_@(T *x, const T *rows, long first, long count, const conv_t *g) {
   const long run = g->kw * g->c;
   long b = first / (g->oh * g->ow), oy = first / g->ow % g->oh, ox = first % g->ow;
   for (long r = 0; r < count; r++) {
@@ -80,7 +80,7 @@ static __attribute__((noinline)) void spread_@(T *x, const T *rows, long first, 
 # Each does the samples from `from` to `to`, in blocks of windows whose rows lie in `rows`.
 
 _CONVOLVE = """\
-static __attribute__((noinline)) void convolve_@(const T *x, const T *w, T *y, T *rows, long from, long to, const conv_t *g) {
+static void convolve_@(const T *x, const T *w, T *y, T *rows, long from, long to, const conv_t *g) {
   const long size = g->oh * g->ow, k = g->kh * g->kw * g->c;
   for (long first = from * size; first < to * size; first += g->block) {
     const long count = first + g->block < to * size ? g->block : to * size - first;
@@ -90,7 +90,7 @@ static __attribute__((noinline)) void convolve_@(const T *x, const T *w, T *y, T
 }"""
 
 _INPUT = """\
-static __attribute__((noinline)) void convolve_input_@(const T *y, const T *w, T *x, T *rows, long from, long to, const conv_t *g) {
+static void convolve_input_@(const T *y, const T *w, T *x, T *rows, long from, long to, const conv_t *g) {
   const long size = g->oh * g->ow, k = g->kh * g->kw * g->c, sample = g->h * g->w * g->c;
   if (rows) memset(x + from * sample, 0, (to - from) * sample * sizeof(T));
   for (long first = from * size; first < to * size; first += g->block) {
@@ -101,7 +101,7 @@ static __attribute__((noinline)) void convolve_input_@(const T *y, const T *w, T
 }"""
 
 _WEIGHT = """\
-static __attribute__((noinline)) void convolve_weight_@(const T *x, const T *y, T *w, T *rows, long from, long to, const conv_t *g) {
+static void convolve_weight_@(const T *x, const T *y, T *w, T *rows, long from, long to, const conv_t *g) {
   const long size = g->oh * g->ow, k = g->kh * g->kw * g->c;
   for (long first = from * size; first < to * size; first += g->block) {
     const long count = first + g->block < to * size ? g->block : to * size - first;

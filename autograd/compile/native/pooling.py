@@ -46,7 +46,7 @@ _CHANNELS = '_Pragma("omp simd") for (long c = 0; c < g->c; c++)'
 
 def _function(head: str, place: str, begin: str = "", end: str = "", first: str = "") -> str:
     loop = _EACH.replace("BEGIN", begin).replace("PLACE", place).replace("END", end)
-    return f"static __attribute__((noinline)) void {head}, long from, long to, const pool_t *g) {{\n{first}{loop}\n}}"
+    return f"static void {head}, long from, long to, const pool_t *g) {{\n{first}{loop}\n}}"
 
 
 # Of NaN, which is not equal to itself, the first is taken, and it is larger than all numbers.

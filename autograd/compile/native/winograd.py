@@ -2,7 +2,8 @@
 
 One idea: a convolution of short rows is a product of polynomials, so both are evaluated at six points, multiplied
 there, and the product is read off. In two axes that makes 36 products of matrices, tiles by channels times channels by
-features; the adjoints in x and in the weight are the same steps backwards. Lavin and Gray 2016, F(4 x 4, 3 x 3). Read `convolution.py` next.
+features; the adjoints in x and in the weight are the same steps backwards. Lavin and Gray 2016, F(4 x 4, 3 x 3).
+Read `convolution.py` next.
 """
 
 # Note [Points]
@@ -22,7 +23,7 @@ from ...backend import host
 from ...convolution import Geometry
 from ..program import Instruction, Variable
 from .kernels import Kernel, Memory, Refs
-from .template import address
+from .template import address, filled
 
 __all__ = ["FUNCTIONS", "pays", "winograd"]
 
@@ -87,7 +88,7 @@ static inline void wino_tile(long tile, int size, long *at, const wino_t *g) {
 static const w8 wino_zero;
 
 // Tiles of x at the points, and the adjoint, which adds to x.
-static __attribute__((noinline)) void wino_input(const float *x, float *v, long tile, long count, const wino_t *g) {
+static void wino_input(const float *x, float *v, long tile, long count, const wino_t *g) {
   for (long t = 0; t < count; t++) {
     long at[36];
     wino_tile(tile + t, 6, at, g);
@@ -100,7 +101,7 @@ static __attribute__((noinline)) void wino_input(const float *x, float *v, long 
     }
   }
 }
-static __attribute__((noinline)) void wino_input_back(float *x, const float *v, long tile, long count, const wino_t *g) {
+static void wino_input_back(float *x, const float *v, long tile, long count, const wino_t *g) {
   for (long t = 0; t < count; t++) {
     long at[36];
     wino_tile(tile + t, 6, at, g);
@@ -115,7 +116,7 @@ static __attribute__((noinline)) void wino_input_back(float *x, const float *v, 
 }
 
 // Tiles of the result from their values at the points, and the adjoint.
-static __attribute__((noinline)) void wino_result(float *y, const float *m, long tile, long count, const wino_t *g) {
+static void wino_result(float *y, const float *m, long tile, long count, const wino_t *g) {
   for (long t = 0; t < count; t++) {
     long at[16];
     wino_tile(tile + t, 4, at, g);
@@ -128,7 +129,7 @@ static __attribute__((noinline)) void wino_result(float *y, const float *m, long
     }
   }
 }
-static __attribute__((noinline)) void wino_result_back(const float *y, float *m, long tile, long count, const wino_t *g) {
+static void wino_result_back(const float *y, float *m, long tile, long count, const wino_t *g) {
   for (long t = 0; t < count; t++) {
     long at[16];
     wino_tile(tile + t, 4, at, g);
@@ -143,7 +144,7 @@ static __attribute__((noinline)) void wino_result_back(const float *y, float *m,
 }
 
 // The kernels at the points: for the product with x, or turned, for that with the result; and the adjoint.
-static __attribute__((noinline)) void wino_kernels(const float *w, float *u, int turned, const wino_t *g) {
+static void wino_kernels(const float *w, float *u, int turned, const wino_t *g) {
   const long rows = turned ? g->o : g->c, columns = turned ? g->c : g->o;
   const long step = turned ? 1 : 9 * g->c, down = turned ? 9 * g->c : 1;
   for (long r = 0; r < rows; r++)
@@ -156,7 +157,7 @@ static __attribute__((noinline)) void wino_kernels(const float *w, float *u, int
       for (int k = 0; k < 36; k++) *(w8 *)(u + k * rows * columns + (c / 16 * rows + r) * 16 + c % 16) = d[k];
     }
 }
-static __attribute__((noinline)) void wino_kernels_back(float *w, const float *u, const wino_t *g) {
+static void wino_kernels_back(float *w, const float *u, const wino_t *g) {
   for (long o = 0; o < g->o; o++)
     for (long c = 0; c < g->c; c += 8) {
       w8 d[36], e[18], f[9];
@@ -192,7 +193,7 @@ static inline __attribute__((always_inline)) void wino_block(int R, const float 
   }
 }
 // All rows of a product, and all columns, 16 after the other, whose parts of b lie `next` apart.
-static __attribute__((noinline)) void wino_product(const float *a, long row, long down, const float *b, long step, long next, float *y,
+static void wino_product(const float *a, long row, long down, const float *b, long step, long next, float *y,
     long rows, long columns, long count, int add) {
   for (long c = 0; c < columns; c += 16, b += next) {
     long r = 0;
@@ -213,7 +214,7 @@ static __attribute__((noinline)) void wino_product(const float *a, long row, lon
 # Each does the samples from `from` to `to`; `u`, `v` and `m` lie one behind the other in the room that it is given.
 
 _CONVOLVE = """\
-static __attribute__((noinline)) void wino_convolve(const float *x, const float *w, float *y, float *u, long from, long to, const wino_t *g) {
+static void wino_convolve(const float *x, const float *w, float *y, float *u, long from, long to, const wino_t *g) {
   const long c = g->c, o = g->o, tiles = g->down * g->across;
   float *v = u + 36 * c * o, *m = v + 36 * g->block * c;
   wino_kernels(w, u, 0, g);
@@ -227,7 +228,7 @@ static __attribute__((noinline)) void wino_convolve(const float *x, const float 
 }"""
 
 _INPUT = """\
-static __attribute__((noinline)) void wino_convolve_input(const float *y, const float *w, float *x, float *u, long from, long to,
+static void wino_convolve_input(const float *y, const float *w, float *x, float *u, long from, long to,
     const wino_t *g) {
   const long c = g->c, o = g->o, tiles = g->down * g->across, sample = g->h * g->w * c;
   float *v = u + 36 * c * o, *m = v + 36 * g->block * c;
@@ -243,7 +244,7 @@ static __attribute__((noinline)) void wino_convolve_input(const float *y, const 
 }"""
 
 _WEIGHT = """\
-static __attribute__((noinline)) void wino_convolve_weight(const float *x, const float *y, float *w, float *u, long from, long to,
+static void wino_convolve_weight(const float *x, const float *y, float *w, float *u, long from, long to,
     const wino_t *g) {
   const long c = g->c, o = g->o, tiles = g->down * g->across;
   float *v = u + 36 * c * o, *m = v + 36 * g->block * c;
@@ -289,7 +290,8 @@ def winograd(instruction: Instruction, refs: Refs, geo: Geometry) -> Kernel:
             f"(float *){memory.address(instruction.out)}, (float *){memory.address(scratch)}, 0, {geo.batch}, &g); }}"
         )
 
-    return Kernel(instruction, reads, statements, FUNCTIONS[instruction.name], scratch, "convolution (Winograd)")
+    functions = tuple(filled(text, "float32") for text in FUNCTIONS[instruction.name])
+    return Kernel(instruction, reads, statements, functions, scratch, "convolution (Winograd)")
 
 
 def _tiles(geo: Geometry) -> tuple[int, int]:

@@ -78,7 +78,7 @@ class _Sinking:
     def step(self, instruction: Instruction) -> None:
         """Put one instruction behind the others, in its best form."""
         name, inputs, out = instruction.name, instruction.inputs, instruction.out
-        first = inputs[0] if inputs else None
+        first: Any = inputs[0] if inputs else None
         if name == "transpose" and len(inputs) == 2 and isinstance(inputs[1], tuple) and len(inputs[1]) > 2:
             u, order = self.form.get(first, (first, tuple(range(len(inputs[1])))))
             self.view(u, tuple(order[axis] for axis in inputs[1]), out)
@@ -134,7 +134,7 @@ class _Sinking:
         self.add(Instruction("transpose", host.transpose, (u, order), {}, out))
 
     def turned(self, x: Variable, back: Order) -> Variable:
-        """x, which broadcasts to as many axes as `back` has, with its axes in that order, and in memory as they come."""
+        """x, which broadcasts to as many axes as `back` has, with its axes in that order, and in memory so."""
         if x.dtype is None or not x.shape:
             return x
         if (x, back) in self.copies:

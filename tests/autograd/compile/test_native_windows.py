@@ -22,7 +22,6 @@ from autograd import Tensor, convolution, pooling
 from autograd.compile.native import Native
 from autograd.compile.native.library import blas, load
 from autograd.errors import ShapeError
-
 from tests.autograd.compile.worlds import assert_same, world
 
 pytestmark = pytest.mark.skipif(
