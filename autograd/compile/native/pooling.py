@@ -41,7 +41,7 @@ _EACH = """\
         }
         END
       }"""
-_CHANNELS = "for (long c = 0; c < g->c; c++)"
+_CHANNELS = '_Pragma("omp simd") for (long c = 0; c < g->c; c++)'
 
 
 def _function(head: str, place: str, begin: str = "", end: str = "", first: str = "") -> str:
@@ -51,7 +51,7 @@ def _function(head: str, place: str, begin: str = "", end: str = "", first: str 
 
 # Of NaN, which is not equal to itself, the first is taken, and it is larger than all numbers.
 _PLACES = _function(
-    "pool_places_@(const T *restrict x_, K *restrict places, T *restrict best_, long step",
+    "pool_places_@(const T *x_, K *places, T *best_, long step",
     f"""if (!any) {{
               any = 1;
               {_CHANNELS} {{ best[c] = x_[p + c]; places[at + c] = k; }}
@@ -63,27 +63,30 @@ _PLACES = _function(
               best[c] = more ? v : b;
               places[at + c] = more ? k : places[at + c];
             }}""",
-    "int any = 0; T *restrict best = best_ + at * step;",
+    "int any = 0; T *best = best_ + at * step;",
 )
 _PICK = _function(
-    "pool_pick_@(const T *restrict x_, const K *restrict places, T *restrict out",
+    "pool_pick_@(const T *x_, const K *places, T *out",
     f"{_CHANNELS} out[at + c] = places[at + c] == k ? x_[p + c] : out[at + c];",
     f"{_CHANNELS} out[at + c] = 0;",
 )
 _PUT = _function(
-    "pool_put_@(const T *restrict g_, const K *restrict places, T *restrict out, int apart, int covered",
-    f"""if (apart) {_CHANNELS} out[p + c] = places[at + c] == k ? g_[at + c] : 0;
-            else {_CHANNELS} out[p + c] += places[at + c] == k ? g_[at + c] : 0;""",
+    "pool_put_@(const T *g_, const K *places, T *out, int apart, int covered",
+    f"""if (apart) {{
+              {_CHANNELS} out[p + c] = places[at + c] == k ? g_[at + c] : 0;
+            }} else {{
+              {_CHANNELS} out[p + c] += places[at + c] == k ? g_[at + c] : 0;
+            }}""",
     first="  const long size = g->h * g->w * g->c;\n"
     "  if (!apart || !covered) memset(out + from * size, 0, (to - from) * size * sizeof(T));\n",
 )
 _SUM = _function(
-    "pool_sum_@(const T *restrict x_, T *restrict out",
+    "pool_sum_@(const T *x_, T *out",
     f"{_CHANNELS} out[at + c] += x_[p + c];",
     f"{_CHANNELS} out[at + c] = 0;",
 )
 _SPREAD = _function(
-    "pool_spread_@(const T *restrict g_, T *restrict out",
+    "pool_spread_@(const T *g_, T *out",
     f"{_CHANNELS} out[p + c] += g_[at + c];",
     first="  const long size = g->h * g->w * g->c;\n  memset(out + from * size, 0, (to - from) * size * sizeof(T));\n",
 )

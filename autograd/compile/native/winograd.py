@@ -23,7 +23,7 @@ from ...backend import host
 from ...convolution import Geometry
 from ..program import Instruction, Variable
 from .kernels import Kernel, Memory, Refs
-from .template import address
+from .template import address, filled
 
 __all__ = ["FUNCTIONS", "pays", "winograd"]
 
@@ -290,7 +290,8 @@ def winograd(instruction: Instruction, refs: Refs, geo: Geometry) -> Kernel:
             f"(float *){memory.address(instruction.out)}, (float *){memory.address(scratch)}, 0, {geo.batch}, &g); }}"
         )
 
-    return Kernel(instruction, reads, statements, FUNCTIONS[instruction.name], scratch, about="convolution (Winograd)")
+    functions = tuple(filled(text, "float32") for text in FUNCTIONS[instruction.name])
+    return Kernel(instruction, reads, statements, functions, scratch, about="convolution (Winograd)")
 
 
 def _tiles(geo: Geometry) -> tuple[int, int]:

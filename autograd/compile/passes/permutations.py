@@ -134,7 +134,7 @@ class _Sinking:
         self.add(Instruction("transpose", host.transpose, (u, order), {}, out))
 
     def turned(self, x: Variable, back: Order) -> Variable:
-        """x, which broadcasts to as many axes as `back` has, with its axes in that order, packed as they come."""
+        """x, which broadcasts to as many axes as `back` has, with its axes in that order, and in memory so."""
         if x.dtype is None or not x.shape:
             return x
         if (x, back) in self.copies:

@@ -1,0 +1,117 @@
+"""Permutations sink: a program before, and one after, in which what met its inverse is gone."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from autograd.compile.passes.dead import without_dead
+from autograd.compile.passes.permutations import with_sunk_permutations
+from autograd.compile.program import Instruction, Program, Variable
+from autograd.pooling import pool_sum
+
+LAST, FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
+POOL = {"size": (1, 1), "stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+
+
+class Build:
+    """A program written line by line; shapes and values are found by running it."""
+
+    def __init__(self, *shapes: tuple[int, ...]) -> None:
+        self.program = Program()
+        rng = np.random.default_rng(0)
+        self.values: dict[Variable, Any] = {}
+        for shape in shapes:
+            variable = self._new(rng.normal(size=shape))
+            self.program.arguments.append(variable)
+        self.arguments = self.program.arguments
+
+    def _new(self, value: Any) -> Variable:
+        variable = Variable(len(self.values) + 1, np.shape(value), np.asarray(value).dtype)
+        self.values[variable] = value
+        return variable
+
+    def __call__(self, function: Any, *inputs: Any, **options: Any) -> Variable:
+        given = [self.values[x] if isinstance(x, Variable) else x for x in inputs]
+        out = self._new(function(*given, **options))
+        self.program.instructions.append(Instruction(function.__name__, function, inputs, options, out))
+        return out
+
+    def give(self, *results: Variable) -> Program:
+        """The program after the pass, when it was seen to give the same."""
+        self.program.results = list(results)
+        after = without_dead(with_sunk_permutations(self.program))
+        values = {variable: self.values[variable] for variable in after.arguments}
+        values.update(after.constants)
+        for old in after.instructions:
+            given = [values[x] if isinstance(x, Variable) else x for x in old.inputs]
+            values[old.out] = old.function(*given, **old.options)
+            assert values[old.out].shape == old.out.shape, str(old)
+        for before, now in zip(results, after.results, strict=True):
+            np.testing.assert_allclose(values[now], self.values[before], rtol=1e-12)
+        return after
+
+
+def names(program: Program) -> list[str]:
+    return [instruction.name for instruction in program.instructions]
+
+
+def test_between_two_that_want_channels_last_nothing_is_permuted() -> None:
+    build = Build((2, 3, 4, 5), (5,))
+    x, bias = build.arguments
+    first = build(np.transpose, build(pool_sum, x, **POOL), FIRST)
+    small = build(np.reshape, bias, (5, 1, 1))
+    shifted = build(np.maximum, build(np.add, first, small), 0.0)
+    last = build(pool_sum, build(np.transpose, shifted, LAST), **POOL)
+    assert names(build.give(last)) == ["pool_sum", "reshape", "reshape", "transpose", "add", "maximum", "pool_sum"]
+
+
+def test_sums_go_along_the_axes_where_they_lie() -> None:
+    build = Build((2, 3, 4, 5))
+    first = build(np.transpose, build(pool_sum, build.arguments[0], **POOL), FIRST)
+    mean = build(np.mean, first, axis=(0, 2, 3), keepdims=True)
+    spread = build(np.subtract, first, build(np.broadcast_to, mean, first.shape))
+    total = build(np.sum, spread, axis=(0, -1))
+    after = build.give(build(pool_sum, build(np.transpose, spread, LAST), **POOL), total, build(np.sum, first))
+    assert [i.options["axis"] for i in after.instructions if "axis" in i.options] == [(0, 1, 2), (0, 2), (0, 1, 2, 3)]
+    assert "ascontiguousarray" in names(after)  # of the one result that is still turned
+
+
+def test_what_lies_otherwise_is_copied_once() -> None:
+    build = Build((2, 3, 4, 5), (2, 5, 3, 4))
+    x, other = build.arguments
+    first = build(np.transpose, build(pool_sum, x, **POOL), FIRST)
+    both = build(np.multiply, build(np.add, first, other), other)
+    after = build.give(build(pool_sum, build(np.transpose, both, LAST), **POOL))
+    assert names(after) == ["pool_sum", "transpose", "ascontiguousarray", "add", "multiply", "pool_sum"]
+
+
+def test_parameters_stay_as_they_are() -> None:
+    build = Build((2, 3, 4, 5), (2, 5, 3, 4))
+    x, weight = build.arguments
+
+    class Box:
+        marks = True
+        array = build.values[weight]
+
+        def get(self) -> Any:
+            return self.array
+
+    box = Box()
+    build.program.arguments.remove(weight)
+    build.program.places.append((box, weight))
+    gradient = build(np.transpose, build(pool_sum, x, **POOL), FIRST)
+    new = build(np.subtract, build(np.multiply, weight, 0.5), gradient)
+    build.program.writes.append((box, new))
+    after = without_dead(with_sunk_permutations(build.program))
+    assert names(after) == ["pool_sum", "transpose", "multiply", "ascontiguousarray", "subtract"]
+    assert after.writes == [(box, new)]
+
+
+def test_without_channels_last_a_program_stays_as_it_is() -> None:
+    build = Build((2, 3, 4))
+    turned = build(np.transpose, build.arguments[0], (2, 0, 1))
+    build.program.results = [build(np.exp, turned), build(operator.neg, turned)]
+    assert with_sunk_permutations(build.program) is build.program
