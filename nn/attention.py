@@ -101,15 +101,15 @@ class MultiheadAttention(Module):
         """
         batched = query.ndim == 3
         self._check(query, key, value)
-        heads = [self._heads(x, batched) for x in self._projected(query, key, value)]
-        rows = (heads[0].shape[0], self.num_heads, heads[0].shape[2], heads[1].shape[2])
+        q, k, v = (self._heads(x, batched) for x in self._projected(query, key, value))
+        rows = (q.shape[0], self.num_heads, q.shape[2], k.shape[2])
         mask = self._mask(attn_mask, key_padding_mask, rows)
         dropout = self.dropout if self.training else 0.0
         if not need_weights and not dropout:
-            return self.out_proj(self._joined(attention(*heads, mask, causal=is_causal), batched)), None
-        weights = attention_weights(heads[0], heads[1], mask, causal=is_causal)
+            return self.out_proj(self._joined(attention(q, k, v, mask, causal=is_causal), batched)), None
+        weights = attention_weights(q, k, mask, causal=is_causal)
         weights = F.dropout(weights, dropout, generator=self.generator)
-        out = self.out_proj(self._joined(ag.matmul(weights, heads[2]), batched))
+        out = self.out_proj(self._joined(ag.matmul(weights, v), batched))
         if not need_weights:
             return out, None
         weights = weights.mean(axis=1) if average_attn_weights else weights

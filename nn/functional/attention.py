@@ -222,9 +222,8 @@ def _backward(
 ) -> tuple[Any, Any, Any, Any]:
     query, key, value, mask = inputs
     scaled, out, kept = residuals
-    of_query, of_key, of_value = (
-        xp.empty_like(x) if need else None for x, need in zip(inputs, needs[:3], strict=False)
-    )
+    made: list[Any] = [xp.empty_like(x) if need else None for x, need in zip(inputs[:3], needs[:3], strict=True)]
+    of_query, of_key, of_value = made
     of_mask = None
     for rows, seen, weights in reversed(kept):  # the last block sees the most keys
         first = weights is kept[-1][2]
