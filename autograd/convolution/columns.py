@@ -19,7 +19,9 @@ from .windows import places, view_of_windows
 
 __all__ = ["Room", "blocks", "convolve", "convolve_input", "convolve_weight"]
 
-BLOCK = 2 << 20  # bytes of windows in a block
+# Bytes of windows in a block. Of 0.5, 1, 2 and 4 MiB, on two Zen 3 cores with 512 KiB of L2 each, 2 was the fastest or
+# near it from 14 x 14 pixels of 128 channels to 56 x 56 of 64: smaller products are slower, larger blocks leave caches.
+BLOCK = 2 << 20
 SHORT = 16  # a row of a window of fewer numbers is not copied as one run
 
 

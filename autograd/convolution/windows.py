@@ -1,7 +1,7 @@
 """Convolution as windows and one matrix product: short, for every array module and every dtype.
 
 One idea: with its windows as rows, a convolution is a matrix product, and both adjoints are that product's, with the
-rows laid back where they came from. This is what the faster ways are measured against. Read `columns.py` next.
+rows laid back where they came from. This is what the faster ways are measured against. Read `border.py` next.
 """
 
 from __future__ import annotations

@@ -62,6 +62,13 @@ def is_for(geo: Geometry) -> bool:
 
 def pays(geo: Geometry) -> bool:
     """Whether it is faster than `columns`: with enough channels to be worth the functions, and tiles the kernels'."""
+    # Measured on one Zen 3 core, float32, milliseconds of CPU by `columns` and here, for batch, length, channels of x
+    # and of the result: the result, the adjoint in x, the one in the weight; and here both adjoints at once.
+    #     64, 26, 32 -> 64      32  29     42  36     29  29      48
+    #     32, 14, 128 -> 128    32  26     36  29     35  27      50
+    #     8, 56, 64 -> 64       44  28     43  36     40  32      55
+    #     16, 7, 512 -> 512     85  58     99  95     83  75     172    (64 tiles)
+    #     64, 28, 8 -> 16        7  10      8   9      7  11      18
     tiles = geo.batch * -(-geo.counts[0] // 4) * -(-geo.counts[1] // 4)
     return min(geo.channels, geo.features) >= 32 and tiles >= 64
 

@@ -37,6 +37,10 @@ WITHOUT: dict[tuple[str, str], str] = {
         "torch",
         "leaky_relu",
     ): "takes a number as the slope; with a learned one it is prelu, which is compared in tests/nn",
+    **{
+        ("torch", name): "refuses kernels and images without numbers; the layers made of it are compared in tests/nn"
+        for name in ("convolve", "convolve_input", "convolve_weight", "conv", "conv_transpose")
+    },
     ("jax", "huber"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-kernel"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-labels"): "JAX's losses are in another package, optax",
@@ -175,7 +179,42 @@ def _jax_by_batch(x: Any, weight: Any, bias: Any, *, eps: float) -> Any:
     return _jax_standardize(x, weight, bias, axes=(0, *range(2, x.ndim)), eps=eps, centre=True)
 
 
+def _jax_convolve(x: Any, w: Any, *, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    layout = ("NHWC", "OHWI", "NHWC")
+    return jax.lax.conv_general_dilated(
+        x, w, stride, padding, rhs_dilation=dilation, dimension_numbers=layout, feature_group_count=groups
+    )
+
+
+def _jax_convolve_input(y: Any, w: Any, *, length: Any, groups: int, **options: Any) -> Any:
+    x = jnp.zeros((y.shape[0], *length, w.shape[3] * groups))
+    return jax.vjp(lambda x: _jax_convolve(x, w, groups=groups, **options), x)[1](y)[0]
+
+
+def _jax_convolve_weight(x: Any, y: Any, *, size: Any, groups: int, **options: Any) -> Any:
+    w = jnp.zeros((y.shape[3], *size, x.shape[3] // groups))
+    return jax.vjp(lambda w: _jax_convolve(x, w, groups=groups, **options), w)[1](y)[0]
+
+
+def _jax_layer(convolve: Function) -> Function:
+    """A convolution of a layer, with channels in axis 1, over one axis of space or two."""
+
+    def layer(x: Any, weight: Any, bias: Any, *, activation: Any = None, **options: Any) -> Any:
+        ones = (1,) * (4 - x.ndim)
+        out = convolve(*(jnp.moveaxis(a.reshape(*a.shape, *ones), 1, 3) for a in (x, weight)), **options)
+        out = out if bias is None else out + bias
+        out = jnp.moveaxis(jax.nn.relu(out) if activation == "relu" else out, 3, 1)
+        return out[..., 0] if ones else out
+
+    return layer
+
+
 JAX: dict[str, Function] = {
+    "convolve": _jax_convolve,
+    "convolve_input": _jax_convolve_input,
+    "convolve_weight": _jax_convolve_weight,
+    "conv": _jax_layer(_jax_convolve),
+    "conv_transpose": _jax_layer(_jax_convolve_input),
     # The second derivative of jnp.hypot is wrong where |x1| = |x2|: 0 at (0.4, 0.4) along (1, -1).
     "hypot": lambda x1, x2: jnp.sqrt(x1 * x1 + x2 * x2),
     "rsqrt": jax.lax.rsqrt,
