@@ -152,7 +152,7 @@ def test_an_optimizer_by_hand_takes_our_steps(optimizer):
 def test_peers_have_our_losses(job):
     """Each in a process of its own, as in a run; what is not installed is not asked."""
     contenders = speed.all_contenders()
-    asked = ["tapegrad", "torch", "torch-fused", "jax", "hips", "mygrad"]
+    asked = ["tapegrad", "torch", "torch-fused", "torch-compile", "jax", "hips", "mygrad"]
     here, _ = run.present([contenders[name] for name in asked if contenders[name].does(job)])
     with workers(here, 1) as started:
         values = {name: worker.ask("prepare", job=job, steps=20)["values"] for name, worker in started.items()}
