@@ -21,7 +21,7 @@ from .kernels import Kernel
 from .layout import Ref, layouts
 from .library import blas, load
 from .memory import Plan
-from .source import HEADER, check_source, group_source, move_source, product_source
+from .source import HEADER, check_source, group_source, kernel_source, move_source, product_source
 from .threads import runner
 
 __all__ = ["Native"]
@@ -150,7 +150,9 @@ class Native:
                 body.append(move_source(step, self.plan))
             elif isinstance(step, Kernel):
                 functions += [function for function in step.functions if function not in functions]
-                body.append(step.statements(self.plan))
+                function, statements = kernel_source(f"kernel{i}", step, self.plan)
+                functions.append(function)
+                body.append(statements)
             elif isinstance(step, Check):
                 body.append(check_source(i + 1, step, self.plan))
             else:

@@ -38,6 +38,9 @@ class Kernel:
 
     `functions` are definitions that its statements call; the same text is written once for all kernels that have it.
     The address of `draw`, a draw of random numbers, is that of three words: seed, stream and number of the draw.
+
+    Of several `parts` the statements do the one whose number is in `part`, beside the others, and without BLAS (see
+    Note [Parts do not share] in threads.py); `ending` is what is done after the last.
     """
 
     instruction: Instruction
@@ -47,6 +50,8 @@ class Kernel:
     scratch: Variable | None = None
     draw: Variable | None = None
     about: str = "kernel"
+    parts: int = 1
+    ending: Callable[[Memory], str] | None = None
 
 
 # By the name of the instruction: gives its kernel, or None for a case that NumPy has to do.

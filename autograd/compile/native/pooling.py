@@ -13,6 +13,7 @@ from ...backend import host
 from ...pooling import geometry
 from ..program import Instruction, Variable
 from .kernels import KERNELS, Kernel, Memory, Refs
+from .parts import parts_of
 from .template import TYPES, address, filled, is_packed
 
 __all__: list[str] = []
@@ -158,19 +159,22 @@ def _kernel(
         return None
     kind, _, ending = TYPES[str(dtype)]
     geo = _numbers(instruction)
+    work = prod(instruction.options["size"]) * max(prod(ref.shape) for ref in reads)
+    parts = 1 if scratch is not None else parts_of(work, out.shape[0])
     number = _number(counted) if counted is not None else ""
     name = f"{instruction.name}_{ending}{'' if counted is None else counted}"
 
     def statements(memory: Memory) -> str:
         to = kind if out.dtype == dtype else number
         given = call(memory, kind, f"({to} *){memory.address(out)}")
+        batch = out.shape[0]
+        ends = f"0, {batch}" if parts == 1 else f"{batch}L * part / {parts}, {batch}L * (part + 1) / {parts}"
         return (
-            f"  {{ static const pool_t g = {{{', '.join(map(str, geo))}}};\n"
-            f"    {name}({given}, 0, {out.shape[0]}, &g); }}"
+            f"  {{ static const pool_t g = {{{', '.join(map(str, geo))}}};\n    {name}({given}, {ends}, &g); }}"
         )
 
     own = filled(text.replace("K *", f"{number} *").replace(f"{instruction.name}_@", name), dtype)
-    return Kernel(instruction, reads, statements, (_GEOMETRY, own), scratch, about="pooling")
+    return Kernel(instruction, reads, statements, (_GEOMETRY, own), scratch, about="pooling", parts=parts)
 
 
 _NUMBERS = {"uint8": "unsigned char", "uint16": "unsigned short", "uint32": "unsigned int"}

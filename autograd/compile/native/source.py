@@ -14,10 +14,11 @@ from typing import Any
 from ..program import Variable
 from .expressions import C_TYPES, compute_dtype, constant, expression
 from .groups import Check, Group, Member, Move, Operand, Product, leading
-from .kernels import Memory
+from .kernels import Kernel, Memory
 from .layout import Ref, packed
+from .parts import parts_of
 
-__all__ = ["HEADER", "check_source", "group_source", "move_source", "product_source"]
+__all__ = ["HEADER", "check_source", "group_source", "kernel_source", "move_source", "product_source"]
 
 _VECTOR = ("exp", "log", "sin", "cos", "tanh", "expm1", "log1p", "sinh", "cosh", "atan")
 
@@ -43,21 +44,12 @@ HEADER = "\n".join(
     ]
 )
 
-# Note [How many parts]
-# A loop is worth a second thread when it takes ten microseconds or more; waking one that has gone to sleep takes as
-# long. Work is counted in simple operations on one element, of which a core does ten thousand or more in a microsecond.
-_GRAIN = 60_000
-_MOST_PARTS = 16
 _SLOW = dict.fromkeys(("exp", "log", "tanh", "sin", "cos", "power", "divide", "sqrt", "expm1", "log1p"), 8)
 _MOST_ON_STACK = 1 << 18  # bytes of sums by part
 
 # OpenBLAS does a product of fewer multiplications alone; see Note [Parts do not share] in threads.py.
 SINGLE = 262_144
 
-
-def _parts(work: int, pieces: int) -> int:
-    """Into how many parts to cut so many operations on so many pieces that can be done apart."""
-    return max(1, min(_MOST_PARTS, work // _GRAIN, pieces))
 
 
 def _type(dtype: Any) -> str:
@@ -84,7 +76,7 @@ class _Writer:
 
     def _count_parts(self) -> int:
         weight = sum(_SLOW.get(member.name, 1) for member in self.members.values())
-        parts = _parts(self.rows * self.columns * weight, self.columns // 64 if self.rows == 1 else self.rows)
+        parts = parts_of(self.rows * self.columns * weight, self.columns // 64 if self.rows == 1 else self.rows)
         by_row = any(member.kind in ("row", "column") or member.per_row for member in self.members.values())
         if self.rows == 1 and (by_row or self.kept):
             return 1
@@ -358,6 +350,19 @@ def _copy(kind: str, to: Ref, source: Ref, memory: Memory) -> Iterator[str]:
     yield "  }"
 
 
+# Kernels
+
+
+def kernel_source(name: str, kernel: Kernel, memory: Memory) -> tuple[str, str]:
+    """A function that does a part of a kernel, or nothing, and statements that do all of it."""
+    statements = kernel.statements(memory)
+    function = ""
+    if kernel.parts > 1:
+        function = f"static void {name}(int part, char **p, const double *n) {{\n{statements}\n}}"
+        statements = f"  run({name}, {kernel.parts}, p, n);"
+    return function, statements if kernel.ending is None else f"{statements}\n{kernel.ending(memory)}"
+
+
 # Checks
 
 
@@ -418,7 +423,7 @@ def product_source(name: str, product: Product, memory: Memory) -> tuple[str, st
         return "", "\n".join(lines)
     # One matrix after the other, or, where BLAS does each alone, side by side.
     count = prod(stack)
-    parts = _parts(count * m * n * k // 16, count) if m * n * k <= SINGLE else 1
+    parts = parts_of(count * m * n * k // 16, count) if m * n * k <= SINGLE else 1
     return _in_parts(name, stack, lines, parts)
 
 

@@ -23,6 +23,7 @@ from ...backend import host
 from ...convolution import Geometry
 from ..program import Instruction, Variable
 from .kernels import Kernel, Memory, Refs
+from .parts import parts_of
 from .template import address, filled
 
 __all__ = ["FUNCTIONS", "pays", "winograd"]
@@ -277,21 +278,52 @@ def winograd(instruction: Instruction, refs: Refs, geo: Geometry) -> Kernel:
     """The kernel of one of the three instructions over packed arrays of float32, where it pays."""
     a, b = reads = [refs[variable] for variable in instruction.inputs]
     down, across = _tiles(geo)
+    parts = parts_of(_POINTS * geo.batch * down * across * geo.channels * geo.features // _LANES, geo.batch)
     block = min(_BLOCK, geo.batch * down * across)
     room = _POINTS * (geo.channels * geo.features + block * (geo.channels + geo.features))
-    scratch = Variable(-1, (4 * room,), host.dtype("uint8"))
+    # Each part of a weight's gradient is a sum of its own, over its samples; they lie behind the room of all parts.
+    sums = parts > 1 and instruction.name == "convolve_weight"
+    size = prod(instruction.out.shape)
+    scratch = Variable(-1, (4 * (parts * room + (parts * size if sums else 0)),), host.dtype("uint8"))
     (top, _), (left, _) = geo.padding
     numbers = (*geo.length, geo.channels, geo.features, *geo.counts, top, left, down, across, block)
 
+    def result(memory: Memory) -> str:
+        return f"(float *){memory.address(instruction.out)}"
+
     def statements(memory: Memory) -> str:
+        room_of_all = f"(float *){memory.address(scratch)}"
+        own, ends, to = room_of_all, f"0, {geo.batch}", result(memory)
+        if parts > 1:
+            own = f"{room_of_all} + {room}L * part"
+            ends = f"{geo.batch}L * part / {parts}, {geo.batch}L * (part + 1) / {parts}"
+        if sums:
+            to = f"{room_of_all} + {parts * room}L + {size}L * part"
         return (
             f"  {{ static const wino_t g = {{{', '.join(map(str, numbers))}}};\n"
             f"    wino_{instruction.name}({address(a, memory, 'float')}, {address(b, memory, 'float')}, "
-            f"(float *){memory.address(instruction.out)}, (float *){memory.address(scratch)}, 0, {geo.batch}, &g); }}"
+            f"{to}, {own}, {ends}, &g); }}"
+        )
+
+    def add_up(memory: Memory) -> str:
+        return (
+            f"  {{ float *w = {result(memory)};\n"
+            f"    const float *s = (float *){memory.address(scratch)} + {parts * room}L;\n"
+            f"    for (long i = 0; i < {size}; i++) {{ w[i] = s[i];\n"
+            f"      for (long part = 1; part < {parts}; part++) w[i] += s[{size}L * part + i]; }} }}"
         )
 
     functions = tuple(filled(text, "float32") for text in FUNCTIONS[instruction.name])
-    return Kernel(instruction, reads, statements, functions, scratch, about="convolution (Winograd)")
+    return Kernel(
+        instruction,
+        reads,
+        statements,
+        functions,
+        scratch,
+        about="convolution (Winograd)",
+        parts=parts,
+        ending=add_up if sums else None,
+    )
 
 
 def _tiles(geo: Geometry) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from hypothesis import assume
 
 import autograd as ag
 from autograd import Tensor
-from autograd.compile.native import source
+from autograd.compile.native import parts
 from autograd.compile.native.library import blas, load
 from tests.opspecs import Spec, laws
 
@@ -48,9 +48,9 @@ def size_of(*arrays: Any) -> float:
 @pytest.fixture(autouse=True, scope="module")
 def many_parts() -> Iterator[None]:
     """Loops are cut into parts however short they are; the other tests run them whole."""
-    before, source._GRAIN = source._GRAIN, 1
+    before, parts._GRAIN = parts._GRAIN, 1
     yield
-    source._GRAIN = before
+    parts._GRAIN = before
 
 
 @over(3, lambda spec: True)

@@ -21,7 +21,7 @@ import nn
 import nn.functional as F
 import optim
 from autograd import Tensor
-from autograd.compile.native import executor, source, threads
+from autograd.compile.native import executor, parts, threads
 from autograd.compile.native.library import blas, load
 
 RUNS = load("int one(void) { return 1; }") is not None and blas() is not None and blas().set_callback != 0
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def many_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every loop is cut into as many parts as can be."""
-    monkeypatch.setattr(source, "_GRAIN", 1)
+    monkeypatch.setattr(parts, "_GRAIN", 1)
 
 
 def step_of(seed: int) -> Any:
@@ -80,8 +80,8 @@ def test_a_program_in_parts_runs_them_in_the_pool() -> None:
 PROGRAM = """
 import hashlib, sys
 import numpy as np
-from autograd.compile.native import source
-source._GRAIN = 1
+from autograd.compile.native import parts
+parts._GRAIN = 1
 from tests.autograd.compile.test_native_threads import train
 print(hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in train("native"))).hexdigest())
 """
@@ -180,10 +180,10 @@ def test_programs_of_several_python_threads_share_the_pool() -> None:
 def test_a_blas_without_callbacks_keeps_its_threads_and_loops_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     old = blas()._replace(set_callback=0)
     assert threads.runner(old) == 0
-    monkeypatch.setattr(source, "_GRAIN", 1)
+    monkeypatch.setattr(parts, "_GRAIN", 1)
     monkeypatch.setattr(executor, "blas", lambda: old)
     wanted = train("native")
     monkeypatch.undo()
-    monkeypatch.setattr(source, "_GRAIN", 1)
+    monkeypatch.setattr(parts, "_GRAIN", 1)
     for a, b in zip(wanted, train("native"), strict=True):
         np.testing.assert_array_equal(a, b)
