@@ -71,7 +71,8 @@ def _pools(pad: Function, windows: Function, overlap_add: Function, module: Any)
         return places[..., None] == module.arange(math.prod(size))
 
     def places(x: Any, **options: Any) -> Any:
-        return module.asarray(cut(x, value=-math.inf, **options).argmax(-1), dtype=module.uint8)
+        # JAX cuts by products with 0 and 1, so what fills up must be finite.
+        return module.asarray(cut(x, value=-1e6, **options).argmax(-1), dtype=module.uint8)
 
     def pick(x: Any, places: Any, **options: Any) -> Any:
         return (cut(x, **options) * chosen(places, options["size"])).sum(-1)
