@@ -5,6 +5,7 @@ and everything lies in one piece of memory that was planned beforehand; Python m
 Read `layout.py` first.
 """
 
+from . import rows as rows  # fills in kernels
 from .executor import Native as Native
 
 __all__ = ["Native"]

@@ -16,8 +16,8 @@ from ...writes import mark_written
 from ..expression import function_of
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
-from .groups import Call, Check, Group, Move, Product, schedule
-from .kernels import Kernel
+from .groups import Call, Group, Move, Product, schedule
+from .kernels import Check, Kernel
 from .layout import Ref, layouts
 from .library import blas, load
 from .memory import Plan

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..program import Program, Variable
-from .groups import Check, Group, Move, Product, Step
-from .kernels import Kernel
+from .groups import Group, Move, Product, Step
+from .kernels import Check, Kernel
 from .layout import Ref
 
 __all__ = ["Plan"]
@@ -62,6 +62,10 @@ class Plan:
     def is_stored(self, variable: Variable) -> bool:
         """Whether it must be written to memory, for others to read."""
         return variable in self.read
+
+    def is_zero(self, base: Variable) -> bool:
+        """Whether a variable is a constant that is zero everywhere."""
+        return any(base is variable and not array.any() for variable, array in self.program.constants)
 
     def number(self, variable: Variable) -> str:
         """A number that changes from call to call, in C."""
@@ -151,7 +155,7 @@ def _read(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
     if isinstance(step, Kernel):
         return [ref.base for ref in step.reads]
     if isinstance(step, Check):
-        return [step.labels.base]
+        return [step.positions.base]
     if isinstance(step, Move):
         sources = [source.base for _, source in step.parts]
         return sources if step.base is None else [*sources, step.base.base]

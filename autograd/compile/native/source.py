@@ -13,9 +13,9 @@ from typing import Any
 
 from ..program import Variable
 from .expressions import C_TYPES, compute_dtype, constant, expression
-from .groups import Check, Group, Member, Move, Operand, Product, leading
-from .kernels import Memory
-from .layout import Ref, packed
+from .groups import Group, Member, Move, Operand, Product, leading
+from .kernels import Check, Memory
+from .layout import Ref, joined_axes, packed
 
 __all__ = ["HEADER", "check_source", "group_source", "move_source", "product_source"]
 
@@ -258,15 +258,8 @@ def move_source(move: Move, memory: Memory) -> str:
 
 
 def _copy(kind: str, to: Ref, source: Ref, memory: Memory) -> Iterator[str]:
-    """Loops over the axes, those taken as one that lie one behind the other in both arrays."""
-    axes: list[tuple[int, int, int]] = []  # length, step of the one, step of the other
-    for n, a, b in zip(to.shape, to.strides, source.strides, strict=True):
-        if n == 1:
-            continue
-        if axes and axes[-1][1] == a * n and axes[-1][2] == b * n:
-            axes[-1] = (axes[-1][0] * n, a, b)
-        else:
-            axes.append((n, a, b))
+    """Loops over the axes."""
+    axes = joined_axes(to.shape, to.strides, source.strides)
     yield "  {"
     yield f"    {kind} *y = ({kind} *){memory.address(to.base)} + {to.offset};"
     yield f"    const {kind} *x = (const {kind} *){memory.address(source.base)} + {source.offset};"
@@ -282,14 +275,19 @@ def _copy(kind: str, to: Ref, source: Ref, memory: Memory) -> Iterator[str]:
 
 
 def check_source(number: int, check: Check, memory: Memory) -> str:
-    """Statements that give `number` back where a label is wrong."""
-    base = check.labels.base
-    kind, count = _type(base.dtype), prod(base.shape)
+    """Statements that give `number` back where a position is wrong."""
+    ref = check.positions
+    kind = _type(ref.base.dtype)
+    axes = joined_axes(ref.shape, ref.strides)
+    at = " + ".join(f"i{i} * {step}" for i, (_, step) in enumerate(axes) if step) or "0"
+    wrong = f"(x < {check.least} || x >= {check.stop})"
+    if check.ignored is not None:
+        wrong = f"x != {check.ignored} && {wrong}"
     return "\n".join(
         [
-            f"  {{ const {kind} *x = (const {kind} *){memory.address(base)}; int wrong = 0;",
-            f"    for (long r = 0; r < {count}; r++)",
-            f"      wrong |= x[r] != {check.ignored} && (x[r] < 0 || x[r] >= {check.classes});",
+            f"  {{ const {kind} *p0 = (const {kind} *){memory.address(ref.base)} + {ref.offset}; int wrong = 0;",
+            *(f"    for (long i{i} = 0; i{i} < {n}; i{i}++)" for i, (n, _) in enumerate(axes)),
+            f"      {{ long x = p0[{at}]; wrong |= {wrong}; }}",
             f"    if (wrong) return {number}; }}",
         ]
     )
