@@ -16,6 +16,7 @@ from ...writes import mark_written
 from ..expression import function_of
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
+from .fusion import fused
 from .groups import Call, Group, Move, Product, schedule
 from .kernels import Check, Kernel
 from .layout import Ref, layouts
@@ -51,7 +52,7 @@ class Native:
     def __init__(self, program: Program) -> None:
         self.program = for_blas(program)
         self.refs = layouts(self.program)
-        self.steps = schedule(self.program, self.refs)
+        self.steps = fused(schedule(self.program, self.refs), self.refs)
         self.plan = Plan(self.program, self.refs, self.steps)
         self.source, self._parts = self._write()
 
@@ -113,6 +114,7 @@ class Native:
     def _write(self) -> tuple[str, list[Any]]:
         """The source, and what is to be called in order: names of C functions, and instructions for NumPy."""
         functions: list[str] = []
+        loops: dict[str, str] = {}  # what a loop does -> its name
         parts: list[Any] = []
         body: list[str] = []
 
@@ -125,8 +127,12 @@ class Native:
 
         for i, step in enumerate(self.steps):
             if isinstance(step, Group):
-                functions.append(group_source(f"group{i}", step, self.plan))
-                body.append(f"  group{i}(p, n);")
+                loop, places = group_source(step, self.plan)
+                if loop not in loops:
+                    loops[loop] = f"loop{len(loops)}"
+                    functions.append(f"static __attribute__((noinline)) void {loops[loop]}{loop}")
+                body.append(f"  {{ static const long at[] = {{{', '.join(map(str, places))}}};")
+                body.append(f"    {loops[loop]}(p, n, at); }}")
             elif isinstance(step, Product):
                 body.append(product_source(step, self.plan))
             elif isinstance(step, Move):

@@ -31,7 +31,7 @@ from .expressions import C_TYPES, has_expression
 from .kernels import Check, Kernel, counts_positions, kernel_of
 from .layout import Ref, packed, part_of, strides_over
 
-__all__ = ["Call", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule"]
+__all__ = ["Call", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule", "together"]
 
 _REDUCTIONS = {
     "add.reduce": "sum",
@@ -353,16 +353,42 @@ def _join(steps: list[Step], ready: dict[Variable, int], instruction: Instructio
             continue
         if place == len(steps):
             steps.append(step)
-        step.tables = set(fitting)
-        if any(way.kind != "element" for way in fitting.values()):
-            step.tables = {step.table}  # one table, as soon as a member goes by rows
-        for table in step.tables:
-            fitting[table].stage = _stage(fitting[table], step, table)
-        step.ways[instruction.out] = fitting
-        step.reads.update(reads)
+        _take(step, instruction.out, fitting)
         ready[instruction.out] = place
         return True
     return False
+
+
+def _take(group: Group, out: Variable, fitting: dict[Table, Member]) -> None:
+    """Make what computes `out` a member, over the tables over which it fits."""
+    group.tables = set(fitting)
+    if any(way.kind != "element" for way in fitting.values()):
+        group.tables = {group.table}  # one table, as soon as a member goes by rows
+    for table in group.tables:
+        fitting[table].stage = _stage(fitting[table], group, table)
+    group.ways[out] = fitting
+    for operand in next(iter(fitting.values())).operands:
+        if operand.ref is not None:
+            group.reads.add(operand.ref.base)
+
+
+def together(first: Group, second: Group) -> Group | None:
+    """Both groups as one, which stands where the second stood; None where no table serves both."""
+    both = Group(first.tables & second.tables)
+    if not both.tables:
+        return None
+    for group in (first, second):
+        for out, ways in group.ways.items():
+            fitting = {}
+            for table in both.tables & ways.keys():
+                way = replace(ways[table])
+                own = {operand.ref.base for operand in way.operands if operand.ref is not None} & both.ways.keys()
+                if _fits(way, table, both, own):
+                    fitting[table] = way
+            if not fitting:
+                return None
+            _take(both, out, fitting)
+    return both
 
 
 def _widened(ways: dict[Table, Member], group: Group) -> dict[Table, Member]:

@@ -25,14 +25,17 @@ class Memory(Protocol):
     def address(self, base: Variable) -> str:
         """The address of a variable, in C."""
 
+    def place(self, base: Variable) -> tuple[int, int]:
+        """The same as the number of an address that a call sets, and the bytes from there."""
+
     def is_stored(self, variable: Variable) -> bool:
         """Whether a member of a group must be written to memory, for others to read."""
 
     def is_zero(self, base: Variable) -> bool:
         """Whether a variable is a constant that is zero everywhere."""
 
-    def number(self, variable: Variable) -> str:
-        """A number that changes from call to call, in C."""
+    def order(self, variable: Variable) -> int:
+        """Which of the numbers that change from call to call it is."""
 
 
 @dataclass

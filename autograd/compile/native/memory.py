@@ -14,7 +14,7 @@ from .groups import Group, Move, Product, Step
 from .kernels import Check, Kernel
 from .layout import Ref
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "read_by"]
 
 _ALIGNED = 64  # bytes
 
@@ -28,7 +28,7 @@ class Plan:
         self.last: dict[Variable, int] = {}  # the last step that reads it
         self.read: set[Variable] = set()  # what must be in memory
         for i, step in enumerate(steps):
-            for variable in _read(step, refs):
+            for variable in read_by(step, refs):
                 self.last[variable] = i
                 if self.made.get(variable) != i:
                     self.read.add(variable)
@@ -56,8 +56,13 @@ class Plan:
 
     def address(self, base: Variable) -> str:
         """The address of a variable, in C."""
+        slot, offset = self.place(base)
+        return f"(p[{slot}] + {offset})" if offset else f"p[{slot}]"
+
+    def place(self, base: Variable) -> tuple[int, int]:
+        """The same as the number of an address that a call sets, and the bytes from there."""
         base = self.aliases.get(base, base)
-        return f"p[{self.slots[base]}]" if base in self.slots else f"(p[0] + {self.offsets[base]})"
+        return (self.slots[base], 0) if base in self.slots else (0, self.offsets[base])
 
     def is_stored(self, variable: Variable) -> bool:
         """Whether it must be written to memory, for others to read."""
@@ -67,9 +72,9 @@ class Plan:
         """Whether a variable is a constant that is zero everywhere."""
         return any(base is variable and not array.any() for variable, array in self.program.constants)
 
-    def number(self, variable: Variable) -> str:
-        """A number that changes from call to call, in C."""
-        return f"n[{self.numbers.index(variable)}]"
+    def order(self, variable: Variable) -> int:
+        """Which of the numbers that change from call to call it is."""
+        return self.numbers.index(variable)
 
     # Decisions
 
@@ -146,7 +151,8 @@ def _made(step: Step) -> list[Variable]:
     return list(step.ways) if isinstance(step, Group) else [step.instruction.out]
 
 
-def _read(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
+def read_by(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
+    """The variables whose memory a step reads."""
     if isinstance(step, Group):
         operands = [operand for member in step.members.values() for operand in member.operands]
         return [operand.ref.base for operand in operands if operand.ref is not None]

@@ -16,10 +16,11 @@ from .expressions import C_TYPES, compute_dtype, constant, expression
 from .groups import Group, Member, Move, Operand, Product, leading
 from .kernels import Check, Memory
 from .layout import Ref, joined_axes, packed
+from .mathematics import MATHEMATICS
 
 __all__ = ["HEADER", "check_source", "group_source", "move_source", "product_source"]
 
-_VECTOR = ("exp", "log", "sin", "cos", "tanh", "expm1", "log1p", "sinh", "cosh", "atan")
+_VECTOR = ("log", "sin", "cos", "tanh", "expm1", "log1p", "sinh", "cosh", "atan")
 
 HEADER = "\n".join(
     [
@@ -33,6 +34,7 @@ HEADER = "\n".join(
         *(f'__attribute__((simd("notinbranch"))) float {name}f(float);' for name in _VECTOR),
         *(f'__attribute__((simd("notinbranch"))) double {name}(double);' for name in _VECTOR),
         "#endif",
+        MATHEMATICS,
     ]
 )
 
@@ -44,15 +46,21 @@ def _type(dtype: Any) -> str:
 # Groups
 
 
-def group_source(name: str, group: Group, memory: Memory) -> str:
-    """A function that does a group."""
-    return "\n".join(
-        [
-            f"static __attribute__((noinline)) void {name}(char **p, const double *n) {{",
-            *_Writer(group, memory).lines(),
-            "}",
-        ]
-    )
+def group_source(group: Group, memory: Memory) -> tuple[str, list[int]]:
+    """A function that does a group, from its parameters on, and the places that it is to be given.
+
+    The text names no place: groups that do the same with other arrays share one function, see Note [Places].
+    """
+    writer = _Writer(group, memory)
+    lines = list(writer.lines())
+    begin = "(char **p, const double *n, const long *at) {"
+    return "\n".join([begin, *writer.pointers(), *lines, "}"]), writer.places
+
+
+# Note [Places]
+# A model has many layers of a kind, each with arrays of its own, and a compiler is slow: so a loop is compiled once for
+# all layers. It is given a list of places: for each array which of the addresses of a call it is counted from, and the
+# number of bytes from there; for each number that changes from call to call, which it is.
 
 
 class _Writer:
@@ -61,6 +69,11 @@ class _Writer:
         self.rows, self.columns = group.table
         self.members = group.members
         self.stages = 1 + max(member.stage for member in self.members.values())
+        self.order = {out: i for i, out in enumerate(self.members)}
+        self.places: list[int] = []
+        self._read_at: dict[tuple[Variable, int], str] = {}
+        self._written: dict[Variable, str] = {}
+        self._numbers: dict[Variable, str] = {}
         self.kept = self._kept()
 
     def _kept(self) -> list[Variable]:
@@ -77,14 +90,13 @@ class _Writer:
 
     def lines(self) -> Iterator[str]:
         """The body of the function."""
-        yield from self._pointers()
         for member in self.members.values():
             if member.kind == "column":
-                yield f"  for (long c = 0; c < {self.columns}; c++) y{member.out.index}[c] = 0;"
+                yield f"  for (long c = 0; c < {self.columns}; c++) {self._target(member.out)}[c] = 0;"
             if member.kind == "all":
-                yield f"  {_type(member.out.dtype)} s{member.out.index} = 0;"
+                yield f"  {_type(member.out.dtype)} s{self.order[member.out]} = 0;"
         for variable in self.kept:
-            yield f"  {_type(variable.dtype)} b{variable.index}[{self.columns}];"
+            yield f"  {_type(variable.dtype)} b{self.order[variable]}[{self.columns}];"
         yield f"  for (long r = 0; r < {self.rows}; r++) {{"
         for stage in range(self.stages):
             yield from self._stage([member for member in self.members.values() if member.stage == stage])
@@ -92,24 +104,35 @@ class _Writer:
         for member in self.members.values():
             count = self.rows * (1 if member.per_row else self.columns)
             if member.kind == "column" and member.name == "mean":
-                yield f"  for (long c = 0; c < {self.columns}; c++) y{member.out.index}[c] /= {self.rows};"
+                yield f"  for (long c = 0; c < {self.columns}; c++) {self._target(member.out)}[c] /= {self.rows};"
             if member.kind == "all":
                 mean = f" / {count}" if member.name == "mean" else ""
-                yield f"  y{member.out.index}[0] = s{member.out.index}{mean};"
+                yield f"  {self._target(member.out)}[0] = s{self.order[member.out]}{mean};"
 
-    def _pointers(self) -> Iterator[str]:
-        refs: dict[tuple[Variable, int], Ref] = {}
-        for member in self.members.values():
-            for operand in member.operands:
-                if operand.ref is not None and operand.ref.base not in self.members:
-                    refs[operand.ref.base, operand.ref.offset] = operand.ref
-        for (base, offset), _ in refs.items():
-            kind = _type(base.dtype)
-            yield f"  const {kind} *{_pointer(base, offset)} = (const {kind} *){self.memory.address(base)} + {offset};"
-        for variable, member in self.members.items():
-            if self.memory.is_stored(variable) or member.kind in ("column", "all"):
-                kind = _type(variable.dtype)
-                yield f"  {kind} *y{variable.index} = ({kind} *){self.memory.address(variable)};"
+    def pointers(self) -> Iterator[str]:
+        """What gives the arrays and numbers that the lines name their places."""
+        for (base, offset), name in self._read_at.items():
+            place = self._place(base, offset * base.dtype.itemsize)
+            yield f"  const {_type(base.dtype)} *{name} = (const {_type(base.dtype)} *){place};"
+        for variable, name in self._written.items():
+            yield f"  {_type(variable.dtype)} *{name} = ({_type(variable.dtype)} *){self._place(variable)};"
+        for variable, name in self._numbers.items():
+            yield f"  const double {name} = n[at[{len(self.places)}]];"
+            self.places.append(self.memory.order(variable))
+
+    def _place(self, base: Variable, more: int = 0) -> str:
+        count = len(self.places)
+        slot, offset = self.memory.place(base)
+        self.places += (slot, offset + more)
+        return f"(p[at[{count}]] + at[{count + 1}])"
+
+    def _source(self, base: Variable, offset: int) -> str:
+        """The pointer to elements from outside."""
+        return self._read_at.setdefault((base, offset), f"x{len(self._read_at)}")
+
+    def _target(self, variable: Variable) -> str:
+        """The pointer to where a member is written."""
+        return self._written.setdefault(variable, f"y{self.order[variable]}")
 
     def _stage(self, members: list[Member]) -> Iterator[str]:
         inside = [member for member in members if not member.per_row]
@@ -117,16 +140,17 @@ class _Writer:
         largest = [member for member in inside if member.kind == "row" and member.name in ("max", "min")]
         for member in sums:
             if member.kind == "row":
-                yield f"    {_type(member.out.dtype)} v{member.out.index} = 0;"
+                yield f"    {_type(member.out.dtype)} v{self.order[member.out]} = 0;"
         for member in largest:
             start = "-INFINITY" if member.name == "max" else "INFINITY"
-            yield f"    {_type(member.out.dtype)} v{member.out.index} = {start}; int q{member.out.index} = 0;"
+            index = self.order[member.out]
+            yield f"    {_type(member.out.dtype)} v{index} = {start}; int q{index} = 0;"
         if inside:
-            added = [f"{'v' if member.kind == 'row' else 's'}{member.out.index}" for member in sums]
-            added += [f"q{member.out.index}" for member in largest]
+            added = [f"{'v' if member.kind == 'row' else 's'}{self.order[member.out]}" for member in sums]
+            added += [f"q{self.order[member.out]}" for member in largest]
             clauses = f" reduction(+:{','.join(added)})" if added else ""
             for kind in ("max", "min"):
-                named = [f"v{member.out.index}" for member in largest if member.name == kind]
+                named = [f"v{self.order[member.out]}" for member in largest if member.name == kind]
                 clauses += f" reduction({kind}:{','.join(named)})" if named else ""
             yield f"    #pragma omp simd{clauses}"
             yield f"    for (long c = 0; c < {self.columns}; c++) {{"
@@ -135,29 +159,29 @@ class _Writer:
             yield "    }"
         for member in inside:
             if member.kind == "row":
-                index = member.out.index
+                index = self.order[member.out]
                 if member.name == "mean":
                     yield f"    v{index} /= {self.columns};"
                 if member in largest:
                     yield f"    if (q{index}) v{index} = NAN;"
                 if self.memory.is_stored(member.out):
-                    yield f"    y{index}[r] = v{index};"
+                    yield f"    {self._target(member.out)}[r] = v{index};"
         for member in members:
             if member.per_row:
                 yield from (f"    {line}" for line in self._for_row(member))
 
     def _in_loop(self, member: Member) -> Iterator[str]:
-        index, kind = member.out.index, _type(member.out.dtype)
+        index, kind = self.order[member.out], _type(member.out.dtype)
         if member.kind == "element":
             yield f"{kind} v{index} = {self._value(member)};"
             if self.memory.is_stored(member.out):
-                yield f"y{index}[r * {self.columns} + c] = v{index};"
+                yield f"{self._target(member.out)}[r * {self.columns} + c] = v{index};"
             if member.out in self.kept:
                 yield f"b{index}[c] = v{index};"
             return
         value = self._read(member.operands[0], member, member.out.dtype)
         if member.kind == "column":
-            yield f"y{index}[c] += {value};"
+            yield f"{self._target(member.out)}[c] += {value};"
         elif member.kind == "all":
             yield f"s{index} += {value};"
         elif member.name in ("sum", "mean"):
@@ -167,13 +191,13 @@ class _Writer:
             yield f"{{ {kind} x = {value}; v{index} = x {compare} v{index} ? x : v{index}; q{index} += x != x; }}"
 
     def _for_row(self, member: Member) -> Iterator[str]:
-        index = member.out.index
+        index = self.order[member.out]
         if member.kind == "all":
             yield f"s{index} += {self._read(member.operands[0], member, member.out.dtype)};"
             return
         yield f"{_type(member.out.dtype)} v{index} = {self._value(member)};"
         if self.memory.is_stored(member.out):
-            yield f"y{index}[r] = v{index};"
+            yield f"{self._target(member.out)}[r] = v{index};"
 
     def _value(self, member: Member) -> str:
         if member.name == "pick":
@@ -182,9 +206,10 @@ class _Writer:
             label = self._label(labels, member)
             maker = source.ref.base
             if maker in self.kept:
-                found = f"b{maker.index}[{label}]"
+                found = f"b{self.order[maker]}[{label}]"
             else:
-                pointer = f"y{maker.index}" if maker in self.members else _pointer(maker, source.ref.offset)
+                inside = maker in self.members
+                pointer = self._target(maker) if inside else self._source(maker, source.ref.offset)
                 found = f"{pointer}[r * {self.columns} + {label}]"
             return f"({label} >= 0 && {label} < {self.columns} ? {found} : NAN)"  # a wrong label shows in the loss
         if member.name == "place":
@@ -209,26 +234,22 @@ class _Writer:
         """The operand as a number of this dtype, in C."""
         if operand.ref is None:
             if operand.number is not None:
-                return f"(({_type(dtype)}){self.memory.number(operand.number)})"
+                name = self._numbers.setdefault(operand.number, f"n{len(self._numbers)}")
+                return f"(({_type(dtype)}){name})"
             return constant(operand.constant, dtype)
         base = operand.ref.base
         maker = self.members.get(base)
         if maker is None:
-            text = f"{_pointer(base, operand.ref.offset)}[{_place(operand.rows, operand.columns)}]"
+            text = f"{self._source(base, operand.ref.offset)}[{_place(operand.rows, operand.columns)}]"
         elif maker.kind == "row" or maker.stage == member.stage:
-            text = f"v{base.index}"
+            text = f"v{self.order[base]}"
         elif base in self.kept:
-            text = f"b{base.index}[c]"
+            text = f"b{self.order[base]}[c]"
         else:
-            text = f"y{base.index}[r * {self.columns} + c]"
+            text = f"{self._target(base)}[r * {self.columns} + c]"
         if base.dtype == dtype:
             return text
         return f"({text} != 0)" if dtype == "bool" else f"(({_type(dtype)}){text})"
-
-
-def _pointer(base: Variable, offset: int) -> str:
-    name = f"x{base.index}"
-    return f"{name}_{offset}" if offset else name
 
 
 def _place(rows: int, columns: int) -> str:

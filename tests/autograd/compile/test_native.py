@@ -230,3 +230,33 @@ def test_arrays_given_again_are_those_that_nobody_holds() -> None:
         np.testing.assert_array_equal(out.data, 2.0 * i)
     for i, view in views:
         np.testing.assert_array_equal(view, 2.0 * i)
+
+
+def trained_with_adam(layers: int) -> Any:
+    model = nn.Sequential(*(nn.Linear(8, 8) for _ in range(layers)))
+    optimizer = optim.AdamW(model.parameters())
+
+    @ag.compile(executor="native")
+    def step(x: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = model(x).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(Tensor(np.ones((4, 8), "float32")))
+    return step
+
+
+@needs_c
+def test_adam_is_one_loop_for_each_parameter() -> None:
+    plan = trained_with_adam(3).explain().split("\n\n")[1].splitlines()
+    assert sum("sqrt" in line for line in plan) == 6
+    assert not any(": multiply ->" in line for line in plan)
+
+
+@needs_c
+def test_layers_of_a_kind_share_their_loops() -> None:
+    few, many = (trained_with_adam(layers).programs[0] for layers in (3, 6))
+    assert Native(few).source.count("noinline") == Native(many).source.count("noinline")
+    assert len(Native(few).steps) < len(Native(many).steps)
