@@ -14,7 +14,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 GPU_PYTHON ?= $(PY)
 
 .DEFAULT_GOAL := help
-.PHONY: help train train-full test test-gpu test-peers lint bench clean
+.PHONY: help train train-full test test-gpu test-peers lint bench peers clean
 .DELETE_ON_ERROR:
 
 help: ## print this list
@@ -32,16 +32,19 @@ test: lint ## lint, check types and run the tests
 test-gpu: $(if $(filter $(PY),$(GPU_PYTHON)),$(VENV)/.gpu) ## run the table of tests on CuPy (needs a CUDA device)
 	@$(ONE_THREAD) $(GPU_PYTHON) -m pytest -q -m gpu
 
-test-peers: $(VENV)/.peers ## compare with PyTorch and JAX (installs them)
+test-peers: peers ## compare with PyTorch, JAX and others (installs them)
 	@$(ONE_THREAD) $(PY) -m pytest -q -m peers
 
 lint: $(VENV)/.dev ## ruff and mypy
 	@$(PY) -m ruff check --quiet
 	@$(PY) -m mypy --no-error-summary
 
-bench: $(VENV)/.peers ## time one op and whole training steps against PyTorch (installs it)
+bench: peers ## measure single ops, training steps and their memory against peers (installs them)
 	@$(PY) -m benchmarks overhead
 	@$(PY) -m benchmarks speed
+	@$(PY) -m benchmarks memory
+
+peers: $(VENV)/.peers $(VENV)/.peers-hips $(VENV)/.peers-mygrad ## install what the benchmarks compare with
 
 clean: ## remove the virtual environment and what the tools left
 	@rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -58,6 +61,13 @@ $(VENV)/bin/pip:
 	@echo "setting up $(VENV) (once)"
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
+
+# A peer whose import name is ours, or that nothing else needs, has a folder of its own, which only its own process sees.
+$(VENV)/.peers-%: requirements/peers-%.txt | $(VENV)/bin/pip
+	@echo "installing $< (once)"
+	@rm -rf $(VENV)/peers/$*
+	@$(INSTALL) --no-deps --target $(VENV)/peers/$* -r $<
+	@touch $@
 
 $(VENV)/.%: requirements/%.txt | $(VENV)/bin/pip
 	@echo "installing $< (once)"

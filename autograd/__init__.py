@@ -31,6 +31,7 @@ from .ops.extrema import *
 from .ops.index import *
 from .ops.join import *
 from .ops.linalg import *
+from .ops.pooling import *
 from .ops.products import *
 from .ops.reduce import *
 from .ops.shape import *

@@ -112,7 +112,8 @@ def _word(name: str, value: int) -> int:
     return number
 
 
-def _dropped_of_65536(p: float) -> int:
+def dropped_of_65536(p: float) -> int:
+    """The number that a quarter of a word must reach for a mask of dropout with probability `p` to keep its element."""
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"a probability must be from 0 to 1, got p={p}.")
     return round(p * _QUARTER)
@@ -185,7 +186,7 @@ class Draw:
     def keep_mask(self, shape: Shape, p: float, device: str = "cpu") -> Array:
         """True where dropout with probability `p` keeps an element: bools, each True with `keep_probability(p)`."""
         shape, count = _shape_and_size(shape)
-        mask = self._parts(count, "<u2") >= _dropped_of_65536(p)
+        mask = self._parts(count, "<u2") >= dropped_of_65536(p)
         return move(mask.reshape(shape), device)
 
     def permutation(self, n: int) -> Array:
@@ -299,7 +300,7 @@ def keep_probability(p: float) -> float:
 
     Inverted dropout that divides by exactly this number is unbiased. p = 0 and p = 1 are exact.
     """
-    return 1.0 - _dropped_of_65536(p) / _QUARTER
+    return 1.0 - dropped_of_65536(p) / _QUARTER
 
 
 default = Generator()

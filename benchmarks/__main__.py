@@ -1,4 +1,4 @@
-"""`python -m benchmarks overhead|speed|profile`: the command line.
+"""`python -m benchmarks speed|memory|overhead|profile`: the command line.
 
 One idea: a run that could mislead is not saved by itself. Only a full one goes to benchmarks/results/; a trial or a
 part is printed, and saved where `--out` says. A wrong flag is one line and exit status 2; contenders that fail or
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .measure import VALUES, BenchmarkError, Plan, workers
+from .memory import MEMORY
 from .output import RESULTS, heading, left_out_lines, save
 from .overhead.run import OVERHEAD
 from .plot import can_draw, draw
@@ -24,7 +25,7 @@ from .speed.run import SPEED
 
 __all__ = ["main"]
 
-BENCHMARKS = {b.name: b for b in (SPEED, OVERHEAD)}
+BENCHMARKS = {b.name: b for b in (SPEED, MEMORY, OVERHEAD)}
 
 
 class Parser(argparse.ArgumentParser):
@@ -77,7 +78,7 @@ def _add_benchmark(commands: Any, benchmark: Benchmark) -> None:
     )
     rounds, threads = benchmark.plan.rounds, benchmark.plan.threads
     jobs, contenders = benchmark.jobs, list(benchmark.contenders)
-    command.add_argument("--rounds", type=_positive, help=f"turns that each contender gets (default {rounds})")
+    command.add_argument("--rounds", type=_positive, help=f"{benchmark.rounds} (default {rounds})")
     command.add_argument("--threads", type=_positive, help=f"threads for each contender (default {threads})")
     command.add_argument("--only", type=_names(jobs), metavar="NAMES", help=f"some of: {', '.join(jobs)}")
     command.add_argument("--contenders", type=_names(contenders), metavar="NAMES", help="some of those listed below")
@@ -115,23 +116,28 @@ def _parser() -> Parser:
         "  python -m benchmarks speed --quick                   does everything work?\n"
         "  python -m benchmarks speed                           the whole comparison, some minutes\n"
         "  python -m benchmarks speed --only tiny,deep --contenders tapegrad,torch\n"
+        "  python -m benchmarks memory                          what a step holds at its peak\n"
         "  python -m benchmarks overhead                        what one operation costs\n"
         "  python -m benchmarks profile mlp-sgd                 where a step of ours spends its time",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="overhead|speed|profile")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="speed|memory|overhead|profile")
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)
     _add_profile(commands)
     return parser
 
 
-def _plan(usual: Plan, arguments: argparse.Namespace) -> Plan:
+def _plan(benchmark: Benchmark, arguments: argparse.Namespace) -> Plan:
+    usual = benchmark.plan
     plan = replace(usual, rounds=arguments.rounds or usual.rounds, threads=arguments.threads or usual.threads)
     if not arguments.quick:
         return plan
     return replace(
-        plan, rounds=arguments.rounds or 3, turn_seconds=plan.turn_seconds / 10, rest_seconds=plan.rest_seconds / 10
+        plan,
+        rounds=arguments.rounds or benchmark.quick_rounds,
+        turn_seconds=plan.turn_seconds / 10,
+        rest_seconds=plan.rest_seconds / 10,
     )
 
 
@@ -145,7 +151,7 @@ def _run(benchmark: Benchmark, arguments: argparse.Namespace) -> None:
     contenders = [benchmark.contenders[name] for name in arguments.contenders or benchmark.contenders]
     for line in left_out_lines(present(contenders)[1]):
         print(line)
-    jobs, plan = arguments.only or benchmark.jobs, _plan(benchmark.plan, arguments)
+    jobs, plan = arguments.only or benchmark.jobs, _plan(benchmark, arguments)
     try:
         document = benchmark.measure(contenders, jobs, plan, arguments.quick, _show_progress)
     finally:

@@ -34,6 +34,7 @@ class Contender(ABC):
 
     module: ClassVar[str] = "numpy"  # what must be importable
     install: ClassVar[str] = "pip install numpy"  # how to get it
+    ours: ClassVar[bool] = False  # whether it is tapegrad, whose ratios to the others count
     clock: ClassVar[Callable[[], int]] = staticmethod(time.perf_counter_ns)
 
     @abstractmethod
@@ -47,6 +48,10 @@ class Contender(ABC):
     def does(self, job: str) -> bool:
         """Whether it takes part in a job."""
         return True
+
+    def builds(self) -> bool:
+        """Whether the first call of a step builds it (traces, compiles), so that its time stands apart."""
+        return False
 
     def wait(self, result: Any) -> None:
         """Block until `result` is there. Only frameworks that return before the work is done have to wait."""

@@ -47,6 +47,8 @@ _SCRIPT = Path(__file__).with_name("worker.py")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # What would change a contender behind the run's back when it is set in the user's shell.
 _STRAY = ("GLIBC_TUNABLES", "MALLOC_", "TAPEGRAD_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "XLA_", "LD_PRELOAD")
+# Where frameworks keep what they have compiled, for the next time.
+_CACHES = ("XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR")
 
 
 class BenchmarkError(Exception):
@@ -70,27 +72,32 @@ class Measured:
     """What one contender did on one job."""
 
     values: list[float]  # of its first steps
+    build_seconds: float | None = None  # of the first step, where it traces and compiles
     rounds: list[list[float]] = field(default_factory=list)  # nanoseconds a step: one list a round, one number a sample
     page_faults: list[float] = field(default_factory=list)  # a step, by round
     idle_seconds: list[float] = field(default_factory=list)  # CPU time used between turns
 
 
-def clean_environment(contender: Contender, threads: int) -> dict[str, str]:
-    """The environment of a contender's process: the shell's without stray settings, the thread counts, its own."""
+def clean_environment(contender: Contender, threads: int, caches: str | None = None) -> dict[str, str]:
+    """The environment of a contender's process: the shell's without stray settings, the thread counts, its own.
+
+    `caches` is a folder for what frameworks compile, instead of the user's.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_STRAY)}
-    return {**kept, **dict.fromkeys(_THREADS, str(threads)), **contender.environment}
+    moved = dict.fromkeys(_CACHES, caches) if caches else {}
+    return {**kept, **moved, **dict.fromkeys(_THREADS, str(threads)), **contender.environment}
 
 
 class WorkerProcess:
     """A contender's process, seen from the parent."""
 
-    def __init__(self, contender: Contender, threads: int) -> None:
+    def __init__(self, contender: Contender, threads: int, caches: str | None = None) -> None:
         self.contender = contender
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (lives as long as the process; close() ends both)
         command = [sys.executable, "-P", str(_SCRIPT), type(contender).__module__, contender.name]
         self._process = subprocess.Popen(
             command,
-            env=clean_environment(contender, threads),
+            env=clean_environment(contender, threads, caches),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -135,12 +142,17 @@ def _end_of(text: str) -> str:
 
 
 @contextmanager
-def workers(contenders: Sequence[Contender], threads: int) -> Iterator[dict[str, WorkerProcess]]:
-    """A process for each contender, by name; all are ended at the end, whatever happens."""
+def workers(
+    contenders: Sequence[Contender], threads: int, caches: str | None = None
+) -> Iterator[dict[str, WorkerProcess]]:
+    """A process for each contender, by name; all are ended at the end, whatever happens.
+
+    `caches`: see `clean_environment`.
+    """
     started: dict[str, WorkerProcess] = {}
     try:
         for contender in contenders:
-            started[contender.name] = WorkerProcess(contender, threads)
+            started[contender.name] = WorkerProcess(contender, threads, caches)
         yield started
     finally:
         for worker in started.values():
@@ -180,7 +192,7 @@ def measure(
     measured = {}
     for name, worker in workers.items():
         progress(f"{job}: preparing {name}")
-        measured[name] = Measured(worker.ask("prepare", job=job, steps=VALUES))
+        measured[name] = Measured(**worker.ask("prepare", job=job, steps=VALUES))
     check_agreement(job, {name: m.values for name, m in measured.items()}, rtol)
     samples = {name: _samples_per_turn(worker, job, plan) for name, worker in workers.items()}
     order = list(workers)

@@ -52,7 +52,7 @@ def heading(document: dict[str, Any]) -> str:
     software += [f"PyTorch {version}" for version in sorted(torch)]
     lines = [
         f"{about['processor']['model']}, {about['cores_usable']} cores, {', '.join(software)}",
-        f"{plan['threads']} threads each, {plan['rounds']} rounds of turns of about {plan['turn_seconds']:g} s",
+        f"{plan['threads']} threads each, {plan['rounds']} {_what_rounds_are(plan)}",
     ]
     if document["quick"]:
         lines.append("a quick trial: the times are not worth keeping")
@@ -65,6 +65,11 @@ def heading(document: dict[str, Any]) -> str:
             f"others kept {others:.2g} cores busy during the run: threads waited for cores, do not trust the ratios"
         )
     return "\n".join(lines)
+
+
+def _what_rounds_are(plan: dict[str, Any]) -> str:
+    seconds = plan["turn_seconds"]
+    return f"rounds of turns of about {seconds:g} s" if seconds else "fresh processes each"
 
 
 def left_out_lines(left_out: dict[str, str]) -> list[str]:

@@ -29,6 +29,7 @@ class Panel:
     bars: Mapping[str, Mapping[str, tuple[float, float, float]]]
     marks: Mapping[str, float] = field(default_factory=dict)  # by group: a line to stay left of
     mark_label: str = ""
+    end: float | None = None  # of the axis; None shows the longest bar whole
 
 
 def can_draw() -> bool:
@@ -59,13 +60,15 @@ def draw(panels: Sequence[Panel], title: str, path: Path) -> None:
 def _draw_panel(panel: Panel, axes: Any) -> None:
     height = 1 / (len(panel.bars) + 1)
     # The axis ends a little after the longest bar and may cut a whisker: else one hiccup would flatten the rest.
-    end = 1.15 * max(length for by_group in panel.bars.values() for length, _, _ in by_group.values())
+    end = panel.end or 1.15 * max(length for by_group in panel.bars.values() for length, _, _ in by_group.values())
     for number, (series, by_group) in enumerate(panel.bars.items()):
         places = [panel.groups.index(group) + number * height for group in by_group]
         lengths = [length for length, _, _ in by_group.values()]
         below = [max(length - low, 0.0) for length, low, _ in by_group.values()]
         above = [max(high - length, 0.0) for length, _, high in by_group.values()]
-        axes.barh(places, lengths, height * 0.92, color=COLOURS[number % len(COLOURS)], label=series)
+        # Where the colours are used up they come again, striped.
+        style = {"color": COLOURS[number % len(COLOURS)], "hatch": "////" if number >= len(COLOURS) else None}
+        axes.barh(places, lengths, height * 0.92, **style, edgecolor="white", linewidth=0, label=series)
         axes.errorbar(lengths, places, xerr=[below, above], fmt="none", ecolor="#333333", elinewidth=0.7)
         for place, length, more in zip(places, lengths, above, strict=True):
             at = min(length + more, end) + 0.01 * end

@@ -7,7 +7,9 @@ again. Read `output.py` next; `speed/run.py` and `overhead/run.py` say what is r
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +21,7 @@ from .measure import BenchmarkError, Measured, Plan, WorkerProcess, measure, wor
 from .plot import Panel
 from .summary import Ratio, ratio_of_medians, spread
 
-__all__ = ["Benchmark", "Job", "Progress", "Request", "document", "present", "run"]
+__all__ = ["Benchmark", "Job", "Progress", "Request", "compiling_in", "document", "head", "present", "run"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = 1  # of the document; raised when a reader of old results would have to change
@@ -40,6 +42,8 @@ class Benchmark:
     measure: Callable[[Sequence[Contender], Sequence[str], Plan, bool, Progress], dict[str, Any]]
     tables: Callable[[dict[str, Any]], str]
     panels: Callable[[dict[str, Any]], list[Panel]]
+    rounds: str = "turns that each contender gets"  # what --rounds counts
+    quick_rounds: int = 3
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,17 @@ def present(contenders: Sequence[Contender]) -> tuple[list[Contender], dict[str,
     return here, {c.name: f"{c.module} is not installed here ({c.install})" for c in contenders if c not in here}
 
 
-def ours(contender: Contender) -> bool:
-    """Whether it is tapegrad."""
-    return contender.module == "autograd"
+@contextmanager
+def compiling_in(request: Request) -> Iterator[str | None]:
+    """An empty folder for what is compiled, so that times of building are those of a first time.
+
+    None for a trial, which may use what the user's caches hold.
+    """
+    if request.quick:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="tapegrad-bench-") as folder:
+        yield folder
 
 
 def run(request: Request, progress: Progress = lambda text: None) -> dict[str, Any]:
@@ -82,7 +94,7 @@ def run(request: Request, progress: Progress = lambda text: None) -> dict[str, A
         raise BenchmarkError(f"nobody is left to measure: {'; '.join(left_out.values())}.")
     described = machine.describe(ROOT)
     watch = machine.Watch()
-    with workers(here, request.plan.threads) as started:
+    with compiling_in(request) as caches, workers(here, request.plan.threads, caches) as started:
         progress("starting " + ", ".join(started))
         versions = {name: worker.ask("hello") for name, worker in started.items()}
         measured = {job: _measure(started, job, request, progress) for job in request.jobs}
@@ -97,16 +109,14 @@ def _measure(
     return measure(taking_part, job, request.plan, request.jobs[job].rtol, progress)
 
 
-def document(
+def head(
     request: Request,
     described: dict[str, Any],
     versions: Mapping[str, dict[str, str]],
-    measured: Mapping[str, Mapping[str, Measured]],
     left_out: Mapping[str, str],
 ) -> dict[str, Any]:
-    """All that is known about a run, ready for JSON."""
+    """What is known about a run beside its results, ready for JSON."""
     here = {c.name: c for c in request.contenders if c.name in versions}
-    our_names = [name for name, c in here.items() if ours(c)]
     return {
         "schema": SCHEMA,
         "benchmark": request.benchmark,
@@ -119,6 +129,20 @@ def document(
             name: {"about": c.about, "environment": _told(c), "versions": versions[name]} for name, c in here.items()
         },
         "left_out": dict(left_out),
+    }
+
+
+def document(
+    request: Request,
+    described: dict[str, Any],
+    versions: Mapping[str, dict[str, str]],
+    measured: Mapping[str, Mapping[str, Measured]],
+    left_out: Mapping[str, str],
+) -> dict[str, Any]:
+    """All that is known about a run, ready for JSON."""
+    our_names = [c.name for c in request.contenders if c.ours and c.name in versions]
+    return {
+        **head(request, described, versions, left_out),
         "jobs": {
             job: {
                 "about": request.jobs[job].about,
@@ -145,6 +169,7 @@ def _result(measured: Measured, job: Job) -> dict[str, Any]:
         "round_medians_us": [round(statistics.median(r) / 1000, 4) for r in measured.rounds],
         "page_faults_per_step": statistics.median(measured.page_faults),
         "idle_seconds_most": max(measured.idle_seconds),
+        **({} if measured.build_seconds is None else {"build_seconds": round(measured.build_seconds, 3)}),
         "values": {str(step): measured.values[step - 1] for step in job.rtol},
     }
 

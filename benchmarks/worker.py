@@ -56,10 +56,17 @@ class Worker:
         """What is running here."""
         return self.contender.versions()
 
-    def prepare(self, job: str, steps: int) -> list[float]:
-        """Build a job and give the values of its first `steps` steps, which also warm it up."""
+    def prepare(self, job: str, steps: int) -> dict[str, Any]:
+        """Build a job and give the values of its first `steps` steps, which also warm it up.
+
+        `build_seconds` is the time of the first step where it traces and compiles, else None.
+        """
         self.steps[job] = step = self.contender.prepare(job)
-        return [self.contender.value(step()) for _ in range(steps)]
+        start = time.perf_counter()
+        values = [self.contender.value(step())]
+        first = time.perf_counter() - start
+        values += [self.contender.value(step()) for _ in range(steps - 1)]
+        return {"values": values, "build_seconds": first if self.contender.builds() else None}
 
     def turn(self, job: str, steps: int, warm_up: int, calls: int) -> dict[str, Any]:
         """Time `steps` samples of `calls` steps each, after `warm_up` samples that are not counted.
@@ -79,6 +86,25 @@ class Worker:
             "page_faults": faults / (steps * calls),
             "idle_seconds": idle,
         }
+
+    def peak(self, job: str, steps: int) -> int:
+        """Bytes that `steps` steps hold at most, above what there was before the first one.
+
+        The job is built and run once before, and forgotten: what a framework loads or makes ready at its first use is
+        not the step's. What the first step builds and keeps is, but not the memory that building takes.
+        """
+        from benchmarks.resident import highest, reset_highest, resident
+
+        for _ in range(2):
+            step = self.contender.prepare(job)
+            before = resident()
+            self.contender.value(step())
+            self.contender.value(step())
+        resident()
+        reset_highest()
+        for _ in range(steps):
+            self.contender.wait(step())
+        return highest() - before
 
     def profile(self, job: str, steps: int, sort: str, lines: int) -> str:
         """cProfile's table of `steps` steps."""

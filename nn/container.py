@@ -6,13 +6,14 @@ other. Read `serialize.py` next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from autograd.tensor import Tensor
 
 from . import functional as F
 from .activation import ReLU
+from .conv import Conv1d, Conv2d
 from .linear import Linear
 from .module import Module
 from .parameter import Parameter
@@ -113,19 +114,26 @@ class _Table(Module, Generic[T]):
 
 
 # Note [Linear and ReLU]
-# A Linear with a ReLU behind it is computed as one node: the same numbers to the last bit, without the array between
-# them. Where a hook wants to see that array, they stay two.
+# A Linear or a convolution with a ReLU behind it is computed as one node: the same numbers to the last bit, without the
+# array between them. Where a hook wants to see that array, they stay two.
 
 
 def _are_one_node(module: Any, following: Any) -> bool:
-    return type(following) is ReLU and type(module) is Linear and not (module.is_hooked or following.is_hooked)
+    return type(following) is ReLU and type(module) in _WITH_RELU and not (module.is_hooked or following.is_hooked)
+
+
+_WITH_RELU: dict[type, Callable[[Any, Any], Any]] = {
+    Linear: lambda layer, x: F.linear(x, layer.weight, layer.bias, activation="relu"),
+    Conv1d: lambda layer, x: layer.convolved(x, "relu"),
+    Conv2d: lambda layer, x: layer.convolved(x, "relu"),
+}
 
 
 class Sequential(_Row[Module]):
     """Calls its Modules one after the other: Sequential(Linear(784, 100), ReLU(), Linear(100, 10)).
 
-    A dict of Modules names them. `model[0]` is a Module, `model[:2]` a Sequential of the same Modules. A Linear and a
-    ReLU behind it are computed as one, see Note [Linear and ReLU].
+    A dict of Modules names them. `model[0]` is a Module, `model[:2]` a Sequential of the same Modules. A Linear or a
+    convolution and a ReLU behind it are computed as one, see Note [Linear and ReLU].
     """
 
     _kind = Module
@@ -146,7 +154,7 @@ class Sequential(_Row[Module]):
         while waiting is not None:
             module, waiting = waiting, next(modules, None)
             if waiting is not None and _are_one_node(module, waiting):
-                x = F.linear(x, module.weight, module.bias, activation="relu")
+                x = _WITH_RELU[type(module)](module, x)
                 waiting = next(modules, None)
             else:
                 x = module(x)

@@ -15,7 +15,7 @@ from autograd.tensor import Tensor
 from . import functional as F
 from .module import Module
 
-__all__ = ["Dropout"]
+__all__ = ["Dropout", "Dropout2d"]
 
 
 class Dropout(Module):
@@ -50,3 +50,24 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, mode={self.mode!r}, mask={self.mask!r}"
+
+
+class Dropout2d(Module):
+    """Sets each channel of each case of x, (N, C, H, W) or (C, H, W), to 0 as a whole with probability p, in training.
+
+    The survivors are divided by the probability of surviving. `generator` is the layer's own source of randomness;
+    without it `autograd.random.default` is used. Tompson et al. 2015, section 3.2.
+
+    Raises ValueError for p outside [0, 1].
+    """
+
+    def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout2d got p={p}: the probability of silencing a channel must be in [0, 1].")
+        self.p, self.generator = p, generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout2d(x, self.p, self.training, generator=self.generator)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

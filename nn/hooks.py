@@ -45,6 +45,10 @@ class Hooks:
         self.before: dict[int, Callable[..., Any]] = {}
         self.after: dict[int, Callable[..., Any]] = {}
 
+    def is_empty(self) -> bool:
+        """Whether there is none."""
+        return not (self.before or self.after)
+
     def add_before(self, hook: Callable[..., Any]) -> Handle:
         """A hook before forward."""
         return _added(self.before, hook)

@@ -6,7 +6,7 @@ One idea: scale and shift have the role "norm", so that penalties leave them alo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from autograd.tensor import Tensor
 
@@ -15,7 +15,7 @@ from .init import ones_, zeros_
 from .module import Module
 from .parameter import Parameter, zeros
 
-__all__ = ["BatchNorm1d", "LayerNorm", "RMSNorm"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm", "RMSNorm"]
 
 
 class LayerNorm(Module):
@@ -83,13 +83,48 @@ class RMSNorm(Module):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
-class BatchNorm1d(Module):
-    """x, (N, C) or (N, C, L), with mean 0 and variance 1 in each channel, times weight, plus bias.
+class GroupNorm(Module):
+    """x, (N, C, ...), with mean 0 and variance 1 in each of `num_groups` groups of channels, times weight, plus bias.
 
-    Training uses the batch's statistics and moves the running ones towards them by the share `momentum` (None for the
-    plain average of all batches so far); evaluation uses the running ones. Ioffe and Szegedy 2015.
+    Each case is normalised by itself; weight and bias are (C,). Raises ValueError for channels that do not divide into
+    the groups. Wu and He 2018.
     """
 
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        if num_groups < 1 or num_channels % num_groups:
+            raise ValueError(
+                f"GroupNorm got num_groups={num_groups} and num_channels={num_channels}: the channels must divide into "
+                "that many groups."
+            )
+        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        self.weight = _norm((num_channels,), dtype, device) if affine else None
+        self.bias = _norm((num_channels,), dtype, device) if affine else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Scale 1, shift 0."""
+        _reset(self.weight, self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+
+
+class _BatchNorm(Module):
+    """What BatchNorm1d and BatchNorm2d share; they differ in the axes that x may have besides the channels."""
+
+    wanted: ClassVar[tuple[str, ...]]  # the shapes that x may have; C stands for the number of channels
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
@@ -127,10 +162,10 @@ class BatchNorm1d(Module):
             zeros_(self.num_batches_tracked)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
+        if x.ndim not in [shape.count(",") + 1 for shape in self.wanted] or x.shape[1] != self.num_features:
+            wanted = " or ".join(self.wanted).replace("C", str(self.num_features))
             raise ValueError(
-                f"BatchNorm1d({self.num_features}) got x of shape {x.shape}: it must be (N, {self.num_features}) or "
-                f"(N, {self.num_features}, L)."
+                f"{type(self).__name__}({self.num_features}) got x of shape {x.shape}: it must be {wanted}."
             )
         if not self.training:
             by_batch = self.running_mean is None
@@ -153,6 +188,22 @@ class BatchNorm1d(Module):
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
             f"track_running_stats={self.track_running_stats}"
         )
+
+
+class BatchNorm1d(_BatchNorm):
+    """x, (N, C) or (N, C, L), with mean 0 and variance 1 in each channel, times weight, plus bias.
+
+    Training uses the batch's statistics and moves the running ones towards them by the share `momentum` (None for the
+    plain average of all batches so far); evaluation uses the running ones. Ioffe and Szegedy 2015.
+    """
+
+    wanted = ("(N, C)", "(N, C, L)")
+
+
+class BatchNorm2d(_BatchNorm):
+    """x, (N, C, H, W), with mean 0 and variance 1 in each channel, times weight, plus bias: see `BatchNorm1d`."""
+
+    wanted = ("(N, C, H, W)",)
 
 
 def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:

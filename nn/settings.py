@@ -10,7 +10,7 @@ from typing import Any
 
 from autograd.compile.expression import Same
 
-__all__ = ["Settings", "changed"]
+__all__ = ["Hooked", "Settings", "changed"]
 
 _changes = 0
 _OWN = {"_buffers", "_hooks"}  # tables of a Module's own, changed by its methods only
@@ -33,11 +33,32 @@ class Settings:
     def __call__(self) -> tuple[Any, ...]:
         if self._seen != _changes:
             held = [item for module in self.module.modules() for item in vars(module).items()]
+            held = [(name, value) for name, value in held if not (_are_hooks(value) and value.is_empty())]
             # What is changed without an assignment, a list, has to be looked at every time.
             loose = any(isinstance(value, (list, dict, set)) and name not in _OWN for name, value in held)
             self._seen = -1 if loose else _changes
             self._last = tuple((name, _known(value)) for name, value in held)
         return self._last
+
+
+class Hooked:
+    """Called, it says whether a Module or one below it has a hook."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self._seen = -1
+        self._last = False
+
+    def __call__(self) -> bool:
+        if self._seen != _changes:
+            held = [value for module in self.module.modules() for value in vars(module).values()]
+            self._last = any(_are_hooks(value) and not value.is_empty() for value in held)
+            self._seen = _changes
+        return self._last
+
+
+def _are_hooks(value: Any) -> bool:
+    return type(value).__name__ == "Hooks"
 
 
 def _known(value: Any) -> Any:
@@ -48,6 +69,6 @@ def _known(value: Any) -> Any:
         return tuple(map(_known, value))
     if isinstance(value, dict):
         return tuple((name, _known(part)) for name, part in value.items())
-    if type(value).__name__ == "Hooks":
+    if _are_hooks(value):
         return (Same(value), *value.before, "and", *value.after)
     return Same(value)

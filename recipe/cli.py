@@ -116,8 +116,11 @@ def _add_train(commands: Any) -> None:
             title = row.key.partition(".")[0] if "." in row.key else "run"
             groups[row.section] = train.add_argument_group(title, row.section)
         group = groups[row.section]
-        bare = {"nargs": "?", "const": "true"} if isinstance(row.default, bool) else {}
+        bare = {"nargs": "?", "const": "true"} if row.kind.is_switch else {}
         group.add_argument(row.flag, dest=row.key, metavar=row.kind.metavar, help=_help(row), **bare)
+        if row.kind.is_switch and row.default is not False:
+            off, help = f"--no-{row.flag[2:]}", f"the same as {row.flag} false"
+            group.add_argument(off, dest=row.key, action="store_const", const="false", help=help)
     train.set_defaults(run=_train)
 
 

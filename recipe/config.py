@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .errors import UsageError
 from .kinds import Kind, choice, number, optional, several, switch, text, whole
@@ -119,6 +119,9 @@ class FitConfig:
     epochs: int = option(whole(1), 8, "passes over the training rows", synthetic=30)
     batch_size: int = option(whole(1), 128, "rows in an update", synthetic=32)
     accumulate: int = option(whole(1), 1, "pieces in which a batch goes through the network, to save memory")
+    compile: bool | Literal["auto"] = option(
+        switch("auto"), "auto", "compile updates: all, none, or those from the 501st on, which repay it"
+    )
     evaluate_rows: int | None = option(
         optional(whole(1)), None, "training rows that are measured after an epoch; none for all"
     )

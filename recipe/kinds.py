@@ -21,6 +21,7 @@ class Kind:
     accept: Callable[[Any], Any]
     metavar: str
     is_text: bool = False
+    is_switch: bool = False  # its flag needs no value
 
     def of_text(self, given: str) -> Any:
         """The value that the text of a flag means."""
@@ -97,14 +98,15 @@ def text(wanted: str, metavar: str = "TEXT") -> Kind:
     return Kind(wanted, accept, metavar, is_text=True)
 
 
-def switch() -> Kind:
-    """true or false."""
+def switch(*others: str) -> Kind:
+    """true or false, or one of some words."""
 
-    def accept(value: Any) -> bool:
-        _refuse(not isinstance(value, bool))
-        return bool(value)
+    def accept(value: Any) -> bool | str:
+        _refuse(not isinstance(value, bool) and value not in others)
+        return value
 
-    return Kind("true or false", accept, "true|false")
+    words = ("true", "false", *others)
+    return Kind(f"{', '.join(words[:-1])} or {words[-1]}", accept, "|".join(words), is_switch=True)
 
 
 def several(kind: Kind, wanted: str, counts: Sequence[int] | None = None) -> Kind:

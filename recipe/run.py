@@ -123,6 +123,7 @@ def _assembled(config: Config, folder: Path, parts: Parts) -> tuple[Trainer, Run
         accumulate=config.fit.accumulate,
         seed=config.seed,
         device=config.device,
+        compile=config.fit.compile,
     )
     return trainer, run_file
 
@@ -163,6 +164,7 @@ def _conclude(trainer: Trainer, folder: Path, parts: Parts, run_file: RunFile) -
     page = report(folder)
     print(f"\n{diagnosis}\n")
     print(f"test error {test['error_percent']:.2f} %  (loss {test['loss']:.4f}, {len(parts.x_test):,} rows)")
+    print(f"steps {trainer.describe_steps()}")
     print(f"report {page}")
     if cut_short and not trainer.failure:
         print(f"to go on: {_resume(folder)}")

@@ -115,6 +115,7 @@ class RunFile(Callback):
             "machine": machine(),
             "model": None,
             "parameters": None,
+            "steps": None,
             "epochs": [],
             "stop": None,
             "failure": None,
@@ -145,6 +146,7 @@ class RunFile(Callback):
     def _update(self, trainer: Trainer) -> None:
         self.run["epochs"] = list(trainer.history)
         self.run["seconds"] = trainer.seconds
+        self.run["steps"] = trainer.formulas.way(trainer.step) | {"text": trainer.describe_steps()}
         if self.evidence is not None:
             self.run["evidence"] = self.evidence.to_json()
         self.write()

@@ -2,7 +2,7 @@
 
 One idea: an update is batch, forward, backward, clip, step, schedule, and everything else hangs on the events between
 them. The state of the loop is a dictionary, taken between two updates; from it a run goes on as if it had never
-stopped, to the last bit. Read `callbacks/base.py` next, then `checkpoint.py`.
+stopped, to the last bit. Read `formulas.py` for what a step computes, `callbacks/base.py` and `checkpoint.py` next.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from autograd import no_grad, random
 from autograd.backend import Array, move
 from autograd.tensor import Tensor, wrap
 from nn.module import Module
-from optim import Optimizer, ReduceLROnPlateau, Schedule, clip_grad_norm_, clip_grad_value_
+from optim import Optimizer, ReduceLROnPlateau, Schedule
 
 from .callbacks.base import Callback
 from .data.batches import Batches
+from .formulas import Compile, Formulas
 from .history import History, Record
 from .interrupt import Interrupt, deferred
 from .metrics import Means, Metric, accuracy, evaluating
@@ -44,6 +45,10 @@ class Trainer:
     in n pieces, weighed by their rows: the same update as the whole batch, in less memory. `seed` decides the order of
     the rows; layers that draw (Dropout) have generators of their own, which are saved and restored with the rest.
 
+    `compile` "auto" compiles updates (see `autograd.compile`) from the 501st on, when they repay it, True all of them,
+    False none; `describe_steps()` says how they run. Events, and what callbacks see, are the same. Python that a model
+    or a loss does besides computing, such as counting its calls, wants False.
+
     A callback sets `stop` to a reason, and `failure` to an exception that `fit` shall raise at its end.
     """
 
@@ -61,6 +66,7 @@ class Trainer:
         accumulate: int = 1,
         seed: int = 0,
         device: str = "cpu",
+        compile: Compile = "auto",
     ) -> None:
         if accumulate < 1:
             raise ValueError(f"Trainer got accumulate={accumulate}: 1 (the whole batch at once) or more is wanted.")
@@ -69,7 +75,8 @@ class Trainer:
         self.metrics = {"accuracy": accuracy} if metrics is None else dict(metrics)
         self.callbacks = sorted(callbacks, key=lambda callback: callback.order)
         self.clip_norm, self.clip_value, self.accumulate = clip_norm, clip_value, accumulate
-        self.device = device
+        self.device, self.compile = device, compile
+        self.formulas = self._formulas()
         self.shuffle = random.Generator(seed, stream=SHUFFLE)
         self.history = History()
         self.epoch = 0  # epochs that are complete
@@ -144,28 +151,22 @@ class Trainer:
 
     def backward(self, x: Array, y: Array) -> Array:
         """Set the gradients of the batch's mean loss, and give that loss as a 0-d array on the device."""
-        self.optimizer.zero_grad()
-        total: Any = None
-        for part_x, part_y in pieces(x, y, self.accumulate):
-            output = self.model(wrap(part_x))
-            loss = self.loss(output, wrap(part_y))
-            self.running.add(self._measured(loss.data, output.data, part_y), len(part_x))
-            if len(part_x) < len(x):
-                loss = loss * (len(part_x) / len(x))
-            loss.backward()
-            total = loss.data if total is None else total + loss.data
+        whole = self.batches is None or len(x) == min(self.batches.batch_size, len(self.batches.x))
+        total, seen = self.formulas.run("gradients", wrap(x), wrap(y), self.accumulate, step=self.step, whole=whole)
+        for (loss, output), (_, part_y) in zip(seen, pieces(x, y, self.accumulate), strict=True):
+            self.running.add(self._measured(loss, output, part_y), len(part_y))
         return total
 
     def update(self) -> None:
         """Clip the gradients, step the optimizer and the schedule, and count the update."""
-        if self.clip_value is not None:
-            clip_grad_value_(self.model.parameters(), self.clip_value)
-        if self.clip_norm is not None:
-            clip_grad_norm_(self.model.parameters(), self.clip_norm)
-        self.optimizer.step()
+        self.formulas.run("update", self.clip_value, self.clip_norm, step=self.step, whole=True)
         if isinstance(self.schedule, Schedule):
             self.schedule.step()
         self.step += 1
+
+    def _formulas(self, refused: Mapping[str, str] | None = None) -> Formulas:
+        parts = (self.model, self.loss, self.optimizer)
+        return Formulas(*parts, device=self.device, compile=self.compile, refused=refused)
 
     def _end_epoch(self, evaluate_rows: int | None, complete: bool) -> None:
         assert self.train_data is not None
@@ -195,8 +196,9 @@ class Trainer:
         with evaluating(self.model), no_grad():
             for part_x, part_y in slices(x, y, batch_size):
                 part_x, part_y = move(part_x, self.device), move(part_y, self.device)
-                output = self.model(wrap(part_x))
-                means.add(self._measured(self.loss(output, wrap(part_y)).data, output.data, part_y), len(part_x))
+                whole = len(part_x) == EVALUATION_ROWS
+                loss, output = self.formulas.run("outputs", wrap(part_x), wrap(part_y), step=self.step, whole=whole)
+                means.add(self._measured(loss, output, part_y), len(part_x))
         return means.read()
 
     def _measured(self, loss: Array, output: Array, y: Array) -> dict[str, Array]:
@@ -212,6 +214,8 @@ class Trainer:
         else:
             self.running = Means()
         self._batches_state = None
+        if self.formulas.parts != (self.model, self.loss, self.optimizer):
+            self.formulas = self._formulas()
         self.stop = self.failure = None
 
     @contextmanager
@@ -244,6 +248,10 @@ class Trainer:
         """Seconds of training so far, those before a resume included."""
         return self._spent + (0.0 if self._started is None else time.perf_counter() - self._started)
 
+    def describe_steps(self) -> str:
+        """How updates are made now, compiled or eager, and why."""
+        return self.formulas.describe(self.step)
+
     def generators(self) -> dict[str, random.Generator]:
         """Every generator that a run may draw from: the shuffle's, those in the model's Modules, the default one."""
         found = {"shuffle": self.shuffle, "default": random.default}
@@ -274,6 +282,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": None if self.schedule is None else self.schedule.state_dict(),
             "callbacks": {name: callback.state_dict() for name, callback in self._named_callbacks()},
+            "refused": self.formulas.refused,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -303,6 +312,7 @@ class Trainer:
         self.running.load_state_dict(state["running"])
         self.history.records[:] = [dict(record) for record in state["history"]]
         self.batches, self._batches_state = None, state["batches"]
+        self.formulas = self._formulas(state.get("refused"))  # those there were hold on to what was replaced
 
     def _named_callbacks(self) -> Iterator[tuple[str, Callback]]:
         """The callbacks by class, numbered where there are several of one."""

@@ -30,6 +30,7 @@ LEVELS = [
     {"shapes", "dtypes", "modes", "writes"},
     {"tensor"},
     {"anomaly", "instruction"},
+    {"convolution", "pooling"},
     {"primitive"},
     {"fused"},
     {"ops"},

@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("autograd", "nn", "optim", "recipe", "benchmarks")
 MAKE = shutil.which("make")
+PEERS = ["peers", "peers-hips", "peers-mygrad"]
 PIN = re.compile(r"[a-z0-9-]+(\[[a-z]+\])?==[0-9][0-9a-z.]*")
 
 needs_make = pytest.mark.skipif(MAKE is None, reason="make is not installed")
@@ -97,7 +98,7 @@ def make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 @needs_make
 def test_make_alone_prints_every_target():
     text = make().stdout
-    targets = ["help", "train", "train-full", "test", "test-gpu", "test-peers", "lint", "bench", "clean"]
+    targets = ["help", "train", "train-full", "test", "test-gpu", "test-peers", "lint", "bench", "peers", "clean"]
     assert re.findall(r"^  make ([a-z-]+) +\S", text, re.M) == targets
 
 
@@ -109,9 +110,10 @@ def test_make_alone_prints_every_target():
         ("train-full", ["run"], "-m recipe train --epochs 15\n"),
         ("test", ["dev"], "-m pytest -q -n 2\n"),
         ("lint", ["dev"], "-m mypy"),
-        ("test-peers", ["peers"], "-m pytest -q -m peers\n"),
+        ("test-peers", PEERS, "-m pytest -q -m peers\n"),
         ("test-gpu", ["gpu"], "-m pytest -q -m gpu\n"),
-        ("bench", ["peers"], "-m benchmarks speed\n"),
+        ("bench", PEERS, "-m benchmarks speed\n"),
+        ("peers", PEERS, "--no-deps --target .venv/peers/hips -r requirements/peers-hips.txt\n"),
     ],
 )
 def test_a_target_sets_up_what_it_needs_and_no_more(target, requirements, command, tmp_path):
@@ -119,7 +121,7 @@ def test_a_target_sets_up_what_it_needs_and_no_more(target, requirements, comman
     shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
     text = make("-n", target, cwd=tmp_path).stdout
     assert "-m venv .venv" in text
-    assert re.findall(r"-r requirements/(\w+)\.txt", text) == requirements
+    assert re.findall(r"-r requirements/([\w-]+)\.txt", text) == requirements
     assert command in text
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import time
 import types
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -18,11 +19,12 @@ from contextvars import ContextVar
 from typing import Any, Literal
 
 from ..backend import host
+from ..errors import TraceError
 from ..modes import is_recording, is_tracing, is_watching
 from ..tensor import Tensor, wrap
 from ..tree import Structure, flatten, unflatten
 from .expression import Same, function_of
-from .native import Native
+from .native import Native, missing
 from .passes import simplified
 from .program import Program
 from .replay import Replay
@@ -36,6 +38,7 @@ __all__ = ["Compiled", "compile", "disabled"]
 Executor = Literal["native", "numpy"]
 
 _KEPT = 16  # programs of one function
+_ENOUGH = 8  # traces of a function with a fallback: one that needs more would hardly do anything else
 
 _off: ContextVar[bool] = ContextVar("autograd.compile.off", default=False)
 
@@ -51,7 +54,11 @@ def disabled() -> Iterator[None]:
 
 
 def compile(
-    function: Callable[..., Any] | None = None, *, disable: bool = False, executor: Executor | None = None
+    function: Callable[..., Any] | None = None,
+    *,
+    disable: bool = False,
+    executor: Executor | None = None,
+    fallback: bool = False,
 ) -> Any:
     """A function that does what `function` does, a whole training step say, faster.
 
@@ -68,31 +75,50 @@ def compile(
     where there is no compiler, runs NumPy's functions, and gives the bits that eager code gives without its hand-made
     kernels. The environment variable TAPEGRAD_EXECUTOR names the one to take where none is given.
 
+    `fallback=True` is for functions of which one does not know what they do: one that cannot be traced, or cannot be C
+    where "native" is wanted, or would be traced anew again and again, runs as it is written from then on, and `refused`
+    says why.
+
     `disable=True`, the environment variable TAPEGRAD_COMPILE=0 and `compile_disabled()` run the function as written.
     A decorator with and without brackets.
     """
     if function is None:
-        return functools.partial(compile, disable=disable, executor=executor)
-    return Compiled(function, disable, executor)
+        return functools.partial(compile, disable=disable, executor=executor, fallback=fallback)
+    return Compiled(function, disable, executor, fallback)
 
 
 class Compiled:
-    """A function made by `compile`. `explain()` shows its programs."""
+    """A function made by `compile`. `explain()` shows its programs.
 
-    def __init__(self, function: Callable[..., Any], disable: bool = False, executor: Executor | None = None) -> None:
+    `refused` says why it runs as it is written, where it has a fallback and took it; `trace_seconds` is how long all
+    its traces took, C compiler included.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        disable: bool = False,
+        executor: Executor | None = None,
+        fallback: bool = False,
+    ) -> None:
         self.executor: str = executor or os.environ.get("TAPEGRAD_EXECUTOR") or "native"
         if self.executor not in ("native", "numpy"):
             raise ValueError(f'compile() got executor={self.executor!r}: it must be "native" or "numpy".')
         if not callable(function):
             raise TypeError(f"compile() takes a function, got a {type(function).__name__}.")
         self.function, self.disable = function, disable or os.environ.get("TAPEGRAD_COMPILE") == "0"
+        self.fallback = fallback
+        self.refused: str | None = None
+        self.trace_seconds = 0.0
+        self._traced = 0
         self._entries: OrderedDict[Any, list[_Entry]] = OrderedDict()
         self._lock = threading.RLock()
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result, from its program."""
-        if self.disable or _off.get() or is_tracing() is not None or is_watching() is not None:
+        off = self.disable or self.refused is not None or _off.get()
+        if off or is_tracing() is not None or is_watching() is not None:
             return self.function(*args, **kwargs)
         key, arrays = _kind_of_call(args, kwargs)
         with self._lock:  # the arrays that a program works in belong to one call at a time
@@ -103,13 +129,40 @@ class Compiled:
             for entry in entries:
                 if entry.holds():
                     return entry.run(arrays)
-            leaves, structure = flatten((args, kwargs))
-            entry = _Entry.trace(self.function, leaves, structure, self.executor)
-            result = entry.run(arrays)  # by the program too, so that a call gives the same bits whenever it comes
-            entries[:] = [entry, *entries[: _KEPT - 1]]
-            while len(self._entries) > _KEPT:
-                self._entries.popitem(last=False)
-            return result
+            try:
+                entry = self._trace(args, kwargs)
+            except Exception as error:
+                if not self.fallback:
+                    raise
+                why = str(error) if isinstance(error, TraceError) else f"{type(error).__name__}: {error}"
+            else:
+                result = entry.run(arrays)  # by the program too, so that a call gives the same bits whenever it comes
+                entries[:] = [entry, *entries[: _KEPT - 1]]
+                while len(self._entries) > _KEPT:
+                    self._entries.popitem(last=False)
+                return result
+        result = self.function(*args, **kwargs)  # where the call itself is wrong, this says so, and nothing is refused
+        self.refused = why
+        return result
+
+    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Entry:
+        """A program for this call; with a fallback only one that is worth having."""
+        wants_c = self.fallback and self.executor == "native"
+        if wants_c and (lacking := missing()) is not None:
+            raise TraceError(lacking)
+        if self.fallback and self._traced == _ENOUGH:
+            raise TraceError(f"what it finds around it keeps changing: it was traced {_ENOUGH} times")
+        began = time.perf_counter()
+        try:
+            entry = _Entry.trace(self.function, *flatten((args, kwargs)), self.executor)
+        finally:
+            self.trace_seconds += time.perf_counter() - began
+            self._traced += 1
+        if wants_c and not isinstance(entry.run_program, Native):
+            raise TraceError("the C compiler failed")
+        if self.fallback and not entry.holds():
+            raise TraceError("what it finds around it is changed by itself at every call")
+        return entry
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -145,6 +198,8 @@ class _Entry:
         self.program = simplified(self.traced)
         self.run_program = _executor(self.program, executor)
         self.guards = [(question, answer) for question, answer in trace.guards]
+        self._bound: list[Any] = []  # the arrays of the places, for which the program is set up
+        self._ask = self._questions()
         self._bind()
 
     @classmethod
@@ -192,20 +247,23 @@ class _Entry:
         self._bind()
         return True
 
-    def _bind(self) -> None:
-        """Take the arrays that are there now for those to work on."""
-        self._bound = [place.get() for place, _ in self.program.places]
+    def _questions(self) -> Callable[..., Any]:
+        """A function that gives None where the guards do not hold, else whether each place has the array it had."""
         lines, scopes = [], []
         for i, (question, answer) in enumerate(self.guards):
             lines.append(f"if {question.text} != answer{i}: return None")
             scopes += [question.scope, {f"answer{i}": answer}]
         same = ["True"]
-        for i, ((place, _), array) in enumerate(zip(self.program.places, self._bound, strict=True)):
+        for i, (place, _) in enumerate(self.program.places):
             where = place.expression()
             if where.text not in where.scope:  # not an array that is always the same
-                same.append(f"{where.text} is array{i}")
-                scopes += [where.scope, {f"array{i}": array}]
-        self._ask = function_of([*lines, f"return {' and '.join(same)}"], scopes)
+                same.append(f"{where.text} is bound[{i}]")
+                scopes += [where.scope, {"bound": self._bound}]
+        return function_of([*lines, f"return {' and '.join(same)}"], scopes)
+
+    def _bind(self) -> None:
+        """Take the arrays that are there now for those to work on."""
+        self._bound[:] = [place.get() for place, _ in self.program.places]
         self.run_program.bind(self._bound)
 
     def run(self, arguments: list[Any]) -> Any:

@@ -139,7 +139,8 @@ class Trace:
         self.effects: list[Callable[[], Any]] = []  # what Python has to do after each call
         self.captured: list[tuple[Any, Traced, Variable]] = []
         self.data: dict[int, tuple[Tensor, Traced]] = {}  # of Tensors from outside, by id
-        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
+        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # those assigned, by id
+        self._found: dict[int, tuple[Tensor, Tensor | None]] = {}  # those that were there before
         self._fixed: dict[int, Traced] = {}
         self._arguments: list[tuple[Traced, Variable]] = []
         self._wrapped: list[tuple[Tensor, Traced]] = []
@@ -297,11 +298,12 @@ class Trace:
 
     def read_grad(self, tensor: Tensor, grad: Tensor | None) -> Tensor | None:
         """The gradient of a Tensor from outside, when it is read."""
-        if id(tensor) in self.grads:
-            return self.grads[id(tensor)][1]
+        for known in (self.grads, self._found):
+            if id(tensor) in known:
+                return known[id(tensor)][1]
         there = self.guard(lambda: grad_of(tensor) is not None)
         found = wrap(self.capture(GradOf(tensor))) if there else None
-        self.grads[id(tensor)] = (tensor, found)
+        self._found[id(tensor)] = (tensor, found)
         return found
 
     def write_grad(self, tensor: Tensor, grad: Tensor | None) -> None:

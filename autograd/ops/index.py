@@ -16,6 +16,8 @@ from typing import Any
 
 from ..backend import Array, Module, is_array, module_of
 from ..errors import ShapeError
+from ..instruction import instruction
+from ..modes import is_tracing
 from ..primitive import primitive
 from ..shapes import Shape, normalize_axis
 from ..tensor import Operand, Tensor
@@ -83,16 +85,17 @@ def _may_repeat(index: Any) -> bool:
 # the values as weights and float64 inside; long rows are sorted by number and each run of equal numbers is summed at
 # once. A GPU has atomic additions, so CuPy's add.at is right as it is.
 
-_SHORT_ROW = 16  # elements; below it bincount is the faster one
+SHORT_ROW = 16  # elements; below it bincount is the faster one
 
 
 def _add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
     """Zeros of `shape` with `values` added at `index`."""
+    on_host = xp is module_of(0.0) or is_tracing() is not None
+    if _may_repeat(index) and on_host and values.dtype.kind == "f" and values.dtype.itemsize <= 8:
+        return _rows_added(values, index, shape)
     out = xp.zeros(shape, dtype=values.dtype)
     if not _may_repeat(index):
         out[index] = values
-    elif xp is module_of(0.0) and values.dtype.kind == "f" and values.dtype.itemsize <= 8:
-        _add_rows(xp, out, index, values)
     elif values.dtype.kind in "biu":
         # Whole numbers wrap alike in all sizes, and a GPU adds the unsigned ones.
         wide = xp.zeros(shape, dtype="uint64")
@@ -103,23 +106,28 @@ def _add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
     return out
 
 
-def _add_rows(xp: Module, out: Array, index: Any, values: Array) -> None:
+@instruction
+def _rows_added(values: Array, index: Any, shape: Shape) -> Array:
+    """`_add_at` on the host, by bincount or row by row."""
+    xp = module_of(values)
+    out = xp.zeros(shape, dtype=values.dtype)
     axes = _axes_named(index, out.ndim)
-    lead, tail = out.shape[:axes], out.shape[axes:]
+    lead, tail = shape[:axes], shape[axes:]
     count, width = math.prod(lead), math.prod(tail)
     reached = xp.arange(count).reshape(lead)[index]
     values = xp.broadcast_to(values, reached.shape + tail).reshape(reached.size, width)
     reached = reached.ravel()
     if values.size == 0:
-        return
-    if width < _SHORT_ROW:
+        return out
+    if width < SHORT_ROW:
         cells = (reached[:, None] * width + xp.arange(width)).ravel()
-        out[...] = xp.bincount(cells, values.ravel(), count * width).reshape(out.shape)
-        return
+        out[...] = xp.bincount(cells, values.ravel(), count * width).reshape(shape)
+        return out
     order = xp.argsort(reached, kind="stable")
     reached = reached[order]
     starts = xp.flatnonzero(xp.diff(reached, prepend=-1))
     out.reshape(count, width)[reached[starts]] = xp.add.reduceat(values[order], starts, axis=0)
+    return out
 
 
 def _axes_named(index: Any, ndim: int) -> int:

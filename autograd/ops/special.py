@@ -47,6 +47,17 @@ def _polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:
     return out
 
 
+def atanh_of_erf(xp: Module, x: Array) -> Array:
+    """What tanh turns into erf(x), for x of float32 or float64; kept where erf rounds to 1, and -1."""
+    above, below, last = _SINGLE if x.dtype.itemsize == 4 else _DOUBLE
+    near = xp.maximum(xp.minimum(x, last), -last)
+    square = near * near
+    out = _polynomial(square, above)
+    out /= _polynomial(square, below)
+    out *= near
+    return out
+
+
 @elementwise
 def erf(xp: Module, x: Operand) -> Array:
     """The error function, 2 / sqrt(pi) times the integral of e^-t^2 from 0 to x; in [-1, 1].
@@ -57,12 +68,7 @@ def erf(xp: Module, x: Operand) -> Array:
     if not is_floating(x.dtype):
         x = x.astype("float64")
     wide = x if x.dtype.itemsize >= 4 else x.astype("float32")
-    above, below, last = _SINGLE if wide.dtype.itemsize == 4 else _DOUBLE
-    near = xp.maximum(xp.minimum(wide, last), -last)
-    square = near * near
-    out = _polynomial(square, above)
-    out /= _polynomial(square, below)
-    return xp.tanh(out * near).astype(x.dtype, copy=False)
+    return xp.tanh(atanh_of_erf(xp, wide)).astype(x.dtype, copy=False)
 
 
 erf.vjp(lambda g, x: g * (exp(-(x * x)) * (2 / math.sqrt(math.pi))))

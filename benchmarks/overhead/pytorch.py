@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..speed import pytorch
+from ..speed.environment import ONE_POOL
 from .operations import Operations
 
 __all__ = ["PyTorch", "contenders"]
@@ -65,4 +66,4 @@ class PyTorch(Operations):
         return pytorch.torch_versions()
 
 
-contenders = (PyTorch("torch", "PyTorch, eager", pytorch.ONE_POOL),)
+contenders = (PyTorch("torch", "PyTorch, eager", ONE_POOL),)

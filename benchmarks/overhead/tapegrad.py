@@ -21,6 +21,7 @@ class Tapegrad(Operations):
 
     module: ClassVar[str] = tapegrad.Tapegrad.module
     install: ClassVar[str] = tapegrad.Tapegrad.install
+    ours: ClassVar[bool] = True
 
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """Operators, the array namespace, nn.functional."""

@@ -1,8 +1,7 @@
 """Whole training steps against other frameworks: who takes part, and the bar.
 
 One idea: a contender's file is imported without its framework, so this list costs nothing and is the same everywhere.
-To add one, write a file with a tuple `contenders` and name it in `MODULES`. Read `workloads.py` next, then
-`tapegrad.py` and `pytorch.py`, then `run.py`.
+To add one, write a file with a tuple `contenders` and name it in `MODULES`. Read `workloads.py` next.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from ..contender import Contender
 
 __all__ = ["MODULES", "all_contenders"]
 
-MODULES = ("tapegrad", "pytorch", "jax")
+MODULES = ("tapegrad", "pytorch", "jax", "hips", "mygrad")
 
 
 def all_contenders() -> dict[str, Contender]:

@@ -1,7 +1,7 @@
 """tapegrad, eager and compiled: the step as a user writes it.
 
-One idea: nothing is tuned here; what is fast is fast for everybody. Read `pytorch.py` beside it: the two steps are the
-same lines. Then `run.py`.
+One idea: nothing is tuned here; what is fast is fast for everybody. Read `pytorch.py` next: the two steps are the same
+lines.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from ..contender import Contender, Step
+from .models import make_model, make_optimizer
 from .workloads import WORKLOADS
 
 __all__ = ["Tapegrad", "contenders"]
@@ -27,6 +28,7 @@ class Tapegrad(Contender):
 
     module: ClassVar[str] = "autograd"
     install: ClassVar[str] = "pip install tapegrad"
+    ours: ClassVar[bool] = True
 
     def prepare(self, job: str) -> Step:
         """A training step on a workload."""
@@ -36,17 +38,9 @@ class Tapegrad(Contender):
 
         workload = WORKLOADS[job]
         data = workload.data()
-        layers: list[Any] = []
-        for weight, bias in zip(data.weights, data.biases, strict=True):
-            layer: Any = nn.Linear(weight.shape[1], weight.shape[0])
-            layer.weight.data, layer.bias.data = weight, bias
-            layers += [layer, nn.ReLU()]
-        model = nn.Sequential(*layers[:-1])
-        optimizer: optim.Optimizer
-        if workload.optimizer == "sgd":
-            optimizer = optim.SGD(model.parameters(), lr=workload.lr, momentum=workload.momentum)
-        else:
-            optimizer = optim.Adam(model.parameters(), lr=workload.lr)
+        model = make_model(nn, workload.network, lambda x: ag.split(x, 3, axis=-1))
+        model.load_state_dict(data.parameters)
+        optimizer = make_optimizer(optim, workload, model.parameters())
         criterion = nn.CrossEntropyLoss()
         x, y = ag.Tensor(data.x), ag.Tensor(data.y)
 
@@ -58,6 +52,10 @@ class Tapegrad(Contender):
             return loss
 
         return ag.compile(step, executor=self.executor) if self.executor else step
+
+    def builds(self) -> bool:
+        """The first call of a compiled step traces and compiles."""
+        return self.executor is not None
 
     def versions(self) -> dict[str, str]:
         """NumPy, which does the arithmetic; the commit stands with the machine."""

@@ -27,8 +27,11 @@ from .activation import (
     softsign,
     tanh,
 )
+from .attention import scaled_dot_product_attention
+from .batch_norm import batch_norm
+from .conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .cross_entropy import cross_entropy
-from .dropout import dropout
+from .dropout import dropout, dropout2d
 from .embedding import embedding, one_hot
 from .linear import linear
 from .loss import (
@@ -41,13 +44,28 @@ from .loss import (
     nll_loss,
     smooth_l1_loss,
 )
-from .norm import batch_norm, layer_norm, rms_norm
+from .norm import group_norm, layer_norm, rms_norm
+from .pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 
 __all__ = [
     "linear",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "embedding",
     "one_hot",
     "dropout",
+    "dropout2d",
+    "scaled_dot_product_attention",
     # Activations
     "celu",
     "elu",
@@ -73,8 +91,17 @@ __all__ = [
     "tanh",
     # Normalisations
     "batch_norm",
+    "group_norm",
     "layer_norm",
     "rms_norm",
+    # Pooling
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "max_pool1d",
+    "max_pool2d",
     # Losses
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import autograd as ag
 from autograd import random
-from autograd.backend import Array, Module
+from autograd.backend import Array, Module, host
 from autograd.fused import fused
+from autograd.ops.special import atanh_of_erf
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor
 
@@ -234,17 +235,28 @@ def _gelu(x: Operand) -> Operand:
 
 
 def _gelu_forward(xp: Module, x: Array) -> Any:
-    gate = ag.erf(x * math.sqrt(0.5))
-    gate *= 0.5
-    gate += 0.5
+    if x.ndim == 0 or x.dtype.name not in ("float32", "float64"):
+        return NotImplemented
+    # (1 + tanh(z)) / 2 is 1 / (1 + e^-2z), and an exponential is the cheaper one.
+    z = atanh_of_erf(xp, x * math.sqrt(0.5))
+    z *= -2
+    gate = _logistic(xp, z)
     return x * gate, gate
+
+
+def _logistic(xp: Module, x: Array) -> Array:
+    """1 / (1 + e^x), in place of x; 0 where the exponential overflows."""
+    with host.errstate(over="ignore"):
+        xp.exp(x, out=x)
+    x += 1
+    return xp.divide(1, x, out=x)
 
 
 def _gelu_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate: Array) -> tuple[Array]:
     x = inputs[0]
     slope = x * x
     slope *= -0.5
-    slope = xp.exp(slope)
+    xp.exp(slope, out=slope)
     slope *= x
     slope *= 1 / math.sqrt(2 * math.pi)
     slope += gate
@@ -265,28 +277,30 @@ def _gelu_tanh(x: Operand) -> Operand:
 
 
 def _gelu_tanh_forward(xp: Module, x: Array) -> Any:
+    if x.ndim == 0 or x.dtype.name not in ("float32", "float64"):
+        return NotImplemented
+    # The gate is 1 / (1 + e^-2z) with z the argument of tanh, and an exponential is the cheaper one.
     gate = x * x
-    gate *= _TANH_CUBE
-    gate += 1
+    gate *= -2 * _TANH_SCALE * _TANH_CUBE
+    gate += -2 * _TANH_SCALE
     gate *= x
-    gate *= _TANH_SCALE
-    gate = xp.tanh(gate)
-    gate *= 0.5
-    gate += 0.5
-    return x * gate, gate
+    gate = _logistic(xp, gate)
+    out = x * gate
+    return out, (gate, out)
 
 
-def _gelu_tanh_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate: Array) -> tuple[Array]:
-    # With s = gate, x s' = x 2 s (1 - s) times the slope of the tanh's argument.
+def _gelu_tanh_backward(
+    xp: Module, g: Array, needs: Any, inputs: tuple[Array], residuals: tuple[Array, Array]
+) -> tuple[Array]:
+    # With s = gate and out = x s, the slope is s (1 + (x - out) 2z'), z' that of the argument of tanh.
     x = inputs[0]
+    gate, out = residuals
     slope = x * x
-    slope *= 3 * _TANH_CUBE
+    slope *= 6 * _TANH_SCALE * _TANH_CUBE
+    slope += 2 * _TANH_SCALE
+    slope *= x - out
     slope += 1
-    slope *= x
-    slope *= 2 * _TANH_SCALE
     slope *= gate
-    slope *= 1 - gate
-    slope += gate
     slope *= g
     return (slope,)
 

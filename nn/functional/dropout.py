@@ -12,7 +12,7 @@ from autograd import random
 from autograd.backend import module_of
 from autograd.tensor import Operand, Tensor
 
-__all__ = ["dropout"]
+__all__ = ["dropout", "dropout2d"]
 
 Mode = Literal["inverted", "classic"]
 Mask = Literal["per_case", "per_batch"]
@@ -45,9 +45,33 @@ def dropout(
     kept = random.keep_probability(p)
     if not training:
         return x * kept if mode == "classic" and kept < 1 else x
-    if kept == 1:
-        return x
     scale = 1 / kept if mode == "inverted" and kept > 0 else 1.0
-    shape = x.shape if mask == "per_case" else (1, *x.shape[1:])
+    return _dropped(x, p, x.shape if mask == "per_case" else (1, *x.shape[1:]), scale, generator)
+
+
+def dropout2d(
+    x: Tensor, p: float = 0.5, training: bool = True, *, generator: random.Generator | None = None
+) -> Operand:
+    """x, (N, C, H, W) or (C, H, W), with each channel of each case set to 0 as a whole with probability p.
+
+    Neighbouring pixels know each other's values, so to drop single ones would hide nothing. Survivors are divided by
+    the probability of surviving; outside training x stays as it is. Tompson et al. 2015, section 3.2.
+
+    Raises ValueError for p outside [0, 1], or x of another rank.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout2d got p={p}: the probability of silencing a channel must be in [0, 1].")
+    if x.ndim not in (3, 4):
+        raise ValueError(f"dropout2d got x of shape {x.shape}: it must be (N, C, H, W) or (C, H, W).")
+    if not training:
+        return x
+    kept = random.keep_probability(p)
+    return _dropped(x, p, (*x.shape[:-2], 1, 1), 1 / kept if kept > 0 else 1.0, generator)
+
+
+def _dropped(x: Tensor, p: float, shape: tuple[int, ...], scale: float, generator: random.Generator | None) -> Operand:
+    """x times a mask of that shape, which broadcasts to x, and the survivors times `scale`."""
+    if random.keep_probability(p) == 1:
+        return x
     chosen = (generator or random.default).keep_mask(shape, p, device=x.device)
     return x * module_of(chosen).multiply(chosen, scale, dtype=x.dtype)

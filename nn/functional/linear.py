@@ -6,8 +6,6 @@ the arrays between them are never kept. Read `cross_entropy.py` next.
 
 from __future__ import annotations
 
-import functools
-import math
 from typing import Any, Literal
 
 from autograd import matmul, matrix_transpose
@@ -16,6 +14,7 @@ from autograd.fused import fused
 from autograd.tensor import Operand
 
 from .activation import relu
+from .rows import as_rows, let_through, sum_of_rows
 
 __all__ = ["linear"]
 
@@ -49,11 +48,6 @@ def _check(x: Operand, weight: Operand, bias: Operand, activation: Activation) -
         raise ValueError(f'linear got activation={activation!r}: it must be None or "relu".')
 
 
-def _rows(x: Any) -> Any:
-    """x as one matrix, a row for each position of the leading axes."""
-    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-
-
 def _transposed(weight: Any, rows: int) -> Any:
     """W^T, laid out anew where that pays.
 
@@ -64,26 +58,6 @@ def _transposed(weight: Any, rows: int) -> Any:
     return weight.T.copy() if pays else weight.T
 
 
-def _let_through(xp: Any, g: Any, out: Any) -> Any:
-    """g where ReLU gave more than 0, else 0; NumPy multiplies two arrays of floats faster than floats and bools."""
-    if xp is not host:
-        return g * (out > 0)
-    mask = (out > 0).astype(g.dtype)
-    mask *= g
-    return mask
-
-
-def _sum_of_rows(xp: Any, g: Any) -> Any:
-    """The sum over axis 0; BLAS, by a product with ones, takes half the time of NumPy's own."""
-    return xp.dot(_ones(len(g), g.dtype), g) if xp is host else g.sum(axis=0)
-
-
-@functools.lru_cache(maxsize=8)
-def _ones(length: int, dtype: Any) -> Any:
-    """A vector of ones on the host, made once for each batch size; only read."""
-    return host.ones(length, dtype)
-
-
 def _forward(xp: Any, x: Any, weight: Any, bias: Any, *, activation: Activation) -> Any:
     fits = weight.ndim == 2 and getattr(x, "shape", ())[-1:] == weight.shape[1:] and activation in (None, "relu")
     if not fits or x.dtype != weight.dtype:
@@ -91,7 +65,7 @@ def _forward(xp: Any, x: Any, weight: Any, bias: Any, *, activation: Activation)
     if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
         return NotImplemented
     # Of two matrices dot is matmul, and NumPy's costs 0.3 us less a call.
-    rows = _rows(x)
+    rows = as_rows(x)
     out = xp.dot(rows, _transposed(weight, len(rows)) if xp is host else weight.T)
     if bias is not None:
         xp.add(out, bias, out=out)
@@ -109,13 +83,13 @@ def _backward(
 ) -> tuple[Any, Any, Any]:
     x, weight, _ = inputs
     if activation == "relu":
-        g = _let_through(xp, g, out)
-    g = _rows(g)
+        g = let_through(xp, g, out)
+    g = as_rows(g)
     of_x = xp.dot(g, weight) if needs[0] else None
     if of_x is not None and x.ndim != 2:
         of_x = of_x.reshape(x.shape)
-    of_weight = xp.dot(g.T, _rows(x)) if needs[1] else None
-    of_bias = _sum_of_rows(xp, g) if needs[2] else None
+    of_weight = xp.dot(g.T, as_rows(x)) if needs[1] else None
+    of_bias = sum_of_rows(xp, g) if needs[2] else None
     return of_x, of_weight, of_bias
 
 

@@ -26,6 +26,8 @@ _REDRAW = 0.2  # seconds
 class Progress(Callback):
     """Prints a line for each epoch and, on a terminal with the package rich, a bar with metrics and time to go.
 
+    Another line says so when updates begin to run in another way, compiled or eager.
+
     `live` None looks whether `stream` (stdout by default) is a terminal.
     """
 
@@ -37,8 +39,10 @@ class Progress(Callback):
         self._bar: Any = None
         self._task: Any = None
         self._redrawn = 0.0
+        self._steps: dict[str, Any] = {}  # how updates were made when it was last said
 
     def on_fit_begin(self, trainer: Trainer) -> None:
+        self._steps = _way(trainer)
         if self.live and (bar := _bar(self.stream)) is not None:
             assert trainer.batches is not None
             per_epoch = len(trainer.batches)
@@ -57,6 +61,9 @@ class Progress(Callback):
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         if self._bar is not None:
             self._bar.update(self._task, completed=trainer.step)
+        if _way(trainer) != self._steps:
+            self._steps = _way(trainer)
+            self._print(f"steps {trainer.describe_steps()}")
         self._print(line(record, trainer.epochs))
 
     def on_fit_end(self, trainer: Trainer) -> None:
@@ -80,6 +87,12 @@ class Progress(Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _way(trainer: Trainer) -> dict[str, Any]:
+    """What is compiled, and why the rest is not."""
+    way = trainer.formulas.way(trainer.step)
+    return {"compiled": way["compiled"], "why_not": way["why_not"]}
 
 
 def line(record: Record, epochs: int) -> str:

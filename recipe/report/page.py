@@ -97,7 +97,8 @@ def _title(run: Mapping[str, Any]) -> str:
 def _header(run: Mapping[str, Any], name: str) -> str:
     status = run.get("status") or "unknown"
     stop = f"; {_(run['stop'])}" if run.get("stop") else ""
-    return f"<header>\n<h1>{_(name)}</h1>\n<p class='soft'>Training run, {_(status)}{stop}</p>\n</header>"
+    steps = f"; steps {_(run['steps']['text'])}" if run.get("steps") else ""
+    return f"<header>\n<h1>{_(name)}</h1>\n<p class='soft'>Training run, {_(status)}{stop}{steps}</p>\n</header>"
 
 
 def _verdict(d: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from benchmarks.contender import Contender, Step
 
 PATH = {"PYTHONPATH": str(Path(__file__).resolve().parent)}
 time_passed = 0  # nanoseconds, in this process
+library: list[Any] = []  # of Hungry, in this process
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,38 @@ class Fake(Contender):
 class Ours(Fake):
     """A fake that counts as tapegrad."""
 
-    module: ClassVar[str] = "autograd"
+    ours: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Compiling(Fake):
+    """Its first step builds."""
+
+    def builds(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Hungry(Ours):
+    """Each step holds `mebibytes` for a moment; the first also makes as much again, and keeps it.
+
+    The first of the process loads a library.
+    """
+
+    mebibytes: int = 1
+
+    def prepare(self, job: str) -> Step:
+        kept: list[Any] = []
+
+        def step() -> Any:
+            if not library:
+                library.append(np.ones(32 << 20, np.uint8))
+            held = np.ones(self.mebibytes << 20, np.uint8)  # written to, so that it is resident
+            if not kept:
+                kept.append(held.copy())
+            return held[0]
+
+        return step
 
 
 @dataclass(frozen=True)
@@ -116,6 +148,9 @@ contenders = (
     Fake("drifting", "wrong from step 20 on", PATH, 10, drift=1.1),
     Fake("exploding", "no number from step 20 on", PATH, 10, drift=float("nan")),
     Lazy("lazy", "thirty microseconds when waited for", PATH, 30),
+    Compiling("compiling", "builds in its first step", PATH, 20),
+    Hungry("hungry", "eight mebibytes", PATH, mebibytes=8),
+    Hungry("hungrier", "twenty-four mebibytes", PATH, mebibytes=24),
     Floor("floor", "five microseconds, forward only", PATH, 5),
     Absent("absent", "not installed", PATH),
     Broken("broken", "raises", PATH),

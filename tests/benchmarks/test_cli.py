@@ -30,11 +30,15 @@ def results(fakes, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "python -m benchmarks: the following arguments are required: overhead|speed|profile"),
+        ([], "python -m benchmarks: the following arguments are required: speed|memory|overhead|profile"),
         (["sped"], "invalid choice: 'sped'"),
         (["speed", "--rounds", "0"], "argument --rounds: '0' is not a whole number above zero"),
         (["speed", "--threads", "two"], "argument --threads: 'two' is not a whole number above zero"),
-        (["speed", "--only", "tiny,huge"], "unknown name 'huge'; known are: tiny, deep, mlp-sgd, mlp-adam, big"),
+        (
+            ["speed", "--only", "tiny,huge"],
+            "unknown name 'huge'; known are: tiny, deep, mlp-sgd, mlp-adam, big, lenet, gpt",
+        ),
+        (["memory", "--only", "tiny"], "unknown name 'tiny'; known are: mlp-sgd, mlp-adam, big, lenet, gpt"),
         (["overhead", "--only", "tiny"], "unknown name 'tiny'; known are: add, "),
         (["speed", "--contenders", "tensorflow"], "unknown name 'tensorflow'; known are: tapegrad, "),
         (["speed", "--out", __file__], "test_cli.py' is a file; a folder is wanted"),
@@ -53,8 +57,10 @@ def test_a_wrong_flag_is_one_line_and_status_2(arguments, message, capsys):
 
 def test_help_lists_networks_contenders_and_examples(capsys):
     for arguments, texts in (
-        (["--help"], ("speed --quick", "overhead", "profile mlp-sgd")),
+        (["--help"], ("speed --quick", "memory", "overhead", "profile mlp-sgd")),
         (["speed", "--help"], ("784-512-512-10, batch 128, adam", "torch-fused-malloc", "default 15")),
+        (["speed", "--help"], ("4 layers, 128 wide, 4 heads", "HIPS autograd", "MyGrad")),
+        (["memory", "--help"], ("conv 32, conv 64, pool", "fresh processes", "default 5")),
         (["overhead", "--help"], ("bare NumPy", "matmul")),
     ):
         with pytest.raises(SystemExit) as stopped:
@@ -90,7 +96,7 @@ def test_a_full_run_is_saved_among_the_results_and_says_who_was_left_out(results
     shown = capsys.readouterr().out
     assert "left out: absent: no_such_framework is not installed here (pip install no-such-framework)" in shown
     document = json.loads((results / "speed-cpu.json").read_text())
-    assert list(document["jobs"]) == ["tiny", "deep", "mlp-sgd", "mlp-adam", "big"]
+    assert list(document["jobs"]) == ["tiny", "deep", "mlp-sgd", "mlp-adam", "big", "lenet", "gpt"]
     assert (document["plan"]["rounds"], document["plan"]["threads"]) == (5, 2)
 
 

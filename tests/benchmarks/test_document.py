@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from benchmarks import output
 from benchmarks.measure import BenchmarkError, Plan
 from benchmarks.overhead.run import OVERHEAD, measure_overhead
-from benchmarks.plot import draw
-from benchmarks.run import Job, Request, run
-from benchmarks.speed.bars import BARS, judge, verdicts
+from benchmarks.plot import COLOURS, Panel, draw
+from benchmarks.run import Job, Request, compiling_in, run
+from benchmarks.speed.bars import BARS, Bar, judge, verdicts
 from benchmarks.speed.run import SPEED, measure_speed
 
 PLAN = Plan(rounds=3, threads=1, turn_seconds=0.0005, rest_seconds=0.0)
@@ -46,6 +47,26 @@ def test_the_document_survives_json_and_has_its_schema(document):
     assert result["round_medians_us"] == [40.0] * 3
     assert result["values"] == {"1": 1.0, "5": 0.2, "20": 0.05}
     assert {"page_faults_per_step", "idle_seconds_most", "lower_quartile_us", "upper_quartile_us"} < set(result)
+
+
+def test_the_time_of_building_is_written_down_where_there_is_one(fakes):
+    contenders = [fakes["ours"], fakes["compiling"]]
+    document = measure_speed(contenders, ["tiny"], PLAN, False, lambda text: None)
+    results = document["jobs"]["tiny"]["results"]
+    assert "build_seconds" not in results["ours"]
+    assert 0 <= results["compiling"]["build_seconds"] < 1
+    lines = SPEED.tables(document).splitlines()
+    assert lines[0].split()[:6] == ["workload", "contender", "median", "quartiles", "least", "build"]
+    assert "0.0 s" in lines[3]
+    assert "0.0 s" not in lines[2]
+
+
+def test_a_full_run_compiles_into_an_empty_folder_and_a_trial_where_the_user_does(fakes):
+    for quick in (True, False):
+        with compiling_in(Request("speed", {}, [], PLAN, quick)) as folder:
+            assert (folder is None) == quick
+            assert quick or not list(Path(folder).iterdir())
+    assert not Path(folder).exists()
 
 
 def test_ratios_are_ours_over_each_other_contender(document):
@@ -87,11 +108,30 @@ def test_every_bar_names_what_exists():
     assert {bar.workload for bar in BARS} == set(SPEED.jobs)
 
 
-@pytest.mark.parametrize(("ratio", "verdict"), [(0.30, "reached"), (0.31, "missed")])
-def test_a_bar_is_reached_up_to_its_figure(ratio, verdict):
+@pytest.mark.parametrize(
+    ("ratio", "with_aim", "without"),
+    [
+        (0.10, "aim reached", "reached"),
+        (0.11, "reached", "reached"),
+        (0.30, "reached", "reached"),
+        (0.31, "missed", "missed"),
+    ],
+)
+def test_a_bar_and_an_aim_are_reached_up_to_their_figures(ratio, with_aim, without):
     measured = {"ratio": ratio, "low": 0.2, "high": 0.4}
-    bar = next(b for b in BARS if b.workload == "tiny")
-    assert judge(bar, measured)["verdict"] == verdict
+    assert judge(Bar("tiny", "tapegrad", "torch", 0.30, 0.10), measured)["verdict"] == with_aim
+    assert judge(Bar("tiny", "tapegrad", "torch", 0.30), measured)["verdict"] == without
+
+
+def test_every_aim_is_beyond_its_bar_and_every_native_bar_has_one():
+    for bar in BARS:
+        assert (bar.aim is not None) == (bar.ours == "tapegrad-native")
+        assert bar.aim is None or bar.aim < bar.reach
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(0.30, "reached"), (0.31, "missed")])
+def test_bars_are_judged_where_both_were_measured(ratio, verdict):
+    measured = {"ratio": ratio, "low": 0.2, "high": 0.4}
     assert [v["verdict"] for v in verdicts({"tiny": {"tapegrad": {"torch": measured}}})] == [verdict]
     assert verdicts({"tiny": {"tapegrad": {"torch-fused": measured}}}) == []
 
@@ -99,7 +139,7 @@ def test_a_bar_is_reached_up_to_its_figure(ratio, verdict):
 def test_the_table_says_what_was_reached(document):
     document["bars"] = verdicts({"tiny": {"tapegrad": {"torch": {"ratio": 0.31, "low": 0.30, "high": 0.32}}}})
     lines = SPEED.tables(document).splitlines()
-    assert lines[0].split() == ["workload", "contender", "median", "quartiles", "least", "ours", "/", "it"]
+    assert lines[0].split()[5:] == ["build", "ours", "/", "it"]
     assert lines[3].split() == [
         "tiny",
         "slow",
@@ -172,6 +212,18 @@ def test_pictures_show_multiples_of_the_baseline(document):
     assert panel.marks == {}
     document["bars"] = [{"workload": "deep", "theirs": "ours", "reach": 0.5}, {"workload": "tiny", "theirs": "slow"}]
     assert SPEED.panels(document)[0].marks == {"deep": 0.5}
+
+
+def test_longer_bars_are_cut_at_the_end_and_every_series_looks_its_own(tmp_path):
+    bars = {f"series {i}": {"tiny": (0.1 + 10 * i, 0.1 + 10 * i, 0.1 + 10 * i)} for i in range(len(COLOURS) + 1)}
+    drawn = {}
+    for name, end in (("cut", 2.5), ("whole", None)):
+        draw([Panel("", "", ["tiny"], bars, end=end)], "", tmp_path / f"{name}.svg")
+        drawn[name] = (tmp_path / f"{name}.svg").read_text()
+    assert "url(#h" in drawn["cut"]  # a pattern of stripes: the ninth has the first one's colour
+    assert drawn["cut"].count("<!-- 80 -->") == 1  # its number is written all the same
+    assert "<!-- 2.5 -->" in drawn["cut"]
+    assert "<!-- 2.5 -->" not in drawn["whole"]
 
 
 def test_overhead_has_a_table_and_a_panel_for_each_mode(fakes, tmp_path):

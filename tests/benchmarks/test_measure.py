@@ -36,6 +36,12 @@ def test_values_of_the_first_steps_are_kept(fakes):
     assert times_of(fakes, "fast")["fast"].values == [1 / n for n in range(1, 21)]
 
 
+def test_the_time_of_the_first_step_is_kept_where_it_builds(fakes):
+    measured = times_of(fakes, "fast", "compiling")
+    assert measured["fast"].build_seconds is None
+    assert measured["compiling"].build_seconds > 0
+
+
 class Recorder:
     """A worker that notes when it was asked."""
 
@@ -46,7 +52,7 @@ class Recorder:
         if do == "turn":
             self.log.append((self.name, request["steps"]))
         turn = {"nanoseconds": [1e6] * request.get("steps", 1), "page_faults": 0.0, "idle_seconds": 0.0}
-        return {"prepare": [1.0] * 20, "turn": turn, "drop": None}[do]
+        return {"prepare": {"values": [1.0] * 20}, "turn": turn, "drop": None}[do]
 
 
 def test_in_every_round_each_has_one_turn_and_the_order_changes():
@@ -118,6 +124,12 @@ def test_settings_of_the_shell_do_not_reach_a_contender(fakes, monkeypatch):
     assert not {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES", "OMP_WAIT_POLICY", "TAPEGRAD_MALLOC", "LD_PRELOAD"} & set(
         environment
     )
+
+
+def test_what_is_compiled_goes_where_the_run_says(fakes):
+    names = ("XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR")
+    assert {clean_environment(fakes["fast"], 1, "/somewhere")[name] for name in names} == {"/somewhere"}
+    assert "/somewhere" not in clean_environment(fakes["fast"], 1).values()
 
 
 def test_every_process_is_ended_whatever_happens(fakes):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CASES", "Case", "draw_inputs", "draw_state"]
+__all__ = ["CASES", "Case", "draw_inputs", "draw_state", "first_of"]
 
 # Every kink of every activation, and both tails.
 KINKS = [-30.0, -6.5, -3.0, -1.0, -0.5, -0.3, 0.0, 0.2, 1.0, 3.0, 6.0, 25.0]
@@ -45,6 +45,11 @@ def draw_inputs(case: Case, rng: np.random.Generator) -> list[np.ndarray]:
     return [_draw(rng, *spec) for spec in case.inputs]
 
 
+def first_of(out: Any) -> Any:
+    """What a layer gives, or the first thing of several."""
+    return out[0] if isinstance(out, tuple) else out
+
+
 def _draw(rng: np.random.Generator, kind: str, shape: tuple[int, ...], classes: int = 0) -> np.ndarray:
     match kind:
         case "normal":
@@ -63,6 +68,12 @@ def _draw(rng: np.random.Generator, kind: str, shape: tuple[int, ...], classes: 
             return np.log(shares / shares.sum(1, keepdims=True))
         case "labels":
             return rng.integers(0, classes, shape)
+        case "hidden":  # for the first half of the last axis False, so that each row sees something
+            hidden = rng.integers(0, 2, shape).astype(bool)
+            hidden[..., : (shape[-1] + 1) // 2] = False
+            return hidden
+        case "hidden above":
+            return np.triu(np.ones(shape, bool), 1)
         case "labels, some ignored":
             labels = rng.integers(0, classes, shape)
             labels.ravel()[:: max(2, labels.size // 2)] = -100
@@ -133,6 +144,92 @@ def _layers() -> list[Case]:
     ]
 
 
+def _images() -> list[Case]:
+    """Normalisation of images; windows that overlap, leave out, reach beyond, and have padding."""
+    image, sequence = [("normal", (1, 2, 5, 4))], [("normal", (2, 1, 7))]
+    windows = [
+        {"kernel_size": 2},
+        {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)},
+        {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+        {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True},
+    ]
+    return [
+        Case("BatchNorm2d", (3,), {}, [("normal", (2, 3, 2, 2))], times=2),
+        Case("BatchNorm2d", (2,), {}, [("normal", (2, 2, 1, 2))], training=False),
+        Case("BatchNorm2d", (2,), {"affine": False, "eps": 0.1}, [("normal", (1, 2, 2, 1))]),
+        Case("GroupNorm", (2, 4), {}, [("normal", (2, 4, 1, 2))]),
+        Case("GroupNorm", (1, 2), {"affine": False, "eps": 0.1}, [("normal", (3, 2))]),
+        Case("Dropout2d", (0.4,), {}, [("normal", (2, 1, 2))], training=False),
+        *(Case(f"{kind}Pool2d", (), options, image) for kind in ("Max", "Avg") for options in windows),
+        Case("MaxPool2d", (), {"kernel_size": 2, "stride": 1, "dilation": (3, 2)}, image),
+        Case("MaxPool2d", (2,), {}, [("normal", (2, 3, 3))]),
+        Case("AvgPool2d", (2,), {"ceil_mode": True, "divisor_override": 3}, [("normal", (2, 3, 3))]),
+        Case("AvgPool2d", (), {**windows[2], "count_include_pad": False}, image),
+        Case("MaxPool1d", (3,), {"stride": 2, "padding": 1, "dilation": 2}, sequence),
+        Case("MaxPool1d", (2,), {"ceil_mode": True}, [("normal", (2, 5))]),
+        Case("AvgPool1d", (3,), {"stride": 2, "padding": 1, "ceil_mode": True}, sequence),
+        Case("AvgPool1d", (2,), {"padding": 1, "count_include_pad": False}, [("normal", (2, 4))]),
+        Case("AdaptiveAvgPool1d", (3,), {}, sequence),
+        *(Case("AdaptiveAvgPool2d", (size,), {}, image) for size in (1, (3, 2), (None, 3))),
+        Case("AdaptiveAvgPool2d", ((2, 2),), {}, [("normal", (2, 2, 4))]),
+        *(Case("AdaptiveMaxPool2d", (size,), {}, image) for size in (1, (3, 2), (None, 3))),
+    ]
+
+
+def _convolutions() -> list[Case]:
+    around = [
+        Case("Conv2d", (1, 1, 2), {"padding": (1, 2), "padding_mode": mode}, [("normal", (1, 1, 3, 3))])
+        for mode in ("reflect", "replicate", "circular")
+    ]
+    return [
+        Case("Conv1d", (2, 3, 3), {}, [("normal", (2, 2, 5))]),
+        Case("Conv1d", (2, 4, 2), {"stride": 2, "padding": 1, "dilation": 2, "groups": 2}, [("normal", (2, 6))]),
+        Case("Conv1d", (1, 2, 4), {"padding": "same", "bias": False}, [("normal", (1, 1, 5))]),
+        Case("Conv1d", (1, 1, 2), {"padding": "same", "padding_mode": "circular"}, [("normal", (1, 1, 3))]),
+        Case("Conv2d", (2, 3, (3, 2)), {}, [("normal", (2, 2, 4, 3))]),
+        Case("Conv2d", (2, 2, 1), {"bias": False}, [("normal", (2, 2, 2, 2))]),
+        Case("Conv2d", (1, 2, 3), {"stride": (2, 1), "padding": (1, 0)}, [("normal", (1, 1, 4, 3))]),
+        Case("Conv2d", (2, 4, 2), {"padding": "same", "dilation": (2, 1), "groups": 2}, [("normal", (2, 3, 2))]),
+        Case("Conv2d", (2, 2, 3), {"padding": 1, "groups": 2}, [("normal", (1, 2, 3, 3))]),
+        *around,
+        Case("ConvTranspose1d", (2, 3, 3), {"stride": 2, "padding": 1, "output_padding": 1}, [("normal", (1, 2, 3))]),
+        Case("ConvTranspose1d", (2, 2, 2), {"groups": 2, "bias": False}, [("normal", (2, 3))]),
+        Case("ConvTranspose2d", (2, 3, (2, 3)), {"stride": (2, 1), "dilation": (1, 2)}, [("normal", (2, 2, 2, 2))]),
+        Case("ConvTranspose2d", (2, 4, 2), {"stride": 2, "output_padding": 1, "groups": 2}, [("normal", (1, 2, 2, 2))]),
+    ]
+
+
+def _attentions() -> list[Case]:
+    row, other = ("normal", (3, 2, 4)), ("normal", (5, 2, 4))  # (length, batch, width)
+    first, other_first = ("normal", (2, 3, 4)), ("normal", (2, 5, 4))
+    padding, above = ("hidden", (2, 3)), ("hidden above", (3, 3))
+    layer = {"dim_feedforward": 5, "dropout": 0.0}
+    return [
+        Case("MultiheadAttention", (4, 2), {}, [row, other, other]),
+        Case(
+            "MultiheadAttention", (4, 2), {"batch_first": True}, [first, other_first, other_first, ("hidden", (2, 5))]
+        ),
+        Case(
+            "MultiheadAttention", (4, 1), {"bias": False}, [("normal", (3, 4)), ("normal", (5, 4)), ("normal", (5, 4))]
+        ),
+        Case(
+            "MultiheadAttention",
+            (4, 2),
+            {"kdim": 3, "vdim": 2},
+            [row, ("normal", (5, 2, 3)), ("normal", (5, 2, 2)), ("hidden", (2, 5))],
+        ),
+        Case("MultiheadAttention", (4, 2), {"dropout": 0.5}, [row, row, row], training=False),
+        Case("TransformerEncoderLayer", (4, 2), layer, [row]),
+        Case("TransformerEncoderLayer", (4, 2), {**layer, "batch_first": True}, [first, above, padding]),
+        Case("TransformerEncoderLayer", (4, 2), {**layer, "norm_first": True, "activation": "gelu"}, [row, above]),
+        Case("TransformerEncoderLayer", (4, 2), {**layer, "bias": False, "layer_norm_eps": 0.1}, [("normal", (3, 4))]),
+        Case("TransformerDecoderLayer", (4, 2), layer, [row, other, above]),
+        Case(
+            "TransformerDecoderLayer", (4, 2), {**layer, "norm_first": True, "batch_first": True}, [first, other_first]
+        ),
+    ]
+
+
 def _losses() -> list[Case]:
     """Each loss with its options, and each with every reduction."""
     classes, pixels = [("normal", (4, 3)), ("labels", (4,), 3)], [("normal", (2, 3, 2)), ("labels", (2, 2), 3)]
@@ -184,4 +281,4 @@ def _losses() -> list[Case]:
     ]
 
 
-CASES = [*_activations(), *_layers(), *_losses()]
+CASES = [*_activations(), *_layers(), *_losses(), *_images(), *_convolutions(), *_attentions()]

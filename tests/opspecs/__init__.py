@@ -10,6 +10,7 @@ from __future__ import annotations
 from . import (
     cast,
     choice,
+    convolution,
     discrete,
     elementwise,
     extrema,
@@ -17,6 +18,7 @@ from . import (
     join,
     linalg,
     nn,
+    pooling,
     products,
     reduce,
     shape,
@@ -46,8 +48,10 @@ FAMILIES = (
     join,
     linalg,
     window,
+    convolution,
     cast,
     nn,
+    pooling,
 )
 
 SPECS: list[Spec] = [row for family in FAMILIES for row in family.ROWS]

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from nn.functional import activation, cross_entropy, linear, loss, norm
+from nn.functional import activation, attention, conv, cross_entropy, linear, loss, norm
 from nn.functional.embedding import gated
 
+from .convolution import convolved, setting, spread
 from .spec import LAYOUTS, Case, Spec, Values, composite_case, elementwise_cases, fill, shapes
 
 anything = Values(-2.0, 2.0)
@@ -47,6 +48,40 @@ def _rows_or_columns(draw: Any, rng: np.random.Generator) -> Case:
     return Case((x, weight, bias), {"axes": axes, "eps": 0.1, "centre": draw(st.booleans())})
 
 
+def _attention(query: Any, key: Any, value: Any, mask: Any, *, causal: bool, scale: float | None) -> Any:
+    """One query at a time, over the keys that it sees; -inf in a mask of floats hides one too."""
+    scores = query @ key.swapaxes(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
+    out = np.zeros((*scores.shape[:-1], value.shape[-1]))
+    value = np.broadcast_to(value, (*scores.shape[:-2], *value.shape[-2:]))
+    for place in np.ndindex(scores.shape[:-1]):
+        row, rows = scores[place], value[place[:-1]]
+        seen = np.isfinite(row) & ((np.arange(row.size) <= place[-1]) | (not causal))
+        powers = np.exp(row[seen])
+        out[place] = (powers[:, None] * rows[seen]).sum(0) / powers.sum() if seen.any() else 0
+    return out
+
+
+def _heads(draw: Any, rng: np.random.Generator) -> Case:
+    lead = draw(st.sampled_from([(), (2,), (2, 3)]))
+    queries, keys, width, out = draw(st.tuples(*[st.integers(1, 4)] * 4))
+    layout = draw(st.sampled_from([*LAYOUTS, "heads last"]))
+    shapes = [(queries, width), (keys, width), (keys, out)]
+    if layout == "heads last" and lead:  # views of a product whose heads lie beside each other
+        arrays = [fill(anything, (*lead[:-1], n, lead[-1], m), rng).swapaxes(-2, -3) for n, m in shapes]
+    else:
+        arrays = [fill(anything, (*lead, *shape), rng, layout if layout in LAYOUTS else "C") for shape in shapes]
+    if draw(st.booleans()):
+        arrays[2] = arrays[2][(0,) * len(lead)]  # broadcasts, which only the definition does
+    mask = None
+    kind = draw(st.sampled_from(["none", "bools", "floats"]))
+    if kind != "none":
+        own = draw(st.sampled_from([(queries, keys), (keys,), (*lead, 1, keys), (*lead, queries, keys)]))
+        mask = rng.random(own) < 0.7 if kind == "bools" else fill(anything, own, rng)
+    return Case((*arrays, mask), {"causal": draw(st.booleans()), "scale": draw(st.sampled_from([None, 0.5]))})
+
+
 def _linear(x: Any, weight: Any, bias: Any, *, activation: Any) -> Any:
     out = x @ weight.T + (0 if bias is None else bias)
     return np.maximum(out, 0) if activation else out
@@ -62,6 +97,40 @@ def _affine(draw: Any, rng: np.random.Generator) -> Case:
     # Farther from 0 than four products can bring it back.
     bias = np.where(rng.integers(0, 2, out), 8.0, -8.0)
     return Case((x, weight, bias), {"activation": "relu"})
+
+
+def _image(draw: Any, rng: np.random.Generator, transposed: bool) -> Case:
+    """A call of a convolution with channels in axis 1, over one axis of space or two."""
+    shape, w_shape, out_shape, options = setting(draw)
+    if transposed:
+        options["length"] = shape[1:3]
+        shape, out_shape = out_shape, shape
+    if draw(st.booleans()):
+        # One axis is two, of which the second has length 1.
+        shape, w_shape = (*shape[:2], 1, shape[3]), (*w_shape[:2], 1, w_shape[3])
+        options |= {name: (options[name][0], 1) for name in ("stride", "dilation")}
+        options |= {"padding": (options["padding"][0], (0, 0))}
+        options |= {"length": (options["length"][0], 1)} if transposed else {}
+    one = shape[2] == w_shape[2] == 1 == options["stride"][1] and options["padding"][1] == (0, 0)
+    x, weight = (
+        np.moveaxis(fill(Values(-1.0, 1.0), whole, rng, draw(st.sampled_from(LAYOUTS))), 3, 1)
+        for whole in (shape, w_shape)
+    )
+    x, weight = (x[..., 0], weight[..., 0]) if one else (x, weight)
+    channels = out_shape[3]
+    if transposed or draw(st.booleans()):
+        bias = fill(anything, (channels,), rng) if draw(st.booleans()) else None
+        return Case((x, weight, bias), options if transposed else {**options, "activation": None})
+    # Farther from 0 than 18 products can bring it back.
+    return Case((x, weight, rng.choice([-20.0, 20.0], channels)), {**options, "activation": "relu"})
+
+
+def _by_channels_last(function: Any, x: Any, weight: Any, bias: Any, activation: Any = None, **options: Any) -> Any:
+    ones = (1,) * (4 - x.ndim)
+    inside = [np.moveaxis(a.reshape(*a.shape, *ones), 1, 3) for a in (x, weight)]
+    out = function(*inside, **options) + (0 if bias is None else bias)
+    out = np.moveaxis(np.maximum(out, 0) if activation else out, 3, 1)
+    return out[..., 0] if ones else out
 
 
 def _cross_entropy(
@@ -125,6 +194,7 @@ ROWS = [
     Spec(activation.silu, lambda x: x / (1 + np.exp(-x)), elementwise_cases(Values(-8.0, 8.0))),
     Spec(activation._gelu, lambda x: x * (1 + erf(x / math.sqrt(2))) / 2, elementwise_cases(Values(-4.0, 4.0))),
     Spec(activation._gelu_tanh, _gelu_tanh, elementwise_cases(Values(-4.0, 4.0))),
+    Spec(attention.attention, _attention, composite_case(_heads)),
     Spec(norm.standardize, _standardize, composite_case(_rows_or_columns)),
     # Where the gate is shut the gradient is 0 and not the slope; see test_embedding.py.
     Spec(gated, lambda x, gate: x + 0 * gate, elementwise_cases(anything, Values(1, 1, dtype="int64"))),
@@ -137,6 +207,16 @@ ROWS = [
     ),
     Spec(loss._clamped_log, np.log, elementwise_cases(Values(0.5, 3.0))),
     Spec(linear, _linear, composite_case(_affine)),
+    Spec(
+        conv._conv,
+        lambda *inputs, **options: _by_channels_last(convolved, *inputs, **options),
+        composite_case(lambda draw, rng: _image(draw, rng, transposed=False)),
+    ),
+    Spec(
+        conv._conv_transpose,
+        lambda *inputs, **options: _by_channels_last(spread, *inputs, **options),
+        composite_case(lambda draw, rng: _image(draw, rng, transposed=True)),
+    ),
     Spec(
         cross_entropy,
         _cross_entropy,

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import nn
+from autograd.compile.native import missing
 from recipe import checkpoint
 from recipe.callbacks import Callback
 from recipe.cli import main
@@ -43,6 +44,7 @@ def run_of(folder) -> dict:
 def timeless(run: dict) -> dict:
     """What two runs from one seed share: all but times, and what only one of them is told."""
     run = {k: v for k, v in run.items() if k not in ("seconds", "machine", "config")}
+    run["steps"] = {k: v for k, v in run["steps"].items() if k not in ("trace_seconds", "text")}
     return run | {"epochs": [{k: v for k, v in record.items() if k != "seconds"} for record in run["epochs"]]}
 
 
@@ -57,6 +59,10 @@ def test_a_run_leaves_what_it_promises(capsys):
     assert run["status"] == "finished"
     assert run["schema"] == 1
     assert run["parameters"] == 51
+    assert run["steps"]["compiled"] == []
+    assert run["steps"]["text"] == "eager: compiling begins after 500 updates"
+    assert f"steps {run['steps']['text']}\n" in text
+    assert run["steps"]["text"] in Path("out/report.html").read_text()
     assert [record["epoch"] for record in run["epochs"]] == [0, 1]
     assert {"gradient_rms", "activations", "weights", "running_loss", "train_loss", "val_loss"} <= set(run["epochs"][0])
     assert run["test"]["error_percent"] == pytest.approx(100 * (1 - run["test"]["accuracy"]))
@@ -74,9 +80,10 @@ def test_the_default_folder_is_under_runs_and_has_the_time_and_the_name(tmp_path
     assert not new_folder(None, "try").exists()
 
 
-def test_the_same_seed_gives_the_same_run_and_another_another():
+@pytest.mark.parametrize("compile", ["--compile", "--no-compile"])
+def test_the_same_seed_gives_the_same_run_and_another_another(compile):
     for out, seed in (("a", "5"), ("b", "5"), ("c", "6")):
-        assert main([*SMALL, "--out", out, "--seed", seed, "--dropout", "0.2"]) == 0
+        assert main([*SMALL, compile, "--out", out, "--seed", seed, "--dropout", "0.2"]) == 0
     assert timeless(run_of("a")) == timeless(run_of("b"))
     assert run_of("a")["test"] != run_of("c")["test"]
     assert Path("a/steps.csv").read_bytes() == Path("b/steps.csv").read_bytes()
@@ -96,8 +103,9 @@ def interrupting(monkeypatch, step):
     monkeypatch.setattr(recipe.run, "_callbacks", lambda *a: [*callbacks(*a), Interrupting()])
 
 
-def test_ctrl_c_saves_and_the_command_it_prints_ends_in_the_same_bits(monkeypatch, capsys):
-    options = [*SMALL, "--dropout", "0.2", "--early-stopping", "patience"]
+@pytest.mark.parametrize("compile", ["--compile", "--no-compile"])
+def test_ctrl_c_saves_and_the_command_it_prints_ends_in_the_same_bits(compile, monkeypatch, capsys):
+    options = [*SMALL, compile, "--dropout", "0.2", "--early-stopping", "patience"]
     assert main([*options, "--out", "whole"]) == 0
     capsys.readouterr()
     with monkeypatch.context() as patch:
@@ -138,6 +146,25 @@ def test_a_run_that_fails_says_where_and_is_still_diagnosed(capsys):
     assert "report" in out
 
 
+@pytest.mark.parametrize(
+    ("flags", "value"),
+    [
+        ([], "auto"),
+        (["--compile"], True),
+        (["--set", "fit.compile=false"], False),
+        (["--config", "run.toml", "--no-compile"], False),
+    ],
+)
+def test_updates_are_compiled_as_one_asks_for(flags, value, capsys):
+    Path("run.toml").write_text("[fit]\ncompile = true\n")
+    assert main([*SMALL, *flags, "--out", "out"]) == 0
+    run = run_of("out")
+    assert run["config"]["fit"]["compile"] == value
+    assert run["steps"]["text"].startswith("eager: compile is false" if value is False else "")
+    assert bool(run["steps"]["compiled"]) == (value is True and missing() is None)
+    assert f"\nsteps {run['steps']['text']}\n" in capsys.readouterr().out
+
+
 def test_a_file_and_flags():
     Path("run.toml").write_text('seed = 4\n[data]\nsource = "spirals"\n[model]\nhidden = [6]\n[fit]\nepochs = 9\n')
     assert main(["train", "--config", "run.toml", "--epochs", "1", "--set", "optim.l2=0.5", "--out", "out"]) == 0
@@ -158,6 +185,10 @@ def test_a_file_and_flags():
         (["train", "--activation", "rlu"], 'model.activation = "rlu": wanted is one of relu, '),
         (["train", "--set", "stop.patiens=1"], "there is no option stop.patiens; did you mean stop.patience?"),
         (["train", "--monitor", "val_acc"], 'stop.monitor = "val_acc": wanted is one of val_loss, val_accuracy, '),
+        (["train", "--compile", "maybe"], 'fit.compile = "maybe": wanted is true, false or auto.'),
+        (["train", "--compile=1"], 'fit.compile = "1": wanted is true, false or auto.'),
+        (["train", "--no-compile=1"], "argument --no-compile: ignored explicit argument '1'"),
+        (["train", "--nocompile"], "unknown argument --nocompile; did you mean --no-compile?"),
         (["train", "--hidden", "1000000"], 'model.hidden = "1000000": wanted is widths'),
         (["train", "--set", "lr"], "--set lr: wanted is KEY=VALUE, such as --set optim.lr=0.01"),
         (["train", "--config", "none.toml"], "none.toml cannot be read: No such file or directory."),

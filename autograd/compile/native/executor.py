@@ -13,16 +13,16 @@ from typing import Any
 
 from ...backend import host
 from ...writes import mark_written
-from ..expression import function_of
+from ..expression import function_of, named
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
-from .fusion import fused
 from .groups import Call, Group, Move, Product, schedule
 from .kernels import Check, Kernel
 from .layout import Ref, layouts
 from .library import blas, load
 from .memory import Plan
 from .source import HEADER, check_source, group_source, move_source, product_source
+from .threads import runner
 
 __all__ = ["Native"]
 
@@ -43,21 +43,21 @@ class Native:
         """The program as C; None where no library can be made."""
         native = cls(program)
         library = load(native.source)
-        addresses = blas()
-        if library is None or addresses is None:
+        found = blas()
+        if library is None or found is None:
             return None
-        native.link(library, addresses)
+        native.link(library, (found.single, found.double, runner(found)))
         return native
 
     def __init__(self, program: Program) -> None:
         self.program = for_blas(program)
         self.refs = layouts(self.program)
-        self.steps = fused(schedule(self.program, self.refs), self.refs)
+        self.steps = schedule(self.program, self.refs)
         self.plan = Plan(self.program, self.refs, self.steps)
         self.source, self._parts = self._write()
 
-    def link(self, library: Any, addresses: tuple[int, int]) -> None:
-        """Join it to its library, and to BLAS."""
+    def link(self, library: Any, addresses: tuple[int, int, int]) -> None:
+        """Join it to its library, to BLAS and to the pool of threads."""
         library.setup(*map(ctypes.c_void_p, addresses))
         for i, part in enumerate(self._parts):
             if isinstance(part, str):
@@ -71,7 +71,10 @@ class Native:
         for variable, array in self._constants.items():
             self._pointers[plan.slots[variable]] = _address(array)
         self._numbers = (ctypes.c_double * max(1, len(plan.numbers)))()
-        self._fill_numbers, self._asked = self._questions()
+        self._words = host.zeros(3 * len(plan.draws), "uint64")
+        for i, variable in enumerate(plan.draws):
+            self._pointers[plan.slots[variable]] = _address(self._words[3 * i :])
+        self._ask = self._questions()
         self._arguments = [(i, plan.slots[variable]) for i, variable in enumerate(self.program.arguments)]
         self._fresh: list[tuple[int, int, Any, Any, list[tuple[Any, int]]]] = [
             (i, plan.slots[v], v.shape, v.dtype, []) for i, v in plan.fresh
@@ -80,36 +83,47 @@ class Native:
         self._rest = [(i, v) for i, v in enumerate(self.program.results) if i not in fresh]
         self._copied = [(place, v) for place, v in self.program.writes if place not in plan.in_place]
         self._touched = [place for place, _ in self.program.writes if place in plan.in_place]
+        self._stamped: list[Any] = []
         self._given: list[Any] = [None] * len(self.program.arguments)  # the arguments of the call that runs
         self._results: list[Any] = [None] * len(self.program.results)
         self._others: dict[Variable, Any] = {}  # what is no array: the numbers of draws
-        self._apart: list[tuple[Any, Any]] = []  # arrays that C cannot work on, each with its packed copy
+        self._taken: dict[Variable, Any] = {}  # the arrays of the places
+        self._places: dict[Variable, Any] = {}  # the memory that C works on for them
+        self._apart: dict[Variable, tuple[Any, Any]] = {}  # arrays that C cannot work on, each with its packed copy
 
-    def _questions(self) -> tuple[Any, list[Any]]:
-        """A function that fills in the numbers that C reads, and the questions for the others."""
+    def _questions(self) -> Any:
+        """A function that works out the numbers of a call, in order, and lays them where C and NumPy find them."""
         order = {variable: i for i, variable in enumerate(self.plan.numbers)}
         lines, scopes = ["pass"], []
-        others = []
         for again, variable in self.program.numbers:
+            scopes.append(again.scope)
             if variable in order:
-                lines.append(f"n[{order[variable]}] = {again.text}")
-                scopes.append(again.scope)
-            else:
-                others.append((again, variable))
-        return function_of(lines, scopes, "n"), others
+                lines.append(f"numbers[{order[variable]}] = {again.text}")
+                continue
+            name, scope = named(variable)
+            scopes.append(scope)
+            lines.append(f"others[{name}] = x = {again.text}")
+            if variable in self.plan.draws:
+                i = 3 * self.plan.draws.index(variable)
+                lines.append(f"words[{i}], words[{i + 1}], words[{i + 2}] = x.seed, x.stream, x.draw")
+        return function_of(lines, scopes, "numbers, words, others")
 
     def bind(self, arrays: list[Any]) -> None:
-        """Take these arrays for those of the program's places."""
-        self._places = {}
-        self._apart = []
-        for (_, variable), array in zip(self.program.places, arrays, strict=True):
+        """Take these arrays for those of the program's places. Most are the same as before; gradients are new ones."""
+        moved = False
+        for (place, variable), array in zip(self.program.places, arrays, strict=True):
+            if array is self._taken.get(variable):
+                continue
             packed = array.flags.c_contiguous and array.flags.aligned and array.flags.writeable
             memory = array if packed else host.array(array, order="C")
+            self._apart.pop(variable, None)
             if not packed:
-                self._apart.append((array, memory))
-            self._places[variable] = memory
+                self._apart[variable] = array, memory
+            self._taken[variable], self._places[variable] = array, memory
             self._pointers[self.plan.slots[variable]] = _address(memory)
-        self._stamped = _owners([place.get() for place in self._touched if place.marks])
+            moved = moved or place.marks
+        if moved:
+            self._stamped = _owners([place.get() for place in self._touched if place.marks])
 
     def _write(self) -> tuple[str, list[Any]]:
         """The source, and what is to be called in order: names of C functions, and instructions for NumPy."""
@@ -130,11 +144,13 @@ class Native:
                 loop, places = group_source(step, self.plan)
                 if loop not in loops:
                     loops[loop] = f"loop{len(loops)}"
-                    functions.append(f"static __attribute__((noinline)) void {loops[loop]}{loop}")
+                    functions.append(loop.replace("@", loops[loop]))
                 body.append(f"  {{ static const long at[] = {{{', '.join(map(str, places))}}};")
                 body.append(f"    {loops[loop]}(p, n, at); }}")
             elif isinstance(step, Product):
-                body.append(product_source(step, self.plan))
+                function, statements = product_source(f"product{i}", step, self.plan)
+                functions.append(function)
+                body.append(statements)
             elif isinstance(step, Move):
                 body.append(move_source(step, self.plan))
             elif isinstance(step, Kernel):
@@ -148,7 +164,7 @@ class Native:
         close()
         setup = (
             "static sgemm_t *sgemm;\nstatic dgemm_t *dgemm;\n"
-            "void setup(void *s, void *d) { sgemm = (sgemm_t *)s; dgemm = (dgemm_t *)d; }"
+            "void setup(void *s, void *d, void *r) { sgemm = (sgemm_t *)s; dgemm = (dgemm_t *)d; pool = (run_t *)r; }"
         )
         return "\n".join([HEADER, setup, *functions, ""]), parts
 
@@ -171,15 +187,13 @@ class Native:
     def __call__(self, arguments: list[Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
         """The results, and what is still to be written where."""
         pointers, given, results = self._pointers, self._given, self._results
-        self._fill_numbers(self._numbers)
-        for again, variable in self._asked:
-            self._others[variable] = again()
+        self._ask(self._numbers, self._words, self._others)
         for i, slot in self._arguments:
             array = arguments[i]
             if array is not given[i]:
                 given[i] = array = array if array.flags.c_contiguous else host.ascontiguousarray(array)
                 pointers[slot] = array.__array_interface__["data"][0]
-        for array, memory in self._apart:
+        for array, memory in self._apart.values():
             memory[...] = array
         for i, slot, shape, dtype, pool in self._fresh:
             for spare in pool:
@@ -198,7 +212,7 @@ class Native:
                 self._call(Call(self.steps[wrong - 1].instruction))  # says what is wrong
         for i, variable in self._rest:
             results[i] = self._array(variable).copy()
-        for array, memory in self._apart:
+        for array, memory in self._apart.values():
             if array.flags.writeable:
                 array[...] = memory
         for array in self._stamped:

@@ -11,7 +11,8 @@ Read `source.py` next, which writes the loops.
 # Groups and other steps run in the order in which they stand. A member must stand where all that it reads is ready: in
 # the same group as what it reads element by element, behind what it reads otherwise. It joins the first group from
 # there on that has its table and shares something that it reads, or opens a new one at the end. What a group reads from
-# outside comes from steps before.
+# outside comes from steps before. An element that shares nothing with any group yet, such as a moment of Adam times its
+# factor, waits for its first reader, to join the group of what else that one reads.
 
 # Note [Stages]
 # A reduction along a row is ready when the loop over its columns is done, so members that need it start another loop
@@ -20,7 +21,7 @@ Read `source.py` next, which writes the loops.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,7 +32,7 @@ from .expressions import C_TYPES, has_expression
 from .kernels import Check, Kernel, counts_positions, kernel_of
 from .layout import Ref, packed, part_of, strides_over
 
-__all__ = ["Call", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule", "together"]
+__all__ = ["Call", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule"]
 
 _REDUCTIONS = {
     "add.reduce": "sum",
@@ -155,18 +156,27 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
         checks.append(check)
         ready = {variable: place + 1 for variable, place in ready.items()}
 
-    for instruction in _calls_first(program, refs, counts, zeros):
+    waiting: dict[Variable, tuple[Instruction, dict[Table, Member]]] = {}
+    for instruction in _calls_and_draws_first(program, refs, counts, zeros):
         out = instruction.out
         if out in refs and refs[out].base is not out:
             continue  # a view
+        reads = [refs[variable].base for variable in instruction.variables() if variable in refs]
+        for base in reads:
+            if base in waiting:
+                _join(steps, ready, *waiting.pop(base), near=reads)
         ways = _ways(instruction, refs, counts, zeros)
-        if ways and _join(steps, ready, instruction, ways):
+        waits = bool(ways) and all(way.kind == "element" for way in ways.values())
+        if ways and _join(steps, ready, instruction, ways, opens=not waits):
+            continue
+        if waits:
+            waiting[out] = instruction, ways
             continue
         check = _check(instruction, refs)
         if check is not None and check.positions.base in outside:
             first(check)
             continue
-        known = _product(instruction, refs) or _move(instruction, refs, zeros) or kernel_of(instruction, refs)
+        known = check or _product(instruction, refs) or _move(instruction, refs, zeros) or kernel_of(instruction, refs)
         if isinstance(known, Kernel) and known.check is not None:
             if known.check.positions.base not in outside:
                 steps.append(known.check)
@@ -174,13 +184,15 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
                 first(known.check)
         ready[out] = len(steps)
         steps.append(known or Call(instruction))
+    for instruction, ways in waiting.values():
+        _join(steps, ready, instruction, ways)
     return _joined_moves(steps, program, refs)
 
 
-def _calls_first(
+def _calls_and_draws_first(
     program: Program, refs: dict[Variable, Ref], counts: dict[Variable, Any], zeros: set[Variable]
 ) -> list[Instruction]:
-    """The instructions with those in front that only NumPy can do and that wait for nothing, such as random draws."""
+    """The instructions with those in front that only NumPy can do and that wait for nothing, and with random draws."""
     computed = {instruction.out for instruction in program.instructions}
     first = []
     for instruction in program.instructions:
@@ -188,7 +200,8 @@ def _calls_first(
         view = instruction.out in refs and refs[instruction.out].base is not instruction.out
         if waits or view or _product(instruction, refs) or _move(instruction, refs, zeros):
             continue
-        if kernel_of(instruction, refs) is not None:
+        kernel = kernel_of(instruction, refs)
+        if kernel is not None and kernel.draw is None:
             continue
         if _ways(instruction, refs, counts, zeros):
             continue
@@ -334,15 +347,25 @@ def _stride(ref: Ref) -> int:
 # Where it goes
 
 
-def _join(steps: list[Step], ready: dict[Variable, int], instruction: Instruction, ways: dict[Table, Member]) -> bool:
-    """Make the instruction a member of a group; False where it can be none."""
+def _join(
+    steps: list[Step],
+    ready: dict[Variable, int],
+    instruction: Instruction,
+    ways: dict[Table, Member],
+    near: Sequence[Variable] = (),
+    opens: bool = True,
+) -> bool:
+    """Make the instruction a member of a group that has to do with what it reads or `near`; False where it is none.
+
+    Where there is no such group it opens one, if it `opens` any.
+    """
     reads = [operand.ref.base for operand in next(iter(ways.values())).operands if operand.ref is not None]
     earliest = max((ready.get(base, 0) for base in reads), default=0)
-    for place in range(earliest, len(steps) + 1):
+    for place in range(earliest, len(steps) + opens):
         step = steps[place] if place < len(steps) else Group(set(ways))
         if not isinstance(step, Group):
             continue
-        if place < len(steps) and not step.touches(reads):
+        if place < len(steps) and not step.touches([*reads, *near]):
             continue  # it would share nothing but the loop
         own = {base for base in reads if ready.get(base) == place}
         fitting = {}
@@ -353,42 +376,16 @@ def _join(steps: list[Step], ready: dict[Variable, int], instruction: Instructio
             continue
         if place == len(steps):
             steps.append(step)
-        _take(step, instruction.out, fitting)
+        step.tables = set(fitting)
+        if any(way.kind != "element" for way in fitting.values()):
+            step.tables = {step.table}  # one table, as soon as a member goes by rows
+        for table in step.tables:
+            fitting[table].stage = _stage(fitting[table], step, table)
+        step.ways[instruction.out] = fitting
+        step.reads.update(reads)
         ready[instruction.out] = place
         return True
     return False
-
-
-def _take(group: Group, out: Variable, fitting: dict[Table, Member]) -> None:
-    """Make what computes `out` a member, over the tables over which it fits."""
-    group.tables = set(fitting)
-    if any(way.kind != "element" for way in fitting.values()):
-        group.tables = {group.table}  # one table, as soon as a member goes by rows
-    for table in group.tables:
-        fitting[table].stage = _stage(fitting[table], group, table)
-    group.ways[out] = fitting
-    for operand in next(iter(fitting.values())).operands:
-        if operand.ref is not None:
-            group.reads.add(operand.ref.base)
-
-
-def together(first: Group, second: Group) -> Group | None:
-    """Both groups as one, which stands where the second stood; None where no table serves both."""
-    both = Group(first.tables & second.tables)
-    if not both.tables:
-        return None
-    for group in (first, second):
-        for out, ways in group.ways.items():
-            fitting = {}
-            for table in both.tables & ways.keys():
-                way = replace(ways[table])
-                own = {operand.ref.base for operand in way.operands if operand.ref is not None} & both.ways.keys()
-                if _fits(way, table, both, own):
-                    fitting[table] = way
-            if not fitting:
-                return None
-            _take(both, out, fitting)
-    return both
 
 
 def _widened(ways: dict[Table, Member], group: Group) -> dict[Table, Member]:

@@ -63,6 +63,7 @@ class Kernel:
 
     `functions` are definitions that its statements call; the same text is written once for all kernels that have it.
     `check` says what must be asked before it may run.
+    The address of `draw`, a draw of random numbers, is that of three words: seed, stream and number of the draw.
     """
 
     instruction: Instruction
@@ -70,6 +71,7 @@ class Kernel:
     statements: Callable[[Memory], str]
     functions: tuple[str, ...] = ()
     scratch: Variable | None = None
+    draw: Variable | None = None
     about: str = "kernel"
     check: Check | None = None
 

@@ -2,7 +2,7 @@
 
 One idea: a library is named after everything that it was made from, source, compiler and flags, so a name that exists
 is the right one. The folder belongs to the user alone, since whoever can write there can run code. Where there is no
-compiler, or it fails, there is no library: one warning says so. Read `executor.py` next.
+compiler, or it fails, there is no library: one warning says so, and `missing` tells before. Read `executor.py` next.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ import glob
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...backend import host
 
-__all__ = ["blas", "load"]
+__all__ = ["Blas", "address_of", "blas", "load", "missing"]
 
 _FLAGS = (
     "-O3",
@@ -37,10 +38,19 @@ _FLAGS = (
 )
 
 
+def missing() -> str | None:
+    """What is missing here to run programs as C, in words; None where nothing is."""
+    compiler = _compiler()
+    if isinstance(compiler, str):
+        return compiler
+    return None if blas() else "NumPy's BLAS was not found"
+
+
 def load(source: str) -> Any:
     """The library of this source, a ctypes.CDLL; None where it cannot be made."""
     compiler = _compiler()
-    if compiler is None:
+    if isinstance(compiler, str):
+        _warn_once(compiler)
         return None
     path = folder() / name_of(source, compiler)
     for _ in range(2):
@@ -70,6 +80,7 @@ def _build(compiler: str, source: str, path: Path) -> bool:
                 text=True,
                 timeout=300,
                 check=False,
+                start_new_session=True,  # Ctrl-C on the terminal is for the program, which may want to end its step
             )
             why = done.stderr.strip().splitlines()[-1:] if done.returncode else None
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -100,17 +111,15 @@ def folder() -> Path:
 
 
 @functools.cache
-def _compiler() -> tuple[str, ...] | None:
-    """The compiler, its version and the processor it compiles for."""
+def _compiler() -> tuple[str, ...] | str:
+    """The compiler, its version and the processor it compiles for; where there is none, why not."""
     command = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
     if command is None:
-        _warn_once("there is no C compiler here")
-        return None
+        return "there is no C compiler here"
     try:
         version = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        _warn_once(f"the C compiler {command} does not run ({error})")
-        return None
+        return f"the C compiler {command} does not run ({error})"
     return (command, version, platform.machine(), _processor())
 
 
@@ -127,23 +136,47 @@ def _warn_once(why: str) -> None:
     warnings.warn(f"compiled functions run on NumPy's kernels alone: {why}.", RuntimeWarning, stacklevel=2)
 
 
-@functools.cache
-def blas() -> tuple[int, int] | None:
-    """The addresses of the single and double matrix products of NumPy's own BLAS; None where they are not found.
+class Blas(NamedTuple):
+    """What we use of NumPy's own BLAS, by address; 0 for what an older one does not have."""
 
-    They take 64-bit lengths. It is the library that NumPy has loaded already, so there is one pool of threads.
-    """
+    single: int  # the matrix product of float32; lengths are 64-bit
+    double: int
+    set_callback: int  # takes the function that shall run its jobs
+    get_threads: int  # says in how many threads it works
+    places: int  # how many threads it could ever have
+
+    def threads(self) -> int:
+        """In how many threads it works now."""
+        return int(ctypes.CFUNCTYPE(ctypes.c_int)(self.get_threads)()) if self.get_threads else 1
+
+
+@functools.cache
+def blas() -> Blas | None:
+    """NumPy's own BLAS; None where it is not found. It is the library that NumPy has loaded already."""
     places = [Path(host.__file__).parent / ".libs", Path(host.__file__).parent.parent / "numpy.libs"]
     for place in places:
         for path in sorted(glob.glob(str(place / "*openblas64_*"))):
             try:
                 library = ctypes.CDLL(path)
-                single, double = library.scipy_cblas_sgemm64_, library.scipy_cblas_dgemm64_
+                products = library.scipy_cblas_sgemm64_, library.scipy_cblas_dgemm64_
             except (OSError, AttributeError):
                 continue
-            return _address_of(single), _address_of(double)
+            single, double = map(address_of, products)
+            return Blas(single, double, *_threading(library))
     return None
 
 
-def _address_of(function: Any) -> int:
+def _threading(library: Any) -> tuple[int, int, int]:
+    try:
+        set_callback = library.scipy_openblas_set_threads_callback_function64_
+        get_threads, config = library.scipy_openblas_get_num_threads64_, library.scipy_openblas_get_config64_
+    except AttributeError:
+        return 0, 0, 0
+    config.restype = ctypes.c_char_p
+    most = re.search(rb"MAX_THREADS=(\d+)", config())
+    return address_of(set_callback), address_of(get_threads), int(most[1]) if most else 0
+
+
+def address_of(function: Any) -> int:
+    """The address of a function of a library."""
     return ctypes.cast(function, ctypes.c_void_p).value or 0

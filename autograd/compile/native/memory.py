@@ -14,7 +14,7 @@ from .groups import Group, Move, Product, Step
 from .kernels import Check, Kernel
 from .layout import Ref
 
-__all__ = ["Plan", "read_by"]
+__all__ = ["Plan"]
 
 _ALIGNED = 64  # bytes
 
@@ -28,7 +28,7 @@ class Plan:
         self.last: dict[Variable, int] = {}  # the last step that reads it
         self.read: set[Variable] = set()  # what must be in memory
         for i, step in enumerate(steps):
-            for variable in read_by(step, refs):
+            for variable in _read(step, refs):
                 self.last[variable] = i
                 if self.made.get(variable) != i:
                     self.read.add(variable)
@@ -49,6 +49,7 @@ class Plan:
         self.in_place = self._written_in_place()
         self.fresh = self._fresh()
         self.numbers = self._numbers()
+        self.draws = self._draws()
         self.offsets: dict[Variable, int] = {}
         self.arena_bytes = self._lay_out()
 
@@ -126,6 +127,16 @@ class Plan:
                             found[operand.number] = None
         return list(found)
 
+    def _draws(self) -> list[Variable]:
+        """The draws that C reads; each has a slot, the address of its three words."""
+        found: dict[Variable, None] = {}
+        for step in self.steps:
+            if isinstance(step, Kernel) and step.draw is not None:
+                found[step.draw] = None
+        for variable in found:
+            self.slots[variable] = 1 + len(self.slots)
+        return list(found)
+
     def _lay_out(self) -> int:
         """Give each variable that lies in the arena its offset; gives the size of the arena in bytes."""
         waiting = [v for v in self.made if v in self.read and v.dtype is not None]
@@ -151,8 +162,7 @@ def _made(step: Step) -> list[Variable]:
     return list(step.ways) if isinstance(step, Group) else [step.instruction.out]
 
 
-def read_by(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
-    """The variables whose memory a step reads."""
+def _read(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
     if isinstance(step, Group):
         operands = [operand for member in step.members.values() for operand in member.operands]
         return [operand.ref.base for operand in operands if operand.ref is not None]

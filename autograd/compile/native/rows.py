@@ -10,19 +10,37 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from ...ops.index import SHORT_ROW
 from ..program import Instruction, Variable
 from .expressions import C_TYPES
 from .kernels import KERNELS, Check, Kernel, Memory, Refs, counts_positions
 from .layout import Ref, joined_axes, packed
 
-__all__ = ["rows_at"]
+__all__ = ["rows_added", "rows_at"]
 
 
 def rows_at(instruction: Instruction, refs: Refs) -> Kernel | None:
     """x[..., positions], x with values there, and x with values added there; NumPy has to do what is less regular."""
     table, index, *values = instruction.inputs
+    return _kernel(instruction, refs, table, index, values) if not instruction.options else None
+
+
+def rows_added(instruction: Instruction, refs: Refs) -> Kernel | None:
+    """Zeros with values added at positions along an axis; NumPy adds up short rows in float64, and has to do those."""
+    values, index, _ = instruction.inputs
     found = _along_an_axis(index)
-    if found is None or instruction.options or not isinstance(table, Variable):
+    if found is None or prod(instruction.out.shape[found[0] + 1 :]) < SHORT_ROW:
+        return None
+    return _kernel(instruction, refs, instruction.out, index, [values])
+
+
+KERNELS["getitem"] = KERNELS["set_at"] = KERNELS["add.at"] = rows_at
+KERNELS["_rows_added"] = rows_added
+
+
+def _kernel(instruction: Instruction, refs: Refs, table: Any, index: Any, values: list[Any]) -> Kernel | None:
+    found = _along_an_axis(index)
+    if found is None or not isinstance(table, Variable):
         return None
     axis, positions = found
     if not counts_positions(positions) or axis >= len(table.shape) or 0 in (*table.shape, *positions.shape):
@@ -34,18 +52,15 @@ def rows_at(instruction: Instruction, refs: Refs) -> Kernel | None:
         return None
     if instruction.name == "add.at" and table.dtype == "bool":
         return None  # NumPy's sums of bools are bools again
-    reads = [refs[table], refs[positions], *(refs[value] for value in values)]
+    walked = [refs[table], refs[positions], *(refs[value] for value in values)]
     length = table.shape[axis]
     return Kernel(
         instruction,
-        reads,
-        lambda memory: "\n".join(_statements(instruction, axis, reads, memory)),
+        [ref for ref in walked if ref.base is not instruction.out],
+        lambda memory: "\n".join(_statements(instruction, axis, walked, memory)),
         about="rows",
         check=Check(instruction, refs[positions], -length, length),
     )
-
-
-KERNELS["getitem"] = KERNELS["set_at"] = KERNELS["add.at"] = rows_at
 
 
 def _along_an_axis(index: Any) -> tuple[int, Any] | None:
@@ -55,9 +70,9 @@ def _along_an_axis(index: Any) -> tuple[int, Any] | None:
     return (len(parts) - 1, parts[-1]) if parts and whole and isinstance(parts[-1], Variable) else None
 
 
-def _statements(instruction: Instruction, axis: int, reads: list[Ref], memory: Memory) -> list[str]:
+def _statements(instruction: Instruction, axis: int, walked: list[Ref], memory: Memory) -> list[str]:
     """Three nests of loops in each other; x is read, y written, and `at` leads to the position in the table."""
-    table, positions, *values = reads
+    table, positions, *values = walked
     out, count, length = instruction.out, len(positions.shape), table.shape[axis]
     shape = (*table.shape[:axis], *positions.shape, *table.shape[axis + 1 :])
     kind, index = C_TYPES[str(out.dtype)], C_TYPES[str(positions.base.dtype)]
@@ -67,8 +82,9 @@ def _statements(instruction: Instruction, axis: int, reads: list[Ref], memory: M
         # The table is all of its base, so its strides are those of the result.
         source, near, far = values[0], values[0].strides, _spread(table.strides, axis, count)
         size = out.dtype.itemsize * prod(out.shape)
+        zero = table.base is out or memory.is_zero(table.base)
         copied = f"memcpy({address}, {memory.address(table.base)}, {size});"
-        begin = [f"memset({address}, 0, {size});" if memory.is_zero(table.base) else copied]
+        begin = [f"memset({address}, 0, {size});" if zero else copied]
     else:
         source, near, far = table, _spread(table.strides, axis, count), packed(out.shape)
     own = (*(0,) * axis, *positions.strides, *(0,) * (len(shape) - axis - count))
@@ -88,7 +104,7 @@ def _statements(instruction: Instruction, axis: int, reads: list[Ref], memory: M
         if letter == "j":
             lines.append(f"    {{ long at = *({p}); at = (at < 0 ? at + {length} : at) * {table.strides[axis]};")
             x, y = (x, f"{y} + at") if values else (f"{x} + at", y)
-    sign = "+=" if instruction.name == "add.at" else "="
+    sign = "+=" if instruction.name in ("add.at", "_rows_added") else "="
     return [*lines, f"      *({y}) {sign} *({x}); }}", "  }"]
 
 

@@ -35,8 +35,31 @@ HEADER = "\n".join(
         *(f'__attribute__((simd("notinbranch"))) double {name}(double);' for name in _VECTOR),
         "#endif",
         MATHEMATICS,
+        "typedef void loop_t(int, char **, const double *);",
+        "typedef void run_t(loop_t *, int, char **, const double *);",
+        "static run_t *pool;",
+        "static void run(loop_t *f, int parts, char **p, const double *n) {",
+        "  if (pool) pool(f, parts, p, n);",
+        "  else for (int part = 0; part < parts; part++) f(part, p, n);",
+        "}",
     ]
 )
+
+# Note [How many parts]
+# A loop is worth a second thread when it takes ten microseconds or more; waking one that has gone to sleep takes as
+# long. Work is counted in simple operations on one element, of which a core does ten thousand or more in a microsecond.
+_GRAIN = 60_000
+_MOST_PARTS = 16
+_SLOW = dict.fromkeys(("exp", "log", "tanh", "sin", "cos", "power", "divide", "sqrt", "expm1", "log1p"), 8)
+_MOST_ON_STACK = 1 << 18  # bytes of sums by part
+
+# OpenBLAS does a product of fewer multiplications alone; see Note [Parts do not share] in threads.py.
+SINGLE = 262_144
+
+
+def _parts(work: int, pieces: int) -> int:
+    """Into how many parts to cut so many operations on so many pieces that can be done apart."""
+    return max(1, min(_MOST_PARTS, work // _GRAIN, pieces))
 
 
 def _type(dtype: Any) -> str:
@@ -47,19 +70,17 @@ def _type(dtype: Any) -> str:
 
 
 def group_source(group: Group, memory: Memory) -> tuple[str, list[int]]:
-    """A function that does a group, from its parameters on, and the places that it is to be given.
+    """Functions that do a group: all of it, or a part each; then the sums of the parts are added up. And its places.
 
-    The text names no place: groups that do the same with other arrays share one function, see Note [Places].
+    The text has @ for its name, and names no place: see Note [Places].
     """
     writer = _Writer(group, memory)
-    lines = list(writer.lines())
-    begin = "(char **p, const double *n, const long *at) {"
-    return "\n".join([begin, *writer.pointers(), *lines, "}"]), writer.places
+    return "\n".join(writer.functions()), writer.places
 
 
 # Note [Places]
 # A model has many layers of a kind, each with arrays of its own, and a compiler is slow: so a loop is compiled once for
-# all layers. It is given a list of places: for each array which of the addresses of a call it is counted from, and the
+# all of them. It is given a list of places: for each array which of the addresses of a call it is counted from, and the
 # number of bytes from there; for each number that changes from call to call, which it is.
 
 
@@ -72,9 +93,84 @@ class _Writer:
         self.order = {out: i for i, out in enumerate(self.members)}
         self.places: list[int] = []
         self._read_at: dict[tuple[Variable, int], str] = {}
-        self._written: dict[Variable, str] = {}
+        self._written: dict[Variable, None] = {}
         self._numbers: dict[Variable, str] = {}
         self.kept = self._kept()
+        self.sums = [member for member in self.members.values() if member.kind in ("column", "all")]
+        self.parts = self._count_parts()
+
+    def _count_parts(self) -> int:
+        weight = sum(_SLOW.get(member.name, 1) for member in self.members.values())
+        parts = _parts(self.rows * self.columns * weight, self.columns // 64 if self.rows == 1 else self.rows)
+        by_row = any(member.kind in ("row", "column") or member.per_row for member in self.members.values())
+        if self.rows == 1 and (by_row or self.kept):
+            return 1
+        taken = sum(self._length(member) * member.out.dtype.itemsize for member in self.sums)
+        return parts if parts * taken <= _MOST_ON_STACK else 1
+
+    def _length(self, member: Member) -> int:
+        return self.columns if member.kind == "column" else 1
+
+    def functions(self) -> Iterator[str]:
+        """A function that does everything, or one that does a part and one that has them all done."""
+        begin = "static __attribute__((noinline)) void @(char **p, const double *n, const long *at) {"
+        lines = list(self._lines())  # which find out what has a place
+        if self.parts == 1:
+            yield begin
+            yield from self._pointers()
+            yield from (self._target(member.out) for member in self.sums)
+            yield from lines
+            yield from self._ends()
+            yield "}"
+            return
+        cut = self.columns // 64 if self.rows == 1 else self.rows
+        step = 64 if self.rows == 1 else 1
+        yield "static void @_part(int part, char **q, const double *n) {"
+        yield "  char **p = (char **)q[0];"
+        yield "  const long *at = (const long *)q[1];"
+        last = f"part + 1 < {self.parts} ? {cut}L * (part + 1) / {self.parts} * {step} : "
+        last += f"{self.columns if self.rows == 1 else self.rows}"
+        yield f"  const long first = {cut}L * part / {self.parts} * {step}, last = {last};"
+        for i, member in enumerate(self.sums):
+            kind, length = _type(member.out.dtype), self._length(member)
+            yield f"  {kind} *y{self.order[member.out]} = ({kind} *)q[{i + 2}] + {length} * part;"
+        yield from self._pointers()
+        yield from lines
+        yield "}"
+        yield begin
+        for member in self.sums:
+            yield f"  {_type(member.out.dtype)} z{self.order[member.out]}[{self.parts * self._length(member)}];"
+        given = ", ".join(["(char *)p", "(char *)at", *(f"(char *)z{self.order[member.out]}" for member in self.sums)])
+        yield f"  char *q[] = {{{given}}};"
+        yield f"  run(@_part, {self.parts}, q, n);"
+        for member in self.sums:
+            index, length = self.order[member.out], self._length(member)
+            yield self._target(member.out)
+            yield f"  for (long c = 0; c < {length}; c++) {{"
+            yield f"    {_type(member.out.dtype)} s = z{index}[c];"
+            yield f"    for (int part = 1; part < {self.parts}; part++) s += z{index}[{length} * part + c];"
+            yield f"    y{index}[c] = s;"
+            yield "  }"
+        yield from self._ends()
+        yield "}"
+
+    def _target(self, variable: Variable) -> str:
+        """What gives a variable that is written its place."""
+        kind = _type(variable.dtype)
+        return f"  {kind} *y{self.order[variable]} = ({kind} *){self._place(variable)};"
+
+    def _place(self, base: Variable, offset: int = 0) -> str:
+        slot, start = self.memory.place(base)
+        count = len(self.places)
+        self.places += (slot, start + offset)
+        return f"(p[at[{count}]] + at[{count + 1}])"
+
+    def _ends(self) -> Iterator[str]:
+        """Means of sums."""
+        for member in self.sums:
+            if member.name == "mean":
+                count = self.rows * (1 if member.per_row or member.kind == "column" else self.columns)
+                yield f"  for (long c = 0; c < {self._length(member)}; c++) y{self.order[member.out]}[c] /= {count};"
 
     def _kept(self) -> list[Variable]:
         """Elements that a later stage reads, or of which one is picked, and that are not in memory anyway."""
@@ -88,51 +184,44 @@ class _Writer:
                     found[maker.out] = None
         return [variable for variable in found if not self.memory.is_stored(variable)]
 
-    def lines(self) -> Iterator[str]:
-        """The body of the function."""
-        for member in self.members.values():
+    def _lines(self) -> Iterator[str]:
+        """The loops: over all rows, or those of a part; where there is one row, its columns are cut."""
+        for member in self.sums:
             if member.kind == "column":
-                yield f"  for (long c = 0; c < {self.columns}; c++) {self._target(member.out)}[c] = 0;"
-            if member.kind == "all":
+                yield f"  for (long c = 0; c < {self.columns}; c++) y{self.order[member.out]}[c] = 0;"
+            else:
                 yield f"  {_type(member.out.dtype)} s{self.order[member.out]} = 0;"
         for variable in self.kept:
             yield f"  {_type(variable.dtype)} b{self.order[variable]}[{self.columns}];"
-        yield f"  for (long r = 0; r < {self.rows}; r++) {{"
+        cut = self.parts > 1
+        rows = ("first", "last") if cut and self.rows > 1 else ("0", str(self.rows))
+        self.over = ("first", "last") if cut and self.rows == 1 else ("0", str(self.columns))
+        yield f"  for (long r = {rows[0]}; r < {rows[1]}; r++) {{"
         for stage in range(self.stages):
             yield from self._stage([member for member in self.members.values() if member.stage == stage])
         yield "  }"
-        for member in self.members.values():
-            count = self.rows * (1 if member.per_row else self.columns)
-            if member.kind == "column" and member.name == "mean":
-                yield f"  for (long c = 0; c < {self.columns}; c++) {self._target(member.out)}[c] /= {self.rows};"
+        for member in self.sums:
             if member.kind == "all":
-                mean = f" / {count}" if member.name == "mean" else ""
-                yield f"  {self._target(member.out)}[0] = s{self.order[member.out]}{mean};"
+                yield f"  y{self.order[member.out]}[0] = s{self.order[member.out]};"
 
-    def pointers(self) -> Iterator[str]:
+    def _pointers(self) -> Iterator[str]:
         """What gives the arrays and numbers that the lines name their places."""
         for (base, offset), name in self._read_at.items():
-            place = self._place(base, offset * base.dtype.itemsize)
-            yield f"  const {_type(base.dtype)} *{name} = (const {_type(base.dtype)} *){place};"
-        for variable, name in self._written.items():
-            yield f"  {_type(variable.dtype)} *{name} = ({_type(variable.dtype)} *){self._place(variable)};"
+            kind = _type(base.dtype)
+            yield f"  const {kind} *{name} = (const {kind} *){self._place(base, offset * base.dtype.itemsize)};"
+        yield from map(self._target, self._written)
         for variable, name in self._numbers.items():
             yield f"  const double {name} = n[at[{len(self.places)}]];"
             self.places.append(self.memory.order(variable))
 
-    def _place(self, base: Variable, more: int = 0) -> str:
-        count = len(self.places)
-        slot, offset = self.memory.place(base)
-        self.places += (slot, offset + more)
-        return f"(p[at[{count}]] + at[{count + 1}])"
-
     def _source(self, base: Variable, offset: int) -> str:
-        """The pointer to elements from outside."""
+        """The name of elements from outside."""
         return self._read_at.setdefault((base, offset), f"x{len(self._read_at)}")
 
-    def _target(self, variable: Variable) -> str:
-        """The pointer to where a member is written."""
-        return self._written.setdefault(variable, f"y{self.order[variable]}")
+    def _stored(self, variable: Variable) -> str:
+        """The name of a member in memory."""
+        self._written[variable] = None
+        return f"y{self.order[variable]}"
 
     def _stage(self, members: list[Member]) -> Iterator[str]:
         inside = [member for member in members if not member.per_row]
@@ -153,7 +242,7 @@ class _Writer:
                 named = [f"v{self.order[member.out]}" for member in largest if member.name == kind]
                 clauses += f" reduction({kind}:{','.join(named)})" if named else ""
             yield f"    #pragma omp simd{clauses}"
-            yield f"    for (long c = 0; c < {self.columns}; c++) {{"
+            yield f"    for (long c = {self.over[0]}; c < {self.over[1]}; c++) {{"
             for member in inside:
                 yield from (f"      {line}" for line in self._in_loop(member))
             yield "    }"
@@ -165,7 +254,7 @@ class _Writer:
                 if member in largest:
                     yield f"    if (q{index}) v{index} = NAN;"
                 if self.memory.is_stored(member.out):
-                    yield f"    {self._target(member.out)}[r] = v{index};"
+                    yield f"    {self._stored(member.out)}[r] = v{index};"
         for member in members:
             if member.per_row:
                 yield from (f"    {line}" for line in self._for_row(member))
@@ -175,13 +264,13 @@ class _Writer:
         if member.kind == "element":
             yield f"{kind} v{index} = {self._value(member)};"
             if self.memory.is_stored(member.out):
-                yield f"{self._target(member.out)}[r * {self.columns} + c] = v{index};"
+                yield f"{self._stored(member.out)}[r * {self.columns} + c] = v{index};"
             if member.out in self.kept:
                 yield f"b{index}[c] = v{index};"
             return
         value = self._read(member.operands[0], member, member.out.dtype)
         if member.kind == "column":
-            yield f"{self._target(member.out)}[c] += {value};"
+            yield f"y{index}[c] += {value};"
         elif member.kind == "all":
             yield f"s{index} += {value};"
         elif member.name in ("sum", "mean"):
@@ -197,7 +286,7 @@ class _Writer:
             return
         yield f"{_type(member.out.dtype)} v{index} = {self._value(member)};"
         if self.memory.is_stored(member.out):
-            yield f"{self._target(member.out)}[r] = v{index};"
+            yield f"{self._stored(member.out)}[r] = v{index};"
 
     def _value(self, member: Member) -> str:
         if member.name == "pick":
@@ -209,7 +298,7 @@ class _Writer:
                 found = f"b{self.order[maker]}[{label}]"
             else:
                 inside = maker in self.members
-                pointer = self._target(maker) if inside else self._source(maker, source.ref.offset)
+                pointer = self._stored(maker) if inside else self._source(maker, source.ref.offset)
                 found = f"{pointer}[r * {self.columns} + {label}]"
             return f"({label} >= 0 && {label} < {self.columns} ? {found} : NAN)"  # a wrong label shows in the loss
         if member.name == "place":
@@ -246,7 +335,7 @@ class _Writer:
         elif base in self.kept:
             text = f"b{self.order[base]}[c]"
         else:
-            text = f"{self._target(base)}[r * {self.columns} + c]"
+            text = f"{self._stored(base)}[r * {self.columns} + c]"
         if base.dtype == dtype:
             return text
         return f"({text} != 0)" if dtype == "bool" else f"(({_type(dtype)}){text})"
@@ -317,18 +406,15 @@ def check_source(number: int, check: Check, memory: Memory) -> str:
 # Products
 
 
-def product_source(product: Product, memory: Memory) -> str:
-    """Statements that do a product."""
+def product_source(name: str, product: Product, memory: Memory) -> tuple[str, str]:
+    """A function that does a part of a product, or nothing, and statements that do all of it."""
     out, a, b = product.instruction.out, product.a, product.b
     kind = _type(out.dtype)
     gemm = "sgemm" if out.dtype == "float32" else "dgemm"
     (m, k), n = a.shape[-2:], b.shape[-1]
     (a_turned, a_step), (b_turned, b_step) = _known(leading(a)), _known(leading(b))
     stack = () if len(a.shape) == len(b.shape) == 2 else out.shape[:-2]
-    lines = []
     indices = [f"i{axis}" for axis in range(len(stack))]
-    for index, length in zip(indices, stack, strict=True):
-        lines.append(f"  for (long {index} = 0; {index} < {length}; {index}++)")
     steps = _packed_stack(out.shape) if stack else ()
     addresses = [
         f"({'const ' if ref is not None else ''}{kind} *){memory.address(base)} + "
@@ -341,6 +427,7 @@ def product_source(product: Product, memory: Memory) -> str:
             (None, out, 0, steps),
         )
     ]
+    lines = []
     if b_turned and not stack and _pays_to_turn(m, n, k):
         # One copy of the small matrix as BLAS likes it costs less than reading it the other way round.
         lines += [
@@ -355,7 +442,26 @@ def product_source(product: Product, memory: Memory) -> str:
     )
     if addresses[1] == "t":
         lines.append("  }")
-    return "\n".join(lines)
+    if not stack:
+        return "", "\n".join(lines)
+    # One matrix after the other, or, where BLAS does each alone, side by side.
+    count = prod(stack)
+    parts = _parts(count * m * n * k // 16, count) if m * n * k <= SINGLE else 1
+    return _in_parts(name, stack, lines, parts)
+
+
+def _in_parts(name: str, shape: tuple[int, ...], lines: list[str], parts: int) -> tuple[str, str]:
+    """Lines that are to be done for every index i0, i1, ... of a shape: a function for a part, and statements."""
+    count, rest = prod(shape), prod(shape)
+    found = []
+    for axis, length in enumerate(shape):
+        rest //= length
+        found.append(f"    const long i{axis} = i / {rest} % {length};")
+    if parts == 1:
+        return "", "\n".join([f"  for (long i = 0; i < {count}; i++) {{", *found, *lines, "  }"])
+    ends = f"long i = {count}L * part / {parts}; i < {count}L * (part + 1) / {parts}; i++"
+    function = [f"static void {name}(int part, char **p, const double *n) {{", f"  for ({ends}) {{", *found, *lines]
+    return "\n".join([*function, "  }", "}"]), f"  run({name}, {parts}, p, n);"
 
 
 def _pays_to_turn(m: int, n: int, k: int) -> bool:

@@ -12,8 +12,10 @@ from .constants import with_constants
 from .copies import without_copies
 from .dead import without_dead
 from .parts import with_joined_parts
+from .permutations import with_sunk_permutations
 from .products import with_turned_products
 from .renumber import renumbered
+from .row_sums import with_row_sums
 
 __all__ = ["for_blas", "simplified"]
 
@@ -25,5 +27,6 @@ def simplified(program: Program) -> Program:
 
 
 def for_blas(program: Program) -> Program:
-    """The program with its matrix products as BLAS likes them best; they may round otherwise."""
+    """The program with its products as BLAS and C like them best; they may round otherwise."""
+    program = without_repetition(with_sunk_permutations(with_row_sums(program)))
     return without_dead(with_joined_parts(with_turned_products(program)))

@@ -249,6 +249,10 @@ def test_an_added_and_a_removed_hook_are_guarded() -> None:
     assert len(step.programs) == 2
 
 
+def test_a_hook_that_came_and_went_needs_no_new_program() -> None:
+    after(lambda t: t.model[0].register_forward_hook(lambda module, inputs, output: None).remove(), programs=0)
+
+
 def test_a_pre_hook_changes_the_input() -> None:
     after(lambda t: t.model[4].register_forward_pre_hook(lambda module, inputs: (inputs[0] + 1.0,)), programs=1)
 
@@ -336,6 +340,18 @@ def test_a_gradient_that_is_there_already_is_added_to() -> None:
     function(tensor(5.0, 5.0))
     assert w.grad.tolist() == [105.0, 105.0]
     assert len(function.programs) == 2
+
+
+def test_a_gradient_that_is_only_read_stays_where_it_is() -> None:
+    w = tensor(1.0, 2.0, requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.5)
+    update = ag.compile(optimizer.step)
+    for k in range(4):
+        w.grad = given = tensor(1.0 * k, 2.0)
+        update()
+        assert w.grad is given
+    assert w.tolist() == [1.0 - 0.5 * 6, 2.0 - 0.5 * 8]
+    assert [len(program.results) for program in update.programs] == [0]
 
 
 # ---- the optimizer -------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,11 @@ def check(executor: str = "native") -> Any:
 @needs_c
 def test_a_library_is_made_once_and_kept_for_the_user_alone(cache: Path) -> None:
     check()
-    made = list(cache.glob("*.so"))
-    assert len(made) == 1
+    made = {path: path.stat().st_mtime_ns for path in cache.glob("*.so")}
+    assert 1 <= len(made) <= 2  # the program, and the pool of threads where it was not loaded before
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
-    before = made[0].stat().st_mtime_ns
     check()
-    assert [path.stat().st_mtime_ns for path in cache.glob("*.so")] == [before]
+    assert {path: path.stat().st_mtime_ns for path in cache.glob("*.so")} == made
 
 
 @needs_c
@@ -88,6 +88,47 @@ def test_a_compiler_that_fails_means_numpy_and_one_warning(
         warnings.simplefilter("error")
         check()
     assert "numpy: " in compiled.explain()
+
+
+@pytest.mark.parametrize("compiler", ["/no/such/compiler", "failing"])
+def test_with_a_fallback_no_compiler_means_eager(
+    cache: Path, compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = tmp_path / "failing"
+    failing.write_text('#!/bin/sh\n[ "$1" = --version ]\n')
+    failing.chmod(0o700)
+    monkeypatch.setenv("CC", str(tmp_path / compiler))
+    compiled = ag.compile(doubled, executor="native", fallback=True)
+    x = Tensor(np.random.default_rng(0).normal(size=(4, 5)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            assert compiled(x).tolist() == doubled(x).tolist()
+    assert compiled.programs == []
+    if compiler == "failing":
+        assert compiled.refused == "the C compiler failed"
+    else:
+        assert compiled.refused == library.missing()
+        assert "does not run" in compiled.refused
+        assert not caught
+
+
+@needs_c
+def test_ctrl_c_on_the_terminal_does_not_reach_the_compiler(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step whose compiler was killed would be done by NumPy, and a run resumed after it would have other bits."""
+    note, compiler = tmp_path / "session", tmp_path / "compiler"
+    real = library._compiler()[0]
+    script = (
+        f"import os, sys; open({str(note)!r}, 'w').write(str(os.getsid(0))); os.execv({real!r}, ['cc', *sys.argv[1:]])"
+    )
+    compiler.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{script}" "$@"\n')
+    compiler.chmod(0o700)
+    library._compiler.cache_clear()
+    monkeypatch.setenv("CC", str(compiler))
+    check()
+    assert note.read_text() != str(os.getsid(0))
 
 
 @needs_c
@@ -232,6 +273,52 @@ def test_arrays_given_again_are_those_that_nobody_holds() -> None:
         np.testing.assert_array_equal(view, 2.0 * i)
 
 
+def loops(function: Any) -> list[str]:
+    """The instructions of each loop in the plan of a compiled function."""
+    lines = [line.partition(": ") for line in function.explain().splitlines() if " loop " in line]
+    return [instructions.partition(" ->")[0] for _, _, instructions in lines]
+
+
+@needs_c
+def test_the_update_of_a_parameter_is_one_loop() -> None:
+    w, v = Tensor(np.ones((3, 4), "f4"), requires_grad=True), Tensor(np.ones(4, "f4"), requires_grad=True)
+    optimizer = optim.Adam([w, v])
+
+    @ag.compile(executor="native")
+    def step(x: Tensor) -> None:
+        optimizer.zero_grad()
+        (x @ w + v).square().sum().backward()
+        optimizer.step()
+
+    step(Tensor(np.ones((2, 3), "f4")))
+    updates = [names for names in loops(step) if "sqrt" in names]
+    assert [names.split()[-1] for names in updates] == ["subtract"] * 2
+    assert len(loops(step)) == 3  # and that of the loss
+
+
+@needs_c
+def test_the_scale_of_a_mask_joins_the_loop_of_what_it_silences() -> None:
+    generator = ag.random.Generator(0)
+    function = ag.compile(
+        lambda x: F.dropout(ag.maximum(x @ x.T, 0.0), 0.5, generator=generator) @ x, executor="native"
+    )
+    function(Tensor(np.ones((3, 4), "f4")))
+    assert loops(function) == ["maximum multiply multiply"]
+
+
+@needs_c
+def test_an_element_that_waits_for_a_reader_that_shares_nothing_else() -> None:
+    def written(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        doubled, halved = x * 2.0, y * 0.5  # of other shapes
+        return doubled @ halved, doubled.sum(axis=0), y * 3.0, (doubled[:2] + halved[0, 0]).T
+
+    function = ag.compile(written, executor="native")
+    for seed in range(3):
+        x, y = (Tensor(np.random.default_rng(seed).normal(size=shape)) for shape in ((3, 4), (4, 2)))
+        for wanted, found in zip(written(x, y), function(x, y), strict=True):
+            np.testing.assert_allclose(wanted.numpy(), found.numpy(), rtol=1e-13)
+
+
 def trained_with_adam(layers: int) -> Any:
     model = nn.Sequential(*(nn.Linear(8, 8) for _ in range(layers)))
     optimizer = optim.AdamW(model.parameters())
@@ -246,13 +333,6 @@ def trained_with_adam(layers: int) -> Any:
 
     step(Tensor(np.ones((4, 8), "float32")))
     return step
-
-
-@needs_c
-def test_adam_is_one_loop_for_each_parameter() -> None:
-    plan = trained_with_adam(3).explain().split("\n\n")[1].splitlines()
-    assert sum("sqrt" in line for line in plan) == 6
-    assert not any(": multiply ->" in line for line in plan)
 
 
 @needs_c

@@ -6,6 +6,7 @@ units in the last place of what went in; dtypes and shapes must be the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import assume
 
 import autograd as ag
 from autograd import Tensor
+from autograd.compile.native import source
 from autograd.compile.native.library import blas, load
 from tests.opspecs import Spec, laws
 
@@ -41,6 +43,14 @@ def size_of(*arrays: Any) -> float:
     found = [np.abs(laws.host(x)).max(initial=1.0) for x in arrays if laws.host(x).dtype.kind in "fiu"]
     finite = [float(x) for x in found if np.isfinite(x)]
     return max(finite, default=1.0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def many_parts() -> Iterator[None]:
+    """Loops are cut into parts however short they are; the other tests run them whole."""
+    before, source._GRAIN = source._GRAIN, 1
+    yield
+    source._GRAIN = before
 
 
 @over(3, lambda spec: True)

@@ -1,4 +1,4 @@
-"""Passes that leave things out: what nobody reads, and what was computed already.
+"""Passes that leave things out, what nobody reads and what was computed already, and one that writes sums for einsum.
 
 One idea: a pass is from program to program, so each test is a program before it and one after, as text.
 """
@@ -13,6 +13,7 @@ import pytest
 
 from autograd.compile.passes.common import without_repetition
 from autograd.compile.passes.dead import without_dead
+from autograd.compile.passes.row_sums import with_row_sums
 from autograd.compile.program import Instruction, Program, Variable
 
 
@@ -187,3 +188,29 @@ def test_both_passes_together() -> None:
         "%5 = add(%2, %2)",
         "give %5",
     ]
+
+
+# ---- row sums ------------------------------------------------------------------------------------------------------
+
+
+def of_einsum(subscripts: str, dtype: str) -> Program:
+    x, out = Variable(1, (2, 3), np.dtype(dtype)), Variable(2, (2,), np.dtype(dtype))
+    made = Program(arguments=[x], results=[out])
+    made.instructions = [Instruction("einsum", np.einsum, (subscripts, x, x), {}, out)]
+    return made
+
+
+def test_products_of_rows_become_a_product_and_a_sum() -> None:
+    after = with_row_sums(of_einsum("ij,ij->i", "float32"))
+    assert str(after).splitlines() == [
+        "%1: float32[2, 3] = argument",
+        "%3: float32[2, 3] = multiply(%1, %1)",
+        "%2: float32[2] = sum(%3, axis=1)",
+        "give %2",
+    ]
+
+
+@pytest.mark.parametrize(("subscripts", "dtype"), [("ij,ij->j", "float32"), ("ij,ij->i", "bool")])
+def test_other_einsums_stay(subscripts: str, dtype: str) -> None:
+    before = of_einsum(subscripts, dtype)
+    assert str(with_row_sums(before)) == str(before)

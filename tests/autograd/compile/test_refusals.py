@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 import autograd as ag
+import nn
 import optim
 from autograd import Tensor
-from autograd.errors import GradientError, TraceError
+from autograd.errors import GradientError, ShapeError, TraceError
 from tests.autograd.compile.conftest import plain_slots
 from tests.autograd.compile.worlds import Training, assert_same, tensor, world
 
@@ -288,3 +289,61 @@ def test_max_norm_can_be_compiled() -> None:
         x, y = first.batch()
         assert_same(step(x, y), first.step(x, y))
     assert_same(world(second.model, second.optimizer), world(first.model, first.optimizer))
+
+
+# ---- with a fallback -----------------------------------------------------------------------------------------------
+
+
+def test_with_a_fallback_what_cannot_be_traced_runs_as_written_and_says_why() -> None:
+    w = tensor(1.0, requires_grad=True)
+
+    @ag.compile(fallback=True)
+    def function(x: Tensor) -> Any:
+        w.grad = None
+        (w * x).sum().backward()
+        return w.grad.data * 2.0 if float(w.grad.data[0]) > 0 else None
+
+    assert function.refused is None
+    for k in (3.0, 4.0):
+        assert function(tensor(k)).tolist() == [2 * k]
+        assert "was turned into a Python float" in function.refused
+    assert function.programs == []
+
+
+def test_with_a_fallback_a_wrong_call_is_an_error_and_no_refusal() -> None:
+    @ag.compile(fallback=True)
+    def function(x: Tensor) -> Tensor:
+        return x @ tensor(1.0, 2.0)
+
+    with pytest.raises(ShapeError) as caught:
+        function(tensor(1.0, 2.0, 3.0))
+    with pytest.raises(ShapeError) as wanted:
+        function.function(tensor(1.0, 2.0, 3.0))
+    assert str(caught.value) == str(wanted.value)
+    assert function.refused is None
+    assert function(tensor(1.0, 2.0)).tolist() == 5.0
+    assert len(function.programs) == 1
+
+
+def test_with_a_fallback_what_keeps_changing_is_traced_a_few_times_only() -> None:
+    layer = nn.LeakyReLU(0.0)
+    function = ag.compile(lambda x: layer(x), fallback=True)
+    for k in range(12):
+        layer.negative_slope = 1.0 + k
+        assert function(tensor(-1.0)).tolist() == [-1.0 - k]
+    assert function.refused == "what it finds around it keeps changing: it was traced 8 times"
+
+
+def test_with_a_fallback_what_changes_itself_runs_as_written_from_the_first_call() -> None:
+    class Counting(nn.Module):
+        count = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.count += 1
+            return x * float(self.count)
+
+    model = Counting()
+    function = ag.compile(lambda x: model(x), fallback=True)
+    for _ in range(3):
+        assert function(tensor(1.0)).tolist() == [model.count]
+    assert "changed by itself at every call" in function.refused

@@ -1,0 +1,179 @@
+"""Convolution in C: a block of windows is laid out as rows, and one product of matrices reads it while it is in cache.
+
+One idea: the same three loops as `autograd/convolution/columns.py`, but over a block of windows that fits beside the
+matrices in the second cache, with no array made on the way. A window's row is made of runs that lie in one piece, since
+channels are last. Only one group is done here. Read `pooling.py` next.
+"""
+
+from __future__ import annotations
+
+from ...backend import host
+from ...convolution import Geometry, geometry
+from ..program import Instruction, Variable
+from .kernels import KERNELS, Kernel, Memory, Refs
+from .template import TYPES, address, filled, is_packed
+from .winograd import pays, winograd
+
+__all__ = ["BLOCK"]
+
+BLOCK = 1 << 18  # bytes of windows
+
+_GEOMETRY = """\
+typedef struct {
+  long h, w, c, o, kh, kw, oh, ow, sh, sw, top, left, dh, dw;  // lengths, channels, features, kernel, windows, options
+  long block;  // windows at a time
+} conv_t;"""
+
+_ROWS = """\
+// The windows from `first` on as rows, zeros where they reach over the edge.
+static void windows_@(const T *x, T *rows, long first, long count, const conv_t *g) {
+  const long run = g->kw * g->c;
+  long b = first / (g->oh * g->ow), oy = first / g->ow % g->oh, ox = first % g->ow;
+  for (long r = 0; r < count; r++) {
+    const long x0 = ox * g->sw - g->left;
+    for (long i = 0; i < g->kh; i++, rows += run) {
+      const long y = oy * g->sh - g->top + i * g->dh;
+      const T *line = x + (b * g->h + y) * g->w * g->c;
+      if (y < 0 || y >= g->h) {
+        for (long k = 0; k < run; k++) rows[k] = 0;
+      } else if (g->dw == 1 && x0 >= 0 && x0 + g->kw <= g->w) {
+        const T *from = line + x0 * g->c;
+        for (long k = 0; k < run; k++) rows[k] = from[k];
+      } else {
+        for (long j = 0; j < g->kw; j++) {
+          const long at = x0 + j * g->dw;
+          const int inside = at >= 0 && at < g->w;
+          for (long c = 0; c < g->c; c++) rows[j * g->c + c] = inside ? line[at * g->c + c] : 0;
+        }
+      }
+    }
+    if (++ox == g->ow) { ox = 0; if (++oy == g->oh) { oy = 0; b++; } }
+  }
+}"""
+
+_SPREAD = """\
+// The adjoint: rows are added to where the windows from `first` on came from.
+static void spread_@(T *x, const T *rows, long first, long count, const conv_t *g) {
+  const long run = g->kw * g->c;
+  long b = first / (g->oh * g->ow), oy = first / g->ow % g->oh, ox = first % g->ow;
+  for (long r = 0; r < count; r++) {
+    const long x0 = ox * g->sw - g->left;
+    for (long i = 0; i < g->kh; i++, rows += run) {
+      const long y = oy * g->sh - g->top + i * g->dh;
+      if (y < 0 || y >= g->h) continue;
+      T *line = x + (b * g->h + y) * g->w * g->c;
+      if (g->dw == 1 && x0 >= 0 && x0 + g->kw <= g->w) {
+        T *to = line + x0 * g->c;
+        for (long k = 0; k < run; k++) to[k] += rows[k];
+        continue;
+      }
+      for (long j = 0; j < g->kw; j++) {
+        const long at = x0 + j * g->dw;
+        if (at < 0 || at >= g->w) continue;
+        for (long c = 0; c < g->c; c++) line[at * g->c + c] += rows[j * g->c + c];
+      }
+    }
+    if (++ox == g->ow) { ox = 0; if (++oy == g->oh) { oy = 0; b++; } }
+  }
+}"""
+
+# Each does the samples from `from` to `to`, in blocks of windows whose rows lie in `rows`.
+
+_CONVOLVE = """\
+static void convolve_@(const T *x, const T *w, T *y, T *rows, long from, long to, const conv_t *g) {
+  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c;
+  for (long first = from * size; first < to * size; first += g->block) {
+    const long count = first + g->block < to * size ? g->block : to * size - first;
+    if (rows) windows_@(x, rows, first, count, g);
+    gemm(101, 111, 112, count, g->o, k, 1, rows ? rows : x + first * k, k, w, k, 0, y + first * g->o, g->o);
+  }
+}"""
+
+_INPUT = """\
+static void convolve_input_@(const T *y, const T *w, T *x, T *rows, long from, long to, const conv_t *g) {
+  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c, sample = g->h * g->w * g->c;
+  if (rows) memset(x + from * sample, 0, (to - from) * sample * sizeof(T));
+  for (long first = from * size; first < to * size; first += g->block) {
+    const long count = first + g->block < to * size ? g->block : to * size - first;
+    gemm(101, 111, 111, count, k, g->o, 1, y + first * g->o, g->o, w, k, 0, rows ? rows : x + first * k, k);
+    if (rows) spread_@(x, rows, first, count, g);
+  }
+}"""
+
+_WEIGHT = """\
+static void convolve_weight_@(const T *x, const T *y, T *w, T *rows, long from, long to, const conv_t *g) {
+  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c;
+  for (long first = from * size; first < to * size; first += g->block) {
+    const long count = first + g->block < to * size ? g->block : to * size - first;
+    if (rows) windows_@(x, rows, first, count, g);
+    gemm(101, 112, 111, g->o, k, count, 1, y + first * g->o, g->o, rows ? rows : x + first * k, k,
+         first == from * size ? 0 : 1, w, k);
+  }
+}"""
+
+
+def _convolve(instruction: Instruction, refs: Refs) -> Kernel | None:
+    x, w = instruction.inputs
+    geo = geometry("convolve", x.shape, w.shape, **instruction.options)
+    return _kernel(instruction, refs, geo, "convolve", (_ROWS, _CONVOLVE))
+
+
+def _convolve_input(instruction: Instruction, refs: Refs) -> Kernel | None:
+    w, options = instruction.inputs[1], dict(instruction.options)
+    options.pop("length")
+    geo = geometry("convolve_input", instruction.out.shape, w.shape, **options)
+    return _kernel(instruction, refs, geo, "convolve_input", (_SPREAD, _INPUT))
+
+
+def _convolve_weight(instruction: Instruction, refs: Refs) -> Kernel | None:
+    x, options = instruction.inputs[0], dict(instruction.options)
+    options.pop("size")
+    geo = geometry("convolve_weight", x.shape, instruction.out.shape, **options)
+    return _kernel(instruction, refs, geo, "convolve_weight", (_ROWS, _WEIGHT))
+
+
+def _kernel(instruction: Instruction, refs: Refs, geo: Geometry, name: str, texts: tuple[str, ...]) -> Kernel | None:
+    out = instruction.out
+    a, b = reads = [refs[variable] for variable in instruction.inputs]
+    alike = all(ref.base.dtype == out.dtype and is_packed(ref) and 0 not in ref.shape for ref in reads)
+    if geo.groups != 1 or str(out.dtype) not in TYPES or not alike or 0 in out.shape:
+        return None
+    if out.dtype == "float32" and pays(geo):
+        return winograd(instruction, refs, geo)
+    kind, _, ending = TYPES[str(out.dtype)]
+    every = geo.batch * geo.windows
+    block = min(every, max(16, BLOCK // (geo.kernel * out.dtype.itemsize)))
+    rows = None
+    if not _is_product(geo):
+        rows = Variable(-1, (block * geo.kernel * out.dtype.itemsize,), host.dtype("uint8"))
+    numbers = (
+        *geo.length,
+        geo.channels,
+        geo.features,
+        *geo.size,
+        *geo.counts,
+        *geo.stride,
+        geo.padding[0][0],
+        geo.padding[1][0],
+        *geo.dilation,
+        every if rows is None else block,
+    )
+
+    def statements(memory: Memory) -> str:
+        return (
+            f"  {{ static const conv_t g = {{{', '.join(map(str, numbers))}}};\n"
+            f"    {name}_{ending}({address(a, memory, kind)}, {address(b, memory, kind)}, "
+            f"({kind} *){memory.address(out)}, {f'({kind} *){memory.address(rows)}' if rows else 0}, "
+            f"0, {geo.batch}, &g); }}"
+        )
+
+    functions = (_GEOMETRY, *(filled(text, out.dtype) for text in texts))
+    return Kernel(instruction, reads, statements, functions, rows, about="convolution")
+
+
+def _is_product(geo: Geometry) -> bool:
+    """Whether each window is one number of space, in order, so that x is its own rows."""
+    return geo.size == geo.stride == (1, 1) and geo.padding == ((0, 0), (0, 0))
+
+
+KERNELS.update(convolve=_convolve, convolve_input=_convolve_input, convolve_weight=_convolve_weight)

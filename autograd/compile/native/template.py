@@ -1,0 +1,32 @@
+"""Templates: C texts that are the same for floats and doubles.
+
+One idea: in a text, `T` is the type of number, `gemm` its matrix product, and `@` the ending of a function's name.
+Read `convolution.py` next.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .kernels import Memory
+from .layout import Ref, packed
+
+__all__ = ["TYPES", "address", "filled", "is_packed"]
+
+TYPES = {"float32": ("float", "sgemm", "s"), "float64": ("double", "dgemm", "d")}
+
+
+def filled(text: str, dtype: object) -> str:
+    """The text for numbers of this dtype."""
+    kind, gemm, ending = TYPES[str(dtype)]
+    return re.sub(r"\bgemm\b", gemm, re.sub(r"\bT\b", kind, text)).replace("@", ending)
+
+
+def address(ref: Ref, memory: Memory, kind: str) -> str:
+    """The address of the first of these elements, in C, to read from."""
+    return f"(const {kind} *){memory.address(ref.base)} + {ref.offset}"
+
+
+def is_packed(ref: Ref) -> bool:
+    """Whether these elements lie in order without gaps."""
+    return ref.strides == packed(ref.shape)

@@ -1,0 +1,297 @@
+"""Winograd's convolution in C: 3 x 3 kernels over tiles of 4 x 4 results, with 36 multiplications in the place of 144.
+
+One idea: a convolution of short rows is a product of polynomials, so both are evaluated at six points, multiplied
+there, and the product is read off. In two axes that makes 36 products of matrices, tiles by channels times channels by
+features; the adjoints in x and in the weight are the same steps backwards. Lavin and Gray 2016, F(4 x 4, 3 x 3).
+Read `convolution.py` next.
+"""
+
+# Note [Points]
+# 0, infinity, and plus and minus the roots of 1/2 and 2: then the numbers at the points are of one size, and a result
+# is off by about as much as a plain sum, where the usual 1 and 2 lose another two bits.
+
+# Note [Tiles]
+# A block of tiles goes through all steps while it is in the second cache: `v` are the inputs at the points, `m` the
+# products, (36, tiles, channels) each, and `u` the kernels, (36, channels / 16, other channels, 16), so that the
+# product reads what it needs of them in order. Tiles that reach over the edge read zeros, and write nowhere.
+
+from __future__ import annotations
+
+from math import prod
+
+from ...backend import host
+from ...convolution import Geometry
+from ..program import Instruction, Variable
+from .kernels import Kernel, Memory, Refs
+from .template import address
+
+__all__ = ["FUNCTIONS", "pays", "winograd"]
+
+_POINTS = 36
+_LANES = 16  # channels at a time, in the product
+_BLOCK = 36  # tiles at a time
+
+_LINES = """\
+#define NEAR .70710678f
+#define FAR 1.41421356f
+typedef float w8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef struct { long h, w, c, o, oh, ow, top, left, down, across, block; } wino_t;  // down x across tiles
+
+// One axis: the input at the points, and the adjoint.
+static inline void wino_b(const w8 *d, long s, w8 *v) {
+  const w8 p = d[4 * s] - 2 * d[2 * s], q = NEAR * (d[3 * s] - 2 * d[s]);
+  const w8 r = d[4 * s] - .5f * d[2 * s], t = FAR * (d[3 * s] - .5f * d[s]);
+  const w8 first = d[0] - 2.5f * d[2 * s] + d[4 * s], last = d[s] - 2.5f * d[3 * s] + d[5 * s];
+  v[0] = first; v[s] = p + q; v[2 * s] = p - q; v[3 * s] = r + t; v[4 * s] = r - t; v[5 * s] = last;
+}
+static inline void wino_bt(const w8 *v, long s, w8 *d) {
+  const w8 p = v[s] + v[2 * s], q = NEAR * (v[s] - v[2 * s]), r = v[3 * s] + v[4 * s], t = FAR * (v[3 * s] - v[4 * s]);
+  const w8 first = v[0], last = v[5 * s];
+  d[0] = first; d[s] = last - 2 * q - .5f * t; d[2 * s] = -2.5f * first - 2 * p - .5f * r;
+  d[3 * s] = q + t - 2.5f * last; d[4 * s] = first + p + r; d[5 * s] = last;
+}
+// The result from its values at the points, and the adjoint.
+static inline void wino_a(const w8 *m, long s, w8 *y, long n) {
+  const w8 p = m[s] + m[2 * s], q = NEAR * (m[s] - m[2 * s]), r = m[3 * s] + m[4 * s], t = FAR * (m[3 * s] - m[4 * s]);
+  const w8 first = m[0], last = m[5 * s];
+  y[0] = first + p + r; y[n] = q + t; y[2 * n] = .5f * p + 2 * r; y[3 * n] = .5f * q + 2 * t + last;
+}
+static inline void wino_at(const w8 *y, long n, w8 *m, long s) {
+  const w8 p = y[0] + .5f * y[2 * n], q = NEAR * (y[n] + .5f * y[3 * n]);
+  const w8 r = y[0] + 2 * y[2 * n], t = FAR * (y[n] + 2 * y[3 * n]), first = y[0], last = y[3 * n];
+  m[0] = first; m[s] = p + q; m[2 * s] = p - q; m[3 * s] = r + t; m[4 * s] = r - t; m[5 * s] = last;
+}
+// A kernel at the points, each divided by its distances from the others, and the adjoint.
+static inline void wino_g(const w8 *w, long n, w8 *u, long s) {
+  const w8 p = (-2.f / 3) * w[0] - (1.f / 3) * w[2 * n], q = (-2.f / 3 * NEAR) * w[n];
+  const w8 r = (1.f / 6) * w[0] + (1.f / 3) * w[2 * n], t = (1.f / 6 * FAR) * w[n], first = w[0], last = w[2 * n];
+  u[0] = first; u[s] = p + q; u[2 * s] = p - q; u[3 * s] = r + t; u[4 * s] = r - t; u[5 * s] = last;
+}
+static inline void wino_gt(const w8 *u, long s, w8 *w, long n) {
+  const w8 p = u[s] + u[2 * s], q = (-2.f / 3 * NEAR) * (u[s] - u[2 * s]);
+  const w8 r = u[3 * s] + u[4 * s], t = (1.f / 6 * FAR) * (u[3 * s] - u[4 * s]), first = u[0], last = u[5 * s];
+  w[0] = first - (2.f / 3) * p + (1.f / 6) * r; w[n] = q + t; w[2 * n] = (1.f / 3) * (r - p) + last;
+}"""
+
+_TILES = """\
+// Where the numbers of a tile of x (6 x 6) or of the result (4 x 4) lie; 0 where it reaches over the edge.
+static inline void wino_tile(long tile, int size, long *at, const wino_t *g) {
+  const long b = tile / (g->down * g->across), i0 = tile / g->across % g->down * 4, j0 = tile % g->across * 4;
+  const long h = size == 6 ? g->h : g->oh, w = size == 6 ? g->w : g->ow, c = size == 6 ? g->c : g->o;
+  const long y0 = size == 6 ? i0 - g->top : i0, x0 = size == 6 ? j0 - g->left : j0;
+  for (long i = 0; i < size; i++)
+    for (long j = 0; j < size; j++) {
+      const long y = y0 + i, x = x0 + j;
+      at[i * size + j] = y < 0 || y >= h || x < 0 || x >= w ? -1 : ((b * h + y) * w + x) * c;
+    }
+}
+static const w8 wino_zero;
+
+// Tiles of x at the points, and the adjoint, which adds to x.
+static void wino_input(const float *x, float *v, long tile, long count, const wino_t *g) {
+  for (long t = 0; t < count; t++) {
+    long at[36];
+    wino_tile(tile + t, 6, at, g);
+    for (long c = 0; c < g->c; c += 8) {
+      w8 d[36];
+      for (int k = 0; k < 36; k++) d[k] = at[k] < 0 ? wino_zero : *(const w8 *)(x + at[k] + c);
+      for (int j = 0; j < 6; j++) wino_b(d + j, 6, d + j);
+      for (int i = 0; i < 6; i++) wino_b(d + 6 * i, 1, d + 6 * i);
+      for (int k = 0; k < 36; k++) *(w8 *)(v + (k * g->block + t) * g->c + c) = d[k];
+    }
+  }
+}
+static void wino_input_back(float *x, const float *v, long tile, long count, const wino_t *g) {
+  for (long t = 0; t < count; t++) {
+    long at[36];
+    wino_tile(tile + t, 6, at, g);
+    for (long c = 0; c < g->c; c += 8) {
+      w8 d[36];
+      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(v + (k * g->block + t) * g->c + c);
+      for (int j = 0; j < 6; j++) wino_bt(d + j, 6, d + j);
+      for (int i = 0; i < 6; i++) wino_bt(d + 6 * i, 1, d + 6 * i);
+      for (int k = 0; k < 36; k++) if (at[k] >= 0) *(w8 *)(x + at[k] + c) += d[k];
+    }
+  }
+}
+
+// Tiles of the result from their values at the points, and the adjoint.
+static void wino_result(float *y, const float *m, long tile, long count, const wino_t *g) {
+  for (long t = 0; t < count; t++) {
+    long at[16];
+    wino_tile(tile + t, 4, at, g);
+    for (long o = 0; o < g->o; o += 8) {
+      w8 d[36], e[24], f[16];
+      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(m + (k * g->block + t) * g->o + o);
+      for (int j = 0; j < 6; j++) wino_a(d + j, 6, e + j, 6);
+      for (int i = 0; i < 4; i++) wino_a(e + 6 * i, 1, f + 4 * i, 1);
+      for (int k = 0; k < 16; k++) if (at[k] >= 0) *(w8 *)(y + at[k] + o) = f[k];
+    }
+  }
+}
+static void wino_result_back(const float *y, float *m, long tile, long count, const wino_t *g) {
+  for (long t = 0; t < count; t++) {
+    long at[16];
+    wino_tile(tile + t, 4, at, g);
+    for (long o = 0; o < g->o; o += 8) {
+      w8 d[36], e[24], f[16];
+      for (int k = 0; k < 16; k++) f[k] = at[k] < 0 ? wino_zero : *(const w8 *)(y + at[k] + o);
+      for (int i = 0; i < 4; i++) wino_at(f + 4 * i, 1, e + 6 * i, 1);
+      for (int j = 0; j < 6; j++) wino_at(e + j, 6, d + j, 6);
+      for (int k = 0; k < 36; k++) *(w8 *)(m + (k * g->block + t) * g->o + o) = d[k];
+    }
+  }
+}
+
+// The kernels at the points: for the product with x, or turned, for that with the result; and the adjoint.
+static void wino_kernels(const float *w, float *u, int turned, const wino_t *g) {
+  const long rows = turned ? g->o : g->c, columns = turned ? g->c : g->o;
+  const long step = turned ? 1 : 9 * g->c, down = turned ? 9 * g->c : 1;
+  for (long r = 0; r < rows; r++)
+    for (long c = 0; c < columns; c += 8) {
+      w8 d[36], e[18], f[9];
+      for (int k = 0; k < 9; k++)
+        for (int l = 0; l < 8; l++) f[k][l] = w[r * down + (c + l) * step + k * g->c];
+      for (int j = 0; j < 3; j++) wino_g(f + j, 3, e + j, 3);
+      for (int i = 0; i < 6; i++) wino_g(e + 3 * i, 1, d + 6 * i, 1);
+      for (int k = 0; k < 36; k++) *(w8 *)(u + k * rows * columns + (c / 16 * rows + r) * 16 + c % 16) = d[k];
+    }
+}
+static void wino_kernels_back(float *w, const float *u, const wino_t *g) {
+  for (long o = 0; o < g->o; o++)
+    for (long c = 0; c < g->c; c += 8) {
+      w8 d[36], e[18], f[9];
+      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(u + (k * g->o + o) * g->c + c);
+      for (int j = 0; j < 6; j++) wino_gt(d + j, 6, e + j, 6);
+      for (int i = 0; i < 3; i++) wino_gt(e + 6 * i, 1, f + 3 * i, 1);
+      for (int k = 0; k < 9; k++) *(w8 *)(w + (o * 9 + k) * g->c + c) = f[k];
+    }
+}"""
+
+_PRODUCT = """\
+// R rows and 16 columns of a product: element (r, i) of the first lies at r * row + i * down, row i of the other at
+// i * step. The sums stay in registers.
+static inline __attribute__((always_inline)) void wino_block(int R, const float *a, long row, long down,
+    const float *b, long step, float *y, long width, long count, int add) {
+  w8 p[6], q[6];
+  for (int r = 0; r < R; r++) {
+    p[r] = wino_zero;
+    q[r] = wino_zero;
+  }
+  for (long i = 0; i < count; i++) {
+    const w8 s = *(const w8 *)(b + i * step), t = *(const w8 *)(b + i * step + 8);
+    for (int r = 0; r < R; r++) {
+      const float x = a[r * row + i * down];
+      p[r] += x * s;
+      q[r] += x * t;
+    }
+  }
+  for (int r = 0; r < R; r++) {
+    if (add) p[r] += *(w8 *)(y + r * width), q[r] += *(w8 *)(y + r * width + 8);
+    *(w8 *)(y + r * width) = p[r];
+    *(w8 *)(y + r * width + 8) = q[r];
+  }
+}
+// All rows of a product, and all columns, 16 after the other, whose parts of b lie `next` apart.
+static void wino_product(const float *a, long row, long down, const float *b, long step, long next, float *y,
+    long rows, long columns, long count, int add) {
+  for (long c = 0; c < columns; c += 16, b += next) {
+    long r = 0;
+    for (; r + 6 <= rows; r += 6)
+      wino_block(6, a + r * row, row, down, b, step, y + r * columns + c, columns, count, add);
+    const float *rest = a + r * row;
+    float *to = y + r * columns + c;
+    switch (rows - r) {
+      case 1: wino_block(1, rest, row, down, b, step, to, columns, count, add); break;
+      case 2: wino_block(2, rest, row, down, b, step, to, columns, count, add); break;
+      case 3: wino_block(3, rest, row, down, b, step, to, columns, count, add); break;
+      case 4: wino_block(4, rest, row, down, b, step, to, columns, count, add); break;
+      case 5: wino_block(5, rest, row, down, b, step, to, columns, count, add); break;
+    }
+  }
+}"""
+
+# Each does the samples from `from` to `to`; `u`, `v` and `m` lie one behind the other in the room that it is given.
+
+_CONVOLVE = """\
+static void wino_convolve(const float *x, const float *w, float *y, float *u, long from, long to, const wino_t *g) {
+  const long c = g->c, o = g->o, tiles = g->down * g->across;
+  float *v = u + 36 * c * o, *m = v + 36 * g->block * c;
+  wino_kernels(w, u, 0, g);
+  for (long first = from * tiles; first < to * tiles; first += g->block) {
+    const long count = first + g->block < to * tiles ? g->block : to * tiles - first;
+    wino_input(x, v, first, count, g);
+    for (int k = 0; k < 36; k++)
+      wino_product(v + k * g->block * c, c, 1, u + k * c * o, 16, 16 * c, m + k * g->block * o, count, o, c, 0);
+    wino_result(y, m, first, count, g);
+  }
+}"""
+
+_INPUT = """\
+static void wino_convolve_input(const float *y, const float *w, float *x, float *u, long from, long to,
+    const wino_t *g) {
+  const long c = g->c, o = g->o, tiles = g->down * g->across, sample = g->h * g->w * c;
+  float *v = u + 36 * c * o, *m = v + 36 * g->block * c;
+  wino_kernels(w, u, 1, g);
+  memset(x + from * sample, 0, (to - from) * sample * sizeof(float));
+  for (long first = from * tiles; first < to * tiles; first += g->block) {
+    const long count = first + g->block < to * tiles ? g->block : to * tiles - first;
+    wino_result_back(y, m, first, count, g);
+    for (int k = 0; k < 36; k++)
+      wino_product(m + k * g->block * o, o, 1, u + k * c * o, 16, 16 * o, v + k * g->block * c, count, c, o, 0);
+    wino_input_back(x, v, first, count, g);
+  }
+}"""
+
+_WEIGHT = """\
+static void wino_convolve_weight(const float *x, const float *y, float *w, float *u, long from, long to,
+    const wino_t *g) {
+  const long c = g->c, o = g->o, tiles = g->down * g->across;
+  float *v = u + 36 * c * o, *m = v + 36 * g->block * c;
+  for (long first = from * tiles; first < to * tiles; first += g->block) {
+    const long count = first + g->block < to * tiles ? g->block : to * tiles - first;
+    wino_input(x, v, first, count, g);
+    wino_result_back(y, m, first, count, g);
+    for (int k = 0; k < 36; k++)
+      wino_product(m + k * g->block * o, 1, o, v + k * g->block * c, c, 16, u + k * c * o, o, c, count,
+                   first > from * tiles);
+  }
+  wino_kernels_back(w, u, g);
+}"""
+
+FUNCTIONS = {
+    "convolve": (_LINES, _TILES, _PRODUCT, _CONVOLVE),
+    "convolve_input": (_LINES, _TILES, _PRODUCT, _INPUT),
+    "convolve_weight": (_LINES, _TILES, _PRODUCT, _WEIGHT),
+}
+
+
+def pays(geo: Geometry) -> bool:
+    """Whether tiles hold this convolution without much waste, and its channels are whole vectors."""
+    tiles = prod(_tiles(geo))
+    plain = geo.size == (3, 3) and geo.stride == geo.dilation == (1, 1) and geo.groups == 1
+    return plain and geo.channels % _LANES == geo.features % _LANES == 0 and 16 * tiles <= 2 * geo.windows
+
+
+def winograd(instruction: Instruction, refs: Refs, geo: Geometry) -> Kernel:
+    """The kernel of one of the three instructions over packed arrays of float32, where it pays."""
+    a, b = reads = [refs[variable] for variable in instruction.inputs]
+    down, across = _tiles(geo)
+    block = min(_BLOCK, geo.batch * down * across)
+    room = _POINTS * (geo.channels * geo.features + block * (geo.channels + geo.features))
+    scratch = Variable(-1, (4 * room,), host.dtype("uint8"))
+    (top, _), (left, _) = geo.padding
+    numbers = (*geo.length, geo.channels, geo.features, *geo.counts, top, left, down, across, block)
+
+    def statements(memory: Memory) -> str:
+        return (
+            f"  {{ static const wino_t g = {{{', '.join(map(str, numbers))}}};\n"
+            f"    wino_{instruction.name}({address(a, memory, 'float')}, {address(b, memory, 'float')}, "
+            f"(float *){memory.address(instruction.out)}, (float *){memory.address(scratch)}, 0, {geo.batch}, &g); }}"
+        )
+
+    return Kernel(instruction, reads, statements, FUNCTIONS[instruction.name], scratch, about="convolution (Winograd)")
+
+
+def _tiles(geo: Geometry) -> tuple[int, int]:
+    return -(-geo.counts[0] // 4), -(-geo.counts[1] // 4)

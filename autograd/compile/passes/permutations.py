@@ -1,0 +1,212 @@
+"""Permutations: what is done element by element is done where the elements lie, and the view is taken afterwards.
+
+One idea: f(x^T) = f(x)^T for every elementwise f, so a permutation of axes sinks below it, through sums along axes too,
+until it meets its inverse and both are gone. Layers speak (N, C, H, W), and convolution and pooling keep channels last:
+with this pass nothing between them is ever moved. Read `dead.py`, which sweeps up.
+"""
+
+# Note [Who moves]
+# Where operands lie differently one of them must be copied. Parameters and the state of an optimizer stay as they are,
+# since they are written at the end; all else follows the operand that was permuted.
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...backend import host
+from ..program import Instruction, Program, Variable, replace_variables
+
+__all__ = ["CHANNELS_LAST", "with_sunk_permutations"]
+
+# They read and write arrays in order, channels last.
+CHANNELS_LAST = {
+    "convolve",
+    "convolve_input",
+    "convolve_weight",
+    "pool_pick",
+    "pool_places",
+    "pool_put",
+    "pool_spread",
+    "pool_sum",
+}
+_REDUCTIONS = {"add.reduce", "max", "maximum.reduce", "mean", "min", "sum"}
+_REDUCTIONS |= {"ndarray.max", "ndarray.mean", "ndarray.min", "ndarray.sum"}
+_VIEWS = {"broadcast_to", "flip", "getitem", "moveaxis", "swapaxes", "transpose"}
+
+Order = tuple[int, ...]
+
+
+def with_sunk_permutations(program: Program) -> Program:
+    """The program with permutations as late as possible, where it has instructions that want channels last."""
+    if not any(instruction.name in CHANNELS_LAST for instruction in program.instructions):
+        return program
+    return _Sinking(program).program()
+
+
+class _Sinking:
+    """One walk over a program. `form[v]` is (u, order) where v is u with its axes in another order."""
+
+    def __init__(self, program: Program) -> None:
+        self.before = program
+        self.instructions: list[Instruction] = []
+        self.constants = dict(program.constants)
+        self.form: dict[Variable, tuple[Variable, Order]] = {}
+        self.same: dict[Variable, Variable] = {}
+        self.home = {variable for _, variable in program.places}  # see Note [Who moves]
+        self.maker: dict[Variable, Instruction] = {}
+        self.copies: dict[Any, Variable] = {}
+        self.count = max((v.index for i in program.instructions for v in (i.out, *i.variables())), default=0)
+
+    def program(self) -> Program:
+        """What comes of it."""
+        for old in self.before.instructions:
+            inputs, options = replace_variables((old.inputs, old.options), self.now)
+            self.step(Instruction(old.name, old.function, inputs, options, old.out))
+        return replace(
+            self.before,
+            results=[self.packed(self.now(variable)) for variable in self.before.results],
+            writes=[(place, self.packed(self.now(variable))) for place, variable in self.before.writes],
+            checks=[self.now(variable) for variable in self.before.checks],
+            instructions=self.instructions,
+            constants=list(self.constants.items()),
+        )
+
+    def now(self, variable: Variable) -> Variable:
+        return self.same.get(variable, variable)
+
+    def step(self, instruction: Instruction) -> None:
+        """Put one instruction behind the others, in its best form."""
+        name, inputs, out = instruction.name, instruction.inputs, instruction.out
+        first: Any = inputs[0] if inputs else None
+        if name == "transpose" and len(inputs) == 2 and isinstance(inputs[1], tuple) and len(inputs[1]) > 2:
+            u, order = self.form.get(first, (first, tuple(range(len(inputs[1])))))
+            self.view(u, tuple(order[axis] for axis in inputs[1]), out)
+        elif name in CHANNELS_LAST:
+            self.add(replace(instruction, inputs=tuple(self.packed(x) for x in inputs)))
+        elif name in _REDUCTIONS and first in self.form and len(inputs) == 1 and self.reduced(instruction):
+            pass
+        elif not (_is_elementwise(instruction) and self.elementwise(instruction)):
+            self.add(instruction)
+
+    def elementwise(self, instruction: Instruction) -> bool:
+        """Do it where its permuted operands lie; False where none is."""
+        out = instruction.out
+        whole = [x for x in instruction.inputs if isinstance(x, Variable) and x.shape == out.shape]
+        if any(x in self.home for x in whole):
+            self.home.add(out)
+            given = tuple(self.packed(x) if x in whole else x for x in instruction.inputs)
+            self.add(replace(instruction, inputs=given))
+            return True
+        orders = [self.form[x][1] for x in whole if x in self.form]
+        if not orders:
+            return False
+        order = orders[0]
+        back = _inverse(order)
+        inputs = tuple(self.turned(x, back) if isinstance(x, Variable) else x for x in instruction.inputs)
+        inner = self.variable(tuple(out.shape[axis] for axis in back), out.dtype)
+        self.add(replace(instruction, inputs=inputs, out=inner))
+        self.view(inner, order, out)
+        return True
+
+    def reduced(self, instruction: Instruction) -> bool:
+        """Reduce along the axes where they lie."""
+        source, out, options = instruction.inputs[0], instruction.out, instruction.options
+        if not options.keys() <= {"axis", "keepdims"}:
+            return False
+        u, order = self.form[source]
+        axis, kept = options.get("axis"), options.get("keepdims", False)
+        given = range(len(order)) if axis is None else (axis,) if isinstance(axis, int) else axis
+        axes = {order[a % len(order)] for a in given}
+        rest = [a for a in order if kept or a not in axes]
+        places = tuple(sorted(rest).index(a) for a in rest)
+        inner = self.variable(tuple(out.shape[a] for a in _inverse(places)), out.dtype)
+        self.add(replace(instruction, inputs=(u,), options={**options, "axis": tuple(sorted(axes))}, out=inner))
+        self.view(inner, places, out)
+        return True
+
+    def view(self, u: Variable, order: Order, out: Variable) -> None:
+        """Let `out` be u with its axes in this order."""
+        if order == tuple(range(len(order))):
+            self.same[out] = u
+            return
+        self.form[out] = u, order
+        self.add(Instruction("transpose", host.transpose, (u, order), {}, out))
+
+    def turned(self, x: Variable, back: Order) -> Variable:
+        """x, which broadcasts to as many axes as `back` has, with its axes in that order, packed as they come."""
+        if x.dtype is None or not x.shape:
+            return x
+        if (x, back) in self.copies:
+            return self.copies[x, back]
+        shape = (1,) * (len(back) - len(x.shape)) + x.shape
+        new = tuple(shape[axis] for axis in back)
+        u, order = self.form.get(x, (x, tuple(range(len(shape)))))
+        of = self.maker.get(x)
+        if len(x.shape) == len(back) and tuple(order[axis] for axis in back) == tuple(range(len(back))):
+            found = u
+        elif x in self.constants:
+            found = self.variable(new, x.dtype)
+            self.constants[found] = host.ascontiguousarray(self.constants[x].reshape(shape).transpose(back))
+        elif of is not None and of.name == "broadcast_to":
+            small = self.turned(of.inputs[0], back)
+            found = self.added("broadcast_to", host.broadcast_to, (small, new), new, x.dtype)
+        else:
+            if shape != x.shape:
+                x = self.added("reshape", host.reshape, (x, shape), shape, x.dtype)
+            found = self.variable(new, x.dtype)
+            self.view(x if x not in self.form else u, tuple(order[axis] for axis in back), found)
+            found = self.packed(found)
+        self.copies[x, back] = found
+        return found
+
+    def packed(self, x: Any) -> Any:
+        """x in memory in the order of its axes: itself where it lies so, else a copy."""
+        if not isinstance(x, Variable) or self._lies_in_order(x):
+            return x
+        if x not in self.copies:
+            self.copies[x] = self.added("ascontiguousarray", host.ascontiguousarray, (x,), x.shape, x.dtype)
+        return self.copies[x]
+
+    def _lies_in_order(self, x: Variable) -> bool:
+        if x in self.form:
+            u, order = self.form[x]
+            long = [axis for axis in order if u.shape[axis] != 1]
+            return long == sorted(long) and self._lies_in_order(u)
+        of = self.maker.get(x)
+        if of is not None and of.name == "reshape" and isinstance(of.inputs[0], Variable):
+            return self._lies_in_order(of.inputs[0]) or _size(x.shape) == _size(of.inputs[0].shape) == 1
+        return of is None or of.name not in _VIEWS
+
+    def added(self, name: str, function: Any, inputs: Any, shape: tuple[int, ...], dtype: Any) -> Variable:
+        """The variable of a new instruction."""
+        out = self.variable(shape, dtype)
+        self.add(Instruction(name, function, inputs, {}, out))
+        return out
+
+    def add(self, instruction: Instruction) -> None:
+        self.instructions.append(instruction)
+        self.maker[instruction.out] = instruction
+
+    def variable(self, shape: tuple[int, ...], dtype: Any) -> Variable:
+        self.count += 1
+        return Variable(self.count, shape, dtype)
+
+
+def _is_elementwise(instruction: Instruction) -> bool:
+    function = instruction.function
+    cast = instruction.name in ("astype", "ndarray.astype") and instruction.options.keys() <= {"dtype"}
+    if cast or instruction.name == "where":
+        return len(instruction.out.shape) > 2
+    return isinstance(function, host.ufunc) and function.nout == 1 and len(instruction.out.shape) > 2
+
+
+def _inverse(order: Order) -> Order:
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size

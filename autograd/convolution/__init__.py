@@ -1,0 +1,94 @@
+"""Convolution on arrays: channels last, two axes of space, and both adjoints. Each is one instruction of a trace.
+
+One idea: here are array functions, as NumPy would have them, and in the files beside this the ways to compute them, of
+which `_way` takes the fastest. The primitives with their rules are in `ops/convolution.py`. Read `geometry.py` next.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backend import Array, host
+from ..instruction import instruction
+from . import columns, depthwise, windows, winograd
+from .geometry import Finish, Geometry, Pair, Sides, geometry
+
+__all__ = [
+    "Finish",
+    "Geometry",
+    "Pair",
+    "Sides",
+    "convolve",
+    "convolve_and",
+    "convolve_both",
+    "convolve_input",
+    "convolve_weight",
+    "geometry",
+]
+
+
+@instruction
+def convolve(x: Array, w: Array, *, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> Array:
+    """The result of sliding each kernel of w (O, kh, kw, C / groups) over x (N, H, W, C): (N, H', W', O)."""
+    geo = geometry("convolve", x.shape, w.shape, stride, padding, dilation, groups)
+    way = _way(x, geo)
+    return windows.convolve(host, x, w, geo) if way is None else way.convolve(x, w, geo)
+
+
+@instruction
+def convolve_input(
+    y: Array, w: Array, *, length: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
+) -> Array:
+    """The adjoint of `convolve` in x: y (N, H', W', O) spread over (N, *length, C)."""
+    shape = (y.shape[0], *length, w.shape[3] * groups)
+    geo = geometry("convolve_input", shape, w.shape, stride, padding, dilation, groups)
+    way = _way(y, geo)
+    return windows.convolve_input(host, y, w, geo) if way is None else way.convolve_input(y, w, geo)
+
+
+@instruction
+def convolve_weight(
+    x: Array, y: Array, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
+) -> Array:
+    """The adjoint of `convolve` in w: what moves (O, *size, C / groups) along y, of shape (N, H', W', O)."""
+    shape = (y.shape[3], *size, x.shape[3] // groups)
+    geo = geometry("convolve_weight", x.shape, shape, stride, padding, dilation, groups)
+    way = _way(x, geo)
+    return windows.convolve_weight(host, x, y, geo) if way is None else way.convolve_weight(x, y, geo)
+
+
+# For kernels of fused functions, outside any trace
+
+
+def convolve_and(finish: Finish, x: Array, w: Array, **options: Any) -> Array:
+    """What `convolve` gives, each part of it changed by `finish` while it is in the cache."""
+    geo = geometry("convolve", x.shape, w.shape, **options)
+    way = _way(x, geo)
+    if way is not None:
+        return way.convolve(x, w, geo, finish)
+    out = windows.convolve(host, x, w, geo)
+    finish(out)
+    return out
+
+
+def convolve_both(x: Array, w: Array, y: Array, **options: Any) -> tuple[Array, Array]:
+    """What `convolve_input` and `convolve_weight` give, where they can share some of the work."""
+    geo = geometry("convolve", x.shape, w.shape, **options)
+    if _way(y, geo) is winograd:
+        return winograd.gradients(x, w, y, geo)
+    return (
+        convolve_input(y, w, length=geo.length, **options),
+        convolve_weight(x, y, size=geo.size, **options),
+    )
+
+
+# The choice
+
+
+def _way(x: Array, geo: Geometry) -> Any:
+    """The module that computes it fastest; None for numbers that BLAS does not know, and where there are none."""
+    if x.dtype.char not in "fd" or geo.is_empty:
+        return None
+    if geo.is_depthwise:
+        return depthwise
+    return winograd if x.dtype.char == "f" and winograd.is_for(geo) and winograd.pays(geo) else columns

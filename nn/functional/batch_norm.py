@@ -1,0 +1,231 @@
+"""Batch normalisation: every channel with mean 0 and variance 1 over the batch, then scaled and shifted.
+
+One idea: with channels last a batch of images is a matrix with a column for each channel, so a batch of vectors and one
+of images are the same work, and neither is copied when its memory lies so already. Read `pool.py` next.
+"""
+
+# Note [A few rows at a time]
+# What is computed of a matrix and used at once stays in the cache when only a few of its rows are worked on at a time,
+# and NumPy is faster over long rows than over short ones, so the channels of several places make one row.
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import autograd as ag
+from autograd.backend import Array, Module, host, module_of
+from autograd.fused import fused
+from autograd.tensor import Operand, Tensor
+
+from .norm import standardize
+
+__all__ = ["batch_norm"]
+
+BLOCK = 1 << 16  # numbers
+
+
+def batch_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """x, (N, C) or (N, C, ...), with mean 0 and variance 1 in each channel, times weight, plus bias.
+
+    When training, mean and variance are the batch's, and the running ones (None for none) move towards them by the
+    share `momentum`, the variance with divisor n - 1; otherwise the running ones are used. Ioffe and Szegedy 2015,
+    algorithms 1 and 2. Raises ValueError for x without channels, for parameters that are not (C,), for a batch with
+    one value in each channel, and for evaluation without running statistics.
+    """
+    if x.ndim < 2:
+        raise ValueError(f"batch_norm got x of shape {x.shape}: it must be (N, C) or (N, C, ...).")
+    channels = x.shape[1]
+    given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    for name, tensor in given.items():
+        if tensor is not None and tensor.shape != (channels,):
+            raise ValueError(
+                f"batch_norm got {name} of shape {tensor.shape} and x of shape {x.shape}: it must be ({channels},)."
+            )
+    if not training:
+        return _by_running(x, running_mean, running_var, weight, bias, eps)
+    count = x.size // channels if channels else 0
+    if count <= 1:
+        raise ValueError(
+            f"batch_norm in training got x of shape {x.shape}: the variance of {count} value in each channel is no "
+            "statistic; use a larger batch, or eval()."
+        )
+    found: list[Array] = []
+    out = _by_batch(x, weight, bias, eps=eps, found=found)
+    if running_mean is not None or running_var is not None:
+        mean, var = found or _moments(x.data)
+        if running_mean is not None:
+            running_mean.data = _moved(running_mean.data, mean, momentum)
+        if running_var is not None:
+            running_var.data = _moved(running_var.data, var * (count / (count - 1)), momentum)
+    return out
+
+
+def _moved(old: Array, new: Array, momentum: float) -> Array:
+    """The old moved towards the new, as a new array.
+
+    To write into the old one in the middle of a forward would make the engine look for what was written over.
+    """
+    return (old * (1 - momentum) + new * momentum).astype(old.dtype, copy=False)
+
+
+def _by_running(
+    x: Tensor, mean: Tensor | None, var: Tensor | None, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
+    if mean is None or var is None:
+        raise ValueError("batch_norm outside training needs running_mean and running_var: pass them, or training=True.")
+    along = _along(x)
+    spread = ag.rsqrt(var + eps)
+    out = (x - ag.reshape(mean, along)) * ag.reshape(spread if weight is None else spread * weight, along)
+    return out if bias is None else out + ag.reshape(bias, along)
+
+
+def _along(x: Operand) -> tuple[int, ...]:
+    """The shape in which one number for each channel broadcasts to x."""
+    return (x.shape[1],) + (1,) * (x.ndim - 2)
+
+
+def _moments(x: Array) -> tuple[Array, Array]:
+    """Mean and variance of each channel, by the very steps of `standardize`: a compiled step then takes them once."""
+    xp, axes = module_of(x), (0, *range(2, x.ndim))
+    mean = xp.mean(x, axis=axes, keepdims=True)
+    plain = x - mean
+    return mean.reshape(-1), xp.mean(plain * plain, axis=axes, keepdims=True).reshape(-1)
+
+
+@fused
+def _by_batch(
+    x: Operand, weight: Operand = None, bias: Operand = None, *, eps: float, found: list[Array] | None = None
+) -> Operand:
+    """x, (N, C, ...), with mean 0 and variance 1 in each channel, times weight, plus bias, both (C,).
+
+    The kernel adds the mean and the variance to the list `found`; the definition leaves it empty.
+    """
+    along = _along(x)
+    scale = weight if weight is None else ag.reshape(weight, along)
+    shift = bias if bias is None else ag.reshape(bias, along)
+    return standardize(x, scale, shift, axes=(0, *range(2, x.ndim)), eps=eps)
+
+
+class _Columns:
+    """An array (N, C, ...) as a matrix of one column for each channel, a few rows at a time.
+
+    See Note [A few rows at a time].
+    """
+
+    def __init__(self, xp: Module, x: Array) -> None:
+        self.xp, self.channels = xp, x.shape[1]
+        last = xp.ascontiguousarray(xp.moveaxis(x, 1, -1))
+        self.shape = last.shape
+        self.matrix = last.reshape(math.prod(last.shape[:-1]), self.channels)
+        self.together = last.shape[-2] if xp is host and x.ndim > 2 else 1
+
+    def wide(self, array: Array) -> Array:
+        """The matrix, or one made by `like`, in long rows."""
+        return array.reshape(len(array) // self.together, self.together * self.channels)
+
+    def row(self, numbers: Array) -> Array:
+        """One number for each channel, as a long row."""
+        return self.xp.tile(numbers, self.together) if self.together > 1 else numbers
+
+    def like(self) -> Array:
+        return self.xp.empty(self.matrix.shape, self.matrix.dtype)
+
+    def back(self, matrix: Array) -> Array:
+        """A matrix of the same shape as an array (N, C, ...), a view."""
+        return self.xp.moveaxis(matrix.reshape(self.shape), -1, 1)
+
+    def blocks(self) -> Iterator[slice]:
+        """Slices of the long rows that together are the matrix."""
+        rows = len(self.matrix) // self.together
+        step = max(1, BLOCK // (self.together * self.channels)) if self.xp is host else rows
+        return (slice(start, start + step) for start in range(0, rows, step))
+
+    def total(self, rows: Array, by: Array | None = None) -> Array:
+        """The sums over long rows, or over their products with others; one number for each channel."""
+        if self.xp is not host:
+            sums = (rows if by is None else rows * by).sum(axis=0)
+        else:
+            sums = host.einsum("ij->j", rows) if by is None else host.einsum("ij,ij->j", rows, by)
+        return sums.reshape(self.together, self.channels).sum(axis=0)
+
+
+def _forward(xp: Module, x: Array, weight: Any, bias: Any, *, eps: float, found: list[Array] | None) -> Any:
+    shapes = {a.shape for a in (weight, bias) if a is not None}
+    if x.dtype.kind != "f" or x.ndim < 2 or not x.size or shapes - {x.shape[1:2]}:
+        return NotImplemented
+    if any(a is not None and a.dtype != x.dtype for a in (weight, bias)):
+        return NotImplemented
+    columns = _Columns(xp, x)
+    rows, count = columns.wide(columns.matrix), x.size // x.shape[1]
+    mean = sum(columns.total(rows[block]) for block in columns.blocks()) / count
+    mean_row = columns.row(mean)
+    var = 0
+    for block in columns.blocks():
+        plain = rows[block] - mean_row
+        var = var + columns.total(plain, plain)
+    var = var / count
+    if found is not None:
+        found += [mean, var]
+    scale = 1 / xp.sqrt(var + eps)
+    out = columns.like()
+    scale_row = columns.row(scale if weight is None else scale * weight)
+    bias_row = None if bias is None else columns.row(bias)
+    for block, to in _paired(columns, out):
+        xp.subtract(rows[block], mean_row, out=to)
+        xp.multiply(to, scale_row, out=to)
+        if bias_row is not None:
+            xp.add(to, bias_row, out=to)
+    return columns.back(out), (columns, mean_row, scale)
+
+
+def _paired(columns: _Columns, out: Array) -> Iterator[tuple[slice, Array]]:
+    wide = columns.wide(out)
+    return ((block, wide[block]) for block in columns.blocks())
+
+
+def _backward(
+    xp: Module,
+    g: Array,
+    needs: tuple[bool, bool, bool],
+    inputs: tuple[Array, Any, Any],
+    residuals: tuple[_Columns, Array, Array],
+    *,
+    eps: float,
+    found: list[Array] | None,
+) -> tuple[Any, Any, Any]:
+    columns, mean_row, scale = residuals
+    weight = inputs[1]
+    rows, g_rows = columns.wide(columns.matrix), columns.wide(_Columns(xp, g).matrix)
+    of_bias = of_weight = 0
+    for block in columns.blocks():
+        of_bias = of_bias + columns.total(g_rows[block])
+        of_weight = of_weight + columns.total(rows[block] - mean_row, g_rows[block])
+    of_weight = of_weight * scale
+    if not needs[0]:
+        return None, of_weight if needs[1] else None, of_bias if needs[2] else None
+    # What x moves in mean and scale is taken off again: g loses its parts along 1 and along the result.
+    count = len(columns.matrix)
+    along_row, part_row = columns.row(of_weight * scale / -count), columns.row(of_bias / count)
+    scale_row = columns.row(scale if weight is None else scale * weight)
+    of_x = columns.like()
+    for block, to in _paired(columns, of_x):
+        xp.subtract(rows[block], mean_row, out=to)
+        xp.multiply(to, along_row, out=to)
+        xp.add(to, g_rows[block], out=to)
+        xp.subtract(to, part_row, out=to)
+        xp.multiply(to, scale_row, out=to)
+    return columns.back(of_x), of_weight if needs[1] else None, of_bias if needs[2] else None
+
+
+_by_batch.kernel(_forward, _backward)

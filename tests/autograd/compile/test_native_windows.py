@@ -1,0 +1,206 @@
+"""Convolution and pooling in C: NumPy's numbers, for every stride, padding and dilation.
+
+One idea: each kernel runs in memory full of NaN, so what it reads before writing it shows; with sums in another order
+the results agree to rounding, and places and picks agree in every bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import autograd as ag
+import nn
+import nn.functional as F
+import optim
+from autograd import Tensor, convolution, pooling
+from autograd.compile.native import Native
+from autograd.compile.native.library import blas, load
+from autograd.errors import ShapeError
+
+from .worlds import assert_same, world
+
+pytestmark = pytest.mark.skipif(
+    load("int one(void) { return 1; }") is None or blas() is None, reason="no C compiler or BLAS"
+)
+
+pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+sides = st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2)
+seeds = st.integers(0, 2**32 - 1)
+few = settings(max_examples=12, deadline=None)
+
+
+def in_c(function: Callable[..., Any], *arrays: Any, kernels: int = 1) -> tuple[Any, str]:
+    """The function's result as C computes it, twice, with memory full of NaN before; and the plan."""
+    traced = ag.compile(lambda *given: Tensor(function(*(x.data for x in given))), executor="numpy")
+    traced(*map(Tensor, arrays))
+    native = Native.of(traced.programs[0])
+    assert native is not None
+    native.bind([])
+    for _ in range(2):
+        native._arena.fill(255)
+        (found,), _ = native(list(arrays))
+    plan = native.explain()
+    assert len([line for line in plan.splitlines() if ": NumPy" not in line]) == 1 + kernels, plan
+    assert "NumPy" not in plan
+    return found, plan
+
+
+def agree(found: Any, wanted: Any, terms: int) -> None:
+    """Whether sums of so many products of numbers of size 1 agree to rounding."""
+    assert (found.shape, found.dtype) == (wanted.shape, wanted.dtype)
+    assert np.abs(found - wanted).max(initial=0) <= 40 * np.sqrt(terms) * np.finfo(found.dtype).eps
+
+
+def check_convolution(
+    x_shape: tuple[int, ...], features: int, size: Any, stride: Any, padding: Any, dilation: Any, kind: str, seed: int
+) -> set[str]:
+    """All three kernels against NumPy; what they are called in the plans."""
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": 1}
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=x_shape).astype(kind)
+    w = rng.normal(size=(features, *size, x_shape[3])).astype(kind)
+    try:
+        y = convolution.convolve(x, w, **options)
+    except ShapeError:
+        assume(False)
+    g = rng.normal(size=y.shape).astype(kind)
+    length, taps = x.shape[1:3], w.shape[1] * w.shape[2]
+    abouts = set()
+    for function, arrays, terms in (
+        (lambda x, w: convolution.convolve(x, w, **options), (x, w), taps * x.shape[3]),
+        (lambda g, w: convolution.convolve_input(g, w, length=length, **options), (g, w), taps * features),
+        (lambda x, g: convolution.convolve_weight(x, g, size=size, **options), (x, g), y[..., 0].size),
+    ):
+        found, plan = in_c(function, *arrays)
+        agree(found, function(*arrays), terms)
+        abouts.add(plan.splitlines()[1].split(":")[0].strip(" 0"))
+    return abouts
+
+
+@few
+@given(
+    st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 7), st.integers(1, 4)),
+    st.integers(1, 4),
+    *[pairs] * 2,
+    sides,
+    pairs,
+    st.sampled_from(["f4", "f8"]),
+    seeds,
+)
+def test_convolution_is_that_of_numpy(
+    x_shape: Any, features: int, size: Any, stride: Any, padding: Any, dilation: Any, kind: str, seed: int
+) -> None:
+    assert check_convolution(x_shape, features, size, stride, padding, dilation, kind, seed) == {"convolution"}
+
+
+@few
+@given(
+    st.tuples(st.integers(1, 5), st.integers(3, 11), st.integers(3, 11), st.sampled_from([16, 32])),
+    st.sampled_from([16, 48]),
+    sides,
+    seeds,
+)
+def test_convolution_over_tiles_is_that_of_numpy(x_shape: Any, features: int, padding: Any, seed: int) -> None:
+    counts = [n + sum(side) - 2 for n, side in zip(x_shape[1:3], padding, strict=True)]
+    whole = 16 * np.prod([-(-n // 4) for n in counts]) <= 2 * np.prod(counts)
+    abouts = check_convolution(x_shape, features, (3, 3), (1, 1), padding, (1, 1), "f4", seed)
+    assert abouts == {"convolution (Winograd)" if whole else "convolution"}
+
+
+def test_several_blocks_are_one_result() -> None:
+    for shape, features in (((5, 24, 20, 32), 8), ((9, 10, 14, 16), 16)):
+        check_convolution(shape, features, (3, 3), (1, 1), ((1, 1), (0, 1)), (1, 1), "f4", 0)
+    check_convolution((40, 30, 30, 3), 2, (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), "f8", 1)
+
+
+def test_groups_are_left_to_numpy() -> None:
+    options = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 2}
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 5, 5, 4)), rng.normal(size=(6, 3, 3, 2))
+    compiled = ag.compile(lambda x, w: Tensor(convolution.convolve(x.data, w.data, **options)), executor="native")
+    for _ in range(2):
+        found = compiled(Tensor(x), Tensor(w))
+    np.testing.assert_array_equal(found.data, convolution.convolve(x, w, **options))
+
+
+@few
+@given(
+    st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 7), st.integers(1, 5)),
+    *[pairs] * 2,
+    sides,
+    pairs,
+    st.sampled_from(["f4", "f8"]),
+    seeds,
+)
+def test_pooling_is_that_of_numpy(
+    shape: Any, size: Any, stride: Any, padding: Any, dilation: Any, kind: str, seed: int
+) -> None:
+    options = {"size": size, "stride": stride, "padding": padding, "dilation": dilation}
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-2, 2, shape).astype(kind)  # with equal numbers in many windows
+    x[rng.random(shape) < 0.1] = np.nan
+    x[rng.random(shape) < 0.1] = -np.inf
+    try:
+        places = pooling.pool_places(x, **options)
+    except ShapeError:
+        assume(False)
+    g = rng.normal(size=places.shape).astype(kind)
+    plain, length = rng.normal(size=shape).astype(kind), shape[1:3]
+    for exact, function, arrays in (
+        (True, lambda x: pooling.pool_places(x, **options), (x,)),
+        (True, lambda x, p: pooling.pool_pick(x, p, **options), (x, places)),
+        (False, lambda g, p: pooling.pool_put(g, p, length=length, **options), (g, places)),
+        (False, lambda x: pooling.pool_sum(x, **options), (plain,)),
+        (False, lambda g: pooling.pool_spread(g, length=length, **options), (g,)),
+    ):
+        found, _ = in_c(function, *arrays)
+        if exact:
+            np.testing.assert_array_equal(found, function(*arrays), strict=True)
+        else:
+            agree(found, function(*arrays), size[0] * size[1])
+
+
+def network(executor: str | None, dtype: str = "float64") -> tuple[Any, Any]:
+    """A step of a small convolutional network with batch normalisation, and what it leaves."""
+    generator = ag.random.Generator(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1, generator=generator),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 6, 3, stride=2, generator=generator),
+        nn.Tanh(),
+        nn.AvgPool2d(2, stride=1),
+        nn.Flatten(),
+        nn.Linear(24, 3, generator=generator),
+    )
+    for parameter in model.parameters():
+        parameter.data = parameter.data.astype(dtype)
+    optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step if executor is None else ag.compile(step, executor=executor), lambda: world(model, optimizer)
+
+
+@pytest.mark.parametrize("executor", ["numpy", "native"])
+def test_ten_steps_of_a_convolutional_network(executor: str) -> None:
+    (plain, left), (fast, also_left) = network(None), network(executor)
+    rng = np.random.default_rng(1)
+    for _ in range(10):
+        x, y = Tensor(rng.normal(size=(5, 2, 14, 14))), Tensor(rng.integers(0, 3, 5))
+        assert_same(fast(x, y), plain(x, y), "loss", rtol=1e-6)
+    assert_same(also_left(), left(), rtol=1e-5)
+    if executor == "native":
+        assert "NumPy" not in fast.explain()
