@@ -85,7 +85,7 @@ def _may_repeat(index: Any) -> bool:
 # the values as weights and float64 inside; long rows are sorted by number and each run of equal numbers is summed at
 # once. A GPU has atomic additions, so CuPy's add.at is right as it is.
 
-_SHORT_ROW = 16  # elements; below it bincount is the faster one
+SHORT_ROW = 16  # elements; below it bincount is the faster one
 
 
 def _add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
@@ -119,7 +119,7 @@ def _rows_added(values: Array, index: Any, shape: Shape) -> Array:
     reached = reached.ravel()
     if values.size == 0:
         return out
-    if width < _SHORT_ROW:
+    if width < SHORT_ROW:
         cells = (reached[:, None] * width + xp.arange(width)).ravel()
         out[...] = xp.bincount(cells, values.ravel(), count * width).reshape(shape)
         return out

@@ -5,9 +5,11 @@ and everything lies in one piece of memory that was planned beforehand; Python m
 Read `layout.py` first.
 """
 
-from . import convolution as convolution  # this and the next two fill in kernels
+from . import convolution as convolution  # this and the next four fill in kernels
 from . import draws as draws
 from . import pooling as pooling
+from . import rows as rows
+from . import strided as strided
 from .executor import Native as Native
 from .library import missing as missing
 

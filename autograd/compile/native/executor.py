@@ -16,8 +16,8 @@ from ...writes import mark_written
 from ..expression import function_of, named
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
-from .groups import Call, Check, Group, Move, Product, schedule
-from .kernels import Kernel
+from .groups import Call, Group, Move, Product, schedule
+from .kernels import Check, Kernel
 from .layout import Ref, layouts
 from .library import blas, load
 from .memory import Plan
@@ -128,6 +128,7 @@ class Native:
     def _write(self) -> tuple[str, list[Any]]:
         """The source, and what is to be called in order: names of C functions, and instructions for NumPy."""
         functions: list[str] = []
+        loops: dict[str, str] = {}  # what a loop does -> its name
         parts: list[Any] = []
         body: list[str] = []
 
@@ -140,8 +141,12 @@ class Native:
 
         for i, step in enumerate(self.steps):
             if isinstance(step, Group):
-                functions.append(group_source(f"group{i}", step, self.plan))
-                body.append(f"  group{i}(p, n);")
+                loop, places = group_source(step, self.plan)
+                if loop not in loops:
+                    loops[loop] = f"loop{len(loops)}"
+                    functions.append(loop.replace("@", loops[loop]))
+                body.append(f"  {{ static const long at[] = {{{', '.join(map(str, places))}}};")
+                body.append(f"    {loops[loop]}(p, n, at); }}")
             elif isinstance(step, Product):
                 function, statements = product_source(f"product{i}", step, self.plan)
                 functions.append(function)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...backend import host
 
-__all__ = ["C_TYPES", "compute_dtype", "constant", "expression", "has_expression"]
+__all__ = ["C_TYPES", "compute_dtype", "constant", "elementwise", "expression", "has_expression"]
 
 C_TYPES = {
     "bool": "unsigned char",
@@ -93,6 +93,11 @@ def has_expression(name: str, inputs: list[Any], out: Any) -> bool:
     if name == "sign" or name in _FLOATING:
         return bool(out.kind == "f")
     return True
+
+
+def elementwise() -> list[str]:
+    """The names of the functions that are written here."""
+    return list(_FUNCTIONS)
 
 
 def compute_dtype(name: str, inputs: list[Any], out: Any) -> Any:

@@ -20,6 +20,7 @@ Read `source.py` next, which writes the loops.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,10 +29,10 @@ from ...backend import host
 from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
 from .expressions import C_TYPES, has_expression
-from .kernels import Kernel, kernel_of
+from .kernels import Check, Kernel, counts_positions, kernel_of
 from .layout import Ref, packed, part_of, strides_over
 
-__all__ = ["Call", "Check", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule"]
+__all__ = ["Call", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule"]
 
 _REDUCTIONS = {
     "add.reduce": "sum",
@@ -137,16 +138,6 @@ class Call:
     instruction: Instruction
 
 
-@dataclass
-class Check:
-    """Labels that must be classes, or the one to be ignored; where one is wrong Python raises the error."""
-
-    instruction: Instruction
-    labels: Ref
-    ignored: int
-    classes: int
-
-
 Step = Group | Product | Move | Kernel | Check | Call
 
 
@@ -156,6 +147,15 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
     ready: dict[Variable, int] = {}  # a base variable -> the step that makes it
     counts = {variable: array for variable, array in program.constants if array.dtype.kind == "i"}
     zeros = {variable for variable, array in program.constants if not array.any()}
+    outside = {*program.arguments, *(variable for _, variable in program.places)}
+    checks: list[Check] = []  # those that are done before anything else
+
+    def first(check: Check) -> None:
+        nonlocal ready
+        steps.insert(0, check)
+        checks.append(check)
+        ready = {variable: place + 1 for variable, place in ready.items()}
+
     waiting: dict[Variable, tuple[Instruction, dict[Table, Member]]] = {}
     for instruction in _calls_and_draws_first(program, refs, counts, zeros):
         out = instruction.out
@@ -172,13 +172,17 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
         if waits:
             waiting[out] = instruction, ways
             continue
-        ready[out] = len(steps)
-        check = _check(instruction, program, refs)
-        if check is not None:
-            steps.insert(0, check)
-            ready = {variable: place + 1 for variable, place in ready.items()}
+        check = _check(instruction, refs)
+        if check is not None and check.positions.base in outside:
+            first(check)
             continue
-        known = _product(instruction, refs) or _move(instruction, refs, zeros) or kernel_of(instruction, refs)
+        known = check or _product(instruction, refs) or _move(instruction, refs, zeros) or kernel_of(instruction, refs)
+        if isinstance(known, Kernel) and known.check is not None:
+            if known.check.positions.base not in outside:
+                steps.append(known.check)
+            elif not any(check.covers(known.check) for check in checks):
+                first(known.check)
+        ready[out] = len(steps)
         steps.append(known or Call(instruction))
     for instruction, ways in waiting.values():
         _join(steps, ready, instruction, ways)
@@ -428,14 +432,15 @@ def _stage(member: Member, group: Group, table: Table) -> int:
     return stage
 
 
-def _check(instruction: Instruction, program: Program, refs: dict[Variable, Ref]) -> Check | None:
-    """A check of labels that come from outside, which can be done before anything else."""
-    if instruction.name != "check_labels":
+def _check(instruction: Instruction, refs: dict[Variable, Ref]) -> Check | None:
+    """A check of positions, which can be done before anything else where they come from outside."""
+    if instruction.name == "check_labels":
+        labels, ignored, classes = instruction.inputs
+    elif instruction.name == "check_range" and isinstance(instruction.function, functools.partial):
+        labels, ignored, classes = instruction.inputs[0], None, instruction.function.args[-1]
+    else:
         return None
-    labels, ignored, classes = instruction.inputs
-    outside = [*program.arguments, *(variable for _, variable in program.places)]
-    whole = labels in outside and refs[labels].is_whole
-    return Check(instruction, refs[labels], ignored, classes) if whole and labels.dtype.kind == "i" else None
+    return Check(instruction, refs[labels], 0, classes, ignored) if counts_positions(labels) else None
 
 
 # Moves

@@ -2,7 +2,7 @@
 
 One idea: most instructions are loops, products or moves; what is none of these, such as a convolution or the rows of a
 table by their numbers, is written by hand, once, as a function from the instruction to its text. A new one is a file
-that fills in `KERNELS`. Read `source.py` next.
+that fills in `KERNELS`; `rows.py` is one. Read `source.py` next.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 from ..program import Instruction, Variable
 from .layout import Ref
 
-__all__ = ["KERNELS", "Kernel", "Memory", "kernel_of"]
+__all__ = ["KERNELS", "Check", "Kernel", "Memory", "counts_positions", "kernel_of"]
 
 Refs = dict[Variable, Ref]
 
@@ -25,11 +25,36 @@ class Memory(Protocol):
     def address(self, base: Variable) -> str:
         """The address of a variable, in C."""
 
+    def place(self, base: Variable) -> tuple[int, int]:
+        """The same as the number of an address that a call sets, and the bytes from there."""
+
     def is_stored(self, variable: Variable) -> bool:
         """Whether a member of a group must be written to memory, for others to read."""
 
-    def number(self, variable: Variable) -> str:
-        """A number that changes from call to call, in C."""
+    def is_zero(self, base: Variable) -> bool:
+        """Whether a variable is a constant that is zero everywhere."""
+
+    def order(self, variable: Variable) -> int:
+        """Which of the numbers that change from call to call it is."""
+
+
+@dataclass
+class Check:
+    """Positions that must be `least` ... `stop` - 1, or the one to be ignored; where one is wrong Python is called.
+
+    Python then does the instruction, which raises its error.
+    """
+
+    instruction: Instruction
+    positions: Ref
+    least: int
+    stop: int
+    ignored: int | None = None
+
+    def covers(self, other: Check) -> bool:
+        """Whether what is found right here needs no other check."""
+        same = self.positions == other.positions and self.ignored is None
+        return same and other.least <= self.least and self.stop <= other.stop
 
 
 @dataclass
@@ -37,6 +62,7 @@ class Kernel:
     """One instruction, done by statements of its own. `scratch` is memory that it needs while it runs.
 
     `functions` are definitions that its statements call; the same text is written once for all kernels that have it.
+    `check` says what must be asked before it may run.
     The address of `draw`, a draw of random numbers, is that of three words: seed, stream and number of the draw.
 
     Of several `parts` the statements do the one whose number is in `part`, beside the others, and without BLAS (see
@@ -52,6 +78,7 @@ class Kernel:
     about: str = "kernel"
     parts: int = 1
     ending: Callable[[Memory], str] | None = None
+    check: Check | None = None
 
 
 # By the name of the instruction: gives its kernel, or None for a case that NumPy has to do.
@@ -62,3 +89,8 @@ def kernel_of(instruction: Instruction, refs: Refs) -> Kernel | None:
     """The kernel of an instruction, where there is one for this case."""
     make = KERNELS.get(instruction.name)
     return None if make is None else make(instruction, refs)
+
+
+def counts_positions(x: object) -> bool:
+    """Whether it is an array of integers that C can count with, none of which wraps as a long."""
+    return isinstance(x, Variable) and x.dtype is not None and x.dtype.kind in "iu" and x.dtype != "uint64"

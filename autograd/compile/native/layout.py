@@ -14,7 +14,7 @@ from ...backend import host
 from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
 
-__all__ = ["Ref", "layouts", "packed", "part_of", "strides_over"]
+__all__ = ["Ref", "joined_axes", "layouts", "packed", "part_of", "strides_over"]
 
 _VIEWS = {
     "diagonal",
@@ -142,3 +142,19 @@ def _as_one(shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:
         if outer != inner * n:
             return None
     return pairs[-1][1]
+
+
+def joined_axes(shape: tuple[int, ...], *strides: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Axes of several arrays of one shape, each as its length and its stride in every array.
+
+    Those that lie one behind the other in all the arrays are taken as one; those of length 1 are left out.
+    """
+    axes: list[tuple[int, ...]] = []
+    for n, *steps in zip(shape, *strides, strict=True):
+        if n == 1:
+            continue
+        if axes and axes[-1][1:] == tuple(step * n for step in steps):
+            axes[-1] = (axes[-1][0] * n, *steps)
+        else:
+            axes.append((n, *steps))
+    return axes

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..program import Program, Variable
-from .groups import Check, Group, Move, Product, Step
-from .kernels import Kernel
+from .groups import Group, Move, Product, Step
+from .kernels import Check, Kernel
 from .layout import Ref
 
 __all__ = ["Plan"]
@@ -57,16 +57,25 @@ class Plan:
 
     def address(self, base: Variable) -> str:
         """The address of a variable, in C."""
+        slot, offset = self.place(base)
+        return f"(p[{slot}] + {offset})" if offset else f"p[{slot}]"
+
+    def place(self, base: Variable) -> tuple[int, int]:
+        """The same as the number of an address that a call sets, and the bytes from there."""
         base = self.aliases.get(base, base)
-        return f"p[{self.slots[base]}]" if base in self.slots else f"(p[0] + {self.offsets[base]})"
+        return (self.slots[base], 0) if base in self.slots else (0, self.offsets[base])
 
     def is_stored(self, variable: Variable) -> bool:
         """Whether it must be written to memory, for others to read."""
         return variable in self.read
 
-    def number(self, variable: Variable) -> str:
-        """A number that changes from call to call, in C."""
-        return f"n[{self.numbers.index(variable)}]"
+    def is_zero(self, base: Variable) -> bool:
+        """Whether a variable is a constant that is zero everywhere."""
+        return any(base is variable and not array.any() for variable, array in self.program.constants)
+
+    def order(self, variable: Variable) -> int:
+        """Which of the numbers that change from call to call it is."""
+        return self.numbers.index(variable)
 
     # Decisions
 
@@ -162,7 +171,7 @@ def _read(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
     if isinstance(step, Kernel):
         return [ref.base for ref in step.reads]
     if isinstance(step, Check):
-        return [step.labels.base]
+        return [step.positions.base]
     if isinstance(step, Move):
         sources = [source.base for _, source in step.parts]
         return sources if step.base is None else [*sources, step.base.base]

@@ -13,14 +13,15 @@ from typing import Any
 
 from ..program import Variable
 from .expressions import C_TYPES, compute_dtype, constant, expression
-from .groups import Check, Group, Member, Move, Operand, Product, leading
-from .kernels import Kernel, Memory
-from .layout import Ref, packed
+from .groups import Group, Member, Move, Operand, Product, leading
+from .kernels import Check, Kernel, Memory
+from .layout import Ref, joined_axes, packed
+from .mathematics import MATHEMATICS
 from .parts import parts_of
 
 __all__ = ["HEADER", "check_source", "group_source", "kernel_source", "move_source", "product_source"]
 
-_VECTOR = ("exp", "log", "sin", "cos", "tanh", "expm1", "log1p", "sinh", "cosh", "atan")
+_VECTOR = ("log", "sin", "cos", "tanh", "expm1", "log1p", "sinh", "cosh", "atan")
 
 HEADER = "\n".join(
     [
@@ -34,6 +35,7 @@ HEADER = "\n".join(
         *(f'__attribute__((simd("notinbranch"))) float {name}f(float);' for name in _VECTOR),
         *(f'__attribute__((simd("notinbranch"))) double {name}(double);' for name in _VECTOR),
         "#endif",
+        MATHEMATICS,
         "typedef void loop_t(int, char **, const double *);",
         "typedef void run_t(loop_t *, int, char **, const double *);",
         "static run_t *pool;",
@@ -59,17 +61,32 @@ def _type(dtype: Any) -> str:
 # Groups
 
 
-def group_source(name: str, group: Group, memory: Memory) -> str:
-    """Functions that do a group: all of it, or a part each; then the sums of the parts are added up."""
-    return "\n".join(_Writer(name, group, memory).functions())
+def group_source(group: Group, memory: Memory) -> tuple[str, list[int]]:
+    """Functions that do a group: all of it, or a part each; then the sums of the parts are added up. And its places.
+
+    The text has @ for its name, and names no place: see Note [Places].
+    """
+    writer = _Writer(group, memory)
+    return "\n".join(writer.functions()), writer.places
+
+
+# Note [Places]
+# A model has many layers of a kind, each with arrays of its own, and a compiler is slow: so a loop is compiled once for
+# all of them. It is given a list of places: for each array which of the addresses of a call it is counted from, and the
+# number of bytes from there; for each number that changes from call to call, which it is.
 
 
 class _Writer:
-    def __init__(self, name: str, group: Group, memory: Memory) -> None:
-        self.name, self.memory = name, memory
+    def __init__(self, group: Group, memory: Memory) -> None:
+        self.memory = memory
         self.rows, self.columns = group.table
         self.members = group.members
         self.stages = 1 + max(member.stage for member in self.members.values())
+        self.order = {out: i for i, out in enumerate(self.members)}
+        self.places: list[int] = []
+        self._read_at: dict[tuple[Variable, int], str] = {}
+        self._written: dict[Variable, None] = {}
+        self._numbers: dict[Variable, str] = {}
         self.kept = self._kept()
         self.sums = [member for member in self.members.values() if member.kind in ("column", "all")]
         self.parts = self._count_parts()
@@ -88,35 +105,39 @@ class _Writer:
 
     def functions(self) -> Iterator[str]:
         """A function that does everything, or one that does a part and one that has them all done."""
+        begin = "static __attribute__((noinline)) void @(char **p, const double *n, const long *at) {"
+        lines = list(self._lines())  # which find out what has a place
         if self.parts == 1:
-            yield f"static __attribute__((noinline)) void {self.name}(char **p, const double *n) {{"
-            for member in self.sums:
-                yield f"  {self._out(member)}"
-            yield from self._lines()
+            yield begin
+            yield from self._pointers()
+            yield from (self._target(member.out) for member in self.sums)
+            yield from lines
             yield from self._ends()
             yield "}"
             return
         cut = self.columns // 64 if self.rows == 1 else self.rows
         step = 64 if self.rows == 1 else 1
-        yield f"static void {self.name}_part(int part, char **q, const double *n) {{"
+        yield "static void @_part(int part, char **q, const double *n) {"
         yield "  char **p = (char **)q[0];"
+        yield "  const long *at = (const long *)q[1];"
         last = f"part + 1 < {self.parts} ? {cut}L * (part + 1) / {self.parts} * {step} : "
         last += f"{self.columns if self.rows == 1 else self.rows}"
         yield f"  const long first = {cut}L * part / {self.parts} * {step}, last = {last};"
         for i, member in enumerate(self.sums):
             kind, length = _type(member.out.dtype), self._length(member)
-            yield f"  {kind} *y{member.out.index} = ({kind} *)q[{i + 1}] + {length} * part;"
-        yield from self._lines()
+            yield f"  {kind} *y{self.order[member.out]} = ({kind} *)q[{i + 2}] + {length} * part;"
+        yield from self._pointers()
+        yield from lines
         yield "}"
-        yield f"static void {self.name}(char **p, const double *n) {{"
+        yield begin
         for member in self.sums:
-            yield f"  {_type(member.out.dtype)} z{member.out.index}[{self.parts * self._length(member)}];"
-        given = ", ".join(["(char *)p", *(f"(char *)z{member.out.index}" for member in self.sums)])
+            yield f"  {_type(member.out.dtype)} z{self.order[member.out]}[{self.parts * self._length(member)}];"
+        given = ", ".join(["(char *)p", "(char *)at", *(f"(char *)z{self.order[member.out]}" for member in self.sums)])
         yield f"  char *q[] = {{{given}}};"
-        yield f"  run({self.name}_part, {self.parts}, q, n);"
+        yield f"  run(@_part, {self.parts}, q, n);"
         for member in self.sums:
-            index, length = member.out.index, self._length(member)
-            yield f"  {self._out(member)}"
+            index, length = self.order[member.out], self._length(member)
+            yield self._target(member.out)
             yield f"  for (long c = 0; c < {length}; c++) {{"
             yield f"    {_type(member.out.dtype)} s = z{index}[c];"
             yield f"    for (int part = 1; part < {self.parts}; part++) s += z{index}[{length} * part + c];"
@@ -125,16 +146,23 @@ class _Writer:
         yield from self._ends()
         yield "}"
 
-    def _out(self, member: Member) -> str:
-        kind, index = _type(member.out.dtype), member.out.index
-        return f"{kind} *y{index} = ({kind} *){self.memory.address(member.out)};"
+    def _target(self, variable: Variable) -> str:
+        """What gives a variable that is written its place."""
+        kind = _type(variable.dtype)
+        return f"  {kind} *y{self.order[variable]} = ({kind} *){self._place(variable)};"
+
+    def _place(self, base: Variable, offset: int = 0) -> str:
+        slot, start = self.memory.place(base)
+        count = len(self.places)
+        self.places += (slot, start + offset)
+        return f"(p[at[{count}]] + at[{count + 1}])"
 
     def _ends(self) -> Iterator[str]:
         """Means of sums."""
         for member in self.sums:
             if member.name == "mean":
                 count = self.rows * (1 if member.per_row or member.kind == "column" else self.columns)
-                yield f"  for (long c = 0; c < {self._length(member)}; c++) y{member.out.index}[c] /= {count};"
+                yield f"  for (long c = 0; c < {self._length(member)}; c++) y{self.order[member.out]}[c] /= {count};"
 
     def _kept(self) -> list[Variable]:
         """Elements that a later stage reads, or of which one is picked, and that are not in memory anyway."""
@@ -150,14 +178,13 @@ class _Writer:
 
     def _lines(self) -> Iterator[str]:
         """The loops: over all rows, or those of a part; where there is one row, its columns are cut."""
-        yield from self._pointers()
         for member in self.sums:
             if member.kind == "column":
-                yield f"  for (long c = 0; c < {self.columns}; c++) y{member.out.index}[c] = 0;"
+                yield f"  for (long c = 0; c < {self.columns}; c++) y{self.order[member.out]}[c] = 0;"
             else:
-                yield f"  {_type(member.out.dtype)} s{member.out.index} = 0;"
+                yield f"  {_type(member.out.dtype)} s{self.order[member.out]} = 0;"
         for variable in self.kept:
-            yield f"  {_type(variable.dtype)} b{variable.index}[{self.columns}];"
+            yield f"  {_type(variable.dtype)} b{self.order[variable]}[{self.columns}];"
         cut = self.parts > 1
         rows = ("first", "last") if cut and self.rows > 1 else ("0", str(self.rows))
         self.over = ("first", "last") if cut and self.rows == 1 else ("0", str(self.columns))
@@ -167,21 +194,26 @@ class _Writer:
         yield "  }"
         for member in self.sums:
             if member.kind == "all":
-                yield f"  y{member.out.index}[0] = s{member.out.index};"
+                yield f"  y{self.order[member.out]}[0] = s{self.order[member.out]};"
 
     def _pointers(self) -> Iterator[str]:
-        refs: dict[tuple[Variable, int], Ref] = {}
-        for member in self.members.values():
-            for operand in member.operands:
-                if operand.ref is not None and operand.ref.base not in self.members:
-                    refs[operand.ref.base, operand.ref.offset] = operand.ref
-        for (base, offset), _ in refs.items():
+        """What gives the arrays and numbers that the lines name their places."""
+        for (base, offset), name in self._read_at.items():
             kind = _type(base.dtype)
-            yield f"  const {kind} *{_pointer(base, offset)} = (const {kind} *){self.memory.address(base)} + {offset};"
-        for variable, member in self.members.items():
-            if self.memory.is_stored(variable) and member.kind not in ("column", "all"):
-                kind = _type(variable.dtype)
-                yield f"  {kind} *y{variable.index} = ({kind} *){self.memory.address(variable)};"
+            yield f"  const {kind} *{name} = (const {kind} *){self._place(base, offset * base.dtype.itemsize)};"
+        yield from map(self._target, self._written)
+        for variable, name in self._numbers.items():
+            yield f"  const double {name} = n[at[{len(self.places)}]];"
+            self.places.append(self.memory.order(variable))
+
+    def _source(self, base: Variable, offset: int) -> str:
+        """The name of elements from outside."""
+        return self._read_at.setdefault((base, offset), f"x{len(self._read_at)}")
+
+    def _stored(self, variable: Variable) -> str:
+        """The name of a member in memory."""
+        self._written[variable] = None
+        return f"y{self.order[variable]}"
 
     def _stage(self, members: list[Member]) -> Iterator[str]:
         inside = [member for member in members if not member.per_row]
@@ -189,16 +221,17 @@ class _Writer:
         largest = [member for member in inside if member.kind == "row" and member.name in ("max", "min")]
         for member in sums:
             if member.kind == "row":
-                yield f"    {_type(member.out.dtype)} v{member.out.index} = 0;"
+                yield f"    {_type(member.out.dtype)} v{self.order[member.out]} = 0;"
         for member in largest:
             start = "-INFINITY" if member.name == "max" else "INFINITY"
-            yield f"    {_type(member.out.dtype)} v{member.out.index} = {start}; int q{member.out.index} = 0;"
+            index = self.order[member.out]
+            yield f"    {_type(member.out.dtype)} v{index} = {start}; int q{index} = 0;"
         if inside:
-            added = [f"{'v' if member.kind == 'row' else 's'}{member.out.index}" for member in sums]
-            added += [f"q{member.out.index}" for member in largest]
+            added = [f"{'v' if member.kind == 'row' else 's'}{self.order[member.out]}" for member in sums]
+            added += [f"q{self.order[member.out]}" for member in largest]
             clauses = f" reduction(+:{','.join(added)})" if added else ""
             for kind in ("max", "min"):
-                named = [f"v{member.out.index}" for member in largest if member.name == kind]
+                named = [f"v{self.order[member.out]}" for member in largest if member.name == kind]
                 clauses += f" reduction({kind}:{','.join(named)})" if named else ""
             yield f"    #pragma omp simd{clauses}"
             yield f"    for (long c = {self.over[0]}; c < {self.over[1]}; c++) {{"
@@ -207,23 +240,23 @@ class _Writer:
             yield "    }"
         for member in inside:
             if member.kind == "row":
-                index = member.out.index
+                index = self.order[member.out]
                 if member.name == "mean":
                     yield f"    v{index} /= {self.columns};"
                 if member in largest:
                     yield f"    if (q{index}) v{index} = NAN;"
                 if self.memory.is_stored(member.out):
-                    yield f"    y{index}[r] = v{index};"
+                    yield f"    {self._stored(member.out)}[r] = v{index};"
         for member in members:
             if member.per_row:
                 yield from (f"    {line}" for line in self._for_row(member))
 
     def _in_loop(self, member: Member) -> Iterator[str]:
-        index, kind = member.out.index, _type(member.out.dtype)
+        index, kind = self.order[member.out], _type(member.out.dtype)
         if member.kind == "element":
             yield f"{kind} v{index} = {self._value(member)};"
             if self.memory.is_stored(member.out):
-                yield f"y{index}[r * {self.columns} + c] = v{index};"
+                yield f"{self._stored(member.out)}[r * {self.columns} + c] = v{index};"
             if member.out in self.kept:
                 yield f"b{index}[c] = v{index};"
             return
@@ -239,13 +272,13 @@ class _Writer:
             yield f"{{ {kind} x = {value}; v{index} = x {compare} v{index} ? x : v{index}; q{index} += x != x; }}"
 
     def _for_row(self, member: Member) -> Iterator[str]:
-        index = member.out.index
+        index = self.order[member.out]
         if member.kind == "all":
             yield f"s{index} += {self._read(member.operands[0], member, member.out.dtype)};"
             return
         yield f"{_type(member.out.dtype)} v{index} = {self._value(member)};"
         if self.memory.is_stored(member.out):
-            yield f"y{index}[r] = v{index};"
+            yield f"{self._stored(member.out)}[r] = v{index};"
 
     def _value(self, member: Member) -> str:
         if member.name == "pick":
@@ -254,9 +287,10 @@ class _Writer:
             label = self._label(labels, member)
             maker = source.ref.base
             if maker in self.kept:
-                found = f"b{maker.index}[{label}]"
+                found = f"b{self.order[maker]}[{label}]"
             else:
-                pointer = f"y{maker.index}" if maker in self.members else _pointer(maker, source.ref.offset)
+                inside = maker in self.members
+                pointer = self._stored(maker) if inside else self._source(maker, source.ref.offset)
                 found = f"{pointer}[r * {self.columns} + {label}]"
             return f"({label} >= 0 && {label} < {self.columns} ? {found} : NAN)"  # a wrong label shows in the loss
         if member.name == "place":
@@ -281,26 +315,22 @@ class _Writer:
         """The operand as a number of this dtype, in C."""
         if operand.ref is None:
             if operand.number is not None:
-                return f"(({_type(dtype)}){self.memory.number(operand.number)})"
+                name = self._numbers.setdefault(operand.number, f"n{len(self._numbers)}")
+                return f"(({_type(dtype)}){name})"
             return constant(operand.constant, dtype)
         base = operand.ref.base
         maker = self.members.get(base)
         if maker is None:
-            text = f"{_pointer(base, operand.ref.offset)}[{_place(operand.rows, operand.columns)}]"
+            text = f"{self._source(base, operand.ref.offset)}[{_place(operand.rows, operand.columns)}]"
         elif maker.kind == "row" or maker.stage == member.stage:
-            text = f"v{base.index}"
+            text = f"v{self.order[base]}"
         elif base in self.kept:
-            text = f"b{base.index}[c]"
+            text = f"b{self.order[base]}[c]"
         else:
-            text = f"y{base.index}[r * {self.columns} + c]"
+            text = f"{self._stored(base)}[r * {self.columns} + c]"
         if base.dtype == dtype:
             return text
         return f"({text} != 0)" if dtype == "bool" else f"(({_type(dtype)}){text})"
-
-
-def _pointer(base: Variable, offset: int) -> str:
-    name = f"x{base.index}"
-    return f"{name}_{offset}" if offset else name
 
 
 def _place(rows: int, columns: int) -> str:
@@ -330,15 +360,8 @@ def move_source(move: Move, memory: Memory) -> str:
 
 
 def _copy(kind: str, to: Ref, source: Ref, memory: Memory) -> Iterator[str]:
-    """Loops over the axes, those taken as one that lie one behind the other in both arrays."""
-    axes: list[tuple[int, int, int]] = []  # length, step of the one, step of the other
-    for n, a, b in zip(to.shape, to.strides, source.strides, strict=True):
-        if n == 1:
-            continue
-        if axes and axes[-1][1] == a * n and axes[-1][2] == b * n:
-            axes[-1] = (axes[-1][0] * n, a, b)
-        else:
-            axes.append((n, a, b))
+    """Loops over the axes."""
+    axes = joined_axes(to.shape, to.strides, source.strides)
     yield "  {"
     yield f"    {kind} *y = ({kind} *){memory.address(to.base)} + {to.offset};"
     yield f"    const {kind} *x = (const {kind} *){memory.address(source.base)} + {source.offset};"
@@ -367,14 +390,19 @@ def kernel_source(name: str, kernel: Kernel, memory: Memory) -> tuple[str, str]:
 
 
 def check_source(number: int, check: Check, memory: Memory) -> str:
-    """Statements that give `number` back where a label is wrong."""
-    base = check.labels.base
-    kind, count = _type(base.dtype), prod(base.shape)
+    """Statements that give `number` back where a position is wrong."""
+    ref = check.positions
+    kind = _type(ref.base.dtype)
+    axes = joined_axes(ref.shape, ref.strides)
+    at = " + ".join(f"i{i} * {step}" for i, (_, step) in enumerate(axes) if step) or "0"
+    wrong = f"(x < {check.least} || x >= {check.stop})"
+    if check.ignored is not None:
+        wrong = f"x != {check.ignored} && {wrong}"
     return "\n".join(
         [
-            f"  {{ const {kind} *x = (const {kind} *){memory.address(base)}; int wrong = 0;",
-            f"    for (long r = 0; r < {count}; r++)",
-            f"      wrong |= x[r] != {check.ignored} && (x[r] < 0 || x[r] >= {check.classes});",
+            f"  {{ const {kind} *p0 = (const {kind} *){memory.address(ref.base)} + {ref.offset}; int wrong = 0;",
+            *(f"    for (long i{i} = 0; i{i} < {n}; i{i}++)" for i, (n, _) in enumerate(axes)),
+            f"      {{ long x = p0[{at}]; wrong |= {wrong}; }}",
             f"    if (wrong) return {number}; }}",
         ]
     )

@@ -317,3 +317,26 @@ def test_an_element_that_waits_for_a_reader_that_shares_nothing_else() -> None:
         x, y = (Tensor(np.random.default_rng(seed).normal(size=shape)) for shape in ((3, 4), (4, 2)))
         for wanted, found in zip(written(x, y), function(x, y), strict=True):
             np.testing.assert_allclose(wanted.numpy(), found.numpy(), rtol=1e-13)
+
+
+def trained_with_adam(layers: int) -> Any:
+    model = nn.Sequential(*(nn.Linear(8, 8) for _ in range(layers)))
+    optimizer = optim.AdamW(model.parameters())
+
+    @ag.compile(executor="native")
+    def step(x: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = model(x).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(Tensor(np.ones((4, 8), "float32")))
+    return step
+
+
+@needs_c
+def test_layers_of_a_kind_share_their_loops() -> None:
+    few, many = (trained_with_adam(layers).programs[0] for layers in (3, 6))
+    assert Native(few).source.count("noinline") == Native(many).source.count("noinline")
+    assert len(Native(few).steps) < len(Native(many).steps)

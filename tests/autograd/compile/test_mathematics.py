@@ -1,0 +1,52 @@
+"""exp and tanh in C: within a few units in the last place everywhere, and exact at the ends of the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd as ag
+from autograd import Tensor
+from autograd.compile.native.library import blas, load
+
+pytestmark = pytest.mark.skipif(load("int one(void) { return 1; }") is None or blas() is None, reason="no C compiler")
+
+
+def everywhere(dtype: str) -> Any:
+    """Numbers of every size and sign, and those in whose exponentials there is something to see."""
+    rng = np.random.default_rng(0)
+    largest = np.log(np.finfo(dtype).max)
+    sizes = np.exp(rng.uniform(-40, 40, 20_000)) * rng.choice([-1, 1], 20_000)
+    return np.concatenate([sizes, rng.uniform(-1.3 * largest, 1.1 * largest, 50_000)]).astype(dtype)
+
+
+def units(found: Any, wanted: Any, dtype: str) -> float:
+    """The largest difference in units in the last place of what is wanted."""
+    whole = np.isfinite(wanted.astype(dtype))
+    unit = np.spacing(np.abs(wanted.astype(dtype)))[whole]
+    return float(np.max(np.abs(found[whole] - wanted[whole]) / unit))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "most"), [("exp", 1.1), ("tanh", 3.0)])
+def test_errors_are_a_few_units_in_the_last_place(name: str, most: float, dtype: str) -> None:
+    x = everywhere(dtype)
+    compiled = ag.compile(getattr(ag, name), executor="native")
+    with np.errstate(over="ignore"):
+        wanted = getattr(np, name)(x.astype("longdouble"))
+        found = compiled(Tensor(x)).numpy()
+        assert units(found, wanted, dtype) < most
+        np.testing.assert_array_equal(np.isinf(found), np.isinf(wanted.astype(dtype)))
+    assert "NumPy" not in compiled.explain()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_infinities_zeros_and_nan_are_as_numpy_has_them(dtype: str) -> None:
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, *[1.0] * 20], dtype)
+    compiled = ag.compile(lambda x: (ag.exp(x), ag.tanh(x)), executor="native")
+    powers, tangents = compiled(Tensor(x))
+    np.testing.assert_array_equal(powers.numpy()[:5], np.array([np.nan, np.inf, 0, 1, 1], dtype))
+    np.testing.assert_array_equal(tangents.numpy()[:5], np.array([np.nan, 1, -1, 0, 0], dtype))
+    assert np.signbit(tangents.numpy()[3:5]).tolist() == [False, True]

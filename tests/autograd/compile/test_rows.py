@@ -1,0 +1,158 @@
+"""Rows by their numbers in C: NumPy's bits, its negative positions, and its refusals before anything has changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd as ag
+import nn
+import optim
+from autograd import Tensor
+from autograd.compile.native.library import blas, load
+from tests.opspecs.laws import same_bits
+
+pytestmark = pytest.mark.skipif(load("int one(void) { return 1; }") is None or blas() is None, reason="no C compiler")
+
+TABLES = [((7, 20), 0), ((3, 7, 16), 1), ((1, 17), 0), ((2, 7, 3, 6), 1)]  # with long rows: C adds those up
+SHORT = [((7,), 0), ((4, 3, 7), 2), ((3, 7, 5), 1)]
+SHAPES = [(1,), (9,), (3, 4), (2, 1, 5)]
+
+
+def numbers(rng: Any, *shape: int, dtype: str = "float32") -> Any:
+    return rng.normal(size=shape).astype(dtype) if dtype[0] == "f" else rng.integers(0, 99, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("table", "axis"), TABLES)
+@pytest.mark.parametrize("kind", ["int64", "int32", "uint8"])
+def test_rows_and_their_sums_have_numpys_bits(table: Any, axis: int, shape: Any, kind: str) -> None:
+    rng = np.random.default_rng(0)
+    number = table[axis]
+    at = (slice(None),) * axis
+
+    def function(x: Tensor, i: Tensor, g: Tensor) -> Any:
+        return ag.take(x, i, axis=axis), ag.index_add(g, i, axis=axis, length=number)
+
+    compiled = ag.compile(function, executor="native")
+    for _ in range(3):
+        x, g = numbers(rng, *table), numbers(rng, *table[:axis], *shape, *table[axis + 1 :])
+        i = rng.integers(0 if kind == "uint8" else -number, number, shape).astype(kind)
+        rows, added = compiled(Tensor(x), Tensor(i), Tensor(g))
+        wanted = np.zeros(table, "float32")
+        np.add.at(wanted, (*at, i), g)
+        assert same_bits(rows, x[(*at, i)])
+        assert same_bits(added, wanted)
+    assert "NumPy" not in compiled.explain()
+
+
+@pytest.mark.parametrize(("table", "axis"), SHORT)
+def test_sums_of_many_short_rows_are_as_good_as_numpys(table: Any, axis: int) -> None:
+    rng = np.random.default_rng(3)
+    i, shape = np.zeros(20_000, "int64"), (*table[:axis], 20_000, *table[axis + 1 :])
+    g = Tensor(rng.random(shape, dtype="float32"))
+    compiled = ag.compile(lambda g, i: ag.index_add(g, i, axis=axis, length=table[axis]), executor="native")
+    found = compiled(g, Tensor(i)).numpy().take(0, axis=axis)
+    np.testing.assert_allclose(found, g.numpy().sum(axis=axis, dtype="float64"), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "bool"])
+def test_rows_are_read_and_replaced_in_every_dtype(dtype: str) -> None:
+    rng = np.random.default_rng(1)
+
+    def function(x: Tensor, i: Tensor, value: Tensor) -> Any:
+        return x[i], ag.set_at(x, value, index=i.data)
+
+    compiled = ag.compile(function, executor="native")
+    for _ in range(2):
+        x, value, i = numbers(rng, 6, 4, dtype=dtype), numbers(rng, 5, 4, dtype=dtype), np.array([0, -1, 2, 2, 5])
+        rows, changed = compiled(Tensor(x), Tensor(i), Tensor(value))
+        wanted = x.copy()
+        wanted[i] = value  # the last value stays
+        assert same_bits(rows, x[i])
+        assert same_bits(changed, wanted)
+    assert "NumPy" not in compiled.explain()
+
+
+def test_tables_values_and_positions_may_be_views() -> None:
+    rng = np.random.default_rng(2)
+
+    def function(x: Tensor, i: Tensor, g: Tensor) -> Any:
+        table = ag.swapaxes(x, 0, 1)[1:, ::-1]
+        return (
+            ag.take(table, i[:, ::2], axis=0),
+            ag.index_add(ag.permute_dims(g, (1, 0, 2)), ag.swapaxes(i, 0, 1), axis=0, length=8),
+            ag.index_add(ag.broadcast_to(g[0, 0], (3, 4, 16)), i, axis=0, length=9),
+        )
+
+    compiled = ag.compile(function, executor="native")
+    for _ in range(2):
+        x, g, i = numbers(rng, 6, 9), numbers(rng, 3, 4, 16), rng.integers(-8, 8, (3, 4))
+        found = compiled(Tensor(x), Tensor(i), Tensor(g))
+        for one, other in zip(found, function(Tensor(x), Tensor(i), Tensor(g)), strict=True):
+            np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-6)
+    assert "NumPy" not in compiled.explain()
+
+
+def training(executor: str) -> tuple[Any, Any]:
+    words, places = nn.Embedding(7, 16), nn.Embedding(3, 16)
+    optimizer = optim.SGD([*words.parameters(), *places.parameters()], lr=0.1)
+    numbers = Tensor(np.arange(3))
+
+    @ag.compile(executor=executor)
+    def step(x: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = (words(x) + places(numbers)).square().sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return words, step
+
+
+@pytest.mark.parametrize("executor", ["native", "numpy"])
+def test_a_word_that_is_not_in_the_table_is_refused_and_nothing_has_changed(executor: str) -> None:
+    words, step = training(executor)
+    good = Tensor(np.array([[1, 2, 6], [0, 0, 3]]))
+    step(good)
+    before = words.weight.data.copy()
+    for wrong, said in ((7, "from 0 to 7"), (-1, "from -1 to 3")):
+        with pytest.raises(IndexError, match=f"embedding got indices {said}, and there are 7"):
+            step(Tensor(np.array([[1, 2, wrong], [0, 0, 3]])))
+        np.testing.assert_array_equal(words.weight.data, before)
+    step(good)
+    assert (words.weight.data != before).any()
+    assert len(step.programs) == 1
+
+
+def test_an_embedding_is_checked_once_and_leaves_nothing_to_numpy() -> None:
+    _, step = training("native")
+    step(Tensor(np.array([[1, 2, 6], [0, 0, 3]])))
+    plan = step.explain().split("\n\n")[1]
+    assert plan.count("check:") == 2
+    assert plan.count("rows:") == 4
+    assert "NumPy" not in plan
+
+
+@pytest.mark.parametrize("given", ["outside", "computed"])
+def test_positions_outside_are_refused_as_numpy_refuses_them(given: str) -> None:
+    w = Tensor(np.arange(12.0).reshape(4, 3), requires_grad=True)
+
+    @ag.compile(executor="native")
+    def step(i: Tensor) -> Tensor:
+        rows = ag.take(w, i if given == "outside" else i + 0, axis=0)
+        with ag.no_grad():
+            w.__imul__(2.0)
+        return rows
+
+    for right in ([0, -4, 3], [1, 1, 1]):
+        before = w.data.copy()
+        np.testing.assert_array_equal(step(Tensor(np.array(right))).numpy(), before[right])
+    assert "NumPy" not in step.explain()
+    before = w.data.copy()
+    for wrong in (4, -5):
+        with pytest.raises(IndexError, match=f"index {wrong} is out of bounds for axis 0 with size 4"):
+            step(Tensor(np.array([0, wrong, 1])))
+        np.testing.assert_array_equal(w.data, before)
