@@ -133,7 +133,7 @@ def _affine(draw: Any, rng: np.random.Generator) -> Case:
     return Case((x, weight, bias), {"activation": "relu"})
 
 
-def _image(draw: Any, rng: np.random.Generator, transposed: bool) -> Case:
+def _convolved_image(draw: Any, rng: np.random.Generator, transposed: bool) -> Case:
     """A call of a convolution with channels in axis 1, over one axis of space or two."""
     shape, w_shape, out_shape, options = setting(draw)
     if transposed:
@@ -246,12 +246,12 @@ ROWS = [
     Spec(
         conv._conv,
         lambda *inputs, **options: _by_channels_last(convolved, *inputs, **options),
-        composite_case(lambda draw, rng: _image(draw, rng, transposed=False)),
+        composite_case(lambda draw, rng: _convolved_image(draw, rng, transposed=False)),
     ),
     Spec(
         conv._conv_transpose,
         lambda *inputs, **options: _by_channels_last(spread, *inputs, **options),
-        composite_case(lambda draw, rng: _image(draw, rng, transposed=True)),
+        composite_case(lambda draw, rng: _convolved_image(draw, rng, transposed=True)),
     ),
     Spec(
         cross_entropy,

@@ -73,7 +73,7 @@ def test_a_program_in_parts_runs_them_in_the_pool() -> None:
     compiled = ag.compile(step, executor="native")
     compiled()
     text = next(iter(compiled._entries.values()))[0].run_program.source
-    assert "run(group" in text
+    assert "run(loop" in text
     assert "run(product" in text
 
 
