@@ -52,6 +52,18 @@ def _shares(rows: int, classes: int) -> Any:
     return positive / positive.sum(axis=1, keepdims=True)
 
 
+# Without ReLU, whose kinks nobody could keep clear of behind so many sums.
+_LAYER: dict[str, Any] = {"dim_feedforward": 3, "dropout": 0.0, "activation": "gelu"}
+
+
+def _encoder() -> nn.Module:
+    return nn.TransformerEncoderLayer(4, 2, **_LAYER)
+
+
+def _decoder() -> nn.Module:
+    return nn.TransformerDecoderLayer(4, 2, **_LAYER)
+
+
 Row = Callable[[], tuple[nn.Module, Sequence[Any]]]
 
 _ROWS: dict[str, Row] = {
@@ -61,7 +73,26 @@ _ROWS: dict[str, Row] = {
     "Flatten": lambda: (nn.Flatten(), [_x(2, 3, 4)]),
     "Identity": lambda: (nn.Identity(), [_x(2, 3)]),
     "Dropout": lambda: (nn.Dropout(0.4), [_x(5, 4)]),
+    "Dropout2d": lambda: (nn.Dropout2d(0.4), [_x(2, 3, 2, 2)]),
+    "Conv1d": lambda: (nn.Conv1d(2, 2, 2, padding=1), [_x(1, 2, 3)]),
+    "Conv2d": lambda: (nn.Conv2d(2, 2, 2, stride=2, padding=1), [_x(1, 2, 3, 3)]),
+    "ConvTranspose1d": lambda: (nn.ConvTranspose1d(2, 2, 2, stride=2), [_x(1, 2, 3)]),
+    "ConvTranspose2d": lambda: (nn.ConvTranspose2d(2, 1, 2), [_x(1, 2, 2, 2)]),
+    "AvgPool1d": lambda: (nn.AvgPool1d(2, padding=1), [_x(1, 2, 5)]),
+    "AvgPool2d": lambda: (nn.AvgPool2d(2, stride=1), [_x(1, 2, 3, 3)]),
+    "MaxPool1d": lambda: (nn.MaxPool1d(2), [_x(1, 2, 5)]),
+    "MaxPool2d": lambda: (nn.MaxPool2d(2, stride=1), [_x(1, 2, 3, 3)]),
+    "AdaptiveAvgPool1d": lambda: (nn.AdaptiveAvgPool1d(2), [_x(1, 2, 5)]),
+    "AdaptiveAvgPool2d": lambda: (nn.AdaptiveAvgPool2d(2), [_x(1, 2, 3, 3)]),
+    "AdaptiveMaxPool2d": lambda: (nn.AdaptiveMaxPool2d(2), [_x(1, 2, 3, 3)]),
+    "MultiheadAttention": lambda: (nn.MultiheadAttention(4, 2), [_x(3, 1, 4), _x(2, 1, 4), _x(2, 1, 4)[::-1].copy()]),
+    "TransformerEncoderLayer": lambda: (_encoder(), [_x(2, 1, 4)]),
+    "TransformerDecoderLayer": lambda: (_decoder(), [_x(2, 1, 4), _x(3, 1, 4)]),
+    "TransformerEncoder": lambda: (nn.TransformerEncoder(_encoder(), 2), [_x(2, 1, 4)]),
+    "TransformerDecoder": lambda: (nn.TransformerDecoder(_decoder(), 2), [_x(2, 1, 4), _x(3, 1, 4)]),
     "BatchNorm1d": lambda: (nn.BatchNorm1d(4), [_x(6, 4)]),
+    "BatchNorm2d": lambda: (nn.BatchNorm2d(2), [_x(2, 2, 2, 2)]),
+    "GroupNorm": lambda: (nn.GroupNorm(2, 4), [_x(3, 4)]),
     "LayerNorm": lambda: (nn.LayerNorm(4), [_x(6, 4)]),
     "RMSNorm": lambda: (nn.RMSNorm(4), [_x(6, 4)]),
     "Residual": lambda: (nn.Residual(nn.Linear(4, 4), nn.Tanh()), [_x(5, 4)]),
@@ -113,6 +144,7 @@ def _as_function(module: nn.Module, inputs: Sequence[Any]) -> tuple[Callable[...
                 owner.generator = Generator(2)
         for (owner, name, _), value in zip(places, values[len(inputs) :], strict=True):
             vars(owner)[name] = value  # past Module's check that a parameter stays one
-        return module(*(values[: len(inputs)]))
+        out: Any = module(*(values[: len(inputs)]))
+        return out[0] if isinstance(out, tuple) else out  # attention gives its weights too
 
     return f, [*inputs, *(parameter.data.copy() for _, _, parameter in places)]

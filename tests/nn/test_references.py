@@ -51,7 +51,10 @@ def check(case, expected, dtype):
     found |= {name: buffer.data for name, buffer in layer.named_buffers() if name not in case.options}
     wanted |= expected["gradients"] | expected["buffers"]
     assert found.keys() == wanted.keys()
-    rtol, atol = (case.rtol, 1e-12) if dtype == "float64" else (1e-5, 1e-5)
+    # A Transformer's layer divides twice by the spread of four numbers, which makes float32's rounding larger (2.2e-5
+    # on a processor with AVX2); in float64 it agrees as the others do.
+    single = 5e-5 if case.layer.startswith("Transformer") else 1e-5
+    rtol, atol = (case.rtol, 1e-12) if dtype == "float64" else (single, single)
     for name, array in found.items():
         assert array.shape == wanted[name].shape
         np.testing.assert_allclose(array, wanted[name], rtol=rtol, atol=atol, err_msg=name)
