@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .modes import is_tracing
 
@@ -31,4 +31,4 @@ def instruction(function: F) -> F:
             return function(*inputs, **options)
         return trace.call(function.__name__, function, inputs, options)
 
-    return call  # type: ignore[return-value]
+    return cast("F", call)
