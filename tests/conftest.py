@@ -34,6 +34,12 @@ def sealed() -> Iterator[None]:
     assert numpy.geterr() == before, "the test left NumPy's error state changed"
 
 
+@pytest.fixture(params=["guard", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """A device that is not the host: the guard backend, and under `make test-gpu` the GPU."""
+    return str(request.param)
+
+
 # Tests on a GPU: none without one, and what came out is kept.
 
 

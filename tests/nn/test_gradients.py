@@ -57,25 +57,25 @@ def test_gradients_are_slopes_to_second_order(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
-def test_another_device_gives_the_same_without_waiting(case):
+def test_another_device_gives_the_same_without_waiting(case, device):
     here, there = (build(case, np.random.default_rng(1)) for _ in range(2))
     inputs = draw_inputs(case, np.random.default_rng(2))
     g = np.random.default_rng(3).normal(size=first_of(here(*map(Tensor, inputs))).shape)
     there(*map(Tensor, inputs))  # one step as on the other side
-    there.to("guard")
+    there.to(device)
     found = []
-    for layer, device in ((here, "cpu"), (there, "guard")):
-        tensors = [Tensor(array, device=device) for array in inputs]
+    for layer, where in ((here, "cpu"), (there, device)):
+        tensors = [Tensor(array, device=where) for array in inputs]
         if inputs[0].dtype.kind == "f":
             tensors[0].requires_grad_()
-        weights = Tensor(g, device=device)
+        weights = Tensor(g, device=where)
         before = guard.synchronizations
         out = first_of(layer(*tensors))
         if out.requires_grad:
             out.backward(weights)
         assert guard.synchronizations == before
         results = [out, tensors[0].grad, *(p.grad for p in layer.parameters()), *layer.buffers()]
-        assert all(t is None or t.device.startswith(device) for t in results)
+        assert all(t is None or t.device.startswith(where) for t in results)
         found.append([None if t is None else t.detach().numpy() for t in results])
     for a, b in zip(*found, strict=True):
         assert (a is None) == (b is None)

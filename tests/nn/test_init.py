@@ -212,12 +212,12 @@ def test_a_leaf_is_written_in_place_outside_the_graph_and_marked(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_device_gets_the_same_numbers(name):
+def test_every_device_gets_the_same_numbers(name, device):
     shape = (4, 3, 3) if name == "dirac_" else (4, 3)
     state = ag.random.default.state_dict()
     host = ALL[name](empty(*shape))
     ag.random.default.load_state_dict(state)
-    moved = Tensor(np.full(shape, np.nan, "float32"), device="guard")
+    moved = Tensor(np.full(shape, np.nan, "float32"), device=device)
     array, waited = moved.data, guard.synchronizations
     assert ALL[name](moved).data is array
     assert guard.synchronizations == waited

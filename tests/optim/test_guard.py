@@ -47,14 +47,14 @@ def trained(device, rule, options, steps=3):
 
 
 @pytest.mark.parametrize(("rule", "options"), RULES, ids=lambda x: getattr(x, "__name__", ""))
-def test_a_device_computes_the_same_and_is_never_waited_for(rule, options):
+def test_a_device_computes_the_same_and_is_never_waited_for(rule, options, device):
     host, _, _ = trained("cpu", rule, options)
-    device, optimizer, waited = trained("guard", rule, options)
+    there, optimizer, waited = trained(device, rule, options)
     assert waited == 0
-    for p, q in zip(host, device, strict=True):
+    for p, q in zip(host, there, strict=True):
         np.testing.assert_allclose(to_host(q.data), p.data, rtol=1e-12, atol=1e-15)
     saved = optimizer.state_dict()
-    second = rule(device, **options)
+    second = rule(there, **options)
     second.load_state_dict(saved)
     for i, entry in second.state_dict()["state"].items():
         for name, value in entry.items():
@@ -69,13 +69,13 @@ def test_a_device_gets_one_block(monkeypatch):
     assert sorted(seen) == [8, 60_012]
 
 
-def test_moving_to_a_device_takes_the_state_along():
+def test_moving_to_a_device_takes_the_state_along(device):
     stays, moves = (Tensor(np.ones(5), requires_grad=True) for _ in range(2))
     one, two = optim.Adam([stays], lr=0.1), optim.Adam([moves], lr=0.1)
-    for device in ("cpu", "guard"):
-        moves.data = array_of(moves.data, device=device)
+    for where in ("cpu", device):
+        moves.data = array_of(moves.data, device=where)
         stays.grad = Tensor(np.linspace(-1, 1, 5))
-        moves.grad = Tensor(np.linspace(-1, 1, 5), device=device)
+        moves.grad = Tensor(np.linspace(-1, 1, 5), device=where)
         one.step()
         two.step()
     np.testing.assert_allclose(to_host(moves.data), stays.data, rtol=1e-12)

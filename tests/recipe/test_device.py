@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from autograd.backend import array_of
 from recipe import checkpoint
 from recipe.callbacks import (
     ActivationMonitor,
@@ -38,7 +39,7 @@ def test_a_step_does_not_wait_for_the_device(tmp_path, options):
     assert waits(200, callbacks=logs(), **options) == waits(400, callbacks=logs(), **options)
 
 
-def test_everything_runs_on_the_device_and_gives_what_the_host_gives(tmp_path):
+def test_everything_runs_on_the_device_and_gives_what_the_host_gives(tmp_path, device):
     def watched(name):
         folder = tmp_path / name
         folder.mkdir()
@@ -48,21 +49,21 @@ def test_everything_runs_on_the_device_and_gives_what_the_host_gives(tmp_path):
         ]
 
     here = fit(trainer(plain(), callbacks=watched("host")))
-    there = fit(trainer(plain().to("guard"), device="guard", callbacks=watched("device")))
-    assert there.model[0].weight.device.startswith("guard")
+    there = fit(trainer(plain().to(device), device=device, callbacks=watched("device")))
+    assert there.model[0].weight.device.startswith(device)
     for one, other in zip(here.history, there.history, strict=True):
         for name, value in timeless(one).items():
             if isinstance(value, float):
                 assert other[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
-    resumed = trainer(plain().to("guard"), device="guard")
+    resumed = trainer(plain().to(device), device=device)
     resumed.load_state_dict(checkpoint.load(tmp_path / "device" / "checkpoint.safetensors"))
     assert resumed.step == there.step
-    sweep = LRFinder(steps=5).run(there, tuple(map(guard.asarray, data())), 16)
+    sweep = LRFinder(steps=5).run(there, tuple(array_of(part, device=device) for part in data()), 16)
     assert np.isfinite(sweep.losses).all()
 
 
-def test_the_guard_against_nan_looks_on_the_device():
-    run = fit(trainer(plain().to("guard"), device="guard"), epochs=1)
+def test_the_guard_against_nan_looks_on_the_device(device):
+    run = fit(trainer(plain().to(device), device=device), epochs=1)
     run.model[2].weight.data[...] = 3e38
     assert locate(run, *run.train_data).startswith("the output of layer 2 (Linear) is ")
     run.model[2].weight.data[...] = float("nan")
