@@ -2,7 +2,7 @@
 
 One idea: a program is right for one kind of call (shapes, dtypes, Python arguments) and while its guards hold; another
 kind of call gets a program of its own. Whatever cannot be told apart by these is an error while tracing, never a wrong
-number later. Read `program.py` first, `replay.py` next.
+number later. Read `program.py` first, `replay.py` and `spare.py` next.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from .native import Native, missing
 from .passes import simplified
 from .program import Program
 from .replay import Replay
+from .spare import spare_array
 from .surroundings import questions_about, questions_about_parts
 from .trace import Trace
 from .traced import Traced
@@ -197,6 +198,8 @@ class _Entry:
         self.traced = trace.program
         self.program = simplified(self.traced)
         self.run_program = _executor(self.program, executor)
+        gradients = dict(enumerate(self.with_grad, len(self.program.results) - len(self.with_grad)))
+        self.replaced = [(i, gradients[i]) for i in self.run_program.takes if i in gradients]
         self.guards = [(question, answer) for question, answer in trace.guards]
         self._bound: list[Any] = []  # the arrays of the places, for which the program is set up
         self._ask = self._questions()
@@ -268,7 +271,8 @@ class _Entry:
 
     def run(self, arguments: list[Any]) -> Any:
         """The function's result for these arrays, with all that it leaves behind."""
-        results, writes = self.run_program(arguments)
+        spare = {i: spare_array(tensor) for i, tensor in self.replaced}
+        results, writes = self.run_program(arguments, spare)
         self._leave(results, writes)
         return self._result(results)
 

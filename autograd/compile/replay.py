@@ -17,6 +17,8 @@ __all__ = ["Replay"]
 class Replay:
     """A program as a Python function of its arguments; `source` is its text."""
 
+    takes: tuple[int, ...] = ()  # the numbers of results that it would write into arrays given to it
+
     def __init__(self, program: Program) -> None:
         self.program = program
         self.source, self._constants = _source(program)
@@ -32,7 +34,7 @@ class Replay:
         """Take these arrays for those of the program's places."""
         self._places = arrays
 
-    def __call__(self, arguments: list[Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
+    def __call__(self, arguments: list[Any], spare: dict[int, Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
         """The results, and what is to be written where."""
         places = self._places
         numbers = [again() for again, _ in self.program.numbers]

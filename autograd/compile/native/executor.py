@@ -29,7 +29,8 @@ __all__ = ["Native"]
 
 # Note [Arrays given again]
 # To make an array and ask for its address takes more than a microsecond, so small ones that were given away are kept in
-# a pool, and given again once nobody else holds them: then the pool and the question itself are all.
+# a pool, and given again once nobody else holds them: then the pool and the question itself are all. A large result is
+# written over the array that it replaces (see spare.py), where no error can come any more: one must change nothing.
 _FREE = 2  # references
 _SMALL = 1 << 16  # bytes
 _POOL = 3  # arrays for each result
@@ -79,6 +80,7 @@ class Native:
         self._fresh: list[tuple[int, int, Any, Any, list[tuple[Any, int]]]] = [
             (i, plan.slots[v], v.shape, v.dtype, []) for i, v in plan.fresh
         ]
+        self.takes = tuple(i for i, v in plan.fresh if _bytes(v) > _SMALL and plan.is_safe(v))
         fresh = {i for i, _ in plan.fresh}
         self._rest = [(i, v) for i, v in enumerate(self.program.results) if i not in fresh]
         self._copied = [(place, v) for place, v in self.program.writes if place not in plan.in_place]
@@ -186,8 +188,11 @@ class Native:
                 lines.append(f"{i:4} {kind}: {step.instruction}")
         return "\n".join(lines)
 
-    def __call__(self, arguments: list[Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
-        """The results, and what is still to be written where."""
+    def __call__(self, arguments: list[Any], spare: dict[int, Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
+        """The results, and what is still to be written where.
+
+        Of those results that it `takes`, it writes number i into `spare[i]`, where that is an array that fits.
+        """
         pointers, given, results = self._pointers, self._given, self._results
         self._ask(self._numbers, self._words, self._others)
         for i, slot in self._arguments:
@@ -198,15 +203,17 @@ class Native:
         for array, memory in self._apart.values():
             memory[...] = array
         for i, slot, shape, dtype, pool in self._fresh:
-            for spare in pool:
-                if getrefcount(spare[0]) == _FREE:
+            for known in pool:
+                if getrefcount(known[0]) == _FREE:
                     break
             else:
-                array = host.empty(shape, dtype)
-                spare = (array, _address(array))
+                array = spare.get(i)
+                if array is None or array.shape != shape or array.dtype != dtype:
+                    array = host.empty(shape, dtype)
+                known = (array, _address(array))
                 if array.nbytes <= _SMALL and len(pool) < _POOL:
-                    pool.append(spare)
-            results[i], pointers[slot] = spare
+                    pool.append(known)
+            results[i], pointers[slot] = known
         for part in self._parts:
             if isinstance(part, Call):
                 self._call(part)
@@ -247,8 +254,7 @@ class Native:
         """The memory of a variable as an array."""
         offset = self.plan.offsets.get(base)
         if offset is not None:
-            size = base.dtype.itemsize * prod(base.shape)
-            return self._arena[offset : offset + size].view(base.dtype).reshape(base.shape)
+            return self._arena[offset : offset + _bytes(base)].view(base.dtype).reshape(base.shape)
         for known in (self._constants, self._places):
             if base in known:
                 return known[base]
@@ -269,6 +275,10 @@ def _owners(arrays: list[Any]) -> list[Any]:
     for owner, *views in parts.values():
         found += [owner] if sum(view.nbytes for view in views) == owner.nbytes else views
     return found
+
+
+def _bytes(variable: Variable) -> int:
+    return int(variable.dtype.itemsize * prod(variable.shape))
 
 
 def _address(array: Any) -> int:

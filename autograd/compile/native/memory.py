@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..program import Program, Variable
-from .groups import Group, Move, Product, Step
+from .groups import Call, Group, Move, Product, Step
 from .kernels import Check, Kernel
 from .layout import Ref
 
@@ -68,6 +68,10 @@ class Plan:
     def is_stored(self, variable: Variable) -> bool:
         """Whether it must be written to memory, for others to read."""
         return variable in self.read
+
+    def is_safe(self, variable: Variable) -> bool:
+        """Whether no step after the one that makes it can raise an error: a check, or a function of NumPy's."""
+        return not any(isinstance(step, (Call, Check)) for step in self.steps[self.made[variable] :])
 
     def is_zero(self, base: Variable) -> bool:
         """Whether a variable is a constant that is zero everywhere."""

@@ -42,7 +42,7 @@ def in_c(function: Callable[..., list[Any]], *arrays: Any) -> tuple[list[Any], l
     assert native is not None
     native.bind([])
     native._arena.fill(255)
-    found, _ = native(list(arrays))
+    found, _ = native(list(arrays), {})
     return found, [line.split(":")[0].strip(" 0123456789") for line in native.explain().splitlines()[1:]]
 
 
