@@ -22,8 +22,8 @@ __all__ = ["for_blas", "simplified"]
 
 def simplified(program: Program) -> Program:
     """The program after all passes that hold for every executor."""
-    program = with_constants(without_copies(program))
-    return renumbered(without_dead(without_repetition(program)))
+    program = without_repetition(without_copies(program))  # before constants are computed, each of them once
+    return renumbered(without_dead(with_constants(program)))
 
 
 def for_blas(program: Program) -> Program:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autograd.compile.passes import simplified
 from autograd.compile.passes.common import without_repetition
 from autograd.compile.passes.dead import without_dead
 from autograd.compile.passes.row_sums import with_row_sums
@@ -187,6 +188,17 @@ def test_both_passes_together() -> None:
         "%2 = exp(%1)",
         "%5 = add(%2, %2)",
         "give %5",
+    ]
+
+
+def test_constants_that_are_equal_are_one_array() -> None:
+    before = program((np.ones, ((2,),)), (np.ones, ((2,),)), (np.add, (V(2), V(1))), (np.add, (V(3), V(4))), give=[5])
+    assert text(simplified(before)) == [
+        "%1 = argument",
+        "%2 = constant",
+        "%3 = add(%2, %1)",
+        "%4 = add(%2, %3)",
+        "give %4",
     ]
 
 
