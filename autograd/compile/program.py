@@ -35,13 +35,17 @@ class Variable:
 
 @dataclass(eq=False, slots=True)
 class Instruction:
-    """out = function(*inputs, **options); variables may sit inside tuples and lists of the inputs and options."""
+    """out = function(*inputs, **options); variables may sit inside tuples and lists of the inputs and options.
+
+    Whatever the order in which an executor runs it, it stays behind the one that gives `after`, which it does not read.
+    """
 
     name: str
     function: Callable[..., Any]
     inputs: tuple[Any, ...]
     options: dict[str, Any]
     out: Variable
+    after: Variable | None = None
 
     def variables(self) -> Iterator[Variable]:
         """The variables that it reads, one after the other, repeated as they are."""
@@ -50,7 +54,8 @@ class Instruction:
 
     def __str__(self) -> str:
         given = [_text(x) for x in self.inputs] + [f"{name}={_text(x)}" for name, x in self.options.items()]
-        return f"{self.out!r}: {self.out.about} = {self.name}({', '.join(given)})"
+        after = "" if self.after is None else f" after {self.after!r}"
+        return f"{self.out!r}: {self.out.about} = {self.name}({', '.join(given)}){after}"
 
 
 class Place(Protocol):

@@ -162,7 +162,11 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
         if out in refs and refs[out].base is not out:
             continue  # a view
         reads = [refs[variable].base for variable in instruction.variables() if variable in refs]
-        for base in reads:
+        needs = reads
+        if instruction.after in refs:
+            after = refs[instruction.after].base
+            instruction, needs = replace(instruction, after=after), [*reads, after]
+        for base in needs:
             if base in waiting:
                 _join(steps, ready, *waiting.pop(base), near=reads)
         ways = _ways(instruction, refs, counts, zeros)
@@ -360,12 +364,13 @@ def _join(
     Where there is no such group it opens one, if it `opens` any.
     """
     reads = [operand.ref.base for operand in next(iter(ways.values())).operands if operand.ref is not None]
-    earliest = max((ready.get(base, 0) for base in reads), default=0)
+    needs = reads if instruction.after is None else [*reads, instruction.after]
+    earliest = max((ready.get(base, 0) for base in needs), default=0)
     for place in range(earliest, len(steps) + opens):
         step = steps[place] if place < len(steps) else Group(set(ways))
         if not isinstance(step, Group):
             continue
-        if place < len(steps) and not step.touches([*reads, *near]):
+        if place < len(steps) and not step.touches([*needs, *near]):
             continue  # it would share nothing but the loop
         own = {base for base in reads if ready.get(base) == place}
         fitting = {}

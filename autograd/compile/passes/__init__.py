@@ -7,6 +7,7 @@ after. `simplified` is their order. Read `dead.py` first.
 from __future__ import annotations
 
 from ..program import Program
+from .again import with_less_kept
 from .common import without_repetition
 from .constants import with_constants
 from .copies import without_copies
@@ -29,4 +30,4 @@ def simplified(program: Program) -> Program:
 def for_blas(program: Program) -> Program:
     """The program with its products as BLAS and C like them best; they may round otherwise."""
     program = without_repetition(with_sunk_permutations(with_row_sums(program)))
-    return without_dead(with_joined_parts(with_turned_products(program)))
+    return with_less_kept(without_dead(with_joined_parts(with_turned_products(program))))

@@ -1,0 +1,182 @@
+"""Again: what a loop of backward can compute from what it reads anyway is not kept for it from forward on.
+
+One idea: of the five arrays that the gradient of GELU wants four follow from the fifth, element by element, in the very
+loop that wants them. To compute them again there takes no more time than to write them and to read them back, and a
+fifth of the memory. Read the plan next.
+"""
+
+# Note [What is computed again]
+# A step holds most at one of its products, the turn, mostly the last one of forward. What is made before it and read
+# after it is kept. The way to a variable are the instructions, cheap and element by element, that lead to it from what
+# is kept. A variable is late when its way is gone again after the turn, at its home: before the first loop there that
+# reads some of the way. All large arrays from which the way starts must be read by loops there as it is, so that none
+# is read just for this. What else reads a late variable, such as the product for a weight's gradient, waits for it.
+#
+# Cheap instructions that stand after the turn, but read nothing that is made there, count as made before: groups.py
+# would join them to the loops of forward, and what they give would be kept.
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from math import prod
+
+from ..program import Instruction, Program, Variable, replace_variables
+
+__all__ = ["with_less_kept"]
+
+_CHEAP = {"absolute", "add", "divide", "equal", "exp", "greater", "greater_equal", "less", "less_equal", "logical_and"}
+_CHEAP |= {"logical_not", "logical_or", "maximum", "minimum", "multiply", "negative", "not_equal", "sign", "sqrt"}
+_CHEAP |= {"square", "subtract", "tanh", "where"}
+_PRODUCTS = {"convolve", "dot", "matmul"}
+_LARGE = 1 << 16  # bytes; less is not worth the trouble
+_LONGEST = 24  # instructions of a way
+_PASSED_ON = 2  # products: what no later one needs, such as the gradient of an output, is not kept
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The instructions to a variable, by their numbers, and what they start from."""
+
+    starts: frozenset[Variable]
+    steps: frozenset[int] = frozenset()
+
+
+def with_less_kept(program: Program, large: int = _LARGE) -> Program:
+    """The program in which backward computes again what it can, where that is `large`, in bytes."""
+    return _Again(program, large).program()
+
+
+class _Again:
+    """One walk over a program; `late[i]` is what is at home at instruction i."""
+
+    def __init__(self, program: Program, large: int) -> None:
+        self.before, self.large = program, large
+        self.instructions = program.instructions
+        self.made = {instruction.out: i for i, instruction in enumerate(self.instructions)}
+        self.readers: dict[Variable, list[int]] = {}
+        for i, instruction in enumerate(self.instructions):
+            for variable in dict.fromkeys(instruction.variables()):
+                self.readers.setdefault(variable, []).append(i)
+        self.ends = {*program.kept()}  # they are there to the end in any case
+        self.turn = self._turn()
+        self.early = self._early()
+        self.ways = {variable: _Way(frozenset([variable])) for variable in self.readers.keys() - self.made.keys()}
+        self.late: dict[int, list[Variable]] = {}
+        for instruction in self.instructions:
+            self._decide(instruction)
+
+    # What is late
+
+    def _turn(self) -> int:
+        """The product before which most is kept."""
+        products = [i for i, instruction in enumerate(self.instructions) if instruction.name in _PRODUCTS]
+        changes = [0] * (len(products) + 1)
+        for variable in self.made.keys() & self.readers.keys() - self.ends:
+            first = bisect_right(products, self.made[variable])
+            stop = bisect_right(products, self.readers[variable][-1])
+            if stop - first > _PASSED_ON:
+                changes[first] += _bytes(variable)
+                changes[stop] -= _bytes(variable)
+        kept = list(itertools.accumulate(changes))
+        return products[kept.index(max(kept))] if max(kept) else 0
+
+    def _early(self) -> set[Variable]:
+        """What is there at the turn, or could be: cheap functions of what is."""
+        early = self.readers.keys() - self.made.keys()
+        for i, instruction in enumerate(self.instructions):
+            if i < self.turn or (_is_cheap(instruction) and early.issuperset(instruction.variables())):
+                early.add(instruction.out)
+        return early
+
+    def _decide(self, instruction: Instruction) -> None:
+        """Find the way to what an instruction gives, and its home if it is late."""
+        out, inputs = instruction.out, {*instruction.variables()}
+        if out not in self.early:
+            return
+        is_kept = self.made[out] > self.turn or self.readers.get(out, [0])[-1] > self.turn
+        if _is_cheap(instruction) and inputs <= self.ways.keys():
+            ways = [self.ways[variable] for variable in inputs]
+            steps = frozenset([self.made[out]]).union(*(way.steps for way in ways))
+            way = _Way(frozenset().union(*(way.starts for way in ways)), steps)
+            home = self._home(out, way) if is_kept else None
+            if home is not None:
+                self.late.setdefault(home, []).append(out)
+            if home is not None or not is_kept:
+                self.ways[out] = way
+                return
+        if self.made[out] < self.turn:
+            self.ways[out] = _Way(frozenset([out]))
+
+    def _home(self, variable: Variable, way: _Way) -> int | None:
+        """Before which instruction to go the way again; None where that would not pay."""
+        if variable in self.ends or _bytes(variable) < self.large or len(way.steps) > _LONGEST:
+            return None
+        if any(_bytes(start) >= self.large and not self._loops(start) for start in way.starts):
+            return None
+        passed = [*way.starts, *(self.instructions[step].out for step in way.steps)]
+        homes = [i for v in passed for i in self._loops(v) if self.instructions[i].out.shape == variable.shape]
+        begin, home = max(self.made.get(start, 0) for start in way.starts), min(homes, default=0)
+        apart = any(instruction.name in _PRODUCTS for instruction in self.instructions[begin:home])
+        return home if apart else None  # one loop could do all of it at once
+
+    def _loops(self, variable: Variable) -> list[int]:
+        """The cheap instructions after the turn that read this, and something that is made there."""
+        readers = [(i, self.instructions[i]) for i in self.readers.get(variable, [])]
+        return [i for i, reader in readers if _is_cheap(reader) and reader.out not in self.early]
+
+    # The program that comes of it
+
+    def program(self) -> Program:
+        """What comes of it."""
+        if not self.late:
+            return self.before
+        self.gone = {variable for variables in self.late.values() for variable in variables}
+        self.missing = set(self.gone)  # what waits, or is waited for
+        self.again: dict[Variable, Variable] = {}
+        self.count = max(variable.index for variable in self.made.keys() | self.readers.keys())
+        self.new = self.instructions[: self.turn + 1]
+        waiting: list[Instruction] = []
+        for i, instruction in enumerate(self.instructions[len(self.new) :], len(self.new)):
+            if i in self.late:
+                self._go(self.late[i], instruction)
+            waiting = [old for old in [*waiting, instruction] if not self._put(old)]
+        return replace(self.before, instructions=self.new)
+
+    def _go(self, variables: list[Variable], reader: Instruction) -> None:
+        """Go the ways of these, no sooner than what else the reader at their home reads is there."""
+        order = {instruction.out: i for i, instruction in enumerate(self.new) if instruction.out not in self.early}
+        after = max(order.keys() & {*reader.variables()}, key=order.__getitem__, default=self.new[-1].out)
+        for step in sorted(set().union(*(self.ways[variable].steps for variable in variables))):
+            old = self.instructions[step]
+            if old.out in self.again:
+                continue
+            self.count += 1
+            out = Variable(self.count, old.out.shape, old.out.dtype)
+            self.new.append(replace(self._now(old), out=out, after=after))
+            self.again[old.out] = out
+            self.missing.discard(old.out)
+
+    def _put(self, old: Instruction) -> bool:
+        """Put an instruction behind the others, if it need not wait."""
+        if old.out in self.gone:
+            return True
+        if not self.missing.isdisjoint(old.variables()):
+            self.missing.add(old.out)
+            return False
+        self.missing.discard(old.out)
+        self.new.append(self._now(old))
+        return True
+
+    def _now(self, old: Instruction) -> Instruction:
+        inputs, options = replace_variables((old.inputs, old.options), lambda v: self.again.get(v, v))
+        return replace(old, inputs=inputs, options=options)
+
+
+def _is_cheap(instruction: Instruction) -> bool:
+    return instruction.name in _CHEAP and not instruction.options
+
+
+def _bytes(variable: Variable) -> int:
+    return 0 if variable.dtype is None else int(variable.dtype.itemsize) * prod(variable.shape)
