@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Protocol
 
 from .expression import Expression
@@ -26,6 +27,11 @@ class Variable:
 
     def __repr__(self) -> str:
         return f"%{self.index}"
+
+    @property
+    def nbytes(self) -> int:
+        """The size of its array in bytes; 0 for what is none."""
+        return 0 if self.dtype is None else int(self.dtype.itemsize) * prod(self.shape)
 
     @property
     def about(self) -> str:

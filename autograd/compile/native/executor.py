@@ -7,7 +7,6 @@ itself, what Python still has to do. A call sets a few addresses and calls one f
 from __future__ import annotations
 
 import ctypes
-from math import prod
 from sys import getrefcount
 from typing import Any
 
@@ -80,7 +79,7 @@ class Native:
         self._fresh: list[tuple[int, int, Any, Any, list[tuple[Any, int]]]] = [
             (i, plan.slots[v], v.shape, v.dtype, []) for i, v in plan.fresh
         ]
-        self.takes = tuple(i for i, v in plan.fresh if _bytes(v) > _SMALL and plan.is_safe(v))
+        self.takes = tuple(i for i, v in plan.fresh if v.nbytes > _SMALL and plan.is_safe(v))
         fresh = {i for i, _ in plan.fresh}
         self._rest = [(i, v) for i, v in enumerate(self.program.results) if i not in fresh]
         self._copied = [(place, v) for place, v in self.program.writes if place not in plan.in_place]
@@ -173,8 +172,10 @@ class Native:
         return "\n".join([HEADER, setup, *functions, ""]), parts
 
     def explain(self) -> str:
-        """The steps in order, what each keeps in memory, and how much memory that takes."""
-        lines = [f"native: {len(self.steps)} steps, {self.plan.arena_bytes:,} bytes of working memory"]
+        """The steps in order, what each keeps in memory, and how much memory a call holds at its peak."""
+        peak = {what: count for what, count in self.plan.peak().items() if count}
+        parts = ", ".join(f"{count:,} of {what}" for what, count in peak.items())
+        lines = [f"native: {len(self.steps)} steps; a call holds {sum(peak.values()):,} bytes at its peak: {parts}"]
         for i, step in enumerate(self.steps):
             if isinstance(step, Group):
                 rows, columns = step.table
@@ -254,7 +255,7 @@ class Native:
         """The memory of a variable as an array."""
         offset = self.plan.offsets.get(base)
         if offset is not None:
-            return self._arena[offset : offset + _bytes(base)].view(base.dtype).reshape(base.shape)
+            return self._arena[offset : offset + base.nbytes].view(base.dtype).reshape(base.shape)
         for known in (self._constants, self._places):
             if base in known:
                 return known[base]
@@ -275,10 +276,6 @@ def _owners(arrays: list[Any]) -> list[Any]:
     for owner, *views in parts.values():
         found += [owner] if sum(view.nbytes for view in views) == owner.nbytes else views
     return found
-
-
-def _bytes(variable: Variable) -> int:
-    return int(variable.dtype.itemsize * prod(variable.shape))
 
 
 def _address(array: Any) -> int:

@@ -53,6 +53,15 @@ class Plan:
         self.offsets: dict[Variable, int] = {}
         self.arena_bytes = self._lay_out()
 
+    def peak(self) -> dict[str, int]:
+        """The bytes that a call holds at its peak beside arguments, parameters and state, by what they are."""
+        written = [variable for place, variable in self.program.writes if place not in self.in_place]
+        return {
+            "working memory": self.arena_bytes,
+            "results and gradients": sum(variable.nbytes for variable in [*self.program.results, *written]),
+            "constants": sum(array.nbytes for variable, array in self.program.constants if variable in self.read),
+        }
+
     # For the source
 
     def address(self, base: Variable) -> str:
@@ -210,7 +219,4 @@ def _reads_in_step(group: Group, new: Variable, old: Variable) -> bool:
 
 
 def _bytes(variable: Variable) -> int:
-    size = variable.dtype.itemsize
-    for length in variable.shape:
-        size *= length
-    return max(_ALIGNED, -(-size // _ALIGNED) * _ALIGNED)
+    return max(_ALIGNED, -(-variable.nbytes // _ALIGNED) * _ALIGNED)

@@ -20,7 +20,6 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right
 from dataclasses import dataclass, replace
-from math import prod
 
 from ..program import Instruction, Program, Variable, replace_variables
 
@@ -77,8 +76,8 @@ class _Again:
             first = bisect_right(products, self.made[variable])
             stop = bisect_right(products, self.readers[variable][-1])
             if stop - first > _PASSED_ON:
-                changes[first] += _bytes(variable)
-                changes[stop] -= _bytes(variable)
+                changes[first] += variable.nbytes
+                changes[stop] -= variable.nbytes
         kept = list(itertools.accumulate(changes))
         return products[kept.index(max(kept))] if max(kept) else 0
 
@@ -111,9 +110,9 @@ class _Again:
 
     def _home(self, variable: Variable, way: _Way) -> int | None:
         """Before which instruction to go the way again; None where that would not pay."""
-        if variable in self.ends or _bytes(variable) < self.large or len(way.steps) > _LONGEST:
+        if variable in self.ends or variable.nbytes < self.large or len(way.steps) > _LONGEST:
             return None
-        if any(_bytes(start) >= self.large and not self._loops(start) for start in way.starts):
+        if any(start.nbytes >= self.large and not self._loops(start) for start in way.starts):
             return None
         passed = [*way.starts, *(self.instructions[step].out for step in way.steps)]
         homes = [i for v in passed for i in self._loops(v) if self.instructions[i].out.shape == variable.shape]
@@ -176,7 +175,3 @@ class _Again:
 
 def _is_cheap(instruction: Instruction) -> bool:
     return instruction.name in _CHEAP and not instruction.options
-
-
-def _bytes(variable: Variable) -> int:
-    return 0 if variable.dtype is None else int(variable.dtype.itemsize) * prod(variable.shape)

@@ -138,7 +138,9 @@ def test_numbers_stay_the_same_to_the_last_bit() -> None:
 
 
 @needs_c
-@pytest.mark.parametrize(("activation", "arrays"), [(nn.GELU(approximate="tanh"), 1), (nn.SiLU(), 2), (nn.ReLU(), 1.25)])
+@pytest.mark.parametrize(
+    ("activation", "arrays"), [(nn.GELU(approximate="tanh"), 1), (nn.SiLU(), 2), (nn.ReLU(), 1.25)]
+)
 def test_what_a_layer_with_an_activation_keeps(activation: Any, arrays: float) -> None:
     """GELU keeps its input, SiLU its sigmoid too, ReLU its result and a mask of bytes."""
     kept = {}
