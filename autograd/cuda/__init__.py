@@ -1,0 +1,1 @@
+"""CUDA: what CuPy lacks, and what a user asks about the GPU."""
