@@ -5,53 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 import autograd as ag
 import nn
 from autograd.cuda import products
 from autograd.cuda.operands import broadcast, multiplication, packed
 from autograd.cuda.products import ArrayModule, Products
+from tests.autograd.cuda.arrays import TOLERANCE, pairs
 from tests.guard import GuardArray, GuardSurroundings, Module, guard, surroundings
-
-DTYPES = ["float64", "float32", "float16"]
-TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 5e-3}
-
-
-def view(rng: np.random.Generator, shape: tuple[int, ...], dtype: str, how: list[int]) -> np.ndarray:
-    """An array of this shape that lies in memory in one of many ways: `how` has a number for each axis and one more."""
-    order = np.argsort([how[i] % 7 for i in range(len(shape))], kind="stable")
-    steps = [1 + (number % 5 == 4) for number in how[: len(shape)]]
-    gaps = [number % 3 == 2 for number in how[: len(shape)]]
-    lengths = [length * step + gap for length, step, gap in zip(shape, steps, gaps, strict=True)]
-    whole = rng.uniform(-1, 1, [lengths[i] for i in order]).astype(dtype).transpose(np.argsort(order))
-    array = whole[tuple(slice(0, length * step, step) for length, step in zip(shape, steps, strict=True))]
-    for axis, number in enumerate(how[: len(shape)]):
-        if number == 6:
-            array = np.flip(array, axis)
-        if number == 5:
-            array = np.broadcast_to(array[(slice(None),) * axis + (slice(0, 1),)], shape)
-    assert array.shape == shape
-    return array
-
-
-@st.composite
-def pairs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    m, n, k = (draw(st.integers(1, 5)) for _ in "mnk")
-    front = draw(st.lists(st.integers(1, 4), max_size=3))
-    dtype = draw(st.sampled_from(DTYPES))
-    shapes = []
-    for matrix in ((m, k), (k, n)):
-        own = [1 if draw(st.integers(0, 3)) == 0 else length for length in front][draw(st.integers(0, len(front))) :]
-        shapes.append((*own, *matrix))
-    if draw(st.integers(0, 5)) == 0:
-        shapes[0] = (k,)
-    if draw(st.integers(0, 5)) == 0:
-        shapes[1] = (k,)
-    rng = np.random.default_rng(draw(st.integers(0, 99)))
-    ways = st.lists(st.integers(0, 6), min_size=6, max_size=6)
-    a, b = (view(rng, shape, dtype, draw(ways)) for shape in shapes)
-    return a, b
 
 
 def on_guard(array: np.ndarray) -> GuardArray:
@@ -67,7 +28,7 @@ def same(got: GuardArray, wanted: np.ndarray) -> None:
 
 @given(pairs())
 def test_matmul_is_numpys_from_every_view(pair):
-    a, b = pair
+    a, b = (make(np) for make in pair)
     wanted = np.matmul(a.astype(float), b.astype(float)).astype(a.dtype)
     same(guard.matmul(on_guard(a), on_guard(b)), wanted)
     out = on_guard(np.full(wanted.shape[::-1], np.nan, a.dtype).T)  # by columns: it has to be filled afterwards
@@ -77,7 +38,7 @@ def test_matmul_is_numpys_from_every_view(pair):
 
 @given(pairs())
 def test_a_way_costs_no_more_than_copying_both(pair):
-    a, b = pair
+    a, b = (make(np) for make in pair)
     size = a.itemsize
     way = multiplication(
         a.shape, [s // size for s in a.strides], b.shape, [s // size for s in b.strides], "float32", False
@@ -131,7 +92,7 @@ def test_what_a_product_costs(a, b, starts, batch, copies):
 
 @given(pairs())
 def test_shapes_broadcast_as_numpys(pair):
-    a, b = (x.shape[:-2] for x in pair)
+    a, b = (make(np).shape[:-2] for make in pair)
     assert broadcast(a, b) == np.broadcast_shapes(a, b)
 
 
