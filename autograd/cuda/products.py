@@ -93,25 +93,15 @@ class Products:
     def _way(self, a: Array, b: Array) -> Way | None:
         if type(a) is not self._array or type(b) is not self._array:
             return None  # the library says what it takes
-        key = (a.dtype, b.dtype, a.shape, b.shape, a.strides, b.strides, is_tf32())
+        # The number of a dtype is had at once, its hash is worked out anew each time.
+        key = (a.dtype.num, b.dtype.num, a.shape, b.shape, a.strides, b.strides, is_tf32())
         try:
             return self._ways[key]
         except KeyError:
             if len(self._ways) >= MOST:
                 self._ways.clear()
-            self._ways[key] = self._found(*key)
+            self._ways[key] = _found(a, b)
             return self._ways[key]
-
-    def _found(self, dtype: Any, other: Any, a: Any, b: Any, a_strides: Any, b_strides: Any, tf32: bool) -> Way | None:
-        if dtype != other or dtype.name not in DTYPES or not a or not b or 0 in (*a, *b):
-            return None
-        size = dtype.itemsize
-        of_a, of_b = (tuple(stride // size for stride in strides) for strides in (a_strides, b_strides))
-        tf32 = tf32 and dtype.name == "float32"
-        try:
-            return Way(multiplication(a, of_a, b, of_b, dtype.name, tf32), dtype)
-        except ValueError:
-            return None  # the library says what is wrong
 
     def _done(
         self, way: Way | None, a: Array, b: Array, out: Array | None, epilogue: str | None = None, bias: Any = None
@@ -147,6 +137,18 @@ class Products:
         """Whether the result can be written to `out` at once."""
         fits = out.shape == way.shape and out.dtype == way.dtype and out.flags.c_contiguous
         return fits and not any(self.library.may_share_memory(out, x) for x in (a, b))
+
+
+def _found(a: Array, b: Array) -> Way | None:
+    dtype = a.dtype
+    if dtype != b.dtype or dtype.name not in DTYPES or 0 in (a.ndim, b.ndim, a.size, b.size):
+        return None
+    of_a, of_b = (tuple(stride // dtype.itemsize for stride in x.strides) for x in (a, b))
+    tf32 = is_tf32() and dtype.name == "float32"
+    try:
+        return Way(multiplication(a.shape, of_a, b.shape, of_b, dtype.name, tf32), dtype)
+    except ValueError:
+        return None  # the library says what is wrong
 
 
 class ArrayModule(ModuleType):
