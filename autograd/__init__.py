@@ -6,7 +6,7 @@ tour of the engine.
 
 from typing import TYPE_CHECKING
 
-from . import linalg, operators, random
+from . import cuda, linalg, operators, random
 from .allocator import keep_freed_memory as keep_freed_memory
 from .backend import synchronize as synchronize
 from .compile import compile as compile

@@ -1,7 +1,7 @@
-"""The only file that imports NumPy or CuPy: which module an array belongs to, and moves between devices.
+"""The only file that imports NumPy: which module an array belongs to, and moves between devices.
 
 One idea: everything else asks `module_of(array)` and speaks to the answer, so the same engine runs on every array
-type that is registered here: NumPy's at once, CuPy's when the first "cuda" is named, a test's own.
+type that is registered here: NumPy's at once, CuPy's by `cuda/device.py` when the first "cuda" is named, a test's own.
 Read `writes.py` next, then `tensor.py`.
 """
 
@@ -127,43 +127,13 @@ def _backend_for(device: str) -> Backend:
         raise DeviceError(f'a device is a word, "cpu", "cuda" or "cuda:1", got {device!r}.')
     name = device.partition(":")[0]
     if name == "cuda" and name not in _backends:
-        _register_cupy()
+        from .cuda.device import register
+
+        register()
     if name not in _backends:
         known = ", ".join(sorted({*_backends, "cuda"}))
         raise DeviceError(f'unknown device "{device}"; devices are: {known} (and "cuda:1" for the second GPU).')
     return _backends[name]
-
-
-def _register_cupy() -> None:
-    try:
-        import cupy
-    except ImportError as error:
-        raise DeviceError(
-            'device "cuda" needs CuPy, which is not installed here: pip install "tapegrad[cuda]".'
-        ) from error
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise DeviceError(f'device "cuda" was asked for, but CUDA finds no GPU: {error}.') from error
-
-    def from_host(array: numpy.ndarray[Any, Any], device: str) -> Array:
-        index = int(device.partition(":")[2] or 0)
-        if index >= count:
-            raise DeviceError(f'device "{device}" was asked for, but this machine has {count} GPU(s), counted from 0.')
-        with cupy.cuda.Device(index):
-            return cupy.asarray(array)
-
-    register_backend(
-        "cuda",
-        Backend(
-            cupy.ndarray,
-            cupy,
-            lambda a: f"cuda:{a.device.id}",
-            from_host,
-            cupy.asnumpy,
-            lambda: cupy.cuda.get_current_stream().synchronize(),
-        ),
-    )
 
 
 def device_of(array: Array) -> str:

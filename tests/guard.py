@@ -9,6 +9,7 @@ would refuse, and `guard.synchronizations` counts where it would have waited for
 * A function, method or keyword that CuPy lacks is refused, by the table of `cupy_surface.py`.
 * What CuPy leaves undefined is poisoned: `empty` holds NaN, and so do elements assigned twice in one assignment.
 * Integer arrays that index out of bounds wrap around.
+* Matrix products go through our layer over cuBLASLt, whose library is simulated.
 
 Importing this file registers the device "guard". Read `guard_array.py` next, `test_guard.py` for examples.
 """
@@ -21,9 +22,12 @@ from typing import Any
 import numpy as np
 
 from autograd.backend import Backend, register_backend
+from autograd.cuda.blas import WORKSPACE_BYTES, Blas
+from autograd.cuda.products import Place, Products
 
 from .cupy_surface import FUNCTIONS, METHODS, SHARED, UFUNCS
 from .guard_array import SCALARS, GuardArray, counts, guards_in, host_of, index_array, index_of, poison, refuse, wrap
+from .simulated_cublaslt import SimulatedCublasLt
 
 __all__ = ["GuardArray", "guard"]
 
@@ -306,7 +310,26 @@ class Module:
         return a.get(stream, order, out) if isinstance(a, GuardArray) else np.asarray(a)
 
 
+class GuardSurroundings:
+    """What our products ask of CuPy, answered for memory of the host: the library that runs them is simulated."""
+
+    def __init__(self) -> None:
+        self.library = SimulatedCublasLt()
+        self._workspace = np.empty(WORKSPACE_BYTES + 256, np.uint8)
+        start = self._workspace.ctypes.data
+        self._place = Place(0, 0, start + -start % 256, Blas(self.library))
+
+    def address(self, array: GuardArray) -> int:
+        return array._host.ctypes.data
+
+    def place(self, array: GuardArray) -> Place:
+        return self._place
+
+
 guard = Module()
+surroundings = GuardSurroundings()
+products = Products(Module(), surroundings)
+guard.matmul, guard.dot, guard.affine = products.matmul, products.dot, products.affine
 register_backend(
     "guard",
     Backend(

@@ -27,6 +27,7 @@ ROOMS = {
 LEVELS = [
     {"errors", "allocator", "words"},
     {"backend"},
+    {"cuda"},
     {"shapes", "dtypes", "modes", "writes"},
     {"tensor"},
     {"anomaly", "instruction"},
@@ -45,6 +46,7 @@ LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 
 # Steps that are taken only when a call is made, each with its reason.
 LATE = {
+    ("backend", "cuda"): "the first \"cuda\" that is named imports CuPy",
     ("operators", "drawing"): "a notebook asks a Tensor for its picture",
     ("asking", ""): "__array_namespace__ gives the package itself",
 }
@@ -84,14 +86,20 @@ def wrong_steps(source: str, module: str, known: set[str], is_package: bool = Fa
     for name, late in imports(source, module, is_package):
         target = _module_named(name, known)
         if target is None:
-            library = name.partition(".")[0]
-            if library in ARRAY_LIBRARIES and module.startswith("autograd.") and module != "autograd.backend":
-                found.append(f"{module} imports {library}; only autograd.backend may")
+            found += _wrong_library(module, name.partition(".")[0], late)
             continue
         wrong = _wrong_between_rooms(module, target) or _wrong_inside_autograd(module, target, late)
         if wrong:
             found.append(wrong)
     return sorted(set(found))
+
+
+def _wrong_library(module: str, library: str, late: bool) -> list[str]:
+    if library not in ARRAY_LIBRARIES or not module.startswith("autograd.") or module == "autograd.backend":
+        return []
+    if module.startswith("autograd.cuda") and library == "cupy":
+        return [] if late else [f"{module} imports cupy at once; autograd.cuda may only where a GPU is asked for"]
+    return [f"{module} imports {library}; only autograd.backend may"]
 
 
 def _module_named(name: str, known: set[str]) -> str | None:
@@ -162,7 +170,8 @@ def test_nothing_uses_a_late_step_that_is_not_needed():
     for part, other in LATE:
         source = FILES[f"autograd.{part}"].read_text(encoding="utf-8")
         targets = {_module_named(name, KNOWN) for name, late in imports(source, f"autograd.{part}") if late}
-        if f"autograd.{other}".rstrip(".") in targets:
+        parts = {".".join((target or "").split(".")[:2]) for target in targets}
+        if f"autograd.{other}".rstrip(".") in parts:
             used.add((part, other))
     assert used == set(LATE)
 
@@ -172,6 +181,8 @@ def test_nothing_uses_a_late_step_that_is_not_needed():
 WRONG = {
     "numpy beside backend": ("autograd.ops.reduce", "import numpy as np"),
     "cupy beside backend": ("autograd.engine", "def f():\n    from cupy import ndarray"),
+    "cupy in the room for it, at once": ("autograd.cuda.blas", "import cupy"),
+    "numpy in the room for cupy": ("autograd.cuda.blas", "def f():\n    import numpy"),
     "a step up": ("autograd.tensor", "from .engine import backward"),
     "a step up, absolute": ("autograd.tensor", "from autograd.engine import backward"),
     "a step up, by the package": ("autograd.tensor", "from . import engine"),
@@ -192,6 +203,7 @@ WRONG = {
 }
 
 RIGHT = {
+    "cupy in the room for it": ("autograd.cuda.blas", "def f():\n    from cupy.cuda import Device"),
     "numpy in backend": ("autograd.backend", "import numpy"),
     "numpy in recipe": ("recipe.data", "import numpy as np"),
     "a step down": ("autograd.engine", "from .tensor import Tensor\nfrom . import ops"),

@@ -1,0 +1,291 @@
+"""The real cuBLASLt on a real GPU: every product against NumPy in float64, in a CUDA graph too.
+
+One idea: the simulated library proves what is written down, this file that the real one reads it the same way. Run it
+by `pytest -m gpu tests/autograd/cuda/test_gpu.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import autograd as ag
+import nn
+from autograd.backend import module_of
+from autograd.cuda import blas
+from autograd.cuda.product import EPILOGUES, Product
+from tests.autograd.cuda.arrays import TOLERANCE, pairs
+from tests.simulated_cublaslt import gelu, gelu_slope
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def cupy() -> Any:
+    ag.Tensor([0.0], device="cuda")
+    return __import__("cupy")
+
+
+@pytest.fixture
+def xp(cupy) -> Any:
+    return module_of(cupy.zeros(1))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(3)
+
+
+def close(got: Any, wanted: np.ndarray, dtype: str, k: int = 1) -> None:
+    tolerance = TOLERANCE[dtype] * max(1.0, k**0.5 / 4)
+    np.testing.assert_allclose(got.get().astype(float), wanted, rtol=tolerance, atol=tolerance)
+
+
+def dtype_of(name: str) -> Any:
+    return np.dtype(pytest.importorskip("ml_dtypes").bfloat16 if name == "bfloat16" else name)
+
+
+# Arrays
+
+
+@given(pairs())
+def test_matmul_is_numpys_from_every_view(pair):
+    import cupy
+
+    ag.Tensor([0.0], device="cuda")
+    (a, b), (x, y) = ([make(module) for make in pair] for module in (np, cupy))
+    assert (a.shape, b.shape) == (x.shape, y.shape)
+    close(module_of(x).matmul(x, y), np.matmul(a.astype(float), b.astype(float)), a.dtype.name, 5)
+
+
+SHAPES = [
+    ((1, 1), (1, 1)),
+    ((128, 784), (784, 512)),
+    ((127, 33), (33, 65)),
+    ((1, 1000), (1000, 10)),
+    ((1000, 1), (1, 10)),
+    ((12, 4, 64, 32), (12, 4, 32, 64)),
+    ((12, 64, 128), (128, 384)),
+    ((3, 1, 17, 8), (5, 8, 9)),
+    ((513,), (513, 7)),
+    ((7, 513), (513,)),
+    ((1025,), (1025,)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize(("a_shape", "b_shape"), SHAPES)
+@pytest.mark.parametrize("turned", [False, True])
+def test_shapes_and_dtypes(cupy, xp, rng, dtype, a_shape, b_shape, turned):
+    a, b = (rng.uniform(-1, 1, shape).astype(dtype_of(dtype)) for shape in (a_shape, b_shape))
+    x, y = cupy.asarray(a), cupy.asarray(b)
+    if turned:  # the same numbers, laid out the other way round
+        x, y = (z if z.ndim < 2 else cupy.ascontiguousarray(z.swapaxes(-1, -2)).swapaxes(-1, -2) for z in (x, y))
+    got = xp.matmul(x, y)
+    assert got.dtype == a.dtype
+    close(got, np.matmul(a.astype(float), b.astype(float)), dtype, a_shape[-1])
+
+
+def test_heads_are_multiplied_where_they_lie(cupy, xp, rng):
+    qkv = rng.uniform(-1, 1, (3, 16, 3, 4, 8)).astype(np.float32)
+    (q, k), (x, y) = ([module.asarray(qkv)[:, :, i].swapaxes(1, 2) for i in range(2)] for module in (np, cupy))
+    close(xp.matmul(x, y.swapaxes(2, 3)), q.astype(float) @ k.swapaxes(2, 3), "float32")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_views_that_begin_anywhere(cupy, xp, rng, dtype):
+    memory = rng.uniform(-1, 1, 4096).astype(dtype_of(dtype))
+    there = cupy.asarray(memory)
+    for start in range(9):
+        a, b = (
+            (z[start : start + 512].reshape(16, 32), z[start + 600 : start + 1112].reshape(32, 16))
+            for z in (memory, there)
+        )
+        close(xp.matmul(*b), a[0].astype(float) @ a[1].astype(float), dtype, 32)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_linear_and_its_gradients(rng, dtype, activation):
+    arrays = [rng.uniform(-1, 1, shape).astype(dtype) for shape in ((6, 64, 33), (65, 33), (65,), (6, 64, 65))]
+    results = []
+    for device, kind in (("cpu", "float64"), ("cuda", dtype)):
+        x, w, b, weights = (ag.Tensor(array.astype(kind), device=device, requires_grad=True) for array in arrays)
+        out = nn.functional.linear(x, w, b, activation=activation)
+        (out * weights).sum().backward()
+        results.append([ag.Tensor(z, device="cpu").data for z in (out.data, x.grad.data, w.grad.data, b.grad.data)])
+    for wanted, got in zip(*results, strict=True):
+        scale = np.abs(wanted).max()
+        np.testing.assert_allclose(got / scale, wanted / scale, atol=TOLERANCE[dtype] * 4)
+
+
+def test_nan_comes_through_relu(cupy, xp):
+    x, w, b = cupy.ones((4, 8), "f4"), cupy.ones((16, 8), "f4"), cupy.zeros(16, "f4")
+    x[1, 2] = np.nan
+    out = xp.affine(x, w, b, "relu").get()
+    assert np.isnan(out[1]).all()
+    assert (out[[0, 2, 3]] == 8).all()
+
+
+def test_tf32_only_where_it_is_asked_for(cupy, xp, rng):
+    a, b = (rng.uniform(-1, 1, (512, 512)).astype(np.float32) for _ in "ab")
+    x, y, wanted = cupy.asarray(a), cupy.asarray(b), a.astype(float) @ b.astype(float)
+
+    def error() -> float:
+        return float(np.abs(xp.matmul(x, y).get() - wanted).max())
+
+    exact = error()
+    with ag.cuda.matmul_precision("tf32"):
+        rounded = error()
+    assert exact < 1e-4 < 1e-3 < rounded < 1e-1
+    assert error() == exact
+
+
+def test_each_stream_works_for_itself(cupy, xp, rng):
+    a = rng.uniform(-1, 1, (256, 2048)).astype(np.float32)
+    wanted = a.astype(float) @ a.astype(float).T
+    streams = [cupy.cuda.Stream(non_blocking=True) for _ in range(3)]
+    x = cupy.asarray(a)
+    ag.cuda.synchronize()
+    results = []
+    for _ in range(5):
+        for stream in streams:
+            with stream:
+                results.append(xp.matmul(x, x.T))
+    ag.cuda.synchronize()
+    for result in results:
+        close(result, wanted, "float32", 2048)
+
+
+# CUDA graphs
+
+
+def test_products_are_recorded_in_a_cuda_graph(cupy, xp, rng):
+    a, w, b = (rng.uniform(-1, 1, shape).astype(np.float32) for shape in ((64, 96), (128, 96), (128,)))
+    x, weight, bias = (cupy.asarray(z) for z in (a, w, b))
+    out, hidden = cupy.empty((64, 64), "f4"), cupy.empty((64, 128), "f4")
+    first = blas.plan(Product.packed(64, 128, 96, "float32", b_transposed=True, epilogue="relu_bias"))
+    second = blas.plan(Product.packed(64, 64, 128, "float32", b_transposed=True))
+    workspace = cupy.cuda.alloc(blas.WORKSPACE_BYTES)
+    stream = cupy.cuda.Stream(non_blocking=True)
+
+    def step() -> None:
+        at = (stream.ptr, workspace.ptr)
+        first.run(x.data.ptr, weight.data.ptr, hidden.data.ptr, bias.data.ptr, 0, *at)
+        second.run(hidden.data.ptr, hidden.data.ptr, out.data.ptr, 0, 0, *at)
+
+    ag.cuda.synchronize()
+    with stream:
+        step()
+        stream.begin_capture()
+        step()
+        graph = stream.end_capture()
+    for _ in range(3):
+        a = rng.uniform(-1, 1, a.shape).astype(np.float32)
+        x[...] = cupy.asarray(a)
+        out[...] = hidden[...] = np.nan
+        ag.cuda.synchronize()
+        graph.launch(stream)
+        stream.synchronize()
+        layer = np.maximum(a.astype(float) @ w.T.astype(float) + b, 0)
+        close(hidden, layer, "float32", 96)
+        np.testing.assert_allclose(out.get(), layer @ layer.T, rtol=1e-4, atol=1e-3)
+
+
+def test_eager_products_may_be_recorded_once_they_ran(cupy, xp, rng):
+    x = cupy.asarray(rng.uniform(-1, 1, (32, 32)).astype(np.float32))
+    out = cupy.empty_like(x)
+    stream = cupy.cuda.Stream(non_blocking=True)
+    ag.cuda.synchronize()
+    with stream:
+        xp.matmul(x, x, out=out)
+        stream.begin_capture()
+        xp.matmul(x, x, out=out)
+        graph = stream.end_capture()
+        out[...] = 0
+        graph.launch(stream)
+        stream.synchronize()
+    close(out, x.get().astype(float) @ x.get().astype(float), "float32", 32)
+
+
+# Epilogues: what is common must be there, what is not there says so
+
+
+@pytest.mark.parametrize("dtype", ["float32", "tf32", "float16", "bfloat16"])
+@pytest.mark.parametrize("epilogue", EPILOGUES)
+def test_epilogues(cupy, rng, dtype, epilogue):
+    tf32, kind = dtype == "tf32", "float32" if dtype == "tf32" else dtype
+    bend, backward = "relu" if "relu" in str(epilogue) else "gelu", str(epilogue).startswith("d")
+    m, n, k = 64, 72, 48
+    a, b, bias = (rng.uniform(-1, 1, shape).astype(dtype_of(kind)) for shape in ((m, k), (k, n), (n,)))
+    product = Product.packed(m, n, k, kind, tf32=tf32, epilogue=epilogue)
+    plain = a.astype(float) @ b.astype(float)
+    before = plain + (bias.astype(float) if "bias" in str(epilogue) else 0)
+    slope = gelu_slope(plain) if bend == "gelu" else plain > 0
+    wanted = before
+    if backward:
+        wanted = plain * slope
+    elif "relu" in str(epilogue):
+        wanted = np.maximum(before, 0)
+    elif "gelu" in str(epilogue):
+        wanted = gelu(before)
+    x, y, c = cupy.asarray(a), cupy.asarray(b), cupy.full((m, n), np.nan, dtype_of(kind))
+    vector, aux = cupy.zeros(max(m, n), c.dtype), cupy.zeros(max(product.aux_bytes, 1), np.uint8)
+    vector[:n] = cupy.asarray(bias)
+    workspace = cupy.cuda.alloc(blas.WORKSPACE_BYTES)
+
+    def run(each: Product) -> None:
+        plan = blas.plan(each)
+        arrays = (x, y, c, vector, aux)
+        plan.run(*(z.data.ptr for z in arrays), cupy.cuda.get_current_stream().ptr, workspace.ptr)
+
+    try:
+        if backward:  # the aux of a forward with no bias
+            vector[...] = 0
+            run(Product.packed(m, n, k, kind, tf32=tf32, epilogue=f"{bend}_aux_bias"))
+        run(product)
+    except blas.UnsupportedProduct as refusal:
+        if epilogue in (None, "bias", "relu", "relu_bias", "gelu_bias"):
+            raise
+        pytest.skip(str(refusal))
+    tolerance = {"float32": 2e-5, "tf32": 1e-2, "float16": 2e-2, "bfloat16": 1e-1}[dtype]
+    np.testing.assert_allclose(c.get().astype(float), wanted, rtol=tolerance, atol=tolerance)
+    if epilogue in ("bgrad_a", "bgrad_b") or str(epilogue).endswith("_bgrad"):
+        sums = a.sum(axis=1, dtype=float) if epilogue == "bgrad_a" else b.sum(axis=0, dtype=float)
+        sums = wanted.sum(axis=0) if backward else sums
+        got = vector.get()[: len(sums)].astype(float)
+        np.testing.assert_allclose(got, sums, rtol=tolerance, atol=tolerance * 16)
+
+
+# What a user asks
+
+
+def test_questions(cupy):
+    assert ag.cuda.is_available()
+    assert ag.cuda.device_count() >= 1
+    before = ag.cuda.memory()
+    x = cupy.zeros(64 << 20, np.uint8)
+    held = ag.cuda.memory()
+    assert held.used - before.used == x.nbytes
+    assert held.total > held.free > 0
+    assert repr(held).startswith("cuda:0: ")
+    del x
+    assert ag.cuda.memory().pooled >= 64 << 20
+    ag.cuda.empty_cache()
+    assert ag.cuda.memory().pooled < 64 << 20
+    with ag.cuda.profiler_range("questions"):
+        ag.cuda.synchronize("cuda:0")
+
+
+def test_a_full_memory_says_what_to_do(cupy):
+    total = ag.cuda.memory().total
+    with pytest.raises(ag.cuda.OutOfMemory, match=r"Make the batch smaller.*empty_cache\(\)"):
+        cupy.empty(2 * total, np.uint8)
+
+
+def test_a_gpu_that_is_not_there():
+    with pytest.raises(ag.DeviceError, match=r'"cuda:99" was asked for, but this machine has \d+ GPU'):
+        ag.Tensor([1.0], device="cuda:99")
