@@ -161,6 +161,12 @@ def _take(function: Any, a: GuardArray, indices: Any, axis: Any = None, out: Any
     return wrap(function(a._host, indices, axis, host_of(out), mode="wrap"), *guards_in([out]))
 
 
+def _solve(function: Any, a: GuardArray, b: GuardArray) -> GuardArray:
+    if b.ndim != 1 and a.shape[:-1] != b.shape[:-1]:
+        raise ValueError("a must have (..., M, M) shape and b must have (..., M, K) for multidimensional b")
+    return _call(function, (a, b), {})
+
+
 def _take_along_axis(function: Any, a: GuardArray, indices: GuardArray, axis: int | None) -> GuardArray:
     size = a.size if axis is None else a.shape[axis]
     return wrap(function(a._host, host_of(indices) % max(size, 1), axis))
@@ -196,6 +202,7 @@ SPECIAL = {
     "put": _put,
     "put_along_axis": _put_along_axis,
     "repeat": _repeat,
+    "linalg.solve": _solve,
 }
 
 

@@ -42,7 +42,8 @@ def _(g: Operand, out: Operand) -> Operand:
 @primitive
 def _solve(xp: Module, a: Operand, b: Operand) -> Array:
     """X with a X = b, b a matrix."""
-    return xp.linalg.solve(a, b)
+    stack = xp.broadcast_shapes(a.shape[:-2], b.shape[:-2])  # NumPy does this itself, CuPy does not
+    return xp.linalg.solve(*(xp.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b)))
 
 
 _solve.vjp(
