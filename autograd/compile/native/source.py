@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 from ..program import Variable
-from .expressions import C_TYPES, compute_dtype, constant, expression
-from .groups import Group, Member, Move, Operand, Product, leading
+from .groups import Group, Member, Move, Product, leading
 from .kernels import Check, Kernel, Memory
 from .layout import Ref, joined_axes, packed
 from .mathematics import MATHEMATICS
+from .members import Members, ctype
 from .parts import parts_of
 
 __all__ = ["HEADER", "check_source", "group_source", "kernel_source", "move_source", "product_source"]
@@ -53,11 +52,6 @@ _MOST_ON_STACK = 1 << 18  # bytes of sums by part
 SINGLE = 262_144
 
 
-
-def _type(dtype: Any) -> str:
-    return C_TYPES[str(dtype)]
-
-
 # Groups
 
 
@@ -76,19 +70,10 @@ def group_source(group: Group, memory: Memory) -> tuple[str, list[int]]:
 # number of bytes from there; for each number that changes from call to call, which it is.
 
 
-class _Writer:
+class _Writer(Members):
     def __init__(self, group: Group, memory: Memory) -> None:
-        self.memory = memory
-        self.rows, self.columns = group.table
-        self.members = group.members
-        self.stages = 1 + max(member.stage for member in self.members.values())
-        self.order = {out: i for i, out in enumerate(self.members)}
+        super().__init__(group, memory)
         self.places: list[int] = []
-        self._read_at: dict[tuple[Variable, int], str] = {}
-        self._written: dict[Variable, None] = {}
-        self._numbers: dict[Variable, str] = {}
-        self.kept = self._kept()
-        self.sums = [member for member in self.members.values() if member.kind in ("column", "all")]
         self.parts = self._count_parts()
 
     def _count_parts(self) -> int:
@@ -97,11 +82,8 @@ class _Writer:
         by_row = any(member.kind in ("row", "column") or member.per_row for member in self.members.values())
         if self.rows == 1 and (by_row or self.kept):
             return 1
-        taken = sum(self._length(member) * member.out.dtype.itemsize for member in self.sums)
+        taken = sum(self.length(member) * member.out.dtype.itemsize for member in self.sums)
         return parts if parts * taken <= _MOST_ON_STACK else 1
-
-    def _length(self, member: Member) -> int:
-        return self.columns if member.kind == "column" else 1
 
     def functions(self) -> Iterator[str]:
         """A function that does everything, or one that does a part and one that has them all done."""
@@ -124,22 +106,22 @@ class _Writer:
         last += f"{self.columns if self.rows == 1 else self.rows}"
         yield f"  const long first = {cut}L * part / {self.parts} * {step}, last = {last};"
         for i, member in enumerate(self.sums):
-            kind, length = _type(member.out.dtype), self._length(member)
+            kind, length = ctype(member.out.dtype), self.length(member)
             yield f"  {kind} *y{self.order[member.out]} = ({kind} *)q[{i + 2}] + {length} * part;"
         yield from self._pointers()
         yield from lines
         yield "}"
         yield begin
         for member in self.sums:
-            yield f"  {_type(member.out.dtype)} z{self.order[member.out]}[{self.parts * self._length(member)}];"
+            yield f"  {ctype(member.out.dtype)} z{self.order[member.out]}[{self.parts * self.length(member)}];"
         given = ", ".join(["(char *)p", "(char *)at", *(f"(char *)z{self.order[member.out]}" for member in self.sums)])
         yield f"  char *q[] = {{{given}}};"
         yield f"  run(@_part, {self.parts}, q, n);"
         for member in self.sums:
-            index, length = self.order[member.out], self._length(member)
+            index, length = self.order[member.out], self.length(member)
             yield self._target(member.out)
             yield f"  for (long c = 0; c < {length}; c++) {{"
-            yield f"    {_type(member.out.dtype)} s = z{index}[c];"
+            yield f"    {ctype(member.out.dtype)} s = z{index}[c];"
             yield f"    for (int part = 1; part < {self.parts}; part++) s += z{index}[{length} * part + c];"
             yield f"    y{index}[c] = s;"
             yield "  }"
@@ -148,7 +130,7 @@ class _Writer:
 
     def _target(self, variable: Variable) -> str:
         """What gives a variable that is written its place."""
-        kind = _type(variable.dtype)
+        kind = ctype(variable.dtype)
         return f"  {kind} *y{self.order[variable]} = ({kind} *){self._place(variable)};"
 
     def _place(self, base: Variable, offset: int = 0) -> str:
@@ -162,19 +144,7 @@ class _Writer:
         for member in self.sums:
             if member.name == "mean":
                 count = self.rows * (1 if member.per_row or member.kind == "column" else self.columns)
-                yield f"  for (long c = 0; c < {self._length(member)}; c++) y{self.order[member.out]}[c] /= {count};"
-
-    def _kept(self) -> list[Variable]:
-        """Elements that a later stage reads, or of which one is picked, and that are not in memory anyway."""
-        found: dict[Variable, None] = {}  # in order, so that the same program has the same source
-        for member in self.members.values():
-            for operand in member.operands:
-                maker = self.members.get(operand.ref.base) if operand.ref is not None else None
-                if maker is None or maker.kind != "element":
-                    continue
-                if maker.stage < member.stage or member.name == "pick":
-                    found[maker.out] = None
-        return [variable for variable in found if not self.memory.is_stored(variable)]
+                yield f"  for (long c = 0; c < {self.length(member)}; c++) y{self.order[member.out]}[c] /= {count};"
 
     def _lines(self) -> Iterator[str]:
         """The loops: over all rows, or those of a part; where there is one row, its columns are cut."""
@@ -182,9 +152,9 @@ class _Writer:
             if member.kind == "column":
                 yield f"  for (long c = 0; c < {self.columns}; c++) y{self.order[member.out]}[c] = 0;"
             else:
-                yield f"  {_type(member.out.dtype)} s{self.order[member.out]} = 0;"
+                yield f"  {ctype(member.out.dtype)} s{self.order[member.out]} = 0;"
         for variable in self.kept:
-            yield f"  {_type(variable.dtype)} b{self.order[variable]}[{self.columns}];"
+            yield f"  {ctype(variable.dtype)} b{self.order[variable]}[{self.columns}];"
         cut = self.parts > 1
         rows = ("first", "last") if cut and self.rows > 1 else ("0", str(self.rows))
         self.over = ("first", "last") if cut and self.rows == 1 else ("0", str(self.columns))
@@ -198,22 +168,13 @@ class _Writer:
 
     def _pointers(self) -> Iterator[str]:
         """What gives the arrays and numbers that the lines name their places."""
-        for (base, offset), name in self._read_at.items():
-            kind = _type(base.dtype)
+        for (base, offset), name in self.outside.items():
+            kind = ctype(base.dtype)
             yield f"  const {kind} *{name} = (const {kind} *){self._place(base, offset * base.dtype.itemsize)};"
-        yield from map(self._target, self._written)
-        for variable, name in self._numbers.items():
+        yield from map(self._target, self.written)
+        for variable, name in self.numbers.items():
             yield f"  const double {name} = n[at[{len(self.places)}]];"
             self.places.append(self.memory.order(variable))
-
-    def _source(self, base: Variable, offset: int) -> str:
-        """The name of elements from outside."""
-        return self._read_at.setdefault((base, offset), f"x{len(self._read_at)}")
-
-    def _stored(self, variable: Variable) -> str:
-        """The name of a member in memory."""
-        self._written[variable] = None
-        return f"y{self.order[variable]}"
 
     def _stage(self, members: list[Member]) -> Iterator[str]:
         inside = [member for member in members if not member.per_row]
@@ -221,11 +182,11 @@ class _Writer:
         largest = [member for member in inside if member.kind == "row" and member.name in ("max", "min")]
         for member in sums:
             if member.kind == "row":
-                yield f"    {_type(member.out.dtype)} v{self.order[member.out]} = 0;"
+                yield f"    {ctype(member.out.dtype)} v{self.order[member.out]} = 0;"
         for member in largest:
             start = "-INFINITY" if member.name == "max" else "INFINITY"
             index = self.order[member.out]
-            yield f"    {_type(member.out.dtype)} v{index} = {start}; int q{index} = 0;"
+            yield f"    {ctype(member.out.dtype)} v{index} = {start}; int q{index} = 0;"
         if inside:
             added = [f"{'v' if member.kind == 'row' else 's'}{self.order[member.out]}" for member in sums]
             added += [f"q{self.order[member.out]}" for member in largest]
@@ -246,21 +207,21 @@ class _Writer:
                 if member in largest:
                     yield f"    if (q{index}) v{index} = NAN;"
                 if self.memory.is_stored(member.out):
-                    yield f"    {self._stored(member.out)}[r] = v{index};"
+                    yield f"    {self.stored(member.out)}[r] = v{index};"
         for member in members:
             if member.per_row:
                 yield from (f"    {line}" for line in self._for_row(member))
 
     def _in_loop(self, member: Member) -> Iterator[str]:
-        index, kind = self.order[member.out], _type(member.out.dtype)
+        index, kind = self.order[member.out], ctype(member.out.dtype)
         if member.kind == "element":
-            yield f"{kind} v{index} = {self._value(member)};"
+            yield f"{kind} v{index} = {self.value(member)};"
             if self.memory.is_stored(member.out):
-                yield f"{self._stored(member.out)}[r * {self.columns} + c] = v{index};"
+                yield f"{self.stored(member.out)}[r * {self.columns} + c] = v{index};"
             if member.out in self.kept:
                 yield f"b{index}[c] = v{index};"
             return
-        value = self._read(member.operands[0], member, member.out.dtype)
+        value = self.read(member.operands[0], member, member.out.dtype)
         if member.kind == "column":
             yield f"y{index}[c] += {value};"
         elif member.kind == "all":
@@ -274,70 +235,11 @@ class _Writer:
     def _for_row(self, member: Member) -> Iterator[str]:
         index = self.order[member.out]
         if member.kind == "all":
-            yield f"s{index} += {self._read(member.operands[0], member, member.out.dtype)};"
+            yield f"s{index} += {self.read(member.operands[0], member, member.out.dtype)};"
             return
-        yield f"{_type(member.out.dtype)} v{index} = {self._value(member)};"
+        yield f"{ctype(member.out.dtype)} v{index} = {self.value(member)};"
         if self.memory.is_stored(member.out):
-            yield f"{self._stored(member.out)}[r] = v{index};"
-
-    def _value(self, member: Member) -> str:
-        if member.name == "pick":
-            source, labels = member.operands
-            assert source.ref is not None
-            label = self._label(labels, member)
-            maker = source.ref.base
-            if maker in self.kept:
-                found = f"b{self.order[maker]}[{label}]"
-            else:
-                inside = maker in self.members
-                pointer = self._stored(maker) if inside else self._source(maker, source.ref.offset)
-                found = f"{pointer}[r * {self.columns} + {label}]"
-            return f"({label} >= 0 && {label} < {self.columns} ? {found} : NAN)"  # a wrong label shows in the loss
-        if member.name == "place":
-            labels, value = member.operands
-            label = self._label(labels, member)
-            return f"(c == {label} ? {self._read(value, member, member.out.dtype)} : 0)"
-        kinds = [operand.dtype for operand in member.operands]
-        dtype = compute_dtype(member.name, kinds, member.out.dtype)
-        values = [self._read(operand, member, dtype) for operand in member.operands]
-        if member.name == "where":
-            condition = member.operands[0]
-            values[0] = self._read(condition, member, condition.dtype) if condition.ref is not None else values[0]
-        return expression(member.name, values, dtype)
-
-    def _label(self, labels: Operand, member: Member) -> str:
-        """A label as the number of a column; as in NumPy, -1 is the last."""
-        assert labels.ref is not None
-        label = f"(long){self._read(labels, member, labels.ref.base.dtype)}"
-        return f"({label} < 0 ? {label} + {self.columns} : {label})"
-
-    def _read(self, operand: Operand, member: Member, dtype: Any) -> str:
-        """The operand as a number of this dtype, in C."""
-        if operand.ref is None:
-            if operand.number is not None:
-                name = self._numbers.setdefault(operand.number, f"n{len(self._numbers)}")
-                return f"(({_type(dtype)}){name})"
-            return constant(operand.constant, dtype)
-        base = operand.ref.base
-        maker = self.members.get(base)
-        if maker is None:
-            text = f"{self._source(base, operand.ref.offset)}[{_place(operand.rows, operand.columns)}]"
-        elif maker.kind == "row" or maker.stage == member.stage:
-            text = f"v{self.order[base]}"
-        elif base in self.kept:
-            text = f"b{self.order[base]}[c]"
-        else:
-            text = f"{self._stored(base)}[r * {self.columns} + c]"
-        if base.dtype == dtype:
-            return text
-        return f"({text} != 0)" if dtype == "bool" else f"(({_type(dtype)}){text})"
-
-
-def _place(rows: int, columns: int) -> str:
-    parts = [f"r * {rows}" if rows != 1 else "r"] if rows else []
-    parts += [f"c * {columns}" if columns != 1 else "c"] if columns else []
-    return " + ".join(parts) or "0"
-
+            yield f"{self.stored(member.out)}[r] = v{index};"
 
 # Moves
 
@@ -345,7 +247,7 @@ def _place(rows: int, columns: int) -> str:
 def move_source(move: Move, memory: Memory) -> str:
     """Statements that move numbers."""
     out = move.instruction.out
-    kind = _type(out.dtype)
+    kind = ctype(out.dtype)
     size = out.dtype.itemsize * prod(out.shape)
     lines: list[str] = []
     covered = sum(prod(part.shape) for part, _ in move.parts)
@@ -392,7 +294,7 @@ def kernel_source(name: str, kernel: Kernel, memory: Memory) -> tuple[str, str]:
 def check_source(number: int, check: Check, memory: Memory) -> str:
     """Statements that give `number` back where a position is wrong."""
     ref = check.positions
-    kind = _type(ref.base.dtype)
+    kind = ctype(ref.base.dtype)
     axes = joined_axes(ref.shape, ref.strides)
     at = " + ".join(f"i{i} * {step}" for i, (_, step) in enumerate(axes) if step) or "0"
     wrong = f"(x < {check.least} || x >= {check.stop})"
@@ -414,7 +316,7 @@ def check_source(number: int, check: Check, memory: Memory) -> str:
 def product_source(name: str, product: Product, memory: Memory) -> tuple[str, str]:
     """A function that does a part of a product, or nothing, and statements that do all of it."""
     out, a, b = product.instruction.out, product.a, product.b
-    kind = _type(out.dtype)
+    kind = ctype(out.dtype)
     gemm = "sgemm" if out.dtype == "float32" else "dgemm"
     (m, k), n = a.shape[-2:], b.shape[-1]
     (a_turned, a_step), (b_turned, b_step) = _known(leading(a)), _known(leading(b))

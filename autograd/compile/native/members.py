@@ -1,0 +1,128 @@
+"""Members in text: what a member of a group computes, in C and in CUDA C alike.
+
+One idea: how the elements are walked over differs between a processor and a GPU, what is done with each does not. So a
+writer of loops adds the walk to what stands here; in its lines `r` and `c` are row and column, v3 the value of member
+3, y3 its elements in memory, x0 elements from outside and n0 a number that changes from call to call.
+Read `source.py` next, or `../cuda/loops.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..program import Variable
+from .expressions import C_TYPES, compute_dtype, constant, expression
+from .groups import Group, Member, Operand
+from .kernels import Memory
+
+__all__ = ["Members", "ctype", "position"]
+
+
+def ctype(dtype: Any) -> str:
+    """The name of a dtype in C."""
+    return C_TYPES[str(dtype)]
+
+
+class Members:
+    """The members of a group as expressions; what they read and write is remembered, to be declared."""
+
+    def __init__(self, group: Group, memory: Memory) -> None:
+        self.memory = memory
+        self.rows, self.columns = group.table
+        self.members = group.members
+        self.stages = 1 + max(member.stage for member in self.members.values())
+        self.order = {out: i for i, out in enumerate(self.members)}
+        self.outside: dict[tuple[Variable, int], str] = {}  # a base and an offset -> the name of elements from outside
+        self.written: dict[Variable, None] = {}
+        self.numbers: dict[Variable, str] = {}
+        self.kept = self._kept()
+        self.sums = [member for member in self.members.values() if member.kind in ("column", "all")]
+
+    def length(self, member: Member) -> int:
+        """How many sums over rows a member makes."""
+        return self.columns if member.kind == "column" else 1
+
+    def kept_at(self, variable: Variable, column: str) -> str:
+        """An element of a member that is kept from one stage to the next."""
+        return f"b{self.order[variable]}[{column}]"
+
+    def _kept(self) -> list[Variable]:
+        """Elements that a later stage reads, or of which one is picked, and that are not in memory anyway."""
+        found: dict[Variable, None] = {}  # in order, so that the same program has the same source
+        for member in self.members.values():
+            for operand in member.operands:
+                maker = self.members.get(operand.ref.base) if operand.ref is not None else None
+                if maker is None or maker.kind != "element":
+                    continue
+                if maker.stage < member.stage or member.name == "pick":
+                    found[maker.out] = None
+        return [variable for variable in found if not self.memory.is_stored(variable)]
+
+    def source(self, base: Variable, offset: int) -> str:
+        """The name of elements from outside."""
+        return self.outside.setdefault((base, offset), f"x{len(self.outside)}")
+
+    def stored(self, variable: Variable) -> str:
+        """The name of a member in memory."""
+        self.written[variable] = None
+        return f"y{self.order[variable]}"
+
+    def value(self, member: Member) -> str:
+        """What it gives for an element, or for a row."""
+        if member.name == "pick":
+            source, labels = member.operands
+            assert source.ref is not None
+            label = self.label(labels, member)
+            maker = source.ref.base
+            if maker in self.kept:
+                found = self.kept_at(maker, label)
+            else:
+                inside = maker in self.members
+                pointer = self.stored(maker) if inside else self.source(maker, source.ref.offset)
+                found = f"{pointer}[r * {self.columns} + {label}]"
+            return f"({label} >= 0 && {label} < {self.columns} ? {found} : NAN)"  # a wrong label shows in the loss
+        if member.name == "place":
+            labels, value = member.operands
+            label = self.label(labels, member)
+            return f"(c == {label} ? {self.read(value, member, member.out.dtype)} : 0)"
+        kinds = [operand.dtype for operand in member.operands]
+        dtype = compute_dtype(member.name, kinds, member.out.dtype)
+        values = [self.read(operand, member, dtype) for operand in member.operands]
+        if member.name == "where":
+            condition = member.operands[0]
+            values[0] = self.read(condition, member, condition.dtype) if condition.ref is not None else values[0]
+        return expression(member.name, values, dtype)
+
+    def label(self, labels: Operand, member: Member) -> str:
+        """A label as the number of a column; as in NumPy, -1 is the last."""
+        assert labels.ref is not None
+        label = f"(long){self.read(labels, member, labels.ref.base.dtype)}"
+        return f"({label} < 0 ? {label} + {self.columns} : {label})"
+
+    def read(self, operand: Operand, member: Member, dtype: Any) -> str:
+        """The operand as a number of this dtype, in C."""
+        if operand.ref is None:
+            if operand.number is not None:
+                name = self.numbers.setdefault(operand.number, f"n{len(self.numbers)}")
+                return f"(({ctype(dtype)}){name})"
+            return constant(operand.constant, dtype)
+        base = operand.ref.base
+        maker = self.members.get(base)
+        if maker is None:
+            text = f"{self.source(base, operand.ref.offset)}[{position(operand.rows, operand.columns)}]"
+        elif maker.kind == "row" or maker.stage == member.stage:
+            text = f"v{self.order[base]}"
+        elif base in self.kept:
+            text = self.kept_at(base, "c")
+        else:
+            text = f"{self.stored(base)}[r * {self.columns} + c]"
+        if base.dtype == dtype:
+            return text
+        return f"({text} != 0)" if dtype == "bool" else f"(({ctype(dtype)}){text})"
+
+
+def position(rows: int, columns: int) -> str:
+    """The place of an element that has these strides along rows and columns."""
+    parts = [f"r * {rows}" if rows != 1 else "r"] if rows else []
+    parts += [f"c * {columns}" if columns != 1 else "c"] if columns else []
+    return " + ".join(parts) or "0"
