@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .backend import Array, host, is_array
 
-__all__ = ["clock", "last_write", "mark_written", "written_after"]
+__all__ = ["clock", "last_write", "mark_written", "owners", "written_after"]
 
 clock = itertools.count(1).__next__  # numbers nodes and writes; atomic, so threads never get the same number
 
@@ -75,6 +75,18 @@ def written_after(array: Array, birth: int) -> bool:
         return False
     extent = _extent(array)
     return any(stamp > birth and _meet(written, extent) for stamp, written in writes.recent)
+
+
+def owners(arrays: list[Array]) -> list[Array]:
+    """The arrays that own the memory of these, where they make up all of it; else these themselves."""
+    parts: dict[int, list[Array]] = {}
+    for array in arrays:
+        owner = _owner(array)
+        parts.setdefault(id(owner), [owner]).append(array)
+    found = []
+    for owner, *views in parts.values():
+        found += [owner] if sum(view.nbytes for view in views) == owner.nbytes else views
+    return found
 
 
 def _owner(array: Array) -> Any:

@@ -26,15 +26,16 @@ from .expressions import C_TYPES, constant
 from .kernels import KERNELS, Kernel, Memory
 from .layout import Ref
 
-__all__ = ["PHILOX"]
+__all__ = ["PARTS", "PHILOX", "PRODUCT", "text_of"]
 
-PHILOX = """typedef unsigned long long word;
+PRODUCT = """typedef unsigned long long word;
 static inline void product(word a, word b, word *high, word *low) {
   unsigned __int128 both = (unsigned __int128)a * b;
   *high = both >> 64;
   *low = both;
 }
-static inline void philox(const word *key, word *w) {
+"""
+PHILOX = """static inline void philox(const word *key, word *w) {
   word seed = key[0], stream = key[1], high0, low0, high2, low2;
   for (int i = 0; i < 10; i++) {
     product(0xD2E7470EE14C6C93ull, w[0], &high0, &low0);
@@ -43,7 +44,9 @@ static inline void philox(const word *key, word *w) {
     seed += 0x9E3779B97F4A7C15ull, stream += 0xBB67AE8584CAA73Bull;
   }
 }
-static __attribute__((noinline)) void blocks(const word *restrict draw, word first, long count, word *restrict y) {
+"""
+_BLOCKS = """static __attribute__((noinline))
+void blocks(const word *restrict draw, word first, long count, word *restrict y) {
   for (long i = 0; i < count; i++, y += 4) {
     word w[4] = {first + i, draw[2], 0, 0};
     philox(draw, w);
@@ -58,7 +61,7 @@ static __attribute__((noinline)) void add_double(double *y, long count, double x
 }"""
 
 _PIECE = 512  # words
-_PARTS = {16: "unsigned short", 32: "unsigned int", 64: "word"}  # bits -> type
+PARTS = {16: "unsigned short", 32: "unsigned int", 64: "word"}  # bits -> type
 _FLOATS = {  # dtype -> bits of a part, those in [0, 1) that its highest bits make
     "float32": (32, "(float)(int)({0} >> 8) * 0x1p-24f"),
     "float64": (64, "(double)(long long)({0} >> 11) * 0x1p-53"),
@@ -96,26 +99,38 @@ def _uniform(instruction: Instruction, given: dict[str, Any]) -> Text | None:
     return bits, f"{value} * {constant(high - low, dtype)}", constant(low, dtype)
 
 
-def _kernel(write: Callable[[Instruction, dict[str, Any]], Text | None]) -> Callable[..., Kernel | None]:
-    def make(instruction: Instruction, refs: dict[Any, Ref]) -> Kernel | None:
-        draw, *others = instruction.variables()
-        if sys.byteorder != "little" or others:
-            return None
-        bound = inspect.signature(instruction.function).bind(*instruction.inputs, **instruction.options)
-        bound.apply_defaults()
-        if bound.arguments.get("device", "cpu") != "cpu":
-            return None
-        text = write(instruction, bound.arguments)
-        if text is None:
-            return None
-        name, function = _function(instruction, *text)
+_WRITERS: dict[str, Callable[[Instruction, dict[str, Any]], Text | None]] = {
+    "draw.integers": _integers,
+    "draw.keep_mask": _keep_mask,
+    "draw.uniform": _uniform,
+    "draw.words": _words,
+}
 
-        def statements(memory: Memory) -> str:
-            return f"  {name}({memory.address(draw)}, {memory.address(instruction.out)});"
 
-        return Kernel(instruction, [], statements, (PHILOX, function), draw=draw, about="draw")
+def text_of(instruction: Instruction) -> tuple[Any, Text] | None:
+    """The draw of an instruction and what is made of its words; None for what NumPy has to do."""
+    draw, *others = instruction.variables()
+    if sys.byteorder != "little" or others:
+        return None
+    bound = inspect.signature(instruction.function).bind(*instruction.inputs, **instruction.options)
+    bound.apply_defaults()
+    if bound.arguments.get("device", "cpu") != "cpu":
+        return None
+    text = _WRITERS[instruction.name](instruction, bound.arguments)
+    return None if text is None else (draw, text)
 
-    return make
+
+def _kernel(instruction: Instruction, refs: dict[Any, Ref]) -> Kernel | None:
+    found = text_of(instruction)
+    if found is None:
+        return None
+    draw, text = found
+    name, function = _function(instruction, *text)
+
+    def statements(memory: Memory) -> str:
+        return f"  {name}({memory.address(draw)}, {memory.address(instruction.out)});"
+
+    return Kernel(instruction, [], statements, (PRODUCT + PHILOX + _BLOCKS, function), draw=draw, about="draw")
 
 
 def _function(instruction: Instruction, bits: int, value: str, added: str) -> tuple[str, str]:
@@ -125,7 +140,7 @@ def _function(instruction: Instruction, bits: int, value: str, added: str) -> tu
     piece, block = _PIECE * 64 // bits, 4 * 64 // bits  # in numbers
     lines = [
         f"static __attribute__((noinline)) void {name}(const void *draw, void *out) {{",
-        f"  union {{ word words[{_PIECE}]; {_PARTS[bits]} parts[{piece}]; }} u;",
+        f"  union {{ word words[{_PIECE}]; {PARTS[bits]} parts[{piece}]; }} u;",
         f"  {kind} *y = out;",
         f"  for (long i = 0; i < {count}; i += {piece}, y += {piece}) {{",
         f"    long count = {count} - i < {piece} ? {count} - i : {piece};",
@@ -138,11 +153,4 @@ def _function(instruction: Instruction, bits: int, value: str, added: str) -> tu
     return name, "\n".join(filter(None, lines))
 
 
-KERNELS.update(
-    {
-        "draw.integers": _kernel(_integers),
-        "draw.keep_mask": _kernel(_keep_mask),
-        "draw.uniform": _kernel(_uniform),
-        "draw.words": _kernel(_words),
-    }
-)
+KERNELS.update(dict.fromkeys(_WRITERS, _kernel))

@@ -11,7 +11,7 @@ from sys import getrefcount
 from typing import Any
 
 from ...backend import host
-from ...writes import mark_written
+from ...writes import mark_written, owners
 from ..expression import function_of, named
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
@@ -77,7 +77,7 @@ class Native:
         self._ask = self._questions()
         self._arguments = [(i, plan.slots[variable]) for i, variable in enumerate(self.program.arguments)]
         self._fresh: list[tuple[int, int, Any, Any, list[tuple[Any, int]]]] = [
-            (i, plan.slots[v], v.shape, v.dtype, []) for i, v in plan.fresh
+            (i, plan.slots[v], self.program.results[i].shape, v.dtype, []) for i, v in plan.fresh
         ]
         self.takes = tuple(i for i, v in plan.fresh if v.nbytes > _SMALL and plan.is_safe(v))
         fresh = {i for i, _ in plan.fresh}
@@ -124,7 +124,7 @@ class Native:
             self._pointers[self.plan.slots[variable]] = _address(memory)
             moved = moved or place.marks
         if moved:
-            self._stamped = _owners([place.get() for place in self._touched if place.marks])
+            self._stamped = owners([place.get() for place in self._touched if place.marks])
 
     def _write(self) -> tuple[str, list[Any]]:
         """The source, and what is to be called in order: names of C functions, and instructions for NumPy."""
@@ -261,21 +261,7 @@ class Native:
                 return known[base]
         if base in self.program.arguments:
             return self._given[self.program.arguments.index(base)]
-        return self._results[self.program.results.index(base)]
-
-
-def _owners(arrays: list[Any]) -> list[Any]:
-    """The arrays that own the memory of these, where they make up all of it; else these themselves."""
-    parts: dict[int, list[Any]] = {}
-    for array in arrays:
-        owner = array
-        while isinstance(owner.base, host.ndarray):
-            owner = owner.base
-        parts.setdefault(id(owner), [owner]).append(array)
-    found = []
-    for owner, *views in parts.values():
-        found += [owner] if sum(view.nbytes for view in views) == owner.nbytes else views
-    return found
+        return next(self._results[i] for i, variable in self.plan.fresh if variable is base).reshape(base.shape)
 
 
 def _address(array: Any) -> int:

@@ -21,7 +21,7 @@ Read `source.py` next, which writes the loops.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,7 +30,7 @@ from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
 from .expressions import C_TYPES, has_expression
 from .kernels import Check, Kernel, counts_positions, kernel_of
-from .layout import Ref, packed, part_of, strides_over
+from .layout import Ref, packed, part_of, reshaped, strides_over
 
 __all__ = ["Call", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule"]
 
@@ -112,11 +112,12 @@ class Group:
 
 @dataclass
 class Product:
-    """A matrix product for BLAS."""
+    """A matrix product for BLAS, and the bias that is added to each of its rows, where there is one."""
 
     instruction: Instruction
     a: Ref
     b: Ref
+    bias: Ref | None = None  # cuBLASLt adds it on the way
 
 
 @dataclass
@@ -139,10 +140,11 @@ class Call:
 
 
 Step = Group | Product | Move | Kernel | Check | Call
+MakeKernel = Callable[[Instruction, dict[Variable, Ref]], Kernel | None]
 
 
-def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
-    """The instructions as steps, see Note [Where a member goes]."""
+def schedule(program: Program, refs: dict[Variable, Ref], kernel: MakeKernel = kernel_of) -> list[Step]:
+    """The instructions as steps, see Note [Where a member goes]; `kernel` makes those of its kind."""
     steps: list[Step] = []
     ready: dict[Variable, int] = {}  # a base variable -> the step that makes it
     counts = {variable: array for variable, array in program.constants if array.dtype.kind == "i"}
@@ -157,7 +159,7 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
         ready = {variable: place + 1 for variable, place in ready.items()}
 
     waiting: dict[Variable, tuple[Instruction, dict[Table, Member]]] = {}
-    for instruction in _calls_and_draws_first(program, refs, counts, zeros):
+    for instruction in _calls_and_draws_first(program, refs, counts, zeros, kernel):
         out = instruction.out
         if out in refs and refs[out].base is not out:
             continue  # a view
@@ -180,7 +182,7 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
         if check is not None and check.positions.base in outside:
             first(check)
             continue
-        known = check or _product(instruction, refs) or _move(instruction, refs, zeros) or kernel_of(instruction, refs)
+        known = check or _product(instruction, refs) or _move(instruction, refs, zeros) or kernel(instruction, refs)
         if isinstance(known, Kernel) and known.check is not None:
             if known.check.positions.base not in outside:
                 steps.append(known.check)
@@ -194,7 +196,11 @@ def schedule(program: Program, refs: dict[Variable, Ref]) -> list[Step]:
 
 
 def _calls_and_draws_first(
-    program: Program, refs: dict[Variable, Ref], counts: dict[Variable, Any], zeros: set[Variable]
+    program: Program,
+    refs: dict[Variable, Ref],
+    counts: dict[Variable, Any],
+    zeros: set[Variable],
+    kernel: MakeKernel,
 ) -> list[Instruction]:
     """The instructions with those in front that only NumPy can do and that wait for nothing, and with random draws."""
     computed = {instruction.out for instruction in program.instructions}
@@ -204,8 +210,8 @@ def _calls_and_draws_first(
         view = instruction.out in refs and refs[instruction.out].base is not instruction.out
         if waits or view or _product(instruction, refs) or _move(instruction, refs, zeros):
             continue
-        kernel = kernel_of(instruction, refs)
-        if kernel is not None and kernel.draw is None:
+        made = kernel(instruction, refs)
+        if made is not None and made.draw is None:
             continue
         if _ways(instruction, refs, counts, zeros):
             continue
@@ -492,8 +498,23 @@ def _joined_moves(steps: list[Step], program: Program, refs: dict[Variable, Ref]
                 step.parts = [(replace(part, base=out), source) for part, source in before.parts] + step.parts
                 step.base = before.base
                 gone.add(id(before))
+            for i, (part, source) in enumerate(step.parts):
+                made = moves.get(source.base) if source.is_whole and readers[source.base] == 1 else None
+                found = None if made is None else _straight(made, part)
+                if made is not None and found is not None:
+                    step.parts[i] = found
+                    gone.add(id(made))
             moves[step.instruction.out] = step
     return [step for step in steps if id(step) not in gone]
+
+
+def _straight(move: Move, to: Ref) -> tuple[Ref, Ref] | None:
+    """A move into a part of another array, from where a move before it took the numbers; None where that is no view."""
+    if move.base is not None or len(move.parts) != 1 or not move.parts[0][0].is_whole:
+        return None
+    source = move.parts[0][1]
+    part = reshaped(to, source.shape)
+    return None if part is None else (part, source)
 
 
 # Products

@@ -14,7 +14,7 @@ from ...backend import host
 from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
 
-__all__ = ["Ref", "joined_axes", "layouts", "packed", "part_of", "strides_over"]
+__all__ = ["Ref", "joined_axes", "layouts", "packed", "part_of", "reshaped", "strides_over"]
 
 _VIEWS = {
     "diagonal",
@@ -120,6 +120,18 @@ def part_of(whole: Ref, index: Any) -> Ref:
     offset = (part.__array_interface__["data"][0] - array.__array_interface__["data"][0]) // size
     strides = tuple(step // size if n > 1 else 0 for step, n in zip(part.strides, part.shape, strict=True))
     return Ref(whole.base, part.shape, strides, offset)
+
+
+def reshaped(ref: Ref, shape: tuple[int, ...]) -> Ref | None:
+    """The same elements, in the same order, in another shape; None where they lie in no such strides."""
+    array = host.empty(ref.base.shape, ref.base.dtype).reshape(-1)[ref.offset :]
+    size = array.dtype.itemsize
+    seen = host.lib.stride_tricks.as_strided(array, ref.shape, [step * size for step in ref.strides])
+    view = seen.reshape(shape)
+    if not host.may_share_memory(view, array):
+        return None
+    strides = tuple(step // size if n > 1 else 0 for step, n in zip(view.strides, shape, strict=True))
+    return Ref(ref.base, shape, strides, ref.offset)
 
 
 def strides_over(ref: Ref, shape: tuple[int, ...], split: int) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from .groups import Call, Group, Move, Product, Step
 from .kernels import Check, Kernel
 from .layout import Ref
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "reads_of"]
 
 _ALIGNED = 64  # bytes
 
@@ -28,7 +28,7 @@ class Plan:
         self.last: dict[Variable, int] = {}  # the last step that reads it
         self.read: set[Variable] = set()  # what must be in memory
         for i, step in enumerate(steps):
-            for variable in _read(step, refs):
+            for variable in reads_of(step, refs):
                 self.last[variable] = i
                 if self.made.get(variable) != i:
                     self.read.add(variable)
@@ -118,14 +118,14 @@ class Plan:
         return self.refs[variable].base
 
     def _fresh(self) -> list[tuple[int, Variable]]:
-        """The results that are written into the arrays that are returned, with their numbers."""
+        """The results that are written into the arrays that are returned: their numbers, and what is written there."""
         found = []
         for i, variable in enumerate(self.program.results):
             ref = self.refs[variable]
             taken = ref.base in self.aliases or ref.base in self.slots
-            if not taken and ref.is_whole and ref.base is variable and variable in self.made:
-                self.slots[variable] = 1 + len(self.slots)
-                found.append((i, variable))
+            if not taken and ref.is_whole and ref.base in self.made:
+                self.slots[ref.base] = 1 + len(self.slots)
+                found.append((i, ref.base))
         return found
 
     def _numbers(self) -> list[Variable]:
@@ -175,12 +175,12 @@ def _made(step: Step) -> list[Variable]:
     return list(step.ways) if isinstance(step, Group) else [step.instruction.out]
 
 
-def _read(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
+def reads_of(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
     if isinstance(step, Group):
         operands = [operand for member in step.members.values() for operand in member.operands]
         return [operand.ref.base for operand in operands if operand.ref is not None]
     if isinstance(step, Product):
-        return [step.a.base, step.b.base]
+        return [ref.base for ref in (step.a, step.b, step.bias) if ref is not None]
     if isinstance(step, Kernel):
         return [ref.base for ref in step.reads]
     if isinstance(step, Check):

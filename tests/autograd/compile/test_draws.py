@@ -53,7 +53,7 @@ LEFT: dict[str, Callable[[Any, Any], Any]] = {
 
 def philox(counter: list[int], key: list[int]) -> list[int]:
     """A block of four words, by the C code."""
-    library = load(f"{draws.PHILOX}\nvoid block(const word *key, word *w) {{ philox(key, w); }}")
+    library = load(f"{draws.PRODUCT}{draws.PHILOX}\nvoid block(const word *key, word *w) {{ philox(key, w); }}")
     words = (ctypes.c_uint64 * 4)(*counter)
     library.block((ctypes.c_uint64 * 2)(*key), words)
     return list(words)
