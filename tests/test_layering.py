@@ -97,8 +97,8 @@ def wrong_steps(source: str, module: str, known: set[str], is_package: bool = Fa
 def _wrong_library(module: str, library: str, late: bool) -> list[str]:
     if library not in ARRAY_LIBRARIES or not module.startswith("autograd.") or module == "autograd.backend":
         return []
-    if module.startswith("autograd.cuda") and library == "cupy":
-        return [] if late else [f"{module} imports cupy at once; autograd.cuda may only where a GPU is asked for"]
+    if module.startswith(("autograd.cuda", "autograd.compile.cuda")) and library == "cupy":
+        return [] if late else [f"{module} imports cupy at once; it may only where a GPU is asked for"]
     return [f"{module} imports {library}; only autograd.backend may"]
 
 

@@ -18,17 +18,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
 
-from ..backend import host
+from ..backend import is_array
+from ..cuda.precision import is_tf32
 from ..errors import TraceError
 from ..modes import is_recording, is_tracing, is_watching
 from ..tensor import Tensor, wrap
 from ..tree import Structure, flatten, unflatten
-from .expression import Same, function_of
+from .cuda import Cuda, device_named
+from .expression import Expression, Same, function_of
 from .native import Native, missing
 from .passes import simplified
 from .program import Program
 from .replay import Replay
-from .spare import spare_array
+from .spare import lone_array, spare_array
 from .surroundings import questions_about, questions_about_parts
 from .trace import Trace
 from .traced import Traced
@@ -159,7 +161,7 @@ class Compiled:
         finally:
             self.trace_seconds += time.perf_counter() - began
             self._traced += 1
-        if wants_c and not isinstance(entry.run_program, Native):
+        if wants_c and isinstance(entry.run_program, Replay):
             raise TraceError("the C compiler failed")
         if self.fallback and not entry.holds():
             raise TraceError("what it finds around it is changed by itself at every call")
@@ -197,10 +199,13 @@ class _Entry:
         self.one = leaves[0] if alone else None  # for a result that is one array
         self.traced = trace.program
         self.program = simplified(self.traced)
-        self.run_program = _executor(self.program, executor)
+        self.run_program = _executor(self.program, executor, trace.device)
         gradients = dict(enumerate(self.with_grad, len(self.program.results) - len(self.with_grad)))
         self.replaced = [(i, gradients[i]) for i in self.run_program.takes if i in gradients]
+        self._spare = lone_array if isinstance(self.run_program, Cuda) else spare_array
         self.guards = [(question, answer) for question, answer in trace.guards]
+        if isinstance(self.run_program, Cuda):
+            self.guards.append((Expression.of(is_tf32), is_tf32()))  # its products are made for this precision
         self._bound: list[Any] = []  # the arrays of the places, for which the program is set up
         self._ask = self._questions()
         self._bind()
@@ -243,9 +248,9 @@ class _Entry:
         if answers:
             return True
         # Some array is another than at the last call: does it look the same?
-        for place, variable in self.program.places:
+        for (place, variable), before in zip(self.program.places, self._bound, strict=True):
             array = place.get()
-            if array.shape != variable.shape or array.dtype != variable.dtype:
+            if array.shape != variable.shape or array.dtype != variable.dtype or type(array) is not type(before):
                 return False
         self._bind()
         return True
@@ -271,7 +276,7 @@ class _Entry:
 
     def run(self, arguments: list[Any]) -> Any:
         """The function's result for these arrays, with all that it leaves behind."""
-        spare = {i: spare_array(tensor) for i, tensor in self.replaced}
+        spare = {i: self._spare(tensor) for i, tensor in self.replaced}
         results, writes = self.run_program(arguments, spare)
         self._leave(results, writes)
         return self._result(results)
@@ -298,7 +303,9 @@ class _Entry:
         return f"{self.program}\n\n{self.run_program.explain()}"
 
 
-def _executor(program: Program, name: str) -> Native | Replay:
+def _executor(program: Program, name: str, device: str | None) -> Native | Replay | Cuda:
+    if device not in (None, "cpu"):
+        return Cuda(program, device_named(device))
     if name == "native":
         native = Native.of(program)
         if native is not None:
@@ -316,7 +323,7 @@ def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, l
                 break
             array = x.data
             arrays.append(array)
-            key += (array.shape, array.dtype)
+            key += (array.shape, array.dtype, type(array))
         else:
             return tuple(key), arrays  # Tensors alone: no need to look further
     leaves, structure = flatten((args, kwargs))
@@ -324,10 +331,10 @@ def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, l
     for leaf in leaves:
         if isinstance(leaf, Tensor) and not leaf.requires_grad:
             arrays.append(leaf.data)
-            key.append((leaf.data.shape, leaf.data.dtype))
-        elif isinstance(leaf, host.ndarray):
+            key.append((leaf.data.shape, leaf.data.dtype, type(leaf.data)))
+        elif is_array(leaf):
             arrays.append(leaf)
-            key.append((leaf.shape, leaf.dtype, "array"))
+            key.append((leaf.shape, leaf.dtype, type(leaf), "array"))
         elif isinstance(leaf, (bool, int, float, complex, str, bytes, types.NoneType)):
             key.append((type(leaf), leaf.hex() if isinstance(leaf, float) else leaf))  # tells -0.0 from 0.0
         else:
@@ -339,7 +346,7 @@ def _traced(trace: Trace, leaf: Any) -> Any:
     """An argument as the function sees it while it is traced."""
     if isinstance(leaf, Tensor) and not leaf.requires_grad:
         return trace.wrapped(trace.argument(data_of(leaf)))
-    return trace.argument(leaf) if isinstance(leaf, host.ndarray) else leaf
+    return trace.argument(leaf) if is_array(leaf) else leaf
 
 
 def _kind_of_result(leaf: Any) -> Callable[[Any], Any]:
@@ -354,4 +361,4 @@ def _itself(array: Any) -> Any:
 def _outcome(trace: Trace, leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         return trace.lift(leaf.data)
-    return trace.lift(leaf) if isinstance(leaf, (host.ndarray, Traced)) else leaf
+    return trace.lift(leaf) if is_array(leaf) else leaf

@@ -19,7 +19,7 @@ from ..backend import host
 from ..tensor import Tensor, wrap
 from .watch import data_of, grad_of, set_grad
 
-__all__ = ["spare_array"]
+__all__ = ["lone_array", "spare_array"]
 
 
 def spare_array(tensor: Tensor) -> Any:
@@ -28,6 +28,13 @@ def spare_array(tensor: Tensor) -> Any:
         return None
     array = data_of(grad_of(tensor))
     return array if array.base is None and array.flags.carray else None
+
+
+def lone_array(tensor: Tensor) -> Any:
+    """The array of a Tensor's gradient where nobody else holds the gradient, whoever holds the array; else None."""
+    if grad_of(tensor) is None or getrefcount(grad_of(tensor)) != _ALONE[0]:
+        return None
+    return data_of(grad_of(tensor))
 
 
 def _holders(tensor: Tensor) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from ..backend import host
+from ..backend import is_array
 from ..tensor import Tensor
 from .expression import Expression, Same, named
 
@@ -71,7 +71,7 @@ def _question(text: str, scope: dict[str, Any], value: Any) -> Iterator[Expressi
 
 def _is_state(value: Any) -> bool:
     """Whether it is a model, an optimizer, a generator, a Tensor or an array."""
-    return isinstance(value, (Tensor, host.ndarray)) or hasattr(value, "state_dict")
+    return isinstance(value, Tensor) or is_array(value) or hasattr(value, "state_dict")
 
 
 def _parts(value: Any) -> Any:

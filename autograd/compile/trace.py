@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..backend import Backend, host, register_backend
-from ..errors import GradientError, TraceError
+from ..backend import Backend, device_of, host, is_array, module_of, register_backend, to_host
+from ..errors import DeviceError, GradientError, TraceError
 from ..modes import is_tracing
 from ..random import Draw, Generator
 from ..tensor import Tensor, wrap
@@ -24,6 +24,12 @@ from .traced import Traced, record, tracer
 from .watch import data_of, grad_of, set_data, set_grad
 
 __all__ = ["DataOf", "GradOf", "Item", "Trace"]
+
+
+# Note [Tracing for a device]
+# What a trace needs of values are their shapes and dtypes, so those of arrays on a GPU are copied to the host once, and
+# the step is traced there, with NumPy; the program is then for the GPU, see `cuda/executor.py`. Mixing devices is the
+# error that it is in eager code.
 
 
 class DataOf:
@@ -151,14 +157,15 @@ class Trace:
         self._generators: dict[int, tuple[Generator, int]] = {}
         self._items: dict[tuple[int, str], Traced] = {}
         self._count = 0
+        self.device: str | None = None  # where the arrays from outside are
 
     # Writing down
 
     def variable(self, value: Any) -> Variable:
         """A new variable for this value."""
         self._count += 1
-        is_array = isinstance(value, (host.ndarray, host.generic))
-        return Variable(self._count, value.shape if is_array else (), value.dtype if is_array else None)
+        has_shape = is_array(value) or isinstance(value, host.generic)
+        return Variable(self._count, value.shape if has_shape else (), value.dtype if has_shape else None)
 
     def emit(
         self, name: str, function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any], value: Any
@@ -185,7 +192,7 @@ class Trace:
             if x.trace is not self:
                 raise TraceError("an array of an earlier trace was kept and used again: return what outlives a call.")
             return x.variable
-        if isinstance(x, host.ndarray):
+        if is_array(x):
             return self.lift(x).variable
         key = x.again.text if isinstance(x, Number) else x  # every draw is another
         if key not in self._numbers:
@@ -195,11 +202,22 @@ class Trace:
 
     # What comes from outside
 
+    def _copied(self, array: Any) -> Any:
+        """The values of an array, for the trace to work on; see Note [Tracing for a device]."""
+        device = device_of(array)
+        self.device = self.device or device
+        if device != self.device:
+            raise DeviceError(
+                f'a compiled function works on arrays of "{self.device}" and also reads one of "{device}": move '
+                "everything to one of them with .to(device)."
+            )
+        return array.copy() if device == "cpu" else to_host(array)
+
     def argument(self, array: Any) -> Traced:
         """One of the arrays with which the function is called."""
         variable = self.variable(array)
         self.program.arguments.append(variable)
-        traced = Traced(self, array.copy(), variable)
+        traced = Traced(self, self._copied(array), variable)
         self._arguments.append((traced, variable))
         return traced
 
@@ -213,13 +231,14 @@ class Trace:
         """The array at a place, which the function may change."""
         array = place.get()
         variable = self.variable(array)
-        traced = Traced(self, array.copy(), variable)
+        fixed = isinstance(place, _Fixed) and isinstance(array, host.ndarray)
+        traced = Traced(self, array.copy() if fixed else self._copied(array), variable)
         self.program.places.append((place, variable))
         self.captured.append((place, traced, variable))
         return traced
 
     def lift(self, array: Any) -> Traced:
-        """An array that the function holds, for reading."""
+        """An array that the function holds, for reading. One on the host may be read on any device."""
         if isinstance(array, Traced):
             return array
         if id(array) not in self._fixed:
@@ -346,7 +365,9 @@ class Trace:
             for other, _, _ in self.captured:
                 theirs = other.get()
                 same = isinstance(place, DataOf) and isinstance(other, DataOf) and other.tensor is place.tensor
-                if other is not place and not same and host.may_share_memory(array, theirs):
+                if other is place or same or type(array) is not type(theirs):
+                    continue
+                if module_of(array).may_share_memory(array, theirs):
                     raise TraceError(
                         f"a compiled function changes a {place} and also reads another array in the same memory, where "
                         "the change would not be seen: use one Tensor for both, or copy."
@@ -356,7 +377,7 @@ class Trace:
 def _mapped(tree: Any, function: Callable[[Any], Any], arrays: bool = False) -> Any:
     if isinstance(tree, (Traced, Number, TracedDraw)):
         return function(tree)
-    if isinstance(tree, host.ndarray):
+    if is_array(tree):
         return function(tree) if arrays else tree
     if type(tree) in (tuple, list):
         return type(tree)([_mapped(part, function, arrays) for part in tree])

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ..backend import host
+from ..backend import host, module_of
 from ..errors import TraceError
 from ..modes import is_tracing
 from .number import Number
@@ -181,13 +181,13 @@ class _ThroughView:
         self.path = path
 
     def __call__(self, base: Any, value: Any) -> Any:
-        out = host.array(base)
+        out = module_of(base).array(base)
         self.path(out)[...] = value
         return out
 
 
 def _set_at(x: Any, key: Any, value: Any) -> Any:
-    out = host.array(x)
+    out = module_of(x).array(x)
     out[key] = value
     return out
 
@@ -332,7 +332,7 @@ class _At:
         self.function = function
 
     def __call__(self, x: Any, *given: Any) -> Any:
-        out = host.array(x)
+        out = module_of(x).array(x)
         self.function(out, *given)
         return out
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Array, host
+from ..backend import Array, host, module_of
 from ..instruction import instruction
 from . import columns, depthwise, windows, winograd
 from .geometry import Finish, Geometry, Pair, Sides, geometry
@@ -32,7 +32,7 @@ def convolve(x: Array, w: Array, *, stride: Pair, padding: Sides, dilation: Pair
     """The result of sliding each kernel of w (O, kh, kw, C / groups) over x (N, H, W, C): (N, H', W', O)."""
     geo = geometry("convolve", x.shape, w.shape, stride, padding, dilation, groups)
     way = _way(x, geo)
-    return windows.convolve(host, x, w, geo) if way is None else way.convolve(x, w, geo)
+    return windows.convolve(module_of(x), x, w, geo) if way is None else way.convolve(x, w, geo)
 
 
 @instruction
@@ -43,7 +43,7 @@ def convolve_input(
     shape = (y.shape[0], *length, w.shape[3] * groups)
     geo = geometry("convolve_input", shape, w.shape, stride, padding, dilation, groups)
     way = _way(y, geo)
-    return windows.convolve_input(host, y, w, geo) if way is None else way.convolve_input(y, w, geo)
+    return windows.convolve_input(module_of(y), y, w, geo) if way is None else way.convolve_input(y, w, geo)
 
 
 @instruction
@@ -54,7 +54,7 @@ def convolve_weight(
     shape = (y.shape[3], *size, x.shape[3] // groups)
     geo = geometry("convolve_weight", x.shape, shape, stride, padding, dilation, groups)
     way = _way(x, geo)
-    return windows.convolve_weight(host, x, y, geo) if way is None else way.convolve_weight(x, y, geo)
+    return windows.convolve_weight(module_of(x), x, y, geo) if way is None else way.convolve_weight(x, y, geo)
 
 
 # For kernels of fused functions, outside any trace
@@ -66,7 +66,7 @@ def convolve_and(finish: Finish, x: Array, w: Array, **options: Any) -> Array:
     way = _way(x, geo)
     if way is not None:
         return way.convolve(x, w, geo, finish)
-    out = windows.convolve(host, x, w, geo)
+    out = windows.convolve(module_of(x), x, w, geo)
     finish(out)
     return out
 
@@ -86,8 +86,8 @@ def convolve_both(x: Array, w: Array, y: Array, **options: Any) -> tuple[Array, 
 
 
 def _way(x: Array, geo: Geometry) -> Any:
-    """The module that computes it fastest; None for numbers that BLAS does not know, and where there are none."""
-    if x.dtype.char not in "fd" or geo.is_empty:
+    """The module that computes it fastest; None on a GPU, for numbers that BLAS does not know, and for no numbers."""
+    if module_of(x) is not host or x.dtype.char not in "fd" or geo.is_empty:
         return None
     if geo.is_depthwise:
         return depthwise

@@ -163,9 +163,9 @@ def plans(exact: bool) -> st.SearchStrategy[dict[str, Any]]:
 class Built:
     """What a plan says, built from its seed."""
 
-    def __init__(self, plan: dict[str, Any]) -> None:
+    def __init__(self, plan: dict[str, Any], device: str = "cpu") -> None:
         ag.random.seed(plan["seed"])
-        self.plan = plan
+        self.plan, self.device = plan, device
         self.shared = nn.Linear(3, 3)
         width, modules = plan["inputs"], []
         for number, layer in enumerate(plan["layers"]):
@@ -174,7 +174,7 @@ class Built:
         modules.append(nn.Linear(width, plan["outputs"]))
         if plan["loss"][0] in ("NLLLoss", "KLDivLoss"):
             modules.append(nn.LogSoftmax(dim=-1))
-        self.model = nn.Sequential(*modules).to(plan["dtype"])
+        self.model = nn.Sequential(*modules).to(plan["dtype"]).to(device)
         self.loss = getattr(nn, plan["loss"][0])(**plan["loss"][1])
         self.optimizer = self._optimizer()
         self.schedule = optim.ExponentialLR(self.optimizer, 0.9) if plan["schedule"] else None
@@ -245,7 +245,7 @@ class Built:
                 y = rng.dirichlet(np.ones(plan["outputs"]), ROWS).astype(dtype)
             case _:
                 y = rng.normal(size=shape).astype(dtype)
-        return Tensor(x), Tensor(y)
+        return Tensor(x, device=self.device), Tensor(y, device=self.device)
 
     def train(self, step: Any) -> list[Any]:
         """Ten steps; gives each loss and, at the end, the whole world."""
@@ -253,14 +253,14 @@ class Built:
         rng = np.random.default_rng(self.plan["seed"])
         trail: list[Any] = []
         for _ in range(STEPS):
-            trail.append(step(*self.batch(rng)).detach().numpy().copy())
+            trail.append(np.array(step(*self.batch(rng)).detach().numpy()))
             if self.schedule is not None:
                 self.schedule.step()
         return [*trail, world(self.model, self.optimizer)]
 
 
-def compare(plan: dict[str, Any], rtol: float | None) -> None:
-    eager, compiled = Built(plan), Built(plan)
+def compare(plan: dict[str, Any], rtol: float | None, device: str = "cpu") -> None:
+    eager, compiled = Built(plan), Built(plan, device)
     step = ag.compile(compiled.step)
     with np.errstate(all="ignore"):  # a network that explodes must do so in both
         wanted = eager.train(eager.step)

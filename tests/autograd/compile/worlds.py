@@ -14,6 +14,7 @@ import autograd as ag
 import nn
 import optim
 from autograd import Tensor
+from autograd.backend import is_array, to_host
 from autograd.random import Generator, default
 from tests.opspecs.laws import same_bits
 
@@ -22,24 +23,33 @@ def world(model: Any = None, optimizer: Any = None, *others: Any) -> dict[str, A
     """Parameters, gradients, buffers, optimizer state, the default generator, and `others`: Tensors, generators."""
     found: dict[str, Any] = {"default generator": default.state_dict()}
     if model is not None:
-        found["state"] = {name: tensor.data.copy() for name, tensor in model.state_dict().items()}
+        found["state"] = {name: to_host(tensor.data).copy() for name, tensor in model.state_dict().items()}
         found["gradients"] = {name: _gradient(p) for name, p in model.named_parameters()}
         own = [
             module.generator for module in model.modules() if isinstance(getattr(module, "generator", None), Generator)
         ]
         found["generators"] = [generator.state_dict() for generator in own]
     if optimizer is not None:
-        found["optimizer"] = optimizer.state_dict()
+        found["optimizer"] = _on_host(optimizer.state_dict())
     for place, other in enumerate(others):
         if isinstance(other, Generator):
             found[f"other {place}"] = other.state_dict()
         else:
-            found[f"other {place}"] = {"data": other.data.copy(), "grad": _gradient(other)}
+            found[f"other {place}"] = {"data": to_host(other.data).copy(), "grad": _gradient(other)}
     return found
 
 
+def _on_host(state: Any) -> Any:
+    """The same dictionaries and lists with all arrays on the host."""
+    if isinstance(state, dict):
+        return {name: _on_host(value) for name, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return type(state)(_on_host(value) for value in state)
+    return to_host(state) if is_array(state) else state
+
+
 def _gradient(tensor: Tensor) -> Any:
-    return None if tensor.grad is None else tensor.grad.data.copy()
+    return None if tensor.grad is None else to_host(tensor.grad.data).copy()
 
 
 def assert_same(found: Any, wanted: Any, where: str = "", rtol: float | None = None) -> None:

@@ -1,0 +1,162 @@
+"""Commands: what a GPU can be asked to do: to launch a kernel, to multiply matrices, to wait for CuPy.
+
+One idea: a command says everything in numbers and text, a kernel's source, how many blocks, where its arrays lie, and
+nothing of any device. So the same commands are run by a GPU, are run by a simulated one in the tests, and are printed
+to be read. Read `loops.py` next, which writes kernels, then `tape.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+
+from ...cuda.blas import Product
+from ..program import Instruction, Variable
+
+__all__ = ["Call", "Command", "Job", "Launch", "Multiply", "Place", "Span", "joined", "span_of"]
+
+# Note [Jobs]
+# A model has many layers of a kind, so many kernels have the same text and differ in where their arrays lie: the text
+# is compiled once, and is told the places at each launch. Where such launches follow one another and none waits for
+# another, as the updates of all parameters do, they become one launch with a job for each: its blocks are dealt out
+# among the jobs. What a kernel is given is one block of 64-bit words: `first` (the first block of each job, and the
+# end), `size` (a number for each job), and the addresses.
+
+Place = tuple[int, int]  # which of the addresses of a program, and bytes from there
+Span = tuple[int, int, int]  # which of the addresses, first byte, last byte + 1
+
+_MOST_WORDS = 500  # a kernel is given 4 KB at most
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work for a kernel: so many blocks, a size, and the places of its arrays."""
+
+    blocks: int
+    size: int
+    places: tuple[Place, ...]
+    reads: frozenset[Span] = frozenset()
+    writes: frozenset[Span] = frozenset()
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A kernel on the GPU. In its text @ stands for its name and $ for the number of its jobs; see Note [Jobs]."""
+
+    text: str
+    threads: int  # of a block
+    jobs: tuple[Job, ...]
+    about: str
+
+    @property
+    def blocks(self) -> int:
+        """The blocks of all jobs."""
+        return sum(job.blocks for job in self.jobs)
+
+    @property
+    def source(self) -> str:
+        """Its text for so many jobs."""
+        return self.text.replace("$", str(len(self.jobs)))
+
+    @property
+    def reads(self) -> frozenset[Span]:
+        """The bytes that all jobs read."""
+        return frozenset().union(*(job.reads for job in self.jobs))
+
+    @property
+    def writes(self) -> frozenset[Span]:
+        """The bytes that all jobs write."""
+        return frozenset().union(*(job.writes for job in self.jobs))
+
+    def words(self) -> int:
+        """How many 64-bit words the kernel is given."""
+        return 1 + sum(2 + len(job.places) for job in self.jobs)
+
+    def __str__(self) -> str:
+        jobs = f", {len(self.jobs)} jobs" if len(self.jobs) > 1 else ""
+        return f"kernel <{self.blocks} x {self.threads}{jobs}>: {self.about}"
+
+
+@dataclass(frozen=True)
+class Multiply:
+    """A product of matrices, or of stacks of them: c = a b, with a bias for each column where there is one."""
+
+    product: Product
+    a: Place
+    b: Place
+    c: Place
+    bias: Place | None
+    reads: frozenset[Span]
+    writes: frozenset[Span]
+    about: str
+
+    def __str__(self) -> str:
+        p = self.product
+        stack = f"{p.batch} of " if p.batch > 1 else ""
+        added = " + bias" if self.bias else ""
+        return f"product {stack}{p.m} x {p.k} by {p.k} x {p.n}{added}: {self.about}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """An instruction that CuPy does, in between."""
+
+    instruction: Instruction
+
+    def __str__(self) -> str:
+        return f"CuPy: {self.instruction}"
+
+
+Command = Launch | Multiply | Call
+
+
+def joined(commands: list[Command]) -> list[Command]:
+    """The commands, with launches of one text as one where what stands between may come before or after. See above."""
+    done: list[Command] = []
+    for command in commands:
+        place = _partner(done, command) if isinstance(command, Launch) else None
+        if place is None:
+            done.append(command)
+            continue
+        first = done[place]
+        assert isinstance(first, Launch)
+        assert isinstance(command, Launch)
+        both = replace(first, jobs=first.jobs + command.jobs)
+        between = done[place + 1 :]
+        if not any(waits(command, other) for other in between):
+            done[place] = both
+        elif not any(waits(other, first) for other in between):
+            done[place:] = [*between, both]
+        else:
+            done.append(command)
+    return done
+
+
+def _partner(done: list[Command], command: Launch) -> int | None:
+    """The last launch that has the same text, room for more jobs, and does nothing that the command waits for."""
+    for place in range(len(done) - 1, -1, -1):
+        other = done[place]
+        if isinstance(other, Call):
+            return None
+        if isinstance(other, Launch) and (other.text, other.threads) == (command.text, command.threads):
+            fits = other.words() + command.words() <= _MOST_WORDS
+            return place if fits and not waits(command, other) else None
+    return None
+
+
+def waits(later: Command, earlier: Command) -> bool:
+    """Whether a command must be done after an earlier one."""
+    if isinstance(later, Call) or isinstance(earlier, Call):
+        return True
+    reads, writes = later.reads, later.writes
+    return _meet(writes, earlier.reads) or _meet(writes, earlier.writes) or _meet(reads, earlier.writes)
+
+
+def _meet(some: frozenset[Span], others: frozenset[Span]) -> bool:
+    return any(a[0] == b[0] and a[1] < b[2] and b[1] < a[2] for a in some for b in others)
+
+
+def span_of(variable: Variable, place: Place) -> Span:
+    """The bytes of a variable that lies at a place."""
+    slot, start = place
+    return slot, start, start + variable.dtype.itemsize * prod(variable.shape)

@@ -1,0 +1,74 @@
+"""Device: what a tape needs to be run, and who offers it.
+
+One idea: a GPU gives memory, makes functions of source, and does what it is told in order, now or whenever a recording
+is played. That is all the executor knows of it; a simulated one in the tests does the same on the host.
+Read `gpu.py` next, which is the real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from ...cuda.blas import Product
+
+__all__ = ["Device", "Library", "Run", "device_named", "register_device"]
+
+Run = Callable[[], Any]
+
+
+class Library(Protocol):
+    """Functions made of one source."""
+
+    def launch(self, name: str, blocks: int, threads: int, words: Sequence[int]) -> Run:
+        """What launches a function with these 64-bit words."""
+
+
+class Device(Protocol):
+    """A GPU, or what takes its place. Arrays are those of its backend."""
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """An array of its own, uninitialised."""
+
+    def address(self, array: Any) -> int:
+        """Where an array begins."""
+
+    def copy(self, target: Any, source: Any) -> None:
+        """Copy an array to one of the same shape and dtype, both on the device."""
+
+    def staged(self, size: int) -> tuple[Any, Any, Run]:
+        """So many bytes on the host (an array), the same on the device, and what sends the one to the other."""
+
+    def library(self, source: str) -> Library:
+        """Functions of a source in CUDA C. Raises CompileError where there is a mistake in it."""
+
+    def product(self, product: Product, a: int, b: int, c: int, bias: int) -> Run:
+        """What multiplies matrices at these addresses."""
+
+    def record(self, runs: Sequence[Run]) -> Run:
+        """What does all of these, in order, at once; they were run before, one by one."""
+
+
+_makers: dict[str, Callable[[str], Device]] = {}
+_known: dict[str, Device] = {}
+
+
+def register_device(name: str, make: Callable[[str], Device]) -> None:
+    """Let compiled functions run on devices called `name` or `name:0`, `name:1`, ..."""
+    _makers[name] = make
+
+
+def device_named(name: str) -> Device:
+    """The device of this name, made when it is first wanted."""
+    if name not in _known:
+        _known[name] = _makers[name.partition(":")[0]](name)
+    return _known[name]
+
+
+def _gpu(name: str) -> Device:
+    from .gpu import GPU
+
+    return GPU(int(name.partition(":")[2] or 0))
+
+
+register_device("cuda", _gpu)

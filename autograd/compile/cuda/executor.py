@@ -1,0 +1,260 @@
+"""Cuda: a program that runs on a GPU.
+
+One idea: the first call gives the GPU the commands of the tape one by one, which also loads whatever is loaded late;
+the second records them as one graph; every call from then on copies the arguments, sends the numbers that changed, and
+launches the graph. Where an address changes, such as that of a parameter, it records anew. Read `device.py` beside it.
+"""
+
+# Note [Gradients stay where they are]
+# A graph writes to fixed addresses, so a gradient is the same array after every call, as long as nobody else has it: an
+# array that somebody kept is theirs, and the next gradient goes to a new one, for which the graph is recorded anew.
+# Other results, such as the loss, are copied, since loops keep them for a while.
+
+from __future__ import annotations
+
+import itertools
+from math import prod
+from sys import getrefcount
+from typing import Any
+
+from ...backend import host, module_of
+from ...cuda.precision import is_tf32
+from ...writes import mark_written, owners
+from ..expression import function_of, named
+from ..native.layout import Ref
+from ..program import Program, Variable, replace_variables
+from .commands import Call, Launch, Multiply
+from .device import Device, Library, Run
+from .tape import NUMBERS, RESERVED, Tape
+
+__all__ = ["Cuda"]
+
+_OURS = 4  # references to the array of a result: a table, its view in another, a variable, and the question
+
+
+class Cuda:
+    """A program on a device; `tape` is what it is told to do."""
+
+    def __init__(self, program: Program, device: Device) -> None:
+        self.device = device
+        self.tape = Tape(program, is_tf32())
+        self.program, self.refs, self.plan = self.tape.program, self.tape.refs, self.tape.plan
+        self.takes = tuple(i for i, _ in self.plan.fresh)
+        self._library: Library | None = None
+        self._set_up()
+
+    def explain(self) -> str:
+        """The commands in order, and how much memory they work in."""
+        return str(self.tape)
+
+    # Its memory
+
+    def _set_up(self) -> None:
+        device, plan = self.device, self.plan
+        self._arena = device.empty((max(1, plan.arena_bytes),), "uint8")
+        self._scratch = device.empty((max(1, self.tape.reserved),), "uint8")
+        self._count = len(plan.numbers)
+        size = 8 * max(1, self._count + 3 * len(plan.draws))
+        self._staged, self._sent, self._send = device.staged(size)
+        self._numbers = self._staged[: 8 * self._count].view("float64")
+        self._words = self._staged[8 * self._count :].view("uint64")
+        self._last = b""
+        sent = device.address(self._sent)
+        self._addresses = {0: device.address(self._arena), NUMBERS: sent, RESERVED: device.address(self._scratch)}
+        for i, variable in enumerate(plan.draws):
+            self._addresses[plan.slots[variable]] = sent + 8 * (self._count + 3 * i)
+        self._arrays: dict[Variable, Any] = {}  # constants, arguments and results
+        for variable, array in self.program.constants:
+            self._own(variable)[...] = module_of(self._arena).asarray(host.ascontiguousarray(array))
+        for variable in self.program.arguments:
+            self._own(variable)
+        self._results = [(i, variable, self._result(i, variable)) for i, variable in plan.fresh]
+        fresh = {i for i, _ in plan.fresh}
+        self._rest = [(i, v) for i, v in enumerate(self.program.results) if i not in fresh]
+        self._copied = [(place, v) for place, v in self.program.writes if place not in plan.in_place]
+        self._touched = [place for place, _ in self.program.writes if place in plan.in_place and place.marks]
+        self._ask = self._questions()
+        self._stamped: list[Any] = []  # the arrays whose memory is written to
+        self._others: dict[Variable, Any] = {}  # what is no array: the numbers of draws
+        self._places: dict[Variable, Any] = {}
+        self._taken: dict[Variable, Any] = {}
+        self._apart: dict[Variable, tuple[Any, Any]] = {}  # arrays that lie otherwise, each with its packed copy
+        self._parts: list[Any] = []  # what is run, in order: recordings, and instructions for CuPy
+        self._recorded = self._warm = False
+
+    def _own(self, variable: Variable) -> Any:
+        array = self._arrays[variable] = self.device.empty(variable.shape, variable.dtype)
+        self._addresses[self.plan.slots[variable]] = self.device.address(array)
+        return array
+
+    def _result(self, i: int, variable: Variable) -> Any:
+        """A new array for result number i, into which this variable is written."""
+        array = self.device.empty(self.program.results[i].shape, variable.dtype)
+        self._arrays[variable] = array.reshape(variable.shape)
+        self._addresses[self.plan.slots[variable]] = self.device.address(array)
+        return array
+
+    def _questions(self) -> Any:
+        """A function that works out the numbers of a call, in order, and lays them where they are sent from."""
+        order = {variable: i for i, variable in enumerate(self.plan.numbers)}
+        lines, scopes = ["pass"], []
+        for again, variable in self.program.numbers:
+            scopes.append(again.scope)
+            if variable in order:
+                lines.append(f"numbers[{order[variable]}] = {again.text}")
+                continue
+            name, scope = named(variable)
+            scopes.append(scope)
+            lines.append(f"others[{name}] = x = {again.text}")
+            if variable in self.plan.draws:
+                i = 3 * self.plan.draws.index(variable)
+                lines.append(f"words[{i}], words[{i + 1}], words[{i + 2}] = x.seed, x.stream, x.draw")
+        return function_of(lines, scopes, "numbers, words, others")
+
+    def bind(self, arrays: list[Any]) -> None:
+        """Take these arrays for those of the program's places. Most are the same as before."""
+        xp, moved = module_of(self._arena), False
+        for (place, variable), array in zip(self.program.places, arrays, strict=True):
+            if array is self._taken.get(variable):
+                continue
+            here = isinstance(array, type(self._arena))
+            packed = here and array.flags.c_contiguous
+            memory = array if packed else xp.array(array, order="C")
+            self._apart.pop(variable, None)
+            if not packed and here:
+                self._apart[variable] = array, memory
+            self._taken[variable], self._places[variable] = array, memory
+            self._move(variable, memory)
+            moved = moved or place.marks
+        if moved:
+            self._stamped = owners([place.get() for place in self._touched])
+
+    def _move(self, variable: Variable, memory: Any) -> None:
+        """Another address, for which the commands are given anew."""
+        slot, address = self.plan.slots[variable], self.device.address(memory)
+        if self._addresses.get(slot) != address:
+            self._addresses[slot] = address
+            self._parts, self._recorded = [], False
+
+    # A call
+
+    def __call__(self, arguments: list[Any], spare: dict[int, Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
+        """The results, and what is still to be written where; see Note [Gradients stay where they are]."""
+        self._ask(self._numbers, self._words, self._others)
+        now = self._staged.tobytes()
+        if now != self._last:
+            self._last = now
+            self._send()
+        for variable, array in zip(self.program.arguments, arguments, strict=True):
+            self.device.copy(self._arrays[variable], array)
+        for array, memory in self._apart.values():
+            memory[...] = array
+        for number, (i, variable, array) in enumerate(self._results):
+            replaced = spare.get(i) is array  # it is held by the gradient, and by `spare`
+            if i in spare and getrefcount(array) > _OURS + 2 * replaced:
+                self._results[number] = i, variable, self._result(i, variable)
+                self._parts, self._recorded = [], False
+        self._run()
+        results: list[Any] = [None] * len(self.program.results)
+        for i, _, array in self._results:
+            results[i] = array if i in spare else array.copy()
+        for i, variable in self._rest:
+            results[i] = self._array(variable).copy()
+        for array, memory in self._apart.values():
+            array[...] = memory
+        for array in self._stamped:
+            mark_written(array)
+        return results, [(place, self._array(variable).copy()) for place, variable in self._copied]
+
+    def _run(self) -> None:
+        if not self._parts:
+            self._parts = self._bound()
+        elif not self._recorded:
+            self._parts = self._record(self._parts)
+            self._recorded = True
+        for part in self._parts:
+            if isinstance(part, Call):
+                self._call(part)
+            else:
+                part()
+
+    def _bound(self) -> list[Any]:
+        """The commands with the addresses of now."""
+        if self._library is None:
+            self._library = self.device.library(self.tape.source)
+        at = self._addresses
+        parts: list[Any] = []
+        for command in self.tape.commands:
+            if isinstance(command, Launch):
+                name, words = self.tape.names[command.source], _words(command, at)
+                parts.append(self._library.launch(name, command.blocks, command.threads, words))
+            elif isinstance(command, Multiply):
+                a, b, c = (at[slot] + start for slot, start in (command.a, command.b, command.c))
+                bias = 0 if command.bias is None else at[command.bias[0]] + command.bias[1]
+                parts.append(self.device.product(command.product, a, b, c, bias))
+            else:
+                parts.append(command)
+        return parts
+
+    def _record(self, parts: list[Any]) -> list[Any]:
+        """What stands between calls of CuPy, as recordings."""
+        recorded: list[Any] = []
+        runs: list[Run] = []
+        for part in parts:
+            if not isinstance(part, Call):
+                runs.append(part)
+                continue
+            recorded += [self.device.record(runs), part] if runs else [part]
+            runs = []
+        return [*recorded, self.device.record(runs)] if runs else recorded
+
+    def _call(self, call: Call) -> None:
+        instruction = call.instruction
+        inputs, options = replace_variables((instruction.inputs, instruction.options), self._array)
+        own = _owns(host, instruction.name) is instruction.function
+        function = _owns(module_of(self._arena), instruction.name) if own else instruction.function
+        value = function(*inputs, **options)
+        if instruction.out.dtype is None:
+            self._others[instruction.out] = value
+        elif instruction.out in self.plan.read:
+            target = self._array(instruction.out)
+            target[...] = module_of(target).asarray(value)
+
+    def _array(self, variable: Variable) -> Any:
+        """The array of a variable, as it is now; a number as it is."""
+        ref = self.refs.get(variable)
+        if ref is None:
+            if variable in self._others:
+                return self._others[variable]
+            return float(self._numbers[self.plan.numbers.index(variable)])
+        base = self._base(self.plan.aliases.get(ref.base, ref.base))
+        return base.reshape(ref.shape) if ref.is_whole else _view(base, ref)
+
+    def _base(self, base: Variable) -> Any:
+        """The memory of a variable as an array."""
+        offset = self.plan.offsets.get(base)
+        if offset is not None:
+            size = base.dtype.itemsize * prod(base.shape)
+            return self._arena[offset : offset + size].view(base.dtype).reshape(base.shape)
+        return self._places[base] if base in self._places else self._arrays[base]
+
+
+def _owns(module: Any, name: str) -> Any:
+    """The function of an array module that has this name, as in "linalg.inv"; None where there is none."""
+    for part in name.split("."):
+        module = getattr(module, part, None)
+    return module
+
+
+def _words(launch: Launch, addresses: dict[int, int]) -> list[int]:
+    """What a kernel is given; see Note [Jobs]."""
+    first = [0, *itertools.accumulate(job.blocks for job in launch.jobs)]
+    places = [addresses[slot] + start for job in launch.jobs for slot, start in job.places]
+    return [*first, *(job.size for job in launch.jobs), *places]
+
+
+def _view(base: Any, ref: Ref) -> Any:
+    size = base.dtype.itemsize
+    strides = tuple(step * size for step in ref.strides)
+    flat = base.reshape(-1)[ref.offset :]
+    return module_of(base).lib.stride_tricks.as_strided(flat, ref.shape, strides)

@@ -1,0 +1,148 @@
+"""GPU: the device that is real. Memory and streams are CuPy's, kernels are launched through the driver itself.
+
+One idea: what can be made ready is made ready once, so that a launch is one call of C: its arguments lie in memory, and
+a recording of all of them is a CUDA graph, which is one call for the whole step. Read `nvrtc.py` next.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+from ...backend import host
+from ...cuda.blas import WORKSPACE_BYTES, Product, plan
+from ...errors import DeviceError
+from .device import Library, Run
+from .nvrtc import cubin_of
+
+__all__ = ["GPU"]
+
+# Note [Sent from a ring]
+# A copy from the host goes on after the call that asked for it has returned, so what is sent must not be written to
+# until it has arrived. The numbers of each call go to the next of several places of pinned memory, and the event of a
+# place tells when it may be used again: hardly ever has anybody to wait.
+
+_RING = 32
+_MOST_ALIGNED = 256  # bytes
+
+
+class GPU:
+    """One GPU, by its number."""
+
+    def __init__(self, number: int) -> None:
+        import cupy
+
+        self.cupy, self.number = cupy, number
+        self.driver = _driver()
+        properties = cupy.cuda.runtime.getDeviceProperties(number)
+        self.architecture = f"sm_{properties['major']}{properties['minor']}"
+        with cupy.cuda.Device(number):
+            self.recording = cupy.cuda.Stream(non_blocking=True)
+            self.workspace = cupy.empty(WORKSPACE_BYTES, "uint8")
+
+    @property
+    def stream(self) -> int:
+        """The stream on which everything is done now."""
+        return int(self.cupy.cuda.get_current_stream().ptr)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        with self.cupy.cuda.Device(self.number):
+            return self.cupy.empty(shape, dtype)
+
+    def address(self, array: Any) -> int:
+        return int(array.data.ptr)
+
+    def copy(self, target: Any, source: Any) -> None:
+        if source.flags.c_contiguous and source.nbytes:
+            target.data.copy_from_device_async(source.data, source.nbytes)
+        else:
+            target[...] = source
+
+    def staged(self, size: int) -> tuple[Any, Any, Run]:
+        """See Note [Sent from a ring]."""
+        cuda = self.cupy.cuda
+        there, here = host.zeros(size, "uint8"), self.empty((size,), "uint8")
+        pinned = cuda.alloc_pinned_memory(_RING * size)
+        ring = host.frombuffer(pinned, "uint8", _RING * size).reshape(_RING, size)
+        addresses = [pinned.ptr + i * size for i in range(_RING)]
+        events: list[Any] = [None] * _RING
+        copy, target, kind = cuda.runtime.memcpyAsync, self.address(here), cuda.runtime.memcpyHostToDevice
+        count = 0
+
+        def send() -> None:
+            nonlocal count
+            i = count % _RING
+            count += 1
+            if events[i] is None:
+                events[i] = cuda.Event(disable_timing=True)
+            else:
+                events[i].synchronize()
+            ring[i] = there
+            stream = cuda.get_current_stream()
+            copy(target, addresses[i], size, kind, stream.ptr)
+            events[i].record(stream)
+
+        return there, here, send
+
+    def library(self, source: str) -> Library:
+        return _Library(self, cubin_of(source, self.architecture))
+
+    def product(self, product: Product, a: int, b: int, c: int, bias: int) -> Run:
+        alignment = min(_MOST_ALIGNED, *(address & -address for address in (a, b, c, bias or _MOST_ALIGNED)))
+        run, workspace = plan(product, alignment).run, self.address(self.workspace)
+        return lambda: run(a, b, c, bias, stream=self.stream, workspace=workspace)
+
+    def record(self, runs: Sequence[Run]) -> Run:
+        with self.recording:
+            self.recording.begin_capture()
+            try:
+                for run in runs:
+                    run()
+            finally:
+                graph = self.recording.end_capture()
+        launch, current = graph.launch, self.cupy.cuda.get_current_stream
+        return lambda: launch(current())
+
+    def check(self, status: int, what: str) -> None:
+        """Raise what the driver says where it refuses."""
+        if status:
+            text = ctypes.c_char_p()
+            self.driver.cuGetErrorString(status, ctypes.byref(text))
+            raise DeviceError(f"the GPU could not {what}: {(text.value or b'unknown error').decode()}.")
+
+
+class _Library:
+    def __init__(self, gpu: GPU, cubin: bytes) -> None:
+        self.gpu, self.module = gpu, ctypes.c_void_p()
+        with gpu.cupy.cuda.Device(gpu.number):
+            gpu.check(gpu.driver.cuModuleLoadData(ctypes.byref(self.module), cubin), "load a program")
+        self.functions: dict[str, ctypes.c_void_p] = {}
+
+    def launch(self, name: str, blocks: int, threads: int, words: Sequence[int]) -> Run:
+        gpu = self.gpu
+        if name not in self.functions:
+            function = ctypes.c_void_p()
+            status = gpu.driver.cuModuleGetFunction(ctypes.byref(function), self.module, name.encode())
+            gpu.check(status, f"find the kernel {name}")
+            self.functions[name] = function
+        given = (ctypes.c_uint64 * len(words))(*words)
+        arguments = (ctypes.c_void_p * 1)(ctypes.addressof(given))
+        function, start = self.functions[name], gpu.driver.cuLaunchKernel
+
+        def run(kept: Any = given) -> None:
+            status = start(function, blocks, 1, 1, threads, 1, 1, 0, gpu.stream, arguments, None)
+            if status:
+                gpu.check(status, f"launch the kernel {name}")
+
+        return run
+
+
+def _driver() -> Any:
+    """The driver's own library."""
+    driver = ctypes.CDLL("libcuda.so.1")
+    pointer, number = ctypes.c_void_p, ctypes.c_uint
+    driver.cuLaunchKernel.argtypes = [pointer, *(number,) * 7, pointer, pointer, pointer]
+    driver.cuModuleLoadData.argtypes = [pointer, ctypes.c_char_p]
+    driver.cuModuleGetFunction.argtypes = [pointer, pointer, ctypes.c_char_p]
+    return driver

@@ -1,0 +1,37 @@
+"""Header: what every CUDA source begins with.
+
+One idea: a row is worked on by L threads, `lanes`, a power of two; a value for a row is made by all of them together,
+within a warp by shuffles, in a wider row with one word of shared memory for each warp. Sums are always added in the
+same order, so a program gives the same bits at every call. Read `loops.py` next.
+"""
+
+from __future__ import annotations
+
+__all__ = ["HEADER"]
+
+HEADER = """
+#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#define NAN __int_as_float(0x7fffffff)
+#endif
+template <int K, int P> struct Jobs { long first[K + 1]; long size[K]; char *p[K][P]; };
+struct Sum { template <class T> static __device__ T of(T a, T b) { return a + b; } };
+struct Max { template <class T> static __device__ T of(T a, T b) { return a > b ? a : b; } };
+struct Min { template <class T> static __device__ T of(T a, T b) { return a < b ? a : b; } };
+template <class F, int L, class T> __device__ T over_lanes(T x) {  // of L <= 32 lanes; each gets the result
+  const unsigned mask = L == 32 ? ~0u : ((1u << (L & 31)) - 1) << (threadIdx.x & 31 & ~(L - 1));
+  for (int o = L / 2; o; o /= 2) x = F::of(x, __shfl_xor_sync(mask, x, o));
+  return x;
+}
+template <class F, int L, class T> __device__ T over_row(T x) {  // of L lanes, which are all of a block if L > 32
+  if (L <= 32) return over_lanes<F, L <= 32 ? L : 32>(x);
+  __shared__ T found[32];
+  x = over_lanes<F, 32>(x);
+  if ((threadIdx.x & 31) == 0) found[threadIdx.x >> 5] = x;
+  __syncthreads();
+  x = found[0];
+  for (int i = 1; i < L / 32; i++) x = F::of(x, found[i]);
+  __syncthreads();
+  return x;
+}
+""".strip()

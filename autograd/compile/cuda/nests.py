@@ -1,0 +1,342 @@
+"""Nests: what walks over more axes than rows and columns, as kernels in CUDA C.
+
+One idea: a thread takes every so manieth element of what is written, and works out from its number where along each
+axis it is; axes that lie one behind the other everywhere are taken as one. So moves, elementwise functions of strided
+views, and rows of a table by their numbers are three bodies of one loop. Read `products.py` next.
+"""
+
+# Note [Rows added up]
+# Rows of the first axis that are added up at their numbers (the gradient of an embedding) are added by a block for each
+# number: where the same number came before, that block did it already; else it looks at all numbers from there on, a
+# piece at a time, and adds the rows of those that are the same. So no addition waits for another, and the order is
+# NumPy's. What is put along another axis, or not added, is done by a thread for each element of the table, which looks
+# at all numbers.
+
+# Note [Wrong positions]
+# To refuse a position that is outside the table, the host would have to wait for the GPU. It reads NaN instead, which
+# shows in the loss, or the smallest integer; nothing outside is read or written.
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+from ...backend import host
+from ..native.expressions import C_TYPES, compute_dtype, constant, elementwise, expression, has_expression
+from ..native.groups import Move
+from ..native.kernels import Kernel, Memory, Refs, counts_positions
+from ..native.layout import Ref, joined_axes, packed
+from ..native.members import ctype
+from ..program import Instruction, Variable
+from .commands import Job, Launch, Place, Span, span_of
+from .loops import ARGUMENTS
+
+__all__ = ["KERNELS", "Array", "Write", "along", "at", "kernel_over", "packed_copy", "written_move"]
+
+@dataclass(frozen=True)
+class Array:
+    """Elements for a kernel: their dtype, where the first is, and the bytes within which all of them are."""
+
+    dtype: Any
+    place: Place
+    span: Span
+
+    @classmethod
+    def of(cls, ref: Ref, memory: Memory) -> Array:
+        """Those that a variable names."""
+        slot, start = memory.place(ref.base)
+        first = slot, start + ref.offset * ref.base.dtype.itemsize
+        return cls(ref.base.dtype, first, span_of(ref.base, (slot, start)))
+
+
+_THREADS = 256
+_MOST_BLOCKS = 4224
+
+
+@dataclass
+class Write(Kernel):
+    """A kernel of the GPU's: `launches` writes it."""
+
+    launches: Any = None  # Memory -> list[Launch]
+
+
+def kernel_over(about: str, size: int, reads: Sequence[Array], writes: Sequence[Array], body: Iterable[str]) -> Launch:
+    """A kernel with a thread for each of so many numbers; its lines know `i`, x0, x1, ... and y0, y1, ..."""
+    lines: list[str] = []
+    places: list[Place] = []
+    for letter, const, arrays in (("x", "const ", reads), ("y", "", writes)):
+        for number, array in enumerate(arrays):
+            kind = f"{const}{ctype(array.dtype)}"
+            lines.append(f"  {kind} *{letter}{number} = ({kind} *)p[{len(places)}];")
+            places.append(array.place)
+    blocks = max(1, min(_MOST_BLOCKS, -(-size // _THREADS)))
+    begin = f'extern "C" __global__ void __launch_bounds__({_THREADS}) @'
+    text = [
+        f"{begin}(const __grid_constant__ Jobs<$, {len(places)}> jobs) {{",
+        ARGUMENTS,
+        *lines,
+        f"  for (long i = block * {_THREADS} + threadIdx.x; i < n; i += blocks * {_THREADS}) {{",
+        *(f"    {line}" for line in body),
+        "  }",
+        "}",
+    ]
+    job = Job(blocks, size, tuple(places), frozenset(a.span for a in reads), frozenset(a.span for a in writes))
+    return Launch("\n".join(text), _THREADS, (job,), about)
+
+
+def along(number: str, axes: Sequence[tuple[int, ...]], name: str) -> list[str]:
+    """Lines that work out from a number in order of the axes where along each it is: name0, name1, ..."""
+    lines, rest = [], prod(n for n, *_ in axes)
+    for i, (n, *_) in enumerate(axes):
+        rest //= n
+        cut = f"{number} / {rest}" if rest > 1 else number
+        lines.append(f"const long {name}{i} = {cut}{f' % {n}' if i else ''};")
+    return lines
+
+
+def at(axes: Sequence[tuple[int, ...]], which: int, name: str) -> str:
+    """The place, in the array of this number, of the element that `along` has found."""
+    return " + ".join(f"{name}{i} * {axis[1 + which]}" for i, axis in enumerate(axes) if axis[1 + which]) or "0"
+
+
+# Moves
+
+
+def written_move(move: Move, memory: Memory) -> list[Launch]:
+    """What fills the part that no piece covers, then the pieces."""
+    out = move.instruction.out
+    whole = Ref(out, out.shape, packed(out.shape))
+    launches = []
+    covered = sum(prod(part.shape) for part, _ in move.parts)
+    if move.base is not None:
+        source = Ref(move.base.base, out.shape, move.base.strides, move.base.offset)
+        launches.append(_copy(move.instruction.name, whole, source, memory))
+    elif covered < prod(out.shape):
+        launches.append(kernel_over("zeros", prod(out.shape), [], [Array.of(whole, memory)], ["y0[i] = 0;"]))
+    # The pieces meet nowhere, so those of one text are jobs of one launch, though all write to one array.
+    pieces: dict[str, Launch] = {}
+    for part, source in move.parts:
+        piece = _copy(move.instruction.name, part, source, memory)
+        same = pieces.get(piece.text)
+        pieces[piece.text] = piece if same is None else replace(same, jobs=same.jobs + piece.jobs)
+    return [*launches, *pieces.values()]
+
+
+def _copy(name: str, to: Ref, source: Ref, memory: Memory) -> Launch:
+    axes = joined_axes(to.shape, to.strides, source.strides)
+    body = [*along("i", axes, "a"), f"y0[{at(axes, 0, 'a')}] = x0[{at(axes, 1, 'a')}];"]
+    return kernel_over(f"move, {name}", prod(to.shape), [Array.of(source, memory)], [Array.of(to, memory)], body)
+
+
+def packed_copy(ref: Ref, place: Place, memory: Memory) -> Launch:
+    """What copies elements to a place, in order."""
+    axes = joined_axes(ref.shape, packed(ref.shape), ref.strides)
+    slot, start = place
+    span = slot, start, start + prod(ref.shape) * ref.base.dtype.itemsize
+    body = [*along("i", axes, "a"), f"y0[i] = x0[{at(axes, 1, 'a')}];"]
+    return kernel_over("packed", prod(ref.shape), [Array.of(ref, memory)], [Array(ref.base.dtype, place, span)], body)
+
+
+# Elementwise functions of strided views
+
+
+def strided(instruction: Instruction, refs: Refs) -> Write | None:
+    """An elementwise function of arrays and Python's numbers."""
+    name, out, inputs = instruction.name, instruction.out, instruction.inputs
+    plain = isinstance(instruction.function, host.ufunc) or name == "where"
+    arrays = [refs[x] for x in inputs if isinstance(x, Variable) and x in refs]
+    numbers = [x for x in inputs if isinstance(x, (bool, int, float))]
+    if not plain or instruction.options or len(arrays) + len(numbers) < len(inputs) or 0 in out.shape:
+        return None
+    kinds = [x.dtype if isinstance(x, Variable) else float if isinstance(x, float) else int for x in inputs]
+    if not arrays or not has_expression(name, kinds, out.dtype):
+        return None
+    dtype = compute_dtype(name, kinds, out.dtype)
+
+    def launches(memory: Memory) -> list[Launch]:
+        strides = [(0,) * (len(out.shape) - len(ref.shape)) + ref.strides for ref in arrays]
+        axes = joined_axes(out.shape, packed(out.shape), *strides)
+        read, values = iter(range(len(arrays))), []
+        for place, x in enumerate(inputs):
+            wanted = x.dtype if name == "where" and place == 0 and isinstance(x, Variable) else dtype
+            if not isinstance(x, Variable):
+                values.append(constant(x, wanted))
+                continue
+            which = next(read)
+            text = f"x{which}[{at(axes, 1 + which, 'a')}]"
+            cast = f"({text} != 0)" if wanted == "bool" else f"(({ctype(wanted)}){text})"
+            values.append(text if x.dtype == wanted else cast)
+        body = [*along("i", axes, "a"), f"y0[i] = {expression(name, values, dtype)};"]
+        whole = Ref(out, out.shape, packed(out.shape))
+        given = [Array.of(ref, memory) for ref in arrays]
+        return [kernel_over(f"strided, {name}", prod(out.shape), given, [Array.of(whole, memory)], body)]
+
+    return Write(instruction, arrays, _none, launches=launches)
+
+
+def _none(memory: Memory) -> str:
+    return ""
+
+
+# Rows of a table by their numbers
+
+
+def rows_at(instruction: Instruction, refs: Refs) -> Write | None:
+    """x[..., positions], x with values there, and x with values added there; CuPy has to do what is less regular."""
+    table, index, *values = instruction.inputs
+    return _rows(instruction, refs, table, index, values) if not instruction.options else None
+
+
+def rows_added(instruction: Instruction, refs: Refs) -> Write | None:
+    """Zeros with values added at positions along an axis."""
+    values, index, _ = instruction.inputs
+    return _rows(instruction, refs, instruction.out, index, [values])
+
+
+def _rows(instruction: Instruction, refs: Refs, table: Any, index: Any, values: list[Any]) -> Write | None:
+    parts = index if isinstance(index, tuple) else (index,)
+    whole = all(isinstance(part, slice) and part == slice(None) for part in parts[:-1])
+    if not parts or not whole or not counts_positions(parts[-1]) or not isinstance(table, Variable):
+        return None
+    axis, positions = len(parts) - 1, parts[-1]
+    if axis >= len(table.shape) or 0 in (*table.shape, *positions.shape):
+        return None
+    shape = (*table.shape[:axis], *positions.shape, *table.shape[axis + 1 :])
+    given = values[0] if values else table
+    fits = isinstance(given, Variable) and given.dtype == table.dtype and str(table.dtype) in C_TYPES
+    if not fits or len(values) > 1 or (values and (given.shape != shape or not refs[table].is_whole)):
+        return None
+    if instruction.name == "add.at" and table.dtype == "bool":
+        return None  # NumPy's sums of bools are bools again
+    places = refs[positions]
+    before = None if table is instruction.out else refs[table]
+
+    def launches(memory: Memory) -> list[Launch]:
+        if values and axis == 0 and instruction.name in ("add.at", "_rows_added"):
+            return _added_up(instruction, places, refs[given], before, memory)
+        if values:
+            return [_scatter(instruction, axis, places, refs[given], before, memory)]
+        return [_gather(instruction, axis, refs[table], places, memory)]
+
+    reads = [ref for ref in (before, places, refs[given] if values else None) if ref is not None]
+    return Write(instruction, reads, _none, launches=launches)
+
+
+def _wrong(dtype: Any) -> str:
+    """What is read at a wrong position; see Note [Wrong positions]."""
+    return "NAN" if dtype.kind == "f" else "0"
+
+
+def _gather(instruction: Instruction, axis: int, table: Ref, positions: Ref, memory: Memory) -> Launch:
+    out, count, length = instruction.out, len(positions.shape), table.shape[axis]
+    own = (*(0,) * axis, *positions.strides, *(0,) * (len(table.shape) - axis - 1))
+    spread = (*table.strides[:axis], *(0,) * count, *table.strides[axis + 1 :])
+    axes = joined_axes(out.shape, spread, own)
+    body = [
+        *along("i", axes, "a"),
+        f"long at = x1[{at(axes, 1, 'a')}];",
+        f"if (at < 0) at += {length};",
+        f"const bool wrong = at < 0 || at >= {length};",
+        f"y0[i] = wrong ? {_wrong(out.dtype)} : x0[{at(axes, 0, 'a')} + at * {table.strides[axis]}];",
+    ]
+    whole = Ref(out, out.shape, packed(out.shape))
+    reads = [Array.of(table, memory), Array.of(positions, memory)]
+    return kernel_over("rows", prod(out.shape), reads, [Array.of(whole, memory)], body)
+
+
+def _added_up(
+    instruction: Instruction, positions: Ref, values: Ref, table: Ref | None, memory: Memory
+) -> list[Launch]:
+    """What fills the table, and the sums; see Note [Rows added up]."""
+    out = instruction.out
+    count, length, width = prod(positions.shape), out.shape[0], prod(out.shape[1:])
+    whole = Ref(out, out.shape, packed(out.shape))
+    zero = table is None or memory.is_zero(table.base)
+    first = (
+        kernel_over("zeros", prod(out.shape), [], [Array.of(whole, memory)], ["y0[i] = 0;"])
+        if zero or table is None
+        else _copy("rows", whole, table, memory)
+    )
+    walk = joined_axes(positions.shape, positions.strides, values.strides[: len(positions.shape)])
+    inner = joined_axes(out.shape[1:], values.strides[len(positions.shape) :])
+    kind, index = ctype(out.dtype), ctype(positions.base.dtype)
+    reads, writes = [Array.of(positions, memory), Array.of(values, memory)], [Array.of(whole, memory)]
+    text = f"""extern "C" __global__ void __launch_bounds__({_THREADS}) @(const __grid_constant__ Jobs<$, 3> jobs) {{
+{ARGUMENTS}
+  const {index} *x0 = (const {index} *)p[0];
+  const {kind} *x1 = (const {kind} *)p[1];
+  {kind} *y0 = ({kind} *)p[2];
+  __shared__ int seen;
+  __shared__ long from[{_THREADS}];
+  const int t = threadIdx.x;
+  auto number = [&](long k) {{
+    {' '.join(along("k", walk, "d"))}
+    const long at = x0[{at(walk, 0, "d")}];
+    return at < 0 ? at + {length} : at;
+  }};
+  const long row = number(block);
+  if (row < 0 || row >= {length}) return;
+  if (t == 0) seen = 0;
+  __syncthreads();
+  for (long k = t; k < block; k += {_THREADS}) if (number(k) == row) seen = 1;
+  __syncthreads();
+  if (seen) return;
+  for (long c0 = 0; c0 < {width}; c0 += {_THREADS}) {{
+    const long c = c0 + t;
+    {' '.join(along("c", inner, "a"))}
+    {kind} s = c < {width} ? y0[row * {width} + c] : 0;
+    for (long k0 = block; k0 < {count}; k0 += {_THREADS}) {{
+      const long k = k0 + t;
+      long place = -1;
+      if (k < {count} && number(k) == row) {{ {' '.join(along("k", walk, "d"))} place = {at(walk, 1, "d")}; }}
+      from[t] = place;
+      __syncthreads();
+      if (c < {width}) for (int i = 0; i < {_THREADS}; i++) if (from[i] >= 0) s += x1[from[i] + {at(inner, 0, "a")}];
+      __syncthreads();
+    }}
+    if (c < {width}) y0[row * {width} + c] = s;
+  }}
+}}"""
+    places = tuple(array.place for array in (*reads, *writes))
+    job = Job(count, width, places, frozenset(a.span for a in (*reads, *writes)), frozenset(a.span for a in writes))
+    return [first, Launch(text, _THREADS, (job,), f"{count} rows added up in {length}")]
+
+
+def _scatter(
+    instruction: Instruction, axis: int, positions: Ref, values: Ref, table: Ref | None, memory: Memory
+) -> Launch:
+    """A thread for each element of the table; see Note [Rows added up]."""
+    out, count = instruction.out, len(positions.shape)
+    length = out.shape[axis]
+    outer = joined_axes(out.shape[:axis], values.strides[:axis])
+    inner = joined_axes(out.shape[axis + 1 :], values.strides[axis + count :])
+    walk = joined_axes(positions.shape, positions.strides, values.strides[axis : axis + count])
+    after = prod(out.shape[axis + 1 :])
+    adds = instruction.name in ("add.at", "_rows_added")
+    start = "0" if table is None or memory.is_zero(table.base) else "x2[i]"
+    body = [
+        f"const long row = i / {after} % {length}, before = i / {after * length}, behind = i % {after};",
+        *along("before", outer, "b"),
+        *along("behind", inner, "c"),
+        f"const long base = {at(outer, 0, 'b')} + {at(inner, 0, 'c')};",
+        f"{ctype(out.dtype)} s = {start};",
+        f"for (long k = 0; k < {prod(positions.shape)}; k++) {{",
+        *(f"  {line}" for line in along("k", walk, "d")),
+        f"  long at = x0[{at(walk, 0, 'd')}];",
+        f"  if (at < 0) at += {length};",
+        f"  if (at == row) s {'+=' if adds else '='} x1[base + {at(walk, 1, 'd')}];",
+        "}",
+        "y0[i] = s;",
+    ]
+    reads = [Array.of(ref, memory) for ref in (positions, values, table) if ref is not None]
+    whole = Ref(out, out.shape, packed(out.shape))
+    return kernel_over("rows added up" if adds else "rows put", prod(out.shape), reads, [Array.of(whole, memory)], body)
+
+
+KERNELS = {
+    **dict.fromkeys(elementwise(), strided),
+    **dict.fromkeys(("getitem", "set_at", "add.at"), rows_at),
+    "_rows_added": rows_added,
+}

@@ -1,0 +1,89 @@
+"""Tape: a program as commands for a GPU, in order, with the source of their kernels.
+
+One idea: the steps are those of the native executor, loops, products, moves; each becomes a command or two, and
+commands that may as well run together become one. Nothing here needs a GPU. Read `executor.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..native.groups import Call as Step
+from ..native.groups import Group, Move, Product, schedule
+from ..native.kernels import Check, Kernel, Refs
+from ..native.layout import layouts
+from ..native.memory import Plan, reads_of
+from ..passes import for_blas
+from ..program import Instruction, Program
+from . import draws, nests
+from .commands import Call, Command, Launch, Place, joined
+from .draws import GENERATOR
+from .header import HEADER
+from .loops import Sums, loop_of
+from .nests import Write, written_move
+from .products import Products, with_biases
+
+__all__ = ["NUMBERS", "RESERVED", "Tape"]
+
+NUMBERS, RESERVED = -1, -2  # addresses besides those of the plan: numbers and draws; partial sums and packed factors
+_ALIGNED = 256  # bytes
+_KERNELS = {**nests.KERNELS, **draws.KERNELS}
+
+
+def _kernel_of(instruction: Instruction, refs: Refs) -> Kernel | None:
+    make = _KERNELS.get(instruction.name)
+    return None if make is None else make(instruction, refs)
+
+
+class Tape:
+    """The `commands` of a program, their `source`, and the `names` of the kernels in it by their text.
+
+    `plan` says where its variables lie; `reserved` is how many bytes it needs besides. `tf32` rounds what float32
+    products multiply, see `autograd.cuda.matmul_precision`.
+    """
+
+    def __init__(self, program: Program, tf32: bool = False) -> None:
+        self.program = for_blas(program)
+        self.refs = layouts(self.program)
+        self.steps = with_biases(schedule(self.program, self.refs, _kernel_of), self.program, self.refs)
+        self.plan = Plan(self.program, self.refs, self.steps)
+        self.reserved = 0
+        self.commands = joined(list(self._written(tf32)))
+        launches = [command for command in self.commands if isinstance(command, Launch)]
+        texts = dict.fromkeys(launch.source for launch in launches)
+        self.names = {text: f"kernel{i}" for i, text in enumerate(texts)}
+        kernels = (text.replace("@", name) for text, name in self.names.items())
+        self.source = "\n".join([HEADER, GENERATOR, *kernels, ""])
+
+    def __str__(self) -> str:
+        size = self.plan.arena_bytes + self.reserved
+        lines = [f"cuda: {len(self.commands)} commands, {size:,} bytes of working memory"]
+        return "\n".join([*lines, *(f"{i:4} {command}" for i, command in enumerate(self.commands))])
+
+    def _written(self, tf32: bool) -> Iterator[Command]:
+        waiting: list[Sums] = []
+        products = Products(self.plan, self._reserve, tf32)
+        for step in self.steps:
+            if waiting and {sums.out for sums in waiting} & set(reads_of(step, self.refs)):
+                yield from (sums.launch for sums in waiting)
+                waiting = []
+            if isinstance(step, Group):
+                launch, sums_of_group = loop_of(step, self.plan, (NUMBERS, 0), self._reserve)
+                yield launch
+                waiting += sums_of_group
+            elif isinstance(step, Product):
+                yield from products.commands(step)
+            elif isinstance(step, Move):
+                yield from written_move(step, self.plan)
+            elif isinstance(step, Write):
+                yield from step.launches(self.plan)
+            elif isinstance(step, Step):
+                yield Call(step.instruction)
+            else:
+                assert isinstance(step, Check)  # a wrong position shows as NaN, see Note [Wrong positions]
+        yield from (sums.launch for sums in waiting)
+
+    def _reserve(self, size: int) -> Place:
+        place = RESERVED, self.reserved
+        self.reserved += -(-size // _ALIGNED) * _ALIGNED
+        return place

@@ -1,0 +1,210 @@
+"""A simulated GPU: the very tape of the cuda executor, run on the host.
+
+One idea: CUDA C is C++ with threads, so its kernels are compiled by g++ behind a header in which the threads of a
+block are coroutines that take turns at barriers and shuffles; products are NumPy's. Its arrays are those of the guard
+backend, so whatever CuPy would refuse is refused here too. What it cannot show: races, and how fast it is.
+Importing this file registers it under the name "guard".
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autograd.compile.cuda import register_device
+from autograd.cuda.blas import Product
+from tests.guard import guard
+
+HEADER = r"""
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <ucontext.h>
+#include <vector>
+#define __global__
+#define __device__
+#define __shared__ static
+#define __grid_constant__
+#define __launch_bounds__(n)
+#define __forceinline__ inline
+struct index_t { int x = 0, y = 0, z = 0; };
+static index_t blockIdx, blockDim, gridDim, threadIdx;
+struct thread_t { ucontext_t context; bool done; };
+static std::vector<thread_t> threads;
+static ucontext_t outside;
+static int now;
+static std::function<void()> kernel;
+static void yield() { swapcontext(&threads[now].context, &outside); }
+static void begin() { kernel(); threads[now].done = true; swapcontext(&threads[now].context, &outside); }
+
+// A barrier for `wanted` threads; whoever comes last lets the others go on.
+struct barrier_t { int here = 0, round = 0; };
+static void wait_at(barrier_t &b, int wanted) {
+  int round = b.round;
+  if (++b.here == wanted) { b.here = 0; b.round++; }
+  while (b.round == round) yield();
+}
+static barrier_t of_block, of_lanes[1024][33];  // by the first lane and how many there are
+static inline void __syncthreads() { wait_at(of_block, blockDim.x); }
+static char lanes[1024][16];
+template <class T> static T __shfl_xor_sync(unsigned mask, T x, int o) {
+  int me = now, first = (me & ~31) + __builtin_ctz(mask), count = __builtin_popcount(mask);
+  memcpy(lanes[me], &x, sizeof x);
+  wait_at(of_lanes[first][count], count);
+  T y;
+  memcpy(&y, lanes[me ^ o], sizeof y);
+  wait_at(of_lanes[first][count], count);
+  return y;
+}
+static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+  return (unsigned __int128)a * b >> 64;
+}
+static inline float __fadd_rn(float a, float b) { return a + b; }
+static inline double __dadd_rn(double a, double b) { return a + b; }
+
+// Blocks run in any order on a GPU; here the last one comes first, so that what leans on the order shows.
+template <class J> static void run(void (*f)(J), int blocks, int count, const void *words, bool meets) {
+  const J &jobs = *(const J *)words;
+  gridDim.x = blocks, blockDim.x = count;
+  if (!meets) {
+    for (int b = blocks - 1; b >= 0; b--)
+      for (int t = 0; t < count; t++) { blockIdx.x = b, threadIdx.x = now = t; f(jobs); }
+    return;
+  }
+  const int size = 1 << 16;
+  static std::vector<char *> stacks;
+  while ((int)stacks.size() < count) stacks.push_back((char *)malloc(size));
+  kernel = [&] { f(jobs); };
+  threads.resize(count);
+  for (int b = blocks - 1; b >= 0; b--) {
+    blockIdx.x = b;
+    for (int t = 0; t < count; t++) {
+      getcontext(&threads[t].context);
+      threads[t].context.uc_stack.ss_sp = stacks[t], threads[t].context.uc_stack.ss_size = size;
+      threads[t].context.uc_link = &outside, threads[t].done = false;
+      makecontext(&threads[t].context, begin, 0);
+    }
+    for (bool left = true; left;) {
+      left = false;
+      for (int t = 0; t < count; t++)
+        if (!threads[t].done) { left = true; now = threadIdx.x = t; swapcontext(&outside, &threads[t].context); }
+    }
+  }
+}
+"""
+
+def compiled(source: str) -> ctypes.CDLL:
+    """The functions of a CUDA source, with a launcher for each."""
+    kernels = re.findall(r'extern "C" __global__ void (?:__launch_bounds__\(\d+\) )?(\w+)\(', source)
+    bodies = dict(zip(kernels, source.split('extern "C" __global__')[1:], strict=True))
+    launchers = [
+        f'extern "C" void launch_{name}(int blocks, int count, const void *words) '
+        f"{{ run({name}, blocks, count, words, {str(_meets(bodies[name])).lower()}); }}"
+        for name in kernels
+    ]
+    return _library("\n".join([HEADER, source, *launchers]))
+
+
+def _meets(body: str) -> bool:
+    return any(word in body for word in ("__syncthreads", "over_row", "over_lanes", "_sync("))
+
+
+_folder = functools.cache(lambda: tempfile.mkdtemp(prefix="tapegrad-simulated-"))
+
+
+@functools.cache
+def _library(text: str) -> ctypes.CDLL:
+    name = hashlib.sha256(text.encode()).hexdigest()[:20]
+    code, made = Path(_folder()) / f"{name}.cpp", Path(_folder()) / f"{name}.so"
+    code.write_text(text)
+    compiler = shutil.which("g++")
+    assert compiler is not None, "the simulated GPU needs g++"
+    command = [compiler, "-O1", "-std=c++17", "-ffp-contract=off", "-shared", "-fPIC", "-w", str(code), "-o", str(made)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return ctypes.CDLL(str(made))
+
+
+class SimulatedLibrary:
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.library = library
+
+    def launch(self, name: str, blocks: int, threads: int, words: Sequence[int]) -> Callable[[], Any]:
+        function = getattr(self.library, f"launch_{name}")
+        given = (ctypes.c_uint64 * len(words))(*words)
+        return lambda: function(blocks, threads, given)
+
+
+class Simulated:
+    """The device; `launches` counts what it was told."""
+
+    def __init__(self, name: str) -> None:
+        self.recordings = 0
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        array = np.empty(shape, dtype)
+        array.reshape(-1).view("uint8")[...] = 0xFF  # NaN: what is read before it was written shows
+        return guard.asarray(array)
+
+    def address(self, array: Any) -> int:
+        return int(array._host.ctypes.data)
+
+    def copy(self, target: Any, source: Any) -> None:
+        target[...] = source
+
+    def staged(self, size: int) -> tuple[Any, Any, Callable[[], Any]]:
+        there = np.zeros(size, "uint8")
+        here = guard.asarray(np.zeros(size, "uint8"))
+
+        def send() -> None:
+            here._host[...] = there
+
+        return there, here, send
+
+    def library(self, source: str) -> SimulatedLibrary:
+        return SimulatedLibrary(compiled(source))
+
+    def product(self, product: Product, a: int, b: int, c: int, bias: int) -> Callable[[], Any]:
+        def run() -> None:
+            p = product
+            rows = (p.k, p.m) if p.a_transposed else (p.m, p.k)
+            columns = (p.n, p.k) if p.b_transposed else (p.k, p.n)
+            x = _matrices(a, p.dtype, p.batch, rows, p.lda, p.stride_a)
+            y = _matrices(b, p.dtype, p.batch, columns, p.ldb, p.stride_b)
+            x = x.swapaxes(1, 2) if p.a_transposed else x
+            y = y.swapaxes(1, 2) if p.b_transposed else y
+            added = _matrices(bias, p.dtype, 1, (1, p.n), p.n, 0) if p.epilogue == "bias" else 0
+            _matrices(c, p.dtype, p.batch, (p.m, p.n), p.ldc, p.stride_c)[...] = x @ y + added
+
+        return run
+
+    def record(self, runs: Sequence[Callable[[], Any]]) -> Callable[[], Any]:
+        self.recordings += 1
+
+        def play() -> None:
+            for run in runs:
+                run()
+
+        return play
+
+
+def _matrices(address: int, dtype: str, count: int, shape: tuple[int, int], leading: int, step: int) -> np.ndarray:
+    size = np.dtype(dtype).itemsize
+    extent = (count - 1) * step + (shape[0] - 1) * leading + shape[1]
+    memory = np.frombuffer((ctypes.c_char * (extent * size)).from_address(address), dtype)
+    strides = (step * size, leading * size, size)
+    return np.lib.stride_tricks.as_strided(memory, (count, *shape), strides)
+
+
+register_device("guard", Simulated)

@@ -1,0 +1,276 @@
+"""The cuda executor: whole trainings on the simulated GPU, what it leaves behind, and the tapes that it runs.
+
+One idea: the tape is the same on every device, so its commands are compared as text: a fusion that is lost fails here.
+Under `make test-gpu` the trainings run on a real one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+import autograd as ag
+import nn
+import optim
+from autograd import DeviceError, Tensor
+from autograd.backend import to_host
+from autograd.compile.cuda import device_named
+from autograd.random import Generator
+from benchmarks.speed.models import make_model, make_optimizer
+from benchmarks.speed.networks import GPT, MLP
+from benchmarks.speed.workloads import Workload
+
+from . import simulated as simulated
+from .test_networks import NETWORKS, compare, plans
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="the simulated GPU needs g++")
+pytestmark = needs_compiler
+
+
+@settings(max_examples=max(4, NETWORKS // 8), phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(plan=plans(exact=False))
+def test_ten_steps_of_random_networks(plan: dict[str, Any], device: str) -> None:
+    compare(plan, 1e-6, device)
+
+
+class Small:
+    """A training of one layer, with its step."""
+
+    def __init__(self, device: str, **options: Any) -> None:
+        self.model = nn.Sequential(nn.Linear(3, 4, generator=Generator(1)), nn.Tanh(), nn.Linear(4, 1)).to(device)
+        self.model[2].weight.data[...] = 0.25
+        self.model[2].bias.data[...] = 0.0
+        self.optimizer = optim.SGD(self.model.parameters(), lr=0.1, **options)
+        self.x = Tensor(np.linspace(-1, 1, 15, dtype="float32").reshape(5, 3), device=device)
+        self.step = ag.compile(self.as_written)
+
+    def as_written(self) -> Tensor:
+        self.optimizer.zero_grad()
+        loss = (self.model(self.x) ** 2).mean()
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    @property
+    def weight(self) -> np.ndarray:
+        return to_host(self.model[0].weight.data).copy()
+
+    @property
+    def program(self) -> Any:
+        (entries,) = self.step._entries.values()
+        return entries[0].run_program
+
+
+def test_a_step_is_recorded_once_and_gradients_stay_where_they_are(device: str) -> None:
+    eager, ours = Small("cpu"), Small(device)
+    losses = []
+    for _ in range(5):
+        wanted, found = eager.as_written(), ours.step()
+        assert found.device.startswith(device)
+        losses.append((wanted.item(), found))
+        np.testing.assert_allclose(ours.weight, eager.weight, rtol=1e-5)
+    assert ours.program._recorded
+    for wanted, found in losses:  # each loss is an array of its own
+        assert found.item() == pytest.approx(wanted, rel=1e-5)
+    address = device_named(ours.model[0].weight.device).address
+    before = address(ours.model[0].weight.grad.data)
+    ours.step()
+    assert address(ours.model[0].weight.grad.data) == before
+    assert ours.program._recorded
+
+
+@pytest.mark.parametrize("keep", [lambda grad: grad, lambda grad: grad.data, lambda grad: grad.data[0]])
+def test_a_gradient_that_somebody_keeps_stays_as_it_is(keep: Any, device: str) -> None:
+    ours, eager = Small(device), Small("cpu")
+    for _ in range(3):
+        ours.step(), eager.as_written()
+    kept = keep(ours.model[0].weight.grad)
+    values = to_host(kept.data if isinstance(kept, Tensor) else kept).copy()
+    for _ in range(3):
+        ours.step(), eager.as_written()
+    np.testing.assert_array_equal(to_host(kept.data if isinstance(kept, Tensor) else kept), values)
+    wanted = eager.model[0].weight.grad.numpy()
+    np.testing.assert_allclose(ours.model[0].weight.grad.numpy(), wanted, rtol=1e-5)
+
+
+def test_parameters_may_move(device: str) -> None:
+    ours, eager = Small(device), Small("cpu")
+    for _ in range(3):
+        ours.step(), eager.as_written()
+    for training in (ours, eager):
+        weight = training.model[0].weight
+        weight.data = weight.data * 0.5
+    for _ in range(3):
+        ours.step(), eager.as_written()
+    np.testing.assert_allclose(ours.weight, eager.weight, rtol=1e-5)
+    assert len(ours.step.programs) <= 2
+
+
+def test_rates_and_masks_are_new_at_each_step(device: str) -> None:
+    def losses(where: str, compiled: bool) -> list[float]:
+        model = nn.Sequential(nn.Dropout(0.5, generator=Generator(3)), nn.Linear(40, 1, generator=Generator(4)))
+        optimizer = optim.Adam(model.to(where).parameters(), lr=0.1)
+        x = Tensor(np.ones((8, 40), "float32"), device=where)
+
+        def step(x: Tensor) -> Tensor:
+            optimizer.zero_grad()
+            loss = (model(x) ** 2).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = ag.compile(step) if compiled else step
+        found = []
+        for i in range(5):
+            optimizer.param_groups[0]["lr"] = 0.1 / (1 + i)
+            found.append(step(x).item())
+        return found
+
+    np.testing.assert_allclose(losses(device, True), losses("cpu", False), rtol=1e-4)
+
+
+def test_draws_are_those_of_the_host_to_the_last_bit(device: str) -> None:
+    generators = [Generator(5), Generator(5)]
+    kinds = [
+        lambda g: g.keep_mask((7, 33), 0.3),
+        lambda g: g.uniform((1001,)),
+        lambda g: g.uniform((10,), -2.0, 3.0),
+        lambda g: g.uniform((5,), dtype="float64"),
+        lambda g: g.integers(-3, 1000, (17,)),
+    ]
+
+    def draw(x: Tensor, generator: Generator) -> list[Tensor]:
+        return [Tensor(kind(generator)) for kind in kinds] + [x + 1]
+
+    drawn = ag.compile(lambda x: draw(x, generators[1]))
+    for _ in range(3):
+        wanted = [Tensor(kind(generators[0])) for kind in kinds]
+        found = drawn(Tensor(np.zeros(2, "float32"), device=device))
+        for a, b in zip(wanted, found[:-1], strict=True):
+            np.testing.assert_array_equal(to_host(b.data), a.data)
+
+
+def test_a_model_that_moves_is_traced_anew(device: str) -> None:
+    model = nn.Linear(3, 2)
+    forward = ag.compile(lambda x: model(x))
+    x = np.ones((4, 3), "float32")
+    wanted = forward(Tensor(x)).numpy()
+    model.to(device)
+    np.testing.assert_allclose(forward(Tensor(x, device=device)).numpy(), wanted, rtol=1e-5)
+
+
+def test_two_devices_in_one_step_are_refused(device: str) -> None:
+    model = nn.Linear(3, 2).to(device)
+    with pytest.raises(DeviceError, match=r"also reads one of|cpu"):
+        ag.compile(lambda x: model(x))(Tensor(np.ones((4, 3), "float32")))
+
+
+def test_rows_of_a_table_and_what_comes_back_to_them(device: str) -> None:
+    numbers = np.random.default_rng(0).integers(0, 11, (6, 50))
+
+    def gradient(where: str, compiled: bool) -> np.ndarray:
+        table = nn.Embedding(11, 5, generator=Generator(2)).to(where)
+        where_to = Tensor(numbers, device=where)
+
+        def step() -> None:
+            table.weight.grad = None
+            (table(where_to) ** 2).sum().backward()
+
+        step = ag.compile(step) if compiled else step
+        step(), step()
+        return table.weight.grad.numpy().copy()
+
+    np.testing.assert_allclose(gradient(device, True), gradient("cpu", False), rtol=1e-5)
+
+
+def test_a_wrong_label_shows_in_the_loss(device: str) -> None:
+    loss = ag.compile(lambda x, y: nn.functional.cross_entropy(x, y))
+    x = Tensor(np.zeros((4, 3), "float32"), device=device)
+    assert loss(x, Tensor(np.array([0, 1, 2, 0]), device=device)).item() == pytest.approx(np.log(3))
+    assert np.isnan(loss(x, Tensor(np.array([0, 1, 3, 0]), device=device)).item())
+
+
+def test_what_cupy_has_to_do_stands_between_recordings(device: str) -> None:
+    x = np.random.default_rng(1).normal(size=(6, 4)).astype("float32")
+    function = ag.compile(lambda x: ag.sort(x * 2.0, axis=-1) + 1.0)
+    for scale in (1.0, -1.0, 3.0):
+        found = function(Tensor(x * np.float32(scale), device=device))
+        np.testing.assert_allclose(found.numpy(), np.sort(x * np.float32(scale) * 2, -1) + 1, rtol=1e-6)
+    assert "CuPy: " in function.explain()
+
+
+def test_products_are_rounded_only_where_it_is_asked_for(device: str) -> None:
+    rng = np.random.default_rng(2)
+    a, b = (rng.normal(size=(64, 64)).astype("float32") for _ in range(2))
+    product = ag.compile(lambda a, b: a @ b)
+    exact = a.astype("float64") @ b.astype("float64")
+
+    def error() -> float:
+        found = product(Tensor(a, device=device), Tensor(b, device=device)).numpy()
+        return float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
+
+    assert error() < 1e-6
+    with ag.cuda.matmul_precision("tf32"):
+        assert error() < 2e-3
+    assert error() < 1e-6
+    tapes = [entry.run_program.tape for entries in product._entries.values() for entry in entries]
+    assert sorted(command.product.tf32 for tape in tapes for command in tape.commands) == [False, True]
+
+
+# The tapes
+
+
+def tape(network: Any, optimizer: str) -> list[str]:
+    """The commands of a training step, without the names of variables."""
+    workload = Workload("", network, optimizer, 0.0)
+    data = workload.data()
+    model = make_model(nn, network, lambda x: ag.split(x, 3, axis=-1))
+    model.load_state_dict(data.parameters)
+    model.to("guard")
+    update = make_optimizer(optim, workload, model.parameters())
+    x, y = Tensor(data.x, device="guard"), Tensor(data.y, device="guard")
+
+    @ag.compile
+    def step() -> Tensor:
+        update.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        update.step()
+        return loss
+
+    step(), step()
+    (entries,) = step._entries.values()
+    return [str(command).partition(": %")[0] for command in entries[0].run_program.tape.commands]
+
+
+def test_the_tape_of_a_perceptron() -> None:
+    assert tape(MLP((6, 5, 4, 3), 8), "adam") == [
+        "product 8 x 6 by 6 x 5",
+        "kernel <1 x 256>: 8 x 5, add maximum greater",
+        "product 8 x 5 by 5 x 4",
+        "kernel <1 x 256>: 8 x 4, add maximum greater",
+        "product 8 x 4 by 4 x 3",
+        "kernel <1 x 128>: 8 x 3, add max isfinite where subtract exp sum equal add log subtract exp",
+        "kernel <1 x 128>: 1 x 8, not_equal where multiply sum divide multiply negative",
+        "kernel <1 x 256>: 8 x 3, getitem negative multiply sum set_at sum multiply subtract sum",
+        "product 8 x 3 by 3 x 4",
+        "product 3 x 8 by 8 x 4",
+        "kernel <1 x 256>: 8 x 4, multiply sum",
+        "product 8 x 4 by 4 x 5",
+        "product 4 x 8 by 8 x 5",
+        "kernel <1 x 256>: 8 x 5, multiply sum",
+        "product 5 x 8 by 8 x 6",
+        "kernel <4 x 256, 4 jobs>: 1 partial sums",
+        "kernel <6 x 256, 6 jobs>: 1 x 30, "
+        "multiply multiply add multiply multiply multiply add sqrt add divide multiply subtract",
+        "kernel <1 x 256>: 1 x 1, divide",
+    ]
+
+
+def test_layers_of_a_transformer_add_the_same_number_of_commands() -> None:
+    one, two, three = (len(tape(GPT(layers, 8, 2, 4, 2, 7), "adamw")) for layers in (1, 2, 3))
+    assert three - two == two - one <= 41
