@@ -10,11 +10,12 @@ INSTALL := $(PY) -m pip install -qq --disable-pip-version-check --no-input
 # Tests run in two processes; each keeps to one BLAS thread, since two pools on two cores cost ten times what they gain.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-# On a machine without a network whose own Python has CuPy and pytest: make test-gpu GPU_PYTHON=python3
+# On a machine without a network whose own Python has CuPy and pytest: make test-gpu GPU_PYTHON=python3; where it has
+# PyTorch and JAX for CUDA too: make gpu-report GPU_PYTHON=python3. `make peers` installs those for the CPU.
 GPU_PYTHON ?= $(PY)
 
 .DEFAULT_GOAL := help
-.PHONY: help train train-full test test-gpu test-peers lint bench peers clean
+.PHONY: help train train-full test test-gpu test-peers lint bench gpu-report peers clean
 .DELETE_ON_ERROR:
 
 help: ## print this list
@@ -43,6 +44,9 @@ bench: peers ## measure single ops, training steps and their memory against peer
 	@$(PY) -m benchmarks overhead
 	@$(PY) -m benchmarks speed
 	@$(PY) -m benchmarks memory
+
+gpu-report: $(if $(filter $(PY),$(GPU_PYTHON)),$(VENV)/.gpu) ## measure training steps and launches on a GPU, within five minutes
+	@$(GPU_PYTHON) -m benchmarks gpu
 
 peers: $(VENV)/.peers $(VENV)/.peers-hips $(VENV)/.peers-mygrad ## install what the benchmarks compare with
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks speed|memory|overhead|profile`: the command line.
+"""`python -m benchmarks speed|memory|overhead|gpu|show|profile`: the command line.
 
 One idea: a run that could mislead is not saved by itself. Only a full one goes to benchmarks/results/; a trial or a
 part is printed, and saved where `--out` says. A wrong flag is one line and exit status 2; contenders that fail or
@@ -8,6 +8,7 @@ disagree are exit status 1.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,11 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .gpu import run as gpu
 from .measure import VALUES, BenchmarkError, Plan, workers
 from .memory import MEMORY
 from .output import RESULTS, heading, left_out_lines, save
 from .overhead.run import OVERHEAD
-from .plot import can_draw, draw
+from .plot import Panel, can_draw, draw
 from .run import Benchmark, present
 from .speed.run import SPEED
 
@@ -59,6 +61,29 @@ def _positive(text: str) -> int:
     return number
 
 
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds above zero")
+    return number
+
+
+def _document(text: str) -> dict[str, Any]:
+    """A saved result, with its path as `path`."""
+    path = Path(text)
+    try:
+        document = json.loads(path.read_text())
+        known = document["benchmark"] in (*BENCHMARKS, "gpu")
+    except (OSError, ValueError, TypeError, KeyError):
+        known = False
+    if not known:
+        raise argparse.ArgumentTypeError(f"'{text}' is no result of a benchmark")
+    return {**document, "path": path}
+
+
 def _folder(text: str) -> Path:
     path = Path(text)
     if path.exists() and not path.is_dir():
@@ -92,6 +117,49 @@ def _add_benchmark(commands: Any, benchmark: Benchmark) -> None:
     )
 
 
+def _add_gpu(commands: Any) -> None:
+    usual, jobs = gpu.Budget(), [gpu.LAUNCHES, *gpu.WORKLOADS]
+    listed = "\n".join(f"  {c.name:25} {c.about}" for c in gpu.CONTENDERS.values())
+    command = commands.add_parser(
+        "gpu",
+        help="training steps on a GPU, and what a launch costs",
+        description="Time full training steps on a GPU and what it costs to launch a kernel. Each contender runs in a\n"
+        "process that has the GPU to itself; all must have the same losses at steps 1, 5 and 20, or the exit status\n"
+        "is 1. What fails or takes too long is a line of the table, and the others go on.\n\njobs:\n"
+        + f"  {gpu.LAUNCHES:10} one small kernel, asked for in every way\n"
+        + "\n".join(f"  {w.name:10} {w.about()}" for w in gpu.WORKLOADS.values()),
+        epilog=f"contenders:\n{listed}\n\nThose that are not installed are left out, with a line that says so.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--only", type=_names(jobs), metavar="NAMES", help=f"some of: {', '.join(jobs)}")
+    command.add_argument("--contenders", type=_names(list(gpu.CONTENDERS)), metavar="NAMES", help="some of those below")
+    for flag, field, what in (
+        ("--seconds", "seconds", "a turn, of which each contender gets two or four on each workload"),
+        ("--limit", "limit", "the first steps of one contender on one workload, compiling included"),
+        ("--budget", "total", "the whole run"),
+    ):
+        default = getattr(usual, field)
+        command.add_argument(
+            flag, type=_seconds, dest=field, default=default, metavar="S", help=f"{what} (default {default:g})"
+        )
+    command.add_argument(
+        "--out",
+        type=_folder,
+        metavar="FOLDER",
+        help="where gpu-<name of the GPU>.json and .svg go (default: benchmarks/results for a full run; "
+        "one with --only or --contenders is saved only where --out says)",
+    )
+
+
+def _add_show(commands: Any) -> None:
+    command = commands.add_parser(
+        "show",
+        help="print a saved result, and draw its picture",
+        description="Print a saved result, and draw its picture beside it, where Matplotlib is installed.",
+    )
+    command.add_argument("document", type=_document, metavar="FILE")
+
+
 def _add_profile(commands: Any) -> None:
     command = commands.add_parser(
         "profile",
@@ -118,12 +186,16 @@ def _parser() -> Parser:
         "  python -m benchmarks speed --only tiny,deep --contenders tapegrad,torch\n"
         "  python -m benchmarks memory                          what a step holds at its peak\n"
         "  python -m benchmarks overhead                        what one operation costs\n"
+        "  python -m benchmarks gpu                             training steps on a GPU, some minutes\n"
+        "  python -m benchmarks show benchmarks/results/speed-cpu.json\n"
         "  python -m benchmarks profile mlp-sgd                 where a step of ours spends its time",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="speed|memory|overhead|profile")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="speed|memory|overhead|gpu|show|profile")
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)
+    _add_gpu(commands)
+    _add_show(commands)
     _add_profile(commands)
     return parser
 
@@ -147,6 +219,12 @@ def _show_progress(text: str) -> None:
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
+def _tell(text: str) -> None:
+    """A line that stays."""
+    _show_progress("")
+    print(text, flush=True)
+
+
 def _run(benchmark: Benchmark, arguments: argparse.Namespace) -> None:
     contenders = [benchmark.contenders[name] for name in arguments.contenders or benchmark.contenders]
     for line in left_out_lines(present(contenders)[1]):
@@ -166,11 +244,48 @@ def _run(benchmark: Benchmark, arguments: argparse.Namespace) -> None:
 def _keep(benchmark: Benchmark, document: dict[str, Any], folder: Path) -> str:
     """Save the document and its picture; says what was saved."""
     path = save(document, folder)
+    return f"saved {path}\n{_picture(benchmark.panels(document), heading(document), path)}"
+
+
+def _picture(panels: Sequence[Panel], title: str, path: Path) -> str:
+    """Draw a picture beside a result; says what was saved."""
     if not can_draw():
-        return f"saved {path}\nno picture: Matplotlib is not installed (pip install matplotlib)"
+        return "no picture: Matplotlib is not installed (pip install matplotlib)"
+    if not panels:
+        return "no picture: nothing was measured that could be drawn"
     picture = path.with_suffix(".svg")
-    draw(benchmark.panels(document), heading(document), picture)
-    return f"saved {path}\nsaved {picture}"
+    draw(panels, title, picture)
+    return f"saved {picture}"
+
+
+def _run_gpu(arguments: argparse.Namespace) -> None:
+    contenders = [gpu.CONTENDERS[name] for name in arguments.contenders or gpu.CONTENDERS]
+    only = arguments.only or [gpu.LAUNCHES, *gpu.WORKLOADS]
+    budget = gpu.Budget(arguments.seconds, limit=arguments.limit, total=arguments.total)
+    workloads = [name for name in only if name != gpu.LAUNCHES]
+    try:
+        document = gpu.measure_gpu(contenders, workloads, gpu.LAUNCHES in only, budget, _show_progress, _tell)
+    finally:
+        _show_progress("")
+    for line in left_out_lines(document["left_out"]):
+        print(line)
+    folder = arguments.out or (None if arguments.only or arguments.contenders else RESULTS)
+    kept = "not saved, being a part; --out FOLDER saves it"
+    if not gpu.was_measured(document):
+        kept = "not saved: nothing was measured"
+    elif folder:
+        path = save(document, folder)
+        kept = f"saved {path}\n{_picture(gpu.panels(document), gpu.heading(document), path)}"
+    print(kept, gpu.heading(document), gpu.tables(document), sep="\n\n", flush=True)
+    if gpu.problems(document):
+        raise BenchmarkError("not all went well; what failed stands above.")
+
+
+def _show(document: dict[str, Any]) -> None:
+    path = document.pop("path")
+    shown: Any = gpu if document["benchmark"] == "gpu" else BENCHMARKS[document["benchmark"]]
+    title = gpu.heading(document) if shown is gpu else heading(document)
+    print(title, shown.tables(document), _picture(shown.panels(document), title, path), sep="\n\n")
 
 
 def _profile(arguments: argparse.Namespace) -> None:
@@ -189,6 +304,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "profile":
             _profile(arguments)
+        elif arguments.command == "gpu":
+            _run_gpu(arguments)
+        elif arguments.command == "show":
+            _show(arguments.document)
         else:
             _run(BENCHMARKS[arguments.command], arguments)
     except BenchmarkError as error:

@@ -61,6 +61,10 @@ class Contender(ABC):
         """The one number of a result, by which contenders are checked against each other."""
         return float(result.item())
 
+    def device_peak(self, step: Step) -> int | None:
+        """Bytes on a GPU that a prepared step holds at its peak, state and data included; None where nobody counts."""
+        return None
+
     def is_installed(self) -> bool:
         """Whether this interpreter finds the framework."""
         return find_spec(self.module) is not None

@@ -22,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,10 +36,12 @@ __all__ = [
     "BenchmarkError",
     "Measured",
     "Plan",
+    "TookTooLong",
     "WorkerProcess",
     "check_agreement",
     "clean_environment",
     "measure",
+    "outside",
     "workers",
 ]
 
@@ -46,13 +49,20 @@ VALUES = 20  # steps of each job whose values are compared
 _SCRIPT = Path(__file__).with_name("worker.py")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # What would change a contender behind the run's back when it is set in the user's shell.
-_STRAY = ("GLIBC_TUNABLES", "MALLOC_", "TAPEGRAD_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "XLA_", "LD_PRELOAD")
+_STRAY = (
+    *("GLIBC_TUNABLES", "MALLOC_", "TAPEGRAD_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "XLA_", "LD_PRELOAD"),
+    *("NVIDIA_TF32_OVERRIDE", "CUPY_TF32", "CUPY_ACCELERATORS", "TORCH_ALLOW_TF32", "JAX_DEFAULT_MATMUL_PRECISION"),
+)
 # Where frameworks keep what they have compiled, for the next time.
-_CACHES = ("XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR")
+_CACHES = ("XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUPY_CACHE_DIR", "CUDA_CACHE_PATH")
 
 
 class BenchmarkError(Exception):
     """A run that cannot count: contenders disagree, or one of them failed."""
+
+
+class TookTooLong(BenchmarkError):
+    """A request was not answered in time, and its process was ended."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +114,31 @@ class WorkerProcess:
             text=True,
         )
 
-    def ask(self, do: str, **request: Any) -> Any:
-        """The answer to a request. Raises BenchmarkError, with what the process wrote, when there is none."""
+    def ask(self, do: str, *, timeout: float | None = None, **request: Any) -> Any:
+        """The answer to a request. Raises BenchmarkError, with what the process wrote, when there is none.
+
+        Ends the process and raises TookTooLong where there is none after `timeout` seconds.
+        """
+        if timeout is None:
+            return self._ask(do, request)
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(timeout, stop)
+        timer.start()
+        try:
+            return self._ask(do, request)
+        except BenchmarkError as error:
+            if late.is_set():
+                raise TookTooLong(f"{self.contender.name} took more than {timeout:g} s to {do}") from error
+            raise
+        finally:
+            timer.cancel()
+
+    def _ask(self, do: str, request: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -167,14 +200,19 @@ def check_agreement(job: str, values: Mapping[str, Sequence[float]], rtol: Mappi
     for step, allowed in rtol.items():
         here = {name: v[step - 1] for name, v in values.items()}
         middle = statistics.median(here.values())
-        # Written so that a NaN is wrong too.
-        wrong = [name for name, v in here.items() if not abs(v - middle) <= allowed * abs(middle)]
+        wrong = outside(here, allowed)
         if wrong:
             listed = ", ".join(f"{name} {v:.9g}" for name, v in here.items())
             raise BenchmarkError(
                 f"{job}: the results of step {step} disagree, so the times mean nothing: {listed} "
                 f"(allowed: {allowed:g} from the median {middle:.9g}; outside: {', '.join(wrong)})."
             )
+
+
+def outside(values: Mapping[str, float], allowed: float) -> list[str]:
+    """Whose values are farther from the median of all than the share `allowed` of it; NaN is."""
+    middle = statistics.median(values.values())
+    return [name for name, v in values.items() if not abs(v - middle) <= allowed * abs(middle)]
 
 
 def measure(

@@ -100,8 +100,8 @@ def _record(request: Request, job: str, by_name: Mapping[str, list[int]]) -> dic
     }
 
 
-def ratio(ours: Sequence[int], theirs: Sequence[int]) -> Ratio:
-    """The ratio of the medians, between what it could be at the least and at the most with the same processes."""
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
+    """The ratio of the medians, between what it could be at the least and at the most with the same measurements."""
     return Ratio(statistics.median(ours) / statistics.median(theirs), min(ours) / max(theirs), max(ours) / min(theirs))
 
 

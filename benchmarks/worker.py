@@ -68,8 +68,10 @@ class Worker:
         values += [self.contender.value(step()) for _ in range(steps - 1)]
         return {"values": values, "build_seconds": first if self.contender.builds() else None}
 
-    def turn(self, job: str, steps: int, warm_up: int, calls: int) -> dict[str, Any]:
+    def turn(self, job: str, steps: int, warm_up: int, calls: int, waiting: bool = True) -> dict[str, Any]:
         """Time `steps` samples of `calls` steps each, after `warm_up` samples that are not counted.
+
+        Without `waiting` a sample ends when its steps are asked for, though a GPU may still be busy with them.
 
         Gives nanoseconds per step of each sample, the pages that the system had to hand out per step, and the CPU time
         that this process used while it was none of its turn (a pool of threads that spins shows here).
@@ -77,9 +79,9 @@ class Worker:
         idle = time.process_time() - self.busy_until
         step, wait, clock = self.steps[job], self.contender.wait, type(self.contender).clock
         gc.collect()
-        _samples(step, wait, clock, warm_up, calls)
+        _samples(step, wait, clock, warm_up, calls, waiting)
         faults = _page_faults()
-        times = _samples(step, wait, clock, steps, calls)
+        times = _samples(step, wait, clock, steps, calls, waiting)
         faults = _page_faults() - faults
         return {
             "nanoseconds": [t / calls for t in times],
@@ -105,6 +107,10 @@ class Worker:
         for _ in range(steps):
             self.contender.wait(step())
         return highest() - before
+
+    def device_peak(self, job: str) -> int | None:
+        """Bytes on a GPU that a step of a prepared job holds at its peak."""
+        return self.contender.device_peak(self.steps[job])
 
     def profile(self, job: str, steps: int, sort: str, lines: int) -> str:
         """cProfile's table of `steps` steps."""
@@ -138,15 +144,18 @@ class Worker:
             self.busy_until = time.process_time()
 
 
-def _samples(step: Step, wait: Callable[[Any], None], clock: Callable[[], int], samples: int, calls: int) -> list[int]:
+def _samples(
+    step: Step, wait: Callable[[Any], None], clock: Callable[[], int], samples: int, calls: int, waiting: bool
+) -> list[int]:
     times = []
     repeat = range(calls)
     for _ in range(samples):
         start = clock()
         for _ in repeat:
             result = step()
+        asked = clock()
         wait(result)
-        times.append(clock() - start)
+        times.append((clock() if waiting else asked) - start)
     return times
 
 

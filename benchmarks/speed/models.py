@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .networks import GPT, MLP, LeNet, Network
+from .networks import CNN, GPT, MLP, LeNet, Network
 from .workloads import Workload
 
 __all__ = ["make_model", "make_optimizer"]
@@ -21,6 +21,8 @@ def make_model(nn: Any, network: Network, thirds: Thirds) -> Any:
     """The module, with parameters named as the data of `network` names them."""
     if isinstance(network, MLP):
         return _mlp(nn, network)
+    if isinstance(network, CNN):
+        return _cnn(nn, network)
     return _lenet(nn) if isinstance(network, LeNet) else _gpt(nn, network, thirds)
 
 
@@ -52,6 +54,13 @@ def _lenet(nn: Any) -> Any:
         nn.ReLU(),
         nn.Linear(128, 10),
     )
+
+
+def _cnn(nn: Any, network: CNN) -> Any:
+    layers: list[Any] = []
+    for given, out in zip((3, *network.channels), network.channels, strict=False):
+        layers += [nn.Conv2d(given, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(network.features, 10))
 
 
 def _gpt(nn: Any, network: GPT, thirds: Thirds) -> Any:

@@ -7,13 +7,13 @@ Read `models.py` next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GPT", "MLP", "Data", "LeNet", "Network"]
+__all__ = ["CNN", "GPT", "MLP", "Data", "LeNet", "Network"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,12 @@ class Data:
     parameters: dict[str, NDArray[np.float32]]  # by PyTorch's names, in PyTorch's layouts: Linear's weight is (out, in)
     x: NDArray[Any]
     y: NDArray[np.int64]  # classes, in one row
+    buffers: dict[str, NDArray[Any]] = field(default_factory=dict)  # what a model keeps besides and does not train
+
+    @property
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What PyTorch calls the state dict."""
+        return {**self.parameters, **self.buffers}
 
 
 def _he(draw: np.random.Generator, *shape: int) -> NDArray[np.float32]:
@@ -94,6 +100,42 @@ class LeNet:
 
 
 @dataclass(frozen=True)
+class CNN:
+    """Blocks of convolution (3x3), BatchNorm, ReLU, pooling (2x2), then a linear layer; images 3x32x32, classes 10."""
+
+    channels: tuple[int, ...]  # of each block
+    batch: int
+    kind: ClassVar[str] = "cnn"
+
+    @property
+    def features(self) -> int:
+        """What the linear layer is given."""
+        return self.channels[-1] * (32 >> len(self.channels)) ** 2
+
+    def data(self) -> Data:
+        """Weights after He, BatchNorm as it begins, uniform images (batch, 3, 32, 32) and random classes (batch,)."""
+        draw = np.random.default_rng(0)
+        parameters: dict[str, NDArray[np.float32]] = {}
+        buffers: dict[str, NDArray[Any]] = {}
+        for i, (given, out) in enumerate(zip((3, *self.channels), self.channels, strict=False)):
+            norm = f"{4 * i + 1}"
+            parameters[f"{4 * i}.weight"] = _he(draw, out, given, 3, 3)
+            parameters[f"{norm}.weight"] = np.ones(out, np.float32)
+            parameters[f"{norm}.bias"] = np.zeros(out, np.float32)
+            buffers[f"{norm}.running_mean"] = np.zeros(out, np.float32)
+            buffers[f"{norm}.running_var"] = np.ones(out, np.float32)
+            buffers[f"{norm}.num_batches_tracked"] = np.array(0)
+        parameters.update(_with_biases({f"{4 * len(self.channels) + 1}": _he(draw, 10, self.features)}))
+        images = draw.random((self.batch, 3, 32, 32), dtype=np.float32)
+        return Data(parameters, images, draw.integers(0, 10, self.batch), buffers)
+
+    def about(self) -> str:
+        """The blocks and the batch."""
+        chain = "-".join(map(str, self.channels))
+        return f"{chain} convolutions with BatchNorm, {self.features}-10, batch {self.batch}"
+
+
+@dataclass(frozen=True)
 class GPT:
     """A small GPT: blocks of causal attention and a wide layer with GELU (tanh), each behind a LayerNorm."""
 
@@ -141,4 +183,4 @@ class GPT:
         )
 
 
-Network = MLP | LeNet | GPT
+Network = MLP | LeNet | CNN | GPT

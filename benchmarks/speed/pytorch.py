@@ -12,6 +12,7 @@ One idea: PyTorch runs as its users write it, in the form that was fastest. Read
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,9 +20,9 @@ from ..contender import Contender, Step
 from .environment import ONE_POOL, RAISED
 from .models import make_model, make_optimizer
 from .networks import LeNet
-from .workloads import WORKLOADS
+from .workloads import WORKLOADS, Workload
 
-__all__ = ["PyTorch", "contenders", "torch_versions"]
+__all__ = ["PyTorch", "Training", "contenders", "torch_versions", "training"]
 
 
 def torch_versions() -> dict[str, str]:
@@ -37,6 +38,51 @@ def torch_versions() -> dict[str, str]:
     }
 
 
+@dataclass
+class Training:
+    """What a training step is made of."""
+
+    model: Any
+    optimizer: Any
+    loss_of: Callable[[Any, Any], Any]  # from the data
+    x: Any
+    y: Any
+
+    def step(self) -> Step:
+        """The step as a function."""
+        optimizer, loss_of, x, y = self.optimizer, self.loss_of, self.x, self.y
+
+        def step() -> Any:
+            optimizer.zero_grad()
+            loss = loss_of(x, y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step
+
+
+def training(workload: Workload, device: str = "cpu", channels_last: bool = False, **how: Any) -> Training:
+    """A training with everything on a device; `how` goes to the optimizer's constructor."""
+    import torch
+    from torch import nn
+
+    data = workload.data()
+    model = make_model(nn, workload.network, lambda x: x.chunk(3, dim=-1))
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in data.state.items()})
+    model.to(device)
+    x, y = torch.from_numpy(data.x).to(device), torch.from_numpy(data.y).to(device)
+    if channels_last:
+        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    optimizer = make_optimizer(torch.optim, workload, model.parameters(), **how)
+    criterion = nn.CrossEntropyLoss()
+
+    def loss_of(x: Any, y: Any) -> Any:
+        return criterion(model(x), y)
+
+    return Training(model, optimizer, loss_of, x, y)
+
+
 @dataclass(frozen=True)
 class PyTorch(Contender):
     """PyTorch in eager mode."""
@@ -50,33 +96,16 @@ class PyTorch(Contender):
     def prepare(self, job: str) -> Step:
         """A training step on a workload."""
         import torch
-        from torch import nn
 
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
         workload = WORKLOADS[job]
-        data = workload.data()
-        model = make_model(nn, workload.network, lambda x: x.chunk(3, dim=-1))
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in data.parameters.items()})
-        optimizer = make_optimizer(torch.optim, workload, model.parameters(), **({"fused": True} if self.fused else {}))
-        criterion = nn.CrossEntropyLoss()
-        x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
-        if self.compiled and isinstance(workload.network, LeNet):  # see Note [LeNet's layout in PyTorch]
-            model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-
-        def loss_of(x: Any, y: Any) -> Any:
-            return criterion(model(x), y)
-
+        # See Note [LeNet's layout in PyTorch].
+        channels_last = self.compiled and isinstance(workload.network, LeNet)
+        how: dict[str, Any] = {"fused": True} if self.fused else {}
+        made = training(workload, channels_last=channels_last, **how)
         if self.compiled:
-            loss_of = torch.compile(loss_of)
-
-        def step() -> Any:
-            optimizer.zero_grad()
-            loss = loss_of(x, y)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        return step
+            made.loss_of = torch.compile(made.loss_of)
+        return made.step()
 
     def builds(self) -> bool:
         """The first call of a compiled step traces and compiles."""

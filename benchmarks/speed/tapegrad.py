@@ -15,9 +15,35 @@ import numpy as np
 
 from ..contender import Contender, Step
 from .models import make_model, make_optimizer
-from .workloads import WORKLOADS
+from .workloads import WORKLOADS, Workload
 
-__all__ = ["Tapegrad", "contenders"]
+__all__ = ["HERE", "Tapegrad", "contenders", "training_step"]
+
+HERE = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+
+
+def training_step(workload: Workload, device: str = "cpu") -> Step:
+    """A training step on a workload, with everything on a device."""
+    import autograd as ag
+    import nn
+    import optim
+
+    data = workload.data()
+    model = make_model(nn, workload.network, lambda x: ag.split(x, 3, axis=-1))
+    model.load_state_dict(data.state)
+    model.to(device)
+    optimizer = make_optimizer(optim, workload, model.parameters())
+    criterion = nn.CrossEntropyLoss()
+    x, y = ag.Tensor(data.x, device=device), ag.Tensor(data.y, device=device)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = criterion(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
 
 
 @dataclass(frozen=True)
@@ -33,24 +59,8 @@ class Tapegrad(Contender):
     def prepare(self, job: str) -> Step:
         """A training step on a workload."""
         import autograd as ag
-        import nn
-        import optim
 
-        workload = WORKLOADS[job]
-        data = workload.data()
-        model = make_model(nn, workload.network, lambda x: ag.split(x, 3, axis=-1))
-        model.load_state_dict(data.parameters)
-        optimizer = make_optimizer(optim, workload, model.parameters())
-        criterion = nn.CrossEntropyLoss()
-        x, y = ag.Tensor(data.x), ag.Tensor(data.y)
-
-        def step() -> Any:
-            optimizer.zero_grad()
-            loss = criterion(model(x), y)
-            loss.backward()
-            optimizer.step()
-            return loss
-
+        step = training_step(WORKLOADS[job])
         return ag.compile(step, executor=self.executor) if self.executor else step
 
     def builds(self) -> bool:
@@ -62,14 +72,13 @@ class Tapegrad(Contender):
         return {"numpy": np.__version__, "threads": os.environ["OPENBLAS_NUM_THREADS"]}
 
 
-_path = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 contenders = (
-    Tapegrad("tapegrad", "tapegrad, eager", _path),
+    Tapegrad("tapegrad", "tapegrad, eager", HERE),
     Tapegrad(
         "tapegrad-default-malloc",
         "tapegrad, eager, the allocator left as the system has it",
-        {**_path, "TAPEGRAD_MALLOC": "0"},
+        {**HERE, "TAPEGRAD_MALLOC": "0"},
     ),
-    Tapegrad("tapegrad-native", "tapegrad, compiled, C and NumPy's BLAS", _path, executor="native"),
-    Tapegrad("tapegrad-numpy", "tapegrad, compiled, NumPy alone", _path, executor="numpy"),
+    Tapegrad("tapegrad-native", "tapegrad, compiled, C and NumPy's BLAS", HERE, executor="native"),
+    Tapegrad("tapegrad-numpy", "tapegrad, compiled, NumPy alone", HERE, executor="numpy"),
 )

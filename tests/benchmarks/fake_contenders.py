@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -120,6 +121,45 @@ class Broken(Fake):
 
 
 @dataclass(frozen=True)
+class Sleepy(Fake):
+    """Does not get ready in time."""
+
+    def prepare(self, job: str) -> Step:
+        time.sleep(60)
+        raise AssertionError("nobody waits so long")
+
+
+@dataclass(frozen=True)
+class Blind(Fake):
+    """Is installed, but finds no device."""
+
+    def versions(self) -> dict[str, str]:
+        raise RuntimeError("no device in sight")
+
+
+@dataclass(frozen=True)
+class Counting(Fake):
+    """Adds 1 and 1; its work goes on for `microseconds` after it returned. It holds three mebibytes of a GPU."""
+
+    result: float = 2.0
+
+    def prepare(self, job: str) -> Step:
+        def step() -> Any:
+            global time_passed
+            time_passed += 1000
+            return np.float64(self.result)
+
+        return step
+
+    def wait(self, result: Any) -> None:
+        global time_passed
+        time_passed += self.microseconds * 1000
+
+    def device_peak(self, step: Step) -> int:
+        return 3 << 20
+
+
+@dataclass(frozen=True)
 class Dying(Fake):
     """Its process ends without an answer."""
 
@@ -154,6 +194,10 @@ contenders = (
     Floor("floor", "five microseconds, forward only", PATH, 5),
     Absent("absent", "not installed", PATH),
     Broken("broken", "raises", PATH),
+    Sleepy("sleepy", "sleeps", PATH),
+    Blind("blind", "cannot say hello", PATH),
+    Counting("counting", "one microsecond, and a hundred when waited for", PATH, 100),
+    Counting("miscounting", "gives three", PATH, 100, result=3.0),
     Dying("dying", "dies", PATH),
     Witness("witness", "talks", {**PATH, "OPENBLAS_NUM_THREADS": "1"}),
 )

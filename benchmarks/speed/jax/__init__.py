@@ -6,12 +6,13 @@ written over the old. Read `models.py` next.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...contender import Contender, Step
 from ..environment import ONE_POOL
-from ..workloads import WORKLOADS
+from ..workloads import WORKLOADS, Workload
 
 __all__ = ["Jax", "contenders"]
 
@@ -22,6 +23,7 @@ class Jax(Contender):
 
     module: ClassVar[str] = "jax"
     install: ClassVar[str] = "pip install -r requirements/peers.txt"
+    workloads: ClassVar[Mapping[str, Workload]] = WORKLOADS
 
     def prepare(self, job: str) -> Step:
         """A training step on a workload."""
@@ -31,7 +33,7 @@ class Jax(Contender):
         from .models import make_model
         from .optimizers import OPTIMIZERS
 
-        workload = WORKLOADS[job]
+        workload = self.workloads[job]
         data = workload.data()
         model, arrays, inputs = make_model(workload.network, data)
         params = {name: jnp.array(array) for name, array in arrays.items()}

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from numpy.typing import NDArray
 
-from ..networks import GPT, MLP, Data, LeNet, Network
+from ..networks import CNN, GPT, MLP, Data, LeNet, Network
 
 __all__ = ["make_model"]
 
@@ -29,6 +29,8 @@ def make_model(network: Network, data: Data) -> tuple[Model, Arrays, NDArray[Any
         return partial(_mlp, len(network.widths) - 1), data.parameters, data.x
     if isinstance(network, LeNet):
         return _lenet, _channels_last(data.parameters), data.x.transpose(0, 2, 3, 1)
+    if isinstance(network, CNN):
+        return partial(_cnn, network), *_cnn_channels_last(network, data)
     return partial(_gpt, network), data.parameters, data.x
 
 
@@ -65,6 +67,35 @@ def _lenet(p: Any, x: Any) -> Any:
     x = jax.nn.relu(_conv(p, "2", x))
     x = x.reshape(-1, 12, 2, 12, 2, 64).max((2, 4)).reshape(-1, 9216)
     return _linear(p, "8", jax.nn.relu(_linear(p, "6", x)))
+
+
+def _cnn_channels_last(network: CNN, data: Data) -> tuple[Arrays, NDArray[Any]]:
+    """The CNN's parameters and images with the channels as the last axis; the same function as before."""
+    blocks, side = len(network.channels), 32 >> len(network.channels)
+    moved: dict[str, NDArray[Any]] = dict(data.parameters)
+    for i in range(blocks):
+        moved[f"{4 * i}.weight"] = moved[f"{4 * i}.weight"].transpose(2, 3, 1, 0)
+    last = f"{4 * blocks + 1}.weight"
+    weight = moved[last]
+    moved[last] = weight.reshape(10, -1, side, side).transpose(0, 2, 3, 1).reshape(weight.shape)
+    return moved, data.x.transpose(0, 2, 3, 1)
+
+
+def _cnn(network: CNN, p: Any, x: Any) -> Any:
+    axes = ("NHWC", "HWIO", "NHWC")
+    for i, channels in enumerate(network.channels):
+        x = jax.lax.conv_general_dilated(x, p[f"{4 * i}.weight"], (1, 1), "SAME", dimension_numbers=axes)
+        x = jax.nn.relu(_batch_norm(p, f"{4 * i + 1}", x))
+        side = x.shape[1] // 2
+        x = x.reshape(-1, side, 2, side, 2, channels).max((2, 4))
+    return _linear(p, f"{4 * len(network.channels) + 1}", x.reshape(-1, network.features))
+
+
+def _batch_norm(p: Any, name: str, x: Any) -> Any:
+    """The running statistics, which training does not use, are left out."""
+    centred = x - x.mean((0, 1, 2))
+    variance = (centred * centred).mean((0, 1, 2))
+    return centred * jax.lax.rsqrt(variance + 1e-5) * p[f"{name}.weight"] + p[f"{name}.bias"]
 
 
 def _norm(p: Any, name: str, x: Any) -> Any:

@@ -26,7 +26,10 @@ def make_model(network: Network) -> Model:
     """The function from parameters and inputs to logits."""
     if isinstance(network, MLP):
         return partial(_mlp, len(network.widths) - 1)
-    return _lenet if isinstance(network, LeNet) else partial(_gpt, network)
+    if isinstance(network, LeNet):
+        return _lenet
+    assert isinstance(network, GPT)
+    return partial(_gpt, network)
 
 
 def _linear(p: Any, name: str, x: Any) -> Any:

@@ -1,0 +1,90 @@
+"""tapegrad on a GPU, eager and compiled: the step as a user writes it.
+
+One idea: it is the step of the CPU's benchmark, moved to "cuda". Read `precision.py` next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..contender import Contender, Step
+from ..speed.environment import ONE_POOL
+from ..speed.tapegrad import HERE, training_step
+from .workloads import WORKLOADS
+
+__all__ = ["TapegradOnGPU", "contenders", "cupy_versions"]
+
+
+def cupy_versions() -> dict[str, str]:
+    """CuPy's version, and those of CUDA's libraries that it found."""
+    import cupy
+
+    runtime = cupy.cuda.runtime
+    return {
+        "cupy": cupy.__version__,
+        "cuda": str(runtime.runtimeGetVersion()),
+        "gpu": runtime.getDeviceProperties(0)["name"].decode(),
+    }
+
+
+@dataclass(frozen=True)
+class TapegradOnGPU(Contender):
+    """tapegrad in eager mode, where CuPy does the arithmetic, or compiled, as one CUDA graph."""
+
+    compiled: bool = False
+
+    module: ClassVar[str] = "cupy"
+    install: ClassVar[str] = "pip install cupy-cuda13x"
+    ours: ClassVar[bool] = True
+
+    def prepare(self, job: str) -> Step:
+        """A training step on a workload."""
+        import cupy
+
+        import autograd as ag
+
+        cupy.get_default_memory_pool().free_all_blocks()  # of the job before
+        step = training_step(WORKLOADS[job], "cuda")
+        return ag.compile(step) if self.compiled else step
+
+    def builds(self) -> bool:
+        """The first call of a compiled step traces and compiles; that of an eager one compiles CuPy's kernels."""
+        return True
+
+    def wait(self, result: Any) -> None:
+        """The GPU is told what to do and does it later."""
+        import cupy
+
+        cupy.cuda.Device().synchronize()
+
+    def device_peak(self, step: Step) -> int:
+        """The most that CuPy's pool has handed out during a step."""
+        import cupy
+
+        pool = cupy.get_default_memory_pool()
+        most = pool.used_bytes()
+
+        class Highest(cupy.cuda.MemoryHook):  # type: ignore[misc]  # CuPy has no types here
+            name = "highest"
+
+            def malloc_postprocess(self, **what: Any) -> None:
+                nonlocal most
+                most = max(most, pool.used_bytes())
+
+        with Highest():
+            step()
+            step()
+        return int(most)
+
+    def versions(self) -> dict[str, str]:
+        """CuPy's; the commit stands with the machine."""
+        import numpy as np
+
+        return {**cupy_versions(), "numpy": np.__version__, "precision": "float32, TF32 off (there is no switch yet)"}
+
+
+contenders = (
+    TapegradOnGPU("tapegrad-compiled", "tapegrad, compiled: the step as one CUDA graph", {**HERE, **ONE_POOL}, True),
+    TapegradOnGPU("tapegrad", "tapegrad, eager, over CuPy", {**HERE, **ONE_POOL}),
+)
