@@ -77,7 +77,9 @@ class Plan:
 
         self.product, self._handle, self._matmul = product, blas.handle, lt.cublasLtMatmul
         self._described, self._bias, self._aux = described, 0, 0
-        self._lock = Lock() if epilogue.bias or epilogue.aux else None
+        # An address that the epilogue has no use for would be refused.
+        self._has_bias, self._has_aux = bool(epilogue.bias), bool(epilogue.aux)
+        self._lock = Lock() if self._has_bias or self._has_aux else None
         # Which algorithms there are depends on how the addresses are aligned, and nothing else of them.
         self._point(alignment if epilogue.bias else 0, alignment if epilogue.aux else 0)
         chosen = _choose(lt, blas.handle, (described, first, second, result), product, alignment)
@@ -92,13 +94,13 @@ class Plan:
 
         They must be multiples of the plan's alignment. `workspace` holds `workspace_bytes`, never more than
         WORKSPACE_BYTES, and is a multiple of 256; products that may run at the same time need one each. `bias` and
-        `aux` are those of the epilogue. Raises BlasError where cuBLASLt refuses.
+        `aux` are those of the epilogue, and left aside where it has none. Raises BlasError where cuBLASLt refuses.
         """
         if self._lock is None:
             status = self._start(a, b, c, stream, workspace)
         else:
             with self._lock:
-                self._point(bias, aux)
+                self._point(bias if self._has_bias else 0, aux if self._has_aux else 0)
                 status = self._start(a, b, c, stream, workspace)
         if status:
             check(status, self.product)

@@ -252,6 +252,8 @@ def test_epilogues(cupy, rng, dtype, epilogue):
             raise
         pytest.skip(str(refusal))
     tolerance = {"float32": 2e-5, "tf32": 1e-2, "float16": 2e-2, "bfloat16": 1e-1}[dtype]
+    if bend == "gelu":
+        tolerance = max(tolerance, 2e-4)  # cuBLASLt's tanh is an approximate one: 5.4e-5 off, as seen on an H100
     np.testing.assert_allclose(c.get().astype(float), wanted, rtol=tolerance, atol=tolerance)
     if epilogue in ("bgrad_a", "bgrad_b") or str(epilogue).endswith("_bgrad"):
         sums = a.sum(axis=1, dtype=float) if epilogue == "bgrad_a" else b.sum(axis=0, dtype=float)
