@@ -144,7 +144,7 @@ def _walk(
     goes, leading = (None, None) if wanted is None else _leading_to(wanted, arrived)
     rules = _tensor_pieces if create_graph else _array_pieces
     watching = is_watching()
-    summed: set[Edge] = set()  # nodes whose gradient is a sum made here, which nobody else holds
+    own: set[Edge] = set()  # those whose gradient is an array that nobody else holds, so that more is added in place
     kept: dict[Edge, Gradient] = {}
     waiting = [(-edge.serial, edge) for edge in arrived if isinstance(edge, Node)]  # a heap: the youngest comes first
     heapify(waiting)
@@ -157,25 +157,27 @@ def _walk(
             continue
         if node.saved is None or last_write() > node.serial:
             _check_usable(node)
-        for parent, piece in rules(node, g, goes):
+        for parent, piece in rules(node, g, goes, arrived, own):
             if parent is None or piece is None:
                 continue  # nobody asked
             like: Any = parent.data if isinstance(parent, Tensor) else parent
-            leaf = like is not parent
             if piece.shape != like.shape or piece.dtype != like.dtype:
                 piece = _fitted(node, like, piece)
             if watching:
                 check_backward(node.primitive.name, node.line, _array(g), _array(piece))
             sent = arrived.get(parent)
             if sent is None:
-                if isinstance(parent, Node):
+                made = piece is not g and _array(piece).base is None  # by the rule, so nobody else holds it
+                if parent is like:
                     heappush(waiting, (-parent.serial, parent))
-                elif piece is g or _array(piece).base is not None:
-                    piece = positive(piece)  # a leaf keeps what it gets, so that must be its own; a node only reads it
+                elif not made:
+                    piece, made = positive(piece), True  # a leaf keeps what it gets; a node only reads it
+                if made:
+                    own.add(parent)
                 arrived[parent] = piece
-            elif create_graph or not (leaf or parent in summed):
+            elif create_graph or parent not in own:
                 arrived[parent] = add(sent, piece)
-                summed.add(parent)
+                own.add(parent)
             else:
                 sent += piece
                 arrived[parent] = sent
@@ -256,8 +258,13 @@ def _check_usable(node: Node) -> None:
                 )
 
 
-def _array_pieces(node: Node, g: Array, goes: set[Edge] | None) -> Iterable[tuple[Edge | None, Any]]:
-    """What a node sends to each parent, as arrays; None, as either, where nothing goes."""
+def _array_pieces(
+    node: Node, g: Array, goes: set[Edge] | None, arrived: dict[Edge, Gradient], own: set[Edge]
+) -> Iterable[tuple[Edge | None, Any]]:
+    """What a node sends to each parent, as arrays; None, as either, where nothing goes.
+
+    What a rule can add in place to what has `arrived`, where that is our `own`, is added and not sent.
+    """
     operation = node.primitive
     assert node.saved is not None
     if isinstance(operation, Fused):
@@ -267,7 +274,8 @@ def _array_pieces(node: Node, g: Array, goes: set[Edge] | None) -> Iterable[tupl
         if parent is not None and (goes is None or parent in goes):
             rule = operation.rule(position)
             kept = [_saved_array(node.saved, keep, position) for keep in rule.keeps]
-            found.append((parent, rule.function(g, *kept)))
+            if rule.into is None or parent not in own or rule.into(arrived[parent], g, *kept) is NotImplemented:
+                found.append((parent, rule.function(g, *kept)))
     return found
 
 
@@ -282,8 +290,8 @@ def _saved_array(saved: dict[str, Any], keep: Saved, position: int) -> Any:
     return position if keep.kind == "position" else saved[keep.name]
 
 
-def _tensor_pieces(node: Node, g: Tensor, goes: set[Edge] | None) -> Iterable[tuple[Edge | None, Any]]:
-    """What a node sends to each parent, as Tensors with a graph of their own."""
+def _tensor_pieces(node: Node, g: Tensor, goes: set[Edge] | None, *_: Any) -> Iterable[tuple[Edge | None, Any]]:
+    """What a node sends to each parent, as Tensors with a graph of their own, into which nothing is added in place."""
     operation = node.primitive
     found: list[tuple[Edge | None, Any]] = []
     try:

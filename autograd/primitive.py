@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec
 
 from .anomaly import check_forward
@@ -45,10 +45,15 @@ class Saved:
 
 @dataclass(frozen=True)
 class Rule:
-    """The gradient of one input: a function of g, the gradient of the result, and of what the node kept."""
+    """The gradient of one input: a function of g, the gradient of the result, and of what the node kept.
+
+    `into`, where there is one, adds the same to a sum in place: a function of the sum and of all that; it gives
+    NotImplemented for what the rule itself has to do.
+    """
 
     function: Callable[..., Any]
     keeps: tuple[Saved, ...]
+    into: Callable[..., Any] | None = None
 
 
 class Operation(Generic[P]):
@@ -281,6 +286,15 @@ class Primitive(Operation[P]):
             self.rules[name] = Rule(rule, self._read(rule))
         self._by_position = tuple(self.rules.get(name) for name in self.inputs)
         return function[0] if function else None
+
+    def vjp_into(self, function: Callable[..., Any]) -> None:
+        """Declare how the gradient of the only input is added to a sum in place, where that is less work.
+
+        `function` takes the sum, an array, then what the rule takes; see `Rule`.
+        """
+        (name,) = self.inputs
+        self.rules[name] = replace(self.rules[name], into=function)
+        self._by_position = (self.rules[name],)
 
     def _read(self, rule: Callable[..., Any]) -> tuple[Saved, ...]:
         first, *names = inspect.signature(rule).parameters

@@ -159,6 +159,17 @@ getitem.vjp(lambda g, x_shape, index: put_at(g, index=index, shape=x_shape))
 put_at.vjp(lambda g, index: getitem(g, index=index))
 
 
+def _put_into(total: Array, g: Array, x_shape: Shape, index: Any) -> Any:
+    if _may_repeat(index) or total.ndim == 0 or is_tracing() is not None:
+        return NotImplemented  # of no axes, the sum may be a NumPy scalar
+    total[index] += g
+    return None
+
+
+# The parts of x are often many, and their gradients would be as many arrays of x's size.
+getitem.vjp_into(_put_into)
+
+
 @primitive
 def set_at(xp: Module, x: Operand, value: Operand, *, index: Any) -> Array:
     """A copy of x with `value`, broadcast, at `index`.

@@ -240,16 +240,17 @@ def _gelu_forward(xp: Module, x: Array) -> Any:
     # (1 + tanh(z)) / 2 is 1 / (1 + e^-2z), and an exponential is the cheaper one.
     z = atanh_of_erf(xp, x * math.sqrt(0.5))
     z *= -2
-    gate = _logistic(xp, z)
+    gate = _one_plus_exp(xp, z)
+    xp.divide(1, gate, out=gate)
     return x * gate, gate
 
 
-def _logistic(xp: Module, x: Array) -> Array:
-    """1 / (1 + e^x), in place of x; 0 where the exponential overflows."""
+def _one_plus_exp(xp: Module, x: Array) -> Array:
+    """1 + e^x, in place of x; infinite where the exponential overflows."""
     with host.errstate(over="ignore"):
         xp.exp(x, out=x)
     x += 1
-    return xp.divide(1, x, out=x)
+    return x
 
 
 def _gelu_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate: Array) -> tuple[Array]:
@@ -279,28 +280,29 @@ def _gelu_tanh(x: Operand) -> Operand:
 def _gelu_tanh_forward(xp: Module, x: Array) -> Any:
     if x.ndim == 0 or x.dtype.name not in ("float32", "float64"):
         return NotImplemented
-    # The gate is 1 / (1 + e^-2z) with z the argument of tanh, and an exponential is the cheaper one.
-    gate = x * x
-    gate *= -2 * _TANH_SCALE * _TANH_CUBE
-    gate += -2 * _TANH_SCALE
-    gate *= x
-    gate = _logistic(xp, gate)
-    out = x * gate
-    return out, (gate, out)
+    # The gate is 1 / (1 + e^-2z) with z the argument of tanh, and an exponential is the cheaper one. To divide by what
+    # stands below the line, here and in the backward, costs no more than to multiply by the gate.
+    below = x * x
+    below *= -2 * _TANH_SCALE * _TANH_CUBE
+    below += -2 * _TANH_SCALE
+    below *= x
+    below = _one_plus_exp(xp, below)
+    out = x / below
+    return out, (below, out)
 
 
 def _gelu_tanh_backward(
     xp: Module, g: Array, needs: Any, inputs: tuple[Array], residuals: tuple[Array, Array]
 ) -> tuple[Array]:
-    # With s = gate and out = x s, the slope is s (1 + (x - out) 2z'), z' that of the argument of tanh.
+    # With s the gate and out = x s, the slope is s (1 + (x - out) 2z'), z' that of the argument of tanh.
     x = inputs[0]
-    gate, out = residuals
+    below, out = residuals
     slope = x * x
     slope *= 6 * _TANH_SCALE * _TANH_CUBE
     slope += 2 * _TANH_SCALE
     slope *= x - out
     slope += 1
-    slope *= gate
+    slope /= below
     slope *= g
     return (slope,)
 

@@ -15,6 +15,8 @@ from autograd.fused import fused
 from autograd.modes import is_tracing
 from autograd.tensor import Operand, Tensor
 
+from .rows import ones
+
 __all__ = ["cross_entropy"]
 
 Reduction = Literal["mean", "sum", "none"]
@@ -157,16 +159,17 @@ def _forward(
     # As unsigned numbers negative labels are huge, so one look finds every label out of range.
     if ignore_index >= 0 or xp.maximum.reduce(target.view(unsigned)) >= logits.shape[1]:
         return NotImplemented  # some rows may be left out, or a label be refused
+    rows, classes = logits.shape
     # Of each label's class in the flat logits: NumPy takes those faster than pairs of indices.
-    places = _starts(*logits.shape) + target
+    places = _starts(rows, classes) + target
     shifted = xp.subtract(logits, xp.maximum.reduce(logits, axis=1, keepdims=True), order="C")
-    picked = shifted.take(places)
+    losses = shifted.take(places)
     powers = xp.exp(shifted, out=shifted)
-    totals = xp.add.reduce(powers, axis=1, keepdims=True)
-    loss = xp.add.reduce(xp.log(totals[:, 0]) - picked)
-    scale = 1.0 / len(target) if reduction == "mean" else 1.0
-    powers /= totals
-    return loss * scale, (powers, places, scale)
+    totals = xp.dot(powers, ones(classes, powers.dtype))
+    powers /= totals[:, None]
+    xp.subtract(xp.log(totals, out=totals), losses, out=losses)
+    scale = 1.0 / rows if reduction == "mean" else 1.0
+    return xp.dot(losses, ones(rows, losses.dtype)) * scale, (powers, places, scale)
 
 
 def _backward(

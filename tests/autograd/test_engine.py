@@ -76,6 +76,52 @@ def test_what_two_nodes_hold_is_not_added_into():
     same(x.grad, [3.0 + 5.0 + 3.0] * 2)
 
 
+def test_the_gradients_of_parts_are_put_into_one_array(monkeypatch):
+    x = leaf(np.arange(12.0).reshape(4, 3))
+    y = x * 1.0
+    loss = sum((part * part * (i + 1.0)).sum() for i, part in enumerate(ag.unstack(y)))
+    made = []
+    forward = ag.ops.index.put_at.forward
+    monkeypatch.setattr(ag.ops.index.put_at, "forward", lambda *given, **how: made.append(1) or forward(*given, **how))
+    loss.backward()
+    same(x.grad, 2 * x.data * np.arange(1.0, 5.0)[:, None])
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("of_a_leaf", [True, False])
+def test_parts_may_overlap_repeat_and_stand_beside_other_uses(of_a_leaf):
+    x = leaf(np.arange(5.0))
+    y = x if of_a_leaf else x * 1.0
+    terms = [y[1:4], y[::2], y[[0, 0, 4]], y * 3.0, y[2], y[[1, 3]], y[y.data > 2.5], y[None, -1:]]
+    sum((k + 1.0) * term.sum() for k, term in enumerate(terms)).backward()
+    same(x.grad, [2 + 6 + 12, 1 + 12 + 6, 1 + 2 + 12 + 5, 1 + 12 + 6 + 7, 2 + 3 + 12 + 7 + 8])
+
+
+def test_parts_of_a_tensor_without_axes():
+    x = leaf(2.0)
+    y = x * x
+    (y[...] * 3.0 + y[None][0] + y[()]).backward()
+    same(x.grad, 20.0)
+
+
+def test_the_gradient_of_a_part_is_not_added_into_what_another_node_holds():
+    x = leaf([1.0, 2.0])
+    a, b = x * 3.0, x * 5.0
+    part = a[:1]
+    both = a + b  # sends one array to a and to b, before the part sends its own to a
+    (both.sum() + part.sum() * 10.0).backward()
+    same(x.grad, [3.0 + 5.0 + 30.0, 3.0 + 5.0])
+
+
+def test_the_gradients_of_parts_have_gradients():
+    x = leaf([1.0, 2.0, 3.0])
+    first, *_, last = ag.unstack(x * x)
+    (g,) = gradients(first * first + first * last, [x], create_graph=True)
+    (gradient,) = gradients((g * Tensor(np.array([1.0, 1.0, 10.0]))).sum(), [x])
+    # x0^4 + x0^2 x2^2, differentiated along (1, 1, 10) and then by x
+    same(gradient, [12 + 2 * 9 + 10 * 4 * 3, 0.0, 4 * 3 + 10 * 2])
+
+
 def test_a_leaf_can_be_the_root():
     x = leaf(3.0)
     x.backward()
