@@ -81,7 +81,10 @@ class TapegradOnGPU(Contender):
         """CuPy's; the commit stands with the machine."""
         import numpy as np
 
-        return {**cupy_versions(), "numpy": np.__version__, "precision": "float32, TF32 off (there is no switch yet)"}
+        import autograd as ag
+
+        precision = f"matmul_precision {ag.cuda.get_matmul_precision()}"
+        return {**cupy_versions(), "numpy": np.__version__, "precision": precision}
 
 
 contenders = (

@@ -1,4 +1,4 @@
-"""The speed table of the README says what the committed result says.
+"""The speed tables of the README say what the committed results say.
 
 One idea: a figure on a page is a figure in `benchmarks/results/`, written there by a run; nobody types it.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 EAGER = ("torch", "torch-fused-malloc")  # the peers of the eager step, and of the compiled one
 COMPILED = ("torch-fused-malloc", "torch-compile", "jax")
+ON_GPU = ("torch-graph", "torch", "torch-compile")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -32,4 +33,24 @@ def test_the_readme_gives_the_committed_figures() -> None:
     assert not result["quick"]
     assert len(rows(result)) == 7
     for row in rows(result):
+        assert row in page, f"the README lacks the row {row}"
+
+
+def rows_of_gpu(result: dict[str, Any]) -> list[str]:
+    """The rows of the GPU's table: the network, then our compiled time and ratios of medians to peers."""
+    found = []
+    for name, job in result["jobs"].items():
+        ratios = job["ratios"]["tapegrad-compiled"]
+        cells = [f"{name}: {job['about']}", f"{job['results']['tapegrad-compiled']['median_us'] / 1000:.3g} ms"]
+        cells += [f"{ratios[peer]['ratio']:.2f}" for peer in ON_GPU]
+        found.append(f"| {' | '.join(cells)} |")
+    return found
+
+
+def test_the_readme_gives_the_committed_figures_of_a_gpu() -> None:
+    path = ROOT / "benchmarks" / "results" / "gpu-nvidia-h100-80gb-hbm3.json"
+    result = json.loads(path.read_text(encoding="utf-8"))
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(rows_of_gpu(result)) == 5
+    for row in rows_of_gpu(result):
         assert row in page, f"the README lacks the row {row}"
