@@ -147,10 +147,13 @@ class SimulatedCublasLt:
         if compute == 77:
             left, right = as_tf32(left), as_tf32(right)
         refuse_unless(left.shape[1] == result.shape[1] and right.shape[2] == result.shape[2])
-        value = alpha_value * np.matmul(left, right)
-        if beta_value:
-            value = value + beta_value * result.astype(wide)
-        result[...] = self._epilogue(attributes, value, left, right, result)
+        # A GPU multiplies infinities without a word. Around this alone: the garbage collector may call Destroy, and a
+        # context variable set there, as errstate does, can meet CPython in the middle of setting the same one.
+        with np.errstate(all="ignore"):
+            value = alpha_value * np.matmul(left, right)
+            if beta_value:
+                value = value + beta_value * result.astype(wide)
+            result[...] = self._epilogue(attributes, value, left, right, result)
 
     def _stack(self, address: int, layout: int) -> np.ndarray:
         """The matrices in memory, (batch, rows, columns) by columns."""
