@@ -20,10 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from autograd.compile.cuda import register_device
 from autograd.cuda.blas import Product
 from tests.guard import guard
+
+needed = pytest.mark.skipif(shutil.which("g++") is None, reason="the simulated GPU needs g++")
 
 HEADER = r"""
 #include <cmath>

@@ -6,7 +6,6 @@ Under `make test-gpu` the trainings run on a real one.
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 import numpy as np
@@ -24,11 +23,10 @@ from benchmarks.speed.models import make_model, make_optimizer
 from benchmarks.speed.networks import GPT, MLP
 from benchmarks.speed.workloads import Workload
 
-from . import simulated as simulated
+from . import simulated
 from .test_networks import NETWORKS, compare, plans
 
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="the simulated GPU needs g++")
-pytestmark = needs_compiler
+pytestmark = simulated.needed
 
 
 @settings(max_examples=max(3, NETWORKS // 12), phases=[Phase.generate], suppress_health_check=list(HealthCheck))

@@ -20,11 +20,11 @@ from autograd.ops.cast import move
 from tests.opspecs import SPECS, Case, Spec, laws
 from tests.opspecs.spec import generators
 
-from . import simulated as simulated
+from . import simulated
 from .test_laws import has_gradient, three_calls
 from .test_native_laws import close, size_of
 
-pytestmark = pytest.mark.usefixtures("kernels_off")
+pytestmark = [pytest.mark.usefixtures("kernels_off"), simulated.needed]
 
 ROWS = [spec for spec in SPECS if spec.op is not move and "windows" not in spec.name]
 CHUNKS = [ROWS[i : i + 12] for i in range(0, len(ROWS), 12)]
