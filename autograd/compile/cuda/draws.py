@@ -11,11 +11,11 @@ from math import prod
 
 from ..native.draws import PARTS, PHILOX, text_of
 from ..native.kernels import Kernel, Memory, Refs
-from ..native.layout import Ref, packed
+from ..native.layout import whole
 from ..native.members import ctype
 from ..program import Instruction
 from .commands import Launch
-from .nests import Array, Write, kernel_over
+from .nests import Array, Launches, kernel_over
 
 __all__ = ["GENERATOR", "KERNELS"]
 
@@ -48,10 +48,10 @@ def drawn(instruction: Instruction, refs: Refs) -> Kernel | None:
     def launches(memory: Memory) -> list[Launch]:
         slot, start = memory.place(draw)
         words = Array("uint64", (slot, start), (slot, start, start + 24))
-        whole = Array.of(Ref(out, out.shape, packed(out.shape)), memory)
-        return [kernel_over(f"draw, {ctype(out.dtype)}", -(-count // each), [words], [whole], body)]
+        target = Array.of(whole(out), memory)
+        return [kernel_over(f"draw, {ctype(out.dtype)}", -(-count // each), [words], [target], body)]
 
-    return Write(instruction, [], lambda memory: "", draw=draw, launches=launches)
+    return Launches(instruction, [], draw=draw, launches=launches)
 
 
 KERNELS = dict.fromkeys(("draw.integers", "draw.keep_mask", "draw.uniform", "draw.words"), drawn)

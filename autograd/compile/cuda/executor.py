@@ -20,8 +20,8 @@ from typing import Any
 from ...backend import host, module_of
 from ...cuda.precision import is_tf32
 from ...writes import mark_written, owners
-from ..expression import function_of, named
 from ..native.layout import Ref
+from ..native.numbers import questions
 from ..program import Program, Variable, replace_variables
 from .commands import Call, Launch, Multiply
 from .device import Device, Library, Run
@@ -73,7 +73,7 @@ class Cuda:
         self._rest = [(i, v) for i, v in enumerate(self.program.results) if i not in fresh]
         self._copied = [(place, v) for place, v in self.program.writes if place not in plan.in_place]
         self._touched = [place for place, _ in self.program.writes if place in plan.in_place and place.marks]
-        self._ask = self._questions()
+        self._ask = questions(self.program, self.plan)
         self._stamped: list[Any] = []  # the arrays whose memory is written to
         self._others: dict[Variable, Any] = {}  # what is no array: the numbers of draws
         self._places: dict[Variable, Any] = {}
@@ -93,23 +93,6 @@ class Cuda:
         self._arrays[variable] = array.reshape(variable.shape)
         self._addresses[self.plan.slots[variable]] = self.device.address(array)
         return array
-
-    def _questions(self) -> Any:
-        """A function that works out the numbers of a call, in order, and lays them where they are sent from."""
-        order = {variable: i for i, variable in enumerate(self.plan.numbers)}
-        lines, scopes = ["pass"], []
-        for again, variable in self.program.numbers:
-            scopes.append(again.scope)
-            if variable in order:
-                lines.append(f"numbers[{order[variable]}] = {again.text}")
-                continue
-            name, scope = named(variable)
-            scopes.append(scope)
-            lines.append(f"others[{name}] = x = {again.text}")
-            if variable in self.plan.draws:
-                i = 3 * self.plan.draws.index(variable)
-                lines.append(f"words[{i}], words[{i + 1}], words[{i + 2}] = x.seed, x.stream, x.draw")
-        return function_of(lines, scopes, "numbers, words, others")
 
     def bind(self, arrays: list[Any]) -> None:
         """Take these arrays for those of the program's places. Most are the same as before."""

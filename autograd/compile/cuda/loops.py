@@ -13,6 +13,7 @@ Read `../native/groups.py` first, `nests.py` next.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ def _keeps(group: Group) -> bool:
     return any(member.stage or member.name == "pick" for member in group.members.values())
 
 
-class _Writer(Members):
+class _Writer(Members, ABC):
     """What both kinds of loops have: pointers, sums, and the launch."""
 
     threads = _THREADS
@@ -70,11 +71,13 @@ class _Writer(Members):
         self.writes: set[Span] = set()
         self.blocks = self.count_blocks()
 
+    @abstractmethod
     def count_blocks(self) -> int:
-        raise NotImplementedError
+        """Into how many blocks it is cut."""
 
+    @abstractmethod
     def body(self) -> Iterator[str]:
-        raise NotImplementedError
+        """The lines that walk over the elements."""
 
     def launch(self, reserve: Reserve) -> tuple[Launch, list[Sums]]:
         """The kernel, and what adds up its sums."""
@@ -191,6 +194,9 @@ class _Rows(_Writer):
     def kept_at(self, variable: Variable, column: str) -> str:
         return f"b{self.order[variable]}[k]"
 
+    def column_sum(self, member: Member) -> str:
+        return f"s{self.order[member.out]}[k]"
+
     def body(self) -> Iterator[str]:
         yield f"  const int lane = threadIdx.x % {self.lanes}, worker = threadIdx.x / {self.lanes};"
         for member in self.sums:
@@ -226,7 +232,7 @@ class _Rows(_Writer):
             yield f"    {ctype(member.out.dtype)} v{index} = {start};"
             if member.name in ("max", "min"):
                 yield f"    int q{index} = 0;"
-        lines = [line for member in inside for line in self._in_loop(member)]
+        lines = [line for member in inside for line in self.in_loop(member)]
         for member in picked:
             source, labels = member.operands
             assert source.ref is not None
@@ -265,26 +271,6 @@ class _Rows(_Writer):
     def _store_row(self, member: Member) -> Iterator[str]:
         if self.memory.is_stored(member.out):
             yield f"    if (lane == 0) {self.stored(member.out)}[r] = v{self.order[member.out]};"
-
-    def _in_loop(self, member: Member) -> Iterator[str]:
-        index, kind = self.order[member.out], ctype(member.out.dtype)
-        if member.kind == "element":
-            yield f"{kind} v{index} = {self.value(member)};"
-            if self.memory.is_stored(member.out):
-                yield f"{self.stored(member.out)}[r * {self.columns} + c] = v{index};"
-            if member.out in self.kept:
-                yield f"b{index}[k] = v{index};"
-            return
-        value = self.read(member.operands[0], member, member.out.dtype)
-        if member.kind == "column":
-            yield f"s{index}[k] += {value};"
-        elif member.kind == "all":
-            yield f"s{index} += {value};"
-        elif member.name in ("sum", "mean"):
-            yield f"v{index} += {value};"
-        else:
-            compare = ">" if member.name == "max" else "<"
-            yield f"{{ {kind} x = {value}; v{index} = x {compare} v{index} ? x : v{index}; q{index} += x != x; }}"
 
     def _for_row(self, member: Member) -> Iterator[str]:
         index = self.order[member.out]

@@ -18,22 +18,23 @@ views, and rows of a table by their numbers are three bodies of one loop. Read `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from math import prod
 from typing import Any
 
-from ...backend import host
-from ..native.expressions import C_TYPES, compute_dtype, constant, elementwise, expression, has_expression
-from ..native.groups import Move
-from ..native.kernels import Kernel, Memory, Refs, counts_positions
-from ..native.layout import Ref, joined_axes, packed
+from ..native.expressions import elementwise
+from ..native.kernels import Kernel, Memory, Refs
+from ..native.layout import Ref, joined_axes, packed, whole
 from ..native.members import ctype
-from ..program import Instruction, Variable
+from ..native.moves import Move
+from ..native.rows import along_an_axis
+from ..native.strided import Elementwise
+from ..program import Instruction
 from .commands import Job, Launch, Place, Span, span_of
 from .loops import ARGUMENTS
 
-__all__ = ["KERNELS", "Array", "Write", "along", "at", "kernel_over", "packed_copy", "written_move"]
+__all__ = ["KERNELS", "Array", "Launches", "along", "at", "kernel_over", "packed_copy", "written_move"]
 
 @dataclass(frozen=True)
 class Array:
@@ -56,10 +57,11 @@ _MOST_BLOCKS = 4224
 
 
 @dataclass
-class Write(Kernel):
-    """A kernel of the GPU's: `launches` writes it."""
+class Launches(Kernel):
+    """A kernel of the program as launches of the GPU's."""
 
-    launches: Any = None  # Memory -> list[Launch]
+    _: KW_ONLY
+    launches: Callable[[Memory], list[Launch]]
 
 
 def kernel_over(about: str, size: int, reads: Sequence[Array], writes: Sequence[Array], body: Iterable[str]) -> Launch:
@@ -107,14 +109,14 @@ def at(axes: Sequence[tuple[int, ...]], which: int, name: str) -> str:
 def written_move(move: Move, memory: Memory) -> list[Launch]:
     """What fills the part that no piece covers, then the pieces."""
     out = move.instruction.out
-    whole = Ref(out, out.shape, packed(out.shape))
+    target = whole(out)
     launches = []
     covered = sum(prod(part.shape) for part, _ in move.parts)
     if move.base is not None:
         source = Ref(move.base.base, out.shape, move.base.strides, move.base.offset)
-        launches.append(_copy(move.instruction.name, whole, source, memory))
+        launches.append(_copy(move.instruction.name, target, source, memory))
     elif covered < prod(out.shape):
-        launches.append(kernel_over("zeros", prod(out.shape), [], [Array.of(whole, memory)], ["y0[i] = 0;"]))
+        launches.append(kernel_over("zeros", prod(out.shape), [], [Array.of(target, memory)], ["y0[i] = 0;"]))
     # The pieces meet nowhere, so those of one text are jobs of one launch, though all write to one array.
     pieces: dict[str, Launch] = {}
     for part, source in move.parts:
@@ -142,86 +144,54 @@ def packed_copy(ref: Ref, place: Place, memory: Memory) -> Launch:
 # Elementwise functions of strided views
 
 
-def strided(instruction: Instruction, refs: Refs) -> Write | None:
+def strided(instruction: Instruction, refs: Refs) -> Launches | None:
     """An elementwise function of arrays and Python's numbers."""
-    name, out, inputs = instruction.name, instruction.out, instruction.inputs
-    plain = isinstance(instruction.function, host.ufunc) or name == "where"
-    arrays = [refs[x] for x in inputs if isinstance(x, Variable) and x in refs]
-    numbers = [x for x in inputs if isinstance(x, (bool, int, float))]
-    if not plain or instruction.options or len(arrays) + len(numbers) < len(inputs) or 0 in out.shape:
+    found = Elementwise.of(instruction, refs)
+    if found is None:
         return None
-    kinds = [x.dtype if isinstance(x, Variable) else float if isinstance(x, float) else int for x in inputs]
-    if not arrays or not has_expression(name, kinds, out.dtype):
-        return None
-    dtype = compute_dtype(name, kinds, out.dtype)
+    out, axes = instruction.out, found.axes
 
     def launches(memory: Memory) -> list[Launch]:
-        strides = [(0,) * (len(out.shape) - len(ref.shape)) + ref.strides for ref in arrays]
-        axes = joined_axes(out.shape, packed(out.shape), *strides)
-        read, values = iter(range(len(arrays))), []
-        for place, x in enumerate(inputs):
-            wanted = x.dtype if name == "where" and place == 0 and isinstance(x, Variable) else dtype
-            if not isinstance(x, Variable):
-                values.append(constant(x, wanted))
-                continue
-            which = next(read)
-            text = f"x{which}[{at(axes, 1 + which, 'a')}]"
-            cast = f"({text} != 0)" if wanted == "bool" else f"(({ctype(wanted)}){text})"
-            values.append(text if x.dtype == wanted else cast)
-        body = [*along("i", axes, "a"), f"y0[i] = {expression(name, values, dtype)};"]
-        whole = Ref(out, out.shape, packed(out.shape))
-        given = [Array.of(ref, memory) for ref in arrays]
-        return [kernel_over(f"strided, {name}", prod(out.shape), given, [Array.of(whole, memory)], body)]
+        value = found.value(lambda which: f"x{which}[{at(axes, 1 + which, 'a')}]")
+        given = [Array.of(ref, memory) for ref in found.arrays]
+        target = Array.of(whole(out), memory)
+        body = [*along("i", axes, "a"), f"y0[i] = {value};"]
+        return [kernel_over(f"strided, {instruction.name}", prod(out.shape), given, [target], body)]
 
-    return Write(instruction, arrays, _none, launches=launches)
-
-
-def _none(memory: Memory) -> str:
-    return ""
+    return Launches(instruction, found.arrays, launches=launches)
 
 
 # Rows of a table by their numbers
 
 
-def rows_at(instruction: Instruction, refs: Refs) -> Write | None:
+def rows_at(instruction: Instruction, refs: Refs) -> Launches | None:
     """x[..., positions], x with values there, and x with values added there; CuPy has to do what is less regular."""
     table, index, *values = instruction.inputs
     return _rows(instruction, refs, table, index, values) if not instruction.options else None
 
 
-def rows_added(instruction: Instruction, refs: Refs) -> Write | None:
+def rows_added(instruction: Instruction, refs: Refs) -> Launches | None:
     """Zeros with values added at positions along an axis."""
     values, index, _ = instruction.inputs
     return _rows(instruction, refs, instruction.out, index, [values])
 
 
-def _rows(instruction: Instruction, refs: Refs, table: Any, index: Any, values: list[Any]) -> Write | None:
-    parts = index if isinstance(index, tuple) else (index,)
-    whole = all(isinstance(part, slice) and part == slice(None) for part in parts[:-1])
-    if not parts or not whole or not counts_positions(parts[-1]) or not isinstance(table, Variable):
+def _rows(instruction: Instruction, refs: Refs, table: Any, index: Any, values: list[Any]) -> Launches | None:
+    found = along_an_axis(instruction, refs, table, index, values)
+    if found is None:
         return None
-    axis, positions = len(parts) - 1, parts[-1]
-    if axis >= len(table.shape) or 0 in (*table.shape, *positions.shape):
-        return None
-    shape = (*table.shape[:axis], *positions.shape, *table.shape[axis + 1 :])
-    given = values[0] if values else table
-    fits = isinstance(given, Variable) and given.dtype == table.dtype and str(table.dtype) in C_TYPES
-    if not fits or len(values) > 1 or (values and (given.shape != shape or not refs[table].is_whole)):
-        return None
-    if instruction.name == "add.at" and table.dtype == "bool":
-        return None  # NumPy's sums of bools are bools again
-    places = refs[positions]
+    axis, places = found[0], refs[found[1]]
     before = None if table is instruction.out else refs[table]
+    given = refs[values[0]] if values else None
 
     def launches(memory: Memory) -> list[Launch]:
-        if values and axis == 0 and instruction.name in ("add.at", "_rows_added"):
-            return _added_up(instruction, places, refs[given], before, memory)
-        if values:
-            return [_scatter(instruction, axis, places, refs[given], before, memory)]
-        return [_gather(instruction, axis, refs[table], places, memory)]
+        if given is None:
+            return [_gather(instruction, axis, refs[table], places, memory)]
+        if axis == 0 and instruction.name in ("add.at", "_rows_added"):
+            return _added_up(instruction, places, given, before, memory)
+        return [_scatter(instruction, axis, places, given, before, memory)]
 
-    reads = [ref for ref in (before, places, refs[given] if values else None) if ref is not None]
-    return Write(instruction, reads, _none, launches=launches)
+    return Launches(instruction, [ref for ref in (before, places, given) if ref is not None], launches=launches)
 
 
 def _wrong(dtype: Any) -> str:
@@ -241,9 +211,9 @@ def _gather(instruction: Instruction, axis: int, table: Ref, positions: Ref, mem
         f"const bool wrong = at < 0 || at >= {length};",
         f"y0[i] = wrong ? {_wrong(out.dtype)} : x0[{at(axes, 0, 'a')} + at * {table.strides[axis]}];",
     ]
-    whole = Ref(out, out.shape, packed(out.shape))
+    target = whole(out)
     reads = [Array.of(table, memory), Array.of(positions, memory)]
-    return kernel_over("rows", prod(out.shape), reads, [Array.of(whole, memory)], body)
+    return kernel_over("rows", prod(out.shape), reads, [Array.of(target, memory)], body)
 
 
 def _added_up(
@@ -252,17 +222,17 @@ def _added_up(
     """What fills the table, and the sums; see Note [Rows added up]."""
     out = instruction.out
     count, length, width = prod(positions.shape), out.shape[0], prod(out.shape[1:])
-    whole = Ref(out, out.shape, packed(out.shape))
+    target = whole(out)
     zero = table is None or memory.is_zero(table.base)
     first = (
-        kernel_over("zeros", prod(out.shape), [], [Array.of(whole, memory)], ["y0[i] = 0;"])
+        kernel_over("zeros", prod(out.shape), [], [Array.of(target, memory)], ["y0[i] = 0;"])
         if zero or table is None
-        else _copy("rows", whole, table, memory)
+        else _copy("rows", target, table, memory)
     )
     walk = joined_axes(positions.shape, positions.strides, values.strides[: len(positions.shape)])
     inner = joined_axes(out.shape[1:], values.strides[len(positions.shape) :])
     kind, index = ctype(out.dtype), ctype(positions.base.dtype)
-    reads, writes = [Array.of(positions, memory), Array.of(values, memory)], [Array.of(whole, memory)]
+    reads, writes = [Array.of(positions, memory), Array.of(values, memory)], [Array.of(target, memory)]
     text = f"""extern "C" __global__ void __launch_bounds__({_THREADS}) @(const __grid_constant__ Jobs<$, 3> jobs) {{
 {ARGUMENTS}
   const {index} *x0 = (const {index} *)p[0];
@@ -331,8 +301,8 @@ def _scatter(
         "y0[i] = s;",
     ]
     reads = [Array.of(ref, memory) for ref in (positions, values, table) if ref is not None]
-    whole = Ref(out, out.shape, packed(out.shape))
-    return kernel_over("rows added up" if adds else "rows put", prod(out.shape), reads, [Array.of(whole, memory)], body)
+    target = Array.of(whole(out), memory)
+    return kernel_over("rows added up" if adds else "rows put", prod(out.shape), reads, [target], body)
 
 
 KERNELS = {

@@ -14,9 +14,10 @@ from math import prod
 from typing import NamedTuple
 
 from ...cuda.blas import Product as Plain
-from ..native.groups import Group, Product, Step, leading
+from ..native.groups import Group, Step
 from ..native.kernels import Memory
 from ..native.layout import Ref, joined_axes
+from ..native.products import Product, leading
 from ..program import Program, Variable
 from .commands import Launch, Multiply, Place, Span, span_of
 from .nests import packed_copy

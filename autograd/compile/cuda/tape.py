@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..native.groups import Call as Step
-from ..native.groups import Group, Move, Product, schedule
+from ..native.groups import Group, schedule
 from ..native.kernels import Check, Kernel, Refs
 from ..native.layout import layouts
 from ..native.memory import Plan, reads_of
+from ..native.moves import Move
+from ..native.products import Product
 from ..passes import for_blas
 from ..program import Instruction, Program
 from . import draws, nests
@@ -20,7 +22,7 @@ from .commands import Call, Command, Launch, Place, joined
 from .draws import GENERATOR
 from .header import HEADER
 from .loops import Sums, loop_of
-from .nests import Write, written_move
+from .nests import Launches, written_move
 from .products import Products, with_biases
 
 __all__ = ["NUMBERS", "RESERVED", "Tape"]
@@ -75,7 +77,7 @@ class Tape:
                 yield from products.commands(step)
             elif isinstance(step, Move):
                 yield from written_move(step, self.plan)
-            elif isinstance(step, Write):
+            elif isinstance(step, Launches):
                 yield from step.launches(self.plan)
             elif isinstance(step, Step):
                 yield Call(step.instruction)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ...backend import host
 from ...convolution import Geometry, geometry
 from ..program import Instruction, Variable
-from .kernels import KERNELS, Kernel, Memory, Refs
+from .kernels import KERNELS, Memory, Refs, Statements
 from .template import TYPES, address, filled, is_packed
 from .winograd import pays, winograd
 
@@ -112,27 +112,29 @@ static void convolve_weight_@(const T *x, const T *y, T *w, T *rows, long from, 
 }"""
 
 
-def _convolve(instruction: Instruction, refs: Refs) -> Kernel | None:
+def _convolve(instruction: Instruction, refs: Refs) -> Statements | None:
     x, w = instruction.inputs
     geo = geometry("convolve", x.shape, w.shape, **instruction.options)
     return _kernel(instruction, refs, geo, "convolve", (_ROWS, _CONVOLVE))
 
 
-def _convolve_input(instruction: Instruction, refs: Refs) -> Kernel | None:
+def _convolve_input(instruction: Instruction, refs: Refs) -> Statements | None:
     w, options = instruction.inputs[1], dict(instruction.options)
     options.pop("length")
     geo = geometry("convolve_input", instruction.out.shape, w.shape, **options)
     return _kernel(instruction, refs, geo, "convolve_input", (_SPREAD, _INPUT))
 
 
-def _convolve_weight(instruction: Instruction, refs: Refs) -> Kernel | None:
+def _convolve_weight(instruction: Instruction, refs: Refs) -> Statements | None:
     x, options = instruction.inputs[0], dict(instruction.options)
     options.pop("size")
     geo = geometry("convolve_weight", x.shape, instruction.out.shape, **options)
     return _kernel(instruction, refs, geo, "convolve_weight", (_ROWS, _WEIGHT))
 
 
-def _kernel(instruction: Instruction, refs: Refs, geo: Geometry, name: str, texts: tuple[str, ...]) -> Kernel | None:
+def _kernel(
+    instruction: Instruction, refs: Refs, geo: Geometry, name: str, texts: tuple[str, ...]
+) -> Statements | None:
     out = instruction.out
     a, b = reads = [refs[variable] for variable in instruction.inputs]
     alike = all(ref.base.dtype == out.dtype and is_packed(ref) and 0 not in ref.shape for ref in reads)
@@ -168,7 +170,9 @@ def _kernel(instruction: Instruction, refs: Refs, geo: Geometry, name: str, text
         )
 
     functions = (_GEOMETRY, *(filled(text, out.dtype) for text in texts))
-    return Kernel(instruction, reads, statements, functions, rows, about="convolution")
+    return Statements(
+        instruction, reads, statements=statements, functions=functions, scratch=rows, about="convolution"
+    )
 
 
 def _is_product(geo: Geometry) -> bool:

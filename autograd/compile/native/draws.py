@@ -23,7 +23,7 @@ from typing import Any
 from ...random import dropped_of_65536
 from ..program import Instruction
 from .expressions import C_TYPES, constant
-from .kernels import KERNELS, Kernel, Memory
+from .kernels import KERNELS, Memory, Statements
 from .layout import Ref
 
 __all__ = ["PARTS", "PHILOX", "PRODUCT", "text_of"]
@@ -120,7 +120,7 @@ def text_of(instruction: Instruction) -> tuple[Any, Text] | None:
     return None if text is None else (draw, text)
 
 
-def _kernel(instruction: Instruction, refs: dict[Any, Ref]) -> Kernel | None:
+def _kernel(instruction: Instruction, refs: dict[Any, Ref]) -> Statements | None:
     found = text_of(instruction)
     if found is None:
         return None
@@ -130,7 +130,8 @@ def _kernel(instruction: Instruction, refs: dict[Any, Ref]) -> Kernel | None:
     def statements(memory: Memory) -> str:
         return f"  {name}({memory.address(draw)}, {memory.address(instruction.out)});"
 
-    return Kernel(instruction, [], statements, (PRODUCT + PHILOX + _BLOCKS, function), draw=draw, about="draw")
+    functions = PRODUCT + PHILOX + _BLOCKS, function
+    return Statements(instruction, [], statements=statements, functions=functions, draw=draw, about="draw")
 
 
 def _function(instruction: Instruction, bits: int, value: str, added: str) -> tuple[str, str]:

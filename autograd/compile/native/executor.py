@@ -12,14 +12,16 @@ from typing import Any
 
 from ...backend import host
 from ...writes import mark_written, owners
-from ..expression import function_of, named
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
-from .groups import Call, Group, Move, Product, schedule
-from .kernels import Check, Kernel
+from .groups import Call, Group, schedule
+from .kernels import Check, Statements
 from .layout import Ref, layouts
 from .library import blas, load
 from .memory import Plan
+from .moves import Move
+from .numbers import questions
+from .products import Product
 from .source import HEADER, check_source, group_source, kernel_source, move_source, product_source
 from .threads import runner
 
@@ -74,7 +76,7 @@ class Native:
         self._words = host.zeros(3 * len(plan.draws), "uint64")
         for i, variable in enumerate(plan.draws):
             self._pointers[plan.slots[variable]] = _address(self._words[3 * i :])
-        self._ask = self._questions()
+        self._ask = questions(self.program, self.plan)
         self._arguments = [(i, plan.slots[variable]) for i, variable in enumerate(self.program.arguments)]
         self._fresh: list[tuple[int, int, Any, Any, list[tuple[Any, int]]]] = [
             (i, plan.slots[v], self.program.results[i].shape, v.dtype, []) for i, v in plan.fresh
@@ -91,23 +93,6 @@ class Native:
         self._taken: dict[Variable, Any] = {}  # the arrays of the places
         self._places: dict[Variable, Any] = {}  # the memory that C works on for them
         self._apart: dict[Variable, tuple[Any, Any]] = {}  # arrays that C cannot work on, each with its packed copy
-
-    def _questions(self) -> Any:
-        """A function that works out the numbers of a call, in order, and lays them where C and NumPy find them."""
-        order = {variable: i for i, variable in enumerate(self.plan.numbers)}
-        lines, scopes = ["pass"], []
-        for again, variable in self.program.numbers:
-            scopes.append(again.scope)
-            if variable in order:
-                lines.append(f"numbers[{order[variable]}] = {again.text}")
-                continue
-            name, scope = named(variable)
-            scopes.append(scope)
-            lines.append(f"others[{name}] = x = {again.text}")
-            if variable in self.plan.draws:
-                i = 3 * self.plan.draws.index(variable)
-                lines.append(f"words[{i}], words[{i + 1}], words[{i + 2}] = x.seed, x.stream, x.draw")
-        return function_of(lines, scopes, "numbers, words, others")
 
     def bind(self, arrays: list[Any]) -> None:
         """Take these arrays for those of the program's places. Most are the same as before; gradients are new ones."""
@@ -154,7 +139,7 @@ class Native:
                 body.append(statements)
             elif isinstance(step, Move):
                 body.append(move_source(step, self.plan))
-            elif isinstance(step, Kernel):
+            elif isinstance(step, Statements):
                 functions += [function for function in step.functions if function not in functions]
                 function, statements = kernel_source(f"kernel{i}", step, self.plan)
                 functions.append(function)
@@ -182,7 +167,7 @@ class Native:
                 kept = [repr(variable) for variable in step.ways if self.plan.is_stored(variable)]
                 names = " ".join(member.instruction.name for member in step.members.values())
                 lines.append(f"{i:4} loop {rows} x {columns}: {names} -> {', '.join(kept)}")
-            elif isinstance(step, Kernel):
+            elif isinstance(step, Statements):
                 lines.append(f"{i:4} {step.about}: {step.instruction}")
             else:
                 kind = {Product: "product", Move: "move", Check: "check", Call: "NumPy"}[type(step)]

@@ -1,7 +1,7 @@
 """Expressions: NumPy's elementwise functions, written in C.
 
 One idea: a function is a text with places for its operands, which come converted to the type it computes in. The same
-texts serve CUDA C: only the names of types and of mathematical functions differ. Read `groups.py` next.
+texts serve CUDA C: only the names of types and of mathematical functions differ. Read `moves.py` next.
 """
 
 from __future__ import annotations

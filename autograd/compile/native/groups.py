@@ -23,16 +23,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 from ...backend import host
-from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
-from .expressions import C_TYPES, has_expression
+from .expressions import has_expression
 from .kernels import Check, Kernel, counts_positions, kernel_of
-from .layout import Ref, packed, part_of, reshaped, strides_over
+from .layout import Ref, strides_over
+from .moves import Move, joined_moves, move_of
+from .products import Product, product_of
 
-__all__ = ["Call", "Group", "Member", "Move", "Operand", "Product", "Step", "schedule"]
+__all__ = ["Call", "Group", "Member", "Operand", "Step", "schedule"]
 
 _REDUCTIONS = {
     "add.reduce": "sum",
@@ -111,28 +113,6 @@ class Group:
 
 
 @dataclass
-class Product:
-    """A matrix product for BLAS, and the bias that is added to each of its rows, where there is one."""
-
-    instruction: Instruction
-    a: Ref
-    b: Ref
-    bias: Ref | None = None  # cuBLASLt adds it on the way
-
-
-@dataclass
-class Move:
-    """Numbers that only change their place: parts of `out`, each with where its numbers come from.
-
-    What no part covers comes from `base`, or is 0 without one.
-    """
-
-    instruction: Instruction
-    base: Ref | None
-    parts: list[tuple[Ref, Ref]]
-
-
-@dataclass
 class Call:
     """An instruction that NumPy does."""
 
@@ -182,7 +162,7 @@ def schedule(program: Program, refs: dict[Variable, Ref], kernel: MakeKernel = k
         if check is not None and check.positions.base in outside:
             first(check)
             continue
-        known = check or _product(instruction, refs) or _move(instruction, refs, zeros) or kernel(instruction, refs)
+        known = check or product_of(instruction, refs) or move_of(instruction, refs, zeros) or kernel(instruction, refs)
         if isinstance(known, Kernel) and known.check is not None:
             if known.check.positions.base not in outside:
                 steps.append(known.check)
@@ -192,7 +172,7 @@ def schedule(program: Program, refs: dict[Variable, Ref], kernel: MakeKernel = k
         steps.append(known or Call(instruction))
     for instruction, ways in waiting.values():
         _join(steps, ready, instruction, ways)
-    return _joined_moves(steps, program, refs)
+    return joined_moves(steps, program, refs)
 
 
 def _calls_and_draws_first(
@@ -208,7 +188,7 @@ def _calls_and_draws_first(
     for instruction in program.instructions:
         waits = any(variable in computed for variable in instruction.variables())
         view = instruction.out in refs and refs[instruction.out].base is not instruction.out
-        if waits or view or _product(instruction, refs) or _move(instruction, refs, zeros):
+        if waits or view or product_of(instruction, refs) or move_of(instruction, refs, zeros):
             continue
         made = kernel(instruction, refs)
         if made is not None and made.draw is None:
@@ -229,7 +209,7 @@ def _ways(
     """The tables over which an instruction can be a member, with the member that it would be."""
     name, inputs, options = instruction.name, list(instruction.inputs), dict(instruction.options)
     out = instruction.out
-    if out.dtype is None or _size(out.shape) == 0:
+    if out.dtype is None or prod(out.shape) == 0:
         return {}
     if (name in _CASTS and len(inputs) == 2) or (name in _CASTS and options.keys() == {"dtype"}):
         inputs, options, name = inputs[:1], {}, "positive"
@@ -274,7 +254,7 @@ def _tables(shape: tuple[int, ...], operands: list[Operand]) -> Iterator[tuple[T
                 break
             placed.append(Operand(ref=operand.ref, rows=strides[0], columns=strides[1]))
         else:
-            yield (_size(shape[:split]), _size(shape[split:])), placed
+            yield (prod(shape[:split]), prod(shape[split:])), placed
 
 
 def _reduction(instruction: Instruction, name: str, refs: dict[Variable, Ref]) -> dict[Table, Member]:
@@ -299,7 +279,7 @@ def _reduction(instruction: Instruction, name: str, refs: dict[Variable, Ref]) -
 
 def _split_of(shape: tuple[int, ...], rows: int, columns: int) -> int:
     """The first split of a shape that gives a table."""
-    return next(k for k in range(len(shape) + 1) if (_size(shape[:k]), _size(shape[k:])) == (rows, columns))
+    return next(k for k in range(len(shape) + 1) if (prod(shape[:k]), prod(shape[k:])) == (rows, columns))
 
 
 def _row(axis: Any) -> tuple[int, ...]:
@@ -452,123 +432,3 @@ def _check(instruction: Instruction, refs: dict[Variable, Ref]) -> Check | None:
     else:
         return None
     return Check(instruction, refs[labels], 0, classes, ignored) if counts_positions(labels) else None
-
-
-# Moves
-
-_COPIES = {"ascontiguousarray", "ndarray.copy", "ndarray.ravel", "ndarray.reshape", "ravel", "reshape"}
-
-
-def _move(instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Variable]) -> Move | None:
-    """A copy in another order, or a piece put into an array."""
-    out, source = instruction.out, instruction.inputs[0] if instruction.inputs else None
-    if not isinstance(source, Variable) or source not in refs or out not in refs or 0 in out.shape:
-        return None
-    if source.dtype != out.dtype or str(out.dtype) not in C_TYPES:
-        return None
-    whole = refs[out]
-    if (
-        instruction.name in _COPIES
-        and len(set(instruction.variables())) == 1
-        and _size(source.shape) == _size(out.shape)
-    ):
-        return Move(instruction, None, [(Ref(out, source.shape, packed(source.shape)), refs[source])])
-    if instruction.name != "set_at" or not is_basic(instruction.inputs[1]):
-        return None
-    value = instruction.inputs[2]
-    part = part_of(whole, instruction.inputs[1])
-    if value.dtype != out.dtype or value.shape != part.shape or 0 in part.shape:
-        return None
-    return Move(instruction, None if source in zeros else refs[source], [(part, refs[value])])
-
-
-def _joined_moves(steps: list[Step], program: Program, refs: dict[Variable, Ref]) -> list[Step]:
-    """The steps with pieces that are put into one array, one after the other, as one step."""
-    readers: dict[Variable, int] = {}
-    for variable in [v for instruction in program.instructions for v in instruction.variables()] + program.kept():
-        if variable in refs:
-            readers[refs[variable].base] = readers.get(refs[variable].base, 0) + 1
-    moves: dict[Variable, Move] = {}
-    gone: set[int] = set()
-    for step in steps:
-        if isinstance(step, Move):
-            before = moves.get(step.base.base) if step.base is not None and step.base.is_whole else None
-            if before is not None and readers[before.instruction.out] == 1:
-                out = step.instruction.out
-                step.parts = [(replace(part, base=out), source) for part, source in before.parts] + step.parts
-                step.base = before.base
-                gone.add(id(before))
-            for i, (part, source) in enumerate(step.parts):
-                made = moves.get(source.base) if source.is_whole and readers[source.base] == 1 else None
-                found = None if made is None else _straight(made, part)
-                if made is not None and found is not None:
-                    step.parts[i] = found
-                    gone.add(id(made))
-            moves[step.instruction.out] = step
-    return [step for step in steps if id(step) not in gone]
-
-
-def _straight(move: Move, to: Ref) -> tuple[Ref, Ref] | None:
-    """A move into a part of another array, from where a move before it took the numbers; None where that is no view."""
-    if move.base is not None or len(move.parts) != 1 or not move.parts[0][0].is_whole:
-        return None
-    source = move.parts[0][1]
-    part = reshaped(to, source.shape)
-    return None if part is None else (part, source)
-
-
-# Products
-
-
-def _product(instruction: Instruction, refs: dict[Variable, Ref]) -> Product | None:
-    """A product of matrices, or of stacks of them, that BLAS can read where they lie."""
-    if instruction.name not in ("matmul", "dot") or instruction.options or len(instruction.inputs) != 2:
-        return None
-    a, b = instruction.inputs
-    out = instruction.out
-    if not isinstance(a, Variable) or not isinstance(b, Variable) or str(out.dtype) not in ("float32", "float64"):
-        return None
-    if a.dtype != out.dtype or b.dtype != out.dtype or 0 in (*a.shape, *b.shape):
-        return None
-    if len(a.shape) < 2 or len(b.shape) < 2 or (instruction.name == "dot" and len(a.shape) + len(b.shape) > 4):
-        return None
-    if any(leading(refs[x]) is None for x in (a, b)):
-        return None
-    return Product(instruction, _tall(refs[a]) if len(b.shape) == 2 else refs[a], refs[b])
-
-
-def _tall(ref: Ref) -> Ref:
-    """A stack of matrices as one tall matrix, where they lie one beneath the other."""
-    if len(ref.shape) > 2:
-        step = strides_over(ref, ref.shape, len(ref.shape) - 1)
-        if step is not None:
-            tall = Ref(ref.base, (_size(ref.shape[:-1]), ref.shape[-1]), (step[0], ref.strides[-1]), ref.offset)
-            return tall if leading(tall) is not None else ref
-    return ref
-
-
-def leading(ref: Ref) -> tuple[bool, int] | None:
-    """Whether a matrix lies transposed, and its leading dimension; None where BLAS cannot read it as it lies."""
-    rows, columns = ref.shape[-2:]
-    down, right = ref.strides[-2:]
-    if columns == 1 or right == 1:
-        step = down if rows > 1 else columns
-        if (columns == 1 or right == 1) and step >= columns:
-            return False, step
-    if rows == 1 or down == 1:
-        step = right if columns > 1 else rows
-        if step >= rows:
-            return True, step
-    return None
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
-
-
-def whole(variable: Variable) -> Ref:
-    """All of a variable, in order."""
-    return Ref(variable, variable.shape, packed(variable.shape))

@@ -8,13 +8,13 @@ that fills in `KERNELS`; `rows.py` is one. Read `source.py` next.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
 from ..program import Instruction, Variable
 from .layout import Ref
 
-__all__ = ["KERNELS", "Check", "Kernel", "Memory", "counts_positions", "kernel_of"]
+__all__ = ["KERNELS", "Check", "Kernel", "Memory", "Statements", "counts_positions", "kernel_of"]
 
 Refs = dict[Variable, Ref]
 
@@ -59,26 +59,34 @@ class Check:
 
 @dataclass
 class Kernel:
-    """One instruction, done by statements of its own. `scratch` is memory that it needs while it runs.
+    """One instruction that has a text of its own. `scratch` is memory that it needs while it runs.
 
-    `functions` are definitions that its statements call; the same text is written once for all kernels that have it.
     `check` says what must be asked before it may run.
     The address of `draw`, a draw of random numbers, is that of three words: seed, stream and number of the draw.
+    """
+
+    instruction: Instruction
+    reads: list[Ref]
+    _: KW_ONLY
+    scratch: Variable | None = None
+    draw: Variable | None = None
+    about: str = "kernel"
+    check: Check | None = None
+
+
+@dataclass
+class Statements(Kernel):
+    """A kernel in C. `functions` are definitions that its statements call, each text written once for all kernels.
 
     Of several `parts` the statements do the one whose number is in `part`, beside the others, and without BLAS (see
     Note [Parts do not share] in threads.py); `ending` is what is done after the last.
     """
 
-    instruction: Instruction
-    reads: list[Ref]
+    _: KW_ONLY
     statements: Callable[[Memory], str]
     functions: tuple[str, ...] = ()
-    scratch: Variable | None = None
-    draw: Variable | None = None
-    about: str = "kernel"
     parts: int = 1
     ending: Callable[[Memory], str] | None = None
-    check: Check | None = None
 
 
 # By the name of the instruction: gives its kernel, or None for a case that NumPy has to do.

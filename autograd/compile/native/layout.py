@@ -14,7 +14,7 @@ from ...backend import host
 from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
 
-__all__ = ["Ref", "joined_axes", "layouts", "packed", "part_of", "reshaped", "strides_over"]
+__all__ = ["Ref", "joined_axes", "layouts", "packed", "part_of", "reshaped", "strides_over", "whole"]
 
 _VIEWS = {
     "diagonal",
@@ -67,13 +67,18 @@ def packed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
+def whole(variable: Variable) -> Ref:
+    """All of a variable, in order."""
+    return Ref(variable, variable.shape, packed(variable.shape))
+
+
 def layouts(program: Program) -> dict[Variable, Ref]:
     """For each variable that is an array, the memory it looks at."""
     refs: dict[Variable, Ref] = {}
     arrays: dict[Variable, Any] = {}  # never read or written: only their addresses count
 
     def own(variable: Variable) -> None:
-        refs[variable] = Ref(variable, variable.shape, packed(variable.shape))
+        refs[variable] = whole(variable)
         arrays[variable] = host.empty(variable.shape, variable.dtype)
 
     inputs = [*program.arguments, *(v for _, v in program.places), *(v for v, _ in program.constants)]

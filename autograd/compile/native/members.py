@@ -8,6 +8,7 @@ Read `source.py` next, or `../cuda/loops.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..program import Variable
@@ -57,6 +58,31 @@ class Members:
                 if maker.stage < member.stage or member.name == "pick":
                     found[maker.out] = None
         return [variable for variable in found if not self.memory.is_stored(variable)]
+
+    def column_sum(self, member: Member) -> str:
+        """Where a sum over rows, of this column, is added up."""
+        return f"y{self.order[member.out]}[c]"
+
+    def in_loop(self, member: Member) -> Iterator[str]:
+        """Lines for an element: its value, and where that goes."""
+        index, kind = self.order[member.out], ctype(member.out.dtype)
+        if member.kind == "element":
+            yield f"{kind} v{index} = {self.value(member)};"
+            if self.memory.is_stored(member.out):
+                yield f"{self.stored(member.out)}[r * {self.columns} + c] = v{index};"
+            if member.out in self.kept:
+                yield f"{self.kept_at(member.out, 'c')} = v{index};"
+            return
+        value = self.read(member.operands[0], member, member.out.dtype)
+        if member.kind == "column":
+            yield f"{self.column_sum(member)} += {value};"
+        elif member.kind == "all":
+            yield f"s{index} += {value};"
+        elif member.name in ("sum", "mean"):
+            yield f"v{index} += {value};"
+        else:
+            compare = ">" if member.name == "max" else "<"
+            yield f"{{ {kind} x = {value}; v{index} = x {compare} v{index} ? x : v{index}; q{index} += x != x; }}"
 
     def source(self, base: Variable, offset: int) -> str:
         """The name of elements from outside."""

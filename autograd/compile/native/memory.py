@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..program import Program, Variable
-from .groups import Call, Group, Move, Product, Step
+from .groups import Call, Group, Step
 from .kernels import Check, Kernel
 from .layout import Ref
+from .moves import Move
+from .products import Product
 
 __all__ = ["Plan", "reads_of"]
 

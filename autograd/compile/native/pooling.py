@@ -12,7 +12,7 @@ from typing import Any
 from ...backend import host
 from ...pooling import geometry
 from ..program import Instruction, Variable
-from .kernels import KERNELS, Kernel, Memory, Refs
+from .kernels import KERNELS, Memory, Refs, Statements
 from .parts import parts_of
 from .template import TYPES, address, filled, is_packed
 
@@ -93,7 +93,7 @@ _SPREAD = _function(
 )
 
 
-def _pool_places(instruction: Instruction, refs: Refs) -> Kernel | None:
+def _pool_places(instruction: Instruction, refs: Refs) -> Statements | None:
     (x,) = instruction.inputs
     best = Variable(-1, (x.shape[-1] * x.dtype.itemsize,), host.dtype("uint8"))
 
@@ -103,7 +103,7 @@ def _pool_places(instruction: Instruction, refs: Refs) -> Kernel | None:
     return _kernel(instruction, refs, x.dtype, instruction.out.dtype, _PLACES, call, best)
 
 
-def _pool_pick(instruction: Instruction, refs: Refs) -> Kernel | None:
+def _pool_pick(instruction: Instruction, refs: Refs) -> Statements | None:
     x, places = instruction.inputs
 
     def call(memory: Memory, kind: str, out: str) -> str:
@@ -112,7 +112,7 @@ def _pool_pick(instruction: Instruction, refs: Refs) -> Kernel | None:
     return _kernel(instruction, refs, x.dtype, places.dtype, _PICK, call)
 
 
-def _pool_put(instruction: Instruction, refs: Refs) -> Kernel | None:
+def _pool_put(instruction: Instruction, refs: Refs) -> Statements | None:
     g, places = instruction.inputs
     geo = geometry(**instruction.options)
 
@@ -123,7 +123,7 @@ def _pool_put(instruction: Instruction, refs: Refs) -> Kernel | None:
     return _kernel(instruction, refs, g.dtype, places.dtype, _PUT, call)
 
 
-def _pool_sum(instruction: Instruction, refs: Refs) -> Kernel | None:
+def _pool_sum(instruction: Instruction, refs: Refs) -> Statements | None:
     (x,) = instruction.inputs
 
     def call(memory: Memory, kind: str, out: str) -> str:
@@ -132,7 +132,7 @@ def _pool_sum(instruction: Instruction, refs: Refs) -> Kernel | None:
     return _kernel(instruction, refs, x.dtype, None, _SUM, call)
 
 
-def _pool_spread(instruction: Instruction, refs: Refs) -> Kernel | None:
+def _pool_spread(instruction: Instruction, refs: Refs) -> Statements | None:
     (g,) = instruction.inputs
 
     def call(memory: Memory, kind: str, out: str) -> str:
@@ -149,7 +149,7 @@ def _kernel(
     text: str,
     call: Any,
     scratch: Variable | None = None,
-) -> Kernel | None:
+) -> Statements | None:
     """A pooling of numbers of `dtype`, with places of the dtype `counted`."""
     out = instruction.out
     reads = [refs[variable] for variable in instruction.inputs]
@@ -174,7 +174,15 @@ def _kernel(
         )
 
     own = filled(text.replace("K *", f"{number} *").replace(f"{instruction.name}_@", name), dtype)
-    return Kernel(instruction, reads, statements, (_GEOMETRY, own), scratch, about="pooling", parts=parts)
+    return Statements(
+        instruction,
+        reads,
+        statements=statements,
+        functions=(_GEOMETRY, own),
+        scratch=scratch,
+        about="pooling",
+        parts=parts,
+    )
 
 
 _NUMBERS = {"uint8": "unsigned char", "uint16": "unsigned short", "uint32": "unsigned int"}

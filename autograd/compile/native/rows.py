@@ -13,22 +13,22 @@ from typing import Any
 from ...ops.index import SHORT_ROW
 from ..program import Instruction, Variable
 from .expressions import C_TYPES
-from .kernels import KERNELS, Check, Kernel, Memory, Refs, counts_positions
+from .kernels import KERNELS, Check, Memory, Refs, Statements, counts_positions
 from .layout import Ref, joined_axes, packed
 
-__all__ = ["rows_added", "rows_at"]
+__all__ = ["along_an_axis", "rows_added", "rows_at"]
 
 
-def rows_at(instruction: Instruction, refs: Refs) -> Kernel | None:
+def rows_at(instruction: Instruction, refs: Refs) -> Statements | None:
     """x[..., positions], x with values there, and x with values added there; NumPy has to do what is less regular."""
     table, index, *values = instruction.inputs
     return _kernel(instruction, refs, table, index, values) if not instruction.options else None
 
 
-def rows_added(instruction: Instruction, refs: Refs) -> Kernel | None:
+def rows_added(instruction: Instruction, refs: Refs) -> Statements | None:
     """Zeros with values added at positions along an axis; NumPy adds up short rows in float64, and has to do those."""
     values, index, _ = instruction.inputs
-    found = _along_an_axis(index)
+    found = _positions(index)
     if found is None or prod(instruction.out.shape[found[0] + 1 :]) < SHORT_ROW:
         return None
     return _kernel(instruction, refs, instruction.out, index, [values])
@@ -38,8 +38,27 @@ KERNELS["getitem"] = KERNELS["set_at"] = KERNELS["add.at"] = rows_at
 KERNELS["_rows_added"] = rows_added
 
 
-def _kernel(instruction: Instruction, refs: Refs, table: Any, index: Any, values: list[Any]) -> Kernel | None:
-    found = _along_an_axis(index)
+def _kernel(instruction: Instruction, refs: Refs, table: Any, index: Any, values: list[Any]) -> Statements | None:
+    found = along_an_axis(instruction, refs, table, index, values)
+    if found is None:
+        return None
+    axis, positions = found
+    walked = [refs[table], refs[positions], *(refs[value] for value in values)]
+    length = table.shape[axis]
+    return Statements(
+        instruction,
+        [ref for ref in walked if ref.base is not instruction.out],
+        statements=lambda memory: "\n".join(_statements(instruction, axis, walked, memory)),
+        about="rows",
+        check=Check(instruction, refs[positions], -length, length),
+    )
+
+
+def along_an_axis(
+    instruction: Instruction, refs: Refs, table: Any, index: Any, values: list[Any]
+) -> tuple[int, Variable] | None:
+    """The axis that an index of a table names positions along, and these; None where it is less regular than that."""
+    found = _positions(index)
     if found is None or not isinstance(table, Variable):
         return None
     axis, positions = found
@@ -52,18 +71,10 @@ def _kernel(instruction: Instruction, refs: Refs, table: Any, index: Any, values
         return None
     if instruction.name == "add.at" and table.dtype == "bool":
         return None  # NumPy's sums of bools are bools again
-    walked = [refs[table], refs[positions], *(refs[value] for value in values)]
-    length = table.shape[axis]
-    return Kernel(
-        instruction,
-        [ref for ref in walked if ref.base is not instruction.out],
-        lambda memory: "\n".join(_statements(instruction, axis, walked, memory)),
-        about="rows",
-        check=Check(instruction, refs[positions], -length, length),
-    )
+    return axis, positions
 
 
-def _along_an_axis(index: Any) -> tuple[int, Any] | None:
+def _positions(index: Any) -> tuple[int, Any] | None:
     """The axis and the positions of an index that takes all of every other axis."""
     parts = index if isinstance(index, tuple) else (index,)
     whole = all(isinstance(part, slice) and part == slice(None) for part in parts[:-1])

@@ -11,12 +11,14 @@ from dataclasses import replace
 from math import prod
 
 from ..program import Variable
-from .groups import Group, Member, Move, Product, leading
-from .kernels import Check, Kernel, Memory
-from .layout import Ref, joined_axes, packed
+from .groups import Group, Member
+from .kernels import Check, Memory, Statements
+from .layout import Ref, joined_axes, whole
 from .mathematics import MATHEMATICS
 from .members import Members, ctype
+from .moves import Move
 from .parts import parts_of
+from .products import Product, leading
 
 __all__ = ["HEADER", "check_source", "group_source", "kernel_source", "move_source", "product_source"]
 
@@ -197,7 +199,7 @@ class _Writer(Members):
             yield f"    #pragma omp simd{clauses}"
             yield f"    for (long c = {self.over[0]}; c < {self.over[1]}; c++) {{"
             for member in inside:
-                yield from (f"      {line}" for line in self._in_loop(member))
+                yield from (f"      {line}" for line in self.in_loop(member))
             yield "    }"
         for member in inside:
             if member.kind == "row":
@@ -211,26 +213,6 @@ class _Writer(Members):
         for member in members:
             if member.per_row:
                 yield from (f"    {line}" for line in self._for_row(member))
-
-    def _in_loop(self, member: Member) -> Iterator[str]:
-        index, kind = self.order[member.out], ctype(member.out.dtype)
-        if member.kind == "element":
-            yield f"{kind} v{index} = {self.value(member)};"
-            if self.memory.is_stored(member.out):
-                yield f"{self.stored(member.out)}[r * {self.columns} + c] = v{index};"
-            if member.out in self.kept:
-                yield f"b{index}[c] = v{index};"
-            return
-        value = self.read(member.operands[0], member, member.out.dtype)
-        if member.kind == "column":
-            yield f"y{index}[c] += {value};"
-        elif member.kind == "all":
-            yield f"s{index} += {value};"
-        elif member.name in ("sum", "mean"):
-            yield f"v{index} += {value};"
-        else:
-            compare = ">" if member.name == "max" else "<"
-            yield f"{{ {kind} x = {value}; v{index} = x {compare} v{index} ? x : v{index}; q{index} += x != x; }}"
 
     def _for_row(self, member: Member) -> Iterator[str]:
         index = self.order[member.out]
@@ -252,8 +234,8 @@ def move_source(move: Move, memory: Memory) -> str:
     lines: list[str] = []
     covered = sum(prod(part.shape) for part, _ in move.parts)
     if move.base is not None:
-        whole = Ref(out, out.shape, packed(out.shape))
-        lines += _copy(kind, whole, replace(move.base, shape=out.shape), memory)
+        target = whole(out)
+        lines += _copy(kind, target, replace(move.base, shape=out.shape), memory)
     elif covered < prod(out.shape):
         lines.append(f"  memset({memory.address(out)}, 0, {size});")
     for part, source in move.parts:
@@ -278,7 +260,7 @@ def _copy(kind: str, to: Ref, source: Ref, memory: Memory) -> Iterator[str]:
 # Kernels
 
 
-def kernel_source(name: str, kernel: Kernel, memory: Memory) -> tuple[str, str]:
+def kernel_source(name: str, kernel: Statements, memory: Memory) -> tuple[str, str]:
     """A function that does a part of a kernel, or nothing, and statements that do all of it."""
     statements = kernel.statements(memory)
     function = ""

@@ -6,33 +6,71 @@ queries, keys and values of all heads has more; for those a nest of loops, one f
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 from ...backend import host
 from ..program import Instruction, Variable
 from .expressions import C_TYPES, compute_dtype, constant, elementwise, expression, has_expression
-from .kernels import KERNELS, Kernel, Memory, Refs
-from .layout import joined_axes, packed
+from .kernels import KERNELS, Memory, Refs, Statements
+from .layout import Ref, joined_axes, packed
 
-__all__ = ["strided"]
+__all__ = ["Elementwise", "strided"]
 
 
-def strided(instruction: Instruction, refs: Refs) -> Kernel | None:
-    """An elementwise function of arrays and Python's numbers; NumPy has to do what C has no text for."""
-    name, out, inputs = instruction.name, instruction.out, instruction.inputs
-    plain = isinstance(instruction.function, host.ufunc) or name == "where"
-    arrays = [refs[x] for x in inputs if isinstance(x, Variable) and x in refs]
-    numbers = [x for x in inputs if isinstance(x, (bool, int, float))]
-    if not plain or instruction.options or len(arrays) + len(numbers) < len(inputs) or 0 in out.shape:
-        return None
-    kinds = [x.dtype if isinstance(x, Variable) else float if isinstance(x, float) else int for x in inputs]
-    if not arrays or not has_expression(name, kinds, out.dtype):
-        return None
-    dtype = compute_dtype(name, kinds, out.dtype)
+@dataclass(frozen=True)
+class Elementwise:
+    """An elementwise function of `arrays` and Python's numbers, with the axes over which it is walked.
 
-    def statements(memory: Memory) -> str:
+    Each axis is its length, and its strides in the result and in every array.
+    """
+
+    instruction: Instruction
+    arrays: list[Ref]
+    axes: list[tuple[int, ...]]
+    dtype: Any  # in which it is computed
+
+    @classmethod
+    def of(cls, instruction: Instruction, refs: Refs) -> Elementwise | None:
+        """The same for an instruction; None where C has no text for it."""
+        name, out, inputs = instruction.name, instruction.out, instruction.inputs
+        plain = isinstance(instruction.function, host.ufunc) or name == "where"
+        arrays = [refs[x] for x in inputs if isinstance(x, Variable) and x in refs]
+        numbers = [x for x in inputs if isinstance(x, (bool, int, float))]
+        if not plain or instruction.options or len(arrays) + len(numbers) < len(inputs) or 0 in out.shape:
+            return None
+        kinds = [x.dtype if isinstance(x, Variable) else float if isinstance(x, float) else int for x in inputs]
+        if not arrays or not has_expression(name, kinds, out.dtype):
+            return None
         strides = [(0,) * (len(out.shape) - len(ref.shape)) + ref.strides for ref in arrays]
         axes = joined_axes(out.shape, packed(out.shape), *strides)
+        return cls(instruction, arrays, axes, compute_dtype(name, kinds, out.dtype))
+
+    def value(self, element: Callable[[int], str]) -> str:
+        """The function in C; `element` gives the text of the element of an array, by its number."""
+        name, read, values = self.instruction.name, iter(range(len(self.arrays))), []
+        for place, x in enumerate(self.instruction.inputs):
+            wanted = x.dtype if name == "where" and place == 0 and isinstance(x, Variable) else self.dtype
+            if not isinstance(x, Variable):
+                values.append(constant(x, wanted))
+                continue
+            text = element(next(read))
+            cast = f"({text} != 0)" if wanted == "bool" else f"(({C_TYPES[str(wanted)]}){text})"
+            values.append(text if x.dtype == wanted else cast)
+        return expression(name, values, self.dtype)
+
+
+def strided(instruction: Instruction, refs: Refs) -> Statements | None:
+    """An elementwise function of arrays and Python's numbers; NumPy has to do what C has no text for."""
+    found = Elementwise.of(instruction, refs)
+    if found is None:
+        return None
+    out, axes = instruction.out, found.axes
+
+    def statements(memory: Memory) -> str:
         lines = ["  {", f"    {C_TYPES[str(out.dtype)]} *restrict y = (void *){memory.address(out)};"]
-        for i, ref in enumerate(arrays):
+        for i, ref in enumerate(found.arrays):
             kind = C_TYPES[str(ref.base.dtype)]
             lines.append(
                 f"    const {kind} *restrict x{i} = (const {kind} *){memory.address(ref.base)} + {ref.offset};"
@@ -40,22 +78,12 @@ def strided(instruction: Instruction, refs: Refs) -> Kernel | None:
         lines += [f"    for (long i{i} = 0; i{i} < {n}; i{i}++)" for i, (n, *_) in enumerate(axes)]
         places = [
             " + ".join([f"i{i} * {steps[which]}" for i, (_, *steps) in enumerate(axes) if steps[which]]) or "0"
-            for which in range(1 + len(arrays))
+            for which in range(1 + len(found.arrays))
         ]
-        read = iter(range(len(arrays)))
-        given = []
-        for place, x in enumerate(inputs):
-            wanted = x.dtype if name == "where" and place == 0 and isinstance(x, Variable) else dtype
-            if not isinstance(x, Variable):
-                given.append(constant(x, wanted))
-                continue
-            i = next(read)
-            text = f"x{i}[{places[i + 1]}]"
-            cast = f"({text} != 0)" if wanted == "bool" else f"(({C_TYPES[str(wanted)]}){text})"
-            given.append(text if x.dtype == wanted else cast)
-        return "\n".join([*lines, f"      y[{places[0]}] = {expression(name, given, dtype)};", "  }"])
+        value = found.value(lambda which: f"x{which}[{places[which + 1]}]")
+        return "\n".join([*lines, f"      y[{places[0]}] = {value};", "  }"])
 
-    return Kernel(instruction, arrays, statements, about="strided")
+    return Statements(instruction, found.arrays, statements=statements, about="strided")
 
 
 for _name in elementwise():

@@ -22,7 +22,7 @@ from math import prod
 from ...backend import host
 from ...convolution import Geometry
 from ..program import Instruction, Variable
-from .kernels import Kernel, Memory, Refs
+from .kernels import Memory, Refs, Statements
 from .parts import parts_of
 from .template import address, filled
 
@@ -274,7 +274,7 @@ def pays(geo: Geometry) -> bool:
     return plain and geo.channels % _LANES == geo.features % _LANES == 0 and 16 * tiles <= 2 * geo.windows
 
 
-def winograd(instruction: Instruction, refs: Refs, geo: Geometry) -> Kernel:
+def winograd(instruction: Instruction, refs: Refs, geo: Geometry) -> Statements:
     """The kernel of one of the three instructions over packed arrays of float32, where it pays."""
     a, b = reads = [refs[variable] for variable in instruction.inputs]
     down, across = _tiles(geo)
@@ -314,12 +314,12 @@ def winograd(instruction: Instruction, refs: Refs, geo: Geometry) -> Kernel:
         )
 
     functions = tuple(filled(text, "float32") for text in FUNCTIONS[instruction.name])
-    return Kernel(
+    return Statements(
         instruction,
         reads,
-        statements,
-        functions,
-        scratch,
+        statements=statements,
+        functions=functions,
+        scratch=scratch,
         about="convolution (Winograd)",
         parts=parts,
         ending=add_up if sums else None,

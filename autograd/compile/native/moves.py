@@ -1,0 +1,95 @@
+"""Moves: numbers that only change their place.
+
+One idea: to copy in another order, and to put pieces into an array, are the same: parts of a result, each with where
+its numbers come from. Pieces that are put into one array after another are one move, and what was only moved to be
+moved again goes straight. Read `products.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TypeVar
+
+from ..passes.parts import is_basic
+from ..program import Instruction, Program, Variable
+from .expressions import C_TYPES
+from .layout import Ref, packed, part_of, reshaped
+
+__all__ = ["Move", "joined_moves", "move_of"]
+
+S = TypeVar("S")  # a step
+
+
+@dataclass
+class Move:
+    """Numbers that only change their place: parts of `out`, each with where its numbers come from.
+
+    What no part covers comes from `base`, or is 0 without one.
+    """
+
+    instruction: Instruction
+    base: Ref | None
+    parts: list[tuple[Ref, Ref]]
+
+
+_COPIES = {"ascontiguousarray", "ndarray.copy", "ndarray.ravel", "ndarray.reshape", "ravel", "reshape"}
+
+
+def move_of(instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Variable]) -> Move | None:
+    """A copy in another order, or a piece put into an array."""
+    out, source = instruction.out, instruction.inputs[0] if instruction.inputs else None
+    if not isinstance(source, Variable) or source not in refs or out not in refs or 0 in out.shape:
+        return None
+    if source.dtype != out.dtype or str(out.dtype) not in C_TYPES:
+        return None
+    whole = refs[out]
+    if (
+        instruction.name in _COPIES
+        and len(set(instruction.variables())) == 1
+        and prod(source.shape) == prod(out.shape)
+    ):
+        return Move(instruction, None, [(Ref(out, source.shape, packed(source.shape)), refs[source])])
+    if instruction.name != "set_at" or not is_basic(instruction.inputs[1]):
+        return None
+    value = instruction.inputs[2]
+    part = part_of(whole, instruction.inputs[1])
+    if value.dtype != out.dtype or value.shape != part.shape or 0 in part.shape:
+        return None
+    return Move(instruction, None if source in zeros else refs[source], [(part, refs[value])])
+
+
+def joined_moves(steps: Sequence[S], program: Program, refs: dict[Variable, Ref]) -> list[S]:
+    """The steps with pieces that are put into one array, one after the other, as one step."""
+    readers: dict[Variable, int] = {}
+    for variable in [v for instruction in program.instructions for v in instruction.variables()] + program.kept():
+        if variable in refs:
+            readers[refs[variable].base] = readers.get(refs[variable].base, 0) + 1
+    moves: dict[Variable, Move] = {}
+    gone: set[int] = set()
+    for step in steps:
+        if isinstance(step, Move):
+            before = moves.get(step.base.base) if step.base is not None and step.base.is_whole else None
+            if before is not None and readers[before.instruction.out] == 1:
+                out = step.instruction.out
+                step.parts = [(replace(part, base=out), source) for part, source in before.parts] + step.parts
+                step.base = before.base
+                gone.add(id(before))
+            for i, (part, source) in enumerate(step.parts):
+                made = moves.get(source.base) if source.is_whole and readers[source.base] == 1 else None
+                found = None if made is None else _straight(made, part)
+                if made is not None and found is not None:
+                    step.parts[i] = found
+                    gone.add(id(made))
+            moves[step.instruction.out] = step
+    return [step for step in steps if id(step) not in gone]
+
+
+def _straight(move: Move, to: Ref) -> tuple[Ref, Ref] | None:
+    """A move into a part of another array, from where a move before it took the numbers; None where that is no view."""
+    if move.base is not None or len(move.parts) != 1 or not move.parts[0][0].is_whole:
+        return None
+    source = move.parts[0][1]
+    part = reshaped(to, source.shape)
+    return None if part is None else (part, source)

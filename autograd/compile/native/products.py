@@ -1,0 +1,67 @@
+"""Products: matrix products that BLAS can read where their factors lie.
+
+One idea: a transposed matrix, or one whose rows lie apart, is a flag and a leading dimension, no copy.
+Read `groups.py` next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from ..program import Instruction, Variable
+from .layout import Ref, strides_over
+
+__all__ = ["Product", "leading", "product_of"]
+
+
+@dataclass
+class Product:
+    """A matrix product for BLAS, and the bias that is added to each of its rows, where there is one."""
+
+    instruction: Instruction
+    a: Ref
+    b: Ref
+    bias: Ref | None = None  # cuBLASLt adds it on the way
+
+
+def product_of(instruction: Instruction, refs: dict[Variable, Ref]) -> Product | None:
+    """A product of matrices, or of stacks of them, that BLAS can read where they lie."""
+    if instruction.name not in ("matmul", "dot") or instruction.options or len(instruction.inputs) != 2:
+        return None
+    a, b = instruction.inputs
+    out = instruction.out
+    if not isinstance(a, Variable) or not isinstance(b, Variable) or str(out.dtype) not in ("float32", "float64"):
+        return None
+    if a.dtype != out.dtype or b.dtype != out.dtype or 0 in (*a.shape, *b.shape):
+        return None
+    if len(a.shape) < 2 or len(b.shape) < 2 or (instruction.name == "dot" and len(a.shape) + len(b.shape) > 4):
+        return None
+    if any(leading(refs[x]) is None for x in (a, b)):
+        return None
+    return Product(instruction, _tall(refs[a]) if len(b.shape) == 2 else refs[a], refs[b])
+
+
+def _tall(ref: Ref) -> Ref:
+    """A stack of matrices as one tall matrix, where they lie one beneath the other."""
+    if len(ref.shape) > 2:
+        step = strides_over(ref, ref.shape, len(ref.shape) - 1)
+        if step is not None:
+            tall = Ref(ref.base, (prod(ref.shape[:-1]), ref.shape[-1]), (step[0], ref.strides[-1]), ref.offset)
+            return tall if leading(tall) is not None else ref
+    return ref
+
+
+def leading(ref: Ref) -> tuple[bool, int] | None:
+    """Whether a matrix lies transposed, and its leading dimension; None where BLAS cannot read it as it lies."""
+    rows, columns = ref.shape[-2:]
+    down, right = ref.strides[-2:]
+    if columns == 1 or right == 1:
+        step = down if rows > 1 else columns
+        if (columns == 1 or right == 1) and step >= columns:
+            return False, step
+    if rows == 1 or down == 1:
+        step = right if columns > 1 else rows
+        if step >= rows:
+            return True, step
+    return None
