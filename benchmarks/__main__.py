@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .gpu import run as gpu
+from .gpu import shown as gpu_shown
 from .measure import VALUES, BenchmarkError, Plan, workers
 from .memory import MEMORY
 from .output import RESULTS, heading, left_out_lines, save
@@ -118,7 +119,7 @@ def _add_benchmark(commands: Any, benchmark: Benchmark) -> None:
 
 
 def _add_gpu(commands: Any) -> None:
-    usual, jobs = gpu.Budget(), [gpu.LAUNCHES, *gpu.WORKLOADS]
+    usual, jobs = gpu.Budget(), [gpu_shown.LAUNCHES, *gpu.WORKLOADS]
     listed = "\n".join(f"  {c.name:25} {c.about}" for c in gpu.CONTENDERS.values())
     command = commands.add_parser(
         "gpu",
@@ -126,7 +127,7 @@ def _add_gpu(commands: Any) -> None:
         description="Time full training steps on a GPU and what it costs to launch a kernel. Each contender runs in a\n"
         "process that has the GPU to itself; all must have the same losses at steps 1, 5 and 20, or the exit status\n"
         "is 1. What fails or takes too long is a line of the table, and the others go on.\n\njobs:\n"
-        + f"  {gpu.LAUNCHES:10} one small kernel, asked for in every way\n"
+        + f"  {gpu_shown.LAUNCHES:10} one small kernel, asked for in every way\n"
         + "\n".join(f"  {w.name:10} {w.about()}" for w in gpu.WORKLOADS.values()),
         epilog=f"contenders:\n{listed}\n\nThose that are not installed are left out, with a line that says so.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -260,31 +261,32 @@ def _picture(panels: Sequence[Panel], title: str, path: Path) -> str:
 
 def _run_gpu(arguments: argparse.Namespace) -> None:
     contenders = [gpu.CONTENDERS[name] for name in arguments.contenders or gpu.CONTENDERS]
-    only = arguments.only or [gpu.LAUNCHES, *gpu.WORKLOADS]
+    only = arguments.only or [gpu_shown.LAUNCHES, *gpu.WORKLOADS]
     budget = gpu.Budget(arguments.seconds, limit=arguments.limit, total=arguments.total)
-    workloads = [name for name in only if name != gpu.LAUNCHES]
+    workloads = [name for name in only if name != gpu_shown.LAUNCHES]
     try:
-        document = gpu.measure_gpu(contenders, workloads, gpu.LAUNCHES in only, budget, _show_progress, _tell)
+        document = gpu.measure_gpu(contenders, workloads, gpu_shown.LAUNCHES in only, budget, _show_progress, _tell)
     finally:
         _show_progress("")
     for line in left_out_lines(document["left_out"]):
         print(line)
     folder = arguments.out or (None if arguments.only or arguments.contenders else RESULTS)
     kept = "not saved, being a part; --out FOLDER saves it"
-    if not gpu.was_measured(document):
+    if not gpu_shown.was_measured(document):
         kept = "not saved: nothing was measured"
     elif folder:
         path = save(document, folder)
-        kept = f"saved {path}\n{_picture(gpu.panels(document), gpu.heading(document), path)}"
-    print(kept, gpu.heading(document), gpu.tables(document), sep="\n\n", flush=True)
-    if gpu.problems(document):
+        kept = f"saved {path}\n{_picture(gpu_shown.panels(document), gpu_shown.heading(document), path)}"
+    print(kept, gpu_shown.heading(document), gpu_shown.tables(document), sep="\n\n", flush=True)
+    if gpu_shown.problems(document):
         raise BenchmarkError("not all went well; what failed stands above.")
 
 
 def _show(document: dict[str, Any]) -> None:
     path = document.pop("path")
-    shown: Any = gpu if document["benchmark"] == "gpu" else BENCHMARKS[document["benchmark"]]
-    title = gpu.heading(document) if shown is gpu else heading(document)
+    on_gpu = document["benchmark"] == "gpu"
+    shown: Any = gpu_shown if on_gpu else BENCHMARKS[document["benchmark"]]
+    title = gpu_shown.heading(document) if on_gpu else heading(document)
     print(title, shown.tables(document), _picture(shown.panels(document), title, path), sep="\n\n")
 
 

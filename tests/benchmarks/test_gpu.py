@@ -12,7 +12,8 @@ import pytest
 import benchmarks.__main__ as cli
 from benchmarks import gpu as package
 from benchmarks.gpu import device, launch, run
-from benchmarks.gpu.run import Budget, Found, heading, judge, measure_gpu, panels, problems, tables, was_measured
+from benchmarks.gpu.run import Budget, Found, judge, measure_gpu
+from benchmarks.gpu.shown import COMPILED, heading, panels, problems, tables, was_measured
 from benchmarks.gpu.workloads import WORKLOADS
 from benchmarks.measure import BenchmarkError, TookTooLong, WorkerProcess, workers
 from benchmarks.output import save
@@ -240,7 +241,7 @@ def test_the_table_has_a_row_for_everybody(measured):
 
 
 def test_memory_and_our_ratio_stand_in_the_table(fakes, made_up):
-    ours, theirs = replace(fakes["counting"], name=run.COMPILED), replace(fakes["counting"], name="torch")
+    ours, theirs = replace(fakes["counting"], name=COMPILED), replace(fakes["counting"], name="torch")
     object.__setattr__(ours, "ours", True)
     found = {
         ours.name: Found([[1.0] * 20], 1.25, [[2000.0], [4000.0]], [], 3 << 20),
