@@ -76,7 +76,8 @@ def compile(
 
     `executor="native"` runs C, made by the system's compiler and kept in the user's cache; "numpy", which is also taken
     where there is no compiler, runs NumPy's functions, and gives the bits that eager code gives without its hand-made
-    kernels. The environment variable TAPEGRAD_EXECUTOR names the one to take where none is given.
+    kernels. The environment variable TAPEGRAD_EXECUTOR names the one to take where none is given. On a GPU a program is
+    one CUDA graph of kernels and products; to name an executor for it here is an error.
 
     `fallback=True` is for functions of which one does not know what they do: one that cannot be traced, or cannot be C
     where "native" is wanted, or would be traced anew again and again, runs as it is written from then on, and `refused`
@@ -104,6 +105,7 @@ class Compiled:
         executor: Executor | None = None,
         fallback: bool = False,
     ) -> None:
+        self._named = executor
         self.executor: str = executor or os.environ.get("TAPEGRAD_EXECUTOR") or "native"
         if self.executor not in ("native", "numpy"):
             raise ValueError(f'compile() got executor={self.executor!r}: it must be "native" or "numpy".')
@@ -161,6 +163,11 @@ class Compiled:
         finally:
             self.trace_seconds += time.perf_counter() - began
             self._traced += 1
+        if self._named is not None and isinstance(entry.run_program, Cuda):
+            raise ValueError(
+                f'compile(executor="{self._named}") runs on the host, but the function works on arrays of '
+                f'"{entry.device}": leave it out, a GPU has an executor of its own.'
+            )
         if wants_c and isinstance(entry.run_program, Replay):
             raise TraceError("the C compiler failed")
         if self.fallback and not entry.holds():
@@ -194,7 +201,7 @@ class _Entry:
         self.effects = trace.effects
         self.with_grad = [tensor for tensor, grad in trace.grads.values() if grad is not None]
         self.without_grad = [tensor for tensor, grad in trace.grads.values() if grad is None]
-        self.structure, self.leaves = structure, leaves
+        self.structure, self.leaves, self.device = structure, leaves, trace.device
         alone = structure.kind is None and not isinstance(leaves[0], tuple)
         self.one = leaves[0] if alone else None  # for a result that is one array
         self.traced = trace.program

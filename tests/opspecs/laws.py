@@ -6,10 +6,11 @@ and can itself be tested with an operation that is wrong on purpose. `tests/auto
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
@@ -161,7 +162,12 @@ def rules_cannot_write(spec: Spec) -> Iterator[None]:
 
     def rule(position: int) -> Rule:
         found = type(operation).rule(operation, position)
-        return Rule(_read_only(found.function), found.keeps)
+        into = found.into
+
+        def add(total: Any, *given: Any) -> Any:  # the sum is its own to write to, and nothing else
+            return _read_only(functools.partial(into, total))(*given)
+
+        return replace(found, function=_read_only(found.function), into=add if into else None)
 
     if isinstance(operation, Primitive):
         watch: Any = mock.patch.object(operation, "rule", rule)

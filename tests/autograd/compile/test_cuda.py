@@ -167,6 +167,13 @@ def test_two_devices_in_one_step_are_refused(device: str) -> None:
         ag.compile(lambda x: model(x))(Tensor(np.ones((4, 3), "float32")))
 
 
+def test_an_executor_of_the_host_is_refused(device: str) -> None:
+    double = ag.compile(lambda x: x * 2, executor="numpy")
+    with pytest.raises(ValueError, match=r'executor="numpy".*"(guard|cuda:0)".*leave it out'):
+        double(Tensor(np.ones(3, "float32"), device=device))
+    assert double(Tensor(np.ones(3, "float32"))).tolist() == [2.0, 2.0, 2.0]
+
+
 def test_rows_of_a_table_and_what_comes_back_to_them(device: str) -> None:
     numbers = np.random.default_rng(0).integers(0, 11, (6, 50))
 
