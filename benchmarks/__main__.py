@@ -1,4 +1,4 @@
-"""`python -m benchmarks speed|memory|overhead|gpu|show|profile`: the command line.
+"""`python -m benchmarks speed|memory|overhead|gpu|claims|show|profile`: the command line.
 
 One idea: a run that could mislead is not saved by itself. Only a full one goes to benchmarks/results/; a trial or a
 part is printed, and saved where `--out` says. A wrong flag is one line and exit status 2; contenders that fail or
@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .claims.command import add_claims, run_claims, show_claims
 from .gpu import run as gpu
 from .gpu import shown as gpu_shown
 from .measure import VALUES, BenchmarkError, Plan, workers
@@ -77,7 +78,7 @@ def _document(text: str) -> dict[str, Any]:
     path = Path(text)
     try:
         document = json.loads(path.read_text())
-        known = document["benchmark"] in (*BENCHMARKS, "gpu")
+        known = document["benchmark"] in (*BENCHMARKS, "gpu", "claims")
     except (OSError, ValueError, TypeError, KeyError):
         known = False
     if not known:
@@ -188,14 +189,17 @@ def _parser() -> Parser:
         "  python -m benchmarks memory                          what a step holds at its peak\n"
         "  python -m benchmarks overhead                        what one operation costs\n"
         "  python -m benchmarks gpu                             training steps on a GPU, some minutes\n"
+        "  python -m benchmarks claims                          what the lecture claims, measured\n"
         "  python -m benchmarks show benchmarks/results/speed-cpu.json\n"
         "  python -m benchmarks profile mlp-sgd                 where a step of ours spends its time",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="speed|memory|overhead|gpu|show|profile")
+    known = "speed|memory|overhead|gpu|claims|show|profile"
+    commands = parser.add_subparsers(dest="command", required=True, metavar=known)
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)
     _add_gpu(commands)
+    add_claims(commands, _names, _positive, _folder)
     _add_show(commands)
     _add_profile(commands)
     return parser
@@ -284,6 +288,9 @@ def _run_gpu(arguments: argparse.Namespace) -> None:
 
 def _show(document: dict[str, Any]) -> None:
     path = document.pop("path")
+    if document["benchmark"] == "claims":
+        show_claims(document, path)
+        return
     on_gpu = document["benchmark"] == "gpu"
     shown: Any = gpu_shown if on_gpu else BENCHMARKS[document["benchmark"]]
     title = gpu_shown.heading(document) if on_gpu else heading(document)
@@ -308,6 +315,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _profile(arguments)
         elif arguments.command == "gpu":
             _run_gpu(arguments)
+        elif arguments.command == "claims":
+            run_claims(arguments, _show_progress)
         elif arguments.command == "show":
             _show(arguments.document)
         else:

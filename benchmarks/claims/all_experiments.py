@@ -1,0 +1,10 @@
+"""The experiments in the lecture's order. Read any of them."""
+
+from __future__ import annotations
+
+from . import e1_depth
+from .experiment import Experiment
+
+__all__ = ["EXPERIMENTS"]
+
+EXPERIMENTS: tuple[Experiment, ...] = (e1_depth.EXPERIMENT,)

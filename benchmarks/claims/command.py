@@ -1,0 +1,109 @@
+"""`python -m benchmarks claims`: its flags, what it prints, and where its result goes.
+
+One idea: the verdicts are printed, the page has everything, and only a full run replaces the committed one. Read
+`run.py` next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..measure import BenchmarkError
+from ..output import RESULTS, save, table
+from .lecture import CLAIMS
+
+__all__ = ["add_claims", "run_claims", "show_claims"]
+
+KEYS = tuple(f"E{i}" for i in range(10))
+SEEDS = 3
+UNFINISHED = Path("runs") / "claims"  # where a run goes that is not the full one
+
+_ABOUT = """Test what the lecture "Tips for Deep Learning" claims, on MNIST: train some hundred small networks, compare
+what must differ, and write one page with every verdict, figure and plot."""
+
+_EXAMPLES = f"""examples:
+  python -m benchmarks claims --quick       one seed and fewer networks, within three minutes
+  python -m benchmarks claims               {SEEDS} seeds, within 25 minutes on two cores
+  python -m benchmarks claims --only E3,E5  some of the experiments
+"""
+
+
+def add_claims(commands: Any, names: Callable[..., Any], positive: Any, folder: Any) -> None:
+    """Add the command to argparse's `commands`; the others are readers of flags."""
+    command = commands.add_parser(
+        "claims",
+        help="what the lecture claims, measured",
+        description=_ABOUT,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--quick", action="store_true", help="one seed, fewer networks")
+    command.add_argument("--only", type=names(KEYS), metavar="NAMES", help=f"some of: {', '.join(KEYS)}")
+    command.add_argument(
+        "--seeds", type=positive, metavar="N", help=f"how many seeds, from 0 on (default {SEEDS}; quick: 1)"
+    )
+    command.add_argument(
+        "--out",
+        type=folder,
+        metavar="FOLDER",
+        help=f"for claims-cpu.json and .html (default: benchmarks/results for a full run, {UNFINISHED} for others)",
+    )
+
+
+def run_claims(arguments: argparse.Namespace, show_progress: Callable[[str], None]) -> None:
+    """Carry out the command. Raises BenchmarkError where a part failed."""
+    # Imported here: the experiments need the whole recipe, which other commands do not.
+    from .run import experiments, measure_claims
+
+    seeds = arguments.seeds or (1 if arguments.quick else SEEDS)
+    chosen = [key for key in experiments() if key in (arguments.only or KEYS)]
+
+    def tell(text: str, done: int, total: int) -> None:
+        show_progress(f"{done} of {total}: {text}")
+        if done % max(1, total // 20) == 0:
+            print(f"{done} of {total} parts", flush=True)
+
+    try:
+        document = measure_claims(chosen, range(seeds), arguments.quick, tell)
+    finally:
+        show_progress("")
+    full = not (arguments.quick or arguments.only) and seeds >= SEEDS
+    path = save(document, arguments.out or (RESULTS if full else UNFINISHED))
+    show_claims(document, path)
+    if document["failed"]:
+        raise BenchmarkError(f"{len(document['failed'])} parts failed; the page and the JSON say where.")
+
+
+def show_claims(document: Mapping[str, Any], path: Path) -> None:
+    """Print the verdicts of a document, and write the page beside `path`."""
+    from .page import page
+
+    html = path.with_suffix(".html")
+    new = html.with_suffix(".html.new")
+    new.write_text(page(document), encoding="utf-8")
+    os.replace(new, html)
+    print(
+        _table(document), *_failures(document), f"{document['seconds']:.0f} s\nsaved {path}\nsaved {html}", sep="\n\n"
+    )
+
+
+def _table(document: Mapping[str, Any]) -> str:
+    rows = [
+        (key, CLAIMS[key].title, verdict["state"], _count(verdict["outside"]), _count(verdict["against"]))
+        for key, verdict in document["claims"].items()
+    ]
+    return table(("", "claim", "verdict", "outside a band", "against the notes"), rows, texts=3)
+
+
+def _count(texts: list[str]) -> str:
+    return str(len(texts)) if texts else ""
+
+
+def _failures(document: Mapping[str, Any]) -> list[str]:
+    texts = [f"{key} fails: {text}" for key, verdict in document["claims"].items() for text in verdict["fails"]]
+    return [textwrap.fill(text, 100, subsequent_indent="    ") for text in texts]

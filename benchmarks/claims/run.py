@@ -1,0 +1,170 @@
+"""The run: every part of every experiment and seed, in two processes, then judged; the result is one document.
+
+One idea: a part is the unit of work, so two cores stay busy to the end and a part that fails takes nothing else with
+it. Each process keeps to one thread: networks of these widths gain nothing from a second one, and the figures do not
+depend on how many there are. Read `page.py` next.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from .. import machine
+from ..measure import BenchmarkError
+from ..run import ROOT
+from .experiment import Experiment, Found, Numbers
+from .judge import Judged, judge, verdicts
+from .lecture import CLAIMS
+from .setting import rounded
+
+__all__ = ["PROCESSES", "Work", "experiments", "found_in", "judged_in", "measure_claims", "work_of"]
+
+SCHEMA = 1
+PROCESSES = 2
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+Tell = Callable[[str, int, int], None]  # what ended, how many have ended, of how many
+
+
+@dataclass(frozen=True)
+class Work:
+    """One part of one seed."""
+
+    experiment: str
+    part: str
+    seed: int
+    quick: bool
+
+
+@cache
+def experiments() -> dict[str, Experiment]:
+    """All experiments by their keys, in the lecture's order."""
+    # Imported when asked for: they pull in the whole recipe, which `--help` does not need.
+    from . import all_experiments
+
+    return {experiment.key: experiment for experiment in all_experiments.EXPERIMENTS}
+
+
+def work_of(chosen: Sequence[str], seeds: Sequence[int], quick: bool) -> list[Work]:
+    """What there is to do; a part without chance is done for the first seed only."""
+    return [
+        Work(key, part.name, seed, quick)
+        for key in chosen
+        for part in experiments()[key].parts(quick)
+        for seed in (seeds if part.seeded else seeds[:1])
+    ]
+
+
+def do(work: Work) -> tuple[Numbers, float]:
+    """The numbers of a part, and the seconds that it took; runs in a process of its own."""
+    parts = {part.name: part for part in experiments()[work.experiment].parts(work.quick)}
+    began = time.perf_counter()
+    numbers = parts[work.part].measure(work.seed)
+    return rounded(numbers), time.perf_counter() - began
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes that are started within it have one thread each."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ |= ONE_THREAD
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def measure_claims(
+    chosen: Sequence[str], seeds: Sequence[int], quick: bool, tell: Tell = lambda text, done, total: None
+) -> dict[str, Any]:
+    """Measure the experiments and judge them; gives the document."""
+    began = time.perf_counter()
+    described = machine.describe(ROOT)
+    work = work_of(chosen, seeds, quick)
+    measured: dict[str, dict[str, dict[str, Any]]] = {key: {} for key in chosen}
+    failed: list[dict[str, Any]] = []
+    seconds = dict.fromkeys(chosen, 0.0)
+    for item in work:  # the order of the parts is that of the experiment, whichever ends first
+        measured[item.experiment].setdefault(item.part, {})
+    # Not forked: a child would inherit the threads' locks, and BLAS would have as many threads as its parent.
+    context = multiprocessing.get_context("spawn")
+    with _one_thread(), ProcessPoolExecutor(min(PROCESSES, len(work)), mp_context=context) as pool:
+        waiting: dict[Future[Any], Work] = {pool.submit(do, item): item for item in work}
+        try:
+            for count, future in enumerate(as_completed(waiting), start=1):
+                item = waiting[future]
+                try:
+                    numbers, spent = future.result()
+                    measured[item.experiment][item.part][str(item.seed)] = numbers
+                    seconds[item.experiment] += spent
+                except BrokenProcessPool:
+                    raise BenchmarkError("a process ended without a word; perhaps the memory was full.") from None
+                except Exception as error:
+                    failed.append({**asdict(item), "error": "".join(traceback.format_exception(error)).strip()})
+                tell(f"{item.experiment} {item.part}, seed {item.seed}", count, len(work))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "benchmark": "claims",
+        "device": "cpu",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "quick": quick,
+        "seeds": list(seeds),
+        "seconds": round(time.perf_counter() - began, 1),
+        "machine": described,
+        "experiments": {
+            key: {"title": experiments()[key].title, "seconds": round(seconds[key], 1), "parts": measured[key]}
+            for key in chosen
+        },
+        "failed": failed,
+    }
+    judged = judged_in(document)
+    for key, of_one in judged.items():
+        document["experiments"][key]["judged"] = of_one.to_json()
+    document["claims"] = {claim: asdict(verdict) for claim, verdict in verdicts(judged, list(CLAIMS)).items()}
+    return document
+
+
+def found_in(document: Mapping[str, Any], key: str) -> Found:
+    """What a document says that an experiment found; null becomes NaN."""
+    parts = document["experiments"][key]["parts"]
+    seeds: list[int] = document["seeds"]
+    unseeded = {part.name for part in experiments()[key].parts(document["quick"]) if not part.seeded}
+
+    def of(part: str, seed: int) -> Numbers | None:
+        by_seed = parts[part]
+        return by_seed.get(str(seeds[0] if part in unseeded else seed))
+
+    return Found(
+        {seed: {part: _numbers(of(part, seed)) for part in parts if of(part, seed) is not None} for seed in seeds}
+    )
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return float("nan") if value is None else value
+
+
+def judged_in(document: Mapping[str, Any]) -> dict[str, Judged]:
+    """The verdicts on what a document says was found, by experiment."""
+    return {key: judge(experiments()[key], found_in(document, key)) for key in document["experiments"]}
