@@ -15,6 +15,7 @@ from typing import Any
 
 from ..measure import BenchmarkError
 from ..output import RESULTS, save, table
+from .judge import ClaimVerdict, verdicts
 from .lecture import CLAIMS
 
 __all__ = ["add_claims", "run_claims", "show_claims"]
@@ -82,20 +83,21 @@ def run_claims(arguments: argparse.Namespace, show_progress: Callable[[str], Non
 def show_claims(document: Mapping[str, Any], path: Path) -> None:
     """Print the verdicts of a document, and write the page beside `path`."""
     from .page import page
+    from .run import judged_in
 
     html = path.with_suffix(".html")
     new = html.with_suffix(".html.new")
     new.write_text(page(document), encoding="utf-8")
     os.replace(new, html)
-    print(
-        _table(document), *_failures(document), f"{document['seconds']:.0f} s\nsaved {path}\nsaved {html}", sep="\n\n"
-    )
+    found = verdicts(judged_in(document), list(CLAIMS))
+    seconds = f"{document['seconds']:.0f} s"
+    print(_table(found), *_failures(found), f"{seconds}\nsaved {path}\nsaved {html}", sep="\n\n")
 
 
-def _table(document: Mapping[str, Any]) -> str:
+def _table(found: Mapping[str, ClaimVerdict]) -> str:
     rows = [
-        (key, CLAIMS[key].title, verdict["state"], _count(verdict["outside"]), _count(verdict["against"]))
-        for key, verdict in document["claims"].items()
+        (claim, CLAIMS[claim].title, verdict.state, _count(verdict.outside), _count(verdict.against))
+        for claim, verdict in found.items()
     ]
     return table(("", "claim", "verdict", "outside a band", "against the notes"), rows, texts=3)
 
@@ -104,6 +106,6 @@ def _count(texts: list[str]) -> str:
     return str(len(texts)) if texts else ""
 
 
-def _failures(document: Mapping[str, Any]) -> list[str]:
-    texts = [f"{key} fails: {text}" for key, verdict in document["claims"].items() for text in verdict["fails"]]
+def _failures(found: Mapping[str, ClaimVerdict]) -> list[str]:
+    texts = [f"{claim} fails: {text}" for claim, verdict in found.items() for text in verdict.fails]
     return [textwrap.fill(text, 100, subsequent_indent="    ") for text in texts]
