@@ -30,7 +30,7 @@ def results(fakes, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "python -m benchmarks: the following arguments are required: speed|memory|overhead|gpu|show|profile"),
+        ([], "python -m benchmarks: the following arguments are required: speed|memory|overhead|gpu|claims|show|profile"),
         (["sped"], "invalid choice: 'sped'"),
         (["speed", "--rounds", "0"], "argument --rounds: '0' is not a whole number above zero"),
         (["speed", "--threads", "two"], "argument --threads: 'two' is not a whole number above zero"),
@@ -43,6 +43,8 @@ def results(fakes, monkeypatch, tmp_path):
         (["speed", "--contenders", "tensorflow"], "unknown name 'tensorflow'; known are: tapegrad, "),
         (["speed", "--out", __file__], "test_cli.py' is a file; a folder is wanted"),
         (["speed", "--fast"], "unrecognized arguments: --fast"),
+        (["claims", "--only", "E77"], "unknown name 'E77'; known are: E0, E1, "),
+        (["claims", "--seeds", "0"], "argument --seeds: '0' is not a whole number above zero"),
         (["profile"], "the following arguments are required: workload"),
     ],
 )

@@ -1,0 +1,162 @@
+"""The claims: verdicts follow from numbers, a result is judged again from its JSON, and the page says what came out."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from benchmarks.claims import run
+from benchmarks.claims.experiment import Experiment, Figure, Found, Order, Part
+from benchmarks.claims.judge import State, judge, number, verdicts
+from benchmarks.claims.lecture import CLAIMS
+from benchmarks.claims.page import page
+from benchmarks.claims.setting import rounded
+
+
+def experiment(*orders: Order, figures: tuple[Figure, ...] = (), parts: tuple[Part, ...] = ()) -> Experiment:
+    return Experiment("E1", "A <trial>", ("C3",), "Nothing & more.", lambda quick: parts, orders, figures)
+
+
+def found(*losses: float | None) -> Found:
+    return Found({seed: {"a": {"loss": math.nan if loss is None else loss}} for seed, loss in enumerate(losses)})
+
+
+BELOW_ONE = Order("C3", "the loss is below 1", lambda m: (0, "<", m["a"]["loss"], "<", 1))
+
+
+@pytest.mark.parametrize(
+    ("losses", "state", "failed_in"),
+    [
+        ((0.5, 0.7), State.HOLDS, []),
+        ((0.5, 1.5), State.FAILS, [1]),
+        ((0.5, None), State.FAILS, [1]),  # a run that blew up proves nothing
+        ((-0.5, 0.5), State.FAILS, [0]),  # every sign of the chain counts
+    ],
+)
+def test_a_comparison_must_hold_in_every_seed(losses, state, failed_in):
+    (order,) = judge(experiment(BELOW_ONE), found(*losses)).orders
+    assert order.state is state
+    assert order.failed_in == failed_in
+
+
+def test_what_was_not_measured_neither_holds_nor_fails():
+    missing = Order("C3", "something else", lambda m: (m["b"]["loss"], "<", 1))
+    judged = judge(experiment(missing), found(0.5))
+    assert judged.orders[0].state is State.NOT_MEASURED
+    assert verdicts({"E1": judged}, ["C3"])["C3"].state is State.NOT_MEASURED
+    assert verdicts({"E1": judge(experiment(missing, BELOW_ONE), found(0.5))}, ["C3"])["C3"].state is State.HOLDS
+
+
+def test_a_seed_that_lacks_a_part_leaves_the_comparison_open():
+    half = Found({0: {"a": {"loss": 0.5}}, 1: {}})
+    assert judge(experiment(BELOW_ONE), half).orders[0].state is State.NOT_MEASURED
+
+
+def test_a_figure_outside_its_band_warns_and_an_exact_one_fails():
+    loss = Figure("C3", "loss", lambda m: m["a"]["loss"], "0.5", 0.4, 0.6)
+    exact = Figure("C3", "steps", lambda m: m["a"]["loss"], "0.5", 0.5, 0.5, exact=True)
+    judged = {"E1": judge(experiment(BELOW_ONE, figures=(loss,)), found(0.5, 0.7))}
+    verdict = verdicts(judged, ["C3"])["C3"]
+    assert verdict.state is State.HOLDS
+    assert verdict.outside == ["E1: loss"]
+    judged = {"E1": judge(experiment(BELOW_ONE, figures=(exact,)), found(0.5, 0.7))}
+    assert verdicts(judged, ["C3"])["C3"].fails == ["E1: steps"]
+
+
+def test_what_is_measured_against_the_notes_decides_over_no_claim():
+    against = Order("C3", "it is the other way round", lambda m: (m["a"]["loss"], ">", 0), against=True)
+    verdict = verdicts({"E1": judge(experiment(against), found(0.5))}, ["C3"])["C3"]
+    assert verdict.state is State.NOT_MEASURED
+    assert verdict.against == ["E1: it is the other way round"]
+
+
+def test_measured_values_become_plain_json():
+    values = {"a": [1.23456789, float("nan")], "b": {"n": 3, "yes": True}}
+    assert json.loads(json.dumps(rounded(values))) == {"a": [1.23457, None], "b": {"n": 3, "yes": True}}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "NaN"), (3.0, "3"), (0.04765, "0.0476"), (94.96, "95"), (123.44, "123.4"), (1.1e-6, "1.1e-06")],
+)
+def test_numbers_are_written_for_reading(value, text):
+    assert number(value) == text
+
+
+def small(seed: int) -> dict[str, float]:
+    return {"loss": 0.25 + 0.5 * seed}
+
+
+def broken(seed: int) -> dict[str, float]:
+    raise ArithmeticError(f"seed {seed} cannot be had")
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """Experiments that are known for the time of a test; parts are measured in this process."""
+
+    def know(trial: Experiment) -> None:
+        monkeypatch.setattr(run, "experiments", lambda: {"E1": trial})
+        monkeypatch.setattr("benchmarks.claims.page.experiments", lambda: {"E1": trial})
+        monkeypatch.setattr(run, "ProcessPoolExecutor", _Here)
+
+    return know
+
+
+class _Here:
+    """A pool that does the work at once."""
+
+    def __init__(self, *arguments, **options):
+        from concurrent.futures import ThreadPoolExecutor
+
+        self.pool = ThreadPoolExecutor(1)
+
+    def __enter__(self):
+        return self.pool
+
+    def __exit__(self, *error):
+        self.pool.shutdown()
+
+
+def test_a_document_is_judged_again_from_its_json(known):
+    known(experiment(BELOW_ONE, parts=(Part("a", small), Part("fixed", small, seeded=False))))
+    document = run.measure_claims(["E1"], range(3), quick=False)
+    again = json.loads(json.dumps(document))
+    assert document["failed"] == []
+    assert list(document["experiments"]["E1"]["parts"]["fixed"]) == ["0"]  # once, and it stands for every seed
+    assert run.found_in(again, "E1").by_seed[2]["fixed"]["loss"] == 0.25
+    (order,) = run.judged_in(again)["E1"].orders
+    assert order.failed_in == [2]
+    assert document["claims"]["C3"]["state"] == "fails"
+    text = page(again)
+    assert "A &lt;trial&gt;" in text
+    assert "Nothing &amp; more." in text
+    assert "1.25" in text
+    assert "<script" not in text
+
+
+def test_a_part_that_fails_is_told_and_the_others_are_kept(known):
+    known(experiment(BELOW_ONE, parts=(Part("a", small), Part("b", broken))))
+    document = run.measure_claims(["E1"], range(1), quick=False)
+    (failure,) = document["failed"]
+    assert (failure["part"], failure["seed"]) == ("b", 0)
+    assert "seed 0 cannot be had" in failure["error"]
+    assert document["claims"]["C3"]["state"] == "holds"
+    assert "seed 0 cannot be had" in page(document)
+
+
+# The experiments that there are
+
+
+@pytest.mark.parametrize("key", list(run.experiments()))
+def test_an_experiment_says_what_it_tests(key):
+    trial = run.experiments()[key]
+    quick, full = ([part.name for part in trial.parts(quick)] for quick in (True, False))
+    assert set(quick) <= set(full)
+    assert len(set(full)) == len(full)
+    assert {order.claim for order in trial.orders} <= set(trial.claims) <= set(CLAIMS)
+    assert {figure.claim for figure in trial.figures} <= set(trial.claims)
+    decided = {o.claim for o in trial.orders if not o.against} | {f.claim for f in trial.figures if f.exact}
+    assert decided == set(trial.claims), "each claim wants a comparison that decides"
