@@ -2,6 +2,7 @@
 
 One idea: whatever a run does can be seen (events, records, a run folder) and done again (one seed, exact resume). This
 is the only package that uses autograd, nn and optim together. Read `trainer.py` first, then `callbacks/base.py`;
+`ensemble/` and `piecewise/` hold what the lecture says of dropout and of ReLU, to be computed and compared.
 `python -m recipe --help` is the command line.
 """
 
