@@ -11,7 +11,8 @@ whatever the kernel declines, take the definition. A law tests that both agree.
 
 with `forward(xp, *arrays, **options)` giving (out, residuals), or NotImplemented for a case that the definition has to
 do, and `backward(xp, g, needs, inputs, residuals, **options)` giving a gradient for each input, None where `needs` is
-False. A kernel never writes into g, its inputs or its residuals, and gives a new array for each. Read `engine.py` next.
+False. A kernel never writes into g, its inputs or its residuals, and gives a new array for each. Large arrays may be
+done in C: `compile/native/eager.py` makes a loop of the definition. Read `engine.py` next.
 """
 
 from __future__ import annotations

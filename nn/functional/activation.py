@@ -13,6 +13,7 @@ from typing import Any, Literal
 import autograd as ag
 from autograd import random
 from autograd.backend import Array, Module, host
+from autograd.compile.native.eager import elementwise_kernel
 from autograd.fused import fused
 from autograd.ops.special import atanh_of_erf
 from autograd.primitive import elementwise
@@ -225,7 +226,7 @@ def _silu_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate:
     return (slope,)
 
 
-silu.kernel(_silu_forward, _silu_backward)
+silu.kernel(*elementwise_kernel(silu.definition, _silu_forward, _silu_backward))
 
 
 @fused
@@ -265,7 +266,7 @@ def _gelu_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate:
     return (slope,)
 
 
-_gelu.kernel(_gelu_forward, _gelu_backward)
+_gelu.kernel(*elementwise_kernel(_gelu.definition, _gelu_forward, _gelu_backward))
 
 _TANH_SCALE = math.sqrt(2 / math.pi)
 _TANH_CUBE = 0.044715
@@ -307,7 +308,7 @@ def _gelu_tanh_backward(
     return (slope,)
 
 
-_gelu_tanh.kernel(_gelu_tanh_forward, _gelu_tanh_backward)
+_gelu_tanh.kernel(*elementwise_kernel(_gelu_tanh.definition, _gelu_tanh_forward, _gelu_tanh_backward))
 
 
 def gelu(x: Operand, approximate: Literal["none", "tanh"] = "none") -> Tensor:

@@ -15,6 +15,7 @@ from typing import Any
 
 from autograd import matmul, matrix_transpose, softmax, sum_to, where
 from autograd.backend import Array, Module, device_of, host, move
+from autograd.compile.native.many import matmul_many
 from autograd.fused import fused
 from autograd.random import Generator
 from autograd.tensor import Operand, Tensor
@@ -178,9 +179,9 @@ def _forward(
     out = xp.empty_like(query, shape=(*query.shape[:-1], value.shape[-1]))
     kept = []
     for rows, seen in _blocks(queries, keys, causal and mask is None):
-        weights = xp.matmul(query[..., rows, :], key[..., seen, :].swapaxes(-1, -2))
+        weights = matmul_many(xp, query[..., rows, :], key[..., seen, :].swapaxes(-1, -2))
         _to_weights(xp, weights, None if added is None else added[..., rows, seen], given)
-        xp.matmul(weights, value[..., seen, :], out=out[..., rows, :])
+        matmul_many(xp, weights, value[..., seen, :], out=out[..., rows, :])
         kept.append((rows, seen, weights))
     return out, (query, out, kept)
 
@@ -233,11 +234,11 @@ def _backward(
         if not (needs[0] or needs[1] or needs[3]):
             continue
         # Softmax takes off again what moves all weights of a row alike: g's product with the row's own result.
-        of_scores = xp.matmul(g_rows, value[..., seen, :].swapaxes(-1, -2))
+        of_scores = matmul_many(xp, g_rows, value[..., seen, :].swapaxes(-1, -2))
         of_scores -= xp.einsum("...ij,...ij->...i", g_rows, out[..., rows, :])[..., None]
         of_scores *= weights
         if needs[0]:
-            xp.matmul(of_scores, key[..., seen, :], out=of_query[..., rows, :])
+            matmul_many(xp, of_scores, key[..., seen, :], out=of_query[..., rows, :])
         if needs[1]:
             _add_product(xp, of_key, seen, of_scores.swapaxes(-1, -2), scaled[..., rows, :], first)
         if needs[3]:
@@ -250,10 +251,10 @@ def _backward(
 def _add_product(xp: Module, total: Array, seen: slice, a: Array, b: Array, first: bool) -> None:
     """Add a @ b to the rows `seen` of a total, which the first one begins."""
     if first:
-        xp.matmul(a, b, out=total[..., seen, :])
+        matmul_many(xp, a, b, out=total[..., seen, :])
         total[..., seen.stop :, :] = 0
     else:
-        total[..., seen, :] += xp.matmul(a, b)
+        total[..., seen, :] += matmul_many(xp, a, b)
 
 
 attention.kernel(_forward, _backward)

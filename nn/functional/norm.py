@@ -12,6 +12,7 @@ from typing import Any
 
 import autograd as ag
 from autograd.backend import Array, Module, host, module_of
+from autograd.compile.native.eager import Loop
 from autograd.fused import fused
 from autograd.tensor import Operand, Tensor
 
@@ -99,9 +100,36 @@ def _in_rows(x: Array, weight: Any, bias: Any, axes: Axes) -> bool:
     )
 
 
+def _rows(x: Tensor, *given: Tensor, eps: float, centre: bool, weighted: bool, biased: bool) -> tuple[Tensor, ...]:
+    """The result, what it is before weight and bias, and by what each row was multiplied: for a loop in C."""
+    plain = x - ag.mean(x, axis=1, keepdims=True) if centre else x
+    scale = 1 / ag.sqrt(ag.mean(plain * plain, axis=1, keepdims=True) + eps)
+    plain = plain * scale
+    out = plain * given[0] if weighted else plain
+    out = out + given[-1] if biased else out
+    return out, plain, scale
+
+
+def _slopes(g: Tensor, plain: Tensor, scale: Tensor, *weight: Tensor, centre: bool) -> tuple[Tensor, ...]:
+    """The gradients of x, weight and bias; `_backward` says why."""
+    of_plain = g * weight[0] if weight else g
+    along = plain * ag.mean(of_plain * plain, axis=1, keepdims=True)
+    if centre:
+        along = along + ag.mean(of_plain, axis=1, keepdims=True)
+    return (of_plain - along) * scale, ag.sum(g * plain, axis=0), ag.sum(g, axis=0)
+
+
+_rows_loop, _slopes_loop = Loop(_rows, by_rows=True), Loop(_slopes, by_rows=True)
+
+
 def _forward_of_rows(xp: Module, x: Array, weight: Any, bias: Any, axes: Axes, eps: float, centre: bool) -> Any:
     length = math.prod(x.shape[i] for i in axes)
     rows = x.reshape(-1, length)
+    given = [p.reshape(length) for p in (weight, bias) if p is not None]
+    found = _rows_loop(rows, *given, eps=eps, centre=centre, weighted=weight is not None, biased=bias is not None)
+    if found is not None:
+        out, plain, scale = found
+        return out.reshape(x.shape), (plain, scale[:, 0])
     plain = rows - (xp.dot(rows, ones(length, x.dtype)) * (1 / length))[:, None] if centre else rows.copy()
     scale = xp.einsum("ij,ij->i", plain, plain)
     scale *= 1 / length
@@ -127,6 +155,15 @@ def _backward_of_rows(
     plain, scale = residuals
     length = plain.shape[1]
     g = g.reshape(-1, length)
+    given = [] if weight is None else [weight.reshape(length)]
+    found = _slopes_loop(g, plain, scale[:, None], *given, centre=centre) if all(needs[: 1 + len(given)]) else None
+    if found is not None:
+        of_x, of_weight, of_bias = found
+        return (
+            of_x.reshape(x.shape),
+            of_weight.reshape(weight.shape) if needs[1] else None,
+            of_bias.reshape(bias.shape) if needs[2] else None,
+        )
     along = g * plain
     of_weight = sum_of_rows(xp, along).reshape(weight.shape) if needs[1] else None
     of_bias = sum_of_rows(xp, g).reshape(bias.shape) if needs[2] else None

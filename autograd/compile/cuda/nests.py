@@ -36,6 +36,7 @@ from .loops import ARGUMENTS
 
 __all__ = ["KERNELS", "Array", "Launches", "along", "at", "kernel_over", "packed_copy", "written_move"]
 
+
 @dataclass(frozen=True)
 class Array:
     """Elements for a kernel: their dtype, where the first is, and the bytes within which all of them are."""
@@ -216,9 +217,7 @@ def _gather(instruction: Instruction, axis: int, table: Ref, positions: Ref, mem
     return kernel_over("rows", prod(out.shape), reads, [Array.of(target, memory)], body)
 
 
-def _added_up(
-    instruction: Instruction, positions: Ref, values: Ref, table: Ref | None, memory: Memory
-) -> list[Launch]:
+def _added_up(instruction: Instruction, positions: Ref, values: Ref, table: Ref | None, memory: Memory) -> list[Launch]:
     """What fills the table, and the sums; see Note [Rows added up]."""
     out = instruction.out
     count, length, width = prod(positions.shape), out.shape[0], prod(out.shape[1:])
@@ -242,7 +241,7 @@ def _added_up(
   __shared__ long from[{_THREADS}];
   const int t = threadIdx.x;
   auto number = [&](long k) {{
-    {' '.join(along("k", walk, "d"))}
+    {" ".join(along("k", walk, "d"))}
     const long at = x0[{at(walk, 0, "d")}];
     return at < 0 ? at + {length} : at;
   }};
@@ -255,12 +254,12 @@ def _added_up(
   if (seen) return;
   for (long c0 = 0; c0 < {width}; c0 += {_THREADS}) {{
     const long c = c0 + t;
-    {' '.join(along("c", inner, "a"))}
+    {" ".join(along("c", inner, "a"))}
     {kind} s = c < {width} ? y0[row * {width} + c] : 0;
     for (long k0 = block; k0 < {count}; k0 += {_THREADS}) {{
       const long k = k0 + t;
       long place = -1;
-      if (k < {count} && number(k) == row) {{ {' '.join(along("k", walk, "d"))} place = {at(walk, 1, "d")}; }}
+      if (k < {count} && number(k) == row) {{ {" ".join(along("k", walk, "d"))} place = {at(walk, 1, "d")}; }}
       from[t] = place;
       __syncthreads();
       if (c < {width}) for (int i = 0; i < {_THREADS}; i++) if (from[i] >= 0) s += x1[from[i] + {at(inner, 0, "a")}];

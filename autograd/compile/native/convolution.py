@@ -170,9 +170,7 @@ def _kernel(
         )
 
     functions = (_GEOMETRY, *(filled(text, out.dtype) for text in texts))
-    return Statements(
-        instruction, reads, statements=statements, functions=functions, scratch=rows, about="convolution"
-    )
+    return Statements(instruction, reads, statements=statements, functions=functions, scratch=rows, about="convolution")
 
 
 def _is_product(geo: Geometry) -> bool:

@@ -18,11 +18,12 @@ from .groups import Call, Group, schedule
 from .kernels import Check, Statements
 from .layout import Ref, layouts
 from .library import blas, load
+from .loops import group_source
 from .memory import Plan
 from .moves import Move
 from .numbers import questions
 from .products import Product
-from .source import HEADER, check_source, group_source, kernel_source, move_source, product_source
+from .source import HEADER, check_source, kernel_source, move_source, product_source
 from .threads import runner
 
 __all__ = ["Native"]

@@ -45,11 +45,7 @@ def move_of(instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Vari
     if source.dtype != out.dtype or str(out.dtype) not in C_TYPES:
         return None
     whole = refs[out]
-    if (
-        instruction.name in _COPIES
-        and len(set(instruction.variables())) == 1
-        and prod(source.shape) == prod(out.shape)
-    ):
+    if instruction.name in _COPIES and len(set(instruction.variables())) == 1 and prod(source.shape) == prod(out.shape):
         return Move(instruction, None, [(Ref(out, source.shape, packed(source.shape)), refs[source])])
     if instruction.name != "set_at" or not is_basic(instruction.inputs[1]):
         return None

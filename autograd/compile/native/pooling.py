@@ -169,9 +169,7 @@ def _kernel(
         given = call(memory, kind, f"({to} *){memory.address(out)}")
         batch = out.shape[0]
         ends = f"0, {batch}" if parts == 1 else f"{batch}L * part / {parts}, {batch}L * (part + 1) / {parts}"
-        return (
-            f"  {{ static const pool_t g = {{{', '.join(map(str, geo))}}};\n    {name}({given}, {ends}, &g); }}"
-        )
+        return f"  {{ static const pool_t g = {{{', '.join(map(str, geo))}}};\n    {name}({given}, {ends}, &g); }}"
 
     own = filled(text.replace("K *", f"{number} *").replace(f"{instruction.name}_@", name), dtype)
     return Statements(

@@ -1,0 +1,242 @@
+"""Loops and products in C for eager code: the same numbers as NumPy's, whatever the size, the threads, the compiler."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import autograd as ag
+import nn.functional as F
+from autograd.compile.native import eager, library
+from autograd.compile.native.eager import LARGE, Loop
+from autograd.compile.native.many import matmul_many
+
+needs_c = pytest.mark.skipif(library.missing() is not None, reason="needs a C compiler and NumPy's BLAS")
+
+
+@pytest.fixture(autouse=True)
+def c_is_wanted(monkeypatch, compiling):
+    """The folder's tests run on NumPy; these are about C."""
+    monkeypatch.delenv("TAPEGRAD_EXECUTOR")
+
+
+def numbers(*shape, dtype="float32", seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def wave(x):
+    return ag.tanh(x) * x + 1.5
+
+
+def centred(x, weight):
+    """Rows less their mean, times a weight; and sums over the rows."""
+    out = (x - ag.mean(x, axis=1, keepdims=True)) * weight
+    return out, ag.sum(out, axis=0)
+
+
+# Loops
+
+
+@needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(LARGE,), (LARGE + 1,), (LARGE + 63,), (333, 77), (5, 64, 100), (LARGE, 1)])
+def test_elements_are_computed_whatever_the_shape(shape, dtype):
+    x = numbers(*shape, dtype=dtype)
+    made = Loop(wave)(x)
+    assert made is not None
+    assert made[0].dtype == dtype
+    assert made[0].shape == shape
+    np.testing.assert_allclose(made[0], np.tanh(x) * x + 1.5, rtol=1e-6 if dtype == "float32" else 1e-14, atol=1e-6)
+
+
+@needs_c
+def test_one_loop_serves_every_size():
+    loop = Loop(wave)
+    for size in (LARGE, LARGE + 7, 3 * LARGE):
+        assert loop(numbers(size)) is not None
+    assert len(loop._made) == 1
+
+
+@needs_c
+def test_strided_arrays_are_read_right():
+    x = numbers(600, 120)
+    for view in (x.T, x[::2, ::-1], x[:, 3:90]):
+        np.testing.assert_allclose(Loop(wave)(view)[0], np.tanh(view) * view + 1.5, rtol=1e-6)
+
+
+@needs_c
+@pytest.mark.parametrize("rows", [200, 201, 1024, 5000])
+def test_rows_have_means_and_sums_over_them_are_added_up(rows):
+    x, weight = numbers(rows, 100, dtype="float64"), numbers(100, dtype="float64", seed=1)
+    made = Loop(centred, by_rows=True)(x, weight)
+    assert made is not None
+    out = (x - x.mean(axis=1, keepdims=True)) * weight
+    np.testing.assert_allclose(made[0], out, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(made[1], out.sum(axis=0), rtol=1e-10, atol=1e-10)
+
+
+@needs_c
+def test_options_are_part_of_what_is_compiled():
+    loop = Loop(lambda x, *, factor: x * factor)
+    x = numbers(LARGE)
+    for factor in (2.0, 3.0, 2.0):
+        np.testing.assert_array_equal(loop(x, factor=factor)[0], x * np.float32(factor))
+    assert len(loop._made) == 2
+
+
+@needs_c
+def test_what_is_no_single_loop_is_left_to_numpy():
+    def two_loops(x):  # a sum over all rows is ready when the loop is done
+        return x / ag.sum(x, axis=0)
+
+    assert Loop(two_loops, by_rows=True)(numbers(400, 100)) is None
+    assert Loop(lambda x: ag.sort(x))(numbers(LARGE)) is None
+
+
+def test_small_arrays_and_other_kinds_are_left_to_numpy():
+    loop = Loop(wave)
+    assert loop(numbers(LARGE - 1)) is None
+    assert loop(numbers(LARGE, dtype="float16")) is None
+    assert loop(np.arange(LARGE)) is None
+
+
+def test_without_a_compiler_numpy_computes_and_nobody_is_warned(monkeypatch, recwarn):
+    monkeypatch.setattr(eager, "missing", lambda: "there is no C compiler here")
+    x = ag.Tensor(numbers(LARGE), requires_grad=True)
+    F.gelu(x).sum().backward()
+    assert Loop(wave)(x.data) is None
+    assert not recwarn.list
+
+
+def test_the_numpy_executor_wants_no_c(monkeypatch):
+    monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
+    assert Loop(wave)(numbers(LARGE)) is None
+
+
+def test_a_folder_that_cannot_be_had_is_no_error(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TAPEGRAD_CACHE", str(tmp_path / "file" / "below"))
+    assert Loop(wave)(numbers(LARGE)) is None
+
+
+# What eager code makes of them
+
+
+@needs_c
+@pytest.mark.parametrize("name", ["gelu", "gelu tanh", "silu"])
+def test_large_activations_equal_their_definitions(name):
+    function = {"gelu": F.gelu, "gelu tanh": lambda x: F.gelu(x, approximate="tanh"), "silu": F.silu}[name]
+    values = 4 * numbers(300, 70, dtype="float64")
+    values[0, :4] = [0.0, -40.0, 40.0, -1e4]
+    small = [function(ag.Tensor(row)).data for row in values]  # too small for a loop
+    x = ag.Tensor(values, requires_grad=True)
+    out = function(x)
+    # Far to the left NumPy's kernel goes another way than the definition, and is nearer to 0.
+    np.testing.assert_allclose(out.data, np.stack(small), rtol=1e-12, atol=2e-13)
+    g = numbers(300, 70, dtype="float64", seed=1)
+    out.backward(ag.Tensor(g))
+    for row, slope, g_row in zip(values[:5], x.grad.data, g, strict=False):
+        one = ag.Tensor(row, requires_grad=True)
+        function(one).backward(ag.Tensor(g_row))
+        np.testing.assert_allclose(slope, one.grad.data, rtol=1e-11, atol=1e-13)
+
+
+@needs_c
+def test_what_is_not_a_number_stays_so():
+    values = numbers(LARGE)
+    values[[3, 5, 7]] = [np.nan, np.inf, -np.inf]
+    out = F.gelu(ag.Tensor(values)).data
+    assert np.isnan(out[3])
+    assert out[5] == np.inf
+    assert np.isnan(F.gelu(ag.Tensor(values[:8])).data[3])
+
+
+@needs_c
+@pytest.mark.parametrize("weight", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+def test_large_layer_norm_equals_its_definition(weight, bias):
+    x = ag.Tensor(numbers(200, 96, dtype="float64"), requires_grad=True)
+    w = ag.Tensor(numbers(96, dtype="float64", seed=1), requires_grad=True) if weight else None
+    b = ag.Tensor(numbers(96, dtype="float64", seed=2), requires_grad=True) if bias else None
+    given = [p for p in (x, w, b) if p is not None]
+    g = ag.Tensor(numbers(200, 96, dtype="float64", seed=3))
+    F.layer_norm(x, (96,), w, b).backward(g)
+    found = [p.grad.data for p in given]
+    for p in given:
+        p.grad = None
+    F.norm.standardize.definition(x, w, b, axes=(1,), eps=1e-5).backward(g)
+    for one, other in zip(found, given, strict=True):
+        np.testing.assert_allclose(one, other.grad.data, rtol=1e-9, atol=1e-10)
+
+
+@needs_c
+def test_a_gradient_of_a_gradient_of_a_large_array():
+    x = ag.Tensor(numbers(LARGE, dtype="float64"))
+    first = ag.grad(lambda x: F.gelu(x).sum())
+    second = ag.grad(lambda x: first(x).sum())(x).data
+    small = ag.Tensor(x.data[:100])
+    np.testing.assert_allclose(second[:100], ag.grad(lambda x: first(x).sum())(small).data, rtol=1e-10, atol=1e-12)
+
+
+@needs_c
+def test_threads_change_no_bit():
+    code = (
+        "import hashlib, numpy as np, autograd as ag, nn.functional as F\n"
+        "x = ag.Tensor(np.random.default_rng(0).standard_normal((700, 128)).astype('f'), requires_grad=True)\n"
+        "w = ag.ones(128, requires_grad=True)\n"
+        "F.layer_norm(F.gelu(x), (128,), w).sum().backward()\n"
+        "print(hashlib.sha256(x.grad.data.tobytes() + w.grad.data.tobytes()).hexdigest())\n"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+
+
+# Products of stacks
+
+
+@needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
+def test_products_of_stacks_have_the_bits_of_matmul(turned, dtype):
+    a, b = numbers(8, 6, 40, 30, dtype=dtype), numbers(8, 6, 30, 50, dtype=dtype, seed=1)
+    if turned[0]:
+        a = np.ascontiguousarray(a.swapaxes(-1, -2)).swapaxes(-1, -2)
+    if turned[1]:
+        b = np.ascontiguousarray(b.swapaxes(-1, -2)).swapaxes(-1, -2)
+    np.testing.assert_array_equal(matmul_many(np, a, b), a @ b)
+
+
+@needs_c
+def test_heads_that_are_views_and_parts_of_an_array_to_write_to():
+    q, k = (numbers(16, 64, 4, 32, seed=s).transpose(0, 2, 1, 3) for s in (0, 1))
+    out = np.full((16, 4, 64, 80), 7, "float32")
+    matmul_many(np, q, k.swapaxes(-1, -2), out=out[..., :64])
+    np.testing.assert_array_equal(out[..., :64], q @ k.swapaxes(-1, -2))
+    assert (out[..., 64:] == 7).all()
+
+
+def test_other_products_are_those_of_matmul():
+    for a, b in (
+        (numbers(4, 3, 5), numbers(4, 5, 2)),  # small
+        (numbers(64, 40, 40), numbers(1, 40, 40)),  # to be broadcast
+        (numbers(64, 40, 40), numbers(64, 40, 1)),  # vectors
+        (numbers(64, 40, 40), numbers(64, 40, 40, dtype="float64")),
+        (numbers(64, 40, 80)[..., ::2], numbers(64, 40, 40)),
+        (numbers(70, 400, 40), numbers(70, 40, 0)),
+    ):
+        np.testing.assert_array_equal(matmul_many(np, a, b), a @ b)
+    with pytest.raises(ValueError, match="matmul"):
+        matmul_many(np, numbers(64, 40, 40), numbers(64, 41, 40))
