@@ -107,6 +107,7 @@ template <class J> static void run(void (*f)(J), int blocks, int count, const vo
 }
 """
 
+
 def compiled(source: str) -> ctypes.CDLL:
     """The functions of a CUDA source, with a launcher for each."""
     kernels = re.findall(r'extern "C" __global__ void (?:__launch_bounds__\(\d+\) )?(\w+)\(', source)
