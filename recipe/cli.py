@@ -1,4 +1,4 @@
-"""The command line: python -m recipe train | resume | diagnose | report | gradcheck.
+"""The command line: python -m recipe train | resume | watch | diagnose | report | gradcheck.
 
 One idea: whatever the user got wrong (a flag, a value, a file) is one clear line on stderr and exit code 2, never a
 traceback; exit code 1 is for a run that failed, 130 for one interrupted. Read `config.py` for the options of `train`.
@@ -10,6 +10,7 @@ import argparse
 import io
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ from .data import DataError
 from .errors import UsageError
 from .run_folder import new_folder
 from .threads import restart_with
+from .watch import Server, port_of, serving
 
 __all__ = ["main"]
 
@@ -30,6 +32,7 @@ _EXAMPLES = """examples:
   python -m recipe train --epochs 15                     its full form
   python -m recipe train --data spirals --activation tanh --hidden 16,16
   python -m recipe train --config run.toml --lr 0.01     a file, and a flag that overrides it
+  python -m recipe train --watch                         with a page that shows the run while it goes on
   python -m recipe resume runs/20260102-030405-train     go on after Ctrl-C or a crash, to the same end
   python -m recipe diagnose runs/20260102-030405-train   what went wrong, and what to change
 """
@@ -40,6 +43,9 @@ Every option can stand in a TOML file (--config), as a flag, or as --set KEY=VAL
 goes to a folder of its own: run.json, steps.csv, history.csv, checkpoint.safetensors (to resume from),
 best.safetensors (the weights with the least validation loss) and report.html. Ctrl-C saves and prints the command that
 goes on. The same seed gives the same run, bit for bit, with the same number of threads on the same machine.
+
+--watch serves a page on this machine (127.0.0.1 only) with the curves, the gradient of each layer and the verdict so
+far, and prints its address; the run is the same to the last bit, whoever looks.
 """
 
 _TRAIN_EXAMPLES = """examples:
@@ -101,7 +107,7 @@ def _add_train(commands: Any) -> None:
     train = commands.add_parser(
         "train",
         help="train, test, diagnose, report",
-        usage="python -m recipe train [--config FILE] [--out DIR] [OPTION VALUE ...]",
+        usage="python -m recipe train [--config FILE] [--out DIR] [--watch] [OPTION VALUE ...]",
         description=_TRAIN,
         epilog=_TRAIN_EXAMPLES,
     )
@@ -110,6 +116,7 @@ def _add_train(commands: Any) -> None:
     train.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="any option by its key, as often as wanted"
     )
+    _add_watch(train)
     groups: dict[str, Any] = {}
     for row in options():
         if row.section not in groups:
@@ -147,7 +154,20 @@ def _add_resume(commands: Any) -> None:
     )
     resume.add_argument("folder", metavar="RUN", help="the run's folder")
     resume.add_argument("--time-limit", metavar="X", help="seconds of training, those before included (default: none)")
+    _add_watch(resume)
     resume.set_defaults(run=_resume)
+
+
+def _add_watch(command: Any) -> None:
+    command.add_argument("--watch", action="store_true", help="serve the live view, a page that shows the run")
+    command.add_argument("--watch-port", metavar="N", help="its port (default: a free one); means --watch")
+
+
+def _served(arguments: argparse.Namespace) -> AbstractContextManager[Server | None]:
+    """The server of the live view where one is asked for, else None."""
+    if not arguments.watch and arguments.watch_port is None:
+        return nullcontext()
+    return serving(port_of(arguments.watch_port, "--watch-port"))
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -161,7 +181,9 @@ def _train(arguments: argparse.Namespace) -> int:
     file = None if arguments.config is None else read_toml(Path(arguments.config))
     config = configure(file, flags, arguments.config or "")
     _use_threads(config, arguments)
-    return run.train(config, new_folder(arguments.out, config.name))
+    folder = new_folder(arguments.out, config.name)
+    with _served(arguments) as server:
+        return run.train(config, folder, server)
 
 
 def _resume(arguments: argparse.Namespace) -> int:
@@ -171,7 +193,8 @@ def _resume(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.folder)
     config = run.config_of(folder, limit)
     _use_threads(config, arguments)
-    return run.resume(folder, config)
+    with _served(arguments) as server:
+        return run.resume(folder, config, server)
 
 
 def _use_threads(config: Config, arguments: argparse.Namespace) -> None:

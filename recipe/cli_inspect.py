@@ -1,4 +1,4 @@
-"""The commands that look at things: diagnose and report for a run, gradcheck for the layers.
+"""The commands that look at things: watch, diagnose and report for a run, gradcheck for the layers.
 
 One idea: each command is a few lines around one function of the package. Read `cli.py` for the frame around them.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
+from .run_folder import read_run
 
 __all__ = ["add_commands"]
 
@@ -22,6 +23,10 @@ one change to try. Where the measurements allow more than one answer, the verdic
 
 _REPORT = """Write the report of a run again: one HTML page with every plot inside, and each plot's numbers as CSV in a
 folder beside it. `train` does the same at its end."""
+
+_WATCH = """Serve the live view of a run: a page on this machine (127.0.0.1 only) that shows what its run.json says, and
+follows it while the run goes on. `train --watch` shows more, since it also sees what happens inside an epoch; this is
+for a run that was begun without, or that is over. Ctrl-C ends it, and leaves the run alone."""
 
 _GRADCHECK = """Compare the gradients of every layer, activation and loss, to the second order, with what the function
 does when its inputs and parameters move a little. The exit code is 1 when one is wrong."""
@@ -52,6 +57,16 @@ def add_commands(commands: Any) -> None:
     command.add_argument("folder", metavar="RUN", help="the run's folder")
     command.add_argument("--out", metavar="FILE", help="the page (default: report.html in the run's folder)")
     command.set_defaults(run=_report)
+
+    command = commands.add_parser(
+        "watch",
+        help="show a run on a page, also while it goes on",
+        description=_WATCH,
+        epilog="example:\n  python -m recipe watch runs/20260102-030405-train\n",
+    )
+    command.add_argument("folder", metavar="RUN", help="the run's folder")
+    command.add_argument("--port", metavar="N", help="the page's port (default: a free one)")
+    command.set_defaults(run=_watch)
 
     command = commands.add_parser(
         "gradcheck",
@@ -87,6 +102,18 @@ def _report(arguments: argparse.Namespace) -> int:
     from .report import report
 
     print(report(Path(arguments.folder), out=None if arguments.out is None else Path(arguments.out)))
+    return 0
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    from .interrupt import deferred
+    from .watch import follow, port_of, serving
+
+    folder = Path(arguments.folder)
+    read_run(folder)  # what is wrong with it is said before anything is served
+    with serving(port_of(arguments.port, "--port")) as server, deferred() as interrupt:
+        print(f"live view: {server.address} (Ctrl-C ends it)", flush=True)
+        follow(folder, server.board, interrupt)
     return 0
 
 

@@ -37,21 +37,25 @@ from .data import Parts
 from .run_folder import RunFile, make_folder, read_run
 from .sources import load_parts
 from .trainer import Trainer
+from .watch import LiveView, Server
 
 __all__ = ["resume", "train"]
 
 INTERRUPTED = 130  # the exit code that shells give a program ended by Ctrl-C
 
 
-def train(config: Config, folder: Path) -> int:
-    """Carry out a run in `folder`, which is made once everything else is in order; gives the exit code."""
-    return _carry_out(config, folder, load_parts(config.data, config.seed), None)
+def train(config: Config, folder: Path, server: Server | None = None) -> int:
+    """Carry out a run in `folder`, which is made once everything else is in order; gives the exit code.
+
+    A `server` of the live view shows the run while it goes on.
+    """
+    return _carry_out(config, folder, load_parts(config.data, config.seed), None, server)
 
 
-def resume(folder: Path, config: Config) -> int:
-    """Go on with the interrupted run in `folder`, of this configuration; gives the exit code."""
+def resume(folder: Path, config: Config, server: Server | None = None) -> int:
+    """Go on with the interrupted run in `folder`, of this configuration; gives the exit code. `server` as above."""
     state = checkpoint.load(folder / "checkpoint.safetensors")
-    return _carry_out(config, folder, load_parts(config.data, config.seed), state)
+    return _carry_out(config, folder, load_parts(config.data, config.seed), state, server)
 
 
 def config_of(folder: Path, time_limit: float | None) -> Config:
@@ -66,8 +70,8 @@ def config_of(folder: Path, time_limit: float | None) -> Config:
     return from_dict(values, f"{folder}/run.json")
 
 
-def _carry_out(config: Config, folder: Path, parts: Parts, state: dict[str, Any] | None) -> int:
-    trainer, run_file = _assembled(config, folder, parts)
+def _carry_out(config: Config, folder: Path, parts: Parts, state: dict[str, Any] | None, server: Server | None) -> int:
+    trainer, run_file, view = _assembled(config, folder, parts, server)
     if state is None:
         make_folder(folder)
     else:
@@ -77,6 +81,8 @@ def _carry_out(config: Config, folder: Path, parts: Parts, state: dict[str, Any]
             text = f"{folder}/checkpoint.safetensors does not fit the run's configuration: {error}"
             raise checkpoint.CheckpointError(text) from None
     _print_heading(config, folder, parts, trainer)
+    if server is not None:
+        print(f"live view: {server.address}", flush=True)
     failure = None
     # NumPy's warnings of overflow would say less than the guard does, and say it over the progress bar.
     with np.errstate(all="ignore"):
@@ -94,12 +100,16 @@ def _carry_out(config: Config, folder: Path, parts: Parts, state: dict[str, Any]
         except NotFinite as error:
             failure = error
         _conclude(trainer, folder, parts, run_file)
+    if view is not None:
+        view.conclude()
     if failure is not None:
         raise failure
     return 0
 
 
-def _assembled(config: Config, folder: Path, parts: Parts) -> tuple[Trainer, RunFile]:
+def _assembled(
+    config: Config, folder: Path, parts: Parts, server: Server | None
+) -> tuple[Trainer, RunFile, LiveView | None]:
     # Imported here: the diagnosis is built on this package's loop and callbacks.
     from .diagnose import Evidence
 
@@ -112,12 +122,13 @@ def _assembled(config: Config, folder: Path, parts: Parts) -> tuple[Trainer, Run
     optimizer = build_optimizer(config.optim, model)
     evidence = Evidence()
     run_file = RunFile(folder, config, evidence)
+    view = None if server is None else LiveView(server.board, run_file.run, folder.resolve().name)
     trainer = Trainer(
         model,
         nn.functional.cross_entropy,
         optimizer,
         schedule=build_schedule(config, optimizer, len(parts.x_train)),
-        callbacks=[*_callbacks(config, folder), evidence, run_file],
+        callbacks=[*_callbacks(config, folder), evidence, run_file, *([] if view is None else [view])],
         clip_norm=config.optim.clip_norm,
         clip_value=config.optim.clip_value,
         accumulate=config.fit.accumulate,
@@ -125,7 +136,7 @@ def _assembled(config: Config, folder: Path, parts: Parts) -> tuple[Trainer, Run
         device=config.device,
         compile=config.fit.compile,
     )
-    return trainer, run_file
+    return trainer, run_file, view
 
 
 def _callbacks(config: Config, folder: Path) -> list[Callback]:

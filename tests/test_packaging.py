@@ -83,6 +83,12 @@ def test_the_wheel_holds_every_module_and_marker_file(wheel):
     assert modules | typed | {"_tapegrad_marker.py"} <= set(wheel)
 
 
+def test_the_wheel_holds_what_is_read_beside_the_modules(wheel):
+    read = {str(path.relative_to(ROOT)) for kind in ("html", "toml") for path in (ROOT / "recipe").rglob(f"*.{kind}")}
+    assert "recipe/watch/page.html" in read
+    assert read <= set(wheel)
+
+
 def test_the_wheel_holds_no_data_and_no_tests(wheel):
     assert [name for name in wheel if name.endswith(".gz") or name.startswith("tests/")] == []
     assert sum(wheel.values()) < 4_000_000

@@ -24,7 +24,7 @@ from .base import Callback
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
-__all__ = ["ActivationMonitor", "GradientMonitor", "WeightMonitor", "weights_of"]
+__all__ = ["ActivationMonitor", "GradientMonitor", "WeightMonitor", "rms", "weights_of"]
 
 
 def weights_of(model: Module) -> Iterator[tuple[str, Tensor]]:
@@ -34,7 +34,8 @@ def weights_of(model: Module) -> Iterator[tuple[str, Tensor]]:
             yield name.removesuffix(".weight"), parameter
 
 
-def _rms(array: Array) -> float:
+def rms(array: Array) -> float:
+    """The root of the mean square, as a Python number."""
     xp = module_of(array)
     return float(xp.sqrt(xp.mean(xp.square(array))))
 
@@ -60,7 +61,7 @@ class GradientMonitor(Callback):
             return
         weights = {name: w for name, w in weights_of(trainer.model) if w.grad is not None}
         self._before = {name: w.data.copy() for name, w in weights.items()}
-        self._add("gradient_rms", {name: _rms(w.grad.data) for name, w in weights.items() if w.grad is not None})
+        self._add("gradient_rms", {name: rms(w.grad.data) for name, w in weights.items() if w.grad is not None})
 
     def on_batch_end(self, trainer: Trainer, loss: Array) -> None:
         if not self._before:
@@ -69,7 +70,7 @@ class GradientMonitor(Callback):
         for name, w in weights_of(trainer.model):
             if name in self._before:
                 before = self._before[name]
-                ratios[name] = _rms(w.data - before) / max(_rms(before), 1e-30)
+                ratios[name] = rms(w.data - before) / max(rms(before), 1e-30)
         self._add("update_ratio", ratios)
         self._count += 1
         self._before = {}

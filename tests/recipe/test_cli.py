@@ -245,7 +245,7 @@ def test_a_finished_run_is_not_resumed(capsys):
 
 
 def test_help_teaches(capsys):
-    for argv in (["--help"], ["train", "--help"], ["resume", "--help"]):
+    for argv in (["--help"], ["train", "--help"], ["resume", "--help"], ["watch", "--help"]):
         with pytest.raises(SystemExit) as caught:
             main(argv)
         assert caught.value.code == 0
