@@ -1,4 +1,4 @@
-"""The command line: python -m recipe train | resume | watch | diagnose | report | gradcheck.
+"""The command line: python -m recipe train | resume | watch | diagnose | report | papers | gradcheck.
 
 One idea: whatever the user got wrong (a flag, a value, a file) is one clear line on stderr and exit code 2, never a
 traceback; exit code 1 is for a run that failed, 130 for one interrupted. Read `config.py` for the options of `train`.
@@ -33,6 +33,7 @@ _EXAMPLES = """examples:
   python -m recipe train --data spirals --activation tanh --hidden 16,16
   python -m recipe train --config run.toml --lr 0.01     a file, and a flag that overrides it
   python -m recipe train --watch                         with a page that shows the run while it goes on
+  python -m recipe train --paper dropout-2014            a paper's settings; the test error is held against the paper's
   python -m recipe resume runs/20260102-030405-train     go on after Ctrl-C or a crash, to the same end
   python -m recipe diagnose runs/20260102-030405-train   what went wrong, and what to change
 """
@@ -41,8 +42,12 @@ _TRAIN = """Train a fully connected network, then test it, diagnose the run and 
 
 Every option can stand in a TOML file (--config), as a flag, or as --set KEY=VALUE; flags override the file. The run
 goes to a folder of its own: run.json, steps.csv, history.csv, checkpoint.safetensors (to resume from),
-best.safetensors (the weights with the least validation loss) and report.html. Ctrl-C saves and prints the command that
-goes on. The same seed gives the same run, bit for bit, with the same number of threads on the same machine.
+best.safetensors (the weights with the best validation loss, or of what --monitor names) and report.html. Ctrl-C saves
+and prints the command that goes on. The same seed gives the same run, bit for bit, with the same number of threads
+on the same machine.
+
+--paper takes every setting from a paper (python -m recipe papers lists them); at the end the run's test error stands
+beside the paper's, with the band in which it is accepted: inside, outside, or not comparable, and why.
 
 --watch serves a page on this machine (127.0.0.1 only) with the curves, the gradient of each layer and the verdict so
 far, and prints its address; the run is the same to the last bit, whoever looks.

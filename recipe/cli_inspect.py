@@ -1,4 +1,4 @@
-"""The commands that look at things: watch, diagnose and report for a run, gradcheck for the layers.
+"""The commands that look at things: watch, diagnose and report for a run, papers, gradcheck for the layers.
 
 One idea: each command is a few lines around one function of the package. Read `cli.py` for the frame around them.
 """
@@ -27,6 +27,9 @@ folder beside it. `train` does the same at its end."""
 _WATCH = """Serve the live view of a run: a page on this machine (127.0.0.1 only) that shows what its run.json says, and
 follows it while the run goes on. `train --watch` shows more, since it also sees what happens inside an epoch; this is
 for a run that was begun without, or that is over. Ctrl-C ends it, and leaves the run alone."""
+
+_PAPERS = """List the papers whose settings `train --paper NAME` takes, with the test error that each gives and the band
+in which a run must end. With a name, print its file: every setting, its source, and what is estimated."""
 
 _GRADCHECK = """Compare the gradients of every layer, activation and loss, to the second order, with what the function
 does when its inputs and parameters move a little. The exit code is 1 when one is wrong."""
@@ -67,6 +70,16 @@ def add_commands(commands: Any) -> None:
     command.add_argument("folder", metavar="RUN", help="the run's folder")
     command.add_argument("--port", metavar="N", help="the page's port (default: a free one)")
     command.set_defaults(run=_watch)
+
+    command = commands.add_parser(
+        "papers",
+        help="the papers whose settings can be trained",
+        description=_PAPERS,
+        epilog="examples:\n  python -m recipe papers\n  python -m recipe papers maxout-2013\n"
+        "  python -m recipe train --paper maxout-2013 --device cuda\n",
+    )
+    command.add_argument("name", metavar="NAME", nargs="?", help="a paper of the list")
+    command.set_defaults(run=_papers)
 
     command = commands.add_parser(
         "gradcheck",
@@ -117,11 +130,33 @@ def _watch(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _papers(arguments: argparse.Namespace) -> int:
+    from .papers import NAMES, in_words, paper, text_of
+
+    if arguments.name is not None:
+        print(text_of(_known(arguments.name, list(NAMES), "papers")), end="")
+        return 0
+    for about in map(paper, NAMES):
+        error = "the source gives no test error" if about.error is None else f"{about.error:g} % test error"
+        print(f"{about.name}: {about.title}")
+        print(f"  {about.source}: {error}")
+        bands = [about.band] if about.accept else []
+        if about.accept_mean:
+            bands.append(f"the mean of three seeds {in_words(about.accept_mean)}")
+        if bands:
+            print(f"  accepted: {', '.join(bands)}")
+        if about.then:
+            print(f"  gone on from by {about.then}")
+        print(f"  minutes: {about.minutes_cpu}; on a GPU {about.minutes_gpu}")
+    print("\ntrain one with: python -m recipe train --paper NAME [--device cuda]")
+    return 0
+
+
 def _gradcheck(arguments: argparse.Namespace) -> int:
     from .gradient_table import checks, names
 
     known = names()
-    chosen = [_known(name, known) for name in arguments.names] or known
+    chosen = [_known(name, known, "gradcheck") for name in arguments.names] or known
     width = max(map(len, chosen))
     print(f"{'':{width}}  first   second  largest relative error")
     wrong = []
@@ -136,10 +171,10 @@ def _gradcheck(arguments: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-def _known(name: str, known: list[str]) -> str:
+def _known(name: str, known: list[str], command: str) -> str:
     by_lower = {entry.lower(): entry for entry in known}
     if name.lower() in by_lower:
         return by_lower[name.lower()]
     near = difflib.get_close_matches(name.lower(), by_lower, 1)
     hint = f"did you mean {by_lower[near[0]]}?" if near else f"there are {', '.join(known)}."
-    raise UsageError(f"gradcheck knows no {name}; {hint}")
+    raise UsageError(f"{command} knows no {name}; {hint}")

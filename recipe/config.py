@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import UsageError
-from .kinds import Kind, choice, number, optional, several, switch, text, whole
+from .errors import ConfigError
+from .kinds import Kind, choice, number, one_or_several, optional, several, switch, text, whole
+from .papers import NAMES, paper
+from .together import check_together
 
 __all__ = ["Config", "ConfigError", "Option", "configure", "from_dict", "options", "read_toml"]
 
@@ -23,17 +25,11 @@ ACTIVATIONS = (
     *("relu", "sigmoid", "tanh", "leaky_relu", "prelu", "rrelu", "elu", "selu", "gelu", "silu", "mish", "softplus"),
     *("hardtanh", "hardswish", "maxout"),
 )
-INITS = ("glorot", "he", "torch")
+INITS = ("glorot", "he", "lecun", "torch", "uniform", "normal")
 RATES = {"adam": 1e-3, "adamw": 1e-3, "sgd": 0.1, "rmsprop": 1e-3, "adagrad": 1e-2, "adadelta": 1.0}
 SCHEDULES = ("constant", "cosine", "linear", "step", "exponential", "inverse_time", "one_cycle", "plateau")
 MONITORS = ("val_loss", "val_accuracy", "train_loss", "train_accuracy")
 CRITERIA = ("patience", "GL", "PQ", "UP")
-
-
-class ConfigError(UsageError):
-    """An option that is unknown or has a value it cannot have; the text names it, where it stands, and what is
-    wanted.
-    """
 
 
 def option(kind: Kind, default: Any, help: str, *, flag: str | None = None, synthetic: Any = ...) -> Any:
@@ -41,6 +37,12 @@ def option(kind: Kind, default: Any, help: str, *, flag: str | None = None, synt
     spirals where it is another."""
     other = default if synthetic is ... else synthetic
     return field(default=default, metadata={"kind": kind, "help": help, "flag": flag, "synthetic": other})
+
+
+def _either(word: str, kind: Kind) -> Kind:
+    """A word, or a value of a kind."""
+    accept = kind.accept
+    return Kind(f"{kind.wanted} or {word}", lambda value: word if value == word else accept(value), kind.metavar)
 
 
 _PROBABILITY = number(least=0, below=1)
@@ -57,6 +59,9 @@ class DataConfig:
         flag="--data",
     )
     limit_rows: int | None = option(optional(whole(1)), None, "train on the first N rows only (mnist has 50,000)")
+    train_on_validation: bool = option(
+        switch(), False, "train on the validation rows as well; they are measured as before, but no longer unseen"
+    )
     standardize: bool = option(
         switch(), False, "shift and scale each feature to mean 0 and std 1, as measured on the training rows"
     )
@@ -80,10 +85,26 @@ class ModelConfig:
         "probability of silencing an input and a hidden unit; one number is for the hidden units, none switches it off",
         synthetic=(),
     )
+    dropout_mode: str = option(
+        choice(("inverted", "classic")),
+        "inverted",
+        "what makes up for silenced units: inverted divides by 1 - p in training, classic multiplies by it in tests",
+    )
+    input_scale: float | None = option(
+        optional(number(above=0)),
+        None,
+        "times the inputs that dropout keeps, in training only; none does as dropout_mode says",
+    )
     init: str = option(
         choice(INITS),
         "glorot",
-        "first weights: glorot (the lecture's, zero biases), he (for rectifiers), torch (PyTorch's default)",
+        "first weights: glorot (the lecture's), he (for rectifiers), lecun (normal, variance 1 / inputs), uniform and "
+        "normal of init_scale, all with zero biases; torch (PyTorch's default)",
+    )
+    init_scale: tuple[float, ...] = option(
+        several(number(least=0), "numbers from 0 up: one for all layers, or one for each"),
+        (),
+        "bound of uniform, standard deviation of normal; one for all layers, or one for each",
     )
 
 
@@ -99,14 +120,40 @@ class OptimConfig:
         + ", ".join(f"{name} {rate:g}" for name, rate in RATES.items()),
     )
     momentum: float = option(_PROBABILITY, 0.0, "of sgd and rmsprop")
+    momentum_end: float | None = option(
+        optional(_PROBABILITY), None, "momentum that is come to, in one of the two ways below; none keeps it constant"
+    )
+    momentum_epochs: float | None = option(
+        optional(number(above=0)), None, "in a straight line, step by step after each epoch, in so many epochs"
+    )
+    momentum_updates: float | None = option(
+        optional(number(above=0)), None, "end - (end - momentum) exp(-t / X) after t updates"
+    )
     nesterov: bool = option(switch(), False, "Nesterov's form of the momentum")
-    schedule: str = option(choice(SCHEDULES), "cosine", "of the learning rate, over the whole run")
+    schedule: str = option(
+        choice(SCHEDULES), "cosine", "of the learning rate; over the whole run unless an option below says otherwise"
+    )
+    schedule_by: str = option(
+        choice(("update", "epoch")), "update", "when the schedule changes the rate: after each update, or each epoch"
+    )
+    end_factor: float = option(number(least=0, most=1), 0.0, "linear: the share of the rate at its end")
+    total_epochs: float | None = option(
+        optional(number(above=0)), None, "linear: epochs until its end, from when on the rate is constant"
+    )
+    gamma: float | None = option(
+        optional(number(above=0, most=1)), None, "exponential: factor from one update to the next"
+    )
+    decay: float | None = option(optional(number(above=0)), None, "inverse_time: the rate is lr / (1 + X t)")
+    min_lr: float = option(number(least=0), 0.0, "the rate does not fall below")
     warmup: float = option(number(least=0), 0.0, "epochs in which the rate rises from near 0 first")
     weight_decay: float = option(number(least=0), 0.0, "the optimizer's own, as in PyTorch, on all parameters")
     l1: float = option(number(least=0), 0.0, "times the sum of |w|, biases left out")
     l2: float = option(number(least=0), 0.0, "half of it times the sum of squares, biases left out")
-    max_norm: float | None = option(
-        optional(number(above=0)), 3.0, "longest vector of weights into a unit", synthetic=None
+    max_norm: float | tuple[float, ...] | None = option(
+        optional(one_or_several(number(above=0), "a number above 0, or one for each layer of weights")),
+        3.0,
+        "longest vector of weights into a unit; one for all layers, or one for each",
+        synthetic=None,
     )
     clip_norm: float | None = option(optional(number(above=0)), None, "longest gradient")
     clip_value: float | None = option(optional(number(above=0)), None, "largest value in a gradient")
@@ -117,6 +164,7 @@ class FitConfig:
     """The loop."""
 
     epochs: int = option(whole(1), 8, "passes over the training rows", synthetic=30)
+    updates: int | None = option(optional(whole(1)), None, "updates in all, instead of epochs")
     batch_size: int = option(whole(1), 128, "rows in an update", synthetic=32)
     accumulate: int = option(whole(1), 1, "pieces in which a batch goes through the network, to save memory")
     compile: bool | Literal["auto"] = option(
@@ -130,6 +178,9 @@ class FitConfig:
         optional(number(least=0)), 30.0, "between checkpoints inside an epoch; there is one after each epoch anyway"
     )
     checkpoint_steps: int | None = option(optional(whole(1)), None, "the same, counted in updates")
+    start_from: str | None = option(
+        optional(text("a run's folder", "RUN")), None, "begin with the weights that a finished run was tested with"
+    )
 
 
 @dataclass(frozen=True)
@@ -146,6 +197,11 @@ class StopConfig:
     patience: int = option(whole(1), 5, "epochs without a better value (UP: strips)")
     alpha: float = option(number(above=0), 5.0, "threshold of GL and PQ")
     min_delta: float = option(number(least=0), 0.0, "what counts as better")
+    target: float | Literal["start"] | None = option(
+        optional(_either("start", number())),
+        None,
+        "stop when what is watched is this good; start: the training loss that the run of start_from had at its best",
+    )
     time_limit: float | None = option(optional(number(above=0)), None, "seconds of training")
 
 
@@ -166,6 +222,11 @@ class Config:
         "threads of BLAS; none leaves it to BLAS, which takes every core (exact resume needs the same number)",
     )
     name: str = option(text("a name", "NAME"), "train", "the end of the run folder's name")
+    paper: str | None = option(
+        optional(choice(NAMES)),
+        None,
+        "the settings of a paper, which a file and flags override; python -m recipe papers lists them",
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """The options as nested dictionaries, fit for JSON."""
@@ -213,12 +274,21 @@ def configure(file: Mapping[str, Any] | None = None, flags: Mapping[str, str] | 
     for key, value in (flags or {}).items():
         row = _row(key, "")
         given[key] = _accepted(row, value, row.kind.of_text, "")
+    if given.get("paper") is not None:
+        given = _of_paper(given["paper"]) | given
     synthetic = given.get("data.source", "mnist") in SYNTHETIC
     values = {key: row.synthetic if synthetic else row.default for key, row in _TABLE.items()} | given
     if values["optim.lr"] is None:
         values["optim.lr"] = RATES[values["optim.name"]]
-    _check_together(values)
+    check_together(values)
     return _assembled(values)
+
+
+def _of_paper(name: str) -> dict[str, Any]:
+    """The options that a paper's file sets."""
+    where = f" in the paper {name}"
+    rows = [(_row(key, where), value) for key, value in _flat(paper(name).options)]
+    return {row.key: _accepted(row, value, row.kind.accept, where) for row, value in rows}
 
 
 def from_dict(values: Mapping[str, Any], where: str) -> Config:
@@ -268,18 +338,6 @@ def _accepted(row: Option, value: Any, accept: Any, where: str) -> Any:
     except ValueError:
         shown = repr(value) if not isinstance(value, str) else f'"{value}"'
         raise ConfigError(f"{row.key} = {shown}{where}: wanted is {row.kind.wanted}.") from None
-
-
-def _check_together(values: Mapping[str, Any]) -> None:
-    name = values["optim.name"]
-    if values["optim.momentum"] and name not in ("sgd", "rmsprop"):
-        raise ConfigError(f"optim.momentum is an option of sgd and rmsprop; {name} has none: leave it at 0.")
-    if values["optim.nesterov"] and not (name == "sgd" and values["optim.momentum"]):
-        raise ConfigError("optim.nesterov needs optim.name = sgd and optim.momentum above 0.")
-    if values["optim.warmup"] and values["optim.schedule"] in ("one_cycle", "plateau"):
-        raise ConfigError(f"optim.warmup does not go with optim.schedule = {values['optim.schedule']}: leave it at 0.")
-    if values["stop.criterion"] in ("GL", "PQ") and values["stop.monitor"].endswith("accuracy"):
-        raise ConfigError(f"stop.criterion = {values['stop.criterion']} compares losses: set stop.monitor = val_loss.")
 
 
 def _assembled(values: Mapping[str, Any]) -> Config:

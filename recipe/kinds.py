@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Kind", "choice", "literal", "number", "optional", "several", "switch", "text", "whole"]
+__all__ = ["Kind", "choice", "literal", "number", "one_or_several", "optional", "several", "switch", "text", "whole"]
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,18 @@ def several(kind: Kind, wanted: str, counts: Sequence[int] | None = None) -> Kin
         return tuple(kind.accept(item) for item in items)
 
     return Kind(wanted, accept, f"{kind.metavar},{kind.metavar}")
+
+
+def one_or_several(kind: Kind, wanted: str) -> Kind:
+    """A value of one kind, or a list of at least one of them."""
+
+    def accept(value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            return kind.accept(value)
+        _refuse(not value)
+        return tuple(kind.accept(item) for item in value)
+
+    return Kind(wanted, accept, f"{kind.metavar}[,{kind.metavar}]")
 
 
 def optional(kind: Kind) -> Kind:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import nn
 from autograd.errors import DeviceError
 
 from . import checkpoint
-from .build import build_model, build_optimizer, build_schedule, title
+from .build import build_model, build_optimizer, title
 from .callbacks import (
     ActivationMonitor,
     Callback,
@@ -29,12 +30,17 @@ from .callbacks import (
     NotFinite,
     Progress,
     StepLog,
+    Target,
     TimeLimit,
     WeightMonitor,
 )
+from .callbacks.time_limit import REASON
 from .config import Config, ConfigError, from_dict
 from .data import Parts
+from .finished import Finished, load_finished, loaded
+from .papers.outcome import outcome
 from .run_folder import RunFile, make_folder, read_run
+from .schedules import build_schedule, epochs_of
 from .sources import load_parts
 from .trainer import Trainer
 from .watch import LiveView, Server
@@ -49,7 +55,10 @@ def train(config: Config, folder: Path, server: Server | None = None) -> int:
 
     A `server` of the live view shows the run while it goes on.
     """
-    return _carry_out(config, folder, load_parts(config.data, config.seed), None, server)
+    start = None if config.fit.start_from is None else load_finished(Path(config.fit.start_from))
+    if start is not None and config.stop.target == "start":
+        config = replace(config, stop=replace(config.stop, target=start.train_loss))
+    return _carry_out(config, folder, load_parts(config.data, config.seed), start, server)
 
 
 def resume(folder: Path, config: Config, server: Server | None = None) -> int:
@@ -70,16 +79,21 @@ def config_of(folder: Path, time_limit: float | None) -> Config:
     return from_dict(values, f"{folder}/run.json")
 
 
-def _carry_out(config: Config, folder: Path, parts: Parts, state: dict[str, Any] | None, server: Server | None) -> int:
+def _carry_out(
+    config: Config, folder: Path, parts: Parts, begin: Finished | dict[str, Any] | None, server: Server | None
+) -> int:
+    """The run from a finished run's weights, from the state of an interrupted one, or from new weights."""
     trainer, run_file, view = _assembled(config, folder, parts, server)
-    if state is None:
-        make_folder(folder)
-    else:
+    if isinstance(begin, dict):
         try:
-            trainer.load_state_dict(state)
+            trainer.load_state_dict(begin)
         except (KeyError, ValueError) as error:
             text = f"{folder}/checkpoint.safetensors does not fit the run's configuration: {error}"
             raise checkpoint.CheckpointError(text) from None
+    else:
+        if begin is not None:
+            loaded(trainer.model, begin.weights, begin.folder)
+        make_folder(folder)
     _print_heading(config, folder, parts, trainer)
     if server is not None:
         print(f"live view: {server.address}", flush=True)
@@ -90,8 +104,9 @@ def _carry_out(config: Config, folder: Path, parts: Parts, state: dict[str, Any]
             trainer.fit(
                 (parts.x_train, parts.y_train),
                 (parts.x_valid, parts.y_valid),
-                epochs=config.fit.epochs,
+                epochs=epochs_of(config.fit, len(parts.x_train)),
                 batch_size=config.fit.batch_size,
+                updates=config.fit.updates,
                 evaluate_rows=config.fit.evaluate_rows,
             )
         except KeyboardInterrupt:
@@ -99,7 +114,7 @@ def _carry_out(config: Config, folder: Path, parts: Parts, state: dict[str, Any]
             return INTERRUPTED
         except NotFinite as error:
             failure = error
-        _conclude(trainer, folder, parts, run_file)
+        _conclude(config, trainer, folder, parts, run_file)
     if view is not None:
         view.conclude()
     if failure is not None:
@@ -127,7 +142,7 @@ def _assembled(
         model,
         nn.functional.cross_entropy,
         optimizer,
-        schedule=build_schedule(config, optimizer, len(parts.x_train)),
+        schedule=build_schedule(config.optim, config.fit, optimizer, len(parts.x_train)),
         callbacks=[*_callbacks(config, folder), evidence, run_file, *([] if view is None else [view])],
         clip_norm=config.optim.clip_norm,
         clip_value=config.optim.clip_value,
@@ -152,33 +167,44 @@ def _callbacks(config: Config, folder: Path) -> list[Callback]:
                 alpha=stop.alpha,
             )
         )
+    if stop.target is not None:
+        assert stop.target != "start"  # resolved by `train`
+        callbacks.append(Target(stop.monitor, stop.target))
     if stop.time_limit is not None:
         callbacks.append(TimeLimit(stop.time_limit))
     callbacks += [StepLog(folder / "steps.csv", every=fit.log_every), HistoryLog(folder / "history.csv"), Progress()]
-    return [*callbacks, ModelCheckpoint(folder, every_steps=fit.checkpoint_steps, every_seconds=fit.checkpoint_seconds)]
+    # Early stopping goes back to the weights that are best by what it watches, so those are the ones to keep.
+    steps, seconds = fit.checkpoint_steps, fit.checkpoint_seconds
+    return [*callbacks, ModelCheckpoint(folder, every_steps=steps, every_seconds=seconds, best=stop.monitor)]
 
 
-def _conclude(trainer: Trainer, folder: Path, parts: Parts, run_file: RunFile) -> None:
+def _conclude(config: Config, trainer: Trainer, folder: Path, parts: Parts, run_file: RunFile) -> None:
     """The test, the verdict and the report, written down and printed."""
     from .diagnose import diagnose
     from .report import report
 
     test = trainer.evaluate(parts.x_test, parts.y_test)
     test["error_percent"] = 100.0 * (1.0 - test["accuracy"])
-    cut_short = trainer.stop is not None and trainer.history.records[-1].get("partial", False)
+    cut_short = (trainer.stop or "").startswith(REASON) and trainer.step < trainer.updates
     run_file.run["test"] = test
     run_file.run["status"] = "failed" if trainer.failure else "interrupted" if cut_short else "finished"
     run_file.write()
     diagnosis = diagnose(run_file.run)
     run_file.run["diagnosis"] = diagnosis.to_json()
+    run_file.run["paper"] = held = outcome(config, run_file.run)
     run_file.write()
     page = report(folder)
     print(f"\n{diagnosis}\n")
     print(f"test error {test['error_percent']:.2f} %  (loss {test['loss']:.4f}, {len(parts.x_test):,} rows)")
+    if held is not None:
+        print(held["text"])
     print(f"steps {trainer.describe_steps()}")
     print(f"report {page}")
+    if held is not None and held["then"]:
+        words = f"train --paper {held['then']} --start-from"
+        print(f"next: {_command(words, folder)}")
     if cut_short and not trainer.failure:
-        print(f"to go on: {_resume(folder)}")
+        print(f"to go on: {_command('resume', folder)}")
 
 
 def _print_heading(config: Config, folder: Path, parts: Parts, trainer: Trainer) -> None:
@@ -188,15 +214,16 @@ def _print_heading(config: Config, folder: Path, parts: Parts, trainer: Trainer)
     rows = [f"{len(x):,} rows to {use}" for x, use in zip(parts[::2], ("train on", "validate", "test"), strict=True)]
     print(f"{net}, {count:,} parameters, on {config.device}; {config.data.source}: {', '.join(rows)}")
     begun = f", from step {trainer.step}" if trainer.step else ""
-    print(f"{config.fit.epochs} epochs in batches of {config.fit.batch_size}{begun}; the run: {folder}", flush=True)
+    length = f"{config.fit.epochs} epochs" if config.fit.updates is None else f"{config.fit.updates:,} updates"
+    print(f"{length} in batches of {config.fit.batch_size}{begun}; the run: {folder}", flush=True)
 
 
 def _print_interrupted(trainer: Trainer, folder: Path) -> None:
     if (folder / "checkpoint.safetensors").exists():
-        print(f"interrupted at step {trainer.step}; to go on: {_resume(folder)}", flush=True)
+        print(f"interrupted at step {trainer.step}; to go on: {_command('resume', folder)}", flush=True)
     else:
         print(f"interrupted at step {trainer.step}, before the first checkpoint", flush=True)
 
 
-def _resume(folder: Path) -> str:
-    return f"{shlex.quote(os.path.basename(sys.executable))} -m recipe resume {shlex.quote(str(folder))}"
+def _command(words: str, folder: Path) -> str:
+    return f"{shlex.quote(os.path.basename(sys.executable))} -m recipe {words} {shlex.quote(str(folder))}"

@@ -115,11 +115,13 @@ class RunFile(Callback):
             "machine": machine(),
             "model": None,
             "parameters": None,
+            "plan": None,
             "steps": None,
             "epochs": [],
             "stop": None,
             "failure": None,
             "test": None,
+            "paper": None,
             "evidence": None,
             "diagnosis": None,
             "seconds": 0.0,
@@ -128,6 +130,7 @@ class RunFile(Callback):
     def on_fit_begin(self, trainer: Trainer) -> None:
         self.run["model"] = repr(trainer.model)
         self.run["parameters"] = sum(parameter.size for parameter in trainer.model.parameters())
+        self.run["plan"] = {"epochs": trainer.epochs, "updates": trainer.updates}
         self._update(trainer)
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:

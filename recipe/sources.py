@@ -42,7 +42,14 @@ def load_parts(config: DataConfig, seed: int) -> Parts:
         data = _folder(Path(config.source))
         train, valid = split(data.x_train, data.y_train, [5 / 6, 1 / 6], generator=generator)
         parts = _limited(Parts(*train, *valid, data.x_test, data.y_test), config.limit_rows)
+    if config.train_on_validation:
+        parts = _with_validation(parts)
     return _standardized(parts) if config.standardize else parts
+
+
+def _with_validation(parts: Parts) -> Parts:
+    x, y = ((parts.x_train, parts.x_valid), (parts.y_train, parts.y_valid))
+    return parts._replace(x_train=np.concatenate(x), y_train=np.concatenate(y))
 
 
 def _limited(parts: Parts, rows: int | None) -> Parts:

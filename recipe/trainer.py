@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from autograd import no_grad, random
@@ -86,6 +87,7 @@ class Trainer:
         self.running = Means()  # over the batches of this epoch
         self.batches: Batches | None = None
         self.epochs = 0  # of this fit
+        self.updates = 0  # of this fit
         self.train_data: Data | None = None
         self.val_data: Data | None = None
         self._batches_state: dict[str, Any] | None = None
@@ -102,19 +104,21 @@ class Trainer:
         *,
         epochs: int,
         batch_size: int,
+        updates: int | None = None,
         evaluate_rows: int | None = None,
     ) -> History:
-        """Train until `epochs` epochs are complete (counted from the first fit or the checkpoint that was loaded).
+        """Train until `epochs` epochs are complete (counted from the first fit or the checkpoint that was loaded), or
+        until `updates` updates are made, whichever comes first.
 
         `train` and `val` are pairs of arrays (x, y) with a row per case. After each epoch both are measured in
         evaluation mode, of the training rows the first `evaluate_rows`. Ctrl-C ends the step at hand, tells
         `on_interrupt` and raises KeyboardInterrupt; a second one stops at once.
         """
-        self._prepare(train, val, epochs, batch_size)
+        self._prepare(train, val, epochs, batch_size, updates)
         with deferred() as interrupt, self._timed():
             try:
                 self._tell("on_fit_begin")
-                while self.epoch < epochs and self.stop is None:
+                while self.epoch < epochs and self.stop is None and not self._all_made():
                     self._run_epoch(interrupt, evaluate_rows)
                     if interrupt and self.epoch < epochs and self.stop is None:
                         self._tell("on_interrupt")
@@ -134,7 +138,7 @@ class Trainer:
             self._epoch_began = self.seconds
             self._tell("on_epoch_begin")
         self.model.train()
-        for x, y in self.batches:
+        for x, y in islice(self.batches, self.updates - self.step):
             self._tell("on_batch_begin", x, y)
             loss = self.backward(x, y)
             self._tell("on_backward_end", loss)
@@ -147,7 +151,7 @@ class Trainer:
                 return None
             if self._stopped():
                 return self._end_epoch(evaluate_rows, complete=self.running.rows == len(self.batches.x))
-        return self._end_epoch(evaluate_rows, complete=True)
+        return self._end_epoch(evaluate_rows, complete=self.running.rows == len(self.batches.x))
 
     def backward(self, x: Array, y: Array) -> Array:
         """Set the gradients of the batch's mean loss, and give that loss as a 0-d array on the device."""
@@ -170,6 +174,9 @@ class Trainer:
 
     def _end_epoch(self, evaluate_rows: int | None, complete: bool) -> None:
         assert self.train_data is not None
+        assert self.batches is not None
+        if complete:
+            self.batches.end_epoch()
         x, y = self.train_data
         record: Record = {"epoch": self.epoch, "step": self.step}
         record |= {f"running_{name}": value for name, value in self.running.read().items()}
@@ -204,11 +211,12 @@ class Trainer:
     def _measured(self, loss: Array, output: Array, y: Array) -> dict[str, Array]:
         return {"loss": loss} | {name: metric(output, y) for name, metric in self.metrics.items()}
 
-    def _prepare(self, train: Data, val: Data | None, epochs: int, batch_size: int) -> None:
+    def _prepare(self, train: Data, val: Data | None, epochs: int, batch_size: int, updates: int | None) -> None:
         self.train_data = self._here(train)
         self.val_data = None if val is None else self._here(val)
         self.epochs = epochs
         self.batches = Batches(*self.train_data, batch_size, generator=self.shuffle)
+        self.updates = epochs * len(self.batches) if updates is None else min(updates, epochs * len(self.batches))
         if self._batches_state is not None and self._batches_state["epoch"]:
             self.batches.load_state_dict(self._batches_state)
         else:
@@ -228,6 +236,10 @@ class Trainer:
 
     def _here(self, data: Data) -> Data:
         return move(data[0], self.device), move(data[1], self.device)
+
+    def _all_made(self) -> bool:
+        """Whether all updates are made, and measured as well."""
+        return self.step >= self.updates and self.running.rows == 0
 
     def _stopped(self) -> bool:
         return self.stop is not None

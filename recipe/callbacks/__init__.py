@@ -11,6 +11,7 @@ from .lr_finder import LRFinder, Sweep
 from .monitors import ActivationMonitor, GradientMonitor, WeightMonitor
 from .nan_guard import NanGuard, NotFinite
 from .progress import Progress
+from .target import Target
 from .time_limit import TimeLimit
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Progress",
     "StepLog",
     "Sweep",
+    "Target",
     "TimeLimit",
     "WeightMonitor",
 ]

@@ -63,6 +63,8 @@ class ModelCheckpoint(Callback):
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         if record.get("partial"):
+            if trainer.stop is None:  # the last update was inside an epoch, and nothing comes after it
+                self.save(trainer)
             return
         if self.watched is not None and self.watched.monitor in record and self.watched.improves(record):
             about = {"epoch": record["epoch"], self.watched.monitor: record[self.watched.monitor]}

@@ -44,10 +44,8 @@ class Progress(Callback):
     def on_fit_begin(self, trainer: Trainer) -> None:
         self._steps = _way(trainer)
         if self.live and (bar := _bar(self.stream)) is not None:
-            assert trainer.batches is not None
-            per_epoch = len(trainer.batches)
             self._bar = bar
-            self._task = bar.add_task("", total=trainer.epochs * per_epoch, completed=trainer.step, text="")
+            self._task = bar.add_task("", total=trainer.updates, completed=trainer.step, text="")
             bar.start()
 
     def on_batch_end(self, trainer: Trainer, loss: Array) -> None:

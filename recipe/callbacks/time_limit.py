@@ -11,7 +11,9 @@ from .base import Callback
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
-__all__ = ["TimeLimit"]
+__all__ = ["REASON", "TimeLimit"]
+
+REASON = "time limit"  # what the reason of such a stop begins with
 
 
 class TimeLimit(Callback):
@@ -28,4 +30,4 @@ class TimeLimit(Callback):
 
     def on_batch_end(self, trainer: Trainer, loss: Array) -> None:
         if trainer.seconds > self.limit:
-            trainer.stop = f"time limit: {self.limit:g} s of training are over"
+            trainer.stop = f"{REASON}: {self.limit:g} s of training are over"

@@ -86,6 +86,10 @@ class Batches:
         if self._epoch is epoch:
             self._epoch = None
 
+    def end_epoch(self) -> None:
+        """Have done with the epoch under way, also where whoever took its last batch did not ask for another."""
+        self._epoch = None
+
     def state_dict(self) -> dict[str, Any]:
         """Where the iteration stands, fit for JSON; inside the loop the batch at hand counts as done."""
         epoch = self._epoch or self._resumed

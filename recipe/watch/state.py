@@ -52,7 +52,8 @@ def _progress(run: Run) -> dict[str, Any]:
     records = run["epochs"]
     done = sum(not record.get("partial", False) for record in records)
     step = records[-1]["step"] if records else 0
-    return {"epoch": done, "epochs": run["config"]["fit"]["epochs"], "step": step, "seconds": run["seconds"]}
+    plan = run.get("plan") or {"epochs": run["config"]["fit"]["epochs"], "updates": None}  # None in older runs
+    return {"epoch": done, "epochs": plan["epochs"], "step": step, "steps": plan["updates"], "seconds": run["seconds"]}
 
 
 def curves(run: Run) -> dict[str, dict[str, list[Point]]]:

@@ -115,7 +115,7 @@ class LiveView(Callback):
                 "epoch": trainer.epoch,
                 "epochs": trainer.epochs,
                 "step": trainer.step,
-                "steps": trainer.epochs * _per_epoch(trainer),
+                "steps": trainer.updates,
                 "seconds": trainer.seconds,
                 "lr": trainer.lr,
             },

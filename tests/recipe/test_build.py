@@ -1,4 +1,4 @@
-"""What a configuration becomes: the network, its first weights, the optimizer, the schedule, the data."""
+"""What a configuration becomes: the network, its first weights, the optimizer, the data."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pytest
 
 import autograd as ag
 import nn
-import optim
-from recipe.build import build_model, build_optimizer, build_schedule, title
-from recipe.config import ACTIVATIONS, RATES, SCHEDULES, ConfigError, configure
+from recipe.build import build_model, build_optimizer, title
+from recipe.config import ACTIVATIONS, RATES, ConfigError, configure
 from recipe.data import DataError, Dataset
 from recipe.sources import load_parts
 
@@ -90,40 +89,74 @@ def test_momentum_and_nesterov_reach_sgd():
     assert (group["lr"], group["momentum"], group["nesterov"], group["penalties"]) == (0.1, 0.9, True, ())
 
 
-def rates(schedule_name, warmup="0", rows=100):
-    flags = {"optim.schedule": schedule_name, "optim.warmup": warmup, "optim.lr": "1", "fit.epochs": "3"}
-    config = configure(flags=flags)
-    optimizer = optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
-    schedule = build_schedule(config, optimizer, rows * 128)
-    seen = []
-    for _ in range(300):
-        seen.append(optimizer.param_groups[0]["lr"])
-        if isinstance(schedule, optim.Schedule):
-            schedule.step()
-    return schedule, seen
+# What an option says of single layers
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_schedules_span_the_run(name):
-    schedule, seen = rates(name)
-    ends = {"cosine": 0.0, "linear": 0.0, "exponential": 0.01, "inverse_time": 0.1, "step": 0.01, "one_cycle": 0.0}
-    if name in ends:
-        assert seen[-1] == pytest.approx(ends[name], abs=0.01)
-        assert max(seen) == pytest.approx(1.0)
-    elif name == "constant":
-        assert schedule is None
-    else:
-        assert isinstance(schedule, optim.ReduceLROnPlateau)
+def test_first_weights_of_a_scale_for_each_layer():
+    scales = [0.00891, 0.0575, 0.0]
+    model = model_of(hidden="40,30", init="uniform", init_scale=",".join(map(str, scales)))
+    for layer, bound in zip((model.linear1, model.linear2, model.linear3), scales, strict=True):
+        size = np.abs(layer.weight.detach().numpy())
+        assert 0.9 * bound <= size.max() <= bound
+        assert not layer.bias.detach().numpy().any()
+    assert model.linear2.weight.detach().numpy().std() == pytest.approx(0.0575 / np.sqrt(3), rel=0.05)
 
 
-@pytest.mark.parametrize("name", ["constant", "cosine", "linear", "step", "exponential", "inverse_time"])
-def test_warm_up_rises_to_the_rate_and_the_rest_follows(name):
-    _, seen = rates(name, warmup="0.5")
-    assert seen[:51] == sorted(seen[:51])
-    assert seen[0] == pytest.approx(1 / 51)
-    assert seen[50] == pytest.approx(1.0)
-    assert max(seen) == pytest.approx(1.0)
-    assert len(rates(name, warmup="99")[1]) == 300  # a warm-up longer than the run
+def test_first_weights_of_one_scale_for_all_layers_and_all_pieces():
+    model = model_of(activation="maxout", hidden="20,20", pieces="5", init="uniform", init_scale="0.005")
+    for layer in (model.maxout1, model.maxout2, model.linear3):
+        values = layer.weight.detach().numpy()
+        assert 0.0045 < np.abs(values).max() <= 0.005
+        assert values.min() < 0
+    normal = model_of(hidden="400", init="normal", init_scale="0.2,0").linear1.weight.detach().numpy()
+    assert normal.std() == pytest.approx(0.2, rel=0.05)
+    assert not model_of(hidden="400", init="normal", init_scale="0.2,0").linear2.weight.detach().numpy().any()
+
+
+def test_lecuns_first_weights_have_the_variance_one_over_inputs():
+    model = model_of(hidden="300,200", init="lecun")
+    for layer, inputs in ((model.linear1, 6), (model.linear2, 300), (model.linear3, 200)):
+        assert layer.weight.detach().numpy().std() == pytest.approx(np.sqrt(1 / inputs), rel=0.06)
+
+
+def test_kept_inputs_are_scaled_as_one_says_and_in_tests_not_at_all():
+    ones = ag.Tensor(np.ones((200, 6), "float32"))
+    for scale, kept in (("none", 1.25), ("1", 1.0), ("3", 3.0)):
+        layer = model_of(hidden="5", input_scale=scale).dropout0
+        values, counts = np.unique(layer(ones).detach().numpy(), return_counts=True)
+        np.testing.assert_allclose(values, [0.0, kept], rtol=1e-4)
+        assert counts[0] / 1200 == pytest.approx(0.2, abs=0.04)
+        layer.eval()
+        np.testing.assert_array_equal(layer(ones).detach().numpy(), ones.numpy())
+    assert repr(layer) == "DropoutScaled(p=0.2, scale=3.0)"
+
+
+def test_classic_dropout_leaves_what_it_keeps_and_scales_in_tests():
+    ones = ag.Tensor(np.ones((50, 6), "float32"))
+    layer = model_of(hidden="5", dropout_mode="classic").dropout0
+    assert set(layer(ones).detach().numpy().ravel()) == {0.0, 1.0}
+    layer.eval()
+    np.testing.assert_allclose(layer(ones).detach().numpy(), 0.8, rtol=1e-4)
+
+
+def test_each_layer_has_its_own_longest_vector():
+    """After a step too long each row has just the norm that its layer allows."""
+    flags = {"optim.name": "sgd", "optim.lr": "100", "model.hidden": "5,4", "model.activation": "prelu"}
+    config = configure(flags=flags | {"optim.max_norm": "4.378,2.97,0.5"})
+    model = build_model(config.model, 6, 3, 0)
+    optimizer = build_optimizer(config.optim, model)
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
+    for parameter in model.parameters():
+        parameter.grad = ag.Tensor(np.ones(parameter.shape, "float32"))
+    optimizer.step()
+    for layer, norm in ((model.linear1, 4.378), (model.linear2, 2.97), (model.linear3, 0.5)):
+        np.testing.assert_allclose(np.linalg.norm(layer.weight.detach().numpy(), axis=1), norm, rtol=1e-5)
+        assert layer.bias.detach().numpy().max() < -50  # biases have no such limit
+
+
+def test_one_norm_for_all_layers_leaves_one_group():
+    config = configure(flags={"model.hidden": "5,4", "optim.max_norm": "2"})
+    assert len(build_optimizer(config.optim, build_model(config.model, 6, 3, 0)).param_groups) == 1
 
 
 # Data
@@ -146,6 +179,17 @@ def test_synthetic_sets(source):
     parts = load_parts(configure(flags={"data.source": source}).data, 0)
     assert [len(y) for y in parts[1::2]] == [1800, 600, 600]
     assert set(parts.y_test.tolist()) == set(parts.y_train.tolist())
+
+
+def test_validation_rows_can_be_trained_on_and_are_measured_as_before():
+    alone = load_parts(configure(flags={"data.source": "blobs", "data.limit_rows": "100"}).data, 0)
+    both = load_parts(
+        configure(flags={"data.source": "blobs", "data.limit_rows": "100", "data.train_on_validation": "true"}).data, 0
+    )
+    np.testing.assert_array_equal(both.x_train, np.concatenate([alone.x_train, alone.x_valid]))
+    np.testing.assert_array_equal(both.y_train, np.concatenate([alone.y_train, alone.y_valid]))
+    for name in ("x_valid", "y_valid", "x_test", "y_test"):
+        np.testing.assert_array_equal(getattr(both, name), getattr(alone, name))
 
 
 def test_standardizing_uses_the_training_rows():

@@ -26,6 +26,7 @@ from recipe.callbacks import (
     NotFinite,
     Progress,
     StepLog,
+    Target,
     TimeLimit,
     WeightMonitor,
 )
@@ -248,6 +249,20 @@ def test_wrong_options_of_callbacks(tmp_path):
 
 
 # Checkpoints
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
+def test_a_target_ends_the_run_with_the_first_epoch_that_reaches_it(monitor):
+    free = fit(trainer(plain()))
+    values = free.history[monitor]
+    run = fit(trainer(plain(), callbacks=[Target(monitor, values[2])]))
+    assert len(run.history) == min(i for i, v in enumerate(values) if (v <= values[2]) == (monitor == "val_loss")) + 1
+    assert run.stop == f"target: {monitor} is {run.history[monitor][-1]:.4g}, and {values[2]:.4g} was wished for"
+    again = trainer(plain(), callbacks=[Target(monitor, values[2])])
+    again.load_state_dict(run.state_dict())
+    assert len(fit(again).history) == len(run.history)
+    out_of_reach = fit(trainer(plain(), callbacks=[Target(monitor, -1.0 if monitor == "val_loss" else 2.0)]))
+    assert (len(out_of_reach.history), out_of_reach.stop) == (EPOCHS, None)
 
 
 def test_best_weights_are_those_of_the_best_epoch(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recipe.config import Config, ConfigError, configure, from_dict, options, read_toml
-from recipe.kinds import choice, literal, number, optional, several, switch, text, whole
+from recipe.kinds import choice, literal, number, one_or_several, optional, several, switch, text, whole
 
 ROWS = list(options())
 
@@ -86,8 +86,46 @@ def test_a_configuration_survives_json():
         (
             {},
             {"optim.warmup": "1", "optim.schedule": "plateau"},
-            "optim.warmup does not go with optim.schedule = plateau: leave it at 0.",
+            "optim.warmup does not go with optim.schedule = plateau: leave it at its default.",
         ),
+        (
+            {},
+            {"optim.decay": "1e-4"},
+            "optim.decay is an option of optim.schedule = inverse_time, and here it is cosine.",
+        ),
+        ({}, {"optim.end_factor": "0.1"}, "optim.end_factor is an option of optim.schedule = linear, and here it is"),
+        ({}, {"optim.momentum_epochs": "3"}, "optim.momentum_epochs needs optim.momentum_end, the momentum that is"),
+        (
+            {"optim": {"name": "sgd", "momentum": 0.5}},
+            {"optim.momentum_end": "0.9"},
+            "optim.momentum_end needs optim.momentum_epochs or optim.momentum_updates, one of them.",
+        ),
+        (
+            {},
+            {"optim.momentum_end": "0.9", "optim.momentum_epochs": "3"},
+            "optim.momentum_end needs optim.momentum above 0 to begin with.",
+        ),
+        ({}, {"model.init": "uniform"}, "model.init_scale goes with model.init = uniform and normal, which need it"),
+        ({}, {"model.init_scale": "0.1"}, "model.init_scale goes with model.init = uniform and normal, which need"),
+        (
+            {"model": {"init": "uniform"}},
+            {"model.init_scale": "0.1,0.2"},
+            "model.init_scale needs 1 number for all layers or 3, one for each, and got 2.",
+        ),
+        ({}, {"optim.max_norm": "3,2"}, "optim.max_norm needs 1 number for all layers or 3, one for each, and got 2."),
+        ({}, {"optim.max_norm": "0"}, 'optim.max_norm = "0": wanted is a number above 0, or one for each layer of'),
+        (
+            {},
+            {"stop.target": "start"},
+            "stop.target = start needs fit.start_from, the folder of the run to start from.",
+        ),
+        ({}, {"stop.target": "soon"}, 'stop.target = "soon": wanted is a number or start, or none.'),
+        (
+            {"fit": {"start_from": "a"}, "stop": {"monitor": "val_accuracy"}},
+            {"stop.target": "start"},
+            "stop.target = start is a loss: set stop.monitor = val_loss.",
+        ),
+        ({}, {"paper": "maxout"}, 'paper = "maxout": wanted is one of dropout-2012, '),
         (
             {},
             {"stop.criterion": "GL", "stop.monitor": "val_accuracy"},
@@ -120,7 +158,7 @@ def test_any_value_in_a_file_is_taken_or_refused_with_its_name(value, row):
     else:
         text = ""
         assert from_dict(json.loads(json.dumps(config.to_dict())), "run.json") == config
-    together = ("does not go with", "is an option of", "optim.nesterov needs")
+    together = ("does not go with", "is an option of", "needs", "goes with")
     assert not text or "run.toml" in text or any(words in text for words in together)
 
 
@@ -133,6 +171,13 @@ def test_any_text_of_a_flag_is_taken_or_refused(given_text, row):
     else:
         text = row.key
     assert row.key.rpartition(".")[0] in text
+
+
+def test_a_paper_is_overridden_by_the_file_and_the_file_by_flags():
+    config = configure({"paper": "maxout-2013", "optim": {"lr": 0.2, "gamma": 0.5}}, {"optim.lr": "0.3"}, "run.toml")
+    assert (config.paper, config.model.activation, config.model.pieces) == ("maxout-2013", "maxout", 5)
+    assert (config.optim.lr, config.optim.gamma, config.optim.momentum_end) == (0.3, 0.5, 0.7)
+    assert from_dict(json.loads(json.dumps(config.to_dict())), "run.json") == config
 
 
 def test_files_that_cannot_be_read(tmp_path):
@@ -184,6 +229,8 @@ def test_kinds_say_what_they_want():
         "true, false or auto",
         "a whole number from 2 up, or none",
     ]
+    assert one_or_several(number(), "w").of_text("3") == 3.0
+    assert one_or_several(number(), "w").of_text("3,4.5") == (3.0, 4.5)
     assert several(whole(1), "w").of_text("3") == (3,)
     assert several(whole(1), "w").of_text("none") == ()
     assert text("a name").of_text("12") == "12"

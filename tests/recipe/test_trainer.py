@@ -262,3 +262,67 @@ def test_metrics_of_ones_own():
     fit(run, epochs=1)
     assert {"running_error", "train_error", "val_error"} <= set(run.history.last)
     assert "train_accuracy" not in run.history.last
+
+
+def test_a_run_that_is_stopped_by_the_last_batch_of_an_epoch_goes_on_with_the_next():
+    class Stopping(Callback):
+        def on_batch_end(self, trainer, loss):
+            if trainer.step == 6:
+                trainer.stop = "enough"
+
+    stopped, whole = trainer(network(), callbacks=[Stopping()]), fit(trainer(network()))
+    fit(stopped)
+    assert [record.get("partial", False) for record in stopped.history] == [False]
+    other = trainer(network(), callbacks=[Stopping()])
+    other.load_state_dict(stopped.state_dict())
+    assert_same_run(fit(other), whole)
+
+
+# Updates in the place of epochs
+
+
+@pytest.mark.parametrize(("updates", "records"), [(6, [False]), (7, [False, True]), (12, [False, False])])
+def test_a_run_of_so_many_updates(updates, records):
+    run = trainer(plain())
+    run.fit(data(), data(40, seed=6), epochs=99, batch_size=BATCH, updates=updates)
+    assert run.step == run.updates == updates
+    assert [record.get("partial", False) for record in run.history] == records
+    assert run.history.last["step"] == updates
+    assert run.stop is None
+
+
+def test_so_many_updates_are_the_first_of_a_longer_run():
+    some, more = trainer(network()), trainer(network())
+    some.fit(data(), epochs=99, batch_size=BATCH, updates=9)
+    more.fit(data(), epochs=99, batch_size=BATCH, updates=9 + 6)
+    again = trainer(network())
+    again.fit(data(), epochs=1, batch_size=BATCH)
+    again.fit(data(), epochs=99, batch_size=BATCH, updates=15)
+    np.testing.assert_equal(weights(again), weights(more))
+    assert [r["train_loss"] for r in more.history][:1] == [r["train_loss"] for r in some.history][:1]
+
+
+@pytest.mark.parametrize("killed_at", [3, 6, 8, 9])
+def test_a_run_of_so_many_updates_goes_on_to_the_same_end(killed_at):
+    whole = trainer(network())
+    whole.fit(data(), epochs=99, batch_size=BATCH, updates=9)
+    states = []
+
+    class Saving(Callback):
+        order = 100
+
+        def on_batch_end(self, trainer, loss):
+            if trainer.step == killed_at:
+                states.append(trainer.state_dict())
+
+    broken = trainer(network(), callbacks=[Saving()])
+    broken.fit(data(), epochs=99, batch_size=BATCH, updates=9)
+    other = trainer(network(), callbacks=[Callback()])
+    states[0]["callbacks"] = {}
+    other.load_state_dict(states[0])
+    other.fit(data(), epochs=99, batch_size=BATCH, updates=9)
+    assert [timeless(r) for r in other.history] == [timeless(r) for r in whole.history]
+    np.testing.assert_equal(weights(other), weights(whole))
+    # And what is over stays over.
+    other.fit(data(), epochs=99, batch_size=BATCH, updates=9)
+    assert len(other.history) == 2

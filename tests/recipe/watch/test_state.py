@@ -50,7 +50,7 @@ def run(train: list[float], val: list[float], losses: list[float] | None = None,
     return {
         **{"status": "running", "config": config, "parameters": 1234, "seconds": 2.5, "stop": None, "test": None},
         "epochs": [record(i, *values) for i, values in enumerate(zip(train, val, losses, strict=True))],
-        **{"evidence": evidence(train, val, losses), "diagnosis": None},
+        **{"evidence": evidence(train, val, losses), "diagnosis": None, "plan": {"epochs": 10, "updates": 1000}},
         **more,
     }
 
@@ -81,7 +81,7 @@ def test_thinned_lines_keep_their_ends_and_can_be_drawn(lines, points):
 def test_the_whole_state_is_json_without_nan():
     state = state_of(run([0.5, 0.7], [0.5, 0.6], [NAN, float("inf")], test={"loss": NAN, "error_percent": 3.0}))
     json.dumps(state, allow_nan=False)
-    assert state["progress"] == {"epoch": 2, "epochs": 10, "step": 200, "seconds": 2.5}
+    assert state["progress"] == {"epoch": 2, "epochs": 10, "step": 200, "steps": 1000, "seconds": 2.5}
     assert state["net"] == "hidden layers 32-32 relu, 1,234 parameters, blobs, cpu"
     assert state["test"] == {"loss": None, "error_percent": 3.0}
 

@@ -1,0 +1,69 @@
+"""A run that was carried out, as its folder keeps it: the weights that it was tested with, and the epoch they are of.
+
+One idea: early stopping tests the weights of its best epoch, which are in best.safetensors; otherwise those of the end
+are tested, which are in the newest checkpoint. Read `run.py` for the run itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nn
+
+from . import checkpoint
+from .build import build_model
+from .config import Config, ConfigError, from_dict
+from .data import Parts
+from .run_folder import read_run
+from .sources import load_parts
+
+__all__ = ["Finished", "load_finished"]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is left of a run. `weights` are by name, `epoch` counts from 0 and is the one that the weights are of."""
+
+    folder: Path
+    run: dict[str, Any]
+    config: Config
+    weights: dict[str, Any]
+    epoch: int
+
+    @property
+    def train_loss(self) -> float:
+        """The loss on the training rows, in evaluation mode, with these weights."""
+        return float(self.run["epochs"][self.epoch]["train_loss"])
+
+    def network(self) -> tuple[nn.Module, Parts]:
+        """The network with these weights, on the CPU, and the rows of the run."""
+        parts = load_parts(self.config.data, self.config.seed)
+        classes = int(max(y.max() for y in (parts.y_train, parts.y_valid, parts.y_test))) + 1
+        model = build_model(self.config.model, parts.x_train.shape[1], classes, self.config.seed)
+        return loaded(model, self.weights, self.folder), parts
+
+
+def load_finished(folder: Path) -> Finished:
+    """The run in a folder. Raises UsageError where there is none, or not one epoch of it."""
+    run = read_run(folder)
+    config = from_dict(run.get("config") or {}, f"{folder}/run.json")
+    if not run["epochs"]:
+        raise ConfigError(f"the run in {folder} has not one epoch: let it train first.")
+    best = folder / "best.safetensors"
+    if config.stop.criterion is not None and best.exists():
+        about = json.loads(nn.load_metadata(best)["about"])
+        return Finished(folder, run, config, nn.load(best), int(about["epoch"]))
+    weights = checkpoint.load(folder / "checkpoint.safetensors")["model"]
+    return Finished(folder, run, config, weights, len(run["epochs"]) - 1)
+
+
+def loaded(model: nn.Module, weights: dict[str, Any], folder: Path) -> nn.Module:
+    """The model with a run's weights. Raises ConfigError where they are not of such a model."""
+    try:
+        model.load_state_dict(weights)
+    except (KeyError, ValueError) as error:
+        raise ConfigError(f"the weights of the run in {folder} do not fit the network: {error}") from None
+    return model
