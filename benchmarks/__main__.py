@@ -1,4 +1,4 @@
-"""`python -m benchmarks speed|memory|overhead|gpu|claims|show|profile`: the command line.
+"""`python -m benchmarks speed|memory|overhead|gpu|claims|papers|show|profile`: the command line.
 
 One idea: a run that could mislead is not saved by itself. Only a full one goes to benchmarks/results/; a trial or a
 part is printed, and saved where `--out` says. A wrong flag is one line and exit status 2; contenders that fail or
@@ -23,6 +23,7 @@ from .measure import VALUES, BenchmarkError, Plan, workers
 from .memory import MEMORY
 from .output import RESULTS, heading, left_out_lines, save
 from .overhead.run import OVERHEAD
+from .papers import add_papers, run_papers, show_papers
 from .plot import Panel, can_draw, draw
 from .run import Benchmark, present
 from .speed.run import SPEED
@@ -78,7 +79,7 @@ def _document(text: str) -> dict[str, Any]:
     path = Path(text)
     try:
         document = json.loads(path.read_text())
-        known = document["benchmark"] in (*BENCHMARKS, "gpu", "claims")
+        known = document["benchmark"] in (*BENCHMARKS, "gpu", "claims", "papers")
     except (OSError, ValueError, TypeError, KeyError):
         known = False
     if not known:
@@ -190,16 +191,18 @@ def _parser() -> Parser:
         "  python -m benchmarks overhead                        what one operation costs\n"
         "  python -m benchmarks gpu                             training steps on a GPU, some minutes\n"
         "  python -m benchmarks claims                          what the lecture claims, measured\n"
+        "  python -m benchmarks papers runs/*-pocket            runs by the settings of papers, side by side\n"
         "  python -m benchmarks show benchmarks/results/speed-cpu.json\n"
         "  python -m benchmarks profile mlp-sgd                 where a step of ours spends its time",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    known = "speed|memory|overhead|gpu|claims|show|profile"
+    known = "speed|memory|overhead|gpu|claims|papers|show|profile"
     commands = parser.add_subparsers(dest="command", required=True, metavar=known)
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)
     _add_gpu(commands)
     add_claims(commands, _names, _positive, _folder)
+    add_papers(commands, _folder)
     _add_show(commands)
     _add_profile(commands)
     return parser
@@ -291,6 +294,9 @@ def _show(document: dict[str, Any]) -> None:
     if document["benchmark"] == "claims":
         show_claims(document, path)
         return
+    if document["benchmark"] == "papers":
+        show_papers(document)
+        return
     on_gpu = document["benchmark"] == "gpu"
     shown: Any = gpu_shown if on_gpu else BENCHMARKS[document["benchmark"]]
     title = gpu_shown.heading(document) if on_gpu else heading(document)
@@ -317,6 +323,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _run_gpu(arguments)
         elif arguments.command == "claims":
             run_claims(arguments, _show_progress)
+        elif arguments.command == "papers":
+            run_papers(arguments)
         elif arguments.command == "show":
             _show(arguments.document)
         else:

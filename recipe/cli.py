@@ -1,4 +1,5 @@
-"""The command line: python -m recipe train | resume | watch | diagnose | report | papers | gradcheck.
+"""The command line: python -m recipe train | resume | watch | diagnose | report | papers | gradcheck |
+ensemble.
 
 One idea: whatever the user got wrong (a flag, a value, a file) is one clear line on stderr and exit code 2, never a
 traceback; exit code 1 is for a run that failed, 130 for one interrupted. Read `config.py` for the options of `train`.
@@ -98,6 +99,7 @@ def _below(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
 
 def build_parser() -> Parser:
     """The whole command line; each subcommand's `run` is a function of the arguments that gives the exit code."""
+    from .cli_ensemble import add_command
     from .cli_inspect import add_commands
 
     parser = Parser(prog="python -m recipe", description=_ABOUT, epilog=_EXAMPLES)
@@ -105,6 +107,7 @@ def build_parser() -> Parser:
     _add_train(commands)
     _add_resume(commands)
     add_commands(commands)
+    add_command(commands)
     return parser
 
 

@@ -7,6 +7,7 @@ can be had again, and otherwise the page says why not. Read `__init__.py` for th
 from __future__ import annotations
 
 import csv
+import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -16,16 +17,14 @@ from urllib.parse import quote
 
 from nn.module import Module
 
-from .. import checkpoint
-from ..build import build_model
-from ..config import from_dict
 from ..data import DataError
 from ..errors import UsageError
 from ..files import write_bytes
+from ..finished import load_finished
 from ..run_folder import read_run
-from ..sources import load_parts
 from . import curves, layers
 from .exam import confusion, examine, mistakes
+from .masks import monte_carlo
 from .page import page
 from .plot import Plot
 
@@ -56,7 +55,7 @@ def report(
     missing = ""
     try:
         if model is None or test is None:
-            model, test = _again(run, folder)
+            model, test = _again(folder)
     except (UsageError, DataError, OSError) as error:
         missing = f"The test set was not looked at in detail: {error}"
     try:
@@ -75,6 +74,7 @@ def _of_run(run: Mapping[str, Any], folder: Path) -> list[Plot | None]:
         layers.movements(run),
         layers.silence(run),
         layers.histograms(run),
+        monte_carlo(_ensemble(folder / "ensemble.json")),
     ]
 
 
@@ -93,18 +93,19 @@ def _of_test(run: Mapping[str, Any], model: Module | None, test: Data | None) ->
     ]
 
 
-def _again(run: Mapping[str, Any], folder: Path) -> tuple[Module, Data]:
-    """The network of a run as its newest checkpoint has it, and its test rows."""
-    config = from_dict(run.get("config") or {}, f"{folder}/run.json")
-    state = checkpoint.load(folder / "checkpoint.safetensors")
-    parts = load_parts(config.data, config.seed)
-    classes = int(max(y.max() for y in (parts.y_train, parts.y_valid, parts.y_test))) + 1
-    model = build_model(config.model, parts.x_train.shape[1], classes, config.seed)
-    try:
-        model.load_state_dict(state["model"])
-    except (KeyError, ValueError) as error:
-        raise UsageError(f"the checkpoint does not fit the configuration ({error})") from None
+def _again(folder: Path) -> tuple[Module, Data]:
+    """The network of a run as it was tested, and its test rows."""
+    model, parts = load_finished(folder).network()
     return model, (parts.x_test, parts.y_test)
+
+
+def _ensemble(path: Path) -> Mapping[str, Any] | None:
+    """What `recipe ensemble` left in the folder, if anything."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if found["points"] else None
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _steps(path: Path) -> Sequence[Mapping[str, str]]:

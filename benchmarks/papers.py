@@ -1,0 +1,132 @@
+"""`python -m benchmarks papers RUN ...`: what runs by the settings of papers came to, gathered into one result.
+
+One idea: nothing is measured here. Each run says in its run.json how it stands to its paper; this puts them side by
+side, with the machine, and takes the mean where the runs of a paper are whole. Read `recipe/papers/outcome.py` for
+the outcomes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .machine import describe
+from .measure import BenchmarkError
+from .output import save, table
+
+__all__ = ["add_papers", "gather", "run_papers", "show_papers"]
+
+_ABOUT = """Gather runs that `python -m recipe train --paper NAME` made, of one kind of device, into
+papers-<device>.json: the test error of each beside the paper's, whether it is inside the accepted band or why it cannot
+be compared, its length, time and machine. Of three or more whole runs of a paper, with other seeds, the mean is judged
+as well."""
+
+_EXAMPLES = """example:
+  python -m benchmarks papers runs/*-pocket runs/*-dropout-2014 --out benchmarks/results
+"""
+
+_ROOT = Path(__file__).resolve().parent.parent
+_ENOUGH = 3  # runs for a mean
+
+
+def add_papers(commands: Any, folder: Any) -> None:
+    """Add the command to argparse's `commands`; `folder` reads a flag."""
+    command = commands.add_parser(
+        "papers",
+        help="runs by the settings of papers, side by side",
+        description=_ABOUT,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="folders of runs")
+    command.add_argument("--out", type=folder, metavar="FOLDER", help="where the result goes (default: nowhere)")
+
+
+def run_papers(arguments: argparse.Namespace) -> None:
+    """Carry out the command. Raises BenchmarkError where a folder has no such run."""
+    document = gather(arguments.runs)
+    path = save(document, arguments.out) if arguments.out else None
+    show_papers(document)
+    print(f"\nsaved {path}" if path else "\nnot saved; --out FOLDER saves it")
+
+
+def gather(folders: Sequence[Path]) -> dict[str, Any]:
+    """The result: each run in the order given, and the means."""
+    runs = [_entry(folder) for folder in folders]
+    devices = sorted({run["device"].partition(":")[0] for run in runs})
+    if len(devices) > 1:
+        raise BenchmarkError(f"the runs are of {' and '.join(devices)}: gather those of one kind of device at a time.")
+    return {
+        "schema": 1,
+        "benchmark": "papers",
+        "device": devices[0],
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": describe(_ROOT),
+        "runs": runs,
+        "means": _means(runs),
+    }
+
+
+def _entry(folder: Path) -> dict[str, Any]:
+    try:
+        run = json.loads((folder / "run.json").read_text())
+        paper, config, last = run["paper"], run["config"], run["epochs"][-1]
+        return {
+            **{key: paper[key] for key in ("name", "title", "source", "error", "accept", "accept_mean")},
+            **{key: paper[key] for key in ("test_error", "outcome", "why", "whole", "text")},
+            "seed": config["seed"],
+            "device": config["device"],
+            "threads": config["threads"],
+            "updates": last["step"],
+            "updates_planned": run["plan"]["updates"],
+            "epochs": len(run["epochs"]),
+            "stop": run["stop"],
+            "seconds": round(run["seconds"], 1),
+            "steps": run["steps"]["text"],
+            "validation_error": round(100.0 * (1.0 - last["val_accuracy"]), 4),
+            "verdict": run["diagnosis"]["verdict"],
+            "machine": run["machine"],
+        }
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise BenchmarkError(f"{folder} holds no concluded run of a paper's settings ({error!r}).") from None
+
+
+def _means(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """By paper the mean over whole runs of different seeds, where there are enough and a band for it."""
+    found = {}
+    for name in dict.fromkeys(run["name"] for run in runs):
+        whole = {run["seed"]: run for run in runs if run["name"] == name and run["whole"] and run["accept_mean"]}
+        if len(whole) >= _ENOUGH:
+            low, high = next(iter(whole.values()))["accept_mean"]
+            mean = sum(run["test_error"] for run in whole.values()) / len(whole)
+            outcome = "inside" if low <= round(mean, 6) <= high else "outside"
+            found[name] = {"seeds": sorted(whole), "mean": mean, "accept": [low, high], "outcome": outcome}
+    return found
+
+
+def show_papers(document: Mapping[str, Any]) -> None:
+    """Print a result."""
+    rows = [
+        (
+            run["name"],
+            str(run["seed"]),
+            f"{run['test_error']:.2f} %",
+            "" if run["error"] is None else f"{run['error']:g} %",
+            f"{run['updates']:,}",
+            f"{run['seconds']:.0f} s",
+            "; ".join([run["outcome"], *run["why"]]),
+        )
+        for run in document["runs"]
+    ]
+    header = ("paper", "seed", "test error", "the paper's", "updates", "time", "outcome")
+    print(f"{document['machine']['processor']['model']}, {document['device']}\n")
+    # The outcome is a text, and stands left by standing last.
+    print(table(header, rows))
+    for name, found in document["means"].items():
+        print(
+            f"\n{name}: mean of {len(found['seeds'])} seeds {found['mean']:.2f} %, {found['outcome']} {found['accept']}"
+        )
