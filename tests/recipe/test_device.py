@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import nn
 from autograd.backend import array_of
-from recipe import checkpoint
+from recipe import Trainer, checkpoint
+from recipe.build import build_model, build_optimizer
 from recipe.callbacks import (
     ActivationMonitor,
     EarlyStopping,
@@ -19,6 +21,11 @@ from recipe.callbacks import (
     WeightMonitor,
 )
 from recipe.callbacks.nan_guard import locate
+from recipe.config import configure
+from recipe.run_folder import RunFile
+from recipe.schedules import build_schedule
+from recipe.watch import LiveView
+from recipe.watch.board import Board
 from tests.guard import guard
 from tests.recipe.small import data, fit, plain, timeless, trainer
 
@@ -37,6 +44,54 @@ def test_a_step_does_not_wait_for_the_device(tmp_path, options):
         return [NanGuard(every=1000), StepLog(tmp_path / "steps.csv", every=1000), GradientMonitor(every=1000)]
 
     assert waits(200, callbacks=logs(), **options) == waits(400, callbacks=logs(), **options)
+
+
+def of_paper(name: str, device: str, rows: int = 200, **options) -> Trainer:
+    """A run by a paper's settings, with small layers."""
+    flags = {"model.hidden": "12,8", "model.init_scale": "none", "model.init": "he", "fit.epochs": "2"}
+    config = configure({"paper": name}, flags)
+    model = build_model(config.model, 2, 3, 0).to(device)
+    optimizer = build_optimizer(config.optim, model)
+    schedule = build_schedule(config.optim, config.fit, optimizer, rows)
+    return Trainer(model, nn.functional.cross_entropy, optimizer, schedule=schedule, device=device, **options)
+
+
+PAPERS = ("maxout-2013", "dropout-2012", "dropout-2014")  # all options that they need
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_step_by_a_papers_settings_does_not_wait_for_the_device(name):
+    def waits_in(rows):
+        run = of_paper(name, "guard", rows)
+        before = guard.synchronizations
+        run.fit(data(rows), epochs=1, batch_size=10)
+        return guard.synchronizations - before
+
+    assert waits_in(200) == waits_in(400)
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_papers_settings_give_on_the_device_what_they_give_on_the_host(name, device):
+    here, there = (of_paper(name, where) for where in ("cpu", device))
+    for run in (here, there):
+        run.fit(data(200), data(40, seed=6), epochs=2, batch_size=50)
+    for one, other in zip(here.history, there.history, strict=True):
+        for key in ("train_loss", "val_loss", "running_loss", "lr"):
+            assert other[key] == pytest.approx(one[key], rel=1e-3, abs=1e-6), key
+
+
+def test_the_live_view_waits_for_the_device_only_when_it_shows_something(tmp_path, monkeypatch):
+    def views():
+        run = RunFile(tmp_path, configure(flags={"data.source": "blobs"})).run
+        return [LiveView(Board(), run, "a run")]
+
+    monkeypatch.setattr("recipe.watch.view.TICK", 1e9)
+    assert waits(200, callbacks=views()) == waits(400, callbacks=views())
+    monkeypatch.setattr("recipe.watch.view.TICK", 0.0)
+    (view,) = views()
+    assert waits(200, callbacks=[view]) > waits(200)
+    shown = view.board.after(0, 0.0).parts
+    assert len(shown["curves"]["loss"]["running"]) == len(shown["gradients"]["0"]) == 20
 
 
 def test_everything_runs_on_the_device_and_gives_what_the_host_gives(tmp_path, device):
