@@ -121,13 +121,13 @@ class OptimConfig:
     )
     momentum: float = option(_PROBABILITY, 0.0, "of sgd and rmsprop")
     momentum_end: float | None = option(
-        optional(_PROBABILITY), None, "momentum that is come to, in one of the two ways below; none keeps it constant"
+        optional(_PROBABILITY), None, "momentum to come to, in one of the two ways below; none keeps it constant"
     )
     momentum_epochs: float | None = option(
-        optional(number(above=0)), None, "in a straight line, step by step after each epoch, in so many epochs"
+        optional(number(above=0)), None, "come to it in a straight line over X epochs, a step after each"
     )
     momentum_updates: float | None = option(
-        optional(number(above=0)), None, "end - (end - momentum) exp(-t / X) after t updates"
+        optional(number(above=0)), None, "come to it as end - (end - momentum) exp(-t / X) after t updates"
     )
     nesterov: bool = option(switch(), False, "Nesterov's form of the momentum")
     schedule: str = option(

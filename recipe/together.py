@@ -58,7 +58,9 @@ def _check_momentum_schedule(values: Values) -> None:
 
 
 def _check_layers(values: Values) -> None:
-    """That what is given for each layer is given for all of them."""
+    """That what is given for inputs or for each layer finds them."""
+    if values["model.input_scale"] is not None and not (0.0, 0.0, *values["model.dropout"])[-2]:
+        raise ConfigError("model.input_scale needs dropout of inputs, the first of two numbers in model.dropout.")
     layers, scales = len(values["model.hidden"]) + 1, values["model.init_scale"]
     if (values["model.init"] in ("uniform", "normal")) != bool(scales):
         raise ConfigError("model.init_scale goes with model.init = uniform and normal, which need it, and no other.")

@@ -105,6 +105,11 @@ def test_a_configuration_survives_json():
             {"optim.momentum_end": "0.9", "optim.momentum_epochs": "3"},
             "optim.momentum_end needs optim.momentum above 0 to begin with.",
         ),
+        (
+            {"model": {"dropout": 0.5}},
+            {"model.input_scale": "1"},
+            "model.input_scale needs dropout of inputs, the first of two numbers in model.dropout.",
+        ),
         ({}, {"model.init": "uniform"}, "model.init_scale goes with model.init = uniform and normal, which need it"),
         ({}, {"model.init_scale": "0.1"}, "model.init_scale goes with model.init = uniform and normal, which need"),
         (
