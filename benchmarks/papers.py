@@ -90,9 +90,19 @@ def _entry(folder: Path) -> dict[str, Any]:
             "validation_error": round(100.0 * (1.0 - last["val_accuracy"]), 4),
             "verdict": run["diagnosis"]["verdict"],
             "machine": run["machine"],
+            "ensemble": _ensemble(folder / "ensemble.json"),
         }
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise BenchmarkError(f"{folder} holds no concluded run of a paper's settings ({error!r}).") from None
+
+
+def _ensemble(path: Path) -> dict[str, Any] | None:
+    """What `recipe ensemble` found for the run, where it was asked."""
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text())
+    points = [{key: point[key] for key in ("masks", "mean", "std")} for point in found["points"]]
+    return {**found, "points": points}
 
 
 def _means(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -126,6 +136,10 @@ def show_papers(document: Mapping[str, Any]) -> None:
     print(f"{document['machine']['processor']['model']}, {document['device']}\n")
     # The outcome is a text, and stands left by standing last.
     print(table(header, rows))
+    for run in document["runs"]:
+        if found := run["ensemble"]:
+            points = ", ".join(f"{point['masks']} masks {point['mean']:.2f} %" for point in found["points"])
+            print(f"\n{run['name']} {run['seed']}: {points}; scaled weights {found['scaled']:.2f} %")
     for name, found in document["means"].items():
         print(
             f"\n{name}: mean of {len(found['seeds'])} seeds {found['mean']:.2f} %, {found['outcome']} {found['accept']}"

@@ -44,6 +44,7 @@ def test_each_run_stands_with_its_outcome_and_its_length(write):
     (run,) = document["runs"]
     assert (run["outcome"], run["why"]) == ("not comparable", ["cut after 500 updates of 1,000"])
     assert (run["updates"], run["updates_planned"], run["validation_error"]) == (500, 1000, 2.0)
+    assert run["ensemble"] is None
     assert (document["benchmark"], document["device"], document["means"]) == ("papers", "cpu", {})
     assert {"processor", "cores", "load_average_before", "commit"} <= set(document["machine"])
 
@@ -72,10 +73,14 @@ def test_what_cannot_be_gathered(write, tmp_path):
 
 def test_the_command_saves_where_it_is_told_and_shows_it_again(write, tmp_path, capsys):
     folder = str(write("dropout", 0, 1.1))
+    point = {"masks": 5, "mean": 1.234, "std": 0.1, "errors": [1.2, 1.3]}
+    (Path(folder) / "ensemble.json").write_text(json.dumps({"points": [point], "scaled": 1.1}))
     assert cli.main(["papers", folder]) == 0
     assert "not saved; --out FOLDER saves it" in capsys.readouterr().out
     assert cli.main(["papers", folder, "--out", str(tmp_path)]) == 0
     assert "dropout" in capsys.readouterr().out
     assert cli.main(["show", str(tmp_path / "papers-cpu.json")]) == 0
-    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("dropout"))
+    out = capsys.readouterr().out
+    assert "\ndropout 0: 5 masks 1.23 %; scaled weights 1.10 %\n" in out
+    line = next(line for line in out.splitlines() if line.startswith("dropout"))
     assert line.split() == ["dropout", "0", "1.10", "%", "1.05", "%", "500", "12", "s", "inside"]
