@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import e1_depth
+from . import e1_depth, e5_penalties
 from .experiment import Experiment
 
 __all__ = ["EXPERIMENTS"]
 
-EXPERIMENTS: tuple[Experiment, ...] = (e1_depth.EXPERIMENT,)
+EXPERIMENTS: tuple[Experiment, ...] = (e1_depth.EXPERIMENT, e5_penalties.EXPERIMENT)

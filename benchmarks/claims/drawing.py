@@ -122,6 +122,7 @@ def bars(
                 [high[0] - mean[0] for _, mean, high in ranges],
             ]
             axes.bar(places, means, 0.92 * width, yerr=whiskers, color=colour, label=bar, ecolor="#7f7f7f")
+        axes.set_axisbelow(True)
         axes.set_xticks(range(len(groups)), list(groups))
         if len(groups) > 5:
             axes.tick_params(axis="x", rotation=30)

@@ -1,0 +1,42 @@
+"""What the claims compute without chance: each number against one that is known another way.
+
+One idea: these parts need no training, so their outcomes are laws and not figures. Read `test_claims.py` for verdicts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import optim
+from benchmarks.claims import e5_penalties, e5_updates
+from benchmarks.claims.experiment import Found
+from benchmarks.claims.judge import State, judge
+
+
+def orders_of(experiment, part, numbers):
+    """The comparisons of an experiment that this part alone decides."""
+    judged = judge(experiment, Found({0: {part: numbers}}))
+    return [order for order in judged.orders if order.state is not State.NOT_MEASURED]
+
+
+def test_single_weights_follow_their_closed_forms():
+    decided = orders_of(e5_penalties.EXPERIMENT, "alone", e5_updates.alone(0))
+    assert len(decided) == 5
+    assert [order.says for order in decided if order.state is State.FAILS] == []
+
+
+def test_a_wrong_penalty_does_not_follow_them(monkeypatch):
+    monkeypatch.setattr(optim.L2, "add_gradient", lambda self, xp, w, g: g + 2 * self.lam * w)
+    monkeypatch.setattr(optim.L1, "add_gradient", lambda self, xp, w, g: g + self.lam * xp.sign(w) / 2)
+    decided = orders_of(e5_penalties.EXPERIMENT, "alone", e5_updates.alone(0))
+    assert {order.claim for order in decided if order.state is State.FAILS} == {"C12", "C13", "C14"}
+
+
+def test_the_spread_of_weights_is_what_it_says():
+    w = np.array([0.0, 0.0005, -0.0005, 0.3, -0.4])
+    shape = e5_penalties.shape_of(w)
+    assert shape["norm"] == pytest.approx(0.5, abs=1e-6)
+    assert (shape["max"], shape["zeros"], shape["small"]) == (0.4, 20.0, 60.0)
+    assert sum(shape["histogram"]) == 5
+    assert e5_penalties.shape_of(np.array([-1.0, 1.0]))["kurtosis"] == pytest.approx(1.0)
