@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from . import e1_depth, e5_penalties
+from . import e1_depth, e4_early_stopping, e5_penalties
 from .experiment import Experiment
 
 __all__ = ["EXPERIMENTS"]
 
-EXPERIMENTS: tuple[Experiment, ...] = (e1_depth.EXPERIMENT, e5_penalties.EXPERIMENT)
+EXPERIMENTS: tuple[Experiment, ...] = (
+    e1_depth.EXPERIMENT,
+    e4_early_stopping.EXPERIMENT,
+    e5_penalties.EXPERIMENT,
+)

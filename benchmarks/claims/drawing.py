@@ -33,11 +33,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Mark:
-    """A straight line across the plot, at x or at y, with its words."""
+    """A straight line across the plot, at x or at y, with its words; `style` tells it from another."""
 
     words: str
     x: float | None = None
     y: float | None = None
+    style: str = "--"
 
 
 def lines(
@@ -72,7 +73,11 @@ def lines(
             axes.set_yscale("log")
         for mark in marks:
             (axes.axhline if mark.x is None else axes.axvline)(
-                mark.y if mark.x is None else mark.x, linestyle="--", linewidth=1.2, color="#7f7f7f", label=mark.words
+                mark.y if mark.x is None else mark.x,
+                linestyle=mark.style,
+                linewidth=1.2,
+                color="#7f7f7f",
+                label=mark.words,
             )
         axes.set(xlabel=x, ylabel=y)
         if limits is not None:
