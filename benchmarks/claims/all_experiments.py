@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import e1_depth, e4_early_stopping, e5_penalties
+from . import e1_depth, e4_early_stopping, e5_penalties, e8_rectifiers
 from .experiment import Experiment
 
 __all__ = ["EXPERIMENTS"]
@@ -11,4 +11,5 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     e1_depth.EXPERIMENT,
     e4_early_stopping.EXPERIMENT,
     e5_penalties.EXPERIMENT,
+    e8_rectifiers.EXPERIMENT,
 )

@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import nn
 import optim
-from benchmarks.claims import e4_early_stopping, e5_penalties, e5_updates
+from benchmarks.claims import e4_early_stopping, e5_penalties, e5_updates, e8_networks, e8_rectifiers, e8_shapes
 from benchmarks.claims.experiment import Found
 from benchmarks.claims.judge import State, judge
 
@@ -50,3 +51,28 @@ def test_a_fifth_of_the_labels_is_replaced_and_the_rest_is_as_it_was():
     assert set(noisy.tolist()) == set(range(10))
     assert (noisy == e4_early_stopping.noisy_labels(y, seed=3)).all()
     assert (noisy != e4_early_stopping.noisy_labels(y, seed=4)).any()
+
+
+def test_sums_of_sigmoids_are_those_of_the_lecture():
+    numbers = e8_shapes.sigmoids(0)
+    judged = judge(e8_rectifiers.EXPERIMENT, Found({0: {"sigmoids": numbers}}))
+    states = [figure.state for figure in judged.figures if figure.exact]
+    assert states == [State.HOLDS] * 4
+    # Far from both ends of the sum it is x itself.
+    assert e8_shapes.sum_of_sigmoids(np.array([50.0]), 1.0, 100)[0] == pytest.approx(50.0, abs=1e-12)
+
+
+def test_maxout_has_relu_and_leaky_relu_as_special_cases(monkeypatch):
+    decided = orders_of(e8_rectifiers.EXPERIMENT, "special cases", e8_shapes.special_cases(0))
+    assert [order.state for order in decided] == [State.HOLDS] * 2
+    monkeypatch.setattr(e8_shapes, "SLOPE", 0.02)
+    monkeypatch.setattr(nn.functional, "leaky_relu", lambda z, slope: nn.functional.relu(z))
+    decided = orders_of(e8_rectifiers.EXPERIMENT, "special cases", e8_shapes.special_cases(0))
+    assert [order.state for order in decided] == [State.HOLDS, State.FAILS]
+
+
+def test_what_goes_into_a_layer_is_seen():
+    model = nn.Sequential({"linear1": nn.Linear(3, 4), "relu1": nn.ReLU(), "linear2": nn.Linear(4, 2)})
+    x = np.arange(6, dtype="float32").reshape(2, 3)
+    expected = x @ model.get_submodule("linear1").weight.data.T + model.get_submodule("linear1").bias.data
+    np.testing.assert_allclose(e8_networks.into(model, "relu1", x), expected, rtol=1e-6)
