@@ -14,9 +14,9 @@ import autograd as ag
 from autograd.random import Generator
 from autograd.tensor import Tensor
 
-from . import functional as F
 from . import init as initial
-from .functional.conv import Numbers, Padding, numbers_of, sides_of
+from .functional.axes import Numbers, numbers_of
+from .functional.conv import Padding, conv, conv_transpose, reach, sides_of
 from .functional.linear import Activation
 from .module import Module
 from .parameter import Parameter, zeros
@@ -113,13 +113,11 @@ class _Conv(_Kernels):
 
     def convolved(self, x: Tensor, activation: Activation = None) -> Tensor:
         """What forward gives, with ReLU after it if `activation="relu"`."""
-        function = F.conv1d if self.axes == 1 else F.conv2d
         padding: Padding = self.padding
         if self.padding_mode != "zeros":
             x, padding = self._padded(x), 0
-        return function(
-            x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups, activation=activation
-        )
+        given = x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+        return conv(self.axes, *given, activation=activation)
 
     def _padded(self, x: Tensor) -> Tensor:
         """x with its own numbers around it."""
@@ -188,19 +186,14 @@ class _ConvTranspose(_Kernels):
 
     def forward(self, x: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """Of the lengths that a convolution would bring to x's, those of `output_size`, by default the smallest."""
-        function = F.conv_transpose1d if self.axes == 1 else F.conv_transpose2d
         extra = self.output_padding if output_size is None else self._beyond(x, output_size)
-        return function(x, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
+        given = x, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
+        return conv_transpose(self.axes, *given)
 
     def _beyond(self, x: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
         """The output_padding that gives these lengths."""
-        smallest = [
-            (n - 1) * s - 2 * p + d * (k - 1) + 1
-            for n, s, p, d, k in zip(
-                *(x.shape[x.ndim - self.axes :], self.stride, self.padding, self.dilation, self.kernel_size),
-                strict=True,
-            )
-        ]
+        whole = reach(x.shape[x.ndim - self.axes :], self.stride, self.dilation, self.kernel_size)
+        smallest = [n - 2 * p for n, p in zip(whole, self.padding, strict=True)]
         wanted = tuple(output_size)[-self.axes :]
         extra = tuple(w - n for w, n in zip(wanted, smallest, strict=False))
         if len(extra) < self.axes or any(not 0 <= e < s for e, s in zip(extra, self.stride, strict=True)):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from autograd.random import Generator
 from autograd.tensor import Tensor
@@ -35,40 +35,14 @@ Activation = str | Callable[[Tensor], Tensor]
 
 
 class _Layer(Module):
-    """What both layers share: the network for each place, and how a part stands to its normalisation."""
+    """What both layers share: their parts, and how a part stands to its normalisation."""
 
-    def __init__(
-        self,
-        d_model: int,
-        dim_feedforward: int,
-        dropout: float,
-        activation: Activation,
-        norm_first: bool,
-        bias: bool,
-        options: dict[str, Any],
-    ) -> None:
-        self.norm_first = norm_first
-        self.activation = _activation(activation)
-        self.linear1 = Linear(d_model, dim_feedforward, bias, **options)
-        self.dropout = Dropout(dropout, generator=options["generator"])
-        self.linear2 = Linear(dim_feedforward, d_model, bias, **options)
-
-    def _forward(self, x: Tensor) -> Tensor:
-        return self.linear2(self.dropout(self.activation(self.linear1(x))))
-
-    def _around(self, x: Tensor, norm: Module, dropout: Module, part: Callable[[Tensor], Tensor]) -> Tensor:
-        """x plus what a part makes of it, normalised after the sum or before the part."""
-        if self.norm_first:
-            return x + dropout(part(norm(x)))
-        return norm(x + dropout(part(x)))
-
-
-class TransformerEncoderLayer(_Layer):
-    """Attention of a sequence to itself, then a network for each place: x of (L, N, d_model) keeps its shape.
-
-    With `batch_first` x is (N, L, d_model). `activation` is "relu", "gelu" or a function of a Tensor. Names and
-    layouts are PyTorch's. Vaswani et al. 2017, section 3.1.
-    """
+    attentions: ClassVar[tuple[str, ...]]  # in their order; a normalisation follows each, and one the network
+    self_attn: MultiheadAttention
+    norm1: LayerNorm
+    norm2: LayerNorm
+    dropout1: Dropout
+    dropout2: Dropout
 
     def __init__(
         self,
@@ -88,12 +62,37 @@ class TransformerEncoderLayer(_Layer):
     ) -> None:
         place: dict[str, Any] = {"device": device, "dtype": dtype}
         options = {**place, "generator": generator}
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **options)
-        super().__init__(d_model, dim_feedforward, dropout, activation, norm_first, bias, options)
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, **place)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, **place)
-        self.dropout1 = Dropout(dropout, generator=generator)
-        self.dropout2 = Dropout(dropout, generator=generator)
+        for name in self.attentions:
+            setattr(self, name, MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **options))
+        self.norm_first = norm_first
+        self.activation = _activation(activation)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, **options)
+        self.dropout = Dropout(dropout, generator=generator)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, **options)
+        parts = range(1, len(self.attentions) + 2)
+        for part in parts:
+            setattr(self, f"norm{part}", LayerNorm(d_model, layer_norm_eps, bias=bias, **place))
+        for part in parts:
+            setattr(self, f"dropout{part}", Dropout(dropout, generator=generator))
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+
+    def _around(self, x: Tensor, norm: Module, dropout: Module, part: Callable[[Tensor], Tensor]) -> Tensor:
+        """x plus what a part makes of it, normalised after the sum or before the part."""
+        if self.norm_first:
+            return x + dropout(part(norm(x)))
+        return norm(x + dropout(part(x)))
+
+
+class TransformerEncoderLayer(_Layer):
+    """Attention of a sequence to itself, then a network for each place: x of (L, N, d_model) keeps its shape.
+
+    With `batch_first` x is (N, L, d_model). `activation` is "relu", "gelu" or a function of a Tensor. Names and
+    layouts are PyTorch's. Vaswani et al. 2017, section 3.1.
+    """
+
+    attentions = ("self_attn",)
 
     def forward(
         self,
@@ -117,33 +116,10 @@ class TransformerDecoderLayer(_Layer):
     Vaswani et al. 2017, section 3.1.
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        device: str | None = None,
-        dtype: Any = None,
-        generator: Generator | None = None,
-    ) -> None:
-        place: dict[str, Any] = {"device": device, "dtype": dtype}
-        options = {**place, "generator": generator}
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **options)
-        self.multihead_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **options)
-        super().__init__(d_model, dim_feedforward, dropout, activation, norm_first, bias, options)
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, **place)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, **place)
-        self.norm3 = LayerNorm(d_model, layer_norm_eps, bias=bias, **place)
-        self.dropout1 = Dropout(dropout, generator=generator)
-        self.dropout2 = Dropout(dropout, generator=generator)
-        self.dropout3 = Dropout(dropout, generator=generator)
+    attentions = ("self_attn", "multihead_attn")
+    multihead_attn: MultiheadAttention
+    norm3: LayerNorm
+    dropout3: Dropout
 
     def forward(
         self,
@@ -170,12 +146,25 @@ class TransformerDecoderLayer(_Layer):
         return self._around(x, self.norm3, self.dropout3, self._forward)
 
 
-class TransformerEncoder(Module):
+class _Stack(Module):
+    """What TransformerEncoder and TransformerDecoder share: the layers, and the way through them."""
+
+    def __init__(self, layer: Module, num_layers: int, norm: Module | None) -> None:
+        self.layers = _copies(layer, num_layers)
+        self.num_layers, self.norm = num_layers, norm
+
+    def _through(self, x: Tensor, *others: Any, **options: Any) -> Tensor:
+        """x through every layer, each with the same others."""
+        for layer in self.layers:
+            x = layer(x, *others, **options)
+        return x if self.norm is None else self.norm(x)
+
+
+class TransformerEncoder(_Stack):
     """`num_layers` copies of a layer, one after the other, and `norm` after the last."""
 
     def __init__(self, encoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
-        self.layers = _copies(encoder_layer, num_layers)
-        self.num_layers, self.norm = num_layers, norm
+        super().__init__(encoder_layer, num_layers, norm)
 
     def forward(
         self,
@@ -185,23 +174,18 @@ class TransformerEncoder(Module):
         is_causal: bool = False,
     ) -> Tensor:
         """src through every layer, with the same masks."""
-        for layer in self.layers:
-            src = layer(src, mask, src_key_padding_mask, is_causal)
-        return src if self.norm is None else self.norm(src)
+        return self._through(src, mask, src_key_padding_mask, is_causal)
 
 
-class TransformerDecoder(Module):
+class TransformerDecoder(_Stack):
     """`num_layers` copies of a layer, one after the other, and `norm` after the last."""
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
-        self.layers = _copies(decoder_layer, num_layers)
-        self.num_layers, self.norm = num_layers, norm
+        super().__init__(decoder_layer, num_layers, norm)
 
     def forward(self, tgt: Tensor, memory: Tensor, *masks: Any, **options: Any) -> Tensor:
         """tgt through every layer, each with the same memory and masks: those of `TransformerDecoderLayer`."""
-        for layer in self.layers:
-            tgt = layer(tgt, memory, *masks, **options)
-        return tgt if self.norm is None else self.norm(tgt)
+        return self._through(tgt, memory, *masks, **options)
 
 
 def _copies(layer: Module, count: int) -> ModuleList:

@@ -1,8 +1,8 @@
 """Convolution over two axes of space, channels last, and its two adjoints.
 
 One idea: a convolution is linear in x and linear in the weight, so three primitives are closed: the rules of each are
-the other two, at every order. How one is computed on arrays is in `autograd/convolution`; layers with PyTorch's layout
-are in `nn/functional/conv.py`. Read `cast.py` next.
+the other two, at every order. How one is computed on arrays is in `autograd/convolution`, and
+`nn/functional/fused_conv.py` has PyTorch's layout. Read `cast.py` next.
 """
 
 from __future__ import annotations

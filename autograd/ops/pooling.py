@@ -3,7 +3,7 @@
 One idea: where the largest number stands moves in steps and carries no gradient; with the places known, to pick the
 numbers there is linear, and so is its adjoint, to put numbers there. Each is the other's rule, so every order is there,
 and of equal numbers the first alone gets g. Summing a window and spreading over it are such a pair too. How they are
-computed is in `autograd/pooling.py`; layers with PyTorch's layout are in `nn/functional/pool.py`. Read `cast.py` next.
+computed is in `autograd/pooling.py`, and `nn/functional/pool_windows.py` has PyTorch's layout. Read `cast.py` next.
 """
 
 from __future__ import annotations

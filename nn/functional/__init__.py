@@ -27,6 +27,7 @@ from .activation import (
     softsign,
     tanh,
 )
+from .adaptive_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_max_pool2d
 from .attention import scaled_dot_product_attention
 from .batch_norm import batch_norm
 from .conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
@@ -45,15 +46,7 @@ from .loss import (
     smooth_l1_loss,
 )
 from .norm import group_norm, layer_norm, rms_norm
-from .pool import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_max_pool2d,
-    avg_pool1d,
-    avg_pool2d,
-    max_pool1d,
-    max_pool2d,
-)
+from .pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 
 __all__ = [
     "linear",

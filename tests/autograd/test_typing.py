@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PROGRAM = """
 import autograd as ag
+import nn
+import nn.functional as F
 from autograd import Tensor
 
 x = Tensor([1.0, 2.0], requires_grad=True)
@@ -53,6 +55,9 @@ def evaluate(t: Tensor) -> Tensor:
 
 
 reveal_type(evaluate(x))  # says: "autograd.tensor.Tensor"
+reveal_type(F.conv1d(x, x, None, 1, "same", activation="relu"))  # says: "autograd.tensor.Tensor"
+reveal_type(F.max_pool2d(x, 2, ceil_mode=True))  # says: "autograd.tensor.Tensor"
+nn.TransformerDecoderLayer(8, 2, norm_first=True).multihead_attn.num_heads.bit_length()
 
 # What is wrong is found.
 x.exq()  # says: "Tensor" has no attribute "exq"
@@ -65,6 +70,11 @@ x.backward(keep=True)  # says: Unexpected keyword argument "keep" for "backward"
 x.shape.upper()  # says: "tuple[int, ...]" has no attribute "upper"
 x.requires_grad = "yes"  # says: Incompatible types in assignment
 Tensor([1.0], grad=True)  # says: Unexpected keyword argument "grad" for "Tensor"
+F.conv2d(x)  # says: Missing positional argument "weight" in call to "conv2d"
+F.conv2d(x, x, strides=2)  # says: Unexpected keyword argument "strides" for "conv2d"
+F.max_pool2d(x, "2")  # says: Argument 2 to "max_pool2d" has incompatible type "str"
+nn.AvgPool1d(2, divisor_override=3)  # says: Unexpected keyword argument "divisor_override" for "AvgPool1d"
+nn.TransformerEncoderLayer(8)  # says: Missing positional argument "nhead"
 ag.draw(x, "svg")  # says: Too many positional arguments for "draw"
 """
 

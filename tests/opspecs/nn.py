@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from nn.functional import activation, attention, conv, cross_entropy, linear, loss, norm
+from nn.functional import activation, attention, cross_entropy, fused_conv, linear, loss, norm
 from nn.functional.batch_norm import _by_batch
 from nn.functional.embedding import gated
-from nn.functional.pool import _max_windows
+from nn.functional.pool_windows import max_windows
 
 from . import pooling
 from .convolution import convolved, setting, spread
@@ -231,7 +231,7 @@ ROWS = [
     Spec(attention.attention, _attention, composite_case(_heads)),
     Spec(norm.standardize, _standardize, composite_case(_rows_or_columns)),
     Spec(_by_batch, _batch, composite_case(_batches)),
-    Spec(_max_windows, _largest, composite_case(_windowed)),
+    Spec(max_windows, _largest, composite_case(_windowed)),
     # Where the gate is shut the gradient is 0 and not the slope; see test_embedding.py.
     Spec(gated, lambda x, gate: x + 0 * gate, elementwise_cases(anything, Values(1, 1, dtype="int64"))),
     Spec(
@@ -244,12 +244,12 @@ ROWS = [
     Spec(loss._clamped_log, np.log, elementwise_cases(Values(0.5, 3.0))),
     Spec(linear, _linear, composite_case(_affine)),
     Spec(
-        conv._conv,
+        fused_conv.conv,
         lambda *inputs, **options: _by_channels_last(convolved, *inputs, **options),
         composite_case(lambda draw, rng: _convolved_image(draw, rng, transposed=False)),
     ),
     Spec(
-        conv._conv_transpose,
+        fused_conv.conv_transpose,
         lambda *inputs, **options: _by_channels_last(spread, *inputs, **options),
         composite_case(lambda draw, rng: _convolved_image(draw, rng, transposed=True)),
     ),

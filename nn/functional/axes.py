@@ -1,0 +1,49 @@
+"""What functions over one axis of space and over two share: their arguments, and numbers for each axis.
+
+One idea: PyTorch has a name for each number of axes; here one function stands behind them, with `axes` before the rest,
+and the arguments that an editor and a type checker see are written there alone. Read `fused_conv.py` next.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec
+
+from autograd.backend import host
+from autograd.tensor import Tensor
+
+__all__ = ["Numbers", "arguments_of", "numbers_of"]
+
+Numbers = int | Sequence[int]
+
+P = ParamSpec("P")
+
+_WHOLE = (int, host.integer)
+
+
+def arguments_of(
+    function: Callable[Concatenate[int, P], Tensor],
+) -> Callable[[Callable[..., Tensor]], Callable[P, Tensor]]:
+    """Declare that a function takes what `function` takes after the number of axes."""
+    whole = inspect.signature(function)
+    after = whole.replace(parameters=list(whole.parameters.values())[1:])
+
+    def declared(named: Any) -> Any:
+        named.__signature__ = after
+        return named
+
+    return declared
+
+
+def numbers_of(name: str, option: str, given: Numbers, axes: int, least: int) -> tuple[int, ...]:
+    """One number for each axis of space; a single number stands for all.
+
+    Raises ValueError for another count, and for what is not a whole number of at least `least`.
+    """
+    numbers = (given,) if isinstance(given, _WHOLE) else tuple(given)
+    numbers = numbers * axes if len(numbers) == 1 else numbers
+    if len(numbers) != axes or not all(isinstance(n, _WHOLE) and n >= least for n in numbers):
+        each = "one whole number" if axes == 1 else f"one whole number, or one for each of {axes} axes"
+        raise ValueError(f"{name} got {option}={given!r}: it must be {each}, at least {least}.")
+    return numbers

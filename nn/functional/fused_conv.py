@@ -1,0 +1,192 @@
+"""Convolution of batches with PyTorch's layout, each way one fat node: channels in axis 1 outside, and last inside.
+
+One idea: x is looked at with its channels last, convolved, and the result looked at with its channels in axis 1: views,
+which the next layer turns back again, so that a chain of convolutions copies nothing. One axis of space is two, of
+which the second has length 1. Read `conv.py` next.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import autograd as ag
+from autograd import convolution as arrays
+from autograd.backend import Array, Module, host
+from autograd.convolution import Finish, Pair, Sides
+from autograd.fused import fused
+from autograd.modes import is_tracing
+from autograd.ops.convolution import convolve, convolve_input
+from autograd.tensor import Operand
+
+from .activation import relu
+from .linear import Activation
+from .rows import let_through, sum_of_rows
+
+__all__ = ["conv", "conv_transpose"]
+
+
+def _channels_last(x: Any) -> Any:
+    """(N, C, H, W) as (N, H, W, C), or (N, C, L) as (N, L, 1, C): L stands where blocks of a few rows are taken."""
+    if x.ndim == 3:
+        x = ag.reshape(x, (*x.shape, 1))
+    return ag.permute_dims(x, (0, 2, 3, 1))
+
+
+def _channels_first(x: Any, ndim: int) -> Any:
+    """The way back, to as many axes as there were."""
+    x = ag.permute_dims(x, (0, 3, 1, 2))
+    return ag.reshape(x, x.shape[:3]) if ndim == 3 else x
+
+
+@fused
+def conv(
+    x: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    *,
+    stride: Pair,
+    padding: Sides,
+    dilation: Pair,
+    groups: int,
+    activation: Activation = None,
+) -> Operand:
+    """x (N, C, H, W) or (N, C, L), convolved, plus bias (O,), then ReLU where `activation="relu"`."""
+    out = convolve(
+        *(_channels_last(x), _channels_last(weight)), stride=stride, padding=padding, dilation=dilation, groups=groups
+    )
+    out = out if bias is None else out + bias
+    return _channels_first(relu(out) if activation == "relu" else out, x.ndim)
+
+
+@fused
+def conv_transpose(
+    x: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    *,
+    length: Pair,
+    stride: Pair,
+    padding: Sides,
+    dilation: Pair,
+    groups: int,
+) -> Operand:
+    """x (N, C, H, W) or (N, C, L), spread over `length` by the adjoint of a convolution, plus bias."""
+    out = convolve_input(
+        *(_channels_last(x), _channels_last(weight)),
+        length=length,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    )
+    return _channels_first(out if bias is None else out + bias, x.ndim)
+
+
+def _is_plain(xp: Module, x: Any, weight: Any, bias: Any) -> bool:
+    """Whether the kernels take it: arrays of one dtype that BLAS knows, on the host, outside a trace."""
+    if xp is not host or is_tracing() is not None:
+        return False
+    return x.dtype.char in "fd" and weight.dtype == x.dtype and (bias is None or bias.dtype == x.dtype)
+
+
+def _packed(x: Array) -> Array:
+    """x with its channels last, one after the other in memory; no copy where a convolution gave it."""
+    return host.ascontiguousarray(_channels_last(x))
+
+
+def _finish(bias: Any, activation: Activation) -> Finish:
+    """Add the bias to a part of a result, then ReLU, in place."""
+
+    def finish(part: Array) -> None:
+        # NumPy is quick where rows are long: the bias is repeated for a row of pixels, and so are the zeros.
+        if bias is not None:
+            host.add(part, host.tile(bias, (part.shape[2], 1)), out=part)
+        if activation == "relu":
+            host.maximum(part, host.zeros(part.shape[2:], part.dtype), out=part)
+
+    return finish
+
+
+def _conv_forward(xp: Module, x: Any, weight: Any, bias: Any, *, activation: Activation, **options: Any) -> Any:
+    if not _is_plain(xp, x, weight, bias):
+        return NotImplemented
+    out = arrays.convolve_and(_finish(bias, activation), _packed(x), _packed(weight), **options)
+    return _channels_first(out, x.ndim), out if activation == "relu" else None
+
+
+def _conv_backward(
+    xp: Module,
+    g: Array,
+    needs: tuple[bool, bool, bool],
+    inputs: tuple[Array, Array, Any],
+    out: Any,
+    *,
+    activation: Activation,
+    **options: Any,
+) -> tuple[Any, Any, Any]:
+    x, weight, _ = inputs
+    g = _packed(g)
+    if out is not None:
+        g = let_through(xp, g, out)
+    of_x = of_weight = None
+    if needs[0] and needs[1]:
+        of_x, of_weight = arrays.convolve_both(_packed(x), _packed(weight), g, **options)
+    elif needs[0]:
+        of_x = arrays.convolve_input(g, _packed(weight), length=_space(x), **options)
+    elif needs[1]:
+        of_weight = arrays.convolve_weight(_packed(x), g, size=_space(weight), **options)
+    return (
+        None if of_x is None else _of_x(of_x, x),
+        None if of_weight is None else _of_weight(of_weight, x),
+        _of_bias(xp, g) if needs[2] else None,
+    )
+
+
+def _transpose_forward(xp: Module, x: Any, weight: Any, bias: Any, **options: Any) -> Any:
+    if not _is_plain(xp, x, weight, bias):
+        return NotImplemented
+    out = arrays.convolve_input(_packed(x), _packed(weight), **options)
+    _finish(bias, None)(out)
+    return _channels_first(out, x.ndim), None
+
+
+def _transpose_backward(
+    xp: Module,
+    g: Array,
+    needs: tuple[bool, bool, bool],
+    inputs: tuple[Array, Array, Any],
+    residuals: None,
+    *,
+    length: Pair,
+    **options: Any,
+) -> tuple[Any, Any, Any]:
+    x, weight, _ = inputs
+    g = _packed(g)
+    return (
+        _of_x(arrays.convolve(g, _packed(weight), **options), x) if needs[0] else None,
+        _of_weight(arrays.convolve_weight(g, _packed(x), size=_space(weight), **options), x) if needs[1] else None,
+        _of_bias(xp, g) if needs[2] else None,
+    )
+
+
+def _space(x: Array) -> Pair:
+    """The lengths of the axes of space, two of them."""
+    return x.shape[2], (*x.shape, 1)[3]
+
+
+def _of_x(found: Array, x: Array) -> Array:
+    return _channels_first(found, x.ndim)
+
+
+def _of_weight(found: Array, x: Array) -> Array:
+    # An optimizer walks over it together with the weight, whose channels are in axis 1.
+    return host.ascontiguousarray(_channels_first(found, x.ndim))
+
+
+def _of_bias(xp: Module, g: Array) -> Array:
+    return sum_of_rows(xp, g.reshape(math.prod(g.shape[:3]), g.shape[3]))
+
+
+conv.kernel(_conv_forward, _conv_backward)
+conv_transpose.kernel(_transpose_forward, _transpose_backward)
