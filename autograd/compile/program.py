@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from .expression import Expression
 
-__all__ = ["Instruction", "Place", "Program", "Variable", "replace_variables", "variables_in"]
+__all__ = ["Instruction", "Place", "Program", "Variable", "layout_of", "replace_variables", "variables_in"]
 
 
 @dataclass(eq=False, slots=True)
@@ -24,6 +24,7 @@ class Variable:
     index: int
     shape: tuple[int, ...]
     dtype: Any
+    layout: tuple[int, ...] = ()  # of its array in the trace, see `layout_of`
 
     def __repr__(self) -> str:
         return f"%{self.index}"
@@ -37,6 +38,11 @@ class Variable:
     def about(self) -> str:
         """Its dtype and shape, as in float32[100, 64]."""
         return "number" if self.dtype is None else f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def layout_of(array: Any) -> tuple[int, ...]:
+    """How an array lies in memory: its strides, but for axes along which there is no step."""
+    return tuple(stride for count, stride in zip(array.shape, array.strides, strict=True) if count > 1)
 
 
 @dataclass(eq=False, slots=True)

@@ -19,7 +19,7 @@ from ..tensor import Tensor, wrap
 from ..writes import mark_written
 from .expression import Expression, named
 from .number import Number
-from .program import Instruction, Program, Variable
+from .program import Instruction, Program, Variable, layout_of
 from .traced import Traced, record, tracer
 from .watch import data_of, grad_of, set_data, set_grad
 
@@ -164,8 +164,9 @@ class Trace:
     def variable(self, value: Any) -> Variable:
         """A new variable for this value."""
         self._count += 1
-        has_shape = is_array(value) or isinstance(value, host.generic)
-        return Variable(self._count, value.shape if has_shape else (), value.dtype if has_shape else None)
+        if is_array(value) or isinstance(value, host.generic):
+            return Variable(self._count, value.shape, value.dtype, layout_of(value))
+        return Variable(self._count, (), None)
 
     def emit(
         self, name: str, function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any], value: Any
@@ -211,7 +212,7 @@ class Trace:
                 f'a compiled function works on arrays of "{self.device}" and also reads one of "{device}": move '
                 "everything to one of them with .to(device)."
             )
-        return array.copy() if device == "cpu" else to_host(array)
+        return array.copy("K") if device == "cpu" else to_host(array)
 
     def argument(self, array: Any) -> Traced:
         """One of the arrays with which the function is called."""
@@ -232,7 +233,7 @@ class Trace:
         array = place.get()
         variable = self.variable(array)
         fixed = isinstance(place, _Fixed) and isinstance(array, host.ndarray)
-        traced = Traced(self, array.copy() if fixed else self._copied(array), variable)
+        traced = Traced(self, array.copy("K") if fixed else self._copied(array), variable)
         self.program.places.append((place, variable))
         self.captured.append((place, traced, variable))
         return traced

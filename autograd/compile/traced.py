@@ -10,6 +10,8 @@ Read `trace.py` next.
 # A program changes nothing in place, a Traced does: `x += y` gives it the name of a new variable. A view knows the
 # array it looks into: to write into the view is to write a new array into that one, and a view that was taken before
 # names itself anew when it is next read. Values are NumPy arrays, and real views of each other: they need none of this.
+# Where the new array would lie otherwise in memory than the one written to, it is laid as that one does: by that NumPy
+# decides in which order it adds up later, and so how it rounds.
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from ..backend import host, module_of
 from ..errors import TraceError
 from ..modes import is_tracing
 from .number import Number
-from .program import Variable
+from .program import Variable, layout_of
 
 __all__ = ["Traced", "record", "tracer", "user_line"]
 
@@ -292,8 +294,17 @@ def _into(out: Any, result: Traced, name: str) -> Traced:
         result = result.astype(out.dtype)
     if result.shape != out.shape:
         raise ValueError(f"{name} cannot write shape {result.shape} into an array of shape {out.shape}.")
+    if layout_of(result.value) != layout_of(out.value):
+        result = record("laid_as", _laid_as, (result, out), {})
     out.value[...] = result.value
     out.write(result.variable)
+    return out
+
+
+def _laid_as(x: Any, other: Any) -> Any:
+    """x, lying in memory as another array does. See Note [Writing in place]."""
+    out = module_of(x).empty_like(other)
+    out[...] = x
     return out
 
 

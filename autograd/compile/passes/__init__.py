@@ -29,5 +29,6 @@ def simplified(program: Program) -> Program:
 
 def for_blas(program: Program) -> Program:
     """The program with its products as BLAS and C like them best; they may round otherwise."""
+    program = without_copies(program, laid_alike=False)
     program = without_repetition(with_sunk_permutations(with_row_sums(program)))
     return with_less_kept(without_dead(with_joined_parts(with_turned_products(program))))

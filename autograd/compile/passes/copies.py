@@ -1,7 +1,8 @@
 """Copies: where nothing is written in place, a copy is the thing itself.
 
 One idea: the engine copies so that nobody's array is changed behind their back; in a program nobody changes anything.
-Read `products.py` next.
+A copy that lies otherwise in memory is another thing for NumPy, whose sums and products then round in another order; C
+lays out arrays as it likes. Read `products.py` next.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from ..program import Instruction, Program, Variable, replace_variables
 __all__ = ["without_copies"]
 
 _COPIES = {"array", "asarray", "ascontiguousarray", "copy", "positive", "ndarray.copy", "ndarray.astype", "astype"}
+_COPIES |= {"laid_as"}
 
 
-def without_copies(program: Program) -> Program:
-    """The program in which a copy of the same shape and dtype is its original."""
+def without_copies(program: Program, laid_alike: bool = True) -> Program:
+    """The program in which a copy of the same shape and dtype, and `laid_alike` if that matters, is its original."""
     same: dict[Variable, Variable] = {}
 
     def now(variable: Variable) -> Variable:
@@ -27,8 +29,7 @@ def without_copies(program: Program) -> Program:
     for old in program.instructions:
         inputs, options = replace_variables(old.inputs, now), replace_variables(old.options, now)
         first: Any = inputs[0] if inputs else None
-        copied = old.name in _COPIES and isinstance(first, Variable)
-        if copied and first.dtype == old.out.dtype and first.shape == old.out.shape:
+        if old.name in _COPIES and isinstance(first, Variable) and _is(first, old.out, laid_alike):
             same[old.out] = first
             continue
         instructions.append(Instruction(old.name, old.function, inputs, options, old.out))
@@ -38,3 +39,9 @@ def without_copies(program: Program) -> Program:
         results=[now(variable) for variable in program.results],
         writes=[(place, now(variable)) for place, variable in program.writes],
     )
+
+
+def _is(x: Variable, copy: Variable, laid_alike: bool) -> bool:
+    if x.dtype != copy.dtype or x.shape != copy.shape:
+        return False
+    return not laid_alike or x.layout == copy.layout

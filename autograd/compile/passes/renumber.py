@@ -17,7 +17,7 @@ def renumbered(program: Program) -> Program:
 
     def now(variable: Variable) -> Variable:
         if variable not in new:
-            new[variable] = Variable(len(new) + 1, variable.shape, variable.dtype)
+            new[variable] = Variable(len(new) + 1, variable.shape, variable.dtype, variable.layout)
         return new[variable]
 
     return Program(
