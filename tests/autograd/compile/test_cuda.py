@@ -24,13 +24,14 @@ from benchmarks.speed.networks import GPT, MLP
 from benchmarks.speed.workloads import Workload
 
 from . import simulated
-from .test_networks import NETWORKS, compare, plans
+from .networks.training import compare, plans
+from .test_networks import tried
 
 pytestmark = simulated.needed
 
 
-@settings(max_examples=max(3, NETWORKS // 12), phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@given(plan=plans(exact=False))
+@settings(max_examples=max(3, tried("dense") // 12), phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(plan=plans("dense", exact=False))
 def test_ten_steps_of_random_networks(plan: dict[str, Any], device: str) -> None:
     compare(plan, 1e-6, device)
 
