@@ -62,6 +62,7 @@ class DataConfig:
     train_on_validation: bool = option(
         switch(), False, "train on the validation rows as well; they are measured as before, but no longer unseen"
     )
+    drop_leaked: bool = option(switch(), False, "leave out the training rows that are validation or test rows as well")
     standardize: bool = option(
         switch(), False, "shift and scale each feature to mean 0 and std 1, as measured on the training rows"
     )
@@ -166,6 +167,7 @@ class FitConfig:
     epochs: int = option(whole(1), 8, "passes over the training rows", synthetic=30)
     updates: int | None = option(optional(whole(1)), None, "updates in all, instead of epochs")
     batch_size: int = option(whole(1), 128, "rows in an update", synthetic=32)
+    shuffle: bool = option(switch(), True, "put the rows in a new order before each epoch")
     accumulate: int = option(whole(1), 1, "pieces in which a batch goes through the network, to save memory")
     compile: bool | Literal["auto"] = option(
         switch("auto"), "auto", "compile updates: all, none, or those from the 501st on, which repay it"

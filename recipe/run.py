@@ -14,15 +14,14 @@ from typing import Any
 
 import numpy as np
 
-import nn
 from autograd.errors import DeviceError
 
 from . import checkpoint
-from .build import build_model, build_optimizer, title
+from .assembly import build_stopping, build_trainer
+from .build import build_model, title
 from .callbacks import (
     ActivationMonitor,
     Callback,
-    EarlyStopping,
     GradientMonitor,
     HistoryLog,
     ModelCheckpoint,
@@ -30,8 +29,6 @@ from .callbacks import (
     NotFinite,
     Progress,
     StepLog,
-    Target,
-    TimeLimit,
     WeightMonitor,
 )
 from .callbacks.time_limit import REASON
@@ -40,7 +37,7 @@ from .data import Parts
 from .finished import Finished, load_finished, loaded
 from .papers.outcome import outcome
 from .run_folder import RunFile, make_folder, read_run
-from .schedules import build_schedule, epochs_of
+from .schedules import epochs_of
 from .sources import load_parts
 from .trainer import Trainer
 from .watch import LiveView, Server
@@ -108,6 +105,7 @@ def _carry_out(
                 batch_size=config.fit.batch_size,
                 updates=config.fit.updates,
                 evaluate_rows=config.fit.evaluate_rows,
+                shuffle=config.fit.shuffle,
             )
         except KeyboardInterrupt:
             _print_interrupted(trainer, folder)
@@ -134,44 +132,18 @@ def _assembled(
         model.to(config.device)
     except DeviceError as error:
         raise ConfigError(f"device = {config.device}: {error}") from None
-    optimizer = build_optimizer(config.optim, model)
     evidence = Evidence()
     run_file = RunFile(folder, config, evidence)
     view = None if server is None else LiveView(server.board, run_file.run, folder.resolve().name)
-    trainer = Trainer(
-        model,
-        nn.functional.cross_entropy,
-        optimizer,
-        schedule=build_schedule(config.optim, config.fit, optimizer, len(parts.x_train)),
-        callbacks=[*_callbacks(config, folder), evidence, run_file, *([] if view is None else [view])],
-        clip_norm=config.optim.clip_norm,
-        clip_value=config.optim.clip_value,
-        accumulate=config.fit.accumulate,
-        seed=config.seed,
-        device=config.device,
-        compile=config.fit.compile,
-    )
+    callbacks = [*_callbacks(config, folder), evidence, run_file, *([] if view is None else [view])]
+    trainer = build_trainer(config, model, rows=len(parts.x_train), callbacks=callbacks)
     return trainer, run_file, view
 
 
 def _callbacks(config: Config, folder: Path) -> list[Callback]:
     stop, fit = config.stop, config.fit
     callbacks: list[Callback] = [NanGuard(), GradientMonitor(), ActivationMonitor(), WeightMonitor()]
-    if stop.criterion is not None:
-        callbacks.append(
-            EarlyStopping(
-                stop.monitor,
-                patience=stop.patience,
-                min_delta=stop.min_delta,
-                criterion=stop.criterion,
-                alpha=stop.alpha,
-            )
-        )
-    if stop.target is not None:
-        assert stop.target != "start"  # resolved by `train`
-        callbacks.append(Target(stop.monitor, stop.target))
-    if stop.time_limit is not None:
-        callbacks.append(TimeLimit(stop.time_limit))
+    callbacks += build_stopping(stop)
     callbacks += [StepLog(folder / "steps.csv", every=fit.log_every), HistoryLog(folder / "history.csv"), Progress()]
     # Early stopping goes back to the weights that are best by what it watches, so those are the ones to keep.
     steps, seconds = fit.checkpoint_steps, fit.checkpoint_seconds

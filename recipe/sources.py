@@ -18,7 +18,7 @@ from .config import SYNTHETIC, ConfigError, DataConfig
 from .data import DataError, Dataset, Parts, Standardize, lecture_split, mnist, split, synthetic
 from .data.idx import parse
 
-__all__ = ["load_parts"]
+__all__ = ["load_parts", "mended"]
 
 SPLIT = 0  # the stream of the seed from which the split is drawn
 _CLASSES = 65_536  # there is one output for each
@@ -44,7 +44,26 @@ def load_parts(config: DataConfig, seed: int) -> Parts:
         parts = _limited(Parts(*train, *valid, data.x_test, data.y_test), config.limit_rows)
     if config.train_on_validation:
         parts = _with_validation(parts)
+    return mended(parts, config)
+
+
+def mended(parts: Parts, config: DataConfig) -> Parts:
+    """The rows after what the configuration does to all of them: leaked ones left out, then standardised.
+
+    Raises ConfigError where every training row is a leaked one.
+    """
+    if config.drop_leaked:
+        parts = _without_leaked(parts)
     return _standardized(parts) if config.standardize else parts
+
+
+def _without_leaked(parts: Parts) -> Parts:
+    """The training rows of which no exact copy validates or tests."""
+    seen = {row.tobytes() for x in (parts.x_valid, parts.x_test) for row in x}
+    kept = np.array([row.tobytes() not in seen for row in parts.x_train])
+    if not kept.any():
+        raise ConfigError("data.drop_leaked leaves no row to train on: each of them validates or tests as well.")
+    return parts._replace(x_train=parts.x_train[kept], y_train=parts.y_train[kept])
 
 
 def _with_validation(parts: Parts) -> Parts:

@@ -106,15 +106,17 @@ class Trainer:
         batch_size: int,
         updates: int | None = None,
         evaluate_rows: int | None = None,
+        shuffle: bool = True,
     ) -> History:
         """Train until `epochs` epochs are complete (counted from the first fit or the checkpoint that was loaded), or
         until `updates` updates are made, whichever comes first.
 
-        `train` and `val` are pairs of arrays (x, y) with a row per case. After each epoch both are measured in
-        evaluation mode, of the training rows the first `evaluate_rows`. Ctrl-C ends the step at hand, tells
+        `train` and `val` are pairs of arrays (x, y) with a row per case, which `shuffle` puts in a new order before
+        each epoch. After each epoch both are measured in evaluation mode, of the training rows the first
+        `evaluate_rows`. Ctrl-C ends the step at hand, tells
         `on_interrupt` and raises KeyboardInterrupt; a second one stops at once.
         """
-        self._prepare(train, val, epochs, batch_size, updates)
+        self._prepare(train, val, epochs, batch_size, updates, shuffle)
         with deferred() as interrupt, self._timed():
             try:
                 self._tell("on_fit_begin")
@@ -211,11 +213,13 @@ class Trainer:
     def _measured(self, loss: Array, output: Array, y: Array) -> dict[str, Array]:
         return {"loss": loss} | {name: metric(output, y) for name, metric in self.metrics.items()}
 
-    def _prepare(self, train: Data, val: Data | None, epochs: int, batch_size: int, updates: int | None) -> None:
+    def _prepare(
+        self, train: Data, val: Data | None, epochs: int, batch_size: int, updates: int | None, shuffle: bool
+    ) -> None:
         self.train_data = self._here(train)
         self.val_data = None if val is None else self._here(val)
         self.epochs = epochs
-        self.batches = Batches(*self.train_data, batch_size, generator=self.shuffle)
+        self.batches = Batches(*self.train_data, batch_size, shuffle=shuffle, generator=self.shuffle)
         self.updates = epochs * len(self.batches) if updates is None else min(updates, epochs * len(self.batches))
         if self._batches_state is not None and self._batches_state["epoch"]:
             self.batches.load_state_dict(self._batches_state)
