@@ -76,7 +76,8 @@ class Facts:
             input_mean=setup.get("input_mean"),
             input_std=setup.get("input_std"),
             first_loss=setup.get("first_loss"),
-            identical_units=_least(_last(looks, "identical_units")),
+            # At the first look after training began: what parts equal units later is rounding alone, and grows.
+            identical_units=_least(_last(looks[:2], "identical_units")),
             gradient_ratio=_first_to_largest(start.get("gradient_rms")),
             dead_at_start=_most(dead_start),
             dead_at_end=_most(dead_end),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..config import options
+from ..config import RATES, options
 
 __all__ = ["REMEDIES", "Remedy", "as_flags", "proposal"]
 
@@ -29,11 +29,24 @@ class Remedy:
 
 
 def _rate(factor: float) -> Callable[[Settings], Change]:
+    """The rate times `factor`; the optimizer's usual one, where even the factor twice would not reach it."""
+
     def change(settings: Settings) -> Change:
-        lr = settings.get("optim.lr")
-        return {"optim.lr": float(f"{lr * factor:.3g}")} if lr else {}
+        lr, usual = settings.get("optim.lr"), RATES.get(settings.get("optim.name", ""))
+        if not lr:
+            return {}
+        twice = lr * factor**2
+        far = usual is not None and (usual > twice if factor > 1 else usual < twice)
+        return {"optim.lr": usual if far else float(f"{lr * factor:.3g}")}
 
     return change
+
+
+def _revived(settings: Settings) -> Change:
+    """Another start, units that cannot die, and no more than the usual rate."""
+    lr, usual = settings.get("optim.lr"), RATES.get(settings.get("optim.name", ""))
+    calmer = {"optim.lr": usual} if lr and usual and lr > usual else {}
+    return {"model.activation": "leaky_relu"} | _other_start(settings) | calmer
 
 
 def _longer(factor: int) -> Callable[[Settings], Change]:
@@ -86,19 +99,25 @@ def _stop_early(settings: Settings) -> Change:
 
 
 def _dropped_out(settings: Settings) -> Change:
-    return _stop_early(settings) if settings.get("model.dropout") else {"model.dropout": [0.2, 0.5]}
+    """Dropout, with the two or three times as many epochs that thinned nets take to train (Srivastava et al. 2014,
+    conclusion); where it is there already, early stopping by the accuracy, which the least loss need not be best for."""
+    if settings.get("model.dropout"):
+        return {"stop.criterion": "patience", "stop.monitor": "val_accuracy"}
+    return {"model.dropout": [0.2, 0.5]} | _longer(3)(settings)
 
 
 REMEDIES: dict[str, Remedy] = {
     "leak": Remedy(
         "validation rows leaked into training",
         "Rows that should tell how the net does on unseen data were trained on, so the validation result flatters.",
-        "Make the split anew so that no row is on both sides; only then look at any result.",
+        "Make the split anew so that no row is on both sides; only then look at any result. It will be worse, and true.",
+        lambda settings: {"data.drop_leaked": True},
     ),
     "not_shuffled": Remedy(
         "the batches are not shuffled",
         "Each batch holds few classes, so each update teaches the net to forget the others.",
-        "Shuffle the rows before each epoch.",
+        "Shuffle all rows before each epoch.",
+        lambda settings: {"fit.shuffle": True},
     ),
     "unnormalised_input": Remedy(
         "the inputs are not normalised",
@@ -134,12 +153,12 @@ REMEDIES: dict[str, Remedy] = {
         "dead rectifiers",
         "Nearly all units of a layer are silent for every row; silent units have no gradient and never come back.",
         "Start from He or Glorot weights and zero biases, lower the learning rate, or take Leaky ReLU.",
-        lambda settings: _rate(0.1)(settings) | {"model.activation": "leaky_relu"},
+        _revived,
     ),
     "rate_too_high": Remedy(
         "the learning rate is too high",
         "The steps jump over the valley: the loss rises instead of falling.",
-        "Divide the learning rate by 10; a rate that falls over time, or an adaptive one, helps as well.",
+        "Divide the learning rate by 10, or take the optimizer's usual one; a rate that falls over time helps as well.",
         _rate(0.1),
     ),
     "over_regularised": Remedy(
@@ -163,7 +182,7 @@ REMEDIES: dict[str, Remedy] = {
     "rate_too_low": Remedy(
         "the learning rate is too low",
         "The weights hardly moved: at this pace the run would take hundreds of epochs.",
-        "Multiply the learning rate by 10, or take an adaptive one (自适应学习率): Adam, RMSProp, Adagrad.",
+        "Multiply the learning rate by 10, or take the usual one, or an adaptive one (自适应学习率): Adam, RMSProp.",
         _rate(10.0),
     ),
     "train_longer": Remedy(

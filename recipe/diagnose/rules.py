@@ -8,8 +8,9 @@ Read `verdict.py` for how findings become a verdict, `thresholds.py` for the lin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from .facts import Facts
@@ -51,6 +52,8 @@ class Finding:
 
 
 Rule = Callable[[Facts, Thresholds], Finding]
+
+_NO_HIDDEN = "the net has no hidden layer"
 
 
 def above(what: str, value: float | None, line: Line, unit: str = "") -> Check:
@@ -109,13 +112,14 @@ def leak(f: Facts, t: Thresholds) -> Finding:
 
 
 def not_shuffled(f: Facts, t: Thresholds) -> Finding:
-    """Batches hold fewer classes than chance would put there."""
+    """Batches hold far fewer classes than chance would put there; or somewhat fewer, and it shows."""
     if f.task != "classification":
         return _not_here("not_shuffled", "it is seen by labels, and this run has none")
-    return _all(
-        "not_shuffled",
-        below("label entropy of a batch, over that of shuffled batches", f.batch_entropy_share, t.batch_entropy),
-    )
+    what = "label entropy of a batch, over that of shuffled batches"
+    hardly, partly = (below(what, f.batch_entropy_share, line) for line in (t.batch_entropy, t.partly_shuffled))
+    bad = _bad(f, t)
+    state = either(hardly.state, both(partly.state, bad.state))
+    return Finding("not_shuffled", state, (hardly,) if hardly.state is State.FIRED else (partly, bad))
 
 
 def unnormalised_input(f: Facts, t: Thresholds) -> Finding:
@@ -154,6 +158,8 @@ def good_on_training(f: Facts, t: Thresholds) -> Check:
 
 def identical_units(f: Facts, t: Thresholds) -> Finding:
     """The units of a layer all compute the same."""
+    if f.hidden_layers == 0:
+        return _not_here("identical_units", _NO_HIDDEN)
     return _all(
         "identical_units",
         below("spread between a layer's units, over its mean |w|", f.identical_units, t.identical_units),
@@ -163,7 +169,7 @@ def identical_units(f: Facts, t: Thresholds) -> Finding:
 def vanishing_gradient(f: Facts, t: Thresholds) -> Finding:
     """The gradient shrinks on its way to the first layer (and is not cut off by units that are dead)."""
     if f.hidden_layers == 0:
-        return _not_here("vanishing_gradient", "the net has one layer, so there is no way for a gradient to be lost")
+        return _not_here("vanishing_gradient", _NO_HIDDEN)
     checks = [below("gradient of the first layer, over the largest", f.gradient_ratio, t.gradient_ratio)]
     if f.rectifiers:
         checks.append(
@@ -186,8 +192,8 @@ def signal_collapse(f: Facts, t: Thresholds) -> Finding:
 
 def dead_from_the_start(f: Facts, t: Thresholds) -> Finding:
     """Units are silent for every row, and nothing has moved."""
-    if f.rectifiers is False:
-        return _not_here("dead_units", "the net has no units that can go silent for good")
+    if why := _cannot_die(f):
+        return _not_here("dead_units", why)
     return _all(
         "dead_units",
         _dead(f, t),
@@ -218,9 +224,27 @@ def _rising(losses: Sequence[float]) -> float | None:
 
 def dead_units(f: Facts, t: Thresholds) -> Finding:
     """Units have gone silent for every row."""
-    if f.rectifiers is False:
-        return _not_here("dead_units", "the net has no units that can go silent for good")
+    if why := _cannot_die(f):
+        return _not_here("dead_units", why)
     return _all("dead_units", _dead(f, t))
+
+
+def _cannot_die(f: Facts) -> str:
+    if f.hidden_layers == 0:
+        return _NO_HIDDEN
+    return "the net has no units that can go silent for good" if f.rectifiers is False else ""
+
+
+def killed_by_dropout(f: Facts, t: Thresholds) -> Finding:
+    """Units that lived have gone silent under so much dropout that they were taught by noise."""
+    if why := _cannot_die(f):
+        return _not_here("over_regularised", why)
+    return _all(
+        "over_regularised",
+        above("probability of dropout", f.dropout, t.dropout),
+        _dead(f, t),
+        below("largest share of silent units in a layer at the start", f.dead_at_start, t.dead_share, "share"),
+    )
 
 
 def _dead(f: Facts, t: Thresholds) -> Check:
@@ -245,8 +269,8 @@ def noisy_labels_in_training(f: Facts, t: Thresholds) -> Finding:
     return _all(
         "label_noise",
         above(
-            "points by which validation is better than training",
-            f.val_score - f.train_score,
+            "points by which validation is surely better than training",
+            f.val_score - f.train_score - 2.0 * _error_of_gap(f),
             t.noisy_training,
             "points",
         ),
@@ -308,13 +332,35 @@ def _contradicted(f: Facts, t: Thresholds) -> Check:
 def overfit(f: Facts, t: Thresholds) -> Finding:
     """What was learned holds for the training rows only."""
     gap = None if f.train_score is None or f.val_score is None else f.train_score - f.val_score
-    losses = f.val_losses
-    ratio = losses[-1] / min(losses) if losses and min(losses) > 0 else None
+    line = replace(t.gap, band=max(t.gap.band, _error_of_gap(f)))
     return _any(
         "overfit",
-        above("points by which training is better than validation", gap, t.gap, "points"),
-        above("validation loss at the end, over its lowest", ratio, t.loss_above_best),
+        above("points by which training is better than validation", gap, line, "points"),
+        above(
+            "rise of the validation loss from its lowest, over that of the training loss", _rise(f), t.loss_above_best
+        ),
     )
+
+
+def _rise(f: Facts) -> float | None:
+    """How the validation loss rose from its lowest to the end, as a factor; where the training loss rose as well, the
+    steps swing, and nothing was learned by heart: only what goes beyond that counts."""
+    losses = f.val_losses
+    if not losses or min(losses) <= 0:
+        return None
+    best, rise = losses.index(min(losses)), losses[-1] / min(losses)
+    trained = f.train_losses[: len(losses)]
+    if len(trained) < len(losses) or trained[best] <= 0:
+        return rise
+    return rise / max(trained[-1] / trained[best], 1.0)
+
+
+def _error_of_gap(f: Facts) -> float:
+    """The standard error of the difference of two accuracies, each measured on so many rows; 0 where it is unknown."""
+    measured = ((f.train_score, f.train_rows), (f.val_score, f.val_rows))
+    if f.task != "classification" or any(score is None or not rows for score, rows in measured):
+        return 0.0
+    return math.sqrt(sum(score * (1.0 - score) / rows for score, rows in measured if score is not None and rows))
 
 
 SET_UP: tuple[Rule, ...] = (leak, not_shuffled, unnormalised_input, init_too_large)
@@ -324,6 +370,7 @@ TRAINING: tuple[Rule, ...] = (
     signal_collapse,
     dead_from_the_start,
     rate_too_high,
+    killed_by_dropout,
     dead_units,
     over_regularised,
     noisy_labels_in_training,

@@ -34,6 +34,9 @@ class Thresholds:
     batch_entropy: Line = Line(
         0.52, 0.05, "The labels of shuffled batches have all the entropy of random ones; sorted rows have next to none."
     )
+    partly_shuffled: Line = Line(
+        0.90, 0.02, "A fair shuffle misses the full entropy by a few hundredths at most; what misses more is not one."
+    )
     input_size: Line = Line(5.0, 0.5, "Standardised inputs have std 1, pixels / 255 about 0.3; raw pixels have 79.")
     first_loss: Line = Line(
         5.0, 0.5, "Before training a net should do no worse than guess; well above it, it is surely wrong."
@@ -65,6 +68,9 @@ class Thresholds:
     weight_norm: Line = Line(0.60, 0.05, "Training lets weights grow; only a penalty shrinks them to little over half.")
     thinned_gap: Line = Line(
         0.15, 0.02, "Thinned by dropout a net is a few points worse than whole; far worse, it is hardly taught."
+    )
+    dropout: Line = Line(
+        0.80, 0.02, "Of five units one is left, and the noise has four times the power of the signal: p / (1 - p)."
     )
     noisy_training: Line = Line(
         0.05, 0.01, "Better on validation than on training rows: the training labels, not the net, are at fault."

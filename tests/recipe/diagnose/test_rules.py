@@ -102,6 +102,43 @@ def test_other_ways_to_the_same_verdicts():
     assert verdict(replace(HEALTHY, val_losses=(0.3, 0.2, 0.5))).verdict == "overfit"
 
 
+def test_units_that_die_of_dropout_are_blamed_on_dropout():
+    dead = replace(POOR, dead_at_start=0.0, dead_at_end=1.0, movement_first=0.1)
+    assert verdict(replace(dead, dropout=0.9)).verdict == "over_regularised"
+    assert verdict(replace(dead, dropout=0.5)).verdict == "dead_units"
+    assert verdict(replace(dead, dropout=0.9, dead_at_start=1.0)).verdict == "dead_units"
+
+
+def test_batches_that_are_partly_shuffled_are_blamed_where_the_result_is_bad():
+    assert verdict(replace(POOR, batch_entropy_share=0.7)).verdict == "not_shuffled"
+    assert verdict(replace(HEALTHY, batch_entropy_share=0.7)).verdict == "fine"
+
+
+def test_a_net_without_hidden_layers_has_no_units_to_ask_for():
+    linear = replace(POOR, hidden_layers=0, identical_units=None, rectifiers=None, dead_at_start=None, dead_at_end=None)
+    linear = replace(linear, gradient_ratio=None, cosine_last=None, collapse=None)
+    assert verdict(linear).verdict == "low_capacity"
+    assert verdict(replace(linear, hidden_layers=2)).verdict == "undecided"
+
+
+def test_a_loss_that_swings_in_both_parts_is_not_over_fitting():
+    val = (0.3, 0.2, 0.15, 0.25)
+    assert verdict(replace(HEALTHY, train_losses=(0.3, 0.2, 0.15, 0.25), val_losses=val)).verdict == "fine"
+    assert verdict(replace(HEALTHY, train_losses=(0.3, 0.2, 0.15, 0.10), val_losses=val)).verdict == "overfit"
+
+
+def test_few_validation_rows_cannot_settle_a_thin_gap():
+    few = replace(HEALTHY, train_score=0.97, val_score=0.90, val_rows=50)
+    assert verdict(few).verdict == "undecided"
+    assert verdict(replace(few, val_rows=5000)).verdict == "overfit"
+
+
+def test_validation_that_is_better_by_chance_says_nothing_of_the_labels():
+    lucky = replace(POOR, contradicted=0.12, val_score=POOR.train_score + 0.09, val_rows=200)
+    assert verdict(lucky).verdict == "low_capacity"
+    assert verdict(replace(lucky, val_rows=20_000, train_rows=20_000)).verdict == "label_noise"
+
+
 def test_dead_units_are_not_called_a_vanishing_gradient():
     dead = REACHED["dead_units"]
     assert dead.gradient_ratio == 0.0
@@ -244,6 +281,35 @@ def test_every_change_is_one_that_the_command_line_takes(code, settings):
     words = flags.split()
     assert configure(flags={by_flag[flag]: text for flag, text in zip(words[::2], words[1::2], strict=True)})
     assert all(settings.get(key) != value for key, value in change.items())
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "lr", "better"),
+    [
+        ("rate_too_high", "sgd", 3.0, 0.3),
+        ("rate_too_high", "adam", 1.0, 1e-3),
+        ("rate_too_high", "adam", 1e-3, 1e-4),
+        ("rate_too_low", "sgd", 0.01, 0.1),
+        ("rate_too_low", "sgd", 1e-4, 0.1),
+        ("rate_too_low", "adam", 2e-6, 1e-3),
+    ],
+)
+def test_a_rate_is_changed_tenfold_or_to_the_usual_one_where_that_is_far(code, name, lr, better):
+    assert proposal(code, {"optim.name": name, "optim.lr": lr}) == {"optim.lr": better}
+
+
+def test_dead_units_get_another_start_and_no_higher_rate_than_usual():
+    settings = {"model.activation": "relu", "model.init": "glorot", "optim.name": "sgd"}
+    start = {"model.activation": "leaky_relu", "model.init": "he"}
+    assert proposal("dead_units", settings | {"optim.lr": 0.05}) == start
+    assert proposal("dead_units", settings | {"optim.lr": 3.0}) == start | {"optim.lr": 0.1}
+
+
+def test_over_fitting_gets_dropout_and_the_epochs_it_takes_then_early_stopping():
+    settings = {"model.dropout": (), "fit.epochs": 10, "stop.monitor": "val_loss", "stop.criterion": None}
+    first = proposal("overfit", settings)
+    assert first == {"model.dropout": [0.2, 0.5], "fit.epochs": 30}
+    assert proposal("overfit", settings | first) == {"stop.criterion": "patience", "stop.monitor": "val_accuracy"}
 
 
 def test_every_threshold_says_why():
