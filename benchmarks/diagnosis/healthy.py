@@ -13,7 +13,7 @@ import nn
 from autograd.random import Generator
 from autograd.tensor import Tensor
 
-from .setups import SetUp
+from .setups import SetUp, by, fit, net
 
 __all__ = ["HEALTHY"]
 
@@ -61,29 +61,15 @@ def _normalised(features: int, outputs: int, seed: int) -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(100, outputs, generator=generator))
 
 
-def _fit(rows: int | None, batch_size: int, epochs: int, source: str = "mnist") -> dict[str, object]:
-    return {"data.source": source, "data.limit_rows": rows, "fit.batch_size": batch_size, "fit.epochs": epochs}
-
-
-def _by(name: str, lr: float, schedule: str = "constant", momentum: float = 0.0) -> dict[str, object]:
-    return {"optim.name": name, "optim.lr": lr, "optim.schedule": schedule, "optim.momentum": momentum}
-
-
 HEALTHY: Mapping[str, SetUp] = {
-    "mlp": SetUp("fine", _fit(30_000, 100, 4) | _by("sgd", 0.1, momentum=0.5) | {"model.hidden": (256, 256)}),
-    "maxout": SetUp("fine", _fit(20_000, 100, 5) | _by("sgd", 0.05) | {"model.activation": "maxout"}),
-    "sigmoid-adam": SetUp("fine", _fit(20_000, 100, 6) | _by("adam", 3e-3) | {"model.activation": "sigmoid"}),
-    "residual": SetUp("fine", _fit(20_000, 100, 5) | _by("sgd", 0.01, momentum=0.9), network=_residual),
-    "cnn": SetUp("fine", _fit(8000, 50, 4, "mnist 14x14") | _by("adam", 2e-3), network=_cnn),
-    "dropout": SetUp(
-        "fine", _fit(20_000, 100, 6) | _by("adam", 1e-3) | {"model.hidden": (256, 256), "model.dropout": (0.2, 0.5)}
-    ),
-    "batch-norm": SetUp("fine", _fit(20_000, 100, 4) | _by("sgd", 0.05, momentum=0.9), network=_normalised),
-    "sine": SetUp(
-        "fine", _fit(None, 32, 40, "sine") | _by("adam", 0.01) | {"model.hidden": (32, 32), "model.activation": "tanh"}
-    ),
-    "one-in-ten": SetUp("fine", _fit(15_000, 100, 5, "is it 8") | _by("adam", 1e-3) | {"model.hidden": (100,)}),
-    "spirals-cosine": SetUp(
-        "fine", _fit(None, 32, 60, "spirals") | _by("adam", 0.01, "cosine") | {"model.hidden": (64, 64)}
-    ),
+    "mlp": SetUp("fine", fit(30_000, 100, 4) | by("sgd", 0.1, momentum=0.5) | net((256, 256))),
+    "maxout": SetUp("fine", fit(20_000, 100, 5) | by("sgd", 0.05) | net((128, 128), "maxout")),
+    "sigmoid-adam": SetUp("fine", fit(20_000, 100, 6) | by("adam", 3e-3) | net((128, 128), "sigmoid")),
+    "residual": SetUp("fine", fit(20_000, 100, 5) | by("sgd", 0.01, momentum=0.9), network=_residual),
+    "cnn": SetUp("fine", fit(8000, 50, 4, "mnist 14x14") | by("adam", 2e-3), network=_cnn),
+    "dropout": SetUp("fine", fit(20_000, 100, 6) | by("adam", 1e-3) | net((256, 256), dropout=(0.2, 0.5))),
+    "batch-norm": SetUp("fine", fit(20_000, 100, 4) | by("sgd", 0.05, momentum=0.9), network=_normalised),
+    "sine": SetUp("fine", fit(None, 32, 40, "sine") | by("adam", 0.01) | net((32, 32), "tanh")),
+    "one-in-ten": SetUp("fine", fit(15_000, 100, 5, "is it 8") | by("adam", 1e-3) | net((100,))),
+    "spirals-cosine": SetUp("fine", fit(None, 32, 60, "spirals") | by("adam", 0.01, schedule="cosine") | net((64, 64))),
 }

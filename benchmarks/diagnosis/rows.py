@@ -58,16 +58,20 @@ def _digits(data: Callable[[], Dataset]) -> Callable[[int, int | None], Parts]:
     return load
 
 
-def _sine(seed: int, rows: int | None) -> Parts:
-    generator = Generator(seed)
-    x, y = synthetic.sine(2000, generator=generator)
-    train, valid, test = split(x, y, [0.6, 0.2, 0.2], generator=generator)
-    return Parts(*train, *valid, *test)
+def _sine(noise: float) -> Callable[[int, int | None], Parts]:
+    def load(seed: int, rows: int | None) -> Parts:
+        generator = Generator(seed)
+        x, y = synthetic.sine(2000, noise=noise, generator=generator)
+        train, valid, test = split(x, y, [0.6, 0.2, 0.2], generator=generator)
+        return Parts(train[0][:rows], train[1][:rows], *valid, *test)
+
+    return load
 
 
 _SOURCES: Mapping[str, Callable[[int, int | None], Parts]] = {
     "mnist": _digits(_mnist),
     "mnist 14x14": _digits(_mnist_14),
     "is it 8": _digits(_is_it_8),
-    "sine": _sine,
+    "sine": _sine(0.1),
+    "noisy sine": _sine(0.5),
 }

@@ -18,13 +18,19 @@ from typing import Any
 
 from .. import machine
 from .broken import BROKEN
+from .confirming import CONFIRMING
 from .healthy import HEALTHY
 from .setups import Outcome, SetUp, carry_out
 from .variants import VARIANTS
 
 __all__ = ["BANKS", "Unit", "confusion", "measure_diagnosis", "outcome", "remedies", "score", "units"]
 
-BANKS: Mapping[str, Mapping[str, SetUp]] = {"broken": BROKEN, "variants": VARIANTS, "healthy": HEALTHY}
+BANKS: Mapping[str, Mapping[str, SetUp]] = {
+    "broken": BROKEN,
+    "variants": VARIANTS,
+    "confirming": CONFIRMING,
+    "healthy": HEALTHY,
+}
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = 1
 

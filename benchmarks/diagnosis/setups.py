@@ -24,7 +24,7 @@ from recipe.sources import mended
 from . import spoilt
 from .rows import load
 
-__all__ = ["PLAIN", "Outcome", "SetUp", "carry_out"]
+__all__ = ["PLAIN", "Outcome", "SetUp", "by", "carry_out", "fit", "net"]
 
 Network = Callable[[int, int, int], nn.Module]  # from features, outputs and seed
 
@@ -42,6 +42,21 @@ PLAIN: Mapping[str, Any] = {
     "fit.epochs": 12,
     "fit.batch_size": 50,
 }
+
+
+def fit(rows: int | None, batch_size: int, epochs: int, source: str = "mnist") -> dict[str, Any]:
+    """The options that say which rows are trained on, and how long."""
+    return {"data.source": source, "data.limit_rows": rows, "fit.batch_size": batch_size, "fit.epochs": epochs}
+
+
+def net(hidden: tuple[int, ...], activation: str = "relu", **more: Any) -> dict[str, Any]:
+    """The options of a network; `more` are others of its section."""
+    return {"model.hidden": hidden, "model.activation": activation} | {f"model.{key}": more[key] for key in more}
+
+
+def by(name: str, lr: float, **more: Any) -> dict[str, Any]:
+    """The options of an optimizer; `more` are others of its section."""
+    return {"optim.name": name, "optim.lr": lr} | {f"optim.{key}": more[key] for key in more}
 
 
 @dataclass(frozen=True)

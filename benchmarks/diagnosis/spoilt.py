@@ -76,6 +76,14 @@ def _shuffled_in_a_window(parts: Parts, random: np.random.Generator) -> Parts:
     return parts._replace(x_train=parts.x_train[order], y_train=parts.y_train[order])
 
 
+def _shuffled_in_blocks(parts: Parts, random: np.random.Generator) -> Parts:
+    """Sorted by class, then shuffled within blocks of 1500 rows, as files are that are shuffled one by one."""
+    parts = _sorted(parts, random)
+    rows = np.arange(len(parts.x_train))
+    order = np.concatenate([random.permutation(rows[start : start + 1500]) for start in rows[::1500]])
+    return parts._replace(x_train=parts.x_train[order], y_train=parts.y_train[order])
+
+
 def _other_pixels(parts: Parts, random: np.random.Generator) -> Parts:
     """The validation rows have their pixels in another order, as from another reader of the files."""
     return parts._replace(x_valid=parts.x_valid[:, random.permutation(parts.x_valid.shape[1])])
@@ -95,6 +103,7 @@ ROWS: Mapping[str, Spoil] = {
     "validated on training rows": _validated_on_training_rows,
     "sorted": _sorted,
     "shuffled in a window": _shuffled_in_a_window,
+    "shuffled in blocks": _shuffled_in_blocks,
     "validation pixels in another order": _other_pixels,
     "validation labels count from another class": _counted_from_one,
 }

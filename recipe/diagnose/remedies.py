@@ -100,7 +100,8 @@ def _stop_early(settings: Settings) -> Change:
 
 def _dropped_out(settings: Settings) -> Change:
     """Dropout, with the two or three times as many epochs that thinned nets take to train (Srivastava et al. 2014,
-    conclusion); where it is there already, early stopping by the accuracy, which the least loss need not be best for."""
+    conclusion); where it is there already, early stopping by the accuracy, for which the least loss need not be best.
+    """
     if settings.get("model.dropout"):
         return {"stop.criterion": "patience", "stop.monitor": "val_accuracy"}
     return {"model.dropout": [0.2, 0.5]} | _longer(3)(settings)
@@ -110,7 +111,7 @@ REMEDIES: dict[str, Remedy] = {
     "leak": Remedy(
         "validation rows leaked into training",
         "Rows that should tell how the net does on unseen data were trained on, so the validation result flatters.",
-        "Make the split anew so that no row is on both sides; only then look at any result. It will be worse, and true.",
+        "Make the split anew so that no row is on both sides; only then look at the result: lower, and true.",
         lambda settings: {"data.drop_leaked": True},
     ),
     "not_shuffled": Remedy(
