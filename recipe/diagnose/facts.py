@@ -26,6 +26,7 @@ class Facts:
     batch_entropy_share: float | None = None  # mean label entropy per batch, over that of shuffled batches
     input_mean: float | None = None
     input_std: float | None = None
+    val_input_shift: float | None = None  # of their mean or their std, whichever is more, in units of the training std
     first_loss: float | None = None
     identical_units: float | None = None
     gradient_ratio: float | None = None
@@ -75,6 +76,7 @@ class Facts:
             batch_entropy_share=_ratio(setup.get("batch_label_entropy"), setup.get("shuffled_label_entropy")),
             input_mean=setup.get("input_mean"),
             input_std=setup.get("input_std"),
+            val_input_shift=_shift(setup),
             first_loss=setup.get("first_loss"),
             # At the first look after training began: what parts equal units later is rounding alone, and grows.
             identical_units=_least(_last(looks[:2], "identical_units")),
@@ -121,6 +123,15 @@ def _ratio(number: float | None, base: float | None) -> float | None:
 
 def _excess(value: float | None, base: float | None) -> float | None:
     return None if value is None else max(value - (base or 0.0), 0.0)
+
+
+def _shift(setup: Mapping[str, Any]) -> float | None:
+    mean, std, val_mean, val_std = (
+        setup.get(name) for name in ("input_mean", "input_std", "val_input_mean", "val_input_std")
+    )
+    if mean is None or val_mean is None or val_std is None or not std:
+        return None
+    return max(abs(val_mean - mean), abs(val_std - std)) / std
 
 
 def _first_to_largest(values: Mapping[str, float | None] | None) -> float | None:

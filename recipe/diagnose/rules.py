@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from .facts import Facts
-from .measure import fall_in_second_half, share_rising
+from .measure import fall_in_second_half, late_share_of_fall, share_rising
 from .thresholds import Line, Thresholds
 
 __all__ = ["SET_UP", "TRAINING", "VALIDATION", "Check", "Finding", "Rule", "State", "good_on_training"]
@@ -95,6 +95,10 @@ def _any(code: str, *checks: Check) -> Finding:
 
 def _not_here(code: str, why: str) -> Finding:
     return Finding(code, State.RULED_OUT, note=why)
+
+
+def _last(losses: Sequence[float]) -> float | None:
+    return losses[-1] if losses else None
 
 
 def _times_guessing(loss: float | None, facts: Facts) -> float | None:
@@ -186,7 +190,6 @@ def signal_collapse(f: Facts, t: Thresholds) -> Finding:
         "signal_collapse",
         above("mean cosine between rows at the last hidden layer, at the start", f.cosine_last, t.collapsed_cosine),
         below("share of the rows' difference left from first to last hidden layer", f.collapse, t.collapse, "share"),
-        above("movement of the weights in the first epoch", f.movement_first, t.least_movement),
     )
 
 
@@ -208,9 +211,7 @@ def rate_too_high(f: Facts, t: Thresholds) -> Finding:
     losses = f.train_losses
     return _any(
         "rate_too_high",
-        above(
-            "loss at the end, over that of guessing", _times_guessing(losses[-1] if losses else None, f), t.final_loss
-        ),
+        above("loss at the end, over that of guessing", _times_guessing(_last(losses), f), t.final_loss),
         above("highest loss, over that of guessing", _times_guessing(max(losses, default=None), f), t.highest_loss),
         above("share of epochs in which the loss rose", _rising(losses), t.rising, "share"),
         above("movement of the weights in the first epoch", f.movement_first, t.most_movement),
@@ -235,15 +236,15 @@ def _cannot_die(f: Facts) -> str:
     return "the net has no units that can go silent for good" if f.rectifiers is False else ""
 
 
-def killed_by_dropout(f: Facts, t: Thresholds) -> Finding:
-    """Units that lived have gone silent under so much dropout that they were taught by noise."""
-    if why := _cannot_die(f):
-        return _not_here("over_regularised", why)
+def drowned_by_dropout(f: Facts, t: Thresholds) -> Finding:
+    """There was time and rate to learn, but so much dropout that the net was taught by noise."""
+    if not f.dropout:
+        return _not_here("over_regularised", "there is no dropout")
     return _all(
         "over_regularised",
         above("probability of dropout", f.dropout, t.dropout),
-        _dead(f, t),
-        below("largest share of silent units in a layer at the start", f.dead_at_start, t.dead_share, "share"),
+        above("updates", None if f.updates is None else float(f.updates), t.few_updates),
+        above("movement of the weights in the first epoch", f.movement_first, t.least_movement),
     )
 
 
@@ -290,9 +291,11 @@ def rate_too_low(f: Facts, t: Thresholds) -> Finding:
 
 def train_longer(f: Facts, t: Thresholds) -> Finding:
     """The loss is still on its way down."""
-    fall = fall_in_second_half(f.losses_ever)
-    return _all(
-        "train_longer", above("fall of the loss over the second half of the run", fall, t.still_falling, "share")
+    fall, late = fall_in_second_half(f.losses_ever), late_share_of_fall(f.losses_ever)
+    return _any(
+        "train_longer",
+        above("fall of the loss over the second half of the run", fall, t.still_falling, "share"),
+        above("part of the loss's whole fall that came in the second half", late, t.late_fall, "share"),
     )
 
 
@@ -301,6 +304,10 @@ def low_capacity(f: Facts, t: Thresholds) -> Finding:
     if f.task == "regression":
         note = "how much of the targets can be explained depends on their noise, which nobody told"
         return Finding("low_capacity", State.UNKNOWN, note=note)
+    learned = below("loss at the end, over that of guessing", _times_guessing(_last(f.train_losses), f), t.learned)
+    if learned.state is not State.FIRED:
+        note = "the net learned nothing, so its size was never put to the test"
+        return Finding("low_capacity", State.UNKNOWN, (learned,), note)
     return Finding("low_capacity", State.FIRED, note="training went as it should, and still the result is not good")
 
 
@@ -308,12 +315,15 @@ def low_capacity(f: Facts, t: Thresholds) -> Finding:
 
 
 def validation_mismatch(f: Facts, t: Thresholds) -> Finding:
-    """On validation rows the net knows nothing: they are not of the same kind."""
+    """Validation rows are of another kind: their numbers are, or the net knows nothing of them."""
     skill = None
     if f.val_score is not None and f.val_chance is not None and f.val_chance < 1:
         skill = (f.val_score - f.val_chance) / (1 - f.val_chance)
-    return _all(
-        "validation_mismatch", below("validation result on the way from chance to perfect", skill, t.mismatch, "share")
+    unlike = "how far mean and spread of the validation inputs are off, over the training inputs' spread"
+    return _any(
+        "validation_mismatch",
+        below("validation result on the way from chance to perfect", skill, t.mismatch, "share"),
+        *([] if f.val_input_shift is None else [above(unlike, f.val_input_shift, t.input_shift)]),
     )
 
 
@@ -370,7 +380,7 @@ TRAINING: tuple[Rule, ...] = (
     signal_collapse,
     dead_from_the_start,
     rate_too_high,
-    killed_by_dropout,
+    drowned_by_dropout,
     dead_units,
     over_regularised,
     noisy_labels_in_training,

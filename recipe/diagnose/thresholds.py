@@ -70,7 +70,7 @@ class Thresholds:
         0.15, 0.02, "Thinned by dropout a net is a few points worse than whole; far worse, it is hardly taught."
     )
     dropout: Line = Line(
-        0.80, 0.02, "Of five units one is left, and the noise has four times the power of the signal: p / (1 - p)."
+        0.80, 0.02, "Of five units one is left, and the noise has four times the power of the signal, p / (1 - p)."
     )
     noisy_training: Line = Line(
         0.05, 0.01, "Better on validation than on training rows: the training labels, not the net, are at fault."
@@ -80,9 +80,18 @@ class Thresholds:
     still_falling: Line = Line(
         0.30, 0.03, "A loss that falls this much over the second half of the run has not arrived."
     )
+    late_fall: Line = Line(
+        0.30, 0.05, "A loss that falls as a straight line has half its fall in the second half; one at its end, little."
+    )
+    learned: Line = Line(
+        0.97, 0.01, "A net that has learned anything does better than guessing, by more than a few hundredths."
+    )
     # Good on validation data?
     mismatch: Line = Line(
         0.111, 0.01, "On the way from chance to perfect: an accuracy of 20 % for ten classes, twice that of guessing."
+    )
+    input_shift: Line = Line(
+        0.5, 0.1, "The mean and the spread of rows from one source differ by hundredths of the spread, not by halves."
     )
     contradicted: Line = Line(
         0.04, 0.005, "The best net on validation rows is surely right where it surely contradicts this many labels."

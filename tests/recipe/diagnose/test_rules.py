@@ -44,6 +44,7 @@ HEALTHY = Facts(
     running_score=0.94,
     val_score=0.93,
     val_chance=0.1,
+    val_input_shift=0.01,
     contradicted=0.01,
     predicted_class=1,
     predicted_share=0.11,
@@ -102,11 +103,34 @@ def test_other_ways_to_the_same_verdicts():
     assert verdict(replace(HEALTHY, val_losses=(0.3, 0.2, 0.5))).verdict == "overfit"
 
 
-def test_units_that_die_of_dropout_are_blamed_on_dropout():
-    dead = replace(POOR, dead_at_start=0.0, dead_at_end=1.0, movement_first=0.1)
-    assert verdict(replace(dead, dropout=0.9)).verdict == "over_regularised"
-    assert verdict(replace(dead, dropout=0.5)).verdict == "dead_units"
-    assert verdict(replace(dead, dropout=0.9, dead_at_start=1.0)).verdict == "dead_units"
+def test_dropout_beyond_use_is_blamed_for_a_bad_result_unless_the_start_or_the_steps_are():
+    thinned = replace(POOR, dropout=0.9, dead_at_start=0.0, movement_first=0.1)
+    assert verdict(thinned).verdict == "over_regularised"
+    assert verdict(replace(thinned, dead_at_end=1.0)).verdict == "over_regularised"
+    assert verdict(replace(thinned, dead_at_end=1.0, dropout=0.5)).verdict == "dead_units"
+    assert verdict(replace(thinned, dead_at_end=1.0, dead_at_start=1.0, movement_first=0.01)).verdict == "dead_units"
+    assert verdict(replace(thinned, movement_first=1e-4)).verdict == "rate_too_low"
+    assert verdict(replace(thinned, updates=20)).verdict == "too_few_updates"
+    assert verdict(replace(HEALTHY, dropout=0.9, running_score=0.85)).verdict == "fine"
+
+
+def test_a_loss_that_falls_as_a_straight_line_has_not_arrived():
+    slow = (2.26, 2.22, 2.18, 2.14, 2.10, 2.06)
+    assert verdict(replace(POOR, train_losses=slow, first_loss=2.3)).verdict == "train_longer"
+    arrived = (1.2, 1.0, 0.92, 0.90, 0.89, 0.88)
+    assert verdict(replace(POOR, train_losses=arrived, first_loss=2.3)).verdict == "low_capacity"
+
+
+def test_a_net_that_learned_nothing_is_not_called_small():
+    deaf = replace(POOR, train_losses=(2.301, 2.302, 2.3, 2.301, 2.3, 2.301), first_loss=2.303)
+    found = verdict(deaf)
+    assert found.verdict == "undecided"
+    assert "learned nothing" in str(found)
+
+
+def test_validation_rows_on_another_scale_are_of_another_kind():
+    assert verdict(replace(HEALTHY, val_score=0.7, val_input_shift=0.9)).verdict == "validation_mismatch"
+    assert verdict(replace(HEALTHY, val_score=0.7, val_input_shift=0.05)).verdict == "overfit"
 
 
 def test_batches_that_are_partly_shuffled_are_blamed_where_the_result_is_bad():
@@ -150,9 +174,9 @@ def test_the_deep_net_without_shortcuts_is_not_called_a_vanishing_gradient():
     assert verdict(deep).verdict == "signal_collapse"
 
 
-def test_a_run_with_settings_that_barely_moved_says_nothing_of_its_signal():
+def test_a_signal_that_collapsed_before_the_first_update_did_so_whatever_the_rate():
     still = replace(POOR, cosine_last=0.99, collapse=0.02, movement_first=1e-4)
-    assert verdict(still).verdict == "rate_too_low"
+    assert verdict(still).verdict == "signal_collapse"
 
 
 def test_the_one_class_note_names_the_share():
