@@ -1,7 +1,7 @@
 """The third bank: runs that ask whether the rules that were mended after the second bank's first score are right now.
 
 One idea: for each mended rule there is a run that it must name and one that it must leave alone; they were written down
-and committed after the mending, before anything of them was run. Read `healthy.py` next.
+and committed after the mending, before anything of them was run. Read `fresh.py` next.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from typing import Any
 from .. import machine
 from .broken import BROKEN
 from .confirming import CONFIRMING
+from .fresh import FRESH
 from .healthy import HEALTHY
 from .setups import Outcome, SetUp, carry_out
 from .variants import VARIANTS
@@ -29,6 +30,7 @@ BANKS: Mapping[str, Mapping[str, SetUp]] = {
     "broken": BROKEN,
     "variants": VARIANTS,
     "confirming": CONFIRMING,
+    "fresh": FRESH,
     "healthy": HEALTHY,
 }
 ROOT = Path(__file__).resolve().parents[2]

@@ -31,11 +31,15 @@ def _scaled(factor: float, shift: float) -> Spoil:
     return spoil
 
 
-def _any_labels(parts: Parts, random: np.random.Generator) -> Parts:
-    """Three labels in ten drawn anew from all ten classes."""
-    y = parts.y_train
-    wrong = random.random(len(y)) < 0.3
-    return parts._replace(y_train=np.where(wrong, random.integers(0, 10, len(y)), y))
+def _any_labels(share: float) -> Spoil:
+    """A share of the labels is drawn anew from all ten classes."""
+
+    def spoil(parts: Parts, random: np.random.Generator) -> Parts:
+        y = parts.y_train
+        wrong = random.random(len(y)) < share
+        return parts._replace(y_train=np.where(wrong, random.integers(0, 10, len(y)), y))
+
+    return spoil
 
 
 def _next_labels(parts: Parts, random: np.random.Generator) -> Parts:
@@ -44,11 +48,15 @@ def _next_labels(parts: Parts, random: np.random.Generator) -> Parts:
     return parts._replace(y_train=np.where(random.random(len(y)) < 0.2, (y + 1) % 10, y))
 
 
-def _leaked(parts: Parts, random: np.random.Generator) -> Parts:
-    """A fifth of the validation rows stand in the place of training rows."""
-    copied = len(parts.x_valid) // 5
-    x, y = (np.concatenate([a[:-copied], b[:copied]]) for a, b in zip(parts[:2], parts[2:4], strict=True))
-    return parts._replace(x_train=x, y_train=y)
+def _leaked(share: float) -> Spoil:
+    """A share of the validation rows stands in the place of training rows."""
+
+    def spoil(parts: Parts, random: np.random.Generator) -> Parts:
+        copied = int(share * len(parts.x_valid))
+        x, y = (np.concatenate([a[:-copied], b[:copied]]) for a, b in zip(parts[:2], parts[2:4], strict=True))
+        return parts._replace(x_train=x, y_train=y)
+
+    return spoil
 
 
 def _validated_on_training_rows(parts: Parts, random: np.random.Generator) -> Parts:
@@ -84,6 +92,17 @@ def _shuffled_in_blocks(parts: Parts, random: np.random.Generator) -> Parts:
     return parts._replace(x_train=parts.x_train[order], y_train=parts.y_train[order])
 
 
+def _one_half_after_the_other(parts: Parts, random: np.random.Generator) -> Parts:
+    """The rows of five classes, then those of the other five, as from two files that were joined."""
+    order = np.argsort(parts.y_train >= 5, kind="stable")
+    return parts._replace(x_train=parts.x_train[order], y_train=parts.y_train[order])
+
+
+def _validation_to_255(parts: Parts, random: np.random.Generator) -> Parts:
+    """The pixels of the validation rows were not divided by 255."""
+    return parts._replace(x_valid=parts.x_valid * np.float32(255))
+
+
 def _other_pixels(parts: Parts, random: np.random.Generator) -> Parts:
     """The validation rows have their pixels in another order, as from another reader of the files."""
     return parts._replace(x_valid=parts.x_valid[:, random.permutation(parts.x_valid.shape[1])])
@@ -96,14 +115,19 @@ def _counted_from_one(parts: Parts, random: np.random.Generator) -> Parts:
 
 ROWS: Mapping[str, Spoil] = {
     "pixels to 255": _scaled(255, 0),
+    "pixels of 16 bits": _scaled(65535, 0),
     "pixels from 100 to 120": _scaled(20, 100),
-    "3 labels in 10 drawn anew": _any_labels,
+    "3 labels in 10 drawn anew": _any_labels(0.3),
+    "4 labels in 10 drawn anew": _any_labels(0.4),
     "1 label in 5 the next class's": _next_labels,
-    "validation rows in training": _leaked,
+    "validation rows in training": _leaked(0.2),
+    "a few validation rows in training": _leaked(0.05),
     "validated on training rows": _validated_on_training_rows,
     "sorted": _sorted,
     "shuffled in a window": _shuffled_in_a_window,
     "shuffled in blocks": _shuffled_in_blocks,
+    "one half after the other": _one_half_after_the_other,
+    "validation pixels to 255": _validation_to_255,
     "validation pixels in another order": _other_pixels,
     "validation labels count from another class": _counted_from_one,
 }
@@ -129,14 +153,28 @@ def _biases_of_minus_5(layer: nn.Linear, generator: Generator) -> None:
     nn.init.constant_(layer.bias, -5.0)
 
 
+def _middle_dead(layers: list[nn.Linear], generator: Generator) -> None:
+    """One layer in the middle whose biases are far below 0."""
+    bias = layers[len(layers) // 2 - 1].bias
+    assert bias is not None
+    nn.init.constant_(bias, -20.0)
+
+
+def _five_times(layer: nn.Linear, generator: Generator) -> None:
+    layer.weight.data[...] *= 5
+
+
 def _negative(layer: nn.Linear, generator: Generator) -> None:
     layer.weight.data[...] = -abs(layer.weight.data)
 
 
 STARTS: Mapping[str, Callable[[list[nn.Linear], Generator], None]] = {
     "biases of -5": _hidden(_biases_of_minus_5),
+    "biases of -20 in one layer": _middle_dead,
     "weights below 0": _hidden(_negative),
     "weights of 0.01": _everywhere(lambda layer, generator: nn.init.constant_(layer.weight, 0.01)),
+    "hidden weights of 0.02": _hidden(lambda layer, generator: nn.init.constant_(layer.weight, 0.02)),
+    "weights five times as large": _everywhere(_five_times),
     "weights of 0": _everywhere(lambda layer, generator: nn.init.constant_(layer.weight, 0.0)),
     "weights of spread 0.5": _everywhere(
         lambda layer, generator: nn.init.normal_(layer.weight, std=0.5, generator=generator)

@@ -3,7 +3,7 @@
 One idea: it was written down, and committed, before anything of it was run and before the thresholds were looked at
 again, and no threshold was chosen with it since. Its author knew what the rules measure and their first draft, so
 expect no more than its score of runs that nobody thought of. It differs from the first bank in data, widths, depths,
-activations, optimizers, rates, sizes of batches and in what is spoilt. Read `healthy.py` next.
+activations, optimizers, rates, sizes of batches and in what is spoilt. Read `confirming.py` next.
 """
 
 from __future__ import annotations
