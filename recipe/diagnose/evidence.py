@@ -7,8 +7,8 @@ the same weights with it as without. Read `facts.py` for what the rules take fro
 Its form, as it stands in run.json:
 
     {"schema": 1, "task": "classification" | "regression" | "other",
-     "setup": {rows, classes, label counts, shares and entropies, input mean and std (of the training and validation
-               rows), the first loss, that of guessing},
+     "setup": {rows, classes, label counts, shares and entropies, input mean and std, how far the validation inputs are
+               from them, the first loss, that of guessing},
      "looks": [one for each epoch, and one before: {"epoch": complete epochs, "movement", "weight_norm",
                and by layer "gradient_rms", "dead", "saturated", "row_cosine", "movement_by_layer", "identical_units"}],
      "curves": {"train_loss": [one for each epoch], "train_score", "running_score", "val_loss", "val_score", "lr"},
@@ -206,7 +206,9 @@ def _setup(trainer: Trainer, task: str, first: probe.Look) -> dict[str, Any]:
     assert trainer.train_data is not None
     x, y = (to_host(part) for part in trainer.train_data)
     found: dict[str, Any] = {"train_rows": len(x), "val_rows": 0, "first_loss": first.loss}
-    found |= _size(x, "input")
+    some = _some(x)
+    if some is not None:
+        found |= {"input_mean": float(some.mean()), "input_std": float(some.std())}
     if task == "classification":
         found["classes"] = classes = first.output.shape[1]
         found["label_counts"] = measure.label_counts(y, classes)
@@ -214,7 +216,8 @@ def _setup(trainer: Trainer, task: str, first: probe.Look) -> dict[str, Any]:
     if trainer.val_data is not None:
         val_x, val_y = (to_host(part) for part in trainer.val_data)
         found["val_rows"] = len(val_x)
-        found |= _size(val_x, "val_input")
+        if some is not None:
+            found["val_input_shift"] = measure.shift(some, _some(val_x))
         found["duplicate_share"], found["repeated_share"] = measure.equal_rows(x, val_x)
         if task == "classification":
             found["val_label_counts"] = measure.label_counts(val_y, classes)
@@ -222,12 +225,9 @@ def _setup(trainer: Trainer, task: str, first: probe.Look) -> dict[str, Any]:
     return found
 
 
-def _size(x: Any, name: str) -> dict[str, float]:
-    """Mean and standard deviation of all numbers in x, unless they are numbers of words."""
-    if x.dtype.kind != "f":
-        return {}
-    some = x[:: max(1, len(x) // _INPUT_ROWS)]
-    return {f"{name}_mean": float(some.mean()), f"{name}_std": float(some.std())}
+def _some(x: Any) -> Any:
+    """Rows enough for a mean; None where the inputs are numbers of words."""
+    return x[:: max(1, len(x) // _INPUT_ROWS)] if x.dtype.kind == "f" else None
 
 
 def _guess_loss(trainer: Trainer, task: str, output: Any, train_y: Any, y: Any) -> float | None:

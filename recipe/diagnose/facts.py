@@ -13,6 +13,8 @@ from typing import Any
 
 __all__ = ["Facts", "curves_of"]
 
+_OFFSET = {"Sigmoid", "Hardsigmoid", "LogSigmoid", "Softplus"}
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -26,13 +28,14 @@ class Facts:
     batch_entropy_share: float | None = None  # mean label entropy per batch, over that of shuffled batches
     input_mean: float | None = None
     input_std: float | None = None
-    val_input_shift: float | None = None  # of their mean or their std, whichever is more, in units of the training std
+    val_input_shift: float | None = None  # from the training inputs, in units of their std
     first_loss: float | None = None
     identical_units: float | None = None
     gradient_ratio: float | None = None
     dead_at_start: float | None = None
     dead_at_end: float | None = None
     rectifiers: bool | None = None  # whether there are units that can die
+    offset_activations: bool = False  # whether some activation gives the same large number for any small input
     hidden_layers: int | None = None
     cosine_last: float | None = None
     collapse: float | None = None
@@ -48,6 +51,9 @@ class Facts:
     val_score: float | None = None
     val_chance: float | None = None
     contradicted: float | None = None
+    best_lead: float | None = (
+        None  # of the validation score over the training score, when the validation loss was least
+    )
     predicted_class: int | None = None
     predicted_share: float | None = None
     labelled_share: float | None = None  # of rows whose label is predicted_class
@@ -76,7 +82,7 @@ class Facts:
             batch_entropy_share=_ratio(setup.get("batch_label_entropy"), setup.get("shuffled_label_entropy")),
             input_mean=setup.get("input_mean"),
             input_std=setup.get("input_std"),
-            val_input_shift=_shift(setup),
+            val_input_shift=setup.get("val_input_shift"),
             first_loss=setup.get("first_loss"),
             # At the first look after training began: what parts equal units later is rounding alone, and grows.
             identical_units=_least(_last(looks[:2], "identical_units")),
@@ -84,6 +90,7 @@ class Facts:
             dead_at_start=_most(dead_start),
             dead_at_end=_most(dead_end),
             rectifiers=None if not evidence.get("activations") else bool(dead_start or dead_end),
+            offset_activations=bool(_OFFSET.intersection((evidence.get("activations") or {}).values())),
             **_signal(start.get("row_cosine")),
             movement_first=next((look.get("movement") for look in looks if look.get("epoch") == 1), None),
             weight_norm=_last(looks, "weight_norm"),
@@ -97,6 +104,7 @@ class Facts:
             val_score=_at(curves.get("val_score"), selected),
             val_chance=evidence.get("val_chance"),
             contradicted=contradicted.get("share"),
+            best_lead=_best_lead(curves),
             **_one_class(evidence.get("predicted"), evidence.get("labelled")),
         )
 
@@ -123,15 +131,6 @@ def _ratio(number: float | None, base: float | None) -> float | None:
 
 def _excess(value: float | None, base: float | None) -> float | None:
     return None if value is None else max(value - (base or 0.0), 0.0)
-
-
-def _shift(setup: Mapping[str, Any]) -> float | None:
-    mean, std, val_mean, val_std = (
-        setup.get(name) for name in ("input_mean", "input_std", "val_input_mean", "val_input_std")
-    )
-    if mean is None or val_mean is None or val_std is None or not std:
-        return None
-    return max(abs(val_mean - mean), abs(val_std - std)) / std
 
 
 def _first_to_largest(values: Mapping[str, float | None] | None) -> float | None:
@@ -165,6 +164,12 @@ def _at(values: Sequence[float | None] | None, epoch: int | None) -> float | Non
     if not values:
         return None
     return values[-1 if epoch is None or epoch >= len(values) else epoch]
+
+
+def _best_lead(curves: Mapping[str, Sequence[float | None]]) -> float | None:
+    epochs = list(zip(*(curves.get(name) or () for name in ("val_loss", "val_score", "train_score")), strict=False))
+    known = [(loss, val - train) for loss, val, train in epochs if None not in (loss, val, train)]
+    return min(known)[1] if known else None
 
 
 def _one_class(predicted: Sequence[int] | None, labelled: Sequence[int] | None) -> dict[str, Any]:

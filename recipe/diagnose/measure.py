@@ -32,6 +32,7 @@ __all__ = [
     "row_cosine",
     "saturated_share",
     "share_rising",
+    "shift",
     "softmax",
 ]
 
@@ -58,6 +59,21 @@ def equal_rows(train_x: Array, val_x: Array) -> tuple[float, float]:
 
 def _hashes(x: Array) -> list[bytes]:
     return [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in x]
+
+
+def shift(x: Array, other: Array) -> float | None:
+    """How far the mean or the std of `other` is from that of `x`, whichever is more, in units of the latter.
+
+    What is beyond ten std of x counts as ten: a feature that hardly varies in x, then standardised, would else decide
+    alone. None where x does not vary.
+    """
+    mean, std = float(x.mean(dtype=_WIDE)), float(x.std(dtype=_WIDE))
+    if not std > 0:
+        return None
+    a, b = (np.clip(part, mean - 10 * std, mean + 10 * std) for part in (x, other))
+    return float(
+        max(abs(b.mean(dtype=_WIDE) - a.mean(dtype=_WIDE)), abs(b.std(dtype=_WIDE) - a.std(dtype=_WIDE))) / std
+    )
 
 
 def label_counts(y: Array, classes: int) -> list[int]:

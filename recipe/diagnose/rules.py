@@ -186,6 +186,10 @@ def signal_collapse(f: Facts, t: Thresholds) -> Finding:
     """The forward signal, not the gradient, is lost: all rows look alike at the last hidden layer."""
     if f.hidden_layers is not None and f.hidden_layers < 2:
         return _not_here("signal_collapse", "the net has fewer than two hidden layers")
+    if f.offset_activations:
+        return _not_here("signal_collapse", "what its activations give is alike for all rows, but for a constant")
+    if f.dead_at_start is not None and f.dead_at_start > t.dead_share.at:
+        return _not_here("signal_collapse", "a dead layer lets no signal through that could be compared")
     return _all(
         "signal_collapse",
         above("mean cosine between rows at the last hidden layer, at the start", f.cosine_last, t.collapsed_cosine),
@@ -267,16 +271,7 @@ def noisy_labels_in_training(f: Facts, t: Thresholds) -> Finding:
     """The net does better on validation rows than on the rows it learned: the labels it learned from are wrong."""
     if f.task != "classification" or f.val_score is None or f.train_score is None:
         return _not_here("label_noise", "it is seen by comparing with labelled validation rows, and there are none")
-    return _all(
-        "label_noise",
-        above(
-            "points by which validation is surely better than training",
-            f.val_score - f.train_score - 2.0 * _error_of_gap(f),
-            t.noisy_training,
-            "points",
-        ),
-        _contradicted(f, t),
-    )
+    return _all("label_noise", _lead("at the end", f.val_score - f.train_score, f, t), _contradicted(f, t))
 
 
 def too_few_updates(f: Facts, t: Thresholds) -> Finding:
@@ -328,10 +323,16 @@ def validation_mismatch(f: Facts, t: Thresholds) -> Finding:
 
 
 def label_noise(f: Facts, t: Thresholds) -> Finding:
-    """The best net contradicts too many labels that it learned from."""
+    """The best net contradicts too many labels that it learned from, or agrees more with those that it did not."""
     if f.task != "classification":
         return _not_here("label_noise", "it is seen by labels, and this run has none")
-    return _all("label_noise", _contradicted(f, t))
+    lead = [] if f.best_lead is None else [_lead("at its least loss", f.best_lead, f, t)]
+    return _any("label_noise", _contradicted(f, t), *lead)
+
+
+def _lead(when: str, lead: float, f: Facts, t: Thresholds) -> Check:
+    what = f"points by which validation is surely better than training, {when}"
+    return above(what, lead - 2.0 * _error_of_gap(f), t.noisy_training, "points")
 
 
 def _contradicted(f: Facts, t: Thresholds) -> Check:

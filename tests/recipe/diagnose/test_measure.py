@@ -40,6 +40,17 @@ def test_movement_and_norm_are_over_all_arrays_together():
     assert measure.rms(np.full(10, 1e30, np.float32)) == pytest.approx(1e30)
 
 
+def test_the_shift_of_other_rows_is_told_in_stds_and_not_by_a_few_outliers():
+    x = np.random.default_rng(0).normal(size=(1000, 20)).astype(np.float32)
+    assert measure.shift(x, x[:300]) < 0.05
+    assert measure.shift(x, x + 2) == pytest.approx(2.0, abs=0.01)
+    assert measure.shift(x, 3 * x) == pytest.approx(2.0, abs=0.01)
+    outliers = x.copy()
+    outliers[0, :10] = 1e4
+    assert measure.shift(x, outliers) < 0.05
+    assert measure.shift(np.ones((5, 2)), x) is None
+
+
 def test_identical_units_are_rows_that_do_not_differ():
     assert measure.identical_units(np.full((5, 3), 0.01)) == pytest.approx(0.0, abs=1e-12)
     assert measure.identical_units(np.zeros((5, 3))) == 0.0

@@ -46,6 +46,7 @@ HEALTHY = Facts(
     val_chance=0.1,
     val_input_shift=0.01,
     contradicted=0.01,
+    best_lead=-0.02,
     predicted_class=1,
     predicted_share=0.11,
     labelled_share=0.11,
@@ -177,6 +178,23 @@ def test_the_deep_net_without_shortcuts_is_not_called_a_vanishing_gradient():
 def test_a_signal_that_collapsed_before_the_first_update_did_so_whatever_the_rate():
     still = replace(POOR, cosine_last=0.99, collapse=0.02, movement_first=1e-4)
     assert verdict(still).verdict == "signal_collapse"
+
+
+def test_rows_that_look_alike_for_another_reason_are_no_collapsed_signal():
+    alike = replace(POOR, cosine_last=0.995, collapse=0.02)
+    assert verdict(alike).verdict == "signal_collapse"
+    # What a sigmoid gives is about a half for every row, which the next layer's biases can take away.
+    assert verdict(replace(alike, offset_activations=True)).verdict == "low_capacity"
+    # Rows that come out of a dead layer as zeros have no direction that could be compared.
+    dead = replace(POOR, dead_at_start=1.0, dead_at_end=1.0, gradient_ratio=0.0, movement_first=0.01)
+    assert verdict(replace(dead, cosine_last=None, collapse=None)).verdict == "dead_units"
+
+
+def test_labels_are_doubted_where_the_best_net_agrees_more_with_those_it_never_saw():
+    learned_by_heart = replace(HEALTHY, val_score=0.7, train_score=0.98)
+    assert verdict(replace(learned_by_heart, best_lead=0.2)).verdict == "label_noise"
+    assert verdict(replace(learned_by_heart, best_lead=-0.02)).verdict == "overfit"
+    assert verdict(replace(learned_by_heart, best_lead=0.09, val_rows=100)).verdict == "overfit"
 
 
 def test_the_one_class_note_names_the_share():
