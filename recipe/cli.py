@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 
 from . import run
 from .callbacks import NotFinite
-from .config import Config, Option, configure, nearest, options, read_toml
+from .config import Option, configure, nearest, options, read_toml
 from .data import DataError
 from .errors import UsageError
 from .run_folder import new_folder
-from .threads import restart_with
+from .threads import use_threads
 from .watch import Server, port_of, serving
 
 __all__ = ["main"]
@@ -188,7 +188,7 @@ def _train(arguments: argparse.Namespace) -> int:
         flags[key.strip()] = value.strip()
     file = None if arguments.config is None else read_toml(Path(arguments.config))
     config = configure(file, flags, arguments.config or "")
-    _use_threads(config, arguments)
+    use_threads(config, arguments.own_process)
     folder = new_folder(arguments.out, config.name)
     with _served(arguments) as server:
         return run.train(config, folder, server)
@@ -200,14 +200,9 @@ def _resume(arguments: argparse.Namespace) -> int:
         limit = configure(flags={"stop.time_limit": arguments.time_limit}).stop.time_limit
     folder = Path(arguments.folder)
     config = run.config_of(folder, limit)
-    _use_threads(config, arguments)
+    use_threads(config, arguments.own_process)
     with _served(arguments) as server:
         return run.resume(folder, config, server)
-
-
-def _use_threads(config: Config, arguments: argparse.Namespace) -> None:
-    if arguments.own_process and config.threads is not None:
-        restart_with(config.threads)
 
 
 def main(argv: list[str] | None = None) -> int:

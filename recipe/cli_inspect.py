@@ -6,20 +6,25 @@ One idea: each command is a few lines around one function of the package. Read `
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from . import fix, run
+from .callbacks import NotFinite
 from .errors import UsageError
-from .run_folder import read_run
+from .run_folder import new_folder, read_run
+from .threads import use_threads
 
 __all__ = ["add_commands"]
 
 _DIAGNOSE = """Say what is wrong with a run, if anything: first the set-up, then the result on the training data, then
 the result on the validation data. With each verdict come the measurements behind it, what was ruled out and why, and
-one change to try. Where the measurements allow more than one answer, the verdict is "undecided"."""
+one change to try. Where the measurements allow more than one answer, the verdict is "undecided". With --fix the run is
+made once more with that change, in a folder of its own, and both are shown side by side."""
 
 _REPORT = """Write the report of a run again: one HTML page with every plot inside, and each plot's numbers as CSV in a
 folder beside it. `train` does the same at its end."""
@@ -42,12 +47,17 @@ def add_commands(commands: Any) -> None:
         help="what is wrong with a run, and what to change",
         description=_DIAGNOSE,
         epilog="examples:\n  python -m recipe diagnose runs/20260102-030405-train\n"
-        "  python -m recipe diagnose runs/20260102-030405-train --target 0.98 --json\n",
+        "  python -m recipe diagnose runs/20260102-030405-train --target 0.98 --json\n"
+        "  python -m recipe diagnose runs/20260102-030405-train --fix\n",
     )
     command.add_argument("folder", metavar="RUN", help="the run's folder")
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument(
         "--target", metavar="X", help="training accuracy from which a result counts as good (default: 0.9)"
+    )
+    command.add_argument("--fix", action="store_true", help="train once more with the change, and compare")
+    command.add_argument(
+        "--out", metavar="DIR", help="with --fix: the new run's folder, empty or new (default: runs/<time>-<name>-fix)"
     )
     command.set_defaults(run=_diagnose)
 
@@ -94,9 +104,33 @@ def add_commands(commands: Any) -> None:
 def _diagnose(arguments: argparse.Namespace) -> int:
     from .diagnose import diagnose
 
+    if arguments.fix:
+        return _fix(arguments)
+    if arguments.out is not None:
+        raise UsageError("--out names the folder of the run that --fix makes: give both, or neither.")
     found = diagnose(Path(arguments.folder), target=_share(arguments.target))
     print(json.dumps(found.to_json(), indent=1, allow_nan=False) if arguments.json else found)
     return 0
+
+
+def _fix(arguments: argparse.Namespace) -> int:
+    target = _share(arguments.target)
+    plan = fix.planned(Path(arguments.folder), target)
+    use_threads(plan.config, arguments.own_process)
+    folder = new_folder(arguments.out, f"{plan.config.name}-fix")
+    # What the run tells on its way is no JSON.
+    with contextlib.redirect_stdout(sys.stderr) if arguments.json else contextlib.nullcontext():
+        print(f"{plan.before.title}: trying {plan.before.change}", flush=True)
+        try:
+            code = run.train(plan.config, folder)
+        except NotFinite as error:
+            print(f"the run with the change failed: {error}", file=sys.stderr)
+            code = 1
+    if code == run.INTERRUPTED:
+        return code
+    found = fix.compared(plan, folder, target)
+    print(json.dumps(found, indent=1, allow_nan=False) if arguments.json else f"\n{fix.as_text(found)}")
+    return code
 
 
 def _share(text: str | None) -> float | None:

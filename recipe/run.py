@@ -167,6 +167,8 @@ def _conclude(config: Config, trainer: Trainer, folder: Path, parts: Parts, run_
     run_file.write()
     page = report(folder)
     print(f"\n{diagnosis}\n")
+    if diagnosis.change:
+        print(f"to try it: {_command('diagnose', folder)} --fix")
     print(f"test error {test['error_percent']:.2f} %  (loss {test['loss']:.4f}, {len(parts.x_test):,} rows)")
     if held is not None:
         print(held["text"])

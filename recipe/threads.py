@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["restart_with"]
+from .config import Config
+
+__all__ = ["restart_with", "use_threads"]
 
 # OpenBLAS (NumPy's own wheels), MKL, OpenMP, Apple's Accelerate, BLIS.
 VARIABLES = (
@@ -18,6 +20,12 @@ VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "BLIS_NUM_THREADS",
 )
+
+
+def use_threads(config: Config, own_process: bool) -> None:
+    """See to it that this process, where it is the program's own, has the number of threads that a run asks for."""
+    if own_process and config.threads is not None:
+        restart_with(config.threads)
 
 
 def restart_with(threads: int) -> None:

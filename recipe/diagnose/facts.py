@@ -34,6 +34,7 @@ class Facts:
     gradient_ratio: float | None = None
     dead_at_start: float | None = None
     dead_at_end: float | None = None
+    saturated_at_start: float | None = None  # the largest share in a layer of units that have ends to their range
     rectifiers: bool | None = None  # whether there are units that can die
     offset_activations: bool = False  # whether some activation gives the same large number for any small input
     hidden_layers: int | None = None
@@ -45,6 +46,7 @@ class Facts:
     updates: int | None = None
     train_losses: tuple[float, ...] = ()
     val_losses: tuple[float, ...] = ()
+    rates: tuple[float, ...] = ()  # the learning rate after each epoch
     not_finite: str | None = None
     train_score: float | None = None
     running_score: float | None = None
@@ -62,6 +64,13 @@ class Facts:
     def losses_ever(self) -> tuple[float, ...]:
         """The training losses from before the first update on."""
         return self.train_losses if self.first_loss is None else (self.first_loss, *self.train_losses)
+
+    @property
+    def losses_at_full_rate(self) -> tuple[float, ...]:
+        """`losses_ever` as long as the rate was at least half its highest: one that goes to 0 stops any loss."""
+        full = [i for i, rate in enumerate(self.rates) if rate >= max(self.rates) / 2]
+        stopped = len(self.train_losses) - (full[-1] + 1) if full else 0
+        return self.losses_ever[: len(self.losses_ever) - max(stopped, 0)]
 
     @classmethod
     def of(cls, evidence: Mapping[str, Any]) -> Facts:
@@ -89,6 +98,7 @@ class Facts:
             gradient_ratio=_first_to_largest(start.get("gradient_rms")),
             dead_at_start=_most(dead_start),
             dead_at_end=_most(dead_end),
+            saturated_at_start=_most(start.get("saturated")),
             rectifiers=None if not evidence.get("activations") else bool(dead_start or dead_end),
             offset_activations=bool(_OFFSET.intersection((evidence.get("activations") or {}).values())),
             **_signal(start.get("row_cosine")),
@@ -98,6 +108,7 @@ class Facts:
             updates=evidence.get("updates"),
             train_losses=_finite(curves.get("train_loss")),
             val_losses=_finite((curves.get("val_loss") or [])[: None if selected is None else selected + 1]),
+            rates=_finite(curves.get("lr")),
             not_finite=evidence.get("not_finite") or _hole(curves.get("train_loss")),
             train_score=_at(curves.get("train_score"), selected),
             running_score=_at(curves.get("running_score"), selected),

@@ -198,14 +198,16 @@ def share_rising(losses: Sequence[float], tolerance: float = 0.05) -> float | No
     return sum(after > before * (1 + tolerance) for before, after in steps) / len(steps) if len(steps) >= 3 else None
 
 
-def late_share_of_fall(losses: Sequence[float]) -> float | None:
+def late_share_of_fall(losses: Sequence[float], guess: float | None = None) -> float | None:
     """What share of all that the loss fell came in the second half of the epochs; None for fewer than four.
 
-    0 where it fell by less than a fiftieth in all: of that no share can be told from noise.
+    What is above the loss of guessing is gone after a few updates and does not count. 0 where it fell by less than a
+    fiftieth in all: of that no share can be told from noise.
     """
     if len(losses) < 4 or not math.isfinite(losses[-1]):
         return None
-    first, middle, last = losses[0], losses[(len(losses) - 1) // 2], losses[-1]
+    highest = math.inf if guess is None else guess
+    first, middle, last = (min(losses[i], highest) for i in (0, (len(losses) - 1) // 2, -1))
     return (middle - last) / (first - last) if first - last > 0.02 * first else 0.0
 
 

@@ -139,8 +139,15 @@ def unnormalised_input(f: Facts, t: Thresholds) -> Finding:
 
 
 def init_too_large(f: Facts, t: Thresholds) -> Finding:
-    """Before the first update the net is surely wrong."""
-    return _all("init_too_large", _first_loss(f, t))
+    """Before the first update the net is surely wrong; or its units are at the ends of their range, and it shows."""
+    high = _first_loss(f, t)
+    if f.saturated_at_start is None:
+        return _all("init_too_large", high)
+    bad, stuck = (
+        _bad(f, t),
+        above("largest share of saturated units in a layer at the start", f.saturated_at_start, t.saturated, "share"),
+    )
+    return Finding("init_too_large", either(high.state, both(stuck.state, bad.state)), (high, stuck, bad))
 
 
 def _first_loss(f: Facts, t: Thresholds) -> Check:
@@ -271,7 +278,8 @@ def noisy_labels_in_training(f: Facts, t: Thresholds) -> Finding:
     """The net does better on validation rows than on the rows it learned: the labels it learned from are wrong."""
     if f.task != "classification" or f.val_score is None or f.train_score is None:
         return _not_here("label_noise", "it is seen by comparing with labelled validation rows, and there are none")
-    return _all("label_noise", _lead("at the end", f.val_score - f.train_score, f, t), _contradicted(f, t))
+    lead = max(f.val_score - f.train_score, -1.0 if f.best_lead is None else f.best_lead)
+    return _all("label_noise", _lead("at its least loss or at the end", lead, f, t), _contradicted(f, t))
 
 
 def too_few_updates(f: Facts, t: Thresholds) -> Finding:
@@ -286,11 +294,13 @@ def rate_too_low(f: Facts, t: Thresholds) -> Finding:
 
 def train_longer(f: Facts, t: Thresholds) -> Finding:
     """The loss is still on its way down."""
-    fall, late = fall_in_second_half(f.losses_ever), late_share_of_fall(f.losses_ever)
+    losses = f.losses_at_full_rate
+    run = "the run" if losses == f.losses_ever else "the epochs at full rate"
+    fall, late = fall_in_second_half(losses), late_share_of_fall(losses, f.guess_loss)
     return _any(
         "train_longer",
-        above("fall of the loss over the second half of the run", fall, t.still_falling, "share"),
-        above("part of the loss's whole fall that came in the second half", late, t.late_fall, "share"),
+        above(f"fall of the loss over the second half of {run}", fall, t.still_falling, "share"),
+        above(f"part of the loss's whole fall that came in the second half of {run}", late, t.late_fall, "share"),
     )
 
 

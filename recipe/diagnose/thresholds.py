@@ -41,6 +41,9 @@ class Thresholds:
     first_loss: Line = Line(
         5.0, 0.5, "Before training a net should do no worse than guess; well above it, it is surely wrong."
     )
+    saturated: Line = Line(
+        0.5, 0.05, "A start that puts most units of a layer at the ends of their range leaves no slope to learn by."
+    )
     # Good on training data?
     train_score: Line = Line(
         0.90, 0.005, "Below this the lecture calls a result on the training data not good; say --target for another."

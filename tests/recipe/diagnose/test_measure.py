@@ -51,6 +51,14 @@ def test_the_shift_of_other_rows_is_told_in_stds_and_not_by_a_few_outliers():
     assert measure.shift(np.ones((5, 2)), x) is None
 
 
+def test_the_late_share_of_a_fall():
+    assert measure.late_share_of_fall([2.3, 2.2, 2.1, 2.0, 1.9]) == pytest.approx(0.5)
+    assert measure.late_share_of_fall([2.3, 1.0, 0.6, 0.51, 0.5]) == pytest.approx(0.1 / 1.8)
+    assert measure.late_share_of_fall([2.5, 2.29, 2.26, 2.23, 2.2], guess=2.3) == pytest.approx(0.6)
+    assert measure.late_share_of_fall([2.31, 2.3, 2.305, 2.3, 2.29]) == 0.0
+    assert measure.late_share_of_fall([2.3, 2.2, 2.1]) is None
+
+
 def test_identical_units_are_rows_that_do_not_differ():
     assert measure.identical_units(np.full((5, 3), 0.01)) == pytest.approx(0.0, abs=1e-12)
     assert measure.identical_units(np.zeros((5, 3))) == 0.0

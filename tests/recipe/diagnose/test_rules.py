@@ -122,6 +122,19 @@ def test_a_loss_that_falls_as_a_straight_line_has_not_arrived():
     assert verdict(replace(POOR, train_losses=arrived, first_loss=2.3)).verdict == "low_capacity"
 
 
+def test_units_that_start_at_the_ends_of_their_range_are_a_start_too_large_where_the_result_is_bad():
+    assert verdict(replace(POOR, saturated_at_start=0.8)).verdict == "init_too_large"
+    assert verdict(replace(HEALTHY, saturated_at_start=0.8)).verdict == "fine"
+
+
+def test_a_loss_that_stands_still_because_the_rate_went_to_0_has_not_arrived():
+    cosine = replace(POOR, train_losses=(2.1, 1.7, 1.3, 1.1, 1.05, 1.04), rates=(0.093, 0.075, 0.05, 0.025, 0.007, 0.0))
+    assert verdict(cosine).verdict == "train_longer"
+    assert verdict(replace(cosine, train_losses=(1.2, 1.1, 1.09, 1.08, 1.08, 1.08))).verdict == "low_capacity"
+    short = replace(cosine, train_losses=(1.5, 1.2, 1.15), rates=(0.075, 0.025, 0.0))
+    assert verdict(short).candidates == ["train_longer", "low_capacity"]
+
+
 def test_a_net_that_learned_nothing_is_not_called_small():
     deaf = replace(POOR, train_losses=(2.301, 2.302, 2.3, 2.301, 2.3, 2.301), first_loss=2.303)
     found = verdict(deaf)
@@ -195,6 +208,10 @@ def test_labels_are_doubted_where_the_best_net_agrees_more_with_those_it_never_s
     assert verdict(replace(learned_by_heart, best_lead=0.2)).verdict == "label_noise"
     assert verdict(replace(learned_by_heart, best_lead=-0.02)).verdict == "overfit"
     assert verdict(replace(learned_by_heart, best_lead=0.09, val_rows=100)).verdict == "overfit"
+    # On the way to learning wrong labels by heart the loss falls and falls: longer is not what it needs.
+    on_the_way = replace(POOR, train_losses=(1.6, 1.4, 1.1, 0.9, 0.7, 0.5), train_score=0.87, val_score=0.81)
+    assert verdict(replace(on_the_way, best_lead=0.2, contradicted=0.15)).verdict == "label_noise"
+    assert verdict(on_the_way).verdict == "train_longer"
 
 
 def test_the_one_class_note_names_the_share():

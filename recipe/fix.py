@@ -1,0 +1,142 @@
+"""The remedy, tried: a run once more with the change that its diagnosis proposes, and both side by side.
+
+One idea: a remedy is options, so trying it is an ordinary run in a folder of its own; what is compared is read from the
+two run.json alone. Read `diagnose/remedies.py` for the changes, `cli_inspect.py` for the command.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .config import Config, ConfigError, configure, from_dict
+from .diagnose import Diagnosis, diagnose
+from .diagnose.remedies import as_flags
+from .diagnose.words import shown
+from .errors import UsageError
+from .files import finite
+from .history import flat
+from .run_folder import read_run
+
+__all__ = ["Fix", "as_text", "by_hand", "compared", "planned"]
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What is to be tried: the run that was diagnosed, and its configuration with the change."""
+
+    folder: Path
+    before: Diagnosis
+    config: Config
+
+
+def planned(folder: Path, target: float | None = None) -> Fix:
+    """The remedy for the run in `folder`, as a configuration to train by.
+
+    Raises UsageError where there is nothing to try: a run that is fine or undecided, one that was not made from a
+    configuration, or one whose remedy is no option.
+    """
+    run = read_run(folder)
+    found = diagnose(run, target=target)
+    if found.verdict == "fine":
+        raise UsageError(f"the run in {folder} is fine: there is nothing to fix.")
+    if found.verdict == "undecided":
+        raise UsageError(
+            f"the verdict on the run in {folder} is undecided ({', '.join(found.candidates)}): there is nothing to fix "
+            "before that is settled; diagnose without --fix says what keeps it open."
+        )
+    try:
+        settings = dict(flat(from_dict(run["config"], f"{folder}/run.json").to_dict()))
+    except (AttributeError, KeyError, ConfigError) as error:
+        raise UsageError(f"the run in {folder} has no configuration that could be trained by again: {error}") from None
+    if not found.settings:
+        raise UsageError(f"{found.title}: no option of a run can mend that. {found.remedy}")
+    return Fix(folder, found, configure(settings | found.settings))
+
+
+def by_hand(config: Config) -> str:
+    """The command line that trains by a configuration: what is not as usual, as flags."""
+    usual = dict(flat(configure({"data.source": config.data.source}).to_dict()))
+    usual["data.source"] = Config().data.source
+    # The usual rate is the optimizer's, and is not that of another one.
+    usual["optim.lr"] = configure({"optim.name": config.optim.name}).optim.lr
+    other = {key: value for key, value in flat(config.to_dict()) if value != usual[key]}
+    return " ".join(["python -m recipe train", *([shlex.join(shlex.split(as_flags(other)))] if other else [])])
+
+
+def compared(fix: Fix, folder: Path, target: float | None = None) -> dict[str, Any]:
+    """The run before and the one in `folder` side by side, as plain JSON.
+
+    "better" says whether the validation score rose (without validation rows: the training score), None where one of
+    the two was not measured.
+    """
+    before = _summary(fix.folder, fix.before)
+    after = _summary(folder, diagnose(folder, target=target))
+    part = "val" if before["val"]["score"] is not None else "train"
+    scores = before[part]["score"], after[part]["score"]
+    return {
+        "schema": 1,
+        "change": fix.before.change,
+        "settings": finite(fix.before.settings),
+        "before": before,
+        "after": after,
+        "better": None if None in scores else scores[1] > scores[0],
+        "by_hand": by_hand(fix.config),
+    }
+
+
+def _summary(folder: Path, found: Diagnosis) -> dict[str, Any]:
+    """Verdict, loss and score of a run, at the epoch whose weights it kept."""
+    run = read_run(folder)
+    epochs = run["epochs"]
+    selected = (run.get("evidence") or {}).get("selected_epoch")
+    record = epochs[-1 if selected is None or selected >= len(epochs) else selected] if epochs else {}
+    return {
+        "run": str(folder),
+        "verdict": found.verdict,
+        "title": found.title,
+        "epochs": len(epochs),
+        **{
+            part: {"score": record.get(f"{part}_accuracy"), "loss": record.get(f"{part}_loss")}
+            for part in ("train", "val")
+        },
+    }
+
+
+def as_text(comparison: Mapping[str, Any]) -> str:
+    """The comparison as `compared` gives it, as lines of text."""
+    before, after = comparison["before"], comparison["after"]
+    rows = [("", "before", "after")]
+    for part, name in (("train", "training"), ("val", "validation")):
+        for what, unit in (("score", "share"), ("loss", "")):
+            label = f"{name} {'accuracy' if what == 'score' else what}"
+            rows.append((label, shown(before[part][what], unit), shown(after[part][what], unit)))
+    rows.append(("epochs", str(before["epochs"]), str(after["epochs"])))
+    wide = max(len(row[1]) for row in rows), max(len(row[2]) for row in rows)
+    return "\n".join(
+        [
+            f"before:  {before['title']}  ({before['run']})",
+            f"after:   {after['title']}  ({after['run']})",
+            f"change:  {comparison['change']}",
+            "",
+            *(f"  {row[0]:<20} {row[1]:>{wide[0]}}  {row[2]:>{wide[1]}}" for row in rows),
+            "",
+            _judgement(comparison),
+            f"by hand: {comparison['by_hand']}",
+        ]
+    )
+
+
+def _judgement(comparison: Mapping[str, Any]) -> str:
+    if comparison["before"]["verdict"] == "leak":
+        return (
+            "Validation looked better before, since the net had been trained on part of it; the result after is true."
+        )
+    if comparison["better"] is None:
+        return "Whether it helped cannot be said: a score is missing."
+    if comparison["better"]:
+        return "It helped."
+    return "It did not help: read the rest of the advice, and undo the change."
