@@ -1,4 +1,4 @@
-"""`python -m benchmarks speed|memory|overhead|gpu|claims|papers|show|profile`: the command line.
+"""`python -m benchmarks speed|memory|overhead|gpu|claims|diagnosis|papers|show|profile`: the command line.
 
 One idea: a run that could mislead is not saved by itself. Only a full one goes to benchmarks/results/; a trial or a
 part is printed, and saved where `--out` says. A wrong flag is one line and exit status 2; contenders that fail or
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .claims.command import add_claims, run_claims, show_claims
+from .diagnosis.command import add_diagnosis, run_diagnosis, show_diagnosis
 from .gpu import run as gpu
 from .gpu import shown as gpu_shown
 from .measure import VALUES, BenchmarkError, Plan, workers
@@ -79,7 +80,7 @@ def _document(text: str) -> dict[str, Any]:
     path = Path(text)
     try:
         document = json.loads(path.read_text())
-        known = document["benchmark"] in (*BENCHMARKS, "gpu", "claims", "papers")
+        known = document["benchmark"] in (*BENCHMARKS, "gpu", "claims", "diagnosis", "papers")
     except (OSError, ValueError, TypeError, KeyError):
         known = False
     if not known:
@@ -191,17 +192,19 @@ def _parser() -> Parser:
         "  python -m benchmarks overhead                        what one operation costs\n"
         "  python -m benchmarks gpu                             training steps on a GPU, some minutes\n"
         "  python -m benchmarks claims                          what the lecture claims, measured\n"
+        "  python -m benchmarks diagnosis                       how often the diagnosis is right\n"
         "  python -m benchmarks papers runs/*-pocket            runs by the settings of papers, side by side\n"
         "  python -m benchmarks show benchmarks/results/speed-cpu.json\n"
         "  python -m benchmarks profile mlp-sgd                 where a step of ours spends its time",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    known = "speed|memory|overhead|gpu|claims|papers|show|profile"
+    known = "speed|memory|overhead|gpu|claims|diagnosis|papers|show|profile"
     commands = parser.add_subparsers(dest="command", required=True, metavar=known)
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)
     _add_gpu(commands)
     add_claims(commands, _names, _positive, _folder)
+    add_diagnosis(commands, _positive, _folder)
     add_papers(commands, _folder)
     _add_show(commands)
     _add_profile(commands)
@@ -294,6 +297,9 @@ def _show(document: dict[str, Any]) -> None:
     if document["benchmark"] == "claims":
         show_claims(document, path)
         return
+    if document["benchmark"] == "diagnosis":
+        show_diagnosis(document, path)
+        return
     if document["benchmark"] == "papers":
         show_papers(document)
         return
@@ -323,6 +329,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _run_gpu(arguments)
         elif arguments.command == "claims":
             run_claims(arguments, _show_progress)
+        elif arguments.command == "diagnosis":
+            run_diagnosis(arguments)
         elif arguments.command == "papers":
             run_papers(arguments)
         elif arguments.command == "show":

@@ -6,7 +6,6 @@ two run.json alone. Read `diagnose/remedies.py` for the changes, `cli_inspect.py
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,9 +48,11 @@ def planned(folder: Path, target: float | None = None) -> Fix:
             "before that is settled; diagnose without --fix says what keeps it open."
         )
     try:
-        settings = dict(flat(from_dict(run["config"], f"{folder}/run.json").to_dict()))
-    except (AttributeError, KeyError, ConfigError) as error:
+        settings = dict(flat(from_dict(run.get("config") or {}, f"{folder}/run.json").to_dict()))
+    except (AttributeError, ConfigError) as error:
         raise UsageError(f"the run in {folder} has no configuration that could be trained by again: {error}") from None
+    if not run.get("config"):
+        raise UsageError(f"the run in {folder} has no configuration that could be trained by again.")
     if not found.settings:
         raise UsageError(f"{found.title}: no option of a run can mend that. {found.remedy}")
     return Fix(folder, found, configure(settings | found.settings))
@@ -64,7 +65,7 @@ def by_hand(config: Config) -> str:
     # The usual rate is the optimizer's, and is not that of another one.
     usual["optim.lr"] = configure({"optim.name": config.optim.name}).optim.lr
     other = {key: value for key, value in flat(config.to_dict()) if value != usual[key]}
-    return " ".join(["python -m recipe train", *([shlex.join(shlex.split(as_flags(other)))] if other else [])])
+    return f"python -m recipe train {as_flags(other)}".rstrip()
 
 
 def compared(fix: Fix, folder: Path, target: float | None = None) -> dict[str, Any]:

@@ -6,17 +6,14 @@ processes can share the work. Read `score.py` for the counting, `shown.py` for t
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from .. import machine
+from ..processes import shared_out
+from ..run import ROOT
 from .broken import BROKEN
 from .confirming import CONFIRMING
 from .fresh import FRESH
@@ -25,7 +22,7 @@ from .score import score
 from .setups import Outcome, SetUp, carry_out
 from .variants import VARIANTS
 
-__all__ = ["BANKS", "Unit", "measure_diagnosis", "names", "outcome", "units"]
+__all__ = ["BANKS", "PROCESSES", "REMEDIED", "Unit", "measure_diagnosis", "outcome", "units"]
 
 BANKS: Mapping[str, Mapping[str, SetUp]] = {
     "broken": BROKEN,
@@ -34,10 +31,12 @@ BANKS: Mapping[str, Mapping[str, SetUp]] = {
     "fresh": FRESH,
     "healthy": HEALTHY,
 }
-ROOT = Path(__file__).resolve().parents[2]
+REMEDIED = ("broken", "variants")  # the banks whose runs are made once more with the change that is proposed
 SCHEMA = 1
+PROCESSES = 2
 
 Unit = tuple[str, str, int]  # bank, set-up, seed: what one process does at a time
+Tell = Callable[[dict[str, Any], int], None]
 
 
 def units(seeds: Iterable[int], names: Sequence[str] = ()) -> list[Unit]:
@@ -54,20 +53,23 @@ def units(seeds: Iterable[int], names: Sequence[str] = ()) -> list[Unit]:
 def outcome(bank: str, name: str, seed: int, with_remedy: bool = True) -> dict[str, Any]:
     """Carry out one set-up with one seed, and once more with the change that the diagnosis proposes.
 
-    "fix" is None where the run is a healthy one or no change is proposed; the change is that for the verdict found,
-    be it right or wrong.
+    "fix" is None where no change is proposed; the change is that for the verdict found, be it right or wrong. It is
+    left out for healthy runs, and without `with_remedy`.
     """
     set_up, began = BANKS[bank][name], time.perf_counter()
     before = carry_out(set_up, seed)
-    change = before.diagnosis.settings if set_up.verdict != "fine" and with_remedy else {}
-    after = carry_out(set_up, seed, change) if change else None
+    tried: dict[str, Any] = {}
+    if with_remedy and set_up.verdict != "fine":
+        change = before.diagnosis.settings
+        after = carry_out(set_up, seed, change) if change else None
+        tried = {"fix": None if after is None else {"change": before.diagnosis.change, **_plain(after)}}
     return {
         "bank": bank,
         "set_up": name,
         "seed": seed,
         "wanted": set_up.verdict,
         **_plain(before),
-        "fix": None if after is None else {"change": before.diagnosis.change, **_plain(after)},
+        **tried,
         "seconds": round(time.perf_counter() - began, 2),
     }
 
@@ -81,45 +83,25 @@ def _plain(run: Outcome) -> dict[str, Any]:
     return {"found": found.verdict, "candidates": found.candidates, "because": found.because, **measured}
 
 
-def measure_diagnosis(
-    work: Sequence[Unit], processes: int, with_remedy: bool, tell: Callable[[dict[str, Any]], None]
-) -> dict[str, Any]:
-    """Do the work in so many processes of one thread each, `tell` of each outcome, and give the document."""
+def measure_diagnosis(work: Sequence[Unit], with_remedy: bool, tell: Tell = lambda found, done: None) -> dict[str, Any]:
+    """Do the work in two processes, `tell` of each outcome and how many there are, and give the document."""
     described, began = machine.describe(ROOT), time.perf_counter()
-    found = []
-    with _one_thread_each():
-        pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
-        try:
-            for done in as_completed([pool.submit(outcome, *unit, with_remedy) for unit in work]):
-                found.append(done.result())
-                tell(found[-1])
-        finally:
-            pool.shutdown(cancel_futures=True)
-    place = {unit: number for number, unit in enumerate(work)}
-    found.sort(key=lambda o: place[o["bank"], o["set_up"], o["seed"]])
+    found: dict[int, dict[str, Any]] = {}
+    calls = [(*unit, with_remedy and unit[0] in REMEDIED) for unit in work]
+    for place, result in shared_out(outcome, calls, PROCESSES):
+        found[place] = result
+        tell(result, len(found))
+    outcomes = [found[place] for place in range(len(work))]
     return {
         "schema": SCHEMA,
         "benchmark": "diagnosis",
+        "device": "cpu",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": described,
-        "processes": processes,
+        "processes": PROCESSES,
         "seconds": round(time.perf_counter() - began, 1),
-        "scores": {bank: score([o for o in found if o["bank"] == bank]) for bank in {o["bank"]: None for o in found}},
-        "outcomes": found,
+        "scores": {
+            bank: score([o for o in outcomes if o["bank"] == bank]) for bank in {o["bank"]: None for o in outcomes}
+        },
+        "outcomes": outcomes,
     }
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes started meanwhile keep to one thread: two on two cores wait for each other otherwise."""
-    wanted = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    were = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in were.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -35,11 +35,11 @@ def confusion(outcomes: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]
 
 
 def remedies(outcomes: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Of the broken cases: with how many the change made the validation accuracy better, with how many it did not, and
-    for how many there was no change to carry out."""
+    """Of the broken runs whose remedy was asked for: how many had a better validation accuracy with the change and how
+    many had not, and for how many there was no change to carry out."""
     counts = {"cases": 0, "better": 0, "better by a point": 0, "not better": 0, "none offered": 0}
     for o in outcomes:
-        if o["wanted"] != "fine":
+        if "fix" in o:
             counts["cases"] += 1
             if o["fix"] is None:
                 counts["none offered"] += 1

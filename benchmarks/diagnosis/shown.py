@@ -35,11 +35,13 @@ def heading(document: Mapping[str, Any]) -> str:
 
 def case(outcome: Mapping[str, Any]) -> str:
     """One outcome in a line."""
-    right = "right" if outcome["found"] == outcome["wanted"] else "open " if outcome["found"] == "undecided" else "WRONG"
+    right = (
+        "right" if outcome["found"] == outcome["wanted"] else "open " if outcome["found"] == "undecided" else "WRONG"
+    )
     line = f"{right} {outcome['bank']:<10} {outcome['set_up']:<22} seed {outcome['seed']}  {outcome['found']}"
     if outcome["found"] != outcome["wanted"]:
         line += f" for {outcome['wanted']}"
-    if outcome["fix"]:
+    if outcome.get("fix"):
         line += f"; validation {_percent(outcome['val'])} -> {_percent(outcome['fix']['val'])}"
     return line
 
@@ -52,16 +54,14 @@ def tables(document: Mapping[str, Any]) -> str:
         parts += [f"{bank}: {ABOUT[bank]}\n{_summary(score)}", _confusion(score["confusion"])]
         missed = [case(o) + _why(o) for o in outcomes if o["found"] != o["wanted"]]
         parts += ["\n".join(missed)] if missed else []
-        if any(o["fix"] for o in outcomes):
+        if score["remedies"]["cases"]:
             parts += [_remedies_line(score["remedies"]), _remedies(outcomes)]
     return "\n\n".join(parts)
 
 
 def _summary(score: Mapping[str, Any]) -> str:
-    share = 100 * score["right"] / score["cases"]
-    return (
-        f"{score['right']} of {score['cases']} right ({share:.0f} %), {score['undecided']} undecided, {score['wrong']} wrong"
-    )
+    right = f"{score['right']} of {score['cases']} right ({100 * score['right'] / score['cases']:.0f} %)"
+    return f"{right}, {score['undecided']} undecided, {score['wrong']} wrong"
 
 
 def _confusion(confusion: Mapping[str, Mapping[str, int]]) -> str:
@@ -84,15 +84,15 @@ def _why(outcome: Mapping[str, Any]) -> str:
 def _remedies_line(counts: Mapping[str, int]) -> str:
     share = 100 * counts["better"] / counts["cases"]
     return (
-        f"remedies: {counts['better']} of {counts['cases']} broken runs ({share:.0f} %) had a better validation accuracy "
-        f"with the proposed change, {counts['better by a point']} by a point or more; {counts['not better']} had not, and "
-        f"for {counts['none offered']} there was none to carry out"
+        f"remedies: with the proposed change {counts['better']} of {counts['cases']} broken runs ({share:.0f} %) had a "
+        f"better validation accuracy, {counts['better by a point']} by a point or more;\n"
+        f"{counts['not better']} had not, and for {counts['none offered']} no change could be carried out"
     )
 
 
 def _remedies(outcomes: Sequence[Mapping[str, Any]]) -> str:
     rows = []
-    for name in dict.fromkeys(o["set_up"] for o in outcomes if o["wanted"] != "fine"):
+    for name in dict.fromkeys(o["set_up"] for o in outcomes if "fix" in o):
         cases = [o for o in outcomes if o["set_up"] == name]
         for change in dict.fromkeys(o["fix"]["change"] if o["fix"] else "" for o in cases):
             same = [o for o in cases if (o["fix"]["change"] if o["fix"] else "") == change]

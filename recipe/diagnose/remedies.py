@@ -6,6 +6,7 @@ Where no option can mend it (the data are wrong), there is none. Read `verdict.p
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -224,9 +225,9 @@ def proposal(code: str, settings: Settings) -> Change:
 
 
 def as_flags(change: Change) -> str:
-    """The change as flags of `python -m recipe train`, one line."""
+    """The change as flags of `python -m recipe train`, one line for a shell."""
     flags = {row.key: row.flag for row in options()}
-    return " ".join(f"{flags[key]} {_text(value)}" for key, value in change.items())
+    return " ".join(f"{flags[key]} {shlex.quote(_text(value))}" for key, value in change.items())
 
 
 def _text(value: Any) -> str:

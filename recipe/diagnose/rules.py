@@ -222,11 +222,22 @@ def rate_too_high(f: Facts, t: Thresholds) -> Finding:
     losses = f.train_losses
     return _any(
         "rate_too_high",
-        above("loss at the end, over that of guessing", _times_guessing(_last(losses), f), t.final_loss),
-        above("highest loss, over that of guessing", _times_guessing(max(losses, default=None), f), t.highest_loss),
+        above("loss at the end, over that of guessing and of the start", _driven(_last(losses), f), t.final_loss),
+        above(
+            "highest loss, over that of guessing and of the start",
+            _driven(max(losses, default=None), f),
+            t.highest_loss,
+        ),
         above("share of epochs in which the loss rose", _rising(losses), t.rising, "share"),
         above("movement of the weights in the first epoch", f.movement_first, t.most_movement),
     )
+
+
+def _driven(loss: float | None, f: Facts) -> float | None:
+    """How many times a loss is that of guessing or of the untrained net, whichever is more: it was driven so far up."""
+    if loss is None or not f.guess_loss:
+        return None
+    return loss / max(f.guess_loss, f.first_loss or 0.0)
 
 
 def _rising(losses: Sequence[float]) -> float | None:

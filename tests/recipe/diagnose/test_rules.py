@@ -122,6 +122,13 @@ def test_a_loss_that_falls_as_a_straight_line_has_not_arrived():
     assert verdict(replace(POOR, train_losses=arrived, first_loss=2.3)).verdict == "low_capacity"
 
 
+def test_a_loss_that_is_high_because_it_began_so_was_not_driven_there():
+    high = (5.9, 5.8, 5.7, 5.6, 5.5, 5.4)
+    began_so = replace(POOR, first_loss=6.0, train_losses=high, movement_first=1e-4)
+    assert verdict(began_so).verdict == "rate_too_low"
+    assert verdict(replace(began_so, first_loss=2.4)).verdict == "rate_too_high"
+
+
 def test_units_that_start_at_the_ends_of_their_range_are_a_start_too_large_where_the_result_is_bad():
     assert verdict(replace(POOR, saturated_at_start=0.8)).verdict == "init_too_large"
     assert verdict(replace(HEALTHY, saturated_at_start=0.8)).verdict == "fine"
