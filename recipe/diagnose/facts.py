@@ -53,9 +53,7 @@ class Facts:
     val_score: float | None = None
     val_chance: float | None = None
     contradicted: float | None = None
-    best_lead: float | None = (
-        None  # of the validation score over the training score, when the validation loss was least
-    )
+    most_lead: float | None = None  # of the validation score over the training score, in any epoch
     predicted_class: int | None = None
     predicted_share: float | None = None
     labelled_share: float | None = None  # of rows whose label is predicted_class
@@ -115,7 +113,7 @@ class Facts:
             val_score=_at(curves.get("val_score"), selected),
             val_chance=evidence.get("val_chance"),
             contradicted=contradicted.get("share"),
-            best_lead=_best_lead(curves),
+            most_lead=_most_lead(curves),
             **_one_class(evidence.get("predicted"), evidence.get("labelled")),
         )
 
@@ -177,10 +175,9 @@ def _at(values: Sequence[float | None] | None, epoch: int | None) -> float | Non
     return values[-1 if epoch is None or epoch >= len(values) else epoch]
 
 
-def _best_lead(curves: Mapping[str, Sequence[float | None]]) -> float | None:
-    epochs = list(zip(*(curves.get(name) or () for name in ("val_loss", "val_score", "train_score")), strict=False))
-    known = [(loss, val - train) for loss, val, train in epochs if None not in (loss, val, train)]
-    return min(known)[1] if known else None
+def _most_lead(curves: Mapping[str, Sequence[float | None]]) -> float | None:
+    pairs = zip(curves.get("val_score") or (), curves.get("train_score") or (), strict=False)
+    return max((val - train for val, train in pairs if val is not None and train is not None), default=None)
 
 
 def _one_class(predicted: Sequence[int] | None, labelled: Sequence[int] | None) -> dict[str, Any]:

@@ -289,8 +289,8 @@ def noisy_labels_in_training(f: Facts, t: Thresholds) -> Finding:
     """The net does better on validation rows than on the rows it learned: the labels it learned from are wrong."""
     if f.task != "classification" or f.val_score is None or f.train_score is None:
         return _not_here("label_noise", "it is seen by comparing with labelled validation rows, and there are none")
-    lead = max(f.val_score - f.train_score, -1.0 if f.best_lead is None else f.best_lead)
-    return _all("label_noise", _lead("at its least loss or at the end", lead, f, t), _contradicted(f, t))
+    lead = max(f.val_score - f.train_score, -1.0 if f.most_lead is None else f.most_lead)
+    return _all("label_noise", _lead(lead, f, t), _contradicted(f, t))
 
 
 def too_few_updates(f: Facts, t: Thresholds) -> Finding:
@@ -344,15 +344,16 @@ def validation_mismatch(f: Facts, t: Thresholds) -> Finding:
 
 
 def label_noise(f: Facts, t: Thresholds) -> Finding:
-    """The best net contradicts too many labels that it learned from, or agrees more with those that it did not."""
+    """The best net contradicts too many labels that it learned from; or it agreed more with those that it never saw,
+    before it knew the others by heart."""
     if f.task != "classification":
         return _not_here("label_noise", "it is seen by labels, and this run has none")
-    lead = [] if f.best_lead is None else [_lead("at its least loss", f.best_lead, f, t)]
+    lead = [] if f.most_lead is None else [_lead(f.most_lead, f, t)]
     return _any("label_noise", _contradicted(f, t), *lead)
 
 
-def _lead(when: str, lead: float, f: Facts, t: Thresholds) -> Check:
-    what = f"points by which validation is surely better than training, {when}"
+def _lead(lead: float, f: Facts, t: Thresholds) -> Check:
+    what = "points by which validation was surely better than training in some epoch"
     return above(what, lead - 2.0 * _error_of_gap(f), t.noisy_training, "points")
 
 

@@ -46,7 +46,7 @@ HEALTHY = Facts(
     val_chance=0.1,
     val_input_shift=0.01,
     contradicted=0.01,
-    best_lead=-0.02,
+    most_lead=-0.02,
     predicted_class=1,
     predicted_share=0.11,
     labelled_share=0.11,
@@ -212,12 +212,12 @@ def test_rows_that_look_alike_for_another_reason_are_no_collapsed_signal():
 
 def test_labels_are_doubted_where_the_best_net_agrees_more_with_those_it_never_saw():
     learned_by_heart = replace(HEALTHY, val_score=0.7, train_score=0.98)
-    assert verdict(replace(learned_by_heart, best_lead=0.2)).verdict == "label_noise"
-    assert verdict(replace(learned_by_heart, best_lead=-0.02)).verdict == "overfit"
-    assert verdict(replace(learned_by_heart, best_lead=0.09, val_rows=100)).verdict == "overfit"
+    assert verdict(replace(learned_by_heart, most_lead=0.2)).verdict == "label_noise"
+    assert verdict(replace(learned_by_heart, most_lead=-0.02)).verdict == "overfit"
+    assert verdict(replace(learned_by_heart, most_lead=0.09, val_rows=100)).verdict == "overfit"
     # On the way to learning wrong labels by heart the loss falls and falls: longer is not what it needs.
     on_the_way = replace(POOR, train_losses=(1.6, 1.4, 1.1, 0.9, 0.7, 0.5), train_score=0.87, val_score=0.81)
-    assert verdict(replace(on_the_way, best_lead=0.2, contradicted=0.15)).verdict == "label_noise"
+    assert verdict(replace(on_the_way, most_lead=0.2, contradicted=0.15)).verdict == "label_noise"
     assert verdict(on_the_way).verdict == "train_longer"
 
 
