@@ -25,7 +25,7 @@ accuracy."""
 _EXAMPLES = f"""examples:
   python -m benchmarks diagnosis                       {SEEDS} seeds and the remedies: some minutes on two cores
   python -m benchmarks diagnosis --quick               one seed, no remedies
-  python -m benchmarks diagnosis --only healthy        one of the banks: broken, variants, confirming, fresh, healthy
+  python -m benchmarks diagnosis --only healthy        a bank: broken, variants, confirming, fresh, final, healthy
   python -m benchmarks diagnosis --only dead-relu,leak some of the runs
 """
 

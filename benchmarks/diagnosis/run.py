@@ -16,6 +16,7 @@ from ..processes import shared_out
 from ..run import ROOT
 from .broken import BROKEN
 from .confirming import CONFIRMING
+from .final import FINAL
 from .fresh import FRESH
 from .healthy import HEALTHY
 from .score import score
@@ -29,6 +30,7 @@ BANKS: Mapping[str, Mapping[str, SetUp]] = {
     "variants": VARIANTS,
     "confirming": CONFIRMING,
     "fresh": FRESH,
+    "final": FINAL,
     "healthy": HEALTHY,
 }
 REMEDIED = ("broken", "variants")  # the banks whose runs are made once more with the change that is proposed

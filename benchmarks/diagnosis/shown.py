@@ -19,6 +19,7 @@ ABOUT = {
     "variants": "second bank: other ways to the same illnesses; the rules were mended after its first score",
     "confirming": "third bank: what the mended rules must and must not name; its first score led to more mending",
     "fresh": "fourth bank: a run for each verdict again; its first score led to more mending",
+    "final": "last bank: a run for each verdict, run once, after which nothing was mended",
     "healthy": "healthy runs: any verdict but fine or undecided is a false alarm",
 }
 
