@@ -15,7 +15,8 @@ import numpy as np
 
 import nn
 from autograd.random import Generator
-from recipe.build import build_model, build_stopping, build_trainer
+from recipe.assembly import build_stopping, build_trainer
+from recipe.build import build_model
 from recipe.callbacks import NanGuard, NotFinite
 from recipe.config import Config, configure
 from recipe.diagnose import Diagnosis, Evidence, diagnose

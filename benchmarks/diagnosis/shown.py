@@ -19,18 +19,18 @@ ABOUT = {
     "variants": "second bank: other ways to the same illnesses; the rules were mended after its first score",
     "confirming": "third bank: what the mended rules must and must not name; its first score led to more mending",
     "fresh": "fourth bank: a run for each verdict again; its first score led to more mending",
-    "final": "last bank: a run for each verdict, run once, after which nothing was mended",
+    "final": "last bank: a run for each verdict, written when the mending was over",
     "healthy": "healthy runs: any verdict but fine or undecided is a false alarm",
 }
 
 
 def heading(document: Mapping[str, Any]) -> str:
     """When, on what and how long."""
-    about = document["machine"]
+    about, remedies = document["machine"], sum(bool(o.get("fix")) for o in document["outcomes"])
     return (
         f"{about['processor']['model']}, {about['python'].split(',')[0]}, NumPy {about['numpy']}, {about['commit']}\n"
-        f"{len(document['outcomes'])} runs, their remedies beside them, in {document['processes']} processes of one "
-        f"thread: {document['seconds'] / 60:.1f} minutes"
+        f"{len(document['outcomes'])} runs, {remedies} of them once more with the proposed change, in "
+        f"{document['processes']} processes of one thread: {document['seconds'] / 60:.1f} minutes"
     )
 
 

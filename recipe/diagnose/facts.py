@@ -31,6 +31,7 @@ class Facts:
     val_input_shift: float | None = None  # from the training inputs, in units of their std
     first_loss: float | None = None
     identical_units: float | None = None
+    lone_units: bool = False  # whether no hidden layer has two units
     gradient_ratio: float | None = None
     dead_at_start: float | None = None
     dead_at_end: float | None = None
@@ -93,6 +94,7 @@ class Facts:
             first_loss=setup.get("first_loss"),
             # At the first look after training began: what parts equal units later is rounding alone, and grows.
             identical_units=_least(_last(looks[:2], "identical_units")),
+            lone_units=_lone(start.get("identical_units")),
             gradient_ratio=_first_to_largest(start.get("gradient_rms")),
             dead_at_start=_most(dead_start),
             dead_at_end=_most(dead_end),
@@ -124,6 +126,10 @@ def _last(looks: Sequence[Mapping[str, Any]], name: str) -> Any:
 
 def _numbers(values: Mapping[str, float | None] | None) -> list[float]:
     return [value for value in (values or {}).values() if value is not None]
+
+
+def _lone(spreads: Mapping[str, float | None] | None) -> bool:
+    return bool(spreads) and not _numbers(spreads)
 
 
 def _most(values: Mapping[str, float | None] | None) -> float | None:

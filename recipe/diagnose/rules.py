@@ -171,6 +171,8 @@ def identical_units(f: Facts, t: Thresholds) -> Finding:
     """The units of a layer all compute the same."""
     if f.hidden_layers == 0:
         return _not_here("identical_units", _NO_HIDDEN)
+    if f.lone_units:
+        return _not_here("identical_units", "no hidden layer has two units that could be alike")
     return _all(
         "identical_units",
         below("spread between a layer's units, over its mean |w|", f.identical_units, t.identical_units),

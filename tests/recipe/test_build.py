@@ -11,10 +11,11 @@ import pytest
 
 import autograd as ag
 import nn
+from recipe.assembly import build_stopping
 from recipe.build import build_model, build_optimizer, title
-from recipe.config import ACTIVATIONS, RATES, ConfigError, configure
-from recipe.data import DataError, Dataset
-from recipe.sources import load_parts
+from recipe.config import ACTIVATIONS, RATES, ConfigError, DataConfig, configure
+from recipe.data import DataError, Dataset, Parts
+from recipe.sources import load_parts, mended
 
 
 def model_of(**flags):
@@ -197,6 +198,25 @@ def test_standardizing_uses_the_training_rows():
     np.testing.assert_allclose(parts.x_train.mean(axis=0), 0.0, atol=1e-5)
     np.testing.assert_allclose(parts.x_train.std(axis=0), 1.0, atol=1e-5)
     assert abs(parts.x_valid.mean(axis=0)).max() > 1e-5
+
+
+def test_rows_that_leaked_are_left_out_of_training():
+    x = np.arange(20, dtype=np.float32).reshape(10, 2)
+    parts = Parts(x, np.arange(10), x[[3, 7]], np.array([3, 7]), x[[0]], np.array([0]))
+    dropped = mended(parts, DataConfig(drop_leaked=True))
+    assert dropped.y_train.tolist() == [1, 2, 4, 5, 6, 8, 9]
+    np.testing.assert_array_equal(dropped.x_train, x[dropped.y_train])
+    assert dropped.x_valid is parts.x_valid
+    assert mended(parts, DataConfig()) is parts
+    with pytest.raises(ConfigError, match="leaves no row to train on"):
+        mended(parts._replace(x_valid=x, y_valid=np.arange(10)), DataConfig(drop_leaked=True))
+
+
+def test_what_may_stop_a_run_is_what_was_asked_for():
+    kinds = {"stop.criterion": "GL", "stop.time_limit": "5"}
+    found = build_stopping(configure(flags=kinds).stop)
+    assert [type(callback).__name__ for callback in found] == ["EarlyStopping", "TimeLimit"]
+    assert build_stopping(configure().stop) == []
 
 
 def idx(array):

@@ -83,6 +83,23 @@ def test_evaluate_rows_measures_the_first_rows_only():
     assert not any(name.startswith("val_") for name in run.history.last)
 
 
+def test_rows_come_in_their_order_where_they_are_not_to_be_shuffled():
+    class Seen(Callback):
+        def __init__(self):
+            self.rows = []
+
+        def on_batch_begin(self, trainer, x, y):
+            self.rows += list(y)
+
+    x, y = data()
+    seen = {shuffle: Seen() for shuffle in (False, True)}
+    for shuffle, callback in seen.items():
+        trainer(plain(), callbacks=[callback]).fit((x, y), epochs=2, batch_size=BATCH, shuffle=shuffle)
+    assert seen[False].rows == [*y, *y]
+    assert seen[True].rows != seen[False].rows
+    assert sorted(seen[True].rows) == sorted(seen[False].rows)
+
+
 def test_evaluation_in_batches_is_the_mean_over_the_rows_and_leaves_the_modes_alone():
     run = trainer()
     run.model.train()

@@ -149,6 +149,20 @@ def test_a_regression_is_scored_by_the_variance_explained():
     assert diagnose(evidence).verdict == "fine", str(diagnose(evidence))
 
 
+def test_validation_inputs_on_another_scale_are_seen_however_well_the_net_does():
+    (x, y), (val_x, val_y) = blobs()
+    evidence = Evidence()
+    trainer_of(net(), evidence).fit((x, y), (val_x * 3, val_y), epochs=5, batch_size=10)
+    assert Facts.of(evidence.to_json()).val_input_shift > 1
+    assert diagnose(evidence).verdict == "validation_mismatch"
+
+
+def test_a_lead_of_validation_is_that_of_the_best_epoch_for_it():
+    curves = {"train_score": [0.5, 0.6, 0.9], "val_score": [0.6, 0.8, 0.7]}
+    assert Facts.of({"curves": curves}).most_lead == pytest.approx(0.2)
+    assert Facts.of({"curves": {"train_score": [0.5]}}).most_lead is None
+
+
 def test_few_different_inputs_are_no_leak():
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)[np.arange(200) % 4]
     y = (x[:, 0] != x[:, 1]).astype(np.int64)

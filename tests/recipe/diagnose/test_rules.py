@@ -166,6 +166,12 @@ def test_a_net_without_hidden_layers_has_no_units_to_ask_for():
     assert verdict(replace(linear, hidden_layers=2)).verdict == "undecided"
 
 
+def test_a_layer_of_one_unit_has_nobody_to_be_like():
+    lonely = replace(POOR, identical_units=None, lone_units=True)
+    assert verdict(lonely).verdict == "low_capacity"
+    assert verdict(replace(lonely, lone_units=False)).verdict == "undecided"
+
+
 def test_a_loss_that_swings_in_both_parts_is_not_over_fitting():
     val = (0.3, 0.2, 0.15, 0.25)
     assert verdict(replace(HEALTHY, train_losses=(0.3, 0.2, 0.15, 0.25), val_losses=val)).verdict == "fine"
