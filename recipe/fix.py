@@ -60,10 +60,10 @@ def planned(folder: Path, target: float | None = None) -> Fix:
 
 def by_hand(config: Config) -> str:
     """The command line that trains by a configuration: what is not as usual, as flags."""
-    usual = dict(flat(configure({"data.source": config.data.source}).to_dict()))
-    usual["data.source"] = Config().data.source
-    # The usual rate is the optimizer's, and is not that of another one.
-    usual["optim.lr"] = configure({"optim.name": config.optim.name}).optim.lr
+    named = {"data.source": config.data.source} | ({"paper": config.paper} if config.paper else {})
+    usual = dict(flat(configure(named).to_dict())) | {"data.source": Config().data.source, "paper": None}
+    if config.paper is None:  # the usual rate is that of the optimizer, whichever it is
+        usual["optim.lr"] = configure({"optim.name": config.optim.name}).optim.lr
     other = {key: value for key, value in flat(config.to_dict()) if value != usual[key]}
     return f"python -m recipe train {as_flags(other)}".rstrip()
 

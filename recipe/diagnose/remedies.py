@@ -52,8 +52,8 @@ def _revived(settings: Settings) -> Change:
 
 def _longer(factor: int) -> Callable[[Settings], Change]:
     def change(settings: Settings) -> Change:
-        epochs = settings.get("fit.epochs")
-        return {"fit.epochs": epochs * factor} if epochs else {}
+        counted = "fit.updates" if settings.get("fit.updates") else "fit.epochs"
+        return {counted: settings[counted] * factor} if settings.get(counted) else {}
 
     return change
 
@@ -99,6 +99,12 @@ def _stop_early(settings: Settings) -> Change:
     return {"model.dropout": [0.2, 0.5]}
 
 
+def _unseen(settings: Settings) -> Change:
+    if settings.get("data.train_on_validation"):
+        return {"data.train_on_validation": False}
+    return {"data.drop_leaked": True}
+
+
 def _dropped_out(settings: Settings) -> Change:
     """Dropout, with the two or three times as many epochs that thinned nets take to train (Srivastava et al. 2014,
     conclusion); where it is there already, early stopping by the accuracy, for which the least loss need not be best.
@@ -113,7 +119,7 @@ REMEDIES: dict[str, Remedy] = {
         "validation rows leaked into training",
         "Rows that should tell how the net does on unseen data were trained on, so the validation result flatters.",
         "Make the split anew so that no row is on both sides; only then look at the result: lower, and true.",
-        lambda settings: {"data.drop_leaked": True},
+        _unseen,
     ),
     "not_shuffled": Remedy(
         "the batches are not shuffled",

@@ -90,6 +90,8 @@ def test_train_says_how_to_try_its_remedy(capsys):
         ({"data.source": "my folder", "optim.name": "sgd", "optim.lr": 0.1}, "--data 'my folder' --optimizer sgd"),
         ({"data.source": "spirals", "optim.max_norm": 3.0}, "--data spirals --max-norm 3"),
         ({"model.dropout": [], "optim.max_norm": None}, "--dropout none --max-norm none"),
+        ({"paper": "standard"}, "--paper standard"),
+        ({"paper": "dropout-2012", "optim.lr": 0.1}, "--lr 0.1 --paper dropout-2012"),
         ({"fit.shuffle": False, "data.drop_leaked": True}, "--drop-leaked true --shuffle false"),
     ],
 )

@@ -377,6 +377,16 @@ def test_dead_units_get_another_start_and_no_higher_rate_than_usual():
     assert proposal("dead_units", settings | {"optim.lr": 3.0}) == start | {"optim.lr": 0.1}
 
 
+def test_a_run_that_counts_updates_is_made_longer_in_updates():
+    assert proposal("train_longer", {"fit.epochs": 8, "fit.updates": 300}) == {"fit.updates": 900}
+    assert proposal("train_longer", {"fit.epochs": 8, "fit.updates": None}) == {"fit.epochs": 24}
+
+
+def test_rows_that_one_chose_to_train_on_are_given_back_to_validation():
+    assert proposal("leak", {"data.train_on_validation": True}) == {"data.train_on_validation": False}
+    assert proposal("leak", {"data.train_on_validation": False}) == {"data.drop_leaked": True}
+
+
 def test_over_fitting_gets_dropout_and_the_epochs_it_takes_then_early_stopping():
     settings = {"model.dropout": (), "fit.epochs": 10, "stop.monitor": "val_loss", "stop.criterion": None}
     first = proposal("overfit", settings)
