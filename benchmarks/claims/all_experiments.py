@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import e1_depth, e4_early_stopping, e5_penalties, e8_rectifiers
+from . import e1_depth, e4_early_stopping, e5_penalties, e8_rectifiers, e9_diagnosis
 from .experiment import Experiment
 
 __all__ = ["EXPERIMENTS"]
@@ -12,4 +12,5 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     e4_early_stopping.EXPERIMENT,
     e5_penalties.EXPERIMENT,
     e8_rectifiers.EXPERIMENT,
+    e9_diagnosis.EXPERIMENT,
 )
