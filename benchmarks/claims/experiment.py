@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from recipe.report.plot import Plot
 
-__all__ = ["Experiment", "Figure", "Found", "Numbers", "Order", "Part", "Seed"]
+__all__ = ["Experiment", "Figure", "Found", "Numbers", "Order", "Part", "Seed", "measured"]
 
 Numbers = dict[str, Any]  # what a part measured: numbers, lists and dictionaries of numbers, by name
 Seed = Mapping[str, Numbers]  # what the parts of one seed measured, by the part's name
@@ -60,6 +62,11 @@ class Figure:
     low: float | None = None
     high: float | None = None
     exact: bool = False
+
+
+def measured(*names: str) -> Callable[[Seed], float]:
+    """Reads what a seed measured under these names, the part's first: `measured("relu 10", "test")` for a Figure."""
+    return lambda m: reduce(getitem, names, m)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,24 @@ from recipe.build import build_model
 from recipe.callbacks import Callback
 from recipe.config import ModelConfig
 from recipe.data import Dataset, Parts, lecture_split, mnist
+from recipe.formulas import Compile
 
-__all__ = ["CLASSES", "FEATURES", "curves", "digits", "fit", "network", "percent", "rounded"]
+__all__ = [
+    "CLASSES",
+    "FEATURES",
+    "curves",
+    "digits",
+    "first_digits",
+    "fit",
+    "network",
+    "noisy_labels",
+    "percent",
+    "raw",
+    "rounded",
+]
 
 FEATURES, CLASSES = 784, 10
+NOISE = 32  # stream of the seed from which wrong labels are drawn
 
 
 @cache
@@ -37,6 +51,28 @@ def _mnist() -> Dataset:
 def digits(seed: int, rows: int = 10_000) -> Parts:
     """`rows` digits to train on, 10,000 to validate, 10,000 to test: float32 (rows, 784) in 0 to 1, and labels."""
     return lecture_split(_mnist(), generator=Generator(seed), rows=rows)
+
+
+def first_digits(rows: int = 10_000) -> Parts:
+    """As `digits`, but to train on the first `rows` of the file in their order there, as the lecture\'s demo does."""
+    data = _mnist()
+    first, last = slice(rows), slice(-10_000, None)
+    x, y = data.x_train, data.y_train
+    return Parts(x[first], y[first], x[last], y[last], data.x_test, data.y_test)
+
+
+def raw(data: Parts) -> Parts:
+    """The same with pixels from 0 to 255, as they are in the files."""
+    return data._replace(x_train=255 * data.x_train, x_valid=255 * data.x_valid, x_test=255 * data.x_test)
+
+
+def noisy_labels(y: Any, seed: int) -> Any:
+    """The labels y with a fifth of them, drawn at random, replaced by random classes (a tenth of these are right)."""
+    generator = Generator(seed, stream=NOISE)
+    rows = generator.permutation(len(y))[: len(y) // 5]
+    y = y.copy()
+    y[rows] = generator.integers(0, CLASSES, rows.shape)
+    return y
 
 
 def network(
@@ -65,12 +101,13 @@ def fit(
     schedule: optim.Schedule | None = None,
     callbacks: Iterable[Callback] = (),
     watched: bool = False,
+    compile: Compile = "auto",
 ) -> Trainer:
     """Train, and give the trainer with its history.
 
     Only with `watched` are the training and validation rows measured after each epoch, all of them.
     """
-    trainer = Trainer(model, loss, optimizer, schedule=schedule, callbacks=callbacks, seed=seed)
+    trainer = Trainer(model, loss, optimizer, schedule=schedule, callbacks=callbacks, seed=seed, compile=compile)
     val = (data.x_valid, data.y_valid) if watched else None
     # What overflows on the way is an outcome here, which NaN in the results will show.
     with np.errstate(all="ignore"):

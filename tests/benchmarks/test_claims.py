@@ -150,13 +150,7 @@ def test_a_part_that_fails_is_told_and_the_others_are_kept(known):
 # The experiments that there are
 
 
-@pytest.mark.parametrize("key", list(run.experiments()))
-def test_an_experiment_says_what_it_tests(key):
-    trial = run.experiments()[key]
-    quick, full = ([part.name for part in trial.parts(quick)] for quick in (True, False))
-    assert set(quick) <= set(full)
-    assert len(set(full)) == len(full)
-    assert {order.claim for order in trial.orders} <= set(trial.claims) <= set(CLAIMS)
-    assert {figure.claim for figure in trial.figures} <= set(trial.claims)
-    decided = {o.claim for o in trial.orders if not o.against} | {f.claim for f in trial.figures if f.exact}
-    assert decided == set(trial.claims), "each claim wants a comparison that decides"
+def test_every_claim_is_decided_somewhere():
+    trials = run.experiments().values()
+    decided = {order.claim for trial in trials for order in trial.orders if not order.against}
+    assert decided | {figure.claim for trial in trials for figure in trial.figures if figure.exact} == set(CLAIMS)
