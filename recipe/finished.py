@@ -50,7 +50,7 @@ def load_finished(folder: Path) -> Finished:
     """The run in a folder. Raises UsageError where there is none, or not one epoch of it."""
     run = read_run(folder)
     config = from_dict(run.get("config") or {}, f"{folder}/run.json")
-    if not run["epochs"]:
+    if not run.get("epochs"):
         raise ConfigError(f"the run in {folder} has not one epoch: let it train first.")
     best = folder / "best.safetensors"
     if config.stop.criterion is not None and best.exists():

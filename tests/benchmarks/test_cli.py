@@ -30,7 +30,7 @@ def results(fakes, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: speed|memory|overhead|gpu|claims|papers|show|profile"),
+        ([], "the following arguments are required: speed|memory|overhead|gpu|claims|diagnosis|papers|show|profile"),
         (["sped"], "invalid choice: 'sped'"),
         (["speed", "--rounds", "0"], "argument --rounds: '0' is not a whole number above zero"),
         (["speed", "--threads", "two"], "argument --threads: 'two' is not a whole number above zero"),

@@ -25,7 +25,7 @@ def images(rows: int, seed: int = 0) -> tuple[Any, Any]:
     y = random.integers(0, CLASSES, rows)
     x = random.random((rows, 8, 8)).astype(np.float32)
     for i, label in enumerate(y):
-        x[i, 4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 0.2
+        x[i, 4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 0.26
     return x.reshape(rows, 64), y
 
 
