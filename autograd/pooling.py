@@ -9,6 +9,10 @@ ever padded. The primitives with their rules are in `ops/pooling.py`.
 # A number is chosen, or left out, by the product of its bits, read as an integer, with 1 or 0. That is as fast as a
 # product of floats, and infinity and NaN stay where they are: 0 * inf would be NaN.
 
+# Note [First down, then across]
+# The largest number of a window is the largest of those of its columns, and its sum is theirs. So windows of 3 x 3 are
+# windows of 3 x 1, and then of 1 x 3: six slices are read and not nine, of which those down are long runs of memory.
+
 from __future__ import annotations
 
 import functools
@@ -37,6 +41,7 @@ class Geometry:
     steps: tuple[tuple[Index, Index], ...]  # for each place: the windows that have it inside x, and its numbers in x
     apart: bool  # no number of x is in two windows
     covered: bool  # every number of x is in a window
+    halves: tuple[Geometry, ...]  # down and across, where these have fewer places. See Note [First down, then across]
 
 
 def geometry(length: Pair, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Geometry:
@@ -60,9 +65,15 @@ def _geometry(length: Pair, size: Pair, stride: Pair, padding: Sides, dilation: 
         for rows in down.steps
         for columns in across.steps
     )
-    return Geometry(
-        length, (down.count, across.count), steps, down.apart and across.apart, down.covered and across.covered
-    )
+    halves: tuple[Geometry, ...] = ()
+    if size[0] * size[1] > size[0] + size[1]:
+        none = (0, 0)
+        halves = (
+            _geometry(length, (size[0], 1), (stride[0], 1), (padding[0], none), (dilation[0], 1)),
+            _geometry((down.count, length[1]), (1, size[1]), (1, stride[1]), (none, padding[1]), (1, dilation[1])),
+        )
+    apart, covered = down.apart and across.apart, down.covered and across.covered
+    return Geometry(length, (down.count, across.count), steps, apart, covered, halves)
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,9 @@ def _result(x: Array, counts: Pair) -> tuple[int, ...]:
 
 def largest(x: Array, geo: Geometry) -> Array:
     """The largest number of each window, NaN where there is one."""
+    if geo.halves:
+        down, across = geo.halves
+        return largest(largest(x, down), across)
     xp = module_of(x)
     (windows, numbers), *others = geo.steps
     if x[numbers].shape == _result(x, geo.counts):
@@ -191,7 +205,14 @@ def _room(xp: Module, g: Array, geo: Geometry) -> Array:
 @instruction
 def pool_sum(x: Array, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Array:
     """The sum of each window: (N, H, W, C) gives (N, H', W', C)."""
-    xp, geo = module_of(x), geometry(x.shape[1:3], size, stride, padding, dilation)
+    return _sum(x, geometry(x.shape[1:3], size, stride, padding, dilation))
+
+
+def _sum(x: Array, geo: Geometry) -> Array:
+    if geo.halves:
+        down, across = geo.halves
+        return _sum(_sum(x, down), across)
+    xp = module_of(x)
     (windows, numbers), *others = geo.steps
     if x[numbers].shape == _result(x, geo.counts):
         out = xp.array(x[numbers], order="C")
@@ -206,8 +227,14 @@ def pool_sum(x: Array, *, size: Pair, stride: Pair, padding: Sides, dilation: Pa
 @instruction
 def pool_spread(g: Array, *, length: Pair, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Array:
     """Each number of g at every place of its window, added up: (N, H', W', C) gives (N, *length, C)."""
-    xp, geo = module_of(g), geometry(length, size, stride, padding, dilation)
-    out = _room(xp, g, geo)
+    return _spread(g, geometry(length, size, stride, padding, dilation))
+
+
+def _spread(g: Array, geo: Geometry) -> Array:
+    if geo.halves:
+        down, across = geo.halves
+        return _spread(_spread(g, across), down)
+    out = _room(module_of(g), g, geo)
     for windows, numbers in geo.steps:
         if geo.apart:
             out[numbers] = g[windows]
