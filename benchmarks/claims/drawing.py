@@ -7,6 +7,7 @@ numbers as a table. Read `page.py` next.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,15 +129,17 @@ def bars(
             ]
             axes.bar(places, means, 0.92 * width, yerr=whiskers, color=colour, label=bar, ecolor="#7f7f7f")
         axes.set_axisbelow(True)
-        axes.set_xticks(range(len(groups)), list(groups))
-        if len(groups) > 5:
-            axes.tick_params(axis="x", rotation=30)
+        letters = max(1, 76 // len(groups))  # that find room under a group
+        words = [textwrap.fill(group, letters, break_long_words=False) for group in groups]
+        axes.set_xticks(range(len(groups)), words, fontsize=9)
         if log:
             axes.set_yscale("log")
         axes.set_ylabel(y)
         if limits is not None:
             axes.set_ylim(*limits)
-        legend_below(axes)
+        if len(names) > 1:
+            # Below the words of the groups, however many lines they take.
+            figure.legend(loc="outside lower center", ncols=min(len(names), 4), fontsize=9)
 
     ranges = {(group, bar): _range([[v] for v in of[bar]]) for group, of in groups.items() for bar in of}
     told = "; ".join(f"{group}, {bar}: {number(mean[0])}" for (group, bar), (_, mean, _) in ranges.items())
@@ -154,7 +157,9 @@ def bars(
 def _range(by_seed: Sequence[Sequence[float]]) -> tuple[list[float], list[float], list[float]]:
     """Least, mean and largest over the seeds, at each place."""
     columns = list(zip(*by_seed, strict=True))
-    return [min(c) for c in columns], [math.fsum(c) / len(c) for c in columns], [max(c) for c in columns]
+    # Rounding may put the mean of equal values beside them, and a whisker cannot be shorter than nothing.
+    means = [min(max(math.fsum(c) / len(c), min(c)), max(c)) for c in columns]
+    return [min(c) for c in columns], means, [max(c) for c in columns]
 
 
 def _cell(value: float) -> float | None:

@@ -54,7 +54,7 @@ def digits(seed: int, rows: int = 10_000) -> Parts:
 
 
 def first_digits(rows: int = 10_000) -> Parts:
-    """As `digits`, but to train on the first `rows` of the file in their order there, as the lecture\'s demo does."""
+    """As `digits`, but to train on the first `rows` of the file in their order there, as the lecture's demo does."""
     data = _mnist()
     first, last = slice(rows), slice(-10_000, None)
     x, y = data.x_train, data.y_train
