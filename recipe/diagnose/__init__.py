@@ -2,7 +2,7 @@
 
 One idea: evidence, rules, verdict. A callback measures while a run goes on and judges nothing; the rules judge numbers
 and measure nothing; the verdict follows the rules in order and says "undecided" where they do not lead to one answer.
-Read `measure.py`, `evidence.py`, `rules.py` and `verdict.py` in this order.
+Read `measure.py`, `evidence.py`, `rules/__init__.py` and `verdict.py` in this order.
 """
 
 from .evidence import Evidence

@@ -1,7 +1,7 @@
 """Facts: the evidence of a run as the few numbers that the rules read, None where something was not measured.
 
 One idea: rules never look into JSON. What may be missing, what "the first layer" is and which epoch counts is settled
-here, once. Read `rules.py` next.
+here, once. Read `thresholds.py` next.
 """
 
 from __future__ import annotations

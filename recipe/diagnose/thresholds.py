@@ -2,7 +2,7 @@
 
 One idea: a threshold is a line with a band. A measurement inside the band is too close to call, and a verdict that
 hangs on it alone is "undecided"; what lies clear of the line decides. The lines were set on MNIST nets of one to ten
-hidden layers, each broken in one way; a band is about what the seeds of one set-up differ by. Read `rules.py` next.
+hidden layers, each broken in one way; a band is about what the seeds of one set-up differ by. Read `logic.py` next.
 """
 
 from __future__ import annotations

@@ -20,8 +20,9 @@ from ..history import flat
 from ..run_folder import read_run
 from .evidence import Evidence
 from .facts import Facts, curves_of
+from .logic import Check, Finding, State
 from .remedies import REMEDIES, Remedy, as_flags, proposal
-from .rules import SET_UP, TRAINING, VALIDATION, Check, Finding, State, good_on_training
+from .rules import SET_UP, TRAINING, VALIDATION, bad_on_training
 from .thresholds import Line, Thresholds
 from .words import as_text, shown
 
@@ -111,7 +112,7 @@ def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def decide(f: Facts, t: Thresholds, settings: Mapping[str, Any], *, explicit_target: bool = False) -> Diagnosis:
     """The verdict of facts; `settings` are the options of the run by dotted keys, for the change that is proposed."""
-    gate = good_on_training(f, t)
+    gate = bad_on_training(f, t)
     set_up = [rule(f, t) for rule in SET_UP]
     training = [rule(f, t) for rule in TRAINING]
     if explicit_target and training[-1].state is State.UNKNOWN:

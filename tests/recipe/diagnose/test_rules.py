@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from recipe.config import configure, options
 from recipe.diagnose import Facts, Line, Thresholds
+from recipe.diagnose.logic import State, above, below, both, either
 from recipe.diagnose.remedies import REMEDIES, proposal
-from recipe.diagnose.rules import SET_UP, TRAINING, VALIDATION, State, above, below, both, either
+from recipe.diagnose.rules import SET_UP, TRAINING, VALIDATION
 from recipe.diagnose.verdict import decide
 
 LINES = Thresholds()

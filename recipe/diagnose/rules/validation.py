@@ -1,0 +1,67 @@
+"""Good on training data; good on validation data?
+
+One idea: validation rows of another kind, and wrong labels, look like over-fitting, so they are asked for first. Read
+`../verdict.py` next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..facts import Facts
+from ..logic import Finding, Rule, above, any_of, below, not_here
+from ..thresholds import Thresholds
+from .shared import contradicted, error_of_gap, validation_leads
+
+__all__ = ["VALIDATION"]
+
+
+def validation_mismatch(f: Facts, t: Thresholds) -> Finding:
+    """Validation rows are of another kind: their numbers are, or the net knows nothing of them."""
+    skill = None
+    if f.val_score is not None and f.val_chance is not None and f.val_chance < 1:
+        skill = (f.val_score - f.val_chance) / (1 - f.val_chance)
+    unlike = "how far mean and spread of the validation inputs are off, over the training inputs' spread"
+    return any_of(
+        "validation_mismatch",
+        below("validation result on the way from chance to perfect", skill, t.mismatch, "share"),
+        *([] if f.val_input_shift is None else [above(unlike, f.val_input_shift, t.input_shift)]),
+    )
+
+
+def label_noise(f: Facts, t: Thresholds) -> Finding:
+    """The best net contradicts too many labels that it learned from; or it agreed more with those that it never saw,
+    before it knew the others by heart."""
+    if f.task != "classification":
+        return not_here("label_noise", "it is seen by labels, and this run has none")
+    lead = [] if f.most_lead is None else [validation_leads(f.most_lead, f, t)]
+    return any_of("label_noise", contradicted(f, t), *lead)
+
+
+def overfit(f: Facts, t: Thresholds) -> Finding:
+    """What was learned holds for the training rows only."""
+    gap = None if f.train_score is None or f.val_score is None else f.train_score - f.val_score
+    line = replace(t.gap, band=max(t.gap.band, error_of_gap(f)))
+    return any_of(
+        "overfit",
+        above("points by which training is better than validation", gap, line, "points"),
+        above(
+            "rise of the validation loss from its lowest, over that of the training loss", _rise(f), t.loss_above_best
+        ),
+    )
+
+
+def _rise(f: Facts) -> float | None:
+    """How the validation loss rose from its lowest to the end, as a factor; where the training loss rose as well, the
+    steps swing, and nothing was learned by heart: only what goes beyond that counts."""
+    losses = f.val_losses
+    if not losses or min(losses) <= 0:
+        return None
+    best, rise = losses.index(min(losses)), losses[-1] / min(losses)
+    trained = f.train_losses[: len(losses)]
+    if len(trained) < len(losses) or trained[best] <= 0:
+        return rise
+    return rise / max(trained[-1] / trained[best], 1.0)
+
+
+VALIDATION: tuple[Rule, ...] = (validation_mismatch, label_noise, overfit)
