@@ -58,7 +58,7 @@ def test_an_ensemble_is_told_by_hand():
     y = np.array([0, 1])
     told = e7_variance.told_by([sure[[0, 1]], sure[[0, 2]]], y)
     assert told["by_count"] == [0.0, 0.0]
-    assert (told["member"], told["together"]) == (25.0, 0.0)
+    assert (told["member"], told["worst"], told["together"]) == (25.0, 50.0, 0.0)
     assert told["brier_members"] == (0 + 0 + 0 + 2) / 4
     assert told["brier_together"] == (0 + 0.5) / 2
     assert told["variance"] == 2 * (0 + 0.5) / 4
