@@ -273,8 +273,8 @@ class Module:
 
     @property
     def is_hooked(self) -> bool:
-        """Whether hooks were ever added: then the Module is always called, never computed together with another."""
-        return _HOOKS in vars(self)
+        """Whether there are hooks: then the Module is called by itself, never computed together with another."""
+        return _HOOKS in vars(self) and not self._own_hooks().is_empty()
 
     def _own_hooks(self) -> Hooks:
         hooks = vars(self).setdefault(_HOOKS, Hooks())

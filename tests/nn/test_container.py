@@ -38,11 +38,12 @@ def test_linear_and_relu_are_one_node_unless_a_hook_stands_between(hooked):
     out, fused = results()
     assert out.node.primitive.name == "linear"
     seen = []
-    net[3 + hooked].register_forward_hook(lambda module, inputs, output: seen.append(output))
-    out, apart = results()
+    with net[3 + hooked].register_forward_hook(lambda module, inputs, output: seen.append(output)):
+        out, apart = results()
     assert out.node.primitive.name == "relu"
     assert len(seen) == 1
     assert all(np.array_equal(a, b) for a, b in zip(fused, apart, strict=True))
+    assert results()[0].node.primitive.name == "linear"  # one again once the hook is gone
 
 
 def test_sequential_with_names_slices_and_replaces():
