@@ -45,6 +45,7 @@ __all__ = ["LARGE", "Loop", "elementwise_kernel", "has_c"]
 LARGE = 1 << 14
 
 _ROWS = 5  # of the arrays on which a function is traced
+_KINDS = 64  # of arguments whose loops are kept by a Loop; a length of row is one
 
 
 class Loop:
@@ -84,6 +85,8 @@ class Loop:
     def _make(self, key: Any, arrays: tuple[Array, ...], options: dict[str, Any]) -> _Made | None:
         with self._lock:
             if key not in self._made:
+                if len(self._made) == _KINDS:
+                    del self._made[next(iter(self._made))]
                 samples = [_sample(array, arrays[0], self.flat) for array in arrays]
                 self._made[key] = None if None in samples else _Made.of(self.function, samples, options, self.flat)
             return self._made[key]
