@@ -62,14 +62,15 @@ def matmul_many(xp: Module, a: Array, b: Array, out: Array | None = None) -> Arr
 
 def _call(a: Array, b: Array, out: Array, work: int) -> bool:
     """Whether the products could be made so, and are."""
-    kinds = {a.dtype.char, b.dtype.char, out.dtype.char}
-    layouts = [_layout(matrices) for matrices in (a, b, out)]
-    if len(kinds) > 1 or a.shape[-1] != b.shape[-2] or None in layouts or layouts[2][0] != _PLAIN:  # type: ignore[index]
+    if not a.dtype == b.dtype == out.dtype or a.shape[-1] != b.shape[-2]:
         return False
-    function = _functions().get(kinds.pop())
-    if function is None:
+    function = _functions().get(a.dtype.char)
+    known = [layout for layout in map(_layout, (a, b, out)) if layout is not None]
+    if function is None or len(known) < 3:
         return False
-    (turned_a, lda), (turned_b, ldb), (_, ldc) = layouts  # type: ignore[misc]
+    (turned_a, lda), (turned_b, ldb), (turned_out, ldc) = known
+    if turned_out != _PLAIN:
+        return False
     lengths = (ctypes.c_long * 8)(turned_a, turned_b, out.shape[-2], out.shape[-1], a.shape[-1], lda, ldb, ldc)
     starts = [_starts(x.shape[:-2], x.strides[:-2]) for x in (a, b, out)]
     addresses = [x.__array_interface__["data"][0] for x in (a, b, out, *starts)]
