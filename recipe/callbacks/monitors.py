@@ -19,6 +19,7 @@ from nn.module import Module
 
 from ..history import Record
 from ..metrics import evaluating
+from ..units import flat_share
 from .base import Callback
 
 if TYPE_CHECKING:
@@ -97,11 +98,6 @@ class GradientMonitor(Callback):
         self._count = state["count"]
 
 
-# What an activation gives where its slope is nearly gone: (low, high), reached from above and from below.
-_SATURATED = {"Sigmoid": (0.02, 0.98), "Tanh": (-0.98, 0.98), "Softsign": (-0.98, 0.98), "Hardtanh": (-1.0, 1.0)}
-_SILENT_AT_ZERO = ("ReLU", "ReLU6")
-
-
 class ActivationMonitor(Callback):
     """What the activations give for the first `rows` training rows, in evaluation mode, after each epoch.
 
@@ -126,7 +122,8 @@ def measure_activations(model: Module, x: Array) -> dict[str, dict[str, float]]:
 
     def watch(name: str) -> Any:
         def hook(module: Module, inputs: tuple[Any, ...], output: Tensor) -> None:
-            found[name] = _measured(type(module).__name__, output.data)
+            out = output.data
+            found[name] = {"mean": float(out.mean()), "std": float(out.std()), **flat_share(module, out)}
 
         return hook
 
@@ -139,16 +136,6 @@ def measure_activations(model: Module, x: Array) -> dict[str, dict[str, float]]:
         for handle in handles:
             handle.remove()
     return found
-
-
-def _measured(kind: str, output: Array) -> dict[str, float]:
-    values = {"mean": float(output.mean()), "std": float(output.std())}
-    if kind in _SILENT_AT_ZERO:
-        values["dead"] = float((output.reshape(len(output), -1) == 0).all(axis=0).mean())
-    if kind in _SATURATED:
-        low, high = _SATURATED[kind]
-        values["saturated"] = float(((output <= low) | (output >= high)).mean())
-    return values
 
 
 class WeightMonitor(Callback):

@@ -18,7 +18,6 @@ import numpy as np
 __all__ = [
     "agreement_by_chance",
     "contradicted_share",
-    "dead_share",
     "entropy",
     "equal_rows",
     "fall_in_second_half",
@@ -30,7 +29,6 @@ __all__ = [
     "norm",
     "rms",
     "row_cosine",
-    "saturated_share",
     "share_rising",
     "shift",
     "softmax",
@@ -133,21 +131,6 @@ def histogram(x: Array, bins: int = 60) -> dict[str, Any]:
 
 
 # What flows through it
-
-
-def dead_share(out: Array) -> float:
-    """The share of units whose output is 0 on every row: (rows, ..., units), or (rows, channels, h, w)."""
-    return float((_by_unit(out) == 0).all(axis=0).mean())
-
-
-def saturated_share(out: Array, low: float, high: float, margin: float = 0.01) -> float:
-    """The share of outputs within `margin` of the range's length of its ends, where the slope is next to nothing."""
-    reach = margin * (high - low)
-    return float(((out < low + reach) | (out > high - reach)).mean())
-
-
-def _by_unit(out: Array) -> Array:
-    return (np.moveaxis(out, 1, -1) if out.ndim == 4 else out).reshape(-1, out.shape[1 if out.ndim == 4 else -1])
 
 
 def row_cosine(rows: Array) -> float | None:

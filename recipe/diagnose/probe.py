@@ -19,19 +19,16 @@ from nn.module import Module
 from nn.parameter import Parameter
 
 from ..metrics import evaluating
+from ..units import RANGED, RECTIFIERS, flat_share
 from . import measure
 
 __all__ = ["Look", "host_weights", "look", "outputs", "weights_of"]
 
-# The ends of the ranges beyond which an activation has next to no slope.
-_RANGES = {"Sigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0), "Hardtanh": (-1.0, 1.0), "Hardsigmoid": (0.0, 1.0)}
-# Activations that give exactly 0, with slope 0, on their silent side.
-_RECTIFIERS = {"ReLU", "ReLU6"}
 _ACTIVATIONS = {
-    *_RANGES,
-    *_RECTIFIERS,
+    *RANGED,
+    *RECTIFIERS,
     *("CELU", "ELU", "GELU", "Hardswish", "LeakyReLU", "Maxout", "Mish", "PReLU", "RReLU", "SELU", "SiLU", "Softplus"),
-    *("LogSigmoid", "Softsign"),
+    "LogSigmoid",
 }
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -125,13 +122,7 @@ def _inputs_of(name: str, found: Look) -> Callable[..., None]:
 
 def _outputs_of(name: str, found: Look) -> Callable[..., None]:
     def hook(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
-        kind, out = type(module).__name__, to_host(output.data)
-        if kind in _RECTIFIERS:
-            found.dead[name] = measure.dead_share(out)
-        elif kind in _RANGES:
-            low, high = _RANGES[kind]
-            if kind == "Hardtanh":
-                low, high = module.min_val, module.max_val  # type: ignore[attr-defined]
-            found.saturated[name] = measure.saturated_share(out, low, high)
+        for what, share in flat_share(module, to_host(output.data)).items():
+            getattr(found, what)[name] = share
 
     return hook

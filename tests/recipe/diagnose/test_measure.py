@@ -66,15 +66,6 @@ def test_identical_units_are_rows_that_do_not_differ():
     assert measure.identical_units(np.ones((1, 3))) is None
 
 
-def test_dead_units_are_silent_on_every_row():
-    out = np.array([[0.0, 0.0, 2.0], [0.0, 1.0, 0.0]])
-    assert measure.dead_share(out) == pytest.approx(1 / 3)
-    images = np.zeros((2, 4, 5, 5))
-    images[1, 2, 3, 3] = 1.0
-    assert measure.dead_share(images) == 0.75  # a unit of a convolution is a channel
-    assert measure.saturated_share(np.array([0.0, 0.005, 0.5, 0.999]), 0.0, 1.0) == 0.75
-
-
 def test_row_cosine_is_the_mean_over_pairs_of_different_rows():
     rows = np.random.default_rng(1).normal(size=(6, 3))
     units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
