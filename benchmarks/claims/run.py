@@ -1,27 +1,21 @@
 """The run: every part of every experiment and seed, in two processes, then judged; the result is one document.
 
 One idea: a part is the unit of work, so two cores stay busy to the end and a part that fails takes nothing else with
-it. Each process keeps to one thread: networks of these widths gain nothing from a second one, and the figures do not
-depend on how many there are. Read `page.py` next.
+it. Read `page.py` next.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from .. import machine
-from ..measure import BenchmarkError
+from ..processes import shared_out
 from ..run import ROOT
 from .experiment import Experiment, Found, Numbers
 from .judge import Judged, judge, verdicts
@@ -32,7 +26,6 @@ __all__ = ["PROCESSES", "Work", "experiments", "found_in", "judged_in", "measure
 
 SCHEMA = 1
 PROCESSES = 2
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 Tell = Callable[[str, int, int], None]  # what ended, how many have ended, of how many
 
@@ -66,27 +59,16 @@ def work_of(chosen: Sequence[str], seeds: Sequence[int], quick: bool) -> list[Wo
     ]
 
 
-def do(work: Work) -> tuple[Numbers, float]:
-    """The numbers of a part, and the seconds that it took; runs in a process of its own."""
+def do(work: Work) -> tuple[Numbers | str, float]:
+    """The numbers of a part, or the text of its error, and the seconds that it took; runs in a process of its own."""
     parts = {part.name: part for part in experiments()[work.experiment].parts(work.quick)}
     began = time.perf_counter()
-    numbers = parts[work.part].measure(work.seed)
-    return rounded(numbers), time.perf_counter() - began
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Processes that are started within it have one thread each."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ |= ONE_THREAD
+    found: Numbers | str
     try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        found = rounded(parts[work.part].measure(work.seed))
+    except Exception as error:
+        found = "".join(traceback.format_exception(error)).strip()
+    return found, time.perf_counter() - began
 
 
 def measure_claims(
@@ -101,25 +83,14 @@ def measure_claims(
     seconds = dict.fromkeys(chosen, 0.0)
     for item in work:  # the order of the parts is that of the experiment, whichever ends first
         measured[item.experiment].setdefault(item.part, {})
-    # Not forked: a child would inherit the threads' locks, and BLAS would have as many threads as its parent.
-    context = multiprocessing.get_context("spawn")
-    with _one_thread(), ProcessPoolExecutor(min(PROCESSES, len(work)), mp_context=context) as pool:
-        waiting: dict[Future[Any], Work] = {pool.submit(do, item): item for item in work}
-        try:
-            for count, future in enumerate(as_completed(waiting), start=1):
-                item = waiting[future]
-                try:
-                    numbers, spent = future.result()
-                    measured[item.experiment][item.part][str(item.seed)] = numbers
-                    seconds[item.experiment] += spent
-                except BrokenProcessPool:
-                    raise BenchmarkError("a process ended without a word; perhaps the memory was full.") from None
-                except Exception as error:
-                    failed.append({**asdict(item), "error": "".join(traceback.format_exception(error)).strip()})
-                tell(f"{item.experiment} {item.part}, seed {item.seed}", count, len(work))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for count, (place, (found, spent)) in enumerate(shared_out(do, [(w,) for w in work], PROCESSES), start=1):
+        item = work[place]
+        seconds[item.experiment] += spent
+        if isinstance(found, str):
+            failed.append({**asdict(item), "error": found})
+        else:
+            measured[item.experiment][item.part][str(item.seed)] = found
+        tell(f"{item.experiment} {item.part}, seed {item.seed}", count, len(work))
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "benchmark": "claims",
