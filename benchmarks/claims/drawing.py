@@ -119,8 +119,10 @@ def bars(
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        for i, (bar, colour) in enumerate(zip(names, drawn, strict=True)):
-            places = [g + (i - (len(names) - 1) / 2) * width for g, of in enumerate(groups.values()) if bar in of]
+        for bar, colour in zip(names, drawn, strict=True):
+            # A group that lacks a bar has those that it has in its middle.
+            here = [(g, [name for name in names if name in of]) for g, of in enumerate(groups.values()) if bar in of]
+            places = [g + (own.index(bar) - (len(own) - 1) / 2) * width for g, own in here]
             ranges = [_range([[value] for value in of[bar]]) for of in groups.values() if bar in of]
             means = [mean[0] for _, mean, _ in ranges]
             whiskers = [

@@ -30,7 +30,7 @@ _MORE_STYLE = """
 .unmeasured { color: var(--soft); }
 blockquote { margin: .5rem 0; padding: .1rem 0 .1rem 1rem; border-left: .25rem solid var(--faint); }
 section.experiment { border-top: 1px solid var(--faint); margin-top: 3rem; }
-nav a { margin-right: .8rem; } td.numbers { font-variant-numeric: tabular-nums; }
+nav a { margin-right: .8rem; } td.numbers { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .note { border-left: .25rem solid var(--doubt); background: var(--card); padding: .4rem 1rem; margin: 1rem 0; }
 """
 
