@@ -46,7 +46,7 @@ LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 
 # Steps that are taken only when a call is made, each with its reason.
 LATE = {
-    ("backend", "cuda"): "the first \"cuda\" that is named imports CuPy",
+    ("backend", "cuda"): 'the first "cuda" that is named imports CuPy',
     ("operators", "drawing"): "a notebook asks a Tensor for its picture",
     ("asking", ""): "__array_namespace__ gives the package itself",
 }

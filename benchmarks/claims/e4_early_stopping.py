@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 import optim
-from autograd.random import Generator
 from recipe import Trainer
 from recipe.callbacks import Callback, EarlyStopping
 from recipe.data import Parts
@@ -23,25 +22,15 @@ from recipe.report.plot import BLUE, GREEN, ORANGE, Plot
 
 from .drawing import Line, Mark, lines
 from .experiment import Experiment, Figure, Found, Numbers, Order, Part, Seed
-from .setting import curves, digits, fit, network, percent
+from .setting import curves, digits, fit, network, noisy_labels, percent
 
-__all__ = ["EXPERIMENT", "noisy_labels"]
+__all__ = ["EXPERIMENT"]
 
 ROWS, BATCH, PATIENCE = 2000, 50, 5
 WIDTH, EPOCHS = 512, 40
 QUICK_WIDTH, QUICK_EPOCHS = 256, 25
 LAST = 5  # epochs at the end whose mean is taken: a single late one may be far off
-NOISE = 32  # stream of the seed from which the wrong labels are drawn
 SETTINGS = ("clean", "noisy")
-
-
-def noisy_labels(y: Any, seed: int) -> Any:
-    """The labels y with a fifth of them, drawn at random, replaced by random classes (a tenth of these are right)."""
-    generator = Generator(seed, stream=NOISE)
-    rows = generator.permutation(len(y))[: len(y) // 5]
-    y = y.copy()
-    y[rows] = generator.integers(0, 10, rows.shape)
-    return y
 
 
 def data_of(setting: str, seed: int) -> Parts:

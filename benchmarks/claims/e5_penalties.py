@@ -19,7 +19,7 @@ from recipe.report.plot import Plot
 
 from .drawing import Line, bars, lines
 from .e5_updates import LAM, RATE, alone, updates
-from .experiment import Experiment, Figure, Found, Numbers, Order, Part, Seed
+from .experiment import Experiment, Figure, Found, Numbers, Order, Part, Seed, measured
 from .setting import digits, fit, network, percent
 
 __all__ = ["EXPERIMENT", "shape_of"]
@@ -206,12 +206,8 @@ def _figures() -> list[Figure]:
     for part, row in rows.items():
         for (words, name), reference in zip(columns, row.split("|"), strict=True):
             low, high = _band(part, name, float(reference.split()[0]))
-            found.append(Figure(_claim(part), f"{part}: {words}", _value(part, name), reference, low, high))
+            found.append(Figure(_claim(part), f"{part}: {words}", measured(part, name), reference, low, high))
     return found
-
-
-def _value(part: str, name: str) -> Callable[[Seed], float]:
-    return lambda m: m[part][name]
 
 
 def _claim(part: str) -> str:
@@ -233,7 +229,7 @@ def _band(part: str, name: str, reference: float) -> tuple[float | None, float |
 FIGURES = (
     *_figures(),
     *(
-        Figure("C14", f"{part}: 99.9 % quantile of |w|", _value(part, "high"), reference)
+        Figure("C14", f"{part}: 99.9 % quantile of |w|", measured(part, "high"), reference)
         for part, reference in (("none", "0.305"), ("L1 3e-4", "0.303"), ("L2 3e-3", "0.267"))
     ),
     Figure("C12", "SGD: L2 penalty against decay, largest difference", lambda m: m["updates"]["l2"], "6e-16", 0, 1e-12),
@@ -292,10 +288,10 @@ def _single(found: Found) -> Plot:
         ("L2", "#0072B2", lambda w, t: (1 - RATE * LAM) ** t * w),
         ("L1", "#E69F00", lambda w, t: max(w - t * RATE * LAM, 0)),
     ):
-        for start, mark, measured in zip(m["starts"], ("o", "s"), m[penalty], strict=True):
+        for start, mark, values in zip(m["starts"], ("o", "s"), m[penalty], strict=True):
             closed = [form(start, t) for t in m["updates"]]
             curves.append(Line(f"{penalty} from {start:g}, closed form", m["updates"], [closed], "-", colour))
-            curves.append(Line(f"{penalty} from {start:g}, measured", m["updates"], [measured], mark, colour))
+            curves.append(Line(f"{penalty} from {start:g}, measured", m["updates"], [values], mark, colour))
     return lines(
         "e5-single-weights",
         "Single weights without data",

@@ -12,7 +12,7 @@ from functools import partial
 from .e8_networks import RATES, revived, silent, thinner, winners
 from .e8_plots import plots
 from .e8_shapes import FITS, fitted, sigmoids, special_cases
-from .experiment import Experiment, Figure, Numbers, Order, Part, Seed
+from .experiment import Experiment, Figure, Numbers, Order, Part, Seed, measured
 
 __all__ = ["EXPERIMENT"]
 
@@ -25,7 +25,7 @@ NOT_QUICK = (
 
 def parts(quick: bool) -> list[Part]:
     """One for each computation, fit and network."""
-    measured: dict[str, Callable[[int], Numbers]] = {
+    measures: dict[str, Callable[[int], Numbers]] = {
         **{name: partial(fitted, target, pieces, tangents) for name, (target, pieces, tangents) in FITS.items()},
         **{f"relu at {rate:g}": partial(silent, "relu", rate) for rate in RATES},
         **{f"leaky_relu at {rate:g}": partial(silent, "leaky_relu", rate) for rate in (0.1, 1.0)},
@@ -34,7 +34,7 @@ def parts(quick: bool) -> list[Part]:
         "winners": winners,
     }
     exact = [Part("special cases", special_cases, seeded=False), Part("sigmoids", sigmoids, seeded=False)]
-    return exact + [Part(name, measure) for name, measure in measured.items() if not (quick and name in NOT_QUICK)]
+    return exact + [Part(name, measure) for name, measure in measures.items() if not (quick and name in NOT_QUICK)]
 
 
 # What must hold
@@ -164,13 +164,9 @@ ORDERS = (
 # Figures
 
 
-def _value(part: str, name: str) -> Callable[[Seed], float]:
-    return lambda m: m[part][name]
-
-
 def _exact(what: str, name: str, reference: float, half_a_digit: float) -> Figure:
     band = reference - half_a_digit, reference + half_a_digit
-    return Figure("C5", what, _value("sigmoids", name), f"{reference:g}", *band, exact=True)
+    return Figure("C5", what, measured("sigmoids", name), f"{reference:g}", *band, exact=True)
 
 
 FIGURES = (
@@ -178,26 +174,28 @@ FIGURES = (
     _exact("the same against ReLU (ln 2 less the above)", "relu 1", 0.6826, 5e-5),
     _exact("steps of 0.1 against ReLU", "relu 0.1", 0.0683, 5e-5),
     _exact("steps of 0.01 against ReLU", "relu 0.01", 0.00683, 5e-6),
-    Figure("C6", "ReLU: active units, mean over digits, %", _value("relu thinner", "active"), "47"),
+    Figure("C6", "ReLU: active units, mean over digits, %", measured("relu thinner", "active"), "47"),
     Figure(
-        "C6", "ReLU: linear regions from one digit to the next, mean", _value("relu thinner", "regions"), "41 to 51"
+        "C6", "ReLU: linear regions from one digit to the next, mean", measured("relu thinner", "regions"), "41 to 51"
     ),
-    Figure("C6", "ReLU: composed weights against logits", _value("relu thinner", "error"), "7e-16"),
-    Figure("C9", "Maxout: linear regions from one digit to the next, mean", _value("maxout thinner", "regions")),
-    Figure("C9", "Maxout: composed weights against logits", _value("maxout thinner", "error")),
-    Figure("C9", "Maxout: pieces that win on one of 500 digits or more, %", _value("winners", "used"), "99"),
-    Figure("C9", "Maxout: winning pieces of one digit that have a gradient, %", _value("winners", "winning")),
-    *(
-        Figure("C7", f"ReLU, rate {rate:g}: silent units of layer 1, %", _value(f"relu at {rate:g}", "dead"), reference)
-        for rate, reference in zip(RATES, ("0", "", "0.5", "", "41 [19, 56]"), strict=True)
-    ),
-    Figure("C7", "ReLU, rate 0.1: active share of layer 1, %", _value("relu at 0.1", "active"), "58"),
-    Figure("C7", "ReLU, rate 1: test accuracy, %", _value("relu at 1", "test"), "92.7"),
-    Figure("C7", "ReLU, rate 1: blew up (1) or not", _value("relu at 1", "blown_up"), "0"),
-    Figure("C7", "Leaky ReLU, rate 1: blew up (1) or not", _value("leaky_relu at 1", "blown_up"), "1"),
+    Figure("C6", "ReLU: composed weights against logits", measured("relu thinner", "error"), "7e-16"),
+    Figure("C9", "Maxout: linear regions from one digit to the next, mean", measured("maxout thinner", "regions")),
+    Figure("C9", "Maxout: composed weights against logits", measured("maxout thinner", "error")),
+    Figure("C9", "Maxout: pieces that win on one of 500 digits or more, %", measured("winners", "used"), "99"),
+    Figure("C9", "Maxout: winning pieces of one digit that have a gradient, %", measured("winners", "winning")),
     *(
         Figure(
-            "C7", f"{WORDS[a]}, layer 1 silenced: test accuracy, %", _value(f"{a} silenced", "test"), text, low, high
+            "C7", f"ReLU, rate {rate:g}: silent units of layer 1, %", measured(f"relu at {rate:g}", "dead"), reference
+        )
+        for rate, reference in zip(RATES, ("0", "", "0.5", "", "41 [19, 56]"), strict=True)
+    ),
+    Figure("C7", "ReLU, rate 0.1: active share of layer 1, %", measured("relu at 0.1", "active"), "58"),
+    Figure("C7", "ReLU, rate 1: test accuracy, %", measured("relu at 1", "test"), "92.7"),
+    Figure("C7", "ReLU, rate 1: blew up (1) or not", measured("relu at 1", "blown_up"), "0"),
+    Figure("C7", "Leaky ReLU, rate 1: blew up (1) or not", measured("leaky_relu at 1", "blown_up"), "1"),
+    *(
+        Figure(
+            "C7", f"{WORDS[a]}, layer 1 silenced: test accuracy, %", measured(f"{a} silenced", "test"), text, low, high
         )
         for a, text, low, high in (
             ("relu", "11.35", None, 12),
@@ -206,7 +204,7 @@ FIGURES = (
         )
     ),
     *(
-        Figure("C8", f"{part}: {words}", _value(part, name), reference, None, high)
+        Figure("C8", f"{part}: {words}", measured(part, name), reference, None, high)
         for part, words, name, reference, high in (
             ("ReLU, 2 pieces", "error", "rmse", "1.5e-16 or less", 1e-4),
             ("|x|, 2 pieces", "error", "rmse", "1.5e-16 or less", 1e-4),

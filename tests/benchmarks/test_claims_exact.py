@@ -10,7 +10,7 @@ import pytest
 
 import nn
 import optim
-from benchmarks.claims import e4_early_stopping, e5_penalties, e5_updates, e8_networks, e8_rectifiers, e8_shapes
+from benchmarks.claims import e5_penalties, e5_updates, e8_networks, e8_rectifiers, e8_shapes
 from benchmarks.claims.experiment import Found
 from benchmarks.claims.judge import State, judge
 
@@ -41,16 +41,6 @@ def test_the_spread_of_weights_is_what_it_says():
     assert (shape["max"], shape["zeros"], shape["small"]) == (0.4, 20.0, 60.0)
     assert sum(shape["histogram"]) == 5
     assert e5_penalties.shape_of(np.array([-1.0, 1.0]))["kurtosis"] == pytest.approx(1.0)
-
-
-def test_a_fifth_of_the_labels_is_replaced_and_the_rest_is_as_it_was():
-    y = np.zeros(5000, dtype=int)
-    noisy = e4_early_stopping.noisy_labels(y, seed=3)
-    assert (y == 0).all()
-    assert 0.16 < (noisy != y).mean() < 0.2  # a tenth of the random ones are right
-    assert set(noisy.tolist()) == set(range(10))
-    assert (noisy == e4_early_stopping.noisy_labels(y, seed=3)).all()
-    assert (noisy != e4_early_stopping.noisy_labels(y, seed=4)).any()
 
 
 def test_sums_of_sigmoids_are_those_of_the_lecture():
