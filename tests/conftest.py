@@ -43,8 +43,12 @@ def device(request: pytest.FixtureRequest) -> str:
 # Tests on a GPU: none without one, and what came out is kept.
 
 
+ON_GPU = pytest.StashKey[set[str]]()
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    if any(item.get_closest_marker("gpu") for item in session.items):
+    session.config.stash[ON_GPU] = {item.nodeid for item in session.items if item.get_closest_marker("gpu")}
+    if session.config.stash[ON_GPU]:
         why = gpu_outcome.missing()
         if why is not None:
             pytest.exit(f"the tests marked gpu need a GPU: {why}", returncode=2)
@@ -52,7 +56,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     reports = [r for kind in ("passed", "failed", "error") for r in terminalreporter.stats.get(kind, [])]
-    on_gpu = [r for r in reports if "gpu" in getattr(r, "keywords", {})]
+    marked = config.stash.get(ON_GPU, set())
+    on_gpu = [r for r in reports if r.nodeid in marked]
     if on_gpu and not config.option.collectonly:
         failed = {r.nodeid for r in on_gpu if r.failed}
         passed = sum(r.passed and r.when == "call" for r in on_gpu)
