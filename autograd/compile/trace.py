@@ -18,6 +18,7 @@ from ..random import Draw, Generator
 from ..tensor import Tensor, wrap
 from ..writes import mark_written
 from .expression import Expression, named
+from .hollow import hollow, hollow_like
 from .number import Number
 from .program import Instruction, Program, Variable, layout_of
 from .traced import Traced, record, tracer
@@ -27,9 +28,10 @@ __all__ = ["DataOf", "GradOf", "Item", "Trace"]
 
 
 # Note [Tracing for a device]
-# What a trace needs of values are their shapes and dtypes, so those of arrays on a GPU are copied to the host once, and
-# the step is traced there, with NumPy; the program is then for the GPU, see `cuda/executor.py`. Mixing devices is the
-# error that it is in eager code.
+# What a trace needs of values are their shapes and dtypes, so a step on a GPU is traced on the host, with NumPy; the
+# program is then for the GPU, see `cuda/executor.py`. Floats stay where they are: zeros stand for them, and whatever is
+# computed from them costs next to nothing, see `hollow.py`. Whole numbers, which may be places in an array, are copied
+# and computed. Mixing devices is the error that it is in eager code.
 
 
 class DataOf:
@@ -212,7 +214,24 @@ class Trace:
                 f'a compiled function works on arrays of "{self.device}" and also reads one of "{device}": move '
                 "everything to one of them with .to(device)."
             )
-        return array.copy("K") if device == "cpu" else to_host(array)
+        if device == "cpu":
+            return array.copy("K")
+        return hollow_like(array) if array.dtype.kind == "f" else to_host(array)
+
+    @property
+    def _is_hollow(self) -> bool:
+        """Whether floats have no values here; see Note [Tracing for a device]."""
+        return self.device not in (None, "cpu")
+
+    def done(self, function: Callable[..., Any], values: Any, options: dict[str, Any]) -> Any:
+        """What a function gives for these values."""
+        found = hollow(function, values, options) if self._is_hollow else None
+        return function(*values, **options) if found is None else found
+
+    def assign(self, array: Any, key: Any, value: Any) -> None:
+        """Write into the values of an array."""
+        if not (self._is_hollow and array.dtype.kind == "f"):
+            array[key] = value
 
     def argument(self, array: Any) -> Traced:
         """One of the arrays with which the function is called."""

@@ -106,7 +106,7 @@ class Traced:
             new = self.trace.emit(
                 "set_at", _set_at, (self.variable, self.trace.names(key), value.variable), {}, self.value
             )
-        self.value[self.trace.values(key)] = value.value
+        self.trace.assign(self.value, self.trace.values(key), value.value)
         self.write(new)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
@@ -206,7 +206,7 @@ def record(name: str, function: Callable[..., Any], inputs: tuple[Any, ...], opt
         raise TraceError(f"{name}(out=..., where=...) cannot be compiled; use where() and an assignment.")
     values, named = trace.values(inputs), trace.values(options)
     with host.errstate(all="ignore"):
-        result = function(*values, **named)
+        result = trace.done(function, values, named)
     if isinstance(result, (host.ndarray, host.generic)):
         traced = _traced(trace, name, function, inputs, options, result)
         return traced if outs is None else _into(outs[0] if isinstance(outs, tuple) else outs, traced, name)
@@ -296,7 +296,7 @@ def _into(out: Any, result: Traced, name: str) -> Traced:
         raise ValueError(f"{name} cannot write shape {result.shape} into an array of shape {out.shape}.")
     if layout_of(result.value) != layout_of(out.value):
         result = record("laid_as", _laid_as, (result, out), {})
-    out.value[...] = result.value
+    out.trace.assign(out.value, ..., result.value)
     out.write(result.variable)
     return out
 

@@ -1,0 +1,96 @@
+"""Hollow: the array that a call would give, as far as a trace needs it, without the arithmetic.
+
+One idea: of a step that a GPU will run, the host needs only shapes, dtypes and how arrays lie. What is costly there, a
+product, a sum, a function of every element, is told from its operands, or done on one element of each; its numbers are
+all 0, in memory that is never touched. So it is for floats; whole numbers may be places in an array, and what is done
+with them is done. Read `traced.py`, which asks.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+from ..backend import host
+
+__all__ = ["hollow", "hollow_like"]
+
+_LARGE = 1 << 20  # bytes from which memory is asked of the system
+_PAGES = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+_OVER_ROWS = {host.sum, host.mean, host.max, host.min, host.prod}
+
+
+def hollow(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """An array of zeros like `function(*inputs, **options)`; None where that has to be called."""
+    arrays = [x for x in inputs if isinstance(x, host.ndarray)]
+    floats = any(x.dtype.kind == "f" for x in arrays)
+    if not floats or not all(x.size for x in arrays) or "where" in options:
+        return None
+    if function is host.matmul:
+        return _product(*arrays) if not options and min(x.ndim for x in arrays) > 1 else None
+    if function in _OVER_ROWS and isinstance(inputs[0], host.ndarray):
+        return _over_rows(function, *inputs, **options)
+    if function is host.where or (isinstance(function, host.ufunc) and function.signature is None):
+        return _by_elements(function, inputs, options, arrays)
+    return None
+
+
+def hollow_like(array: Any) -> Any:
+    """Zeros of the shape and dtype of an array, which lie as it does."""
+    return _zeros(array.shape, array.strides, array.dtype)
+
+
+def _zeros(shape: Sequence[int], strides: Sequence[int], dtype: Any) -> Any:
+    """Untouched zeros whose axes follow one another in memory as in an array of these strides."""
+    axes = sorted(range(len(shape)), key=lambda axis: -strides[axis])  # of equal strides the first stays first
+    packed = _untouched(prod(shape), host.dtype(dtype)).reshape([shape[axis] for axis in axes])
+    return packed.transpose([axes.index(axis) for axis in range(len(shape))])
+
+
+def _untouched(count: int, dtype: Any) -> Any:
+    """So many zeros, in pages that the system gives when they are first written to."""
+    # Our malloc keeps what was freed (see `allocator.py`), and zeros from there would be written.
+    size = count * dtype.itemsize
+    return host.zeros(count, dtype) if size < _LARGE else host.frombuffer(mmap.mmap(-1, size, **_PAGES), dtype)
+
+
+def _corner(x: Any) -> Any:
+    """One element, of as many axes; what is no array as it is."""
+    return x[(slice(1),) * x.ndim] if isinstance(x, host.ndarray) else x
+
+
+def _laid(*arrays: Any) -> Any:
+    """An array of the shape that these have together, laid as NumPy lays results."""
+    reads = [["readonly"]] * len(arrays)
+    return host.nditer([*arrays, None], ["zerosize_ok"], [*reads, ["writeonly", "allocate"]], order="K").operands[-1]
+
+
+def _product(a: Any, b: Any) -> Any:
+    if a.shape[-1] != b.shape[-2]:
+        return None  # the call says what is wrong
+    stack, matrix = _laid(a[..., 0, 0], b[..., 0, 0]), (a.shape[-2], b.shape[-1])
+    outside = [stride * prod(matrix) for stride in stack.strides]
+    return _zeros((*stack.shape, *matrix), (*outside, matrix[1], 1), host.result_type(a, b))
+
+
+def _over_rows(function: Callable[..., Any], x: Any, *inputs: Any, **options: Any) -> Any:
+    found = function(_corner(x), *inputs, **options)
+    axis = inputs[0] if inputs else options.get("axis")
+    gone = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    gone = {a % x.ndim for a in gone}
+    if found.ndim == x.ndim:  # they are kept
+        return _zeros([1 if a in gone else n for a, n in enumerate(x.shape)], x.strides, found.dtype)
+    left = [a for a in range(x.ndim) if a not in gone]
+    return _zeros([x.shape[a] for a in left], [x.strides[a] for a in left], found.dtype)
+
+
+def _by_elements(
+    function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any], arrays: list[Any]
+) -> Any:
+    found = function(*map(_corner, inputs), **options)
+    if not isinstance(found, (host.ndarray, host.generic)):
+        return None  # several results
+    like = _laid(*arrays)
+    return _zeros(like.shape, like.strides, found.dtype)

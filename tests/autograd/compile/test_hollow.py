@@ -1,0 +1,142 @@
+"""Hollow arrays: of the shape, dtype and layout of the real ones, and a step traced with them is the same program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autograd as ag
+import nn
+import optim
+from autograd import Tensor
+from autograd.compile.hollow import hollow, hollow_like
+from autograd.compile.program import layout_of
+from benchmarks.speed.models import make_model, make_optimizer
+from benchmarks.speed.networks import CNN, GPT, MLP
+from benchmarks.speed.workloads import Workload
+
+from . import simulated
+
+
+def lying(shape: tuple[int, ...], axes: tuple[int, ...], dtype: str = "float32", step: int = 1) -> np.ndarray:
+    """Numbers of this shape, whose axes follow one another in memory in the order of `axes`."""
+    packed = np.random.default_rng(0).uniform(0.5, 1, [shape[a] * step for a in axes]).astype(dtype)
+    return packed.transpose(np.argsort(axes))[tuple([slice(None, None, step)] * len(shape))]
+
+
+@st.composite
+def arrays(draw: st.DrawFn, like: tuple[int, ...] | None = None) -> np.ndarray:
+    """Arrays that lie in all sorts of ways; with `like`, of a shape that can be broadcast with it."""
+    shape = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4)) if like is None else list(like)
+    if like is not None:
+        shape = [draw(st.sampled_from((n, 1))) for n in shape[draw(st.integers(0, len(shape) - 1)) :]]
+    axes = draw(st.permutations(range(len(shape))))
+    return lying(tuple(shape), tuple(axes), draw(st.sampled_from(("float32", "float64"))), draw(st.integers(1, 2)))
+
+
+def agree(function: Any, *inputs: Any, **options: Any) -> None:
+    real, found = function(*inputs, **options), hollow(function, inputs, options)
+    assert found is not None
+    assert (found.shape, found.dtype) == (real.shape, real.dtype)
+    if isinstance(real, np.ndarray):
+        assert layout_of(found) == layout_of(real)
+    assert not found.any()
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_functions_of_every_element(data: st.DataObject) -> None:
+    a = data.draw(arrays())
+    b = data.draw(st.one_of(arrays(a.shape), st.sampled_from((2.0, 3, np.float64(1.5)))))
+    for function in (np.add, np.multiply, np.greater, np.arctan2):
+        agree(function, a, b)
+        agree(function, b, a)
+    agree(np.exp, a)
+    agree(np.where, a > 0.7, a, b) if isinstance(b, np.ndarray) else agree(np.where, a > 0.7, a, 0.0)
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_sums_and_their_like(data: st.DataObject) -> None:
+    x = data.draw(arrays())
+    axes = st.integers(-x.ndim, x.ndim - 1)
+    axis = data.draw(st.one_of(st.none(), axes, st.sets(axes.map(lambda a: a % x.ndim)).map(tuple)))
+    for function in (np.sum, np.mean, np.max, np.min, np.prod):
+        agree(function, x, axis=axis)
+        agree(function, x, axis, keepdims=True)
+    agree(np.sum, x, axis=axis, dtype="float64")
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_products(data: st.DataObject) -> None:
+    m, k, n = (data.draw(st.integers(1, 4)) for _ in range(3))
+    batch = data.draw(st.lists(st.integers(1, 3), max_size=2))
+    own = [data.draw(st.sampled_from((n, 1))) for n in batch]
+    a, b = (
+        lying(tuple(shape), tuple(data.draw(st.permutations(range(len(shape))))))
+        for shape in ((*batch, m, k), (*own, k, n))
+    )
+    agree(np.matmul, a, b)
+
+
+@pytest.mark.parametrize(
+    ("function", "inputs", "options"),
+    [
+        (np.add, (np.arange(3), 1), {}),  # places in an array, perhaps
+        (np.exp, (np.zeros((0, 3)),), {}),
+        (np.frexp, (np.ones(3),), {}),  # two results
+        (np.matmul, (np.ones((2, 3)), np.ones((2, 3))), {}),  # which is an error
+        (np.matmul, (np.ones(3), np.ones(3)), {}),
+        (np.add, (np.ones(3), 1.0), {"where": np.ones(3, bool)}),
+        (np.reshape, (np.ones(4), (2, 2)), {}),
+    ],
+)
+def test_what_has_to_be_done(function: Any, inputs: Any, options: Any) -> None:
+    assert hollow(function, inputs, options) is None
+
+
+def test_a_copy_without_values_lies_as_the_array() -> None:
+    x = lying((2, 3, 4), (2, 0, 1), step=2)
+    found = hollow_like(x)
+    assert (found.shape, found.dtype) == (x.shape, x.dtype)
+    assert layout_of(found) == layout_of(x.copy("K"))
+
+
+WORKLOADS = {
+    "mlp": Workload("mlp", MLP((5, 7, 6, 3), 4), "adam", 1e-4),
+    "cnn": Workload("cnn", CNN((4, 8), 2), "sgd", 1e-4),
+    "gpt": Workload("gpt", GPT(2, 16, 2, 8, 2, 11), "adamw", 1e-4),
+}
+
+
+@simulated.needed
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_step_traced_without_values_is_the_same_program(name: str, compiling: None) -> None:
+    workload = WORKLOADS[name]
+
+    def traced(device: str) -> list[str]:
+        data = workload.data()
+        model = make_model(nn, workload.network, lambda x: ag.split(x, 3, axis=-1))
+        model.load_state_dict(data.state)
+        model.to(device)
+        optimizer = make_optimizer(optim, workload, model.parameters())
+        x, y = Tensor(data.x, device=device), Tensor(data.y, device=device)
+
+        @ag.compile
+        def step() -> Tensor:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step()
+        (program,) = step.traces
+        return [f"{instruction}, {instruction.out.layout}" for instruction in program.instructions]
+
+    assert traced("guard") == traced("cpu")
