@@ -29,6 +29,8 @@ def shared_out(do: Callable[..., T], work: Sequence[tuple[Any, ...]], processes:
     `do` is a function of a module, and what it gives can be pickled. What it raises is raised here, and the rest is
     given up.
     """
+    if not work:
+        return
     # Not forked: a child would inherit the threads' locks, and BLAS would have as many threads as its parent.
     context = multiprocessing.get_context("spawn")
     with _one_thread(), ProcessPoolExecutor(min(processes, len(work)), mp_context=context) as pool:

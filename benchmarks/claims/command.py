@@ -23,6 +23,7 @@ __all__ = ["add_claims", "run_claims", "show_claims"]
 KEYS = tuple(f"E{i}" for i in range(10))
 SEEDS = 3
 UNFINISHED = Path("runs") / "claims"  # where a run goes that is not the full one
+PARTS = UNFINISHED / "parts.jsonl"  # what is measured so far
 
 _ABOUT = """Test what the lecture "Tips for Deep Learning" claims, on MNIST: train some hundred small networks, compare
 what must differ, and write one page with every verdict, figure and plot."""
@@ -48,6 +49,7 @@ def add_claims(commands: Any, names: Callable[..., Any], positive: Any, folder: 
     command.add_argument(
         "--seeds", type=positive, metavar="N", help=f"how many seeds, from 0 on (default {SEEDS}; quick: 1)"
     )
+    command.add_argument("--resume", action="store_true", help="go on with the last run, which was cut short")
     command.add_argument(
         "--out",
         type=folder,
@@ -59,6 +61,9 @@ def add_claims(commands: Any, names: Callable[..., Any], positive: Any, folder: 
 def run_claims(arguments: argparse.Namespace, show_progress: Callable[[str], None]) -> None:
     """Carry out the command. Raises BenchmarkError where a part failed."""
     # Imported here: the experiments need the whole recipe, which other commands do not.
+    from .. import machine
+    from ..run import ROOT
+    from .kept import Kept
     from .run import experiments, measure_claims
 
     seeds = arguments.seeds or (1 if arguments.quick else SEEDS)
@@ -69,12 +74,18 @@ def run_claims(arguments: argparse.Namespace, show_progress: Callable[[str], Non
         if done % max(1, total // 20) == 0:
             print(f"{done} of {total} parts", flush=True)
 
+    kept = Kept(PARTS, {"quick": arguments.quick, "machine": machine.describe(ROOT)}, arguments.resume)
     try:
-        document = measure_claims(chosen, range(seeds), arguments.quick, tell)
+        document = measure_claims(chosen, range(seeds), arguments.quick, kept, tell)
+    except KeyboardInterrupt:
+        print(f"stopped; {len(kept.parts)} parts are kept: the same command with --resume goes on")
+        raise
     finally:
         show_progress("")
     full = not (arguments.quick or arguments.only) and seeds >= SEEDS
     path = save(document, arguments.out or (RESULTS if full else UNFINISHED))
+    if not document["failed"]:
+        kept.forget()
     show_claims(document, path)
     if document["failed"]:
         raise BenchmarkError(f"{len(document['failed'])} parts failed; the page and the JSON say where.")

@@ -14,11 +14,10 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from .. import machine
 from ..processes import shared_out
-from ..run import ROOT
 from .experiment import Experiment, Found, Numbers
 from .judge import Judged, judge, verdicts
+from .kept import Kept
 from .lecture import CLAIMS
 from .setting import rounded
 
@@ -72,25 +71,37 @@ def do(work: Work) -> tuple[Numbers | str, float]:
 
 
 def measure_claims(
-    chosen: Sequence[str], seeds: Sequence[int], quick: bool, tell: Tell = lambda text, done, total: None
+    chosen: Sequence[str],
+    seeds: Sequence[int],
+    quick: bool,
+    kept: Kept,
+    tell: Tell = lambda text, done, total: None,
 ) -> dict[str, Any]:
-    """Measure the experiments and judge them; gives the document."""
-    began = time.perf_counter()
-    described = machine.describe(ROOT)
+    """Measure the experiments, but for the parts that are kept already, and judge them; gives the document."""
+    began, before = time.perf_counter(), kept.seconds
     work = work_of(chosen, seeds, quick)
-    measured: dict[str, dict[str, dict[str, Any]]] = {key: {} for key in chosen}
+    left = [item for item in work if asdict(item) not in [part["work"] for part in kept.parts]]
     failed: list[dict[str, Any]] = []
-    seconds = dict.fromkeys(chosen, 0.0)
-    for item in work:  # the order of the parts is that of the experiment, whichever ends first
-        measured[item.experiment].setdefault(item.part, {})
-    for count, (place, (found, spent)) in enumerate(shared_out(do, [(w,) for w in work], PROCESSES), start=1):
-        item = work[place]
-        seconds[item.experiment] += spent
+    ended = len(work) - len(left)
+    for place, (found, spent) in shared_out(do, [(item,) for item in left], PROCESSES):
+        item = left[place]
         if isinstance(found, str):
             failed.append({**asdict(item), "error": found})
         else:
-            measured[item.experiment][item.part][str(item.seed)] = found
-        tell(f"{item.experiment} {item.part}, seed {item.seed}", count, len(work))
+            at = round(before + time.perf_counter() - began, 1)
+            kept.add({"work": asdict(item), "found": found, "seconds": round(spent, 2), "at": at})
+        ended += 1
+        tell(f"{item.experiment} {item.part}, seed {item.seed}", ended, len(work))
+    # The order of the parts is that of the experiment, whichever ended first.
+    measured: dict[str, dict[str, dict[str, Any]]] = {key: {} for key in chosen}
+    for item in work:
+        measured[item.experiment].setdefault(item.part, {})
+    seconds = dict.fromkeys(chosen, 0.0)
+    for part in kept.parts:
+        item = Work(**part["work"])
+        if item in work:
+            measured[item.experiment][item.part][str(item.seed)] = part["found"]
+            seconds[item.experiment] += part["seconds"]
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "benchmark": "claims",
@@ -98,8 +109,8 @@ def measure_claims(
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "quick": quick,
         "seeds": list(seeds),
-        "seconds": round(time.perf_counter() - began, 1),
-        "machine": described,
+        "seconds": round(before + time.perf_counter() - began, 1),
+        "machine": kept.about["machine"],
         "experiments": {
             key: {"title": experiments()[key].title, "seconds": round(seconds[key], 1), "parts": measured[key]}
             for key in chosen

@@ -7,12 +7,16 @@ import math
 
 import pytest
 
-from benchmarks.claims import run
+from benchmarks.claims import e9_diagnosis, run
 from benchmarks.claims.experiment import Experiment, Figure, Found, Order, Part
 from benchmarks.claims.judge import State, judge, number, verdicts
+from benchmarks.claims.kept import Kept
 from benchmarks.claims.lecture import CLAIMS
 from benchmarks.claims.page import page
 from benchmarks.claims.setting import rounded
+from benchmarks.machine import describe
+from benchmarks.measure import BenchmarkError
+from benchmarks.run import ROOT
 
 
 def experiment(*orders: Order, figures: tuple[Figure, ...] = (), parts: tuple[Part, ...] = ()) -> Experiment:
@@ -105,9 +109,15 @@ def known(monkeypatch):
     return know
 
 
-def test_a_document_is_judged_again_from_its_json(known):
+def measure(folder, seeds, resume=False):
+    """A run of what is known, with its parts kept in a folder."""
+    kept = Kept(folder / "parts.jsonl", {"quick": False, "machine": describe(ROOT)}, resume)
+    return run.measure_claims(["E1"], range(seeds), False, kept)
+
+
+def test_a_document_is_judged_again_from_its_json(known, tmp_path):
     known(experiment(BELOW_ONE, parts=(Part("a", small), Part("fixed", small, seeded=False))))
-    document = run.measure_claims(["E1"], range(3), quick=False)
+    document = measure(tmp_path, 3)
     again = json.loads(json.dumps(document))
     assert document["failed"] == []
     assert list(document["experiments"]["E1"]["parts"]["fixed"]) == ["0"]  # once, and it stands for every seed
@@ -122,14 +132,57 @@ def test_a_document_is_judged_again_from_its_json(known):
     assert "<script" not in text
 
 
-def test_a_part_that_fails_is_told_and_the_others_are_kept(known):
+def test_a_part_that_fails_is_told_and_the_others_are_kept(known, tmp_path):
     known(experiment(BELOW_ONE, parts=(Part("a", small), Part("b", broken))))
-    document = run.measure_claims(["E1"], range(1), quick=False)
+    document = measure(tmp_path, 1)
     (failure,) = document["failed"]
     assert (failure["part"], failure["seed"]) == ("b", 0)
     assert "seed 0 cannot be had" in failure["error"]
     assert document["claims"]["C3"]["state"] == "holds"
     assert "seed 0 cannot be had" in page(document)
+
+
+def test_a_run_that_was_cut_short_goes_on(known, tmp_path):
+    def stops(seed: int) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    known(experiment(BELOW_ONE, parts=(Part("a", small), Part("b", stops))))
+    with pytest.raises(KeyboardInterrupt):
+        measure(tmp_path, 1)
+    with (tmp_path / "parts.jsonl").open("a") as file:
+        file.write('{"work": {"experi')  # written when the power failed
+    asked = []
+    parts = (Part("a", lambda seed: asked.append(seed) or {}), Part("b", small))
+    known(experiment(BELOW_ONE, parts=parts))
+    document = measure(tmp_path, 1, resume=True)
+    assert asked == []  # it was measured before
+    assert document["experiments"]["E1"]["parts"] == {"a": {"0": {"loss": 0.25}}, "b": {"0": {"loss": 0.25}}}
+
+
+def test_a_run_that_cannot_go_on_says_why(tmp_path):
+    with pytest.raises(BenchmarkError, match="no run to go on with"):
+        Kept(tmp_path / "parts.jsonl", {"quick": False}, resume=True)
+    Kept(tmp_path / "parts.jsonl", {"quick": True, "machine": {}})
+    with pytest.raises(BenchmarkError, match="was a quick one"):
+        Kept(tmp_path / "parts.jsonl", {"quick": False}, resume=True)
+
+
+def outcome(train: float, test: float, fix: float | None) -> dict[str, object]:
+    changed = {} if fix is None else {"val": {"score": fix}}
+    scores = {name: {"score": score} for name, score in (("train", train), ("val", test), ("test", test))}
+    return {"wanted": "rate_too_high", "found": "rate_too_high", "fix": changed, **scores}
+
+
+def test_remedies_are_counted_where_there_is_none_and_where_a_run_blew_up():
+    parts = {part.name: outcome(0.5, math.nan, None) for part in e9_diagnosis.EXPERIMENT.parts(False)}
+    first = next(iter(parts))
+    parts[first] = outcome(0.5, 0.5, 0.6)
+    document = json.loads(json.dumps(rounded({"parts": parts})))  # NaN is null in it, as in a result
+    seed = run._numbers(document["parts"])
+    assert e9_diagnosis.remedied(seed) == (1, 16)
+    assert e9_diagnosis.bad_on_training_too(seed) == 16
+    parts[first]["fix"] = {"val": {"score": 0.4}}
+    assert e9_diagnosis.remedied(parts)[0] == 0
 
 
 # The experiments that there are

@@ -1,0 +1,59 @@
+"""Kept: the parts of a run that are done, in a file, so that a run that was cut short can go on.
+
+One idea: a part is a line, written as soon as it ends; whatever happens later, to the machine or in the judging, what
+was measured is there. Read `run.py`, which fills it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..measure import BenchmarkError
+
+__all__ = ["Kept"]
+
+
+class Kept:
+    """A file of lines: what the run is, then each part that ended, with its numbers.
+
+    `about` says what the run is; with `resume` that of the file must say the same of what decides over the numbers.
+    Raises BenchmarkError where there is nothing to go on with, or something else.
+    """
+
+    def __init__(self, path: Path, about: Mapping[str, Any], resume: bool = False) -> None:
+        self.path, self.about = path, dict(about)
+        self.parts: list[dict[str, Any]] = []
+        if resume:
+            self.about, self.parts = _read(path)
+            if self.about["quick"] != about["quick"]:
+                kind = "quick" if self.about["quick"] else "full"
+                raise BenchmarkError(f"the run in {path} was a {kind} one; give the same flags to go on with it.")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(self.about) + "\n", encoding="utf-8")
+
+    @property
+    def seconds(self) -> float:
+        """How long the run had taken when its last part ended."""
+        return float(self.parts[-1]["at"]) if self.parts else 0.0
+
+    def add(self, part: Mapping[str, Any]) -> None:
+        """Keep a part."""
+        self.parts.append(dict(part))
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(part) + "\n")
+
+    def forget(self) -> None:
+        """Remove the file, when the result is saved."""
+        self.path.unlink()
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    try:
+        first, *lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line that was cut has no end
+    except (OSError, ValueError):
+        raise BenchmarkError(f"there is no run to go on with in {path}; start one without --resume.") from None
+    return json.loads(first), [json.loads(line) for line in lines]
