@@ -16,6 +16,7 @@ from benchmarks.claims.page import page
 from benchmarks.claims.setting import rounded
 from benchmarks.machine import describe
 from benchmarks.measure import BenchmarkError
+from benchmarks.output import RESULTS
 from benchmarks.run import ROOT
 
 
@@ -192,3 +193,16 @@ def test_every_claim_is_decided_somewhere():
     trials = run.experiments().values()
     decided = {order.claim for trial in trials for order in trial.orders if not order.against}
     assert decided | {figure.claim for trial in trials for figure in trial.figures if figure.exact} == set(CLAIMS)
+
+
+def test_the_committed_result_measures_everything_and_its_verdicts_follow():
+    document = json.loads((RESULTS / "claims-cpu.json").read_text(encoding="utf-8"))
+    assert not document["quick"]
+    assert not document["failed"]
+    assert list(document["experiments"]) == list(run.experiments())
+    judged = run.judged_in(document)
+    for key, of_one in judged.items():
+        missing = [x for x in (*of_one.orders, *of_one.figures) if x.state is State.NOT_MEASURED]
+        assert missing == [], f"{key}: a part is named that there is not"
+    states = {claim: verdict.state for claim, verdict in verdicts(judged, list(CLAIMS)).items()}
+    assert states == {claim: verdict["state"] for claim, verdict in document["claims"].items()}
