@@ -365,7 +365,8 @@ class _Tracer:
             if isinstance(thing, type(host)) and not name.startswith("_"):
                 found = _Tracer(thing, f"{name}.")
             elif callable(thing) and not isinstance(thing, type):
-                found = _Function(self._prefix + name, thing)
+                own = thing.__name__ if isinstance(thing, host.ufunc) else name  # abs is absolute
+                found = _Function(self._prefix + own, thing)
             else:
                 found = thing
             self._functions[name] = found

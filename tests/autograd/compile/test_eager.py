@@ -14,6 +14,7 @@ import nn.functional as F
 from autograd.compile.native import eager, library
 from autograd.compile.native.eager import LARGE, Loop
 from autograd.compile.native.many import matmul_many
+from autograd.fused import fused_functions
 
 needs_c = pytest.mark.skipif(library.missing() is not None, reason="needs a C compiler and NumPy's BLAS")
 
@@ -51,6 +52,12 @@ def test_elements_are_computed_whatever_the_shape(shape, dtype):
     assert made[0].dtype == dtype
     assert made[0].shape == shape
     np.testing.assert_allclose(made[0], np.tanh(x) * x + 1.5, rtol=1e-6 if dtype == "float32" else 1e-14, atol=1e-6)
+
+
+@needs_c
+@pytest.mark.parametrize("name", ["silu", "gelu", "gelu_tanh"])
+def test_these_activations_are_one_loop(name):
+    assert Loop(fused_functions[name].definition)(numbers(LARGE)) is not None
 
 
 @needs_c
