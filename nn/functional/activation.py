@@ -8,13 +8,15 @@ a choice with `where`. Read `norm.py` next.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import autograd as ag
 from autograd import random
 from autograd.backend import Array, Module, host
+from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.eager import elementwise_kernel
-from autograd.fused import fused
+from autograd.fused import Fused, fused
 from autograd.ops.special import atanh_of_erf
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor
@@ -206,6 +208,12 @@ def mish(x: Operand) -> Tensor:
 # Fused: x times a smooth gate. Their kernels keep the gate and find the slope from it in one go.
 
 
+def _give_kernel(function: Fused[Any], forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
+    """Give a function of every element its kernel: NumPy's for small arrays, loops for large ones, on a GPU a tape."""
+    definition = function.definition
+    function.kernel(*kernel_on_device(definition, *elementwise_kernel(definition, forward, backward)))
+
+
 @fused
 def silu(x: Operand) -> Operand:
     """x sigmoid(x), also named swish; Hendrycks and Gimpel 2016, Ramachandran et al. 2017."""
@@ -226,7 +234,7 @@ def _silu_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate:
     return (slope,)
 
 
-silu.kernel(*elementwise_kernel(silu.definition, _silu_forward, _silu_backward))
+_give_kernel(silu, _silu_forward, _silu_backward)
 
 
 @fused
@@ -266,7 +274,7 @@ def _gelu_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate:
     return (slope,)
 
 
-_gelu.kernel(*elementwise_kernel(_gelu.definition, _gelu_forward, _gelu_backward))
+_give_kernel(_gelu, _gelu_forward, _gelu_backward)
 
 _TANH_SCALE = math.sqrt(2 / math.pi)
 _TANH_CUBE = 0.044715
@@ -308,7 +316,7 @@ def _gelu_tanh_backward(
     return (slope,)
 
 
-_gelu_tanh.kernel(*elementwise_kernel(_gelu_tanh.definition, _gelu_tanh_forward, _gelu_tanh_backward))
+_give_kernel(_gelu_tanh, _gelu_tanh_forward, _gelu_tanh_backward)
 
 
 def gelu(x: Operand, approximate: Literal["none", "tanh"] = "none") -> Tensor:

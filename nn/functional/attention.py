@@ -15,6 +15,7 @@ from typing import Any
 
 from autograd import matmul, matrix_transpose, softmax, sum_to, where
 from autograd.backend import Array, Module, device_of, host, move
+from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.many import matmul_many
 from autograd.fused import fused
 from autograd.random import Generator
@@ -257,4 +258,4 @@ def _add_product(xp: Module, total: Array, seen: slice, a: Array, b: Array, firs
         total[..., seen, :] += matmul_many(xp, a, b)
 
 
-attention.kernel(_forward, _backward)
+attention.kernel(*kernel_on_device(attention.definition, _forward, _backward))

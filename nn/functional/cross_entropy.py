@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from autograd import log_softmax, mean, sum, take_along_axis
 from autograd.backend import host, is_array, module_of
+from autograd.compile.cuda.eager import kernel_on_device
 from autograd.fused import fused
 from autograd.modes import is_tracing
 from autograd.tensor import Operand, Tensor
@@ -182,4 +183,4 @@ def _backward(
     return gradient, None, None
 
 
-cross_entropy.kernel(_forward, _backward)
+cross_entropy.kernel(*kernel_on_device(cross_entropy.definition, _forward, _backward))

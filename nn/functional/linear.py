@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from autograd import matmul, matrix_transpose
 from autograd.backend import host
+from autograd.compile.cuda.eager import kernel_on_device
 from autograd.fused import fused
 from autograd.tensor import Operand
 
@@ -98,4 +99,4 @@ def _backward(
     return of_x, of_weight, of_bias
 
 
-linear.kernel(_forward, _backward)
+linear.kernel(*kernel_on_device(linear.definition, _forward, _backward))

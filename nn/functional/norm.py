@@ -12,6 +12,7 @@ from typing import Any
 
 import autograd as ag
 from autograd.backend import Array, Module, host, module_of
+from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.eager import Loop
 from autograd.fused import fused
 from autograd.tensor import Operand, Tensor
@@ -180,7 +181,7 @@ def _backward_of_rows(
     return of_x.reshape(x.shape), of_weight, of_bias
 
 
-standardize.kernel(_forward, _backward)
+standardize.kernel(*kernel_on_device(standardize.definition, _forward, _backward))
 
 
 def layer_norm(
@@ -213,7 +214,7 @@ def rms_norm(
 
 
 def _last_axes(name: str, x: Tensor, shape: Sequence[int], **parameters: Tensor | None) -> Axes:
-    shape = tuple(shape)
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if not shape or x.shape[-len(shape) :] != shape:
         raise ValueError(f"{name}({shape}) got x of shape {x.shape}: the last axes must be {shape}.")
     for kind, parameter in parameters.items():

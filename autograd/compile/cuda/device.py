@@ -7,12 +7,13 @@ Read `gpu.py` next, which is the real one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ...cuda.blas import Product
 
-__all__ = ["Device", "Library", "Run", "device_named", "register_device"]
+__all__ = ["Device", "Library", "Run", "device_named", "eager_device", "register_device"]
 
 Run = Callable[[], Any]
 
@@ -25,7 +26,12 @@ class Library(Protocol):
 
 
 class Device(Protocol):
-    """A GPU, or what takes its place. Arrays are those of its backend."""
+    """A GPU, or what takes its place. Arrays are those of its backend.
+
+    `eager` says whether fused functions of eager code are to be its kernels as well.
+    """
+
+    eager: bool
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An array of its own, uninitialised."""
@@ -63,6 +69,14 @@ def device_named(name: str) -> Device:
     if name not in _known:
         _known[name] = _makers[name.partition(":")[0]](name)
     return _known[name]
+
+
+def eager_device(name: str) -> Device | None:
+    """The device on which fused functions of eager code are to be kernels; None where they are left to the module."""
+    if name.partition(":")[0] not in _makers or os.environ.get("TAPEGRAD_EXECUTOR") == "numpy":
+        return None
+    device = device_named(name)
+    return device if device.eager else None
 
 
 def _gpu(name: str) -> Device:

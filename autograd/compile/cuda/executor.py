@@ -27,7 +27,7 @@ from .commands import Call, Launch, Multiply
 from .device import Device, Library, Run
 from .tape import NUMBERS, RESERVED, Tape
 
-__all__ = ["Cuda"]
+__all__ = ["Cuda", "words_of"]
 
 _OURS = 4  # references to the array of a result: a table, its view in another, a variable, and the question
 
@@ -169,7 +169,7 @@ class Cuda:
         parts: list[Any] = []
         for command in self.tape.commands:
             if isinstance(command, Launch):
-                name, words = self.tape.names[command.source], _words(command, at)
+                name, words = self.tape.names[command.source], words_of(command, at)
                 parts.append(self._library.launch(name, command.blocks, command.threads, words))
             elif isinstance(command, Multiply):
                 a, b, c = (at[slot] + start for slot, start in (command.a, command.b, command.c))
@@ -229,7 +229,7 @@ def _owns(module: Any, name: str) -> Any:
     return module
 
 
-def _words(launch: Launch, addresses: dict[int, int]) -> list[int]:
+def words_of(launch: Launch, addresses: dict[int, int]) -> list[int]:
     """What a kernel is given; see Note [Jobs]."""
     first = [0, *itertools.accumulate(job.blocks for job in launch.jobs)]
     places = [addresses[slot] + start for job in launch.jobs for slot, start in job.places]

@@ -30,6 +30,8 @@ _MOST_ALIGNED = 256  # bytes
 class GPU:
     """One GPU, by its number."""
 
+    eager = True
+
     def __init__(self, number: int) -> None:
         import cupy
 

@@ -1,0 +1,206 @@
+"""Eager code on a GPU: a fused function as a small tape, whose kernels are launched there and then.
+
+One idea: what CuPy does in ten launches is one or two of ours, and the function that says what to do is there already:
+the definition of a fused function, and the rule that follows from it. Read `tape.py` next; `../native/eager.py` does
+the same for the host.
+"""
+
+# Note [From the second call on]
+# A tape is for arrays of certain shapes, and takes a fraction of a second to write and to compile. So the first call
+# with arrays of new shapes is done as it always was, and shapes that never come back cost nothing.
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from ...backend import Array, Module, device_of, host, is_array, module_of
+from ...cuda.precision import is_tf32
+from ...errors import DeviceError
+from ...functional import vjp
+from ...modes import enable_grad
+from ...tensor import Tensor, wrap
+from ..passes import simplified
+from ..trace import Trace
+from ..watch import data_of, watching
+from .commands import Call, Launch
+from .device import Device, eager_device
+from .executor import words_of
+from .tape import NUMBERS, RESERVED, Tape
+
+__all__ = ["OnDevice", "kernel_on_device"]
+
+_KINDS = 256  # of arguments that are remembered
+
+
+class OnDevice:
+    """`function(*tensors, **options)`, which gives a Tensor or several, as a tape.
+
+    A call with arrays on a GPU, and None for what is not given, gives the results as new arrays, or None where it has
+    to be done otherwise: at the first call with such arrays, see Note [From the second call on], and where the function
+    is more than kernels and products.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self._known: dict[Any, _Made | None] = {}  # by kind of arguments; None: nothing is made, perhaps not yet
+        self._waiting: set[Any] = set()  # kinds that were seen once
+        self._lock = threading.Lock()
+
+    def __call__(self, arrays: tuple[Any, ...], options: dict[str, Any]) -> tuple[Array, ...] | None:
+        name = device_of(arrays[0])
+        device = eager_device(name)
+        if device is None:
+            return None
+        key = (name, is_tf32(), *map(_kind, arrays), *options.items())
+        try:
+            made = self._known[key]
+        except KeyError:
+            made = self._make(key, device, arrays, options)
+        except TypeError:  # an option that is no plain value, such as a list
+            return None
+        return None if made is None else made(arrays)
+
+    def _make(self, key: Any, device: Device, arrays: tuple[Any, ...], options: dict[str, Any]) -> _Made | None:
+        with self._lock:
+            if key not in self._waiting:
+                if len(self._waiting) == _KINDS:
+                    self._waiting.clear()
+                    self._known.clear()
+                self._waiting.add(key)
+                return None
+            if key not in self._known:
+                self._known[key] = self._made(device, arrays, options)
+            return self._known[key]
+
+    def _made(self, device: Device, arrays: tuple[Any, ...], options: dict[str, Any]) -> _Made | None:
+        if not all(x is None or (is_array(x) and x.size) for x in arrays):
+            return None
+        try:
+            return _Made.of(self.function, device, arrays, options)
+        except DeviceError as error:
+            warnings.warn(f"fused functions are left to CuPy: {error}", RuntimeWarning, stacklevel=2)
+            return None
+
+
+def _kind(x: Any) -> Any:
+    return (x.shape, x.dtype) if is_array(x) else x
+
+
+def kernel_on_device(
+    definition: Callable[..., Any], forward: Callable[..., Any], backward: Callable[..., Any]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The kernel of a fused function: on a GPU by tapes, elsewhere, and where there is none, by that given.
+
+    The tapes follow from the definition and its rules, and keep nothing but the inputs.
+    """
+    value = OnDevice(definition)
+
+    def slopes(g: Tensor, *inputs: Any, needs: tuple[bool, ...], **options: Any) -> Any:
+        def of_needed(*needed: Tensor) -> Any:
+            left = iter(needed)
+            given = [next(left) if need else x for x, need in zip(inputs, needs, strict=True)]
+            return definition(*given, **options)
+
+        return vjp(of_needed, *(x for x, need in zip(inputs, needs, strict=True) if need))[1](g)
+
+    slope = OnDevice(slopes)
+
+    def forward_or_tape(xp: Module, *inputs: Any, **options: Any) -> Any:
+        made = None if xp is host else value(inputs, options)
+        return forward(xp, *inputs, **options) if made is None else (made[0], _BY_TAPE)
+
+    def backward_or_tape(
+        xp: Module, g: Array, needs: tuple[bool, ...], inputs: tuple[Any, ...], residuals: Any, **options: Any
+    ) -> Any:
+        if residuals is not _BY_TAPE:
+            return backward(xp, g, needs, inputs, residuals, **options)
+        made = slope((g, *inputs), {"needs": needs, **options})
+        if made is None:
+            tensors = [None if x is None else wrap(x) for x in inputs]
+            made = tuple(x.data for x in slopes(wrap(g), *tensors, needs=needs, **options))
+        pieces = iter(made)
+        return tuple(next(pieces) if need else None for need in needs)
+
+    return forward_or_tape, backward_or_tape
+
+
+_BY_TAPE = object()  # what such a kernel keeps beside its inputs
+
+
+class _Made:
+    """The tape for one kind of arguments, loaded."""
+
+    def __init__(self, tape: Tape, device: Device, takes: list[int]) -> None:
+        self.tape, self.device, self.takes = tape, device, takes
+        plan = tape.plan
+        self._commands = [command for command in tape.commands if not isinstance(command, Call)]
+        self._library = device.library(tape.source)
+        self._inputs = [plan.slots[variable] for variable in tape.program.arguments]
+        self._outputs = [
+            (plan.slots[base], base.dtype, tape.program.results[number].shape) for number, base in plan.fresh
+        ]
+        self._fixed: dict[int, int] = {}
+        self._constants = []
+        held = [(variable, place.get()) for place, variable in tape.program.places]  # by the function, such as a mask
+        for variable, array in [*tape.program.constants, *held]:
+            copy = device.empty(variable.shape, variable.dtype)
+            copy[...] = module_of(copy).asarray(host.ascontiguousarray(array))
+            self._constants.append(copy)
+            self._fixed[plan.slots[variable]] = device.address(copy)
+
+    @classmethod
+    def of(
+        cls, function: Callable[..., Any], device: Device, arrays: tuple[Any, ...], options: dict[str, Any]
+    ) -> _Made | None:
+        """The tape of a function for arrays like these; None where CuPy would have a part in it, or chance."""
+        program = _traced(function, arrays, options)
+        if program.numbers or not all(isinstance(place.get(), host.ndarray) for place, _ in program.places):
+            return None
+        tape = Tape(simplified(program), is_tf32())
+        plan = tape.plan
+        whole = len(plan.fresh) == len(tape.program.results) and not plan.numbers and not plan.draws
+        if not whole or any(isinstance(command, Call) for command in tape.commands):
+            return None
+        return cls(tape, device, [i for i, x in enumerate(arrays) if x is not None])
+
+    def __call__(self, arrays: tuple[Any, ...]) -> tuple[Array, ...]:
+        device, plan = self.device, self.tape.plan
+        at = dict(self._fixed)
+        kept = []  # until the launches are on their way: the memory that they work in
+        for slot, i in zip(self._inputs, self.takes, strict=True):
+            array = arrays[i]
+            if not array.flags.c_contiguous:
+                array = array.copy()
+                kept.append(array)
+            at[slot] = device.address(array)
+        results = []
+        for slot, dtype, shape in self._outputs:
+            results.append(device.empty(shape, dtype))
+            at[slot] = device.address(results[-1])
+        for slot, size in ((0, plan.arena_bytes), (RESERVED, self.tape.reserved)):
+            if size:
+                kept.append(device.empty((size,), "uint8"))
+                at[slot] = device.address(kept[-1])
+        at[NUMBERS] = 0
+        for command in self._commands:
+            if isinstance(command, Launch):
+                name = self.tape.names[command.source]
+                self._library.launch(name, command.blocks, command.threads, words_of(command, at))()
+            else:
+                a, b, c = (at[slot] + start for slot, start in (command.a, command.b, command.c))
+                bias = 0 if command.bias is None else at[command.bias[0]] + command.bias[1]
+                device.product(command.product, a, b, c, bias)()
+        return tuple(results)
+
+
+def _traced(function: Callable[..., Any], arrays: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    trace = Trace()
+    arguments = [None if x is None else trace.wrapped(trace.argument(x)) for x in arrays]
+    with enable_grad(), watching(trace):
+        results = function(*arguments, **options)
+        results = (results,) if isinstance(results, Tensor) else results
+        trace.program.results = [trace.lift(data_of(result)).variable for result in results]
+    return trace.program

@@ -1,0 +1,151 @@
+"""Fused functions of eager code on a GPU: their tapes give what the definitions give, and stand aside where they must.
+
+One idea: the simulated device counts launches, so a test sees that a tape was used, and compares with the host.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd as ag
+import nn.functional as F
+from autograd import Tensor
+from autograd.backend import to_host
+from autograd.compile.cuda import device_named
+from autograd.compile.cuda.eager import OnDevice
+
+from . import simulated
+
+pytestmark = simulated.needed
+
+
+@pytest.fixture(autouse=True)
+def eager_on_simulated(monkeypatch: pytest.MonkeyPatch, compiling: None) -> None:
+    monkeypatch.delenv("TAPEGRAD_EXECUTOR")
+    monkeypatch.setattr(simulated.Simulated, "eager", True)
+
+
+def launches() -> int:
+    return device_named("guard").launches
+
+
+def numbers(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+LABELS = np.array([2, 0, 1, 3, 2])
+CASES: dict[str, tuple[Any, list[np.ndarray]]] = {
+    "silu": (F.silu, [numbers(3, 50)]),
+    "gelu": (F.gelu, [numbers(3, 50)]),
+    "gelu, tanh": (lambda x: F.gelu(x, approximate="tanh"), [numbers(3, 50)]),
+    "layer_norm": (lambda x, w, b: F.layer_norm(x, 8, w, b), [numbers(5, 8), numbers(8, seed=1), numbers(8, seed=2)]),
+    "layer_norm alone": (lambda x: F.layer_norm(x, 8), [numbers(2, 5, 8)]),
+    "rms_norm": (lambda x, w: F.rms_norm(x, 8, w), [numbers(5, 8), numbers(8, seed=1)]),
+    "cross_entropy": (lambda z: F.cross_entropy(z, Tensor(LABELS, device=z.device)), [numbers(5, 4)]),
+    "cross_entropy, smoothed": (
+        lambda z: F.cross_entropy(z, Tensor(LABELS, device=z.device), label_smoothing=0.1),
+        [numbers(5, 4)],
+    ),
+    "linear": (lambda x, w, b: F.linear(x, w, b), [numbers(5, 8), numbers(3, 8), numbers(3)]),
+    "attention": (
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+        [numbers(2, 3, 6, 4, seed=i) for i in range(3)],
+    ),
+}
+
+
+def results(function: Any, given: list[np.ndarray], device: str) -> list[np.ndarray]:
+    """The result and the gradients."""
+    inputs = [Tensor(x, device=device, requires_grad=True) for x in given]
+    out = function(*inputs)
+    weights = numbers(*out.shape, seed=9)
+    (out * Tensor(weights, device=device)).sum().backward()
+    return [to_host(out.data), *(to_host(x.grad.data) for x in inputs if x.grad is not None)]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_tapes_give_what_the_host_gives(name: str) -> None:
+    function, given = CASES[name]
+    wanted = results(function, given, "cpu")
+    results(function, given, "guard")  # the first call with these shapes
+    before = launches()
+    found = results(function, given, "guard")
+    assert launches() > before, "no tape was used"
+    for a, b in zip(found, wanted, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
+
+
+def test_shapes_that_never_come_back_cost_nothing() -> None:
+    before = launches()
+    for rows in range(3, 8):
+        F.gelu(Tensor(numbers(rows, 31), device="guard"))
+    assert launches() == before
+
+
+def test_strided_arrays_are_read_right() -> None:
+    x = Tensor(numbers(6, 40), device="guard")
+    for part in (x.T, x[::2, ::-1], x[:, 3:30]):
+        for _ in range(2):
+            found = F.gelu(part)
+        np.testing.assert_allclose(to_host(found.data), F.gelu(Tensor(to_host(part.data))).data, rtol=1e-5, atol=1e-6)
+
+
+def test_only_what_is_asked_for_is_computed() -> None:
+    given = [numbers(5, 8), numbers(8, seed=1), numbers(8, seed=2)]
+    for _ in range(3):
+        x, w, b = (Tensor(a, device="guard") for a in given)
+        w.requires_grad_()
+        F.layer_norm(x, 8, w, b).sum().backward()
+    plain = given[0] - given[0].mean(axis=1, keepdims=True)
+    plain /= np.sqrt((plain**2).mean(axis=1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(to_host(w.grad.data), plain.sum(axis=0), rtol=1e-4, atol=1e-5)
+    assert x.grad is None
+
+
+def test_a_second_derivative_takes_the_definition() -> None:
+    def f(x: Tensor) -> Tensor:
+        return F.gelu(x).sum()
+
+    x = numbers(7)
+    wanted = ag.grad(lambda x: ag.grad(f)(x).sum())(Tensor(x))
+    for _ in range(3):
+        found = ag.grad(lambda x: ag.grad(f)(x).sum())(Tensor(x, device="guard"))
+    np.testing.assert_allclose(to_host(found.data), wanted.data, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("function", [ag.sort, lambda x: F.dropout(x, 0.5, training=True)])
+def test_what_is_more_than_kernels_is_left_to_others(function: Any) -> None:
+    tape = OnDevice(function)
+    x = Tensor(numbers(3, 3), device="guard").data
+    assert [tape((x,), {}) for _ in range(3)] == [None] * 3
+
+
+def test_options_that_may_change_unseen_are_left_to_others() -> None:
+    tape = OnDevice(lambda x, found: x * 2.0)
+    x = Tensor(numbers(3, 3), device="guard").data
+    assert [tape((x,), {"found": []}) for _ in range(3)] == [None] * 3
+
+
+def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
+    before = launches()
+    for _ in range(3):
+        F.gelu(Tensor(numbers(4, 30), device="guard"))
+    assert launches() == before
+
+
+def test_where_the_compiler_is_missing_it_warns_once_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(self: Any, source: str) -> Any:
+        raise ag.DeviceError("there is no NVRTC")
+
+    monkeypatch.setattr(simulated.Simulated, "library", missing)
+    x = Tensor(numbers(4, 29), device="guard")
+    F.gelu(x)
+    with pytest.warns(RuntimeWarning, match="left to CuPy: there is no NVRTC"):
+        found = F.gelu(x)
+    np.testing.assert_allclose(to_host(found.data), F.gelu(Tensor(numbers(4, 29))).data, rtol=1e-5, atol=1e-6)
+    F.gelu(x)  # no second warning, which would be an error
