@@ -13,7 +13,7 @@ from ..contender import Step
 from ..speed.environment import ONE_POOL
 from ..speed.jax import Jax
 from ..speed.workloads import Workload
-from .precision import FLOAT32, Precision
+from .precision import wanted
 from .workloads import WORKLOADS
 
 __all__ = ["JaxOnGPU", "contenders"]
@@ -22,8 +22,6 @@ __all__ = ["JaxOnGPU", "contenders"]
 @dataclass(frozen=True)
 class JaxOnGPU(Jax):
     """A jitted step in JAX."""
-
-    precision: Precision = FLOAT32
 
     install: ClassVar[str] = 'pip install "jax[cuda13]"'
     workloads: ClassVar[Mapping[str, Workload]] = WORKLOADS
@@ -38,7 +36,7 @@ class JaxOnGPU(Jax):
 
         if jax.default_backend() != "gpu":
             raise RuntimeError(f'JAX sees no GPU, only {jax.devices()}: is "jax[cuda13]" installed?')
-        jax.config.update("jax_default_matmul_precision", self.precision.jax_matmul)
+        jax.config.update("jax_default_matmul_precision", wanted().jax_matmul)
 
     def versions(self) -> dict[str, str]:
         """JAX's, and the precision that it was told."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 from ..contender import Contender, Step
 from ..speed.environment import ONE_POOL
 from ..speed.pytorch import Training, training
-from .precision import FLOAT32, Precision
+from .precision import wanted
 from .workloads import WORKLOADS
 
 __all__ = ["TorchOnGPU", "contenders", "restart"]
@@ -29,7 +29,6 @@ class TorchOnGPU(Contender):
     """PyTorch in one of its ways to run a step."""
 
     way: Literal["eager", "compile", "reduce-overhead", "graph"] = "eager"
-    precision: Precision = FLOAT32
 
     module: ClassVar[str] = "torch"
     install: ClassVar[str] = "pip install torch"
@@ -59,8 +58,8 @@ class TorchOnGPU(Contender):
 
         if not torch.cuda.is_available():
             raise RuntimeError("PyTorch sees no GPU: is it built for CUDA?")
-        torch.backends.cuda.matmul.allow_tf32 = self.precision.torch_allow_tf32
-        torch.backends.cudnn.allow_tf32 = self.precision.torch_allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = wanted().torch_allow_tf32
+        torch.backends.cudnn.allow_tf32 = wanted().torch_allow_tf32
         torch.backends.cudnn.benchmark = True
 
     def builds(self) -> bool:

@@ -29,7 +29,7 @@ from ..memory import ratio
 from ..output import duration
 from ..run import ROOT, SCHEMA, Progress, present
 from . import all_contenders, device, launch
-from .precision import FLOAT32
+from .precision import FLOAT32, Precision, told
 from .shown import last_line
 from .workloads import WORKLOADS
 
@@ -187,10 +187,14 @@ def measure_gpu(
     progress: Progress,
     tell: Progress = print,
     start: Start = WorkerProcess,
+    precision: Precision = FLOAT32,
 ) -> dict[str, Any]:
-    """The document of a run, with launches or without. Raises BenchmarkError without a GPU, or where nobody is left."""
+    """The document of a run at this precision, with launches or without.
+
+    Raises BenchmarkError without a GPU, or where nobody is left.
+    """
     gpu = device.describe()
-    here, left_out = present(contenders)
+    here, left_out = present([told(contender, precision) for contender in contenders])
     if not here:
         raise BenchmarkError(f"nobody is left to measure: {'; '.join(left_out.values())}.")
     described, watch, began = machine.describe(ROOT), machine.Watch(), time.monotonic()
@@ -209,7 +213,7 @@ def measure_gpu(
                 took[contender.name] = time.monotonic() - at
     described["others_cores_during"] = watch.others_cores()
     described["gpu"] = gpu
-    return document(run, here, workloads, described, left_out, time.monotonic() - began)
+    return document(run, here, workloads, described, left_out, time.monotonic() - began, precision)
 
 
 def document(
@@ -219,16 +223,18 @@ def document(
     described: dict[str, Any],
     left_out: Mapping[str, str],
     took: float,
+    precision: Precision = FLOAT32,
 ) -> dict[str, Any]:
     """All that is known about a run, ready for JSON."""
     for job in workloads:
-        judge(run.found.get(job, {}), WORKLOADS[job].agreement())
+        allowed = {step: max(share, precision.apart) for step, share in WORKLOADS[job].agreement().items()}
+        judge(run.found.get(job, {}), allowed)
     return {
         "schema": SCHEMA,
         "benchmark": "gpu",
-        "device": device.slug(described["gpu"]["name"]),
+        "device": device.slug(described["gpu"]["name"]) + precision.ending,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "precision": FLOAT32.name,
+        "precision": precision.name,
         "plan": asdict(run.budget),
         "took_seconds": round(took, 1),
         "machine": described,

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from ..contender import Contender, Step
 from ..speed.environment import ONE_POOL
 from ..speed.tapegrad import HERE, training_step
+from .precision import wanted
 from .workloads import WORKLOADS
 
 __all__ = ["TapegradOnGPU", "contenders", "cupy_versions"]
@@ -45,6 +46,7 @@ class TapegradOnGPU(Contender):
         import autograd as ag
 
         cupy.get_default_memory_pool().free_all_blocks()  # of the job before
+        ag.cuda.matmul_precision(wanted().tapegrad)
         step = training_step(WORKLOADS[job], "cuda")
         return ag.compile(step) if self.compiled else step
 
@@ -83,6 +85,7 @@ class TapegradOnGPU(Contender):
 
         import autograd as ag
 
+        ag.cuda.matmul_precision(wanted().tapegrad)
         precision = f"matmul_precision {ag.cuda.get_matmul_precision()}"
         return {**cupy_versions(), "numpy": np.__version__, "precision": precision}
 
