@@ -23,11 +23,12 @@ from ...functional import vjp
 from ...modes import enable_grad
 from ...tensor import Tensor, wrap
 from ..passes import simplified
+from ..program import Variable
 from ..trace import Trace
 from ..watch import data_of, watching
 from .commands import Call, Launch
 from .device import Device, eager_device
-from .executor import words_of
+from .executor import view_of, words_of
 from .tape import NUMBERS, RESERVED, Tape
 
 __all__ = ["OnDevice", "kernel_on_device"]
@@ -140,16 +141,17 @@ class _Made:
         self._library = device.library(tape.source)
         self._inputs = [plan.slots[variable] for variable in tape.program.arguments]
         self._outputs = [
-            (plan.slots[base], base.dtype, tape.program.results[number].shape) for number, base in plan.fresh
+            (number, plan.slots[base], base.dtype, tape.program.results[number].shape) for number, base in plan.fresh
         ]
-        self._fixed: dict[int, int] = {}
-        self._constants = []
+        fresh = {number for number, _ in plan.fresh}
+        # What lies in another array, or otherwise than a new one, is copied from there.
+        self._copied = [(i, tape.refs[v]) for i, v in enumerate(tape.program.results) if i not in fresh]
+        self._fixed: dict[int, Any] = {}
         held = [(variable, place.get()) for place, variable in tape.program.places]  # by the function, such as a mask
         for variable, array in [*tape.program.constants, *held]:
             copy = device.empty(variable.shape, variable.dtype)
             copy[...] = module_of(copy).asarray(host.ascontiguousarray(array))
-            self._constants.append(copy)
-            self._fixed[plan.slots[variable]] = device.address(copy)
+            self._fixed[plan.slots[variable]] = copy
 
     @classmethod
     def of(
@@ -161,30 +163,28 @@ class _Made:
             return None
         tape = Tape(simplified(program), is_tf32())
         plan = tape.plan
-        whole = len(plan.fresh) == len(tape.program.results) and not plan.numbers and not plan.draws
-        if not whole or any(isinstance(command, Call) for command in tape.commands):
+        if plan.numbers or plan.draws or any(isinstance(command, Call) for command in tape.commands):
             return None
         return cls(tape, device, [i for i, x in enumerate(arrays) if x is not None])
 
     def __call__(self, arrays: tuple[Any, ...]) -> tuple[Array, ...]:
         device, plan = self.device, self.tape.plan
-        at = dict(self._fixed)
-        kept = []  # until the launches are on their way: the memory that they work in
+        memory: dict[int, Any] = dict(self._fixed)  # the array behind each address
         for slot, i in zip(self._inputs, self.takes, strict=True):
-            array = arrays[i]
-            if not array.flags.c_contiguous:
-                array = array.copy()
-                kept.append(array)
-            at[slot] = device.address(array)
-        results = []
-        for slot, dtype, shape in self._outputs:
-            results.append(device.empty(shape, dtype))
-            at[slot] = device.address(results[-1])
+            memory[slot] = arrays[i] if arrays[i].flags.c_contiguous else arrays[i].copy()
+        results: list[Any] = [None] * len(self.tape.program.results)
+        for number, slot, dtype, shape in self._outputs:
+            results[number] = memory[slot] = device.empty(shape, dtype)
         for slot, size in ((0, plan.arena_bytes), (RESERVED, self.tape.reserved)):
             if size:
-                kept.append(device.empty((size,), "uint8"))
-                at[slot] = device.address(kept[-1])
-        at[NUMBERS] = 0
+                memory[slot] = device.empty((size,), "uint8")
+        self._launch({slot: device.address(array) for slot, array in memory.items()} | {NUMBERS: 0})
+        for number, ref in self._copied:
+            results[number] = view_of(self._base(ref.base, memory), ref).copy()
+        return tuple(results)
+
+    def _launch(self, at: dict[int, int]) -> None:
+        """Give the commands, with the addresses of this call."""
         for command in self._commands:
             if isinstance(command, Launch):
                 name = self.tape.names[command.source]
@@ -192,8 +192,14 @@ class _Made:
             else:
                 a, b, c = (at[slot] + start for slot, start in (command.a, command.b, command.c))
                 bias = 0 if command.bias is None else at[command.bias[0]] + command.bias[1]
-                device.product(command.product, a, b, c, bias)()
-        return tuple(results)
+                self.device.product(command.product, a, b, c, bias)()
+
+    def _base(self, base: Variable, memory: dict[int, Any]) -> Any:
+        """The memory of a variable as an array."""
+        slot, offset = self.tape.plan.place(base)
+        if slot:
+            return memory[slot].reshape(base.shape)
+        return memory[0][offset : offset + base.nbytes].view(base.dtype).reshape(base.shape)
 
 
 def _traced(function: Callable[..., Any], arrays: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -27,7 +27,7 @@ from .commands import Call, Launch, Multiply
 from .device import Device, Library, Run
 from .tape import NUMBERS, RESERVED, Tape
 
-__all__ = ["Cuda", "words_of"]
+__all__ = ["Cuda", "view_of", "words_of"]
 
 _OURS = 4  # references to the array of a result: a table, its view in another, a variable, and the question
 
@@ -211,7 +211,7 @@ class Cuda:
                 return self._others[variable]
             return float(self._numbers[self.plan.numbers.index(variable)])
         base = self._base(self.plan.aliases.get(ref.base, ref.base))
-        return base.reshape(ref.shape) if ref.is_whole else _view(base, ref)
+        return view_of(base, ref)
 
     def _base(self, base: Variable) -> Any:
         """The memory of a variable as an array."""
@@ -236,7 +236,10 @@ def words_of(launch: Launch, addresses: dict[int, int]) -> list[int]:
     return [*first, *(job.size for job in launch.jobs), *places]
 
 
-def _view(base: Any, ref: Ref) -> Any:
+def view_of(base: Any, ref: Ref) -> Any:
+    """What a variable is of the array that it lies in."""
+    if ref.is_whole:
+        return base.reshape(ref.shape)
     size = base.dtype.itemsize
     strides = tuple(step * size for step in ref.strides)
     flat = base.reshape(-1)[ref.offset :]
