@@ -107,11 +107,13 @@ def _unseen(settings: Settings) -> Change:
 
 def _dropped_out(settings: Settings) -> Change:
     """Dropout, with the two or three times as many epochs that thinned nets take to train (Srivastava et al. 2014,
-    conclusion); where it is there already, early stopping by the accuracy, for which the least loss need not be best.
+    conclusion) and a rate that falls, for the masks make steps noisy to the end; where it is there already, early
+    stopping by the accuracy, for which the least loss need not be best.
     """
     if settings.get("model.dropout"):
         return {"stop.criterion": "patience", "stop.monitor": "val_accuracy"}
-    return {"model.dropout": [0.2, 0.5]} | _longer(3)(settings)
+    falling = {"optim.schedule": "cosine"} if settings.get("optim.schedule", "constant") == "constant" else {}
+    return {"model.dropout": [0.2, 0.5]} | falling | _longer(3)(settings)
 
 
 REMEDIES: dict[str, Remedy] = {

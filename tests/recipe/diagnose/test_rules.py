@@ -391,7 +391,8 @@ def test_rows_that_one_chose_to_train_on_are_given_back_to_validation():
 def test_over_fitting_gets_dropout_and_the_epochs_it_takes_then_early_stopping():
     settings = {"model.dropout": (), "fit.epochs": 10, "stop.monitor": "val_loss", "stop.criterion": None}
     first = proposal("overfit", settings)
-    assert first == {"model.dropout": [0.2, 0.5], "fit.epochs": 30}
+    assert first == {"model.dropout": [0.2, 0.5], "optim.schedule": "cosine", "fit.epochs": 30}
+    assert "optim.schedule" not in proposal("overfit", settings | {"optim.schedule": "step"})  # it falls already
     assert proposal("overfit", settings | first) == {"stop.criterion": "patience", "stop.monitor": "val_accuracy"}
 
 

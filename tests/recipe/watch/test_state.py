@@ -116,7 +116,7 @@ def test_over_fitting_is_seen_while_it_happens_with_its_remedy():
     found = verdict(run([0.97, 0.99], [0.80, 0.79]))
     assert (found["title"], found["mark"], found["provisional"]) == ("over-fitting", "bad", True)
     assert "early stopping" in found["advice"]
-    assert found["change"] == "--dropout 0.2,0.5 --epochs 30"
+    assert found["change"].startswith("--dropout 0.2,0.5 ")
 
 
 @pytest.mark.parametrize("losses", [[1.0], [1.0, 0.9, 0.8, 0.5], [1.09, 0.7, 0.69, 0.69, 0.69, 0.69, 0.69, 0.69, 0.69]])
