@@ -21,6 +21,7 @@ from autograd.compile.cuda import Tape, device_named
 from autograd.random import Generator
 from benchmarks.speed.models import make_model, make_optimizer
 from benchmarks.speed.networks import CNN, GPT, MLP
+from benchmarks.speed.tapegrad import training_step
 from benchmarks.speed.workloads import Workload
 
 from . import simulated
@@ -98,25 +99,8 @@ def test_a_gradient_that_somebody_keeps_stays_as_it_is(keep: Any, device: str) -
 
 @pytest.mark.parametrize("network", [MLP((5, 7, 6, 3), 4), CNN((4, 8), 2), GPT(2, 16, 2, 8, 2, 11)])
 def test_nothing_is_read_that_an_earlier_call_left_in_the_memory(network: Any, device: str) -> None:
-    def training(where: str) -> Any:
-        workload = Workload("", network, "adamw", 0.0)
-        data = workload.data()
-        model = make_model(nn, network, lambda x: ag.split(x, 3, axis=-1))
-        model.load_state_dict(data.state)
-        model.to(where)
-        update = make_optimizer(optim, workload, model.parameters())
-        x, y = Tensor(data.x, device=where), Tensor(data.y, device=where)
-
-        def step() -> Tensor:
-            update.zero_grad()
-            loss = nn.functional.cross_entropy(model(x), y)
-            loss.backward()
-            update.step()
-            return loss
-
-        return step
-
-    eager, ours = training("cpu"), ag.compile(training(device))
+    workload = Workload("", network, "adamw", 0.0)
+    eager, ours = training_step(workload), ag.compile(training_step(workload, device))
     for _ in range(4):
         assert ours().item() == pytest.approx(eager().item(), rel=1e-4)
         ((entry,),) = ours._entries.values()

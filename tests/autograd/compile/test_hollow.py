@@ -10,13 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-import nn
-import optim
-from autograd import Tensor
 from autograd.compile.hollow import hollow, hollow_like
 from autograd.compile.program import layout_of
-from benchmarks.speed.models import make_model, make_optimizer
 from benchmarks.speed.networks import CNN, GPT, MLP
+from benchmarks.speed.tapegrad import training_step
 from benchmarks.speed.workloads import Workload
 
 from . import simulated
@@ -117,24 +114,8 @@ WORKLOADS = {
 @simulated.needed
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_a_step_traced_without_values_is_the_same_program(name: str, compiling: None) -> None:
-    workload = WORKLOADS[name]
-
     def traced(device: str) -> list[str]:
-        data = workload.data()
-        model = make_model(nn, workload.network, lambda x: ag.split(x, 3, axis=-1))
-        model.load_state_dict(data.state)
-        model.to(device)
-        optimizer = make_optimizer(optim, workload, model.parameters())
-        x, y = Tensor(data.x, device=device), Tensor(data.y, device=device)
-
-        @ag.compile
-        def step() -> Tensor:
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(x), y)
-            loss.backward()
-            optimizer.step()
-            return loss
-
+        step = ag.compile(training_step(WORKLOADS[name], device))
         step()
         (program,) = step.traces
         return [f"{instruction}, {instruction.out.layout}" for instruction in program.instructions]
