@@ -8,12 +8,12 @@ sees what is read, then `function.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..backend import Backend, device_of, host, is_array, module_of, register_backend, to_host
 from ..errors import DeviceError, GradientError, TraceError
-from ..modes import is_tracing
+from ..modes import enable_grad, is_tracing
 from ..random import Draw, Generator
 from ..tensor import Tensor, wrap
 from ..writes import mark_written
@@ -22,9 +22,9 @@ from .hollow import hollow, hollow_like
 from .number import Number
 from .program import Instruction, Program, Variable, layout_of
 from .traced import Traced, record, tracer
-from .watch import data_of, grad_of, set_data, set_grad
+from .watch import data_of, grad_of, set_data, set_grad, watching
 
-__all__ = ["DataOf", "GradOf", "Item", "Trace"]
+__all__ = ["DataOf", "GradOf", "Item", "Trace", "program_of"]
 
 
 # Note [Tracing for a device]
@@ -392,6 +392,17 @@ class Trace:
                         f"a compiled function changes a {place} and also reads another array in the same memory, where "
                         "the change would not be seen: use one Tensor for both, or copy."
                     )
+
+
+def program_of(function: Callable[..., Any], arrays: Iterable[Any], options: dict[str, Any]) -> Program:
+    """What a function of Tensors, which gives one or several, does with arrays like these; None stays None."""
+    trace = Trace()
+    arguments = [None if x is None else trace.wrapped(trace.argument(x)) for x in arrays]
+    with enable_grad(), watching(trace):
+        results = function(*arguments, **options)
+        results = (results,) if isinstance(results, Tensor) else results
+        trace.program.results = [trace.lift(data_of(result)).variable for result in results]
+    return trace.program
 
 
 def _mapped(tree: Any, function: Callable[[Any], Any], arrays: bool = False) -> Any:

@@ -20,12 +20,10 @@ from ...backend import Array, Module, device_of, host, is_array, module_of
 from ...cuda.precision import is_tf32
 from ...errors import DeviceError
 from ...functional import vjp
-from ...modes import enable_grad
 from ...tensor import Tensor, wrap
 from ..passes import simplified
 from ..program import Variable
-from ..trace import Trace
-from ..watch import data_of, watching
+from ..trace import program_of
 from .commands import Call, Launch
 from .device import Device, eager_device
 from .executor import view_of, words_of
@@ -158,7 +156,7 @@ class _Made:
         cls, function: Callable[..., Any], device: Device, arrays: tuple[Any, ...], options: dict[str, Any]
     ) -> _Made | None:
         """The tape of a function for arrays like these; None where CuPy would have a part in it, or chance."""
-        program = _traced(function, arrays, options)
+        program = program_of(function, arrays, options)
         if program.numbers or not all(isinstance(place.get(), host.ndarray) for place, _ in program.places):
             return None
         tape = Tape(simplified(program), is_tf32())
@@ -200,13 +198,3 @@ class _Made:
         if slot:
             return memory[slot].reshape(base.shape)
         return memory[0][offset : offset + base.nbytes].view(base.dtype).reshape(base.shape)
-
-
-def _traced(function: Callable[..., Any], arrays: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    trace = Trace()
-    arguments = [None if x is None else trace.wrapped(trace.argument(x)) for x in arrays]
-    with enable_grad(), watching(trace):
-        results = function(*arguments, **options)
-        results = (results,) if isinstance(results, Tensor) else results
-        trace.program.results = [trace.lift(data_of(result)).variable for result in results]
-    return trace.program

@@ -23,12 +23,10 @@ from typing import Any
 
 from ...backend import Array, Module, host
 from ...functional import vjp
-from ...modes import enable_grad
 from ...tensor import Tensor
 from ..passes import for_blas, simplified
 from ..program import Program
-from ..trace import Trace
-from ..watch import data_of, watching
+from ..trace import program_of
 from .groups import Group, schedule
 from .layout import layouts
 from .library import blas, load, missing
@@ -165,7 +163,9 @@ class _Made:
     @classmethod
     def of(cls, function: Callable[..., Any], samples: list[Any], options: dict[str, Any], flat: bool) -> _Made | None:
         """The loop of a function on arrays like these; None where it is none, or there is no compiler."""
-        program = for_blas(simplified(_traced(function, samples, options)))
+        program = for_blas(
+            simplified(program_of(function, [host.ones(shape, dtype) for shape, dtype in samples], options))
+        )
         refs = layouts(program)
         steps = schedule(program, refs)
         if len(steps) != 1 or not isinstance(steps[0], Group):
@@ -212,16 +212,6 @@ class _Made:
             result.sum(axis=0).reshape(shape) if is_sum else result
             for result, (_, _, shape, is_sum) in zip(results, self.outputs, strict=True)
         )
-
-
-def _traced(function: Callable[..., Any], samples: list[Any], options: dict[str, Any]) -> Program:
-    trace = Trace()
-    arguments = [trace.wrapped(trace.argument(host.ones(shape, dtype))) for shape, dtype in samples]
-    with enable_grad(), watching(trace):
-        results = function(*arguments, **options)
-        results = (results,) if isinstance(results, Tensor) else results
-        trace.program.results = [trace.lift(data_of(result)).variable for result in results]
-    return trace.program
 
 
 def _fits(group: Group, flat: bool) -> bool:
