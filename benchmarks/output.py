@@ -56,11 +56,12 @@ def heading(document: dict[str, Any]) -> str:
     ]
     if document["quick"]:
         lines.append("a quick trial: the times are not worth keeping")
+    timed = bool(plan["turn_seconds"])  # bytes do not mind who else is there
     load = about["load_average_before"]
-    if load is not None and load > 0.5:
+    if timed and load is not None and load > 0.5:
         lines.append(f"the machine was busy before the run (load average {load:g}): expect noise")
     others = about["others_cores_during"]
-    if others is not None and others > 0.05:
+    if timed and others is not None and others > 0.05:
         lines.append(
             f"others kept {others:.2g} cores busy during the run: threads waited for cores, do not trust the ratios"
         )

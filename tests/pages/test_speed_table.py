@@ -36,6 +36,13 @@ def test_the_readme_gives_the_committed_figures() -> None:
         assert row in page, f"the README lacks the row {row}"
 
 
+def test_the_readme_gives_the_committed_memory() -> None:
+    result = json.loads((ROOT / "benchmarks" / "results" / "memory-cpu.json").read_text(encoding="utf-8"))
+    ratios = [job["ratios"]["tapegrad-native"]["torch"]["ratio"] for job in result["jobs"].values()]
+    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"holds {min(ratios):.2f} to {max(ratios):.2f} of the memory" in page
+
+
 def rows_of_gpu(result: dict[str, Any]) -> list[str]:
     """The rows of the GPU's table: the network, then our compiled time and ratios of medians to peers."""
     found = []
