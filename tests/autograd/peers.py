@@ -110,6 +110,22 @@ def _linear(module: Any, relu: Function) -> Function:
     return linear
 
 
+def _attention(module: Any) -> Function:
+    def attention(query: Any, key: Any, value: Any, mask: Any, *, causal: bool, scale: float | None) -> Any:
+        scores = module.matmul(query, module.swapaxes(key, -1, -2))
+        scores = scores * (query.shape[-1] ** -0.5 if scale is None else scale)
+        seen = module.asarray(np.tri(*scores.shape[-2:], dtype=bool) | (not causal))
+        if mask is not None and str(mask.dtype).endswith("bool"):
+            seen = seen & mask
+        elif mask is not None:
+            scores, seen = scores + mask, seen & (mask > -math.inf)
+        powers = module.where(seen, module.exp(module.where(seen, scores, 0.0)), 0.0)
+        total = powers.sum(-1)[..., None]
+        return module.matmul(powers / module.where(total == 0, 1.0, total), value)  # 0 where nothing is seen
+
+    return attention
+
+
 # ---- JAX ------------------------------------------------------------------------------------------------------------
 
 
@@ -262,6 +278,7 @@ JAX: dict[str, Function] = {
     "standardize": _jax_standardize,
     "by_batch": _jax_by_batch,
     "linear": _linear(jnp, jax.nn.relu),
+    "attention": _attention(jnp),
 }
 
 
@@ -425,6 +442,7 @@ TORCH: dict[str, Function] = {
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "huber": lambda x, *, delta: F.huber_loss(x, torch.zeros_like(x), "none", delta),
     "linear": _linear(torch, torch.relu),
+    "attention": _attention(torch),
     "cross_entropy": F.cross_entropy,
 }
 

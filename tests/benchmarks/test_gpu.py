@@ -437,7 +437,8 @@ def test_a_training_that_begins_again_is_the_same_training(job):
 def test_peers_have_our_losses_on_images():
     """The one network that the CPU's benchmark does not have, made smaller."""
     pytest.importorskip("torch")
-    pytest.importorskip("jax")
+    # Other tests leave this on, with which JAX's loss on this network is off by a hundredth at step 5.
+    pytest.importorskip("jax").config.update("jax_disable_most_optimizations", False)
     from benchmarks.speed.jax import Jax
     from benchmarks.speed.pytorch import training
     from benchmarks.speed.tapegrad import training_step

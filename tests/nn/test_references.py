@@ -82,6 +82,7 @@ def test_a_value_that_differs_in_the_tenth_place_is_noticed():
 @pytest.mark.peers
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides:UserWarning")
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+@pytest.mark.filterwarnings("ignore:dropout2d. Received a 3D input:UserWarning")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_equals_pytorch_on_other_inputs(case, dtype):
@@ -95,6 +96,7 @@ def test_equals_pytorch_on_other_inputs(case, dtype):
 @pytest.mark.peers
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides:UserWarning")
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+@pytest.mark.filterwarnings("ignore:dropout2d. Received a 3D input:UserWarning")
 def test_the_file_is_what_pytorch_gives():
     pytest.importorskip("torch")
     from tests.nn.references.make import SEED, outcome
