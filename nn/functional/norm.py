@@ -186,7 +186,7 @@ standardize.kernel(*kernel_on_device(standardize.definition, _forward, _backward
 
 def layer_norm(
     x: Tensor,
-    normalized_shape: Sequence[int],
+    normalized_shape: int | Sequence[int],
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     eps: float = 1e-5,
@@ -200,7 +200,7 @@ def layer_norm(
 
 
 def rms_norm(
-    x: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+    x: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
     """x divided by the root of its mean square over its last axes, of `normalized_shape`, times weight.
 
@@ -213,7 +213,7 @@ def rms_norm(
     return standardize(x, weight, axes=axes, eps=eps, centre=False)
 
 
-def _last_axes(name: str, x: Tensor, shape: Sequence[int], **parameters: Tensor | None) -> Axes:
+def _last_axes(name: str, x: Tensor, shape: int | Sequence[int], **parameters: Tensor | None) -> Axes:
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if not shape or x.shape[-len(shape) :] != shape:
         raise ValueError(f"{name}({shape}) got x of shape {x.shape}: the last axes must be {shape}.")
