@@ -7,6 +7,7 @@ was measured is there. Read `run.py`, which fills it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ __all__ = ["Kept"]
 class Kept:
     """A file of lines: what the run is, then each part that ended, with its numbers.
 
-    `about` says what the run is; with `resume` that of the file must say the same of what decides over the numbers.
-    Raises BenchmarkError where there is nothing to go on with, or something else.
+    `about` says what the run is. With `resume` the file's run goes on: it must be as quick, and a commit that is not
+    the one that it was begun at is named beside that. Raises BenchmarkError where there is nothing to go on with.
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any], resume: bool = False) -> None:
@@ -31,9 +32,15 @@ class Kept:
             if self.about["quick"] != about["quick"]:
                 kind = "quick" if self.about["quick"] else "full"
                 raise BenchmarkError(f"the run in {path} was a {kind} one; give the same flags to go on with it.")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(self.about) + "\n", encoding="utf-8")
+            commit = about["machine"]["commit"]
+            if commit not in self.about["machine"]["commit"]:
+                self.about["machine"]["commit"] += f", then {commit}"
+        # Anew also when it goes on: a line that was cut would take the next one with it.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [json.dumps(line) + "\n" for line in (self.about, *self.parts)]
+        new = path.with_suffix(".new")
+        new.write_text("".join(lines), encoding="utf-8")
+        os.replace(new, path)
 
     @property
     def seconds(self) -> float:
@@ -54,6 +61,6 @@ class Kept:
 def _read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     try:
         first, *lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line that was cut has no end
+        return json.loads(first), [json.loads(line) for line in lines]
     except (OSError, ValueError):
         raise BenchmarkError(f"there is no run to go on with in {path}; start one without --resume.") from None
-    return json.loads(first), [json.loads(line) for line in lines]

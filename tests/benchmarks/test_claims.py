@@ -156,11 +156,22 @@ def test_a_run_that_was_cut_short_goes_on(known, tmp_path):
     parts = (Part("a", lambda seed: asked.append(seed) or {}), Part("b", small))
     known(experiment(BELOW_ONE, parts=parts))
     document = measure(tmp_path, 1, resume=True)
+    assert measure(tmp_path, 1, resume=True)["experiments"] == document["experiments"]  # and once more
     assert asked == []  # it was measured before
     assert document["experiments"]["E1"]["parts"] == {"a": {"0": {"loss": 0.25}}, "b": {"0": {"loss": 0.25}}}
 
 
+def test_a_run_that_goes_on_at_another_commit_names_both(tmp_path):
+    path = tmp_path / "parts.jsonl"
+    for resume, commit in ((False, "abc"), (True, "def"), (True, "def")):
+        kept = Kept(path, {"quick": False, "machine": {"commit": commit}}, resume)
+    assert kept.about["machine"]["commit"] == "abc, then def"
+
+
 def test_a_run_that_cannot_go_on_says_why(tmp_path):
+    (tmp_path / "broken.jsonl").write_text("{\n")
+    with pytest.raises(BenchmarkError, match="no run to go on with"):
+        Kept(tmp_path / "broken.jsonl", {"quick": False}, resume=True)
     with pytest.raises(BenchmarkError, match="no run to go on with"):
         Kept(tmp_path / "parts.jsonl", {"quick": False}, resume=True)
     Kept(tmp_path / "parts.jsonl", {"quick": True, "machine": {}})
