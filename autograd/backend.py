@@ -21,6 +21,7 @@ __all__ = [
     "Module",
     "array_of",
     "arrays_in",
+    "bfloat16",
     "device_of",
     "float32",
     "host",
@@ -162,6 +163,18 @@ def to_host(array: Array) -> numpy.ndarray[Any, Any]:
 def synchronize(device: str = "cuda") -> None:
     """Wait until everything asked of `device` is done; nothing to wait for on the CPU."""
     _backend_for(device).synchronize()
+
+
+def bfloat16() -> Any:
+    """The dtype of 16 bits with float32's range, which the package ml_dtypes adds to NumPy's own.
+
+    Raises ImportError, with what to install, where that is missing.
+    """
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        raise ImportError("bfloat16 needs ml_dtypes: pip install ml_dtypes") from error
+    return numpy.dtype(ml_dtypes.bfloat16)
 
 
 def is_floating(dtype: Any) -> bool:

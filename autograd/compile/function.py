@@ -21,7 +21,7 @@ from typing import Any, Literal
 from ..backend import is_array
 from ..cuda.precision import is_tf32
 from ..errors import TraceError
-from ..modes import is_recording, is_tracing, is_watching
+from ..modes import casting, is_recording, is_tracing, is_watching
 from ..tensor import Tensor, wrap
 from ..tree import Structure, flatten, unflatten
 from .cuda import Cuda, device_named
@@ -322,7 +322,7 @@ def _executor(program: Program, name: str, device: str | None) -> Native | Repla
 
 def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Any]]:
     """What tells programs apart, and the arrays among the arguments."""
-    key: list[Any] = [is_recording()]
+    key: list[Any] = [is_recording(), casting()]
     arrays = []
     if not kwargs:
         for x in args:
@@ -334,7 +334,7 @@ def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, l
         else:
             return tuple(key), arrays  # Tensors alone: no need to look further
     leaves, structure = flatten((args, kwargs))
-    key, arrays = [structure, is_recording()], []
+    key, arrays = [structure, is_recording(), casting()], []
     for leaf in leaves:
         if isinstance(leaf, Tensor) and not leaf.requires_grad:
             arrays.append(leaf.data)

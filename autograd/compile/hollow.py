@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
-from ..backend import host
+from ..backend import host, is_floating
 
 __all__ = ["hollow", "hollow_like"]
 
@@ -25,14 +25,16 @@ _OVER_ROWS = {host.sum, host.mean, host.max, host.min, host.prod}
 def hollow(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """An array of zeros like `function(*inputs, **options)`; None where that has to be called."""
     arrays = [x for x in inputs if isinstance(x, host.ndarray)]
-    floats = any(x.dtype.kind == "f" for x in arrays)
+    floats = any(is_floating(x.dtype) for x in arrays)
     if not floats or not all(x.size for x in arrays) or "where" in options:
         return None
     if function is host.matmul:
         return _product(*arrays) if not options and min(x.ndim for x in arrays) > 1 else None
     if function in _OVER_ROWS and isinstance(inputs[0], host.ndarray):
         return _over_rows(function, *inputs, **options)
-    if function is host.where or (isinstance(function, host.ufunc) and function.signature is None):
+    by_elements = isinstance(function, host.ufunc) and function.signature is None
+    casts = getattr(function, "__name__", "") == "astype" and "copy" not in options  # it may be the array itself
+    if function is host.where or by_elements or casts:
         return _by_elements(function, inputs, options, arrays)
     return None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..backend import Backend, device_of, host, is_array, module_of, register_backend, to_host
+from ..backend import Backend, device_of, host, is_array, is_floating, module_of, register_backend, to_host
 from ..errors import DeviceError, GradientError, TraceError
 from ..modes import enable_grad, is_tracing
 from ..random import Draw, Generator
@@ -216,7 +216,7 @@ class Trace:
             )
         if device == "cpu":
             return array.copy("K")
-        return hollow_like(array) if array.dtype.kind == "f" else to_host(array)
+        return hollow_like(array) if is_floating(array.dtype) else to_host(array)
 
     @property
     def _is_hollow(self) -> bool:
@@ -230,7 +230,7 @@ class Trace:
 
     def assign(self, array: Any, key: Any, value: Any) -> None:
         """Write into the values of an array."""
-        if not (self._is_hollow and array.dtype.kind == "f"):
+        if not (self._is_hollow and is_floating(array.dtype)):
             array[key] = value
 
     def argument(self, array: Any) -> Traced:

@@ -171,6 +171,7 @@ def _method(name: str) -> Callable[..., Any]:
     def call(x: Any, *inputs: Any, **options: Any) -> Any:
         return getattr(x, name)(*inputs, **options)
 
+    call.__name__ = name
     return call
 
 

@@ -16,6 +16,7 @@ from ..shapes import Shape, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
 from .einsum import einsum, tensordot_subscripts
 from .elementwise import multiply
+from .rounded import rounded
 from .shape import lengths_of, moveaxis, permute_dims, reshape, roll, sum_to, swapaxes
 
 __all__ = [
@@ -50,7 +51,7 @@ def transpose_of_matrix(x: Operand) -> Tensor:
 
 
 @primitive
-def matmul(xp: Module, a: Operand, b: Operand) -> Array:
+def _matmul(xp: Module, a: Operand, b: Operand) -> Array:
     """The matrix product a @ b: (..., n, k) with (..., k, m) gives (..., n, m). A vector counts as a row or a column.
 
     Raises ShapeError when the two k differ, or the axes in front do not broadcast.
@@ -59,6 +60,9 @@ def matmul(xp: Module, a: Operand, b: Operand) -> Array:
         return xp.matmul(a, b)
     except ValueError:
         raise ShapeError(f"matmul: {_misfit(getattr(a, 'shape', ()), getattr(b, 'shape', ()))}") from None
+
+
+matmul = rounded(_matmul)
 
 
 def _misfit(a: Shape, b: Shape) -> str:
@@ -101,7 +105,7 @@ def _tall(x: Operand) -> Operand:
 def _gradient_of_a(g: Operand, a_shape: Shape, b: Operand) -> Operand:
     g = _full(g, len(a_shape), b.ndim)
     b = _shaped(b, _matrix(b.shape, last=True))
-    return _shaped(sum_to(matmul(g, matrix_transpose(b)), shape=_matrix(a_shape, last=False)), a_shape)
+    return _shaped(sum_to(_matmul(g, matrix_transpose(b)), shape=_matrix(a_shape, last=False)), a_shape)
 
 
 def _gradient_of_b(g: Operand, a: Operand, b_shape: Shape) -> Operand:
@@ -110,10 +114,10 @@ def _gradient_of_b(g: Operand, a: Operand, b_shape: Shape) -> Operand:
     if len(b_shape) <= 2 and a.ndim > 2:
         # One b for the whole stack: the sum over the stack is the product of the stack laid in one tall matrix.
         a, g = _tall(a), _tall(g)
-    return _shaped(sum_to(matmul(matrix_transpose(a), g), shape=_matrix(b_shape, last=True)), b_shape)
+    return _shaped(sum_to(_matmul(matrix_transpose(a), g), shape=_matrix(b_shape, last=True)), b_shape)
 
 
-matmul.vjp(a=_gradient_of_a, b=_gradient_of_b)
+_matmul.vjp(a=_gradient_of_a, b=_gradient_of_b)
 
 
 def tensordot(a: Operand, b: Operand, *, axes: int | tuple[Sequence[int] | int, Sequence[int] | int] = 2) -> Tensor:

@@ -18,6 +18,7 @@ from autograd.backend import Array, Module, device_of, host, move
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.many import matmul_many
 from autograd.fused import fused
+from autograd.modes import casting
 from autograd.random import Generator
 from autograd.tensor import Operand, Tensor
 
@@ -170,7 +171,7 @@ def _forward(
     plain = query.dtype == key.dtype == value.dtype and query.dtype.name in ("float32", "float64")
     if mask is not None:
         plain = plain and (mask.dtype == "bool" or mask.dtype == query.dtype)
-    if xp is not host or not fits or not plain or query.size == 0 or value.size == 0:
+    if xp is not host or not fits or not plain or query.size == 0 or value.size == 0 or casting() is not None:
         return NotImplemented
     queries, keys = query.shape[-2], key.shape[-2]
     added = _added(xp, mask, causal, queries, keys, query.dtype)

@@ -12,6 +12,7 @@ from autograd import matmul, matrix_transpose
 from autograd.backend import host
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.fused import fused
+from autograd.modes import casting
 from autograd.tensor import Operand
 
 from .activation import relu
@@ -61,7 +62,7 @@ def _transposed(weight: Any, rows: int) -> Any:
 
 def _forward(xp: Any, x: Any, weight: Any, bias: Any, *, activation: Activation) -> Any:
     fits = weight.ndim == 2 and getattr(x, "shape", ())[-1:] == weight.shape[1:] and activation in (None, "relu")
-    if not fits or x.dtype != weight.dtype:
+    if not fits or x.dtype != weight.dtype or casting() is not None:
         return NotImplemented  # the definition converts, or says what is wrong
     if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
         return NotImplemented

@@ -79,7 +79,7 @@ def cholesky_of(x: np.ndarray) -> np.ndarray:
 
 
 ROWS = [
-    Spec(linalg.matmul, np.matmul, composite_case(matmul_case)),
+    Spec(linalg._matmul, np.matmul, composite_case(matmul_case)),
     Spec(
         einsum._einsum,
         lambda *xs, subscripts: np.einsum(subscripts, *xs),

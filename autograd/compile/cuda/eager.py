@@ -20,6 +20,7 @@ from ...backend import Array, Module, device_of, host, is_array, module_of
 from ...cuda.precision import is_tf32
 from ...errors import DeviceError
 from ...functional import vjp
+from ...modes import casting
 from ...tensor import Tensor, wrap
 from ..passes import simplified
 from ..program import Variable
@@ -108,7 +109,7 @@ def kernel_on_device(
     slope = OnDevice(slopes)
 
     def forward_or_tape(xp: Module, *inputs: Any, **options: Any) -> Any:
-        made = None if xp is host else value(inputs, options)
+        made = None if xp is host or casting() is not None else value(inputs, options)
         return forward(xp, *inputs, **options) if made is None else (made[0], _BY_TAPE)
 
     def backward_or_tape(

@@ -15,6 +15,15 @@ HEADER = """
 #define NAN __int_as_float(0x7fffffff)
 #endif
 template <int K, int P> struct Jobs { long first[K + 1]; long size[K]; char *p[K][P]; };
+struct bfloat16 {  // the first 16 bits of a float, rounded to the nearest, of two the even one
+  unsigned short bits;
+  bfloat16() = default;
+  __device__ bfloat16(float x) {
+    const unsigned u = __float_as_uint(x);
+    bits = x != x ? u >> 16 | 64 : (u + 0x7fff + (u >> 16 & 1)) >> 16;
+  }
+  __device__ operator float() const { return __uint_as_float((unsigned)bits << 16); }
+};
 struct Sum { template <class T> static __device__ T of(T a, T b) { return a + b; } };
 struct Max { template <class T> static __device__ T of(T a, T b) { return a > b ? a : b; } };
 struct Min { template <class T> static __device__ T of(T a, T b) { return a < b ? a : b; } };

@@ -23,7 +23,8 @@ from dataclasses import KW_ONLY, dataclass, replace
 from math import prod
 from typing import Any
 
-from ..native.expressions import elementwise
+from ...backend import is_floating
+from ..native.expressions import CASTS, CUDA_TYPES, elementwise
 from ..native.kernels import Kernel, Memory, Refs
 from ..native.layout import Ref, joined_axes, packed, whole
 from ..native.members import ctype
@@ -147,7 +148,7 @@ def packed_copy(ref: Ref, place: Place, memory: Memory) -> Launch:
 
 def strided(instruction: Instruction, refs: Refs) -> Launches | None:
     """An elementwise function of arrays and Python's numbers."""
-    found = Elementwise.of(instruction, refs)
+    found = Elementwise.of(instruction, refs, CUDA_TYPES)
     if found is None:
         return None
     out, axes = instruction.out, found.axes
@@ -197,7 +198,7 @@ def _rows(instruction: Instruction, refs: Refs, table: Any, index: Any, values: 
 
 def _wrong(dtype: Any) -> str:
     """What is read at a wrong position; see Note [Wrong positions]."""
-    return "NAN" if dtype.kind == "f" else "0"
+    return "NAN" if is_floating(dtype) else "0"
 
 
 def _gather(instruction: Instruction, axis: int, table: Ref, positions: Ref, memory: Memory) -> Launch:
@@ -305,7 +306,7 @@ def _scatter(
 
 
 KERNELS = {
-    **dict.fromkeys(elementwise(), strided),
+    **dict.fromkeys((*elementwise(), *CASTS), strided),
     **dict.fromkeys(("getitem", "set_at", "add.at"), rows_at),
     "_rows_added": rows_added,
 }

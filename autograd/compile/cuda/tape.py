@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..native.expressions import CUDA_TYPES
+from ..native.groups import HOST, Dialect, Group, schedule
 from ..native.groups import Call as Step
-from ..native.groups import Group, schedule
 from ..native.kernels import Check, Kernel, Refs
 from ..native.layout import layouts
 from ..native.memory import Plan, reads_of
@@ -37,6 +38,9 @@ def _kernel_of(instruction: Instruction, refs: Refs) -> Kernel | None:
     return None if make is None else make(instruction, refs)
 
 
+_CUDA = Dialect(_kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), 65_536)  # 128 in each of 512 lanes
+
+
 class Tape:
     """The `commands` of a program, their `source`, and the `names` of the kernels in it by their text.
 
@@ -47,7 +51,7 @@ class Tape:
     def __init__(self, program: Program, tf32: bool = False) -> None:
         self.program = for_blas(program)
         self.refs = layouts(self.program)
-        self.steps = with_biases(schedule(self.program, self.refs, _kernel_of), self.program, self.refs)
+        self.steps = with_biases(schedule(self.program, self.refs, _CUDA), self.program, self.refs)
         self.plan = Plan(self.program, self.refs, self.steps)
         self.reserved = 0
         self.commands = joined(list(self._written(tf32)))

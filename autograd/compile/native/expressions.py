@@ -6,11 +6,14 @@ texts serve CUDA C: only the names of types and of mathematical functions differ
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from ...backend import host
+from ..program import Instruction
 
-__all__ = ["C_TYPES", "compute_dtype", "constant", "elementwise", "expression", "has_expression"]
+__all__ = ["CASTS", "CUDA_TYPES", "C_TYPES", "called", "compute_dtype", "constant", "elementwise", "expression"]
+__all__ += ["has_expression"]
 
 C_TYPES = {
     "bool": "unsigned char",
@@ -25,6 +28,8 @@ C_TYPES = {
     "float32": "float",
     "float64": "double",
 }
+
+CUDA_TYPES = {**C_TYPES, "bfloat16": "bfloat16"}  # what a GPU has besides, see `../cuda/header.py`
 
 # {f} is the ending of C's functions for floats.
 _FUNCTIONS = {
@@ -74,16 +79,22 @@ _FUNCTIONS = {
     "tanh": "tanh{f}({0})",
     "where": "({0} ? {1} : {2})",
 }
+CASTS = {"astype", "ndarray.astype"}
 _ARITHMETIC = {"add", "subtract", "negative", "power", "square"}
 _OF_BOOLS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
 _FLOATING = {name for name, text in _FUNCTIONS.items() if "{f}" in text} | {"divide", "reciprocal"}
 
 
-def has_expression(name: str, inputs: list[Any], out: Any) -> bool:
-    """Whether this function is written in C, for inputs of these dtypes; `int` or `float` for Python's numbers."""
+def has_expression(name: str, inputs: list[Any], out: Any, types: Container[str] = C_TYPES) -> bool:
+    """Whether this function is written for inputs of these dtypes; `int` or `float` for Python's numbers.
+
+    `types` are the dtypes that the language has. Of bfloat16 there are casts alone: it is not computed with.
+    """
     kinds = [dtype for dtype in inputs if not isinstance(dtype, type)]
-    if name not in _FUNCTIONS or not kinds or any(str(dtype) not in C_TYPES for dtype in [*kinds, out]):
+    if name not in _FUNCTIONS or not kinds or any(str(dtype) not in types for dtype in [*kinds, out]):
         return False
+    if "bfloat16" in map(str, [*kinds, out]):
+        return name == "positive"
     if out == "bool" and name in _ARITHMETIC:
         return False  # NumPy's sums of bools are bools again
     if name in _OF_BOOLS:
@@ -93,6 +104,14 @@ def has_expression(name: str, inputs: list[Any], out: Any) -> bool:
     if name == "sign" or name in _FLOATING:
         return bool(out.kind == "f")
     return True
+
+
+def called(instruction: Instruction) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    """Name, inputs and options of a call; a cast is `positive`, whose result has another dtype."""
+    name, inputs, options = instruction.name, instruction.inputs, instruction.options
+    if name in CASTS and (len(inputs) == 2 or options.keys() == {"dtype"}):
+        return "positive", inputs[:1], {}
+    return name, inputs, options
 
 
 def elementwise() -> list[str]:

@@ -21,20 +21,20 @@ Read `source.py` next, which writes the loops.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
 from ...backend import host
 from ..program import Instruction, Program, Variable
-from .expressions import has_expression
+from .expressions import C_TYPES, called, has_expression
 from .kernels import Check, Kernel, counts_positions, kernel_of
 from .layout import Ref, strides_over
 from .moves import Move, joined_moves, move_of
 from .products import Product, product_of
 
-__all__ = ["Call", "Group", "Member", "Operand", "Step", "schedule"]
+__all__ = ["HOST", "Call", "Dialect", "Group", "Member", "Operand", "Step", "schedule"]
 
 _REDUCTIONS = {
     "add.reduce": "sum",
@@ -48,8 +48,6 @@ _REDUCTIONS = {
     "ndarray.sum": "sum",
     "sum": "sum",
 }
-_CASTS = {"astype", "ndarray.astype"}
-_LONGEST_ROW = 16_384  # elements kept on the stack from one stage to the next
 
 Table = tuple[int, int]
 
@@ -123,8 +121,21 @@ Step = Group | Product | Move | Kernel | Check | Call
 MakeKernel = Callable[[Instruction, dict[Variable, Ref]], Kernel | None]
 
 
-def schedule(program: Program, refs: dict[Variable, Ref], kernel: MakeKernel = kernel_of) -> list[Step]:
-    """The instructions as steps, see Note [Where a member goes]; `kernel` makes those of its kind."""
+@dataclass(frozen=True)
+class Dialect:
+    """What can be said of a program in a language: C for the host, CUDA C for a GPU."""
+
+    kernel: MakeKernel  # makes the kernels that are written by hand
+    types: Container[str]  # the dtypes that it has
+    products: tuple[str, ...]  # those that its BLAS multiplies
+    longest_row: int  # elements that may be kept from one stage to the next
+
+
+HOST = Dialect(kernel_of, C_TYPES, ("float32", "float64"), 16_384)  # 64 KiB of the stack
+
+
+def schedule(program: Program, refs: dict[Variable, Ref], dialect: Dialect = HOST) -> list[Step]:
+    """The instructions as steps in a dialect, see Note [Where a member goes]."""
     steps: list[Step] = []
     ready: dict[Variable, int] = {}  # a base variable -> the step that makes it
     counts = {variable: array for variable, array in program.constants if array.dtype.kind == "i"}
@@ -139,7 +150,7 @@ def schedule(program: Program, refs: dict[Variable, Ref], kernel: MakeKernel = k
         ready = {variable: place + 1 for variable, place in ready.items()}
 
     waiting: dict[Variable, tuple[Instruction, dict[Table, Member]]] = {}
-    for instruction in _calls_and_draws_first(program, refs, counts, zeros, kernel):
+    for instruction in _calls_and_draws_first(program, refs, counts, zeros, dialect):
         out = instruction.out
         if out in refs and refs[out].base is not out:
             continue  # a view
@@ -151,7 +162,7 @@ def schedule(program: Program, refs: dict[Variable, Ref], kernel: MakeKernel = k
         for base in needs:
             if base in waiting:
                 _join(steps, ready, *waiting.pop(base), near=reads)
-        ways = _ways(instruction, refs, counts, zeros)
+        ways = _ways(instruction, refs, counts, zeros, dialect)
         waits = bool(ways) and all(way.kind == "element" for way in ways.values())
         if ways and _join(steps, ready, instruction, ways, opens=not waits):
             continue
@@ -162,7 +173,7 @@ def schedule(program: Program, refs: dict[Variable, Ref], kernel: MakeKernel = k
         if check is not None and check.positions.base in outside:
             first(check)
             continue
-        known = check or product_of(instruction, refs) or move_of(instruction, refs, zeros) or kernel(instruction, refs)
+        known = check or _move_or_product(instruction, refs, zeros, dialect) or dialect.kernel(instruction, refs)
         if isinstance(known, Kernel) and known.check is not None:
             if known.check.positions.base not in outside:
                 steps.append(known.check)
@@ -180,7 +191,7 @@ def _calls_and_draws_first(
     refs: dict[Variable, Ref],
     counts: dict[Variable, Any],
     zeros: set[Variable],
-    kernel: MakeKernel,
+    dialect: Dialect,
 ) -> list[Instruction]:
     """The instructions with those in front that only NumPy can do and that wait for nothing, and with random draws."""
     computed = {instruction.out for instruction in program.instructions}
@@ -188,45 +199,54 @@ def _calls_and_draws_first(
     for instruction in program.instructions:
         waits = any(variable in computed for variable in instruction.variables())
         view = instruction.out in refs and refs[instruction.out].base is not instruction.out
-        if waits or view or product_of(instruction, refs) or move_of(instruction, refs, zeros):
+        if waits or view or _move_or_product(instruction, refs, zeros, dialect):
             continue
-        made = kernel(instruction, refs)
+        made = dialect.kernel(instruction, refs)
         if made is not None and made.draw is None:
             continue
-        if _ways(instruction, refs, counts, zeros):
+        if _ways(instruction, refs, counts, zeros, dialect):
             continue
         first.append(instruction)
     early = set(map(id, first))
     return first + [instruction for instruction in program.instructions if id(instruction) not in early]
 
 
+def _move_or_product(
+    instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Variable], dialect: Dialect
+) -> Move | Product | None:
+    product = product_of(instruction, refs, dialect.products)
+    return product or move_of(instruction, refs, zeros, dialect.types)
+
+
 # How an instruction may be a member
 
 
 def _ways(
-    instruction: Instruction, refs: dict[Variable, Ref], counts: dict[Variable, Any], zeros: set[Variable]
+    instruction: Instruction,
+    refs: dict[Variable, Ref],
+    counts: dict[Variable, Any],
+    zeros: set[Variable],
+    dialect: Dialect,
 ) -> dict[Table, Member]:
     """The tables over which an instruction can be a member, with the member that it would be."""
-    name, inputs, options = instruction.name, list(instruction.inputs), dict(instruction.options)
+    name, inputs, options = called(instruction)
     out = instruction.out
     if out.dtype is None or prod(out.shape) == 0:
         return {}
-    if (name in _CASTS and len(inputs) == 2) or (name in _CASTS and options.keys() == {"dtype"}):
-        inputs, options, name = inputs[:1], {}, "positive"
     if name in _REDUCTIONS:
-        return _reduction(instruction, _REDUCTIONS[name], refs)
+        return _reduction(instruction, _REDUCTIONS[name], refs, dialect.longest_row)
     if name == "getitem":
-        return _pick(instruction, refs, counts)
+        return _pick(instruction, refs, counts, dialect.longest_row)
     if name == "set_at":
         return _place(instruction, refs, counts, zeros)
-    options.pop("dtype", None)
-    if options or not (isinstance(instruction.function, host.ufunc) or name in ("where", "positive")):
+    is_function = isinstance(instruction.function, host.ufunc) or name in ("where", "positive")
+    if options.keys() - {"dtype"} or not is_function:
         return {}
     operands = [_operand(x, refs) for x in inputs]
     if any(operand is None for operand in operands):
         return {}
     given: list[Operand] = [operand for operand in operands if operand is not None]
-    if not has_expression(name, [operand.dtype for operand in given], out.dtype):
+    if not has_expression(name, [operand.dtype for operand in given], out.dtype, dialect.types):
         return {}
     return {table: Member(instruction, name, "element", placed) for table, placed in _tables(out.shape, given)}
 
@@ -257,7 +277,9 @@ def _tables(shape: tuple[int, ...], operands: list[Operand]) -> Iterator[tuple[T
             yield (prod(shape[:split]), prod(shape[split:])), placed
 
 
-def _reduction(instruction: Instruction, name: str, refs: dict[Variable, Ref]) -> dict[Table, Member]:
+def _reduction(
+    instruction: Instruction, name: str, refs: dict[Variable, Ref], longest_row: int
+) -> dict[Table, Member]:
     source, out = instruction.inputs[0], instruction.out
     if not isinstance(source, Variable) or len(instruction.inputs) > 1:
         return {}
@@ -268,7 +290,7 @@ def _reduction(instruction: Instruction, name: str, refs: dict[Variable, Ref]) -
     ways = {}
     for (rows, columns), placed in _tables(shape, [Operand(ref=refs[source])]):
         split = _split_of(shape, rows, columns)
-        if axes == list(range(split, len(shape))) and columns <= _LONGEST_ROW:
+        if axes == list(range(split, len(shape))) and columns <= longest_row:
             ways[rows, columns] = Member(instruction, name, "row", placed)
         elif axes == list(range(len(shape))) and name in ("sum", "mean"):
             ways[rows, columns] = Member(instruction, name, "all", placed)
@@ -286,7 +308,9 @@ def _row(axis: Any) -> tuple[int, ...]:
     return (axis,) if isinstance(axis, int) else tuple(axis)
 
 
-def _pick(instruction: Instruction, refs: dict[Variable, Ref], counts: dict[Variable, Any]) -> dict[Table, Member]:
+def _pick(
+    instruction: Instruction, refs: dict[Variable, Ref], counts: dict[Variable, Any], longest_row: int
+) -> dict[Table, Member]:
     """x[rows, labels]: of each row the element at its label."""
     source, index = instruction.inputs
     labels = _labels(source, index, counts)
@@ -298,7 +322,7 @@ def _pick(instruction: Instruction, refs: dict[Variable, Ref], counts: dict[Vari
         Operand(ref=refs[labels], rows=_stride(refs[labels])),
     ]
     member = Member(instruction, "pick", "row", operands, per_row=True)
-    return {(rows, columns): member} if refs[source].is_whole else {}
+    return {(rows, columns): member} if refs[source].is_whole and columns <= longest_row else {}
 
 
 def _place(
@@ -395,7 +419,6 @@ def _widened(ways: dict[Table, Member], group: Group) -> dict[Table, Member]:
 def _fits(way: Member, table: Table, group: Group, own: set[Variable]) -> bool:
     """Whether what the member reads of its own group is at the same element, or row; see Note [Stages]."""
     _rows, columns = table
-    reduces = way.kind == "row" and not way.per_row
     for operand in way.operands:
         if operand.ref is None or operand.ref.base not in own:
             continue
@@ -409,7 +432,7 @@ def _fits(way: Member, table: Table, group: Group, own: set[Variable]) -> bool:
         got = (operand.rows, operand.columns)
         if any(n > 1 and g != w for n, g, w in zip(table, got, wanted, strict=True)):
             return False
-    return columns <= _LONGEST_ROW or not (reduces or way.name == "pick")
+    return True
 
 
 def _stage(member: Member, group: Group, table: Table) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..program import Variable
-from .expressions import C_TYPES, compute_dtype, constant, expression
+from .expressions import CUDA_TYPES, compute_dtype, constant, expression
 from .groups import Group, Member, Operand
 from .kernels import Memory
 
@@ -20,8 +20,8 @@ __all__ = ["Members", "ctype", "position"]
 
 
 def ctype(dtype: Any) -> str:
-    """The name of a dtype in C."""
-    return C_TYPES[str(dtype)]
+    """The name of a dtype in C or CUDA C."""
+    return CUDA_TYPES[str(dtype)]
 
 
 class Members:

@@ -7,7 +7,7 @@ moved again goes straight. Read `products.py` next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TypeVar
@@ -37,12 +37,14 @@ class Move:
 _COPIES = {"ascontiguousarray", "ndarray.copy", "ndarray.ravel", "ndarray.reshape", "ravel", "reshape"}
 
 
-def move_of(instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Variable]) -> Move | None:
-    """A copy in another order, or a piece put into an array."""
+def move_of(
+    instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Variable], types: Container[str] = C_TYPES
+) -> Move | None:
+    """A copy in another order, or a piece put into an array, of one of these dtypes."""
     out, source = instruction.out, instruction.inputs[0] if instruction.inputs else None
     if not isinstance(source, Variable) or source not in refs or out not in refs or 0 in out.shape:
         return None
-    if source.dtype != out.dtype or str(out.dtype) not in C_TYPES:
+    if source.dtype != out.dtype or str(out.dtype) not in types:
         return None
     whole = refs[out]
     if instruction.name in _COPIES and len(set(instruction.variables())) == 1 and prod(source.shape) == prod(out.shape):

@@ -6,6 +6,7 @@ Read `groups.py` next.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from math import prod
 
@@ -25,13 +26,13 @@ class Product:
     bias: Ref | None = None  # cuBLASLt adds it on the way
 
 
-def product_of(instruction: Instruction, refs: dict[Variable, Ref]) -> Product | None:
-    """A product of matrices, or of stacks of them, that BLAS can read where they lie."""
+def product_of(instruction: Instruction, refs: dict[Variable, Ref], dtypes: Container[str]) -> Product | None:
+    """A product of matrices of these dtypes, or of stacks of them, that BLAS can read where they lie."""
     if instruction.name not in ("matmul", "dot") or instruction.options or len(instruction.inputs) != 2:
         return None
     a, b = instruction.inputs
     out = instruction.out
-    if not isinstance(a, Variable) or not isinstance(b, Variable) or str(out.dtype) not in ("float32", "float64"):
+    if not isinstance(a, Variable) or not isinstance(b, Variable) or str(out.dtype) not in dtypes:
         return None
     if a.dtype != out.dtype or b.dtype != out.dtype or 0 in (*a.shape, *b.shape):
         return None

@@ -6,13 +6,23 @@ queries, keys and values of all heads has more; for those a nest of loops, one f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
 from ...backend import host
 from ..program import Instruction, Variable
-from .expressions import C_TYPES, compute_dtype, constant, elementwise, expression, has_expression
+from .expressions import (
+    C_TYPES,
+    CASTS,
+    CUDA_TYPES,
+    called,
+    compute_dtype,
+    constant,
+    elementwise,
+    expression,
+    has_expression,
+)
 from .kernels import KERNELS, Memory, Refs, Statements
 from .layout import Ref, joined_axes, packed
 
@@ -26,39 +36,41 @@ class Elementwise:
     Each axis is its length, and its strides in the result and in every array.
     """
 
-    instruction: Instruction
+    name: str
+    inputs: tuple[Any, ...]
     arrays: list[Ref]
     axes: list[tuple[int, ...]]
     dtype: Any  # in which it is computed
 
     @classmethod
-    def of(cls, instruction: Instruction, refs: Refs) -> Elementwise | None:
-        """The same for an instruction; None where C has no text for it."""
-        name, out, inputs = instruction.name, instruction.out, instruction.inputs
-        plain = isinstance(instruction.function, host.ufunc) or name == "where"
+    def of(cls, instruction: Instruction, refs: Refs, types: Container[str] = C_TYPES) -> Elementwise | None:
+        """The same for an instruction; None where a language with these dtypes has no text for it."""
+        name, inputs, options = called(instruction)
+        out = instruction.out
+        plain = isinstance(instruction.function, host.ufunc) or name in ("where", "positive")
         arrays = [refs[x] for x in inputs if isinstance(x, Variable) and x in refs]
         numbers = [x for x in inputs if isinstance(x, (bool, int, float))]
-        if not plain or instruction.options or len(arrays) + len(numbers) < len(inputs) or 0 in out.shape:
+        if not plain or options or len(arrays) + len(numbers) < len(inputs) or 0 in out.shape:
             return None
         kinds = [x.dtype if isinstance(x, Variable) else float if isinstance(x, float) else int for x in inputs]
-        if not arrays or not has_expression(name, kinds, out.dtype):
+        if not arrays or not has_expression(name, kinds, out.dtype, types):
             return None
         strides = [(0,) * (len(out.shape) - len(ref.shape)) + ref.strides for ref in arrays]
         axes = joined_axes(out.shape, packed(out.shape), *strides)
-        return cls(instruction, arrays, axes, compute_dtype(name, kinds, out.dtype))
+        return cls(name, inputs, arrays, axes, compute_dtype(name, kinds, out.dtype))
 
     def value(self, element: Callable[[int], str]) -> str:
         """The function in C; `element` gives the text of the element of an array, by its number."""
-        name, read, values = self.instruction.name, iter(range(len(self.arrays))), []
-        for place, x in enumerate(self.instruction.inputs):
-            wanted = x.dtype if name == "where" and place == 0 and isinstance(x, Variable) else self.dtype
+        read, values = iter(range(len(self.arrays))), []
+        for place, x in enumerate(self.inputs):
+            wanted = x.dtype if self.name == "where" and place == 0 and isinstance(x, Variable) else self.dtype
             if not isinstance(x, Variable):
                 values.append(constant(x, wanted))
                 continue
             text = element(next(read))
-            cast = f"({text} != 0)" if wanted == "bool" else f"(({C_TYPES[str(wanted)]}){text})"
+            cast = f"({text} != 0)" if wanted == "bool" else f"(({CUDA_TYPES[str(wanted)]}){text})"
             values.append(text if x.dtype == wanted else cast)
-        return expression(name, values, self.dtype)
+        return expression(self.name, values, self.dtype)
 
 
 def strided(instruction: Instruction, refs: Refs) -> Statements | None:
@@ -86,5 +98,5 @@ def strided(instruction: Instruction, refs: Refs) -> Statements | None:
     return Statements(instruction, found.arrays, statements=statements, about="strided")
 
 
-for _name in elementwise():
+for _name in (*elementwise(), *CASTS):
     KERNELS.setdefault(_name, strided)

@@ -73,6 +73,9 @@ template <class T> static T __shfl_xor_sync(unsigned mask, T x, int o) {
 static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
   return (unsigned __int128)a * b >> 64;
 }
+template <class T, class F> static inline T bits_as(F x) { T y; memcpy(&y, &x, sizeof y); return y; }
+static inline unsigned __float_as_uint(float x) { return bits_as<unsigned>(x); }
+static inline float __uint_as_float(unsigned x) { return bits_as<float>(x); }
 static inline float __fadd_rn(float a, float b) { return a + b; }
 static inline double __dadd_rn(double a, double b) { return a + b; }
 
