@@ -102,6 +102,10 @@ class Program:
         """What is still wanted when the last instruction is done."""
         return [*self.results, *(variable for _, variable in self.writes)]
 
+    def zeros(self) -> set[Variable]:
+        """The constants that are zero everywhere."""
+        return {variable for variable, array in self.constants if not _seen_once(array).any()}
+
     def __str__(self) -> str:
         lines = [f"{variable!r}: {variable.about} = argument" for variable in self.arguments]
         lines += [f"{variable!r}: {variable.about} = {place}" for place, variable in self.places]
@@ -111,6 +115,11 @@ class Program:
         lines += [f"{place} <- {variable!r}" for place, variable in self.writes]
         lines.append(f"give {', '.join(map(repr, self.results)) or 'nothing'}")
         return "\n".join(lines)
+
+
+def _seen_once(array: Any) -> Any:
+    """An array without the repetitions that it was broadcast to."""
+    return array[tuple(slice(None) if step else slice(1) for step in array.strides)]
 
 
 def variables_in(value: Any) -> Iterator[Variable]:

@@ -68,6 +68,10 @@ class Launch:
         """The bytes that all jobs write."""
         return frozenset().union(*(job.writes for job in self.jobs))
 
+    def spans(self) -> list[Span]:
+        """The bytes that it reads and those that it writes, for each job."""
+        return [span for job in self.jobs for span in (*job.reads, *job.writes)]
+
     def words(self) -> int:
         """How many 64-bit words the kernel is given."""
         return 1 + sum(2 + len(job.places) for job in self.jobs)
@@ -89,6 +93,10 @@ class Multiply:
     reads: frozenset[Span]
     writes: frozenset[Span]
     about: str
+
+    def spans(self) -> list[Span]:
+        """The bytes that it reads and those that it writes."""
+        return [*self.reads, *self.writes]
 
     def __str__(self) -> str:
         p = self.product

@@ -147,7 +147,7 @@ class _Made:
         self._copied = [(i, tape.refs[v]) for i, v in enumerate(tape.program.results) if i not in fresh]
         self._fixed: dict[int, Any] = {}
         held = [(variable, place.get()) for place, variable in tape.program.places]  # by the function, such as a mask
-        for variable, array in [*tape.program.constants, *held]:
+        for variable, array in [*plan.constants(), *held]:
             copy = device.empty(variable.shape, variable.dtype)
             copy[...] = module_of(copy).asarray(host.ascontiguousarray(array))
             self._fixed[plan.slots[variable]] = copy

@@ -64,7 +64,7 @@ class Cuda:
         for i, variable in enumerate(plan.draws):
             self._addresses[plan.slots[variable]] = sent + 8 * (self._count + 3 * i)
         self._arrays: dict[Variable, Any] = {}  # constants, arguments and results
-        for variable, array in self.program.constants:
+        for variable, array in plan.constants():
             self._own(variable)[...] = module_of(self._arena).asarray(host.ascontiguousarray(array))
         for variable in self.program.arguments:
             self._own(variable)

@@ -266,7 +266,7 @@ class _Rows(_Writer):
         if maker in self.members:
             same = self.members[maker].stage == member.stage
             return f"v{self.order[maker]}" if same else self.kept_at(maker, "c")
-        return f"{self.source(maker, source.ref.offset)}[{position(self.columns, 1)}]"
+        return f"{self.source(maker, source.ref.offset)}[{position(((self.rows, self.columns),), 1)}]"
 
     def _store_row(self, member: Member) -> Iterator[str]:
         if self.memory.is_stored(member.out):

@@ -70,7 +70,7 @@ class Native:
         self._arena = self._arena[-_address(self._arena) % 64 :]
         self._pointers = (ctypes.c_void_p * (1 + len(plan.slots)))()
         self._pointers[0] = _address(self._arena)
-        self._constants = {variable: host.ascontiguousarray(array) for variable, array in self.program.constants}
+        self._constants = {variable: host.ascontiguousarray(array) for variable, array in self.plan.constants()}
         for variable, array in self._constants.items():
             self._pointers[plan.slots[variable]] = _address(array)
         self._numbers = (ctypes.c_double * max(1, len(plan.numbers)))()

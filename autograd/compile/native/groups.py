@@ -14,6 +14,11 @@ Read `source.py` next, which writes the loops.
 # outside comes from steps before. An element that shares nothing with any group yet, such as a moment of Adam times its
 # factor, waits for its first reader, to join the group of what else that one reads.
 
+# Note [Rows over several axes]
+# The same mask for all heads of an attention, positions that are added to all texts of a batch, the heads of one
+# product of queries, keys and values: for all of them the rows of a table are several axes in memory, and a row's
+# number is taken apart to find it. That costs a division for each row, so rows must be long, and lie in one piece.
+
 # Note [Stages]
 # A reduction along a row is ready when the loop over its columns is done, so members that need it start another loop
 # over the same row: a stage. What a later stage reads of an earlier one is kept in a row of memory.
@@ -30,7 +35,7 @@ from ...backend import host
 from ..program import Instruction, Program, Variable
 from .expressions import C_TYPES, called, has_expression
 from .kernels import Check, Kernel, counts_positions, kernel_of
-from .layout import Ref, strides_over
+from .layout import Axes, Ref, strides_over
 from .moves import Move, joined_moves, move_of
 from .products import Product, product_of
 
@@ -48,19 +53,28 @@ _REDUCTIONS = {
     "ndarray.sum": "sum",
     "sum": "sum",
 }
+_LONG = 16  # columns of a table whose rows may go over several axes
 
 Table = tuple[int, int]
 
 
 @dataclass
 class Operand:
-    """What a member reads: a number of Python's, a number that changes, or elements with strides along the table."""
+    """What a member reads: a number of Python's, a number that changes, or elements that lie along the table.
+
+    They have one stride along its columns; its rows may go over several axes, see Note [Rows over several axes].
+    """
 
     constant: Any = None
     number: Variable | None = None
     ref: Ref | None = None
-    rows: int = 0
+    rows: Axes = ()
     columns: int = 0
+
+    @property
+    def strides(self) -> tuple[int | None, int]:
+        """Along the rows, None where it is not the same from row to row, and along the columns."""
+        return None if len(self.rows) > 1 else self.rows[0][1] if self.rows else 0, self.columns
 
     @property
     def dtype(self) -> Any:
@@ -139,7 +153,7 @@ def schedule(program: Program, refs: dict[Variable, Ref], dialect: Dialect = HOS
     steps: list[Step] = []
     ready: dict[Variable, int] = {}  # a base variable -> the step that makes it
     counts = {variable: array for variable, array in program.constants if array.dtype.kind == "i"}
-    zeros = {variable for variable, array in program.constants if not array.any()}
+    zeros = program.zeros()
     outside = {*program.arguments, *(variable for _, variable in program.places)}
     checks: list[Check] = []  # those that are done before anything else
 
@@ -262,7 +276,7 @@ def _operand(x: Any, refs: dict[Variable, Ref]) -> Operand | None:
 
 
 def _tables(shape: tuple[int, ...], operands: list[Operand]) -> Iterator[tuple[Table, list[Operand]]]:
-    """Every split of the axes into rows and columns in which each operand has one stride along either."""
+    """Every split of the axes into rows and columns along which each operand can be read."""
     for split in range(len(shape) + 1):
         placed = []
         for operand in operands:
@@ -272,7 +286,10 @@ def _tables(shape: tuple[int, ...], operands: list[Operand]) -> Iterator[tuple[T
             strides = strides_over(operand.ref, shape, split)
             if strides is None:
                 break
-            placed.append(Operand(ref=operand.ref, rows=strides[0], columns=strides[1]))
+            rows, columns = strides
+            if len(rows) > 1 and (columns > 1 or prod(shape[split:]) < _LONG):
+                break
+            placed.append(Operand(ref=operand.ref, rows=rows, columns=columns))
         else:
             yield (prod(shape[:split]), prod(shape[split:])), placed
 
@@ -318,8 +335,8 @@ def _pick(
         return {}
     rows, columns = source.shape
     operands = [
-        Operand(ref=refs[source], rows=columns, columns=1),
-        Operand(ref=refs[labels], rows=_stride(refs[labels])),
+        Operand(ref=refs[source], rows=((rows, columns),), columns=1),
+        Operand(ref=refs[labels], rows=_rows(refs[labels])),
     ]
     member = Member(instruction, "pick", "row", operands, per_row=True)
     return {(rows, columns): member} if refs[source].is_whole and columns <= longest_row else {}
@@ -335,8 +352,8 @@ def _place(
         return {}
     rows, columns = base.shape
     operands = [
-        Operand(ref=refs[labels], rows=_stride(refs[labels])),
-        Operand(ref=refs[value], rows=_stride(refs[value])),
+        Operand(ref=refs[labels], rows=_rows(refs[labels])),
+        Operand(ref=refs[value], rows=_rows(refs[value])),
     ]
     return {(rows, columns): Member(instruction, "place", "element", operands)}
 
@@ -354,8 +371,8 @@ def _labels(table: Any, index: Any, counts: dict[Variable, Any]) -> Variable | N
     return labels if (numbers.reshape(-1) == host.arange(table.shape[0])).all() else None
 
 
-def _stride(ref: Ref) -> int:
-    return ref.strides[0] if ref.shape[0] > 1 else 0
+def _rows(ref: Ref) -> Axes:
+    return ((ref.shape[0], ref.strides[0]),) if ref.shape[0] > 1 else ()
 
 
 # Where it goes
@@ -429,8 +446,7 @@ def _fits(way: Member, table: Table, group: Group, own: set[Variable]) -> bool:
         if way.per_row and (maker.kind == "row") == picked:
             return False
         wanted = (1, 0) if maker.kind == "row" else (columns, 1)
-        got = (operand.rows, operand.columns)
-        if any(n > 1 and g != w for n, g, w in zip(table, got, wanted, strict=True)):
+        if any(n > 1 and g != w for n, g, w in zip(table, operand.strides, wanted, strict=True)):
             return False
     return True
 

@@ -14,7 +14,7 @@ from ...backend import host
 from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
 
-__all__ = ["Ref", "joined_axes", "layouts", "packed", "part_of", "reshaped", "strides_over", "whole"]
+__all__ = ["Axes", "Ref", "joined_axes", "layouts", "packed", "part_of", "reshaped", "strides_over", "whole"]
 
 _VIEWS = {
     "diagonal",
@@ -139,16 +139,21 @@ def reshaped(ref: Ref, shape: tuple[int, ...]) -> Ref | None:
     return Ref(ref.base, shape, strides, ref.offset)
 
 
-def strides_over(ref: Ref, shape: tuple[int, ...], split: int) -> tuple[int, int] | None:
-    """The strides of `ref`, broadcast to `shape`, along its first `split` axes and along the others, each taken as one.
+Axes = tuple[tuple[int, int], ...]  # the length of each and its stride
 
-    None where one of the two is no single stride.
+
+def strides_over(ref: Ref, shape: tuple[int, ...], split: int) -> tuple[Axes, int] | None:
+    """How `ref`, broadcast to `shape`, lies along its first `split` axes, and its stride along the others as one.
+
+    The first axes are joined as far as they can be, to none where all are of length 1. None where the others have no
+    single stride.
     """
     extra = len(shape) - len(ref.shape)
     own = (0,) * extra + ref.strides
-    rows = _as_one(shape[:split], own[:split])
     columns = _as_one(shape[split:], own[split:])
-    return None if rows is None or columns is None else (rows, columns)
+    if columns is None:
+        return None
+    return tuple((n, stride) for n, stride in joined_axes(shape[:split], own[:split])), columns
 
 
 def _as_one(shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:

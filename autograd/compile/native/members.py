@@ -15,6 +15,7 @@ from ..program import Variable
 from .expressions import CUDA_TYPES, compute_dtype, constant, expression
 from .groups import Group, Member, Operand
 from .kernels import Memory
+from .layout import Axes
 
 __all__ = ["Members", "ctype", "position"]
 
@@ -147,8 +148,13 @@ class Members:
         return f"({text} != 0)" if dtype == "bool" else f"(({ctype(dtype)}){text})"
 
 
-def position(rows: int, columns: int) -> str:
-    """The place of an element that has these strides along rows and columns."""
-    parts = [f"r * {rows}" if rows != 1 else "r"] if rows else []
+def position(rows: Axes, columns: int) -> str:
+    """The place of an element whose row lies along these axes, and that has this stride along the columns."""
+    parts, after = [], 1
+    for place, (length, stride) in reversed([*enumerate(rows)]):
+        row = f"r / {after}" if after > 1 else "r"
+        row = f"{row} % {length}" if place else row
+        parts += [(f"({row}) * {stride}" if row != "r" else f"r * {stride}") if stride != 1 else row] if stride else []
+        after *= length
     parts += [f"c * {columns}" if columns != 1 else "c"] if columns else []
     return " + ".join(parts) or "0"

@@ -26,6 +26,7 @@ class Plan:
 
     def __init__(self, program: Program, refs: dict[Variable, Ref], steps: list[Step]) -> None:
         self.program, self.refs, self.steps = program, refs, steps
+        self._zeros = program.zeros()
         self.made = {variable: i for i, step in enumerate(steps) for variable in _made(step)}
         self.last: dict[Variable, int] = {}  # the last step that reads it
         self.read: set[Variable] = set()  # what must be in memory
@@ -61,7 +62,7 @@ class Plan:
         return {
             "working memory": self.arena_bytes,
             "results and gradients": sum(variable.nbytes for variable in [*self.program.results, *written]),
-            "constants": sum(array.nbytes for variable, array in self.program.constants if variable in self.read),
+            "constants": sum(array.nbytes for _, array in self.constants()),
         }
 
     # For the source
@@ -86,11 +87,15 @@ class Plan:
 
     def is_zero(self, base: Variable) -> bool:
         """Whether a variable is a constant that is zero everywhere."""
-        return any(base is variable and not array.any() for variable, array in self.program.constants)
+        return base in self._zeros
 
     def order(self, variable: Variable) -> int:
         """Which of the numbers that change from call to call it is."""
         return self.numbers.index(variable)
+
+    def constants(self) -> list[tuple[Variable, Any]]:
+        """Those that must be in memory, each with its array."""
+        return [(variable, array) for variable, array in self.program.constants if variable in self.read]
 
     # Decisions
 
@@ -207,7 +212,7 @@ def _reads_in_step(group: Group, new: Variable, old: Variable) -> bool:
                 continue
             same = operand.ref.offset == 0 and all(
                 n == 1 or got == wanted
-                for n, got, wanted in zip((rows, columns), (operand.rows, operand.columns), wanted, strict=True)
+                for n, got, wanted in zip((rows, columns), operand.strides, wanted, strict=True)
             )
             before = list(members).index(member.out) <= list(members).index(new)
             if (

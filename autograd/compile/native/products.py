@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 
 from ..program import Instruction, Variable
-from .layout import Ref, strides_over
+from .layout import Ref, joined_axes
 
 __all__ = ["Product", "leading", "product_of"]
 
@@ -46,9 +46,10 @@ def product_of(instruction: Instruction, refs: dict[Variable, Ref], dtypes: Cont
 def _tall(ref: Ref) -> Ref:
     """A stack of matrices as one tall matrix, where they lie one beneath the other."""
     if len(ref.shape) > 2:
-        step = strides_over(ref, ref.shape, len(ref.shape) - 1)
-        if step is not None:
-            tall = Ref(ref.base, (prod(ref.shape[:-1]), ref.shape[-1]), (step[0], ref.strides[-1]), ref.offset)
+        rows = joined_axes(ref.shape[:-1], ref.strides[:-1])
+        if len(rows) < 2:
+            step = rows[0][1] if rows else 0
+            tall = Ref(ref.base, (prod(ref.shape[:-1]), ref.shape[-1]), (step, ref.strides[-1]), ref.offset)
             return tall if leading(tall) is not None else ref
     return ref
 

@@ -23,7 +23,7 @@ def is_basic(index: Any) -> bool:
 
 def with_joined_parts(program: Program) -> Program:
     """The program in which sums of parts that do not overlap are one array."""
-    zeros = {variable for variable, array in program.constants if not array.any()}
+    zeros = program.zeros()
     placed: dict[Variable, list[Instruction]] = {}  # what was put into zeros, piece by piece
     instructions = []
     for instruction in program.instructions:
