@@ -66,7 +66,7 @@ def attention_weights(
 
     `mask` and `causal` may come together: then a key takes part where both let it.
     """
-    scores = matmul(query * _scale(query, scale), matrix_transpose(key))
+    scores = matmul(query, matrix_transpose(key)) * _scale(query, scale)
     if causal:
         scores = where(_lower(*scores.shape[-2:], device_of(_array(query))), scores, -float("inf"))
     if mask is not None:

@@ -63,8 +63,9 @@ class Tape:
 
     def __str__(self) -> str:
         size = self.plan.arena_bytes + self.reserved
-        first = f"cuda: {len(self.commands)} commands, {size:,} bytes of working memory, {self.moved():,} read and written"
-        return "\n".join([first, *(f"{i:4} {command}" for i, command in enumerate(self.commands))])
+        about = f"{size:,} bytes of working memory, {self.moved():,} read and written"
+        lines = [f"cuda: {len(self.commands)} commands, {about}"]
+        return "\n".join([*lines, *(f"{i:4} {command}" for i, command in enumerate(self.commands))])
 
     def moved(self) -> int:
         """The bytes that the commands read and write, at most: of an array of which one reads a part, all of it counts.

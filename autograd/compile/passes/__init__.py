@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..program import Program
 from .again import with_less_kept
+from .casts import with_moved_casts
 from .common import without_repetition
 from .constants import with_constants
 from .copies import without_copies
@@ -29,6 +30,6 @@ def simplified(program: Program) -> Program:
 
 def for_blas(program: Program) -> Program:
     """The program with its products as BLAS and C like them best; they may round otherwise."""
-    program = without_copies(program, laid_alike=False)
+    program = with_moved_casts(with_joined_parts(without_copies(program, laid_alike=False)))
     program = without_repetition(with_sunk_permutations(with_row_sums(program)))
-    return with_less_kept(without_dead(with_joined_parts(with_turned_products(program))))
+    return with_less_kept(without_dead(with_turned_products(program)))
