@@ -18,8 +18,9 @@ from ..native.moves import Move
 from ..native.products import Product
 from ..passes import for_blas
 from ..program import Instruction, Program
-from . import draws, nests
+from . import convolution, draws, nests, pooling
 from .commands import Call, Command, Launch, Place, joined
+from .convolution import Convolution
 from .draws import GENERATOR
 from .header import HEADER
 from .loops import Sums, loop_of
@@ -30,7 +31,7 @@ __all__ = ["NUMBERS", "RESERVED", "Tape"]
 
 NUMBERS, RESERVED = -1, -2  # addresses besides those of the plan: numbers and draws; partial sums and packed factors
 _ALIGNED = 256  # bytes
-_KERNELS = {**nests.KERNELS, **draws.KERNELS}
+_KERNELS = {**nests.KERNELS, **draws.KERNELS, **convolution.KERNELS, **pooling.KERNELS}
 
 
 def _kernel_of(instruction: Instruction, refs: Refs) -> Kernel | None:
@@ -92,6 +93,8 @@ class Tape:
                 yield from written_move(step, self.plan)
             elif isinstance(step, Launches):
                 yield from step.launches(self.plan)
+            elif isinstance(step, Convolution):
+                yield from step.commands(self.plan, tf32)
             elif isinstance(step, Step):
                 yield Call(step.instruction)
             else:

@@ -200,7 +200,8 @@ class Simulated:
             x = x.swapaxes(1, 2) if p.a_transposed else x
             y = y.swapaxes(1, 2) if p.b_transposed else y
             added = _matrices(bias, p.dtype, 1, (1, p.n), p.n, 0) if p.epilogue == "bias" else 0
-            _matrices(c, p.dtype, p.batch, (p.m, p.n), p.ldc, p.stride_c)[...] = x @ y + added
+            there = _matrices(c, p.dtype, p.batch, (p.m, p.n), p.ldc, p.stride_c)
+            there[...] = x @ y + added + (there if p.accumulate else 0)
 
         return run
 

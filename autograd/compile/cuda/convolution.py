@@ -1,0 +1,223 @@
+"""Convolution as commands for a GPU: windows laid out as rows by a kernel, and one product of cuBLASLt.
+
+One idea: with its windows as rows, a convolution is a product of matrices, and so are its adjoints; that in x gives
+rows, which a second kernel gathers. With channels last the product writes the result where it belongs, also that of
+groups, which are a stack of products. Where each window is one place of space, x is its own rows.
+Read `depthwise.py` next.
+"""
+
+# Note [Rows in blocks]
+# Windows overlap, so their rows hold each number of x as often as there are places in a window, and all of a large
+# batch at once would take more memory than all else. So they are laid out for some samples at a time, in scratch memory
+# that other steps use before and after. The rows of a forward and those of its adjoint in the weight are the same
+# numbers, and laid out twice: to keep them would take that memory for every layer at once, and to lay them out again
+# takes about as long as to read them.
+
+# Note [Lines]
+# A row is made of lines, one for each row of places in the window, and a line is one run of x where the window takes
+# neighbours. Some lanes (threads) take a line together, so where it begins is worked out once for many numbers.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass, replace
+from math import prod
+from typing import Any, NamedTuple
+
+from ...backend import host
+from ...convolution import Geometry, geometry
+from ...cuda.blas import Product
+from ..native.kernels import Kernel, Memory, Refs
+from ..native.layout import Ref, packed, whole
+from ..native.members import ctype
+from ..native.template import is_packed
+from ..program import Instruction, Variable
+from .commands import Command, Launch, Multiply
+from .depthwise import depthwise
+from .nests import Array, kernel_over, packed_copy
+from .windows import Walk, coordinates, each_window, where
+
+__all__ = ["BLOCK", "KERNELS", "Convolution"]
+
+BLOCK = 128 << 20  # bytes of rows at a time, or those of one sample where they are more
+_ALIGNED = 256  # bytes
+
+
+@dataclass
+class Convolution(Kernel):
+    """A convolution, or one of its adjoints. `commands` are given where all lies, and whether float32 may be tf32."""
+
+    _: KW_ONLY
+    commands: Callable[[Memory, bool], Iterator[Command]]
+
+
+def _convolve(instruction: Instruction, refs: Refs) -> Kernel | None:
+    x, w = instruction.inputs
+    return _step(instruction, refs, geometry("convolve", x.shape, w.shape, **instruction.options))
+
+
+def _convolve_input(instruction: Instruction, refs: Refs) -> Kernel | None:
+    w, options = instruction.inputs[1], dict(instruction.options)
+    options.pop("length")
+    return _step(instruction, refs, geometry("convolve_input", instruction.out.shape, w.shape, **options))
+
+
+def _convolve_weight(instruction: Instruction, refs: Refs) -> Kernel | None:
+    x, options = instruction.inputs[0], dict(instruction.options)
+    options.pop("size")
+    return _step(instruction, refs, geometry("convolve_weight", x.shape, instruction.out.shape, **options))
+
+
+KERNELS = {"convolve": _convolve, "convolve_input": _convolve_input, "convolve_weight": _convolve_weight}
+
+
+def _step(instruction: Instruction, refs: Refs, geo: Geometry) -> Kernel | None:
+    """What a convolution becomes; CuPy has to do that of no numbers, or of such that cuBLASLt does not know."""
+    reads = [refs[variable] for variable in instruction.inputs]
+    dtype = instruction.out.dtype
+    if geo.is_empty or str(dtype) not in ("float32", "float64") or any(ref.base.dtype != dtype for ref in reads):
+        return None
+    if geo.is_depthwise:
+        return depthwise(instruction, geo, _walk(geo), reads)
+    return _Products(instruction, geo, reads).step()
+
+
+def _walk(geo: Geometry) -> Walk:
+    return Walk(geo.length, geo.counts, geo.size, geo.stride, geo.padding, geo.dilation)
+
+
+class _Matrices(NamedTuple):
+    """Matrices in memory, one for each group."""
+
+    array: Array
+    leading: int  # from row to row
+    step: int  # from matrix to matrix
+
+    def at(self, elements: int) -> _Matrices:
+        """The same from so many elements on."""
+        slot, start = self.array.place
+        place = slot, start + elements * self.array.dtype.itemsize
+        return self._replace(array=replace(self.array, place=place))
+
+
+class _Products:
+    """The commands of a convolution that is products of matrices; see Note [Rows in blocks]."""
+
+    def __init__(self, instruction: Instruction, geo: Geometry, reads: list[Ref]) -> None:
+        self.instruction, self.geo, self.reads = instruction, geo, reads
+        self.dtype = instruction.out.dtype
+        self.blocks = [(0, geo.batch)] if geo.is_pointwise else _blocks(geo, self.dtype.itemsize)
+        self._taken = 0
+        # Where in the scratch memory the rows are, and a factor that lies out of order.
+        self.rows = 0 if geo.is_pointwise else self._take(self.blocks[0][1] * _row_numbers(geo))
+        self.copies = {ref: self._take(prod(ref.shape)) for ref in reads if not is_packed(ref)}
+        self.scratch = Variable(-1, (self._taken,), host.dtype("uint8")) if self._taken else None
+
+    def _take(self, count: int) -> int:
+        """Room for so many numbers: where it begins."""
+        start = self._taken
+        self._taken += -(-count * self.dtype.itemsize // _ALIGNED) * _ALIGNED
+        return start
+
+    def step(self) -> Convolution:
+        """The step of the program."""
+        return Convolution(self.instruction, self.reads, scratch=self.scratch, commands=self._commands)
+
+    def _commands(self, memory: Memory, tf32: bool) -> Iterator[Command]:
+        geo, name, arrays = self.geo, self.instruction.name, list[Array]()
+        for ref in self.reads:
+            arrays.append(Array.of(ref, memory))
+            if ref in self.copies:
+                arrays[-1] = self._room(memory, self.copies[ref], prod(ref.shape))
+                yield packed_copy(ref, arrays[-1].place, memory)
+        names = {"convolve": "xwy", "convolve_input": "ywx", "convolve_weight": "xyw"}[name]
+        known = dict(zip(names, [*arrays, Array.of(whole(self.instruction.out), memory)], strict=True))
+        channels, features = geo.channels // geo.groups, geo.features // geo.groups
+        all_x, all_y = _Matrices(known["x"], geo.channels, channels), _Matrices(known["y"], geo.features, features)
+        w = _Matrices(known["w"], geo.kernel, features * geo.kernel)
+        for first, count in self.blocks:
+            windows = count * geo.windows
+            x, y = all_x.at(first * prod(geo.x_shape[1:])), all_y.at(first * prod(geo.out_shape[1:]))
+            rows = x
+            if not geo.is_pointwise:
+                room = self._room(memory, self.rows, count * _row_numbers(geo))
+                rows = _Matrices(room, geo.kernel, windows * geo.kernel)
+            if name == "convolve":
+                yield from _laid_out(geo, x.array, rows.array, count)
+                yield self._product(rows, w, y, (windows, features, geo.kernel), tf32, b_transposed=True)
+            elif name == "convolve_input":
+                yield self._product(y, w, rows, (windows, geo.kernel, features), tf32)
+                yield from _gathered(geo, rows.array, x.array, count)
+            else:
+                more = {"a_transposed": True, "accumulate": first > 0}
+                yield from _laid_out(geo, x.array, rows.array, count)
+                yield self._product(y, rows, w, (features, geo.kernel, windows), tf32, **more)
+
+    def _room(self, memory: Memory, start: int, count: int) -> Array:
+        """So many numbers in the scratch memory."""
+        assert self.scratch is not None
+        slot, begin = memory.place(self.scratch)
+        start += begin
+        return Array(self.dtype, (slot, start), (slot, start, start + count * self.dtype.itemsize))
+
+    def _product(
+        self, a: _Matrices, b: _Matrices, c: _Matrices, sizes: tuple[int, int, int], tf32: bool, **more: Any
+    ) -> Multiply:
+        """The product of the matrices of each group, of these m, n and k."""
+        if self.geo.groups > 1:
+            more |= {"batch": self.geo.groups, "stride_a": a.step, "stride_b": b.step, "stride_c": c.step}
+        more = {"a_transposed": False, "b_transposed": False, "tf32": tf32 and self.dtype == "float32", **more}
+        product = Product(*sizes, lda=a.leading, ldb=b.leading, ldc=c.leading, dtype=str(self.dtype), **more)
+        reads, writes = frozenset({a.array.span, b.array.span}), frozenset({c.array.span})
+        out = repr(self.instruction.out)
+        return Multiply(product, a.array.place, b.array.place, c.array.place, None, reads, writes, out)
+
+
+def _row_numbers(geo: Geometry) -> int:
+    """How many numbers the rows of a sample hold, those of all groups."""
+    return geo.windows * geo.groups * geo.kernel
+
+
+def _blocks(geo: Geometry, itemsize: int) -> list[tuple[int, int]]:
+    """The samples whose rows are laid out together: the first, and how many, about as many in each block."""
+    most = max(1, BLOCK // (_row_numbers(geo) * itemsize))
+    size = -(-geo.batch // -(-geo.batch // most))
+    return [(first, min(size, geo.batch - first)) for first in range(0, geo.batch, size)]
+
+
+def _laid_out(geo: Geometry, x: Array, rows: Array, count: int) -> list[Launch]:
+    """The windows of so many samples as rows, by group; see Note [Lines]."""
+    if geo.is_pointwise:
+        return []
+    walk, channels, (height, width) = _walk(geo), geo.channels // geo.groups, geo.size
+    run = width * channels
+    lanes = 1 << min(5, (run - 1).bit_length())
+    shape = (geo.groups, count, *geo.counts, height)
+    body = [
+        *coordinates(shape, "g b oy ox u", f"i / {lanes}"),
+        f"const int y = {walk.y};",
+        f"const bool inside = y >= 0 && y < {geo.length[0]};",
+        f"for (int j = i % {lanes}; j < {run}; j += {lanes}) {{",
+        f"  const int v = j / {channels}, c = g * {channels} + j % {channels}, x = {walk.x};",
+        f"  const bool here = inside && x >= 0 && x < {geo.length[1]};",
+        f"  y0[(long)e * {run} + j] = here ? x0[{where(packed(geo.x_shape), 'b y x c')}] : 0;",
+        "}",
+    ]
+    return [kernel_over(f"{count} samples as windows", prod(shape) * lanes, [x], [rows], body)]
+
+
+def _gathered(geo: Geometry, rows: Array, x: Array, count: int) -> list[Launch]:
+    """For each element of so many samples what the rows of the windows that hold it have there, added up."""
+    if geo.is_pointwise:
+        return []
+    channels, kind = geo.channels // geo.groups, ctype(x.dtype)
+    steps = packed((geo.groups, count, *geo.counts, prod(geo.size), channels))
+    shape = (count, *geo.x_shape[1:])
+    body = [
+        *coordinates(shape, "b y x c"),
+        f"const int g = c / {channels}, from = c % {channels};",
+        f"{kind} s = 0;",
+        *each_window(_walk(geo), [f"s += x0[{where(steps, 'g b oy ox k from')}];"]),
+        "y0[i] = s;",
+    ]
+    return [kernel_over(f"{count} samples from their windows", prod(shape), [rows], [x], body)]
