@@ -11,7 +11,7 @@ from typing import Any
 from ..backend import Array, host, module_of
 from ..instruction import instruction
 from . import columns, depthwise, windows, winograd
-from .geometry import Finish, Geometry, Pair, Sides, geometry
+from .geometry import Finish, Geometry, Pair, Sides, geometry, geometry_of
 
 __all__ = [
     "Finish",
@@ -24,6 +24,7 @@ __all__ = [
     "convolve_input",
     "convolve_weight",
     "geometry",
+    "geometry_of",
 ]
 
 
@@ -40,8 +41,8 @@ def convolve_input(
     y: Array, w: Array, *, length: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
 ) -> Array:
     """The adjoint of `convolve` in x: y (N, H', W', O) spread over (N, *length, C)."""
-    shape = (y.shape[0], *length, w.shape[3] * groups)
-    geo = geometry("convolve_input", shape, w.shape, stride, padding, dilation, groups)
+    options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    geo = geometry_of("convolve_input", y.shape, w.shape, length=length, **options)
     way = _way(y, geo)
     return windows.convolve_input(module_of(y), y, w, geo) if way is None else way.convolve_input(y, w, geo)
 
@@ -51,8 +52,8 @@ def convolve_weight(
     x: Array, y: Array, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
 ) -> Array:
     """The adjoint of `convolve` in w: what moves (O, *size, C / groups) along y, of shape (N, H', W', O)."""
-    shape = (y.shape[3], *size, x.shape[3] // groups)
-    geo = geometry("convolve_weight", x.shape, shape, stride, padding, dilation, groups)
+    options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    geo = geometry_of("convolve_weight", x.shape, y.shape, size=size, **options)
     way = _way(x, geo)
     return windows.convolve_weight(module_of(x), x, y, geo) if way is None else way.convolve_weight(x, y, geo)
 

@@ -15,7 +15,7 @@ from ..backend import Array
 from ..errors import ShapeError
 from ..shapes import Shape
 
-__all__ = ["Finish", "Geometry", "Pair", "Sides", "geometry"]
+__all__ = ["Finish", "Geometry", "Pair", "Sides", "geometry", "geometry_of"]
 
 Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]  # (top, bottom), (left, right)
@@ -149,6 +149,27 @@ def geometry(
         )
     counts = (padded[0] - spans[0]) // stride[0] + 1, (padded[1] - spans[1]) // stride[1] + 1
     return Geometry(batch, length, channels, features, size, counts, stride, padding, dilation, groups)
+
+
+def geometry_of(
+    name: str,
+    first: Shape,
+    second: Shape,
+    *,
+    length: Pair | None = None,
+    size: Pair | None = None,
+    stride: Pair,
+    padding: Sides,
+    dilation: Pair,
+    groups: int,
+) -> Geometry:
+    """The geometry of `convolve`, `convolve_input` or `convolve_weight`, by name, of two arrays of these shapes."""
+    x, w = first, second
+    if length is not None:
+        x = (first[0], *length, second[3] * groups)
+    elif size is not None:
+        w = (second[3], *size, first[3] // groups)
+    return geometry(name, x, w, stride, padding, dilation, groups)
 
 
 def _check_options(name: str, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> None:

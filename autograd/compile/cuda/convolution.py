@@ -25,7 +25,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ...backend import host
-from ...convolution import Geometry, geometry
+from ...convolution import Geometry, geometry_of
 from ...cuda.blas import Product
 from ..native.kernels import Kernel, Memory, Refs
 from ..native.layout import Ref, packed, whole
@@ -51,35 +51,19 @@ class Convolution(Kernel):
     commands: Callable[[Memory, bool], Iterator[Command]]
 
 
-def _convolve(instruction: Instruction, refs: Refs) -> Kernel | None:
-    x, w = instruction.inputs
-    return _step(instruction, refs, geometry("convolve", x.shape, w.shape, **instruction.options))
-
-
-def _convolve_input(instruction: Instruction, refs: Refs) -> Kernel | None:
-    w, options = instruction.inputs[1], dict(instruction.options)
-    options.pop("length")
-    return _step(instruction, refs, geometry("convolve_input", instruction.out.shape, w.shape, **options))
-
-
-def _convolve_weight(instruction: Instruction, refs: Refs) -> Kernel | None:
-    x, options = instruction.inputs[0], dict(instruction.options)
-    options.pop("size")
-    return _step(instruction, refs, geometry("convolve_weight", x.shape, instruction.out.shape, **options))
-
-
-KERNELS = {"convolve": _convolve, "convolve_input": _convolve_input, "convolve_weight": _convolve_weight}
-
-
-def _step(instruction: Instruction, refs: Refs, geo: Geometry) -> Kernel | None:
+def convolution(instruction: Instruction, refs: Refs) -> Kernel | None:
     """What a convolution becomes; CuPy has to do that of no numbers, or of such that cuBLASLt does not know."""
-    reads = [refs[variable] for variable in instruction.inputs]
-    dtype = instruction.out.dtype
+    first, second = instruction.inputs
+    geo = geometry_of(instruction.name, first.shape, second.shape, **instruction.options)
+    reads, dtype = [refs[variable] for variable in instruction.inputs], instruction.out.dtype
     if geo.is_empty or str(dtype) not in ("float32", "float64") or any(ref.base.dtype != dtype for ref in reads):
         return None
     if geo.is_depthwise:
         return depthwise(instruction, geo, _walk(geo), reads)
     return _Products(instruction, geo, reads).step()
+
+
+KERNELS = dict.fromkeys(("convolve", "convolve_input", "convolve_weight"), convolution)
 
 
 def _walk(geo: Geometry) -> Walk:

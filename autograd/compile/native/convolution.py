@@ -8,7 +8,7 @@ channels are last. Only one group is done here. Read `pooling.py` next.
 from __future__ import annotations
 
 from ...backend import host
-from ...convolution import Geometry, geometry
+from ...convolution import Geometry, geometry_of
 from ..program import Instruction, Variable
 from .kernels import KERNELS, Memory, Refs, Statements
 from .template import TYPES, address, filled, is_packed
@@ -112,29 +112,16 @@ static void convolve_weight_@(const T *x, const T *y, T *w, T *rows, long from, 
 }"""
 
 
-def _convolve(instruction: Instruction, refs: Refs) -> Statements | None:
-    x, w = instruction.inputs
-    geo = geometry("convolve", x.shape, w.shape, **instruction.options)
-    return _kernel(instruction, refs, geo, "convolve", (_ROWS, _CONVOLVE))
+_TEXTS = {
+    "convolve": (_ROWS, _CONVOLVE),
+    "convolve_input": (_SPREAD, _INPUT),
+    "convolve_weight": (_ROWS, _WEIGHT),
+}
 
 
-def _convolve_input(instruction: Instruction, refs: Refs) -> Statements | None:
-    w, options = instruction.inputs[1], dict(instruction.options)
-    options.pop("length")
-    geo = geometry("convolve_input", instruction.out.shape, w.shape, **options)
-    return _kernel(instruction, refs, geo, "convolve_input", (_SPREAD, _INPUT))
-
-
-def _convolve_weight(instruction: Instruction, refs: Refs) -> Statements | None:
-    x, options = instruction.inputs[0], dict(instruction.options)
-    options.pop("size")
-    geo = geometry("convolve_weight", x.shape, instruction.out.shape, **options)
-    return _kernel(instruction, refs, geo, "convolve_weight", (_ROWS, _WEIGHT))
-
-
-def _kernel(
-    instruction: Instruction, refs: Refs, geo: Geometry, name: str, texts: tuple[str, ...]
-) -> Statements | None:
+def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
+    name, (first, second) = instruction.name, instruction.inputs
+    geo = geometry_of(name, first.shape, second.shape, **instruction.options)
     out = instruction.out
     a, b = reads = [refs[variable] for variable in instruction.inputs]
     alike = all(ref.base.dtype == out.dtype and is_packed(ref) and 0 not in ref.shape for ref in reads)
@@ -169,7 +156,7 @@ def _kernel(
             f"0, {geo.batch}, &g); }}"
         )
 
-    functions = (_GEOMETRY, *(filled(text, out.dtype) for text in texts))
+    functions = (_GEOMETRY, *(filled(text, out.dtype) for text in _TEXTS[name]))
     return Statements(instruction, reads, statements=statements, functions=functions, scratch=rows, about="convolution")
 
 
@@ -178,4 +165,4 @@ def _is_product(geo: Geometry) -> bool:
     return geo.size == geo.stride == (1, 1) and geo.padding == ((0, 0), (0, 0))
 
 
-KERNELS.update(convolve=_convolve, convolve_input=_convolve_input, convolve_weight=_convolve_weight)
+KERNELS.update(dict.fromkeys(_TEXTS, _convolution))
