@@ -1,18 +1,21 @@
 """Hollow: the array that a call would give, as far as a trace needs it, without the arithmetic.
 
 One idea: of a step that a GPU will run, the host needs only shapes, dtypes and how arrays lie. What is costly there, a
-product, a sum, a function of every element, is told from its operands, or done on one element of each; its numbers are
-all 0, in memory that is never touched. So it is for floats; whole numbers may be places in an array, and what is done
-with them is done. Read `traced.py`, which asks.
+product, a convolution, a sum, a function of every element, is told from its operands, or done on one element of each;
+its numbers are all 0, in memory that is never touched. So it is for floats; whole numbers may be places in an array,
+and what is done with them is done. Those that a pooling finds in floats follow from zeros and are 0 too, the first
+place of a window. Read `traced.py`, which asks.
 """
 
 from __future__ import annotations
 
+import inspect
 import mmap
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
+from .. import convolution, pooling
 from ..backend import host, is_floating
 
 __all__ = ["hollow", "hollow_like"]
@@ -20,6 +23,14 @@ __all__ = ["hollow", "hollow_like"]
 _LARGE = 1 << 20  # bytes from which memory is asked of the system
 _PAGES = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 _OVER_ROWS = {host.sum, host.mean, host.max, host.min, host.prod}
+_CONVOLUTIONS = {
+    inspect.unwrap(function)
+    for function in (convolution.convolve, convolution.convolve_input, convolution.convolve_weight)
+}
+_POOLINGS = {
+    inspect.unwrap(function)
+    for function in (pooling.pool_places, pooling.pool_pick, pooling.pool_put, pooling.pool_sum, pooling.pool_spread)
+}
 
 
 def hollow(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -32,6 +43,10 @@ def hollow(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[
         return _product(*arrays) if not options and min(x.ndim for x in arrays) > 1 else None
     if function in _OVER_ROWS and isinstance(inputs[0], host.ndarray):
         return _over_rows(function, *inputs, **options)
+    if function in _CONVOLUTIONS:
+        return _convolved(function.__name__, *arrays, **options)
+    if function in _POOLINGS:
+        return _pooled(function.__name__, arrays[0], **options)
     by_elements = isinstance(function, host.ufunc) and function.signature is None
     casts = getattr(function, "__name__", "") == "astype" and "copy" not in options  # it may be the array itself
     if function is host.where or by_elements or casts:
@@ -96,3 +111,23 @@ def _by_elements(
         return None  # several results
     like = _laid(*arrays)
     return _zeros(like.shape, like.strides, found.dtype)
+
+
+def _convolved(name: str, first: Any, second: Any, **options: Any) -> Any:
+    geo = convolution.geometry_of(name, first.shape, second.shape, **options)
+    shapes = {"convolve": geo.out_shape, "convolve_input": geo.x_shape, "convolve_weight": geo.w_shape}
+    return _in_order(shapes[name], host.result_type(first, second))
+
+
+def _pooled(name: str, x: Any, *, length: Any = None, **options: Any) -> Any:
+    if x.dtype.kind != "f":
+        return None
+    geo = pooling.geometry(x.shape[1:3] if length is None else length, **options)
+    lengths = geo.counts if length is None else geo.length
+    dtype = host.min_scalar_type(len(geo.steps)) if name == "pool_places" else x.dtype
+    return _in_order((x.shape[0], *lengths, x.shape[3]), dtype)
+
+
+def _in_order(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Zeros that lie in the order of their axes."""
+    return _untouched(prod(shape), host.dtype(dtype)).reshape(shape)

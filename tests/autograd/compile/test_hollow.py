@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
+from autograd import convolution, pooling
 from autograd.compile.hollow import hollow, hollow_like
 from autograd.compile.program import layout_of
 from benchmarks.speed.networks import CNN, GPT, MLP
 from benchmarks.speed.tapegrad import training_step
 from benchmarks.speed.workloads import Workload
+from tests.opspecs import convolution as convolutions
+from tests.opspecs import pooling as pools
 
 from . import simulated
 
@@ -81,6 +85,35 @@ def test_products(data: st.DataObject) -> None:
     agree(np.matmul, a, b)
 
 
+@settings(max_examples=50)
+@given(data=st.data())
+def test_convolutions(data: st.DataObject) -> None:
+    x, w, y, options = convolutions.setting(data.draw, least=1, depthwise=data.draw(st.booleans()))
+    kind = data.draw(st.sampled_from(("float32", "float64")))
+    of_x, of_w, of_y = (np.ones(shape, kind) for shape in (x, w, y))
+    agree(inspect.unwrap(convolution.convolve), of_x, of_w, **options)
+    agree(inspect.unwrap(convolution.convolve_input), of_y, of_w, length=x[1:3], **options)
+    agree(inspect.unwrap(convolution.convolve_weight), of_x, of_y, size=w[1:3], **options)
+
+
+@settings(max_examples=50)
+@given(data=st.data())
+def test_poolings(data: st.DataObject) -> None:
+    length, counts, options = pools.setting(data.draw)
+    kind = data.draw(st.sampled_from(("float32", "float64")))
+    x, g = np.ones((2, *length, 3), kind), np.ones((2, *counts, 3), kind)
+    places = inspect.unwrap(pooling.pool_places)(x, **options)
+    found = hollow(inspect.unwrap(pooling.pool_places), (x,), options)
+    assert (found.shape, found.dtype, layout_of(found)) == (places.shape, places.dtype, layout_of(places))
+    agree(inspect.unwrap(pooling.pool_pick), x, places, **options)
+    agree(inspect.unwrap(pooling.pool_put), g, places, length=length, **options)
+    agree(inspect.unwrap(pooling.pool_sum), x, **options)
+    agree(inspect.unwrap(pooling.pool_spread), g, length=length, **options)
+
+
+POOL: Any = {"size": (2, 2), "stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+
+
 @pytest.mark.parametrize(
     ("function", "inputs", "options"),
     [
@@ -91,6 +124,8 @@ def test_products(data: st.DataObject) -> None:
         (np.matmul, (np.ones(3), np.ones(3)), {}),
         (np.add, (np.ones(3), 1.0), {"where": np.ones(3, bool)}),
         (np.reshape, (np.ones(4), (2, 2)), {}),
+        (inspect.unwrap(pooling.pool_places), (np.ones((1, 3, 3, 1), int),), POOL),  # whole numbers have values
+        (inspect.unwrap(pooling.pool_sum), (np.ones((0, 3, 3, 1)),), POOL),
     ],
 )
 def test_what_has_to_be_done(function: Any, inputs: Any, options: Any) -> None:
@@ -109,6 +144,20 @@ WORKLOADS = {
     "cnn": Workload("cnn", CNN((4, 8), 2), "sgd", 1e-4),
     "gpt": Workload("gpt", GPT(2, 16, 2, 8, 2, 11), "adamw", 1e-4),
 }
+
+
+@simulated.needed
+def test_a_step_for_a_gpu_convolves_and_pools_nothing_on_the_host(
+    monkeypatch: pytest.MonkeyPatch, compiling: None
+) -> None:
+    def refused(*given: Any) -> Any:
+        raise AssertionError("it was done on the host")
+
+    for module, names in ((convolution, ("_way",)), (pooling, ("largest", "places_of", "_room"))):
+        for name in names:
+            monkeypatch.setattr(module, name, refused)
+    step = ag.compile(training_step(WORKLOADS["cnn"], "guard"))
+    assert [np.isfinite(step().item()) for _ in range(3)] == [True] * 3
 
 
 @simulated.needed
