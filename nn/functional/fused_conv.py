@@ -2,7 +2,8 @@
 
 One idea: x is looked at with its channels last, convolved, and the result looked at with its channels in axis 1: views,
 which the next layer turns back again, so that a chain of convolutions copies nothing. One axis of space is two, of
-which the second has length 1. Read `conv.py` next.
+which the second has length 1. On the host a kernel does it, on a GPU a tape of what it does to channels last.
+Read `conv.py` next.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import autograd as ag
 from autograd import convolution as arrays
 from autograd.backend import Array, Module, host
+from autograd.compile.cuda.eager import kernel_on_device
 from autograd.convolution import Finish, Pair, Sides
 from autograd.fused import fused
 from autograd.modes import is_tracing
@@ -52,11 +54,15 @@ def conv(
     activation: Activation = None,
 ) -> Operand:
     """x (N, C, H, W) or (N, C, L), convolved, plus bias (O,), then ReLU where `activation="relu"`."""
-    out = convolve(
-        *(_channels_last(x), _channels_last(weight)), stride=stride, padding=padding, dilation=dilation, groups=groups
-    )
+    options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return _channels_first(_conv_last(_channels_last(x), weight, bias, activation=activation, **options), x.ndim)
+
+
+def _conv_last(x: Operand, weight: Operand, bias: Operand, *, activation: Activation, **options: Any) -> Operand:
+    """The same of x (N, H, W, C), which gives (N, H', W', O)."""
+    out = convolve(x, _channels_last(weight), **options)
     out = out if bias is None else out + bias
-    return _channels_first(relu(out) if activation == "relu" else out, x.ndim)
+    return relu(out) if activation == "relu" else out
 
 
 @fused
@@ -72,20 +78,28 @@ def conv_transpose(
     groups: int,
 ) -> Operand:
     """x (N, C, H, W) or (N, C, L), spread over `length` by the adjoint of a convolution, plus bias."""
-    out = convolve_input(
-        *(_channels_last(x), _channels_last(weight)),
-        length=length,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-    )
-    return _channels_first(out if bias is None else out + bias, x.ndim)
+    options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return _channels_first(_transpose_last(_channels_last(x), weight, bias, length=length, **options), x.ndim)
 
 
-def _is_plain(xp: Module, x: Any, weight: Any, bias: Any) -> bool:
-    """Whether the kernels take it: arrays of one dtype that BLAS knows, on the host, outside a trace."""
-    if xp is not host or is_tracing() is not None:
+def _transpose_last(x: Operand, weight: Operand, bias: Operand, **options: Any) -> Operand:
+    """The same of x (N, H, W, C), which gives (N, *length, O)."""
+    out = convolve_input(x, _channels_last(weight), **options)
+    return out if bias is None else out + bias
+
+
+def _declined(*given: Any, **options: Any) -> Any:
+    """Where there is no tape yet, the definition does it."""
+    return NotImplemented
+
+
+_conv_on_device = kernel_on_device(_conv_last, _declined, _declined)
+_transpose_on_device = kernel_on_device(_transpose_last, _declined, _declined)
+
+
+def _is_plain(x: Any, weight: Any, bias: Any) -> bool:
+    """Whether the kernels on the host take it: arrays of one dtype that BLAS knows, outside a trace."""
+    if is_tracing() is not None:
         return False
     return x.dtype.char in "fd" and weight.dtype == x.dtype and (bias is None or bias.dtype == x.dtype)
 
@@ -109,10 +123,17 @@ def _finish(bias: Any, activation: Activation) -> Finish:
 
 
 def _conv_forward(xp: Module, x: Any, weight: Any, bias: Any, *, activation: Activation, **options: Any) -> Any:
-    if not _is_plain(xp, x, weight, bias):
+    tape = None
+    if xp is not host:
+        made = _conv_on_device[0](xp, _channels_last(x), weight, bias, activation=activation, **options)
+        if made is NotImplemented:
+            return made
+        out, tape = made
+    elif _is_plain(x, weight, bias):
+        out = arrays.convolve_and(_finish(bias, activation), _packed(x), _packed(weight), **options)
+    else:
         return NotImplemented
-    out = arrays.convolve_and(_finish(bias, activation), _packed(x), _packed(weight), **options)
-    return _channels_first(out, x.ndim), out if activation == "relu" else None
+    return _channels_first(out, x.ndim), (out if activation == "relu" else None, tape)
 
 
 def _conv_backward(
@@ -120,15 +141,18 @@ def _conv_backward(
     g: Array,
     needs: tuple[bool, bool, bool],
     inputs: tuple[Array, Array, Any],
-    out: Any,
+    residuals: tuple[Any, Any],
     *,
     activation: Activation,
     **options: Any,
 ) -> tuple[Any, Any, Any]:
     x, weight, _ = inputs
-    g = _packed(g)
+    out, tape = residuals
+    g = _channels_last(g) if tape else _packed(g)
     if out is not None:
         g = let_through(xp, g, out)
+    if tape:  # ReLU is done, and the convolution need not be done again to know where it let through
+        return _by_tape(_conv_on_device, xp, g, needs, inputs, tape, activation=None, **options)
     of_x = of_weight = None
     if needs[0] and needs[1]:
         of_x, of_weight = arrays.convolve_both(_packed(x), _packed(weight), g, **options)
@@ -144,11 +168,18 @@ def _conv_backward(
 
 
 def _transpose_forward(xp: Module, x: Any, weight: Any, bias: Any, **options: Any) -> Any:
-    if not _is_plain(xp, x, weight, bias):
+    tape = None
+    if xp is not host:
+        made = _transpose_on_device[0](xp, _channels_last(x), weight, bias, **options)
+        if made is NotImplemented:
+            return made
+        out, tape = made
+    elif _is_plain(x, weight, bias):
+        out = arrays.convolve_input(_packed(x), _packed(weight), **options)
+        _finish(bias, None)(out)
+    else:
         return NotImplemented
-    out = arrays.convolve_input(_packed(x), _packed(weight), **options)
-    _finish(bias, None)(out)
-    return _channels_first(out, x.ndim), None
+    return _channels_first(out, x.ndim), tape
 
 
 def _transpose_backward(
@@ -156,11 +187,14 @@ def _transpose_backward(
     g: Array,
     needs: tuple[bool, bool, bool],
     inputs: tuple[Array, Array, Any],
-    residuals: None,
+    tape: Any,
     *,
     length: Pair,
     **options: Any,
 ) -> tuple[Any, Any, Any]:
+    if tape:
+        g = _channels_last(g)
+        return _by_tape(_transpose_on_device, xp, g, needs, inputs, tape, length=length, **options)
     x, weight, _ = inputs
     g = _packed(g)
     return (
@@ -168,6 +202,15 @@ def _transpose_backward(
         _of_weight(arrays.convolve_weight(g, _packed(x), size=_space(weight), **options), x) if needs[1] else None,
         _of_bias(xp, g) if needs[2] else None,
     )
+
+
+def _by_tape(
+    kernel: Any, xp: Module, g: Array, needs: Any, inputs: tuple[Array, Array, Any], tape: Any, **options: Any
+) -> tuple[Any, Any, Any]:
+    """The gradients by the kernel on a GPU, of a g with channels last."""
+    x, weight, bias = inputs
+    of_x, *others = kernel[1](xp, g, needs, (_channels_last(x), weight, bias), tape, **options)
+    return (None if of_x is None else _of_x(of_x, x), *others)
 
 
 def _space(x: Array) -> Pair:

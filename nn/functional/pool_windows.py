@@ -1,7 +1,8 @@
 """The largest number of each window of images, and the sum: channels in axis 1 outside, and last inside.
 
 One idea: with channels last, one place of all windows is read in long runs of memory. What comes out is a view of
-memory with channels last, and the next layer finds it so. Read `pool.py` next.
+memory with channels last, and the next layer finds it so. On a GPU a tape does what is done to channels last.
+Read `pool.py` next.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import autograd as ag
 from autograd import pooling
 from autograd.backend import Array, Module
+from autograd.compile.cuda.eager import kernel_on_device
 from autograd.fused import fused
 from autograd.pooling import Pair, Sides, geometry
 from autograd.tensor import Operand
@@ -24,17 +26,21 @@ LAST, SECOND = (0, 2, 3, 1), (0, 3, 1, 2)  # channels last, and back
 def max_windows(x: Operand, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Operand:
     """The largest number of each window: (N, C, H, W) gives (N, C, H', W')."""
     options: dict[str, Any] = {"size": size, "stride": stride, "padding": padding, "dilation": dilation}
-    last = ag.permute_dims(x, LAST)
-    return ag.permute_dims(ag.pool_pick(last, ag.pool_places(last, **options), **options), SECOND)
+    return ag.permute_dims(_largest(ag.permute_dims(x, LAST), **options), SECOND)
 
 
-def _forward(xp: Module, x: Array, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Any:
-    last = xp.ascontiguousarray(x.transpose(LAST))
-    out = pooling.largest(last, geometry(last.shape[1:3], size, stride, padding, dilation))
-    return out.transpose(SECOND), (last, out)
+def _largest(x: Operand, **options: Any) -> Operand:
+    """The same of x (N, H, W, C), which gives (N, H', W', C)."""
+    return ag.pool_pick(x, ag.pool_places(x, **options), **options)
 
 
-def _backward(
+def _forward_last(xp: Module, x: Array, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Any:
+    x = xp.ascontiguousarray(x)
+    out = pooling.largest(x, geometry(x.shape[1:3], size, stride, padding, dilation))
+    return out, (x, out)
+
+
+def _backward_last(
     xp: Module,
     g: Array,
     needs: tuple[bool],
@@ -42,11 +48,26 @@ def _backward(
     residuals: tuple[Array, Array],
     **options: Any,
 ) -> tuple[Array]:
-    last, out = residuals
-    length = last.shape[1:3]
-    places = pooling.places_of(last, out, geometry(length, **options))
-    g = xp.ascontiguousarray(g.transpose(LAST))
-    return (pooling.pool_put(g, places, length=length, **options).transpose(SECOND),)
+    x, out = residuals
+    length = x.shape[1:3]
+    places = pooling.places_of(x, out, geometry(length, **options))
+    return (pooling.pool_put(xp.ascontiguousarray(g), places, length=length, **options),)
+
+
+_kernel = kernel_on_device(_largest, _forward_last, _backward_last)
+
+
+def _forward(xp: Module, x: Array, **options: Any) -> Any:
+    out, residuals = _kernel[0](xp, x.transpose(LAST), **options)
+    return out.transpose(SECOND), residuals
+
+
+def _backward(
+    xp: Module, g: Array, needs: tuple[bool], inputs: tuple[Array], residuals: Any, **options: Any
+) -> tuple[Array]:
+    (x,) = inputs
+    (of_x,) = _kernel[1](xp, g.transpose(LAST), needs, (x.transpose(LAST),), residuals, **options)
+    return (of_x.transpose(SECOND),)
 
 
 max_windows.kernel(_forward, _backward)

@@ -54,6 +54,20 @@ CASES: dict[str, tuple[Any, list[np.ndarray]]] = {
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
         [numbers(2, 3, 6, 4, seed=i) for i in range(3)],
     ),
+    "conv2d": (
+        lambda x, w, b: F.conv2d(x, w, b, stride=(2, 1), padding=1, activation="relu"),
+        [numbers(3, 4, 6, 5), numbers(2, 4, 3, 3, seed=1), numbers(2, seed=2)],
+    ),
+    "conv2d, channels apart": (
+        lambda x, w: F.conv2d(x, w, groups=4, dilation=2),
+        [numbers(3, 4, 6, 5), numbers(8, 1, 2, 3, seed=1)],
+    ),
+    "conv1d": (lambda x, w, b: F.conv1d(x, w, b), [numbers(3, 4, 6), numbers(2, 4, 3, seed=1), numbers(2, seed=2)]),
+    "conv_transpose2d": (
+        lambda x, w, b: F.conv_transpose2d(x, w, b, stride=2),
+        [numbers(3, 4, 3, 2), numbers(4, 2, 3, 3, seed=1), numbers(2, seed=2)],
+    ),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 3, 2, 1), [numbers(2, 3, 6, 7)]),
 }
 
 
@@ -77,6 +91,24 @@ def test_tapes_give_what_the_host_gives(name: str) -> None:
     for a, b in zip(found, wanted, strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
+
+
+def test_layers_of_images_are_a_few_commands_and_keep_channels_last() -> None:
+    def step(x: Tensor, w: Tensor) -> Tensor:
+        out = F.max_pool2d(F.conv2d(x, w, padding=1, activation="relu"), 2)
+        out.sum().backward()
+        return out
+
+    w = Tensor(numbers(8, 4, 3, 3), device="guard", requires_grad=True)
+    x = Tensor(numbers(2, 6, 6, 4, seed=1).transpose(0, 3, 1, 2), device="guard", requires_grad=True)
+    for _ in range(2):
+        step(x, w)
+    before = launches()
+    out = step(x, w)
+    # The weight in order, windows, ReLU, places, picks; then places, put; the weight, sums, windows, its gradient.
+    assert launches() - before == 11
+    for lies in (out.data, x.grad.data):
+        assert lies.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
 def test_shapes_that_never_come_back_cost_nothing() -> None:
