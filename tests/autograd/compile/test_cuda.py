@@ -31,10 +31,14 @@ from .test_networks import tried
 pytestmark = simulated.needed
 
 
-@settings(max_examples=max(3, tried("dense") // 12), phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@given(plan=plans("dense", exact=False))
-def test_ten_steps_of_random_networks(plan: dict[str, Any], device: str) -> None:
-    compare(plan, 1e-6, device)
+@pytest.mark.parametrize("kind", ["dense", "images"])
+def test_ten_steps_of_random_networks(kind: str, device: str) -> None:
+    @settings(max_examples=max(3, tried(kind) // 12), phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(plan=plans(kind, exact=False))
+    def to_rounding(plan: dict[str, Any]) -> None:
+        compare(plan, 1e-6, device)
+
+    to_rounding()
 
 
 class Small:
@@ -247,7 +251,7 @@ def tape(network: Any, optimizer: str) -> list[str]:
     workload = Workload("", network, optimizer, 0.0)
     data = workload.data()
     model = make_model(nn, network, lambda x: ag.split(x, 3, axis=-1))
-    model.load_state_dict(data.parameters)
+    model.load_state_dict(data.state)
     update = make_optimizer(optim, workload, model.parameters())
     x, y = Tensor(data.x), Tensor(data.y)
 
@@ -290,3 +294,21 @@ def test_the_tape_of_a_perceptron() -> None:
 def test_layers_of_a_transformer_add_the_same_number_of_commands() -> None:
     one, two, three = (len(tape(GPT(layers, 8, 2, 4, 2, 7), "adamw")) for layers in (1, 2, 3))
     assert three - two == two - one <= 34
+
+
+def test_the_tape_of_a_network_of_images() -> None:
+    commands = tape(CNN((32, 64, 128), 2), "sgd")
+    assert len(commands) <= 87
+    assert not [command for command in commands if command.startswith("CuPy")]
+    about = [command.partition(": ")[2] or command for command in commands]
+    laid, spread = "2 samples as windows", "2 samples from their windows"
+    pooled, put = ("pool_places, windows of 2 x 2", "pool_pick, windows of 2 x 2"), "pool_put, windows of 2 x 2"
+    assert [text for text in about if "windows" in text or "product" in text] == [
+        *(laid, "product 2048 x 27 by 27 x 32", *pooled),
+        *(laid, "product 512 x 288 by 288 x 64", *pooled),
+        *(laid, "product 128 x 576 by 576 x 128", *pooled),
+        *("product 2 x 2048 by 2048 x 10", "product 2 x 10 by 10 x 2048", "product 10 x 2 by 2 x 2048"),
+        *(put, "product 128 x 128 by 128 x 576", spread, laid, "product 128 x 128 by 128 x 576"),
+        *(put, "product 512 x 64 by 64 x 288", spread, laid, "product 64 x 512 by 512 x 288"),
+        *(put, laid, "product 32 x 2048 by 2048 x 27"),
+    ]
