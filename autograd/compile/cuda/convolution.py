@@ -53,6 +53,8 @@ class Convolution(Kernel):
 
 def convolution(instruction: Instruction, refs: Refs) -> Kernel | None:
     """What a convolution becomes; CuPy has to do that of no numbers, or of such that cuBLASLt does not know."""
+    if "groups" not in instruction.options:
+        return None  # NumPy's convolve, which is another function
     first, second = instruction.inputs
     geo = geometry_of(instruction.name, first.shape, second.shape, **instruction.options)
     reads, dtype = [refs[variable] for variable in instruction.inputs], instruction.out.dtype

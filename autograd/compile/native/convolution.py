@@ -120,6 +120,8 @@ _TEXTS = {
 
 
 def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
+    if "groups" not in instruction.options:
+        return None  # NumPy's convolve, which is another function
     name, (first, second) = instruction.name, instruction.inputs
     geo = geometry_of(name, first.shape, second.shape, **instruction.options)
     out = instruction.out

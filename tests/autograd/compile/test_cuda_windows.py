@@ -164,6 +164,14 @@ def test_a_window_of_one_place_is_its_own_row(device: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(("dtype", "rounded"), [("float32", True), ("float64", False)])
+def test_products_are_rounded_only_where_it_is_asked_for(dtype: str, rounded: bool, device: str) -> None:
+    tape = check([((2, 4, 4, 2), (3, 2, 2, 2), plain())], dtype, device)
+    for tf32 in (False, True):
+        products = [c.product for c in Tape(tape.program, tf32).commands if isinstance(c, Multiply)]
+        assert [product.tf32 for product in products] == [tf32 and rounded] * 3
+
+
 def test_channels_apart_need_no_product(device: str) -> None:
     shapes = [((2, 40, 40, 3), (6, 3, 2, 1), plain(groups=3, padding=((1, 0), (0, 1))))]
     assert names_of(check(shapes, "float64", device)) == [
@@ -198,6 +206,12 @@ def test_operands_that_lie_out_of_order(device: str) -> None:
     assert (kinds.count("packed"), sum("move" in kind for kind in kinds)) == (9, 0)
     for one, wanted in zip(found, function(arrays), strict=True):
         close(one, wanted, "") if one.dtype.kind == "f" else np.testing.assert_array_equal(one, wanted)
+
+
+def test_the_function_of_numpy_that_has_the_same_name_is_left_to_cupy() -> None:
+    compiled = ag.compile(lambda x: Tensor(np.convolve(x.data, x.data)))
+    compiled(Tensor(np.arange(4.0)))
+    assert [type(command) for command in Tape(compiled.programs[0]).commands] == [Call]
 
 
 # Pooling

@@ -128,6 +128,13 @@ def test_groups_are_left_to_numpy() -> None:
     np.testing.assert_array_equal(found.data, convolution.convolve(x, w, **options))
 
 
+def test_the_function_of_numpy_that_has_the_same_name_is_another() -> None:
+    x = np.arange(4.0)
+    compiled = ag.compile(lambda x: Tensor(np.convolve(x.data, x.data)), executor="native")
+    for _ in range(2):
+        np.testing.assert_array_equal(compiled(Tensor(x)).data, np.convolve(x, x))
+
+
 @few
 @given(
     st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 7), st.integers(1, 5)),
