@@ -2,7 +2,7 @@
 
 One idea: a thread makes one number of the result, or of the gradient of x, and its neighbours those of the channels
 beside it, which lie beside it in memory. The gradient of the weight is a sum over all windows: blocks add up parts of
-it, and a second kernel adds up the parts, in one order. Read `convolution.py` first.
+it, and a second kernel adds up the parts, in one order. Read `pooling.py` next.
 """
 
 from __future__ import annotations

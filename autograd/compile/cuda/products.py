@@ -2,7 +2,7 @@
 
 One idea: a product of stacks is one command where each stack has a single step from matrix to matrix. A stack that has
 several, as the heads of an attention in (batch, length, heads, width), is packed first by a kernel, once for all
-products that read it. Read `executor.py` next.
+products that read it. Read `windows.py` next.
 """
 
 from __future__ import annotations
