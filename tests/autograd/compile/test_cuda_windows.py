@@ -27,7 +27,7 @@ pytestmark = simulated.needed
 
 Arrays = list[np.ndarray]
 Options = dict[str, Any]
-rounds = st.sampled_from(["float64", "float64", "float32"])
+dtypes = st.sampled_from(["float64", "float64", "float32"])
 
 
 def over(examples: int) -> Any:
@@ -119,7 +119,7 @@ def check(shapes: list[Setting], dtype: str, device: str) -> Tape:
 @over(6)
 @given(
     shapes=st.lists(convolutions(), min_size=6, max_size=6),
-    dtype=rounds,
+    dtype=dtypes,
     block=st.sampled_from([1, 1 << 10, 1 << 12, 1 << 27]),
 )
 def test_convolution_is_that_of_numpy(shapes: list[Setting], dtype: str, block: int, device: str) -> None:
