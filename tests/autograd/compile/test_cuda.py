@@ -307,7 +307,7 @@ def test_the_tape_of_a_network_of_images() -> None:
         *(laid, "product 2048 x 27 by 27 x 32", *pooled),
         *(laid, "product 512 x 288 by 288 x 64", *pooled),
         *(laid, "product 128 x 576 by 576 x 128", *pooled),
-        *("product 2 x 2048 by 2048 x 10", "product 2 x 10 by 10 x 2048", "product 10 x 2 by 2 x 2048"),
+        *("product 2 x 2048 by 2048 x 10 + bias", "product 2 x 10 by 10 x 2048", "product 10 x 2 by 2 x 2048"),
         *(put, "product 128 x 128 by 128 x 576", spread, laid, "product 128 x 128 by 128 x 576"),
         *(put, "product 512 x 64 by 64 x 288", spread, laid, "product 64 x 512 by 512 x 288"),
         *(put, laid, "product 32 x 2048 by 2048 x 27"),
