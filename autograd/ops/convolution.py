@@ -7,6 +7,8 @@ the other two, at every order. How one is computed on arrays is in `autograd/con
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import convolution as arrays
 from ..backend import Array, Module, device_of
 from ..convolution import Geometry, Pair, Sides, geometry, windows
@@ -14,12 +16,15 @@ from ..errors import ShapeError
 from ..primitive import primitive
 from ..shapes import Shape
 from ..tensor import Operand
+from .rounded import rounded
 
 __all__ = ["convolve", "convolve_input", "convolve_weight"]
 
 
 @primitive
-def convolve(xp: Module, x: Operand, w: Operand, *, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> Array:
+def _convolve(
+    xp: Module, x: Operand, w: Operand, *, stride: Pair, padding: Sides, dilation: Pair, groups: int
+) -> Array:
     """Each kernel of w slid over x, and at each place the sum of the products: what PyTorch calls convolution.
 
     x is (N, H, W, C), w (O, kh, kw, C / groups), the result (N, H', W', O) with H' = (H + top + bottom - dilation *
@@ -36,7 +41,7 @@ def convolve(xp: Module, x: Operand, w: Operand, *, stride: Pair, padding: Sides
 
 
 @primitive
-def convolve_input(
+def _convolve_input(
     xp: Module,
     y: Operand,
     w: Operand,
@@ -94,6 +99,15 @@ def convolve_weight(
     return windows.convolve_weight(xp, x, y, geo)
 
 
+def _has_channels_apart(x: Operand, w: Operand, options: dict[str, Any]) -> bool:
+    """Whether each channel is convolved by itself: no tensor core is of use there."""
+    return bool(options["groups"] > 1 and w.shape[-1:] == (1,))
+
+
+convolve = rounded(_convolve, unless=_has_channels_apart)
+convolve_input = rounded(_convolve_input, unless=_has_channels_apart)
+
+
 def _shape(x: Operand) -> Shape:
     return getattr(x, "shape", ())
 
@@ -114,16 +128,16 @@ def _check_result(name: str, y_shape: Shape, geo: Geometry) -> None:
         )
 
 
-convolve.vjp(
-    x=lambda g, w, x_shape, stride, padding, dilation, groups: convolve_input(
+_convolve.vjp(
+    x=lambda g, w, x_shape, stride, padding, dilation, groups: _convolve_input(
         g, w, length=x_shape[1:3], stride=stride, padding=padding, dilation=dilation, groups=groups
     ),
     w=lambda g, x, w_shape, stride, padding, dilation, groups: convolve_weight(
         x, g, size=w_shape[1:3], stride=stride, padding=padding, dilation=dilation, groups=groups
     ),
 )
-convolve_input.vjp(
-    y=lambda g, w, stride, padding, dilation, groups: convolve(
+_convolve_input.vjp(
+    y=lambda g, w, stride, padding, dilation, groups: _convolve(
         g, w, stride=stride, padding=padding, dilation=dilation, groups=groups
     ),
     w=lambda g, y, w_shape, stride, padding, dilation, groups: convolve_weight(
@@ -131,10 +145,10 @@ convolve_input.vjp(
     ),
 )
 convolve_weight.vjp(
-    x=lambda g, y, x_shape, stride, padding, dilation, groups: convolve_input(
+    x=lambda g, y, x_shape, stride, padding, dilation, groups: _convolve_input(
         y, g, length=x_shape[1:3], stride=stride, padding=padding, dilation=dilation, groups=groups
     ),
-    y=lambda g, x, stride, padding, dilation, groups: convolve(
+    y=lambda g, x, stride, padding, dilation, groups: _convolve(
         x, g, stride=stride, padding=padding, dilation=dilation, groups=groups
     ),
 )

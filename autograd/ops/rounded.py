@@ -24,13 +24,19 @@ from .cast import astype
 __all__ = ["rounded"]
 
 
-def rounded(product: Callable[..., Any]) -> Callable[..., Any]:
-    """The product of two operands, bilinear, that inside `autocast` is made in bfloat16."""
+def _never(a: Operand, b: Operand, options: dict[str, Any]) -> bool:
+    return False
+
+
+def rounded(
+    product: Callable[..., Any], unless: Callable[[Operand, Operand, dict[str, Any]], bool] = _never
+) -> Callable[..., Any]:
+    """The product of two operands, bilinear, that inside `autocast` is made in bfloat16, `unless` it gains nothing."""
 
     @functools.wraps(product)
     def call(a: Operand, b: Operand, **options: Any) -> Any:
         dtype = casting()
-        if dtype is None or not (_is_float32(a) and _is_float32(b)):
+        if dtype is None or not (_is_float32(a) and _is_float32(b)) or unless(a, b, options):
             return product(a, b, **options)
         a, b = astype(a, dtype), astype(b, dtype)
         if _is_on_host(a):  # see Note [Bfloat16 on the host]

@@ -17,7 +17,7 @@ from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.convolution import Finish, Pair, Sides
 from autograd.fused import fused
-from autograd.modes import is_tracing
+from autograd.modes import casting, is_tracing
 from autograd.ops.convolution import convolve, convolve_input
 from autograd.tensor import Operand
 
@@ -99,7 +99,7 @@ _transpose_on_device = kernel_on_device(_transpose_last, _declined, _declined)
 
 def _is_plain(x: Any, weight: Any, bias: Any) -> bool:
     """Whether the kernels on the host take it: arrays of one dtype that BLAS knows, outside a trace."""
-    if is_tracing() is not None:
+    if is_tracing() is not None or casting() is not None:
         return False
     return x.dtype.char in "fd" and weight.dtype == x.dtype and (bias is None or bias.dtype == x.dtype)
 

@@ -105,12 +105,12 @@ def correlated(x: np.ndarray, y: np.ndarray, *, size: Any, **options: Any) -> np
 
 ROWS = [
     Spec(
-        ops.convolve,
+        ops._convolve,
         convolved,
         composite_case(forward_case),
     ),
     Spec(
-        ops.convolve_input,
+        ops._convolve_input,
         spread,
         composite_case(input_case),
     ),

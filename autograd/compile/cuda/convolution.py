@@ -58,7 +58,8 @@ def convolution(instruction: Instruction, refs: Refs) -> Kernel | None:
     first, second = instruction.inputs
     geo = geometry_of(instruction.name, first.shape, second.shape, **instruction.options)
     reads, dtype = [refs[variable] for variable in instruction.inputs], instruction.out.dtype
-    if geo.is_empty or str(dtype) not in ("float32", "float64") or any(ref.base.dtype != dtype for ref in reads):
+    known = ("float32", "float64") if geo.is_depthwise else ("float32", "float64", "bfloat16")
+    if geo.is_empty or str(dtype) not in known or any(ref.base.dtype != dtype for ref in reads):
         return None
     if geo.is_depthwise:
         return depthwise(instruction, geo, _walk(geo), reads)
@@ -186,7 +187,7 @@ def _laid_out(geo: Geometry, x: Array, rows: Array, count: int) -> list[Launch]:
         f"for (int j = i % {lanes}; j < {run}; j += {lanes}) {{",
         f"  const int v = j / {channels}, c = g * {channels} + j % {channels}, x = {walk.x};",
         f"  const bool here = inside && x >= 0 && x < {geo.length[1]};",
-        f"  y0[(long)e * {run} + j] = here ? x0[{where(packed(geo.x_shape), 'b y x c')}] : 0;",
+        f"  y0[(long)e * {run} + j] = here ? x0[{where(packed(geo.x_shape), 'b y x c')}] : ({ctype(x.dtype)})0;",
         "}",
     ]
     return [kernel_over(f"{count} samples as windows", prod(shape) * lanes, [x], [rows], body)]
@@ -196,7 +197,8 @@ def _gathered(geo: Geometry, rows: Array, x: Array, count: int) -> list[Launch]:
     """For each element of so many samples what the rows of the windows that hold it have there, added up."""
     if geo.is_pointwise:
         return []
-    channels, kind = geo.channels // geo.groups, ctype(x.dtype)
+    channels = geo.channels // geo.groups
+    kind = "double" if x.dtype == "float64" else "float"  # of the sum, also of bfloat16
     steps = packed((geo.groups, count, *geo.counts, prod(geo.size), channels))
     shape = (count, *geo.x_shape[1:])
     body = [

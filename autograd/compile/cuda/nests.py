@@ -198,7 +198,7 @@ def _rows(instruction: Instruction, refs: Refs, table: Any, index: Any, values: 
 
 def _wrong(dtype: Any) -> str:
     """What is read at a wrong position; see Note [Wrong positions]."""
-    return "NAN" if is_floating(dtype) else "0"
+    return f"({ctype(dtype)}){'NAN' if is_floating(dtype) else '0'}"
 
 
 def _gather(instruction: Instruction, axis: int, table: Ref, positions: Ref, memory: Memory) -> Launch:
