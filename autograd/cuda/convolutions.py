@@ -1,0 +1,130 @@
+"""Convolution: everything that the choice of an algorithm for a convolution on the GPU depends on.
+
+One idea: like a Product, it is a plain value that can be compared, hashed and printed, and knows nothing of a GPU. It
+speaks of arrays that lie packed with their channels last, as `autograd.convolution` has them; `graphs.py` turns it into
+the words of cuDNN. Read `attentions.py` next, which is the same for attention.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from .product import DTYPES
+
+__all__ = ["FINISHES", "KINDS", "Convolution"]
+
+Pair = tuple[int, int]
+Sides = tuple[Pair, Pair]  # (top, bottom), (left, right)
+Shape = tuple[int, ...]
+
+KINDS = {"forward": ("x", "w", "y"), "input": ("y", "w", "x"), "weight": ("x", "y", "w")}  # two read, one written
+FINISHES = (None, "bias", "relu", "relu_bias")
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution of x (batch, *length, channels) by a weight w (features, *size, channels / groups) to y, or one of
+    its two adjoints.
+
+    `kind` says which: "forward" makes y, (batch, *counts, features), of x and w; "input" the adjoint in x, of y and w;
+    "weight" the adjoint in w, of x and y. `finish` is what a forward does before it stores: it adds a `bias` for each
+    feature, then bends by "relu". `dtype` is "float64", "float32", "float16" or "bfloat16".
+
+    float64 and float32 are multiplied and summed up as they are, unless `tf32` lets float32 be rounded to 10 bits
+    before it is multiplied; half precision is summed up in float32. Every way gives the same bits at each run.
+
+    Raises ValueError for a description that cannot be right.
+    """
+
+    kind: str
+    batch: int
+    length: Pair
+    channels: int
+    features: int
+    size: Pair
+    stride: Pair
+    padding: Sides
+    dilation: Pair
+    groups: int
+    dtype: str
+    tf32: bool = False
+    finish: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"a Convolution is of kind {', '.join(KINDS)}, got {self.kind!r}.")
+        if self.dtype not in DTYPES:
+            raise ValueError(f"a Convolution has dtype {' or '.join(DTYPES)}, got {self.dtype!r}.")
+        if self.finish not in FINISHES:
+            raise ValueError(f"a Convolution has finish {', '.join(map(str, FINISHES))}, got {self.finish!r}.")
+        if self.finish and self.kind != "forward":
+            raise ValueError(f"only a forward has a finish, got {self.finish!r} for the kind {self.kind!r}.")
+        if self.tf32 and self.dtype != "float32":
+            raise ValueError(f"tf32 is a way to multiply float32, not {self.dtype}.")
+        lengths = (self.batch, self.channels, self.features, self.groups)
+        if min(*lengths, *self.length, *self.size, *self.stride, *self.dilation) < 1:
+            raise ValueError(f"a Convolution needs lengths, stride, dilation and groups of 1 at least, got {self}.")
+        if min(min(side) for side in self.padding) < 0:
+            raise ValueError(f"a Convolution needs a padding of 0 at least, got {self.padding}.")
+        if self.channels % self.groups or self.features % self.groups:
+            raise ValueError(
+                f"{self.channels} channels and {self.features} features cannot be split into {self.groups} groups."
+            )
+        if min(self.counts) < 1:
+            raise ValueError(f"no window of {self.size} places fits into x with its padding, in {self}.")
+
+    @classmethod
+    def of(cls, kind: str, geometry: Any, dtype: str, tf32: bool = False, finish: str | None = None) -> Convolution:
+        """The Convolution of this `autograd.convolution.Geometry`."""
+        g = geometry
+        lengths = (g.batch, g.length, g.channels, g.features, g.size, g.stride, g.padding, g.dilation, g.groups)
+        return cls(kind, *lengths, dtype, tf32, finish)
+
+    @property
+    def counts(self) -> Pair:
+        """How many windows there are along each axis."""
+        down, across = (
+            (length + sum(sides) - dilation * (size - 1) - 1) // stride + 1
+            for length, sides, dilation, size, stride in zip(
+                self.length, self.padding, self.dilation, self.size, self.stride, strict=True
+            )
+        )
+        return down, across
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The arrays that it reads: x, w or y, and the bias."""
+        return (*KINDS[self.kind][:2], "bias") if "bias" in (self.finish or "") else KINDS[self.kind][:2]
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The array that it writes: y, x or w."""
+        return KINDS[self.kind][2:]
+
+    def shape(self, role: str) -> Shape:
+        """The shape of x, w, y or the bias."""
+        return {
+            "x": (self.batch, *self.length, self.channels),
+            "w": (self.features, *self.size, self.channels // self.groups),
+            "y": (self.batch, *self.counts, self.features),
+            "bias": (self.features,),
+        }[role]
+
+    def nbytes(self, role: str) -> int:
+        """How many bytes x, w, y or the bias takes."""
+        return prod(self.shape(role)) * DTYPES[self.dtype]
+
+    def __str__(self) -> str:
+        word = {"forward": "convolution", "input": "adjoint in x", "weight": "adjoint in w"}[self.kind]
+        more = (
+            (f"stride {self.stride}", self.stride != (1, 1)),
+            (f"padding {self.padding}", self.padding != ((0, 0), (0, 0))),
+            (f"dilation {self.dilation}", self.dilation != (1, 1)),
+            (f"{self.groups} groups", self.groups > 1),
+            ("tf32", self.tf32),
+            (f"finish {self.finish}", self.finish),
+        )
+        said = "".join(f", {words}" for words, holds in more if holds)
+        return f"the {self.dtype} {word} of x {self.shape('x')} by w {self.shape('w')}{said}"
