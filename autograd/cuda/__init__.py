@@ -1,8 +1,9 @@
 """The GPU: whether there is one, what its memory holds, how exactly it multiplies, and ranges for a profiler.
 
 One idea: everything here answers on a machine without a GPU too, or says in one sentence what is missing and what to
-do. CuPy is imported when the first "cuda" is named, not before. The room also holds the layer over cuBLASLt: read
-`product.py`, `cublaslt.py`, `blas.py`, `operands.py`, `products.py`, `precision.py` and `device.py`, in this order.
+do. CuPy is imported when the first "cuda" is named, not before. The room also holds the layer over cuBLASLt, read
+`product.py`, `cublaslt.py`, `blas.py`, `operands.py`, `products.py` and `precision.py`, in this order, and the layer
+over cuDNN, `convolutions.py`, `attentions.py`, `graphs.py` and `cudnn.py`; then `device.py`.
 """
 
 from .device import OutOfMemory as OutOfMemory
@@ -12,6 +13,7 @@ from .report import Memory as Memory
 from .report import device_count as device_count
 from .report import empty_cache as empty_cache
 from .report import is_available as is_available
+from .report import libraries as libraries
 from .report import memory as memory
 from .report import profiler_range as profiler_range
 from .report import synchronize as synchronize

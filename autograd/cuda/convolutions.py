@@ -65,7 +65,7 @@ class Convolution:
             raise ValueError(f"tf32 is a way to multiply float32, not {self.dtype}.")
         lengths = (self.batch, self.channels, self.features, self.groups)
         if min(*lengths, *self.length, *self.size, *self.stride, *self.dilation) < 1:
-            raise ValueError(f"a Convolution needs lengths, stride, dilation and groups of 1 at least, got {self}.")
+            raise ValueError(f"a Convolution needs lengths, stride, dilation and groups of 1 at least, got {self!r}.")
         if min(min(side) for side in self.padding) < 0:
             raise ValueError(f"a Convolution needs a padding of 0 at least, got {self.padding}.")
         if self.channels % self.groups or self.features % self.groups:

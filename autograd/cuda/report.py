@@ -13,9 +13,11 @@ from functools import cache
 from typing import Any
 
 from ..errors import DeviceError
+from . import cublaslt, cudnn
 from .device import cupy_here, number_of
 
-__all__ = ["Memory", "device_count", "empty_cache", "is_available", "memory", "profiler_range", "synchronize"]
+__all__ = ["Memory", "device_count", "empty_cache", "is_available", "libraries", "memory"]
+__all__ += ["profiler_range", "synchronize"]
 
 GiB = 1 << 30
 
@@ -32,6 +34,25 @@ def is_available() -> bool:
 def device_count() -> int:
     """How many GPUs can be used here; 0 without CuPy or a driver."""
     return int(cupy_here().cuda.runtime.getDeviceCount()) if is_available() else 0
+
+
+def libraries() -> dict[str, str]:
+    """The version of each library that "cuda" makes use of; of one that cannot be used, what is missing.
+
+    Without CuPy or cuBLASLt nothing runs on a GPU; what cuDNN would do is done in other ways.
+    """
+    versions = {
+        "CuPy": lambda: str(cupy_here().__version__),
+        "cuBLASLt": lambda: str(cublaslt.library().version),
+        "cuDNN": cudnn.version,
+    }
+    found = {}
+    for name, version in versions.items():
+        try:
+            found[name] = version()
+        except DeviceError as error:
+            found[name] = f"missing: {error}"
+    return found
 
 
 def synchronize(device: str | int | None = None) -> None:
