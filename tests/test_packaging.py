@@ -52,7 +52,7 @@ def test_what_the_extras_promise_is_pinned(config):
     for file, wanted in [
         ("run.txt", lines(extras["recipe"]) + lines(extras["nn"]) + ["numpy"]),
         ("dev.txt", lines(extras["test"]) + lines(extras["lint"])),
-        ("gpu.txt", ["cupy-cuda13x[ctk]"]),
+        ("gpu.txt", ["cupy-cuda13x[ctk]", *(re.split("[<>=]", line)[0] for line in lines(extras["cudnn"]))]),
         ("peers.txt", ["torch", "jax"]),
     ]:
         pinned = {line.split("==")[0] for line in lines((ROOT / "requirements" / file).read_text())}

@@ -20,7 +20,7 @@ Sides = tuple[Pair, Pair]  # (top, bottom), (left, right)
 Shape = tuple[int, ...]
 
 KINDS = {"forward": ("x", "w", "y"), "input": ("y", "w", "x"), "weight": ("x", "y", "w")}  # two read, one written
-FINISHES = (None, "bias", "relu", "relu_bias")
+FINISHES = (None, "bias", "relu_bias")  # what cuDNN has engines for that were compiled by NVIDIA
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Convolution:
     its two adjoints.
 
     `kind` says which: "forward" makes y, (batch, *counts, features), of x and w; "input" the adjoint in x, of y and w;
-    "weight" the adjoint in w, of x and y. `finish` is what a forward does before it stores: it adds a `bias` for each
-    feature, then bends by "relu". `dtype` is "float64", "float32", "float16" or "bfloat16".
+    "weight" the adjoint in w, of x and y. `finish` is what a forward does before it stores: "bias" adds a number for
+    each feature, "relu_bias" then bends by ReLU. `dtype` is "float64", "float32", "float16" or "bfloat16".
 
     float64 and float32 are multiplied and summed up as they are, unless `tf32` lets float32 be rounded to 10 bits
     before it is multiplied; half precision is summed up in float32. Every way gives the same bits at each run.
@@ -96,7 +96,7 @@ class Convolution:
     @property
     def reads(self) -> tuple[str, ...]:
         """The arrays that it reads: x, w or y, and the bias."""
-        return (*KINDS[self.kind][:2], "bias") if "bias" in (self.finish or "") else KINDS[self.kind][:2]
+        return (*KINDS[self.kind][:2], "bias") if self.finish else KINDS[self.kind][:2]
 
     @property
     def writes(self) -> tuple[str, ...]:

@@ -98,9 +98,9 @@ def _write_convolution(writer: _Writer, c: Convolution) -> None:
         made = graph.conv_wgrad(image=reads("x"), loss=reads("y"), **options)
     else:
         made = graph.conv_fprop(image=reads("x"), weight=reads("w"), **options)
-    if "bias" in c.reads:
+    if c.finish:
         made = graph.bias(input=made, bias=reads("bias"))
-    if "relu" in (c.finish or ""):
+    if c.finish == "relu_bias":
         made = graph.relu(input=made)
     writer.writes(c.writes[0], made)
 

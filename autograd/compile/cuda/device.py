@@ -8,10 +8,11 @@ Read `gpu.py` next, which is the real one.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ...cuda.blas import Product
+from ...cuda.graphs import Operation
 
 __all__ = ["Device", "Library", "Run", "device_named", "eager_device", "register_device"]
 
@@ -50,6 +51,15 @@ class Device(Protocol):
 
     def product(self, product: Product, a: int, b: int, c: int, bias: int) -> Run:
         """What multiplies matrices at these addresses."""
+
+    def does(self, operation: Operation) -> bool:
+        """Whether it has a way of its own to do a convolution, or attention; it is asked before `operation`."""
+
+    def operation(self, operation: Operation, addresses: Mapping[str, int]) -> Run:
+        """What does it at these addresses, by the names that the operation has for its arrays.
+
+        They must be multiples of 16. The memory that it works in lives as long as what is given, or a recording of it.
+        """
 
     def record(self, runs: Sequence[Run]) -> Run:
         """What does all of these, in order, at once; they were run before, one by one."""

@@ -7,11 +7,13 @@ a recording of all of them is a CUDA graph, which is one call for the whole step
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...backend import host
+from ...cuda import cudnn
 from ...cuda.blas import WORKSPACE_BYTES, Product, plan
+from ...cuda.graphs import Operation
 from ...errors import DeviceError
 from .device import Library, Run
 from .nvrtc import cubin_of
@@ -22,6 +24,12 @@ __all__ = ["GPU"]
 # A copy from the host goes on after the call that asked for it has returned, so what is sent must not be written to
 # until it has arrived. The numbers of each call go to the next of several places of pinned memory, and the event of a
 # place tells when it may be used again: hardly ever has anybody to wait.
+
+# Note [Room to work in]
+# How much memory an operation of cuDNN works in is known when it is planned, and may be more than all its arrays. What
+# runs on one stream shares one place, of a power of two in bytes. When it grows, what was made before keeps the old one,
+# for it may be part of a recording, which knows it by its address alone: so a recording holds on to what it was made
+# of. All of these places together are never more than twice the largest.
 
 _RING = 32
 _MOST_ALIGNED = 256  # bytes
@@ -42,6 +50,7 @@ class GPU:
         with cupy.cuda.Device(number):
             self.recording = cupy.cuda.Stream(non_blocking=True)
             self.workspace = cupy.empty(WORKSPACE_BYTES, "uint8")
+            self.room = cupy.empty(0, "uint8")
 
     @property
     def stream(self) -> int:
@@ -95,6 +104,23 @@ class GPU:
         run, workspace = plan(product, alignment).run, self.address(self.workspace)
         return lambda: run(a, b, c, bias, stream=self.stream, workspace=workspace)
 
+    def does(self, operation: Operation) -> bool:
+        with self.cupy.cuda.Device(self.number):
+            return cudnn.is_supported(operation)
+
+    def operation(self, operation: Operation, addresses: Mapping[str, int]) -> Run:
+        """See Note [Room to work in]."""
+        with self.cupy.cuda.Device(self.number):
+            planned = cudnn.plan(operation)
+        if planned.workspace_bytes > self.room.nbytes:
+            self.room = self.empty((1 << (planned.workspace_bytes - 1).bit_length(),), "uint8")
+        at, workspace = dict(addresses), self.address(self.room)
+
+        def run(kept: Any = self.room) -> None:
+            planned.run(at, self.stream, workspace)
+
+        return run
+
     def record(self, runs: Sequence[Run]) -> Run:
         with self.recording:
             self.recording.begin_capture()
@@ -104,7 +130,11 @@ class GPU:
             finally:
                 graph = self.recording.end_capture()
         launch, current = graph.launch, self.cupy.cuda.get_current_stream
-        return lambda: launch(current())
+
+        def play(kept: Any = tuple(runs)) -> None:
+            launch(current())
+
+        return play
 
     def check(self, status: int, what: str) -> None:
         """Raise what the driver says where it refuses."""

@@ -1,8 +1,9 @@
 """A simulated GPU: the very tape of the cuda executor, run on the host.
 
 One idea: CUDA C is C++ with threads, so its kernels are compiled by g++ behind a header in which the threads of a
-block are coroutines that take turns at barriers and shuffles; products are NumPy's. Its arrays are those of the guard
-backend, so whatever CuPy would refuse is refused here too. What it cannot show: races, and how fast it is.
+block are coroutines that take turns at barriers and shuffles; products are NumPy's, and cuDNN is a simulated one. Its
+arrays are those of the guard backend, so whatever CuPy would refuse is refused here too. What it cannot show: races,
+and how fast it is.
 Importing this file registers it under the name "guard".
 """
 
@@ -15,7 +16,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ import pytest
 
 from autograd.compile.cuda import register_device
 from autograd.cuda.blas import Product
+from autograd.cuda.cudnn import Cudnn, UnsupportedOperation
+from autograd.cuda.graphs import Operation
 from tests.guard import guard
+from tests.simulated_cudnn import SimulatedCudnn
 
 needed = pytest.mark.skipif(shutil.which("g++") is None, reason="the simulated GPU needs g++")
 
@@ -164,8 +168,10 @@ class Simulated:
     eager = False  # but where a test asks for it: every shape is compiled
     launches = 0
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, cudnn: SimulatedCudnn | None = None) -> None:
         self.recordings = 0
+        library = cudnn or SimulatedCudnn()
+        self.cudnn = Cudnn(library, handle=library.create_handle())
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         array = np.empty(shape, dtype)
@@ -204,6 +210,18 @@ class Simulated:
             there[...] = x @ y + added + (there if p.accumulate else 0)
 
         return run
+
+    def does(self, operation: Operation) -> bool:
+        try:
+            self.cudnn.plan(operation)
+        except UnsupportedOperation:
+            return False
+        return True
+
+    def operation(self, operation: Operation, addresses: Mapping[str, int]) -> Callable[[], Any]:
+        planned, at = self.cudnn.plan(operation), dict(addresses)
+        workspace = np.empty(planned.workspace_bytes, "uint8")
+        return lambda: planned.run(at, 0, workspace.ctypes.data)
 
     def record(self, runs: Sequence[Callable[[], Any]]) -> Callable[[], Any]:
         self.recordings += 1
