@@ -27,9 +27,9 @@ __all__ = ["GPU"]
 
 # Note [Room to work in]
 # How much memory an operation of cuDNN works in is known when it is planned, and may be more than all its arrays. What
-# runs on one stream shares one place, of a power of two in bytes. When it grows, what was made before keeps the old one,
-# for it may be part of a recording, which knows it by its address alone: so a recording holds on to what it was made
-# of. All of these places together are never more than twice the largest.
+# runs on one stream shares one place, of a power of two in bytes. When that grows, what was made before keeps the old
+# one, for it may be part of a recording, which knows it by its address alone: so a recording holds on to what it was
+# made of. All of these places together are never more than twice the largest.
 
 _RING = 32
 _MOST_ALIGNED = 256  # bytes
