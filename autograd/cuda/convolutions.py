@@ -32,8 +32,9 @@ class Convolution:
     "weight" the adjoint in w, of x and y. `finish` is what a forward does before it stores: "bias" adds a number for
     each feature, "relu_bias" then bends by ReLU. `dtype` is "float64", "float32", "float16" or "bfloat16".
 
-    float64 and float32 are multiplied and summed up as they are, unless `tf32` lets float32 be rounded to 10 bits
-    before it is multiplied; half precision is summed up in float32. Every way gives the same bits at each run.
+    float64 and float32 are multiplied and summed up as they are, unless `tf32`, which is what
+    `autograd.cuda.matmul_precision` asks for, lets float32 be rounded to 10 bits before it is multiplied. float16 and
+    bfloat16 are summed up in float32. Every kind gives the same bits at each run.
 
     Raises ValueError for a description that cannot be right.
     """

@@ -2,7 +2,7 @@
 
 One idea: `plan` looks for the first engine, in the order in which cuDNN expects them to be fast, that can do an
 operation with the same bits each time; `Plan.run` only adds addresses, and may be called while a CUDA graph is
-recorded; the plan must be made before. A run takes the host some ten microseconds, so it is for recording. The library
+recorded; the plan must be made before. A run goes through the library's own Python, so it is best recorded. The library
 is imported when it is first asked for. Read `device.py` next.
 
     plan(Convolution("forward", ...)).run({"x": x.ptr, "w": w.ptr, "y": y.ptr}, stream=s, workspace=memory.ptr)
