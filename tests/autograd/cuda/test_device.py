@@ -222,7 +222,7 @@ def test_ranges_are_silent_without_cupy(monkeypatch):
 def test_the_engine_comes_without_cupy():
     program = (
         "import sys, autograd; autograd.cuda.matmul_precision('tf32'); "
-        "print([name for name in sys.modules if name.partition('.')[0] in ('cupy', 'cupy_backends', 'cuda')])"
+        "print([name for name in sys.modules if name.partition('.')[0] in ('cupy', 'cupy_backends', 'cuda', 'cudnn')])"
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
@@ -231,7 +231,8 @@ def test_the_engine_comes_without_cupy():
 def test_the_public_names():
     public = {name for name in vars(ag.cuda) if not name.startswith("_")}
     files = {"blas", "cublaslt", "device", "operands", "precision", "product", "products", "report"}
+    files |= {"attentions", "convolutions", "cudnn", "graphs"}
     assert public - files == {
-        *("Memory", "OutOfMemory", "device_count", "empty_cache", "get_matmul_precision", "is_available"),
+        *("Memory", "OutOfMemory", "device_count", "empty_cache", "get_matmul_precision", "is_available", "libraries"),
         *("matmul_precision", "memory", "profiler_range", "synchronize"),
     }
