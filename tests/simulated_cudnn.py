@@ -43,6 +43,9 @@ def names(*words: str) -> SimpleNamespace:
     return SimpleNamespace(**{word: word for word in words})
 
 
+STEPS = ("conv_fprop", "conv_dgrad", "conv_wgrad", "sdpa", "sdpa_backward")  # that it can be without
+
+
 class SimulatedCudnn:
     """Has what our layer asks of the package `cudnn`. `lacks`: the steps that it has no engine for."""
 

@@ -1,4 +1,4 @@
-"""Commands: what a GPU can be asked to do: to launch a kernel, to multiply matrices, to wait for CuPy.
+"""Commands: what a GPU can be asked to do: to launch a kernel, to multiply, to do what cuDNN knows, to wait for CuPy.
 
 One idea: a command says everything in numbers and text, a kernel's source, how many blocks, where its arrays lie, and
 nothing of any device. So the same commands are run by a GPU, are run by a simulated one in the tests, and are printed
@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from ...cuda.blas import Product
+from ...cuda.graphs import Operation
 from ..program import Instruction, Variable
 
-__all__ = ["Call", "Command", "Job", "Launch", "Multiply", "Place", "Span", "joined", "span_of"]
+__all__ = ["Call", "Command", "Job", "Launch", "Multiply", "Operate", "Place", "Span", "joined", "span_of"]
 
 # Note [Jobs]
 # A model has many layers of a kind, so many kernels have the same text and differ in where their arrays lie: the text
@@ -106,6 +107,24 @@ class Multiply:
 
 
 @dataclass(frozen=True)
+class Operate:
+    """A convolution that cuDNN does whole; `places` are those of its arrays, by the names that it has for them."""
+
+    operation: Operation
+    places: tuple[tuple[str, Place], ...]
+    reads: frozenset[Span]
+    writes: frozenset[Span]
+    about: str
+
+    def spans(self) -> list[Span]:
+        """The bytes that it reads and those that it writes."""
+        return [*self.reads, *self.writes]
+
+    def __str__(self) -> str:
+        return f"cuDNN, {self.operation}: {self.about}"
+
+
+@dataclass(frozen=True)
 class Call:
     """An instruction that CuPy does, in between."""
 
@@ -115,7 +134,7 @@ class Call:
         return f"CuPy: {self.instruction}"
 
 
-Command = Launch | Multiply | Call
+Command = Launch | Multiply | Operate | Call
 
 
 def joined(commands: list[Command]) -> list[Command]:

@@ -25,7 +25,7 @@ from ...tensor import Tensor, wrap
 from ..passes import simplified
 from ..program import Variable
 from ..trace import program_of
-from .commands import Call, Launch
+from .commands import Call, Launch, Multiply
 from .device import Device, eager_device
 from .executor import view_of, words_of
 from .tape import NUMBERS, RESERVED, Tape
@@ -189,6 +189,7 @@ class _Made:
                 name = self.tape.names[command.source]
                 self._library.launch(name, command.blocks, command.threads, words_of(command, at))()
             else:
+                assert isinstance(command, Multiply)  # cuDNN is slow to ask, and left to recordings
                 a, b, c = (at[slot] + start for slot, start in (command.a, command.b, command.c))
                 bias = 0 if command.bias is None else at[command.bias[0]] + command.bias[1]
                 self.device.product(command.product, a, b, c, bias)()

@@ -18,12 +18,13 @@ from sys import getrefcount
 from typing import Any
 
 from ...backend import host, module_of
+from ...cuda.cudnn import ALIGNMENT
 from ...cuda.precision import is_tf32
 from ...writes import mark_written, owners
 from ..native.layout import Ref
 from ..native.numbers import questions
 from ..program import Program, Variable, replace_variables
-from .commands import Call, Launch, Multiply
+from .commands import Call, Launch, Multiply, Operate
 from .device import Device, Library, Run
 from .tape import NUMBERS, RESERVED, Tape
 
@@ -37,7 +38,7 @@ class Cuda:
 
     def __init__(self, program: Program, device: Device) -> None:
         self.device = device
-        self.tape = Tape(program, is_tf32())
+        self.tape = Tape(program, is_tf32(), device.does)
         self.program, self.refs, self.plan = self.tape.program, self.tape.refs, self.tape.plan
         self.takes = tuple(i for i, _ in self.plan.fresh)
         self._library: Library | None = None
@@ -102,6 +103,8 @@ class Cuda:
                 continue
             here = isinstance(array, type(self._arena))
             packed = here and array.flags.c_contiguous
+            if packed and self.plan.slots[variable] in self.tape.aligned:
+                packed = self.device.address(array) % ALIGNMENT == 0
             memory = array if packed else xp.array(array, order="C")
             self._apart.pop(variable, None)
             if not packed and here:
@@ -175,6 +178,9 @@ class Cuda:
                 a, b, c = (at[slot] + start for slot, start in (command.a, command.b, command.c))
                 bias = 0 if command.bias is None else at[command.bias[0]] + command.bias[1]
                 parts.append(self.device.product(command.product, a, b, c, bias))
+            elif isinstance(command, Operate):
+                places = {role: at[slot] + start for role, (slot, start) in command.places}
+                parts.append(self.device.operation(command.operation, places))
             else:
                 parts.append(command)
         return parts

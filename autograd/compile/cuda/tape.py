@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...cuda.graphs import Operation
 from ..native.expressions import CUDA_TYPES
 from ..native.groups import HOST, Dialect, Group, schedule
 from ..native.groups import Call as Step
@@ -19,12 +20,13 @@ from ..native.products import Product
 from ..passes import for_blas
 from ..program import Instruction, Program
 from . import convolution, draws, nests, pooling
-from .commands import Call, Command, Launch, Place, joined
+from .commands import Call, Command, Launch, Operate, Place, joined
 from .convolution import Convolution
 from .draws import GENERATOR
 from .header import HEADER
 from .loops import Sums, loop_of
 from .nests import Launches, written_move
+from .operations import Does, Operated, operation_of
 from .products import Products, with_biases
 
 __all__ = ["NUMBERS", "RESERVED", "Tape"]
@@ -34,28 +36,31 @@ _ALIGNED = 256  # bytes
 _KERNELS = {**nests.KERNELS, **draws.KERNELS, **convolution.KERNELS, **pooling.KERNELS}
 
 
-def _kernel_of(instruction: Instruction, refs: Refs) -> Kernel | None:
-    make = _KERNELS.get(instruction.name)
-    return None if make is None else make(instruction, refs)
+_LONGEST_ROW = 65_536  # elements that are kept: 128 in each of 512 lanes
 
 
-_CUDA = Dialect(_kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), 65_536)  # 128 in each of 512 lanes
+def _nothing(operation: Operation) -> bool:
+    return False
 
 
 class Tape:
     """The `commands` of a program, their `source`, and the `names` of the kernels in it by their text.
 
     `plan` says where its variables lie; `reserved` is how many bytes it needs besides. `tf32` rounds what float32
-    products multiply, see `autograd.cuda.matmul_precision`.
+    products multiply, see `autograd.cuda.matmul_precision`; `does` says what else the device can do.
     """
 
-    def __init__(self, program: Program, tf32: bool = False) -> None:
+    def __init__(self, program: Program, tf32: bool = False, does: Does = _nothing) -> None:
         self.program = for_blas(program)
         self.refs = layouts(self.program)
-        self.steps = with_biases(schedule(self.program, self.refs, _CUDA), self.program, self.refs)
+        self._tf32, self._does = tf32, does
+        dialect = Dialect(self._kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), _LONGEST_ROW)
+        self.steps = with_biases(schedule(self.program, self.refs, dialect), self.program, self.refs)
         self.plan = Plan(self.program, self.refs, self.steps)
         self.reserved = 0
-        self.commands = joined(list(self._written(tf32)))
+        self.commands = joined(list(self._written()))
+        operations = [command for command in self.commands if isinstance(command, Operate)]
+        self.aligned = {slot for command in operations for _, (slot, _) in command.places}  # by ALIGNMENT
         launches = [command for command in self.commands if isinstance(command, Launch)]
         texts = dict.fromkeys(launch.source for launch in launches)
         self.names = {text: f"kernel{i}" for i, text in enumerate(texts)}
@@ -76,9 +81,14 @@ class Tape:
         spans = [span for command in self.commands if not isinstance(command, Call) for span in command.spans()]
         return sum(stop - start for _, start, stop in spans)
 
-    def _written(self, tf32: bool) -> Iterator[Command]:
+    def _kernel_of(self, instruction: Instruction, refs: Refs) -> Kernel | None:
+        whole = operation_of(instruction, refs, self._tf32, self._does)
+        make = _KERNELS.get(instruction.name)
+        return whole or (None if make is None else make(instruction, refs))
+
+    def _written(self) -> Iterator[Command]:
         waiting: list[Sums] = []
-        products = Products(self.plan, self._reserve, tf32)
+        products = Products(self.plan, self._reserve, self._tf32)
         for step in self.steps:
             if waiting and {sums.out for sums in waiting} & set(reads_of(step, self.refs)):
                 yield from (sums.launch for sums in waiting)
@@ -94,7 +104,9 @@ class Tape:
             elif isinstance(step, Launches):
                 yield from step.launches(self.plan)
             elif isinstance(step, Convolution):
-                yield from step.commands(self.plan, tf32)
+                yield from step.commands(self.plan, self._tf32)
+            elif isinstance(step, Operated):
+                yield from step.commands(self.plan)
             elif isinstance(step, Step):
                 yield Call(step.instruction)
             else:

@@ -28,7 +28,7 @@ from autograd.cuda.blas import Product
 from autograd.cuda.cudnn import Cudnn, UnsupportedOperation
 from autograd.cuda.graphs import Operation
 from tests.guard import guard
-from tests.simulated_cudnn import SimulatedCudnn
+from tests.simulated_cudnn import STEPS, SimulatedCudnn
 
 needed = pytest.mark.skipif(shutil.which("g++") is None, reason="the simulated GPU needs g++")
 
@@ -170,7 +170,7 @@ class Simulated:
 
     def __init__(self, name: str, cudnn: SimulatedCudnn | None = None) -> None:
         self.recordings = 0
-        library = cudnn or SimulatedCudnn()
+        library = cudnn or SimulatedCudnn(lacks=STEPS)  # so that our own kernels are shown to do it
         self.cudnn = Cudnn(library, handle=library.create_handle())
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -15,13 +15,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd import convolution
-from autograd.compile.cuda import gpu
+import autograd as ag
+from autograd import Tensor, convolution
+from autograd.compile.cuda import device_named, gpu
+from autograd.compile.cuda.commands import Launch, Operate
 from autograd.convolution import geometry
 from autograd.cuda import cudnn
 from autograd.cuda.attentions import Attention
 from autograd.cuda.convolutions import KINDS, Convolution
+from autograd.cuda.cudnn import Cudnn
+from autograd.ops.convolution import convolve
+from benchmarks.speed.networks import CNN
+from benchmarks.speed.tapegrad import training_step
+from benchmarks.speed.workloads import Workload
 from tests import simulated_cudnn
+from tests.autograd.compile import simulated
 from tests.autograd.compile.simulated import Simulated
 from tests.guard import guard
 from tests.simulated_cudnn import SimulatedCudnn
@@ -31,7 +39,7 @@ GEOMETRY = geometry("convolve", (2, 6, 5, 4), (6, 3, 3, 2), (1, 2), ((1, 0), (1,
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_convolution_is_run_and_recorded(kind):
-    device, rng = Simulated("guard"), np.random.default_rng(0)
+    device, rng = Simulated("guard", SimulatedCudnn()), np.random.default_rng(0)
     operation = Convolution.of(kind, GEOMETRY, "float64")
     assert device.does(operation)
     host = {role: rng.uniform(-1, 1, operation.shape(role)) for role in "xwy"}
@@ -51,7 +59,7 @@ def test_a_convolution_is_run_and_recorded(kind):
 
 
 def test_attention_is_run():
-    device, rng = Simulated("guard"), np.random.default_rng(0)
+    device, rng = Simulated("guard", SimulatedCudnn()), np.random.default_rng(0)
     shape = (2, 3, 5, 8)
     operation = Attention.packed("forward", shape, shape, shape, "float16", causal=True)
     there = {role: guard.asarray(rng.uniform(-1, 1, shape).astype("float16")) for role in "qkvo"}
@@ -152,3 +160,81 @@ def test_a_run_is_on_the_current_stream(device, monkeypatch):
     run, _ = made(device, "forward", simulated_cudnn.WORKSPACE, monkeypatch)
     run()
     assert sys.modules["cudnn"].ran == [("plain", Context.ptr)]
+
+
+# In a compiled step
+
+
+@pytest.fixture
+def with_cudnn(monkeypatch):
+    """The simulated device, with all of cuDNN."""
+    device, library = device_named("guard"), SimulatedCudnn()
+    monkeypatch.setattr(device, "cudnn", Cudnn(library, handle=library.create_handle()))
+    return device
+
+
+def images(device, network=None):
+    return training_step(Workload("", network or CNN((8, 16), 2), "sgd", 0.0), device)
+
+
+@simulated.needed
+def test_a_step_leaves_its_convolutions_to_cudnn(with_cudnn, compiling):
+    eager, ours = images("cpu"), ag.compile(images("guard"))
+    for _ in range(4):
+        assert ours().item() == pytest.approx(eager().item(), rel=1e-4)
+    tape = entry_of(ours).tape
+    done = [command.operation.kind for command in tape.commands if isinstance(command, Operate)]
+    assert sorted(done) == ["forward", "forward", "input", "weight", "weight"]
+    assert "windows" not in "".join(str(c) for c in tape.commands if isinstance(c, Launch) and "pool" not in c.about)
+    assert "CuPy" not in str(tape)
+
+
+@simulated.needed
+def test_what_cudnn_has_no_engine_for_is_done_as_ever(with_cudnn, monkeypatch, compiling):
+    library = SimulatedCudnn(lacks=("conv_wgrad",))
+    monkeypatch.setattr(with_cudnn, "cudnn", Cudnn(library, handle=library.create_handle()))
+    eager, ours = images("cpu"), ag.compile(images("guard"))
+    for _ in range(3):
+        assert ours().item() == pytest.approx(eager().item(), rel=1e-4)
+    done = {command.operation.kind for command in entry_of(ours).tape.commands if isinstance(command, Operate)}
+    assert done == {"forward", "input"}
+
+
+@simulated.needed
+@pytest.mark.parametrize("offset", [0, 3])
+def test_arrays_that_lie_otherwise_are_copied_first(with_cudnn, offset, compiling):
+    rng = np.random.default_rng(0)
+    memory = guard.asarray(rng.normal(size=offset + 8 * 3 * 3 * 4).astype("float32"))
+    weight = Tensor(np.zeros((8, 3, 3, 4), "float32"), device="guard")
+    weight.data = memory[offset:].reshape(8, 3, 3, 4)  # as in the flat array of an optimizer
+    x = Tensor(rng.normal(size=(2, 6, 7, 5)).astype("float32"), device="guard")
+    options = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
+
+    def step(x):
+        turned = ag.permute_dims(x, (0, 2, 1, 3))[..., 1:]
+        return convolve(turned, weight, **options), convolve(turned * 2, weight, **options)
+
+    compiled = ag.compile(step)
+    for _ in range(2):
+        found = compiled(x)
+        turned = x.numpy().transpose(0, 2, 1, 3)[..., 1:]
+        wanted = convolution.convolve(turned, weight.numpy(), **options)
+        np.testing.assert_allclose(found[0].numpy(), wanted, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found[1].numpy(), 2 * wanted, rtol=1e-4, atol=1e-5)
+        memory *= 1.5
+    assert sum(isinstance(command, Operate) for command in entry_of(compiled).tape.commands) == 2
+
+
+@simulated.needed
+def test_convolutions_of_a_step_may_be_rounded(with_cudnn, compiling):
+    step = ag.compile(images("guard"))
+    with ag.cuda.matmul_precision("tf32"):
+        step()
+    operations = [command.operation for command in entry_of(step).tape.commands if isinstance(command, Operate)]
+    assert all(operation.tf32 for operation in operations)
+    assert len(operations) == 5
+
+
+def entry_of(compiled):
+    ((entry,),) = compiled._entries.values()
+    return entry.run_program
