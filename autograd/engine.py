@@ -12,22 +12,21 @@ order, see Note [Two worlds]. Read `functional.py` next.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from heapq import heapify, heappop, heappush
 from operator import attrgetter
 from typing import Any
 
+from . import writes
 from .anomaly import check_backward, inside_rule, release
 from .backend import Array, array_of, arrays_in, is_array, is_floating, module_of, modules
 from .errors import AnomalyError, DeviceError, GradientError, ShapeError, WrittenError
 from .fused import Fused
-from .modes import enable_grad, is_watching
+from .modes import enable_grad, is_recording, is_watching
 from .ops.cast import astype
 from .ops.elementwise import add, positive
 from .ops.shape import sum_to
 from .primitive import Saved
 from .tensor import Edge, Node, Tensor, edge_of, wrap
-from .writes import last_write, written_after
 
 __all__ = ["backward", "gradients"]
 
@@ -48,13 +47,14 @@ def backward(
     Raises GradientError when nothing requires a gradient, when a Tensor that is no scalar comes without its gradient,
     or when the graph was used before; WrittenError when something backward needs was written in place since.
     """
-    with _world(create_graph):
-        roots = _roots(tensors, gradients, create_graph)
-        arrived = _walk(roots, None, retain_graph or create_graph, create_graph)
-    for edge, g in arrived.items():
+    if create_graph and not is_recording():
+        with enable_grad():
+            return backward(tensors, gradients, create_graph=True)
+    roots = _roots(tensors, gradients, create_graph)
+    for edge, g in _walk(roots, None, retain_graph or create_graph, create_graph).items():
         keeper = edge if isinstance(edge, Tensor) else edge.tensor()
         if keeper is not None:
-            g = _as_tensor(g)
+            g = wrap(g) if type(g) in modules else _as_tensor(g)
             keeper.grad = g if keeper.grad is None else add(keeper.grad, g)
 
 
@@ -74,14 +74,16 @@ def gradients(
     Raises GradientError as `backward` does, and for an input on which the outputs do not depend, unless `allow_unused`
     (then its entry is None).
     """
+    if create_graph and not is_recording():
+        with enable_grad():
+            return gradients(outputs, inputs, weights, create_graph=True, allow_unused=allow_unused)
     edges = [edge_of(x) for x in inputs]
     for position, edge in enumerate(edges):
         if edge is None and not allow_unused:
             raise GradientError(f"input {position} requires no gradient; make it with requires_grad=True.")
     wanted = {edge for edge in edges if edge is not None}
-    with _world(create_graph):
-        roots = _roots(outputs, weights, create_graph)
-        arrived = _walk(roots, wanted, retain_graph or create_graph, create_graph)
+    roots = _roots(outputs, weights, create_graph)
+    arrived = _walk(roots, wanted, retain_graph or create_graph, create_graph)
     found = [None if edge is None or edge not in arrived else _as_tensor(arrived[edge]) for edge in edges]
     if not allow_unused and any(g is None for g in found):
         position = next(i for i, g in enumerate(found) if g is None)
@@ -89,13 +91,6 @@ def gradients(
             f"the outputs do not depend on input {position}; pass allow_unused=True to get None for it."
         )
     return found
-
-
-def _world(create_graph: bool) -> AbstractContextManager[None]:
-    return enable_grad() if create_graph else _AS_IT_IS
-
-
-_AS_IT_IS = nullcontext()
 
 
 def _roots(tensors: Tensor | Sequence[Tensor], weights: Any, create_graph: bool) -> dict[Edge, Gradient]:
@@ -142,9 +137,9 @@ def _walk(
 ) -> dict[Edge, Gradient]:
     """Send gradients from the roots to the leaves, or to `wanted` only; what comes out shares memory with nothing."""
     goes, leading = (None, None) if wanted is None else _leading_to(wanted, arrived)
-    rules = _tensor_pieces if create_graph else _array_pieces
+    pieces = _tensor_pieces if create_graph else _array_pieces
     watching = is_watching()
-    own: set[Edge] = set()  # those whose gradient is an array that nobody else holds, so that more is added in place
+    shared = set(arrived)  # those whose gradient others may hold as well, so that more is not added in place
     kept: dict[Edge, Gradient] = {}
     waiting = [(-edge.serial, edge) for edge in arrived if isinstance(edge, Node)]  # a heap: the youngest comes first
     heapify(waiting)
@@ -155,9 +150,9 @@ def _walk(
             kept[node] = positive(g)
         if leading is not None and node not in leading:
             continue
-        if node.saved is None or last_write() > node.serial:
+        if node.saved is None or writes.newest > node.serial:
             _check_usable(node)
-        for parent, piece in rules(node, g, goes, arrived, own):
+        for parent, piece in pieces(node, g, goes, arrived, shared):
             if parent is None or piece is None:
                 continue  # nobody asked
             like: Any = parent.data if isinstance(parent, Tensor) else parent
@@ -167,17 +162,17 @@ def _walk(
                 check_backward(node.primitive.name, node.line, _array(g), _array(piece))
             sent = arrived.get(parent)
             if sent is None:
-                made = piece is not g and _array(piece).base is None  # by the rule, so nobody else holds it
                 if parent is like:
                     heappush(waiting, (-parent.serial, parent))
-                elif not made:
-                    piece, made = positive(piece), True  # a leaf keeps what it gets; a node only reads it
-                if made:
-                    own.add(parent)
+                if piece is g or (_array(piece) if create_graph else piece).base is not None:  # not made by the rule
+                    if parent is like:
+                        shared.add(parent)
+                    else:
+                        piece = positive(piece)  # a leaf keeps what it gets; a node only reads it
                 arrived[parent] = piece
-            elif create_graph or parent not in own:
+            elif create_graph or parent in shared:
                 arrived[parent] = add(sent, piece)
-                own.add(parent)
+                shared.discard(parent)
             else:
                 sent += piece
                 arrived[parent] = sent
@@ -250,7 +245,7 @@ def _check_usable(node: Node) -> None:
         )
     for name, value in node.saved.items():
         for array in arrays_in(value):
-            if written_after(array, node.serial):
+            if writes.written_after(array, node.serial):
                 at = f", made at {node.line}," if node.line else ""
                 raise WrittenError(
                     f"{node.primitive.name}{at} needs its {name} for backward, but that array was written in place "
@@ -259,11 +254,11 @@ def _check_usable(node: Node) -> None:
 
 
 def _array_pieces(
-    node: Node, g: Array, goes: set[Edge] | None, arrived: dict[Edge, Gradient], own: set[Edge]
+    node: Node, g: Array, goes: set[Edge] | None, arrived: dict[Edge, Gradient], shared: set[Edge]
 ) -> Iterable[tuple[Edge | None, Any]]:
     """What a node sends to each parent, as arrays; None, as either, where nothing goes.
 
-    What a rule can add in place to what has `arrived`, where that is our `own`, is added and not sent.
+    What a rule can add in place to what has `arrived`, where that is not `shared`, is added and not sent.
     """
     operation = node.primitive
     assert node.saved is not None
@@ -274,8 +269,10 @@ def _array_pieces(
         if parent is not None and (goes is None or parent in goes):
             rule = operation.rule(position)
             kept = [_saved_array(node.saved, keep, position) for keep in rule.keeps]
-            if rule.into is None or parent not in own or rule.into(arrived[parent], g, *kept) is NotImplemented:
-                found.append((parent, rule.function(g, *kept)))
+            if rule.into is not None and parent in arrived and parent not in shared:
+                if rule.into(arrived[parent], g, *kept) is not NotImplemented:
+                    continue
+            found.append((parent, rule.function(g, *kept)))
     return found
 
 

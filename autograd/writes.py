@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .backend import Array, host, is_array
 
-__all__ = ["clock", "last_write", "mark_written", "owners", "written_after"]
+__all__ = ["clock", "mark_written", "newest", "owners", "written_after"]
 
 clock = itertools.count(1).__next__  # numbers nodes and writes; atomic, so threads never get the same number
 
@@ -40,32 +40,27 @@ class _Writes:
 
 
 _lock = threading.Lock()
-_last_write = 0
+newest = 0  # the clock at the newest write in place that anybody reported
 _writes: dict[int, _Writes] = {}  # by the id of the memory's owner
 _KEPT = 8
 
 
-def last_write() -> int:
-    """The clock at the newest write in place that anybody reported."""
-    return _last_write
-
-
 def mark_written(array: Array) -> None:
     """Tell the engine that `array`, and so the memory behind this view, was just written in place."""
-    global _last_write
+    global newest
     owner = _owner(array)
     with _lock:
         writes = _writes.get(id(owner))
         if writes is None:
             writes = _writes[id(owner)] = _Writes(owner)
-        _last_write = clock()
+        newest = clock()
         if array.nbytes == owner.nbytes:
-            writes.recent = [(_last_write, None)]  # no need to know the earlier ones
+            writes.recent = [(newest, None)]  # no need to know the earlier ones
             return
         if len(writes.recent) >= _KEPT:
             # To forget which view was written only makes the check coarser: then all of the memory counts as written.
             writes.recent = [(writes.recent[-1][0], None)]
-        writes.recent = [*writes.recent, (_last_write, _extent(array))]
+        writes.recent = [*writes.recent, (newest, _extent(array))]
 
 
 def written_after(array: Array, birth: int) -> bool:
