@@ -269,10 +269,9 @@ def _array_pieces(
         if parent is not None and (goes is None or parent in goes):
             rule = operation.rule(position)
             kept = [_saved_array(node.saved, keep, position) for keep in rule.keeps]
-            if rule.into is not None and parent in arrived and parent not in shared:
-                if rule.into(arrived[parent], g, *kept) is not NotImplemented:
-                    continue
-            found.append((parent, rule.function(g, *kept)))
+            into = rule.into if parent in arrived and parent not in shared else None
+            if into is None or into(arrived[parent], g, *kept) is NotImplemented:
+                found.append((parent, rule.function(g, *kept)))
     return found
 
 

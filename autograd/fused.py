@@ -12,7 +12,8 @@ whatever the kernel declines, take the definition. A law tests that both agree.
 with `forward(xp, *arrays, **options)` giving (out, residuals), or NotImplemented for a case that the definition has to
 do, and `backward(xp, g, needs, inputs, residuals, **options)` giving a gradient for each input, None where `needs` is
 False. A kernel never writes into g, its inputs or its residuals, and gives a new array for each. Large arrays may be
-done in C: `compile/native/eager.py` makes a loop of the definition. Read `engine.py` next.
+done in C: `compile/native/eager.py` makes a loop of the definition, and `compile/cuda/eager.py` a kernel for a GPU.
+Read `engine.py` next.
 """
 
 from __future__ import annotations
@@ -41,32 +42,38 @@ class Fused(Operation[P]):
         parameters = [self.signature.parameters[name] for name in self.inputs]
         self.required = sum(p.default is p.empty for p in parameters)
         self.defaults = tuple(p.default for p in parameters)
-        self.forward: Callable[..., Any] | None = None
+        self.forward: Callable[..., Any] | None = None  # on the host, and so `backward`
         self.backward: Callable[..., Any] | None = None
+        self.elsewhere: tuple[Callable[..., Any], ...] = ()  # the two of them on other devices
         if self.name in fused_functions:
             raise RuleError(f"there is a fused function {self.name} already.")
         fused_functions[self.name] = self
 
-    def kernel(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
-        """Declare the forward and the backward on arrays."""
+    def kernel(
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        elsewhere: tuple[Callable[..., Any], Callable[..., Any]] | None = None,
+    ) -> None:
+        """Declare the forward and the backward on arrays; `elsewhere` is both for devices other than the host."""
         self.forward, self.backward = forward, backward
+        self.elsewhere = elsewhere or (forward, backward)
 
     def __call__(self, *inputs: P.args, **options: P.kwargs) -> Tensor:
         """The kernel on arrays and Tensors, the definition on everything else."""
         given: Any = inputs
-        named: Any = options
-        if self.forward is None:
-            return self.definition(*given, **named)
-        count = len(given)
-        if not self.required <= count <= len(self.inputs) or (named and not named.keys() <= self.options.keys()):
-            given, named = self.bind(given, named)
-        elif count < len(self.inputs):
-            given += self.defaults[count:]
+        named: Any = self.options | options if options else self.options
+        forward = self.forward
+        if forward is None:
+            return self.definition(*given, **options)
+        if len(given) != len(self.inputs) or len(named) != len(self.options):
+            given, named = self._completed(given, options)
         xp, arrays, edges, requires_grad = self.read(given)
-        if xp is not host and is_tracing() is not None:
-            return self.definition(*given, **named)
-        named = {**self.options, **named} if named else self.options
-        result = self.forward(xp, *arrays, **named)
+        if xp is not host:
+            if is_tracing() is not None:
+                return self.definition(*given, **named)
+            forward = self.elsewhere[0]
+        result = forward(xp, *arrays, **named)
         if result is NotImplemented:
             return self.definition(*given, **named)
         out, residuals = result
@@ -75,17 +82,24 @@ class Fused(Operation[P]):
         if type(out) not in modules:
             out = xp.asarray(out)  # NumPy gives scalars where CuPy gives 0-d arrays
         node = None
-        if requires_grad and is_recording() and self.carries(out.dtype):
+        if requires_grad and is_recording() and (out.dtype.kind == "f" or self.carries(out.dtype)):
             saved = {"inputs": arrays, "residuals": residuals, "options": named}
             node = Node(self, tuple(edges), saved, out.shape, out.dtype)
         if is_watching():
             check_forward(self.name, xp, arrays, out, node)
         return wrap(out, node)
 
+    def _completed(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The inputs and options of a call with the defaults of those left out; raises TypeError as `bind` does."""
+        if not self.required <= len(inputs) <= len(self.inputs) or not options.keys() <= self.options.keys():
+            inputs, options = self.bind(inputs, options)
+        return inputs + self.defaults[len(inputs) :], self.options | options
+
     def gradients(self, saved: dict[str, Any], g: Array, needs: tuple[bool, ...]) -> tuple[Array | None, ...]:
         """The gradient of each input that `needs` one, by the kernel, from what its node kept."""
-        assert self.backward is not None
-        return self.backward(module_of(g), g, needs, saved["inputs"], saved["residuals"], **saved["options"])
+        xp = module_of(g)
+        backward: Any = self.backward if xp is host else self.elsewhere[1]
+        return backward(xp, g, needs, saved["inputs"], saved["residuals"], **saved["options"])
 
 
 def fused(definition: Callable[P, Any]) -> Fused[P]:

@@ -114,7 +114,7 @@ class Operation(Generic[P]):
 
         The last is None where there is no Tensor at all.
         """
-        xp = requires_grad = None
+        xp = kind = requires_grad = None
         arrays: list[Any] = []
         edges: list[Edge | None] = []
         for x in inputs:
@@ -122,22 +122,23 @@ class Operation(Generic[P]):
             if isinstance(x, Tensor):
                 if x.requires_grad:
                     requires_grad = True
-                    edge = x if x.node is None else x.node
+                    edge = x.node or x
                 elif requires_grad is None:
                     requires_grad = False
                 x = x.data
             arrays.append(x)
             edges.append(edge)
-            module = modules.get(type(x))
+            if type(x) is kind:
+                continue  # as the one before
+            kind = type(x)
+            module = modules.get(kind)
             if module is None:
                 if x is None or is_number(x):
                     continue
                 module = module_of(x)
-            if module is xp:
-                continue
             if xp is None:
                 xp = module
-            else:
+            elif module is not xp:
                 return self.read(self._joined(inputs, arrays, x))
         if xp is None:
             xp = host

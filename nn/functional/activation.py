@@ -211,7 +211,8 @@ def mish(x: Operand) -> Tensor:
 def _give_kernel(function: Fused[Any], forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
     """Give a function of every element its kernel: NumPy's for small arrays, loops for large ones, on a GPU a tape."""
     definition = function.definition
-    function.kernel(*kernel_on_device(definition, *elementwise_kernel(definition, forward, backward)))
+    on_host = elementwise_kernel(definition, forward, backward)
+    function.kernel(*on_host, kernel_on_device(definition, *on_host))
 
 
 @fused

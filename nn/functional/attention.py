@@ -259,4 +259,4 @@ def _add_product(xp: Module, total: Array, seen: slice, a: Array, b: Array, firs
         total[..., seen, :] += matmul_many(xp, a, b)
 
 
-attention.kernel(*kernel_on_device(attention.definition, _forward, _backward))
+attention.kernel(_forward, _backward, kernel_on_device(attention.definition, _forward, _backward))

@@ -183,4 +183,4 @@ def _backward(
     return gradient, None, None
 
 
-cross_entropy.kernel(*kernel_on_device(cross_entropy.definition, _forward, _backward))
+cross_entropy.kernel(_forward, _backward, kernel_on_device(cross_entropy.definition, _forward, _backward))

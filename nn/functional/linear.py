@@ -100,4 +100,4 @@ def _backward(
     return of_x, of_weight, of_bias
 
 
-linear.kernel(*kernel_on_device(linear.definition, _forward, _backward))
+linear.kernel(_forward, _backward, kernel_on_device(linear.definition, _forward, _backward))

@@ -181,7 +181,7 @@ def _backward_of_rows(
     return of_x.reshape(x.shape), of_weight, of_bias
 
 
-standardize.kernel(*kernel_on_device(standardize.definition, _forward, _backward))
+standardize.kernel(_forward, _backward, kernel_on_device(standardize.definition, _forward, _backward))
 
 
 def layer_norm(

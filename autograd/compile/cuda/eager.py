@@ -92,7 +92,7 @@ def _kind(x: Any) -> Any:
 def kernel_on_device(
     definition: Callable[..., Any], forward: Callable[..., Any], backward: Callable[..., Any]
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The kernel of a fused function: on a GPU by tapes, elsewhere, and where there is none, by that given.
+    """The kernel of a fused function on a GPU: by tapes, and where there is none, by that given.
 
     The tapes follow from the definition and its rules, and keep nothing but the inputs.
     """
@@ -109,7 +109,7 @@ def kernel_on_device(
     slope = OnDevice(slopes)
 
     def forward_or_tape(xp: Module, *inputs: Any, **options: Any) -> Any:
-        made = None if xp is host or casting() is not None else value(inputs, options)
+        made = None if casting() is not None else value(inputs, options)
         return forward(xp, *inputs, **options) if made is None else (made[0], _BY_TAPE)
 
     def backward_or_tape(
