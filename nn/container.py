@@ -7,6 +7,7 @@ other. Read `serialize.py` next.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from autograd.tensor import Tensor
@@ -17,6 +18,7 @@ from .conv import Conv1d, Conv2d
 from .linear import Linear
 from .module import Module
 from .parameter import Parameter
+from .settings import count
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Residual", "Sequential"]
 
@@ -115,11 +117,13 @@ class _Table(Module, Generic[T]):
 
 # Note [Linear and ReLU]
 # A Linear or a convolution with a ReLU behind it is computed as one node: the same numbers to the last bit, without the
-# array between them. Where a hook wants to see that array, they stay two.
+# array between them. Where a hook wants to see that array, or a forward was assigned to one of them, they stay two.
 
 
 def _are_one_node(module: Any, following: Any) -> bool:
-    return type(following) is ReLU and type(module) in _WITH_RELU and not (module.is_hooked or following.is_hooked)
+    if type(following) is not ReLU or type(module) not in _WITH_RELU:
+        return False
+    return not any(half.is_hooked or "forward" in vars(half) for half in (module, following))
 
 
 _WITH_RELU: dict[type, Callable[[Any, Any], Any]] = {
@@ -129,12 +133,27 @@ _WITH_RELU: dict[type, Callable[[Any, Any], Any]] = {
 }
 
 
+def _joined(modules: Iterable[Module]) -> Iterator[Callable[[Any], Any]]:
+    """The Modules as functions, two that are one node as one."""
+    left = iter(modules)
+    waiting = next(left, None)
+    while waiting is not None:
+        module, waiting = waiting, next(left, None)
+        if _are_one_node(module, waiting):
+            yield partial(_WITH_RELU[type(module)], module)
+            waiting = next(left, None)
+        else:
+            yield module
+
+
 class Sequential(_Row[Module]):
     """Calls its Modules one after the other: Sequential(Linear(784, 100), ReLU(), Linear(100, 10)).
 
     A dict of Modules names them. `model[0]` is a Module, `model[:2]` a Sequential of the same Modules. A Linear or a
     convolution and a ReLU behind it are computed as one, see Note [Linear and ReLU].
     """
+
+    __slots__ = ("_plan",)  # beside the attributes, which are what is printed, saved and copied
 
     _kind = Module
     _row = "a, b, c"
@@ -149,16 +168,21 @@ class Sequential(_Row[Module]):
             self.add_module(name, module)
 
     def forward(self, x: Any) -> Any:
-        modules: Iterator[Any] = iter(self._items())
-        waiting = next(modules, None)
-        while waiting is not None:
-            module, waiting = waiting, next(modules, None)
-            if waiting is not None and _are_one_node(module, waiting):
-                x = _WITH_RELU[type(module)](module, x)
-                waiting = next(modules, None)
-            else:
-                x = module(x)
+        for step in self._steps():
+            x = step(x)
         return x
+
+    def _steps(self) -> list[Callable[[Any], Any]]:
+        """What forward calls; it stands in `_plan`, with the count of changes for which it was found."""
+        changes = count()
+        plan = getattr(self, "_plan", None)
+        if plan is None or plan[0] != changes:
+            plan = changes, list(_joined(self._items()))
+            object.__setattr__(self, "_plan", plan)
+        return plan[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self)
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):

@@ -41,6 +41,7 @@ class Module:
     """
 
     training: bool = True  # whether Dropout drops, and normalisations learn their statistics
+    _hooks: Hooks | None = None
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the Module computes; each subclass writes its own."""
@@ -51,10 +52,9 @@ class Module:
         trace = is_tracing()
         if trace is not None:
             trace.attend(tuple(self.modules()), Settings(self))
-        hooks = self.__dict__.get(_HOOKS)
-        if hooks is None:
+        if self._hooks is None:
             return self.forward(*inputs, **options)
-        return hooks.call(self, inputs, options)
+        return self._hooks.call(self, inputs, options)
 
     def extra_repr(self) -> str:
         """What stands between the brackets when the Module is printed."""

@@ -1,7 +1,8 @@
 """Settings of a Module: what a compiled step was traced for, and must be traced anew when it changes.
 
 One idea: whoever changes an attribute of any Module says so to one counter. As long as that stands still, to ask
-whether a Module with all below it is as it was is one comparison. Read `module.py` next.
+whether a Module with all below it is as it was is one comparison, and what was found out about it holds.
+Read `module.py` next.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 from autograd.compile.expression import Same
 
-__all__ = ["Hooked", "Settings", "changed"]
+__all__ = ["Hooked", "Settings", "changed", "count"]
 
 _changes = 0
 _OWN = {"_buffers", "_hooks"}  # tables of a Module's own, changed by its methods only
@@ -20,6 +21,11 @@ def changed() -> None:
     """Say that an attribute or a hook of some Module was changed."""
     global _changes
     _changes += 1
+
+
+def count() -> int:
+    """How many changes there were; the same number as before says that no Module was changed since."""
+    return _changes
 
 
 class Settings:
