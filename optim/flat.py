@@ -86,7 +86,11 @@ class Flat:
     def runs(self) -> list[tuple[int, int, int]]:
         """Neighbours that move together, as (first, last + 1, steps made): all have a gradient and are of one age."""
         ages: list[Any] = list(map(_STEP, self.entries))
-        if NoneType not in map(type, map(_GRAD, self.parameters)) and ages.count(ages[0]) == len(ages):
+        kinds = set(map(type, map(_GRAD, self.parameters)))
+        for kind in kinds:
+            if not issubclass(kind, (Tensor, NoneType)):
+                raise TypeError(f"parameter.grad must be a Tensor or None, got a {kind.__name__}: assign Tensor(...).")
+        if NoneType not in kinds and ages.count(ages[0]) == len(ages):
             return [(0, len(ages), ages[0])]
         ages = [None if p.grad is None else age for p, age in zip(self.parameters, ages, strict=True)]
         runs = []
@@ -126,11 +130,7 @@ class Flat:
 
     def _gradient(self, i: int, j: int) -> Array:
         """The gradients of parameters i to j - 1, flat, of the parameters' dtype; the array may be the user's own."""
-        grads = list(map(_GRAD, self.parameters[i:j]))
-        for kind in set(map(type, grads)):
-            if not issubclass(kind, Tensor):
-                raise TypeError(f"parameter.grad must be a Tensor or None, got a {kind.__name__}: assign Tensor(...).")
-        gradients = list(map(_DATA, grads))
+        gradients = list(map(_DATA, map(_GRAD, self.parameters[i:j])))
         shapes = list(map(_SHAPE, gradients))
         if shapes != self.shapes[i:j]:
             got, wanted = next((s, w) for s, w in zip(shapes, self.shapes[i:j], strict=True) if s != w)
