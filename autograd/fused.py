@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .anomaly import check_forward
-from .backend import Array, host, module_of, modules
+from .backend import Array, host, modules
 from .errors import RuleError
 from .modes import is_recording, is_tracing, is_watching
 from .primitive import Operation, P
@@ -83,7 +83,7 @@ class Fused(Operation[P]):
             out = xp.asarray(out)  # NumPy gives scalars where CuPy gives 0-d arrays
         node = None
         if requires_grad and is_recording() and (out.dtype.kind == "f" or self.carries(out.dtype)):
-            saved = {"inputs": arrays, "residuals": residuals, "options": named}
+            saved = {"module": xp, "inputs": arrays, "residuals": residuals, "options": named}
             node = Node(self, tuple(edges), saved, out.shape, out.dtype)
         if is_watching():
             check_forward(self.name, xp, arrays, out, node)
@@ -97,7 +97,7 @@ class Fused(Operation[P]):
 
     def gradients(self, saved: dict[str, Any], g: Array, needs: tuple[bool, ...]) -> tuple[Array | None, ...]:
         """The gradient of each input that `needs` one, by the kernel, from what its node kept."""
-        xp = module_of(g)
+        xp = saved["module"]
         backward: Any = self.backward if xp is host else self.elsewhere[1]
         return backward(xp, g, needs, saved["inputs"], saved["residuals"], **saved["options"])
 

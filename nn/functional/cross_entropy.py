@@ -166,11 +166,11 @@ def _forward(
     shifted = xp.subtract(logits, xp.maximum.reduce(logits, axis=1, keepdims=True), order="C")
     losses = shifted.take(places)
     powers = xp.exp(shifted, out=shifted)
-    totals = xp.dot(powers, ones(classes, powers.dtype))
+    totals = powers.dot(ones(classes, powers.dtype))
     powers /= totals[:, None]
     xp.subtract(xp.log(totals, out=totals), losses, out=losses)
     scale = 1.0 / rows if reduction == "mean" else 1.0
-    return xp.dot(losses, ones(rows, losses.dtype)) * scale, (powers, places, scale)
+    return losses.dot(ones(rows, losses.dtype)) * scale, (powers, places, scale)
 
 
 def _backward(

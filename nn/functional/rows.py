@@ -37,4 +37,4 @@ def ones(length: int, dtype: Any) -> Any:
 
 def sum_of_rows(xp: Any, x: Any) -> Any:
     """The sum of a matrix over axis 0."""
-    return xp.dot(ones(len(x), x.dtype), x) if xp is host else x.sum(axis=0)
+    return ones(len(x), x.dtype).dot(x) if xp is host else x.sum(axis=0)
