@@ -96,19 +96,23 @@ def gradients(
 def _roots(tensors: Tensor | Sequence[Tensor], weights: Any, create_graph: bool) -> dict[Edge, Gradient]:
     """The gradients that the walk begins with, by edge."""
     if isinstance(tensors, Tensor):
-        tensors, weights = [tensors], [weights]
+        return {_root(tensors): _seed(tensors, weights, create_graph)}
     weights = [None] * len(tensors) if weights is None else weights
     roots: dict[Edge, Gradient] = {}
     for tensor, weight in zip(tensors, weights, strict=True):
-        edge = edge_of(tensor)
-        if edge is None:
-            raise GradientError(
-                "this Tensor requires no gradient and was made by nothing that does: was it computed under no_grad(), "
-                "by a compiled function, or from Tensors without requires_grad=True?"
-            )
-        g = _seed(tensor, weight, create_graph)
+        edge, g = _root(tensor), _seed(tensor, weight, create_graph)
         roots[edge] = add(roots[edge], g) if edge in roots else g
     return roots
+
+
+def _root(tensor: Tensor) -> Edge:
+    edge = edge_of(tensor)
+    if edge is None:
+        raise GradientError(
+            "this Tensor requires no gradient and was made by nothing that does: was it computed under no_grad(), "
+            "by a compiled function, or from Tensors without requires_grad=True?"
+        )
+    return edge
 
 
 def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:

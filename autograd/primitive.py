@@ -115,25 +115,22 @@ class Operation(Generic[P]):
         The last is None where there is no Tensor at all.
         """
         xp = kind = requires_grad = None
-        arrays: list[Any] = []
-        edges: list[Edge | None] = []
-        for x in inputs:
-            edge = None
+        arrays = list(inputs)
+        edges: list[Edge | None] = [None] * len(inputs)
+        for position, x in enumerate(inputs):
             if isinstance(x, Tensor):
                 if x.requires_grad:
                     requires_grad = True
-                    edge = x.node or x
+                    edges[position] = x.node or x
                 elif requires_grad is None:
                     requires_grad = False
-                x = x.data
-            arrays.append(x)
-            edges.append(edge)
-            if type(x) is kind:
-                continue  # as the one before
+                arrays[position] = x = x.data
+            if x is None or type(x) is kind:  # the kind of the array before it
+                continue
             kind = type(x)
             module = modules.get(kind)
             if module is None:
-                if x is None or is_number(x):
+                if is_number(x):
                     continue
                 module = module_of(x)
             if xp is None:
