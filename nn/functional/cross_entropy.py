@@ -157,13 +157,17 @@ def _forward(
     plain = weight is None and not label_smoothing and reduction in ("mean", "sum")
     if not fits or not plain or logits.size == 0 or xp is not host or logits.dtype.kind != "f":
         return NotImplemented  # the definition does the rest, and refuses what is wrong
-    # As unsigned numbers negative labels are huge, so one look finds every label out of range.
-    if ignore_index >= 0 or xp.maximum.reduce(target.view(unsigned)) >= logits.shape[1]:
-        return NotImplemented  # some rows may be left out, or a label be refused
     rows, classes = logits.shape
+    # As unsigned numbers negative labels are huge, so one look finds every label out of range. (NumPy finds where the
+    # largest stands, and takes it from there, in a third of the time of maximum.reduce, and in half for short rows.)
+    labels = target.view(unsigned)
+    if ignore_index >= 0 or labels[labels.argmax()] >= classes:
+        return NotImplemented  # some rows may be left out, or a label be refused
     # Of each label's class in the flat logits: NumPy takes those faster than pairs of indices.
-    places = _starts(rows, classes) + target
-    shifted = xp.subtract(logits, xp.maximum.reduce(logits, axis=1, keepdims=True), order="C")
+    starts = _starts(rows, classes)
+    places = starts + target
+    largest = logits.take(starts + logits.argmax(axis=1))
+    shifted = xp.subtract(logits, largest[:, None], order="C")
     losses = shifted.take(places)
     powers = xp.exp(shifted, out=shifted)
     totals = powers.dot(ones(classes, powers.dtype))
