@@ -16,7 +16,7 @@ from autograd.modes import casting
 from autograd.tensor import Operand
 
 from .activation import relu
-from .rows import as_rows, let_through, sum_of_rows
+from .rows import SMALL, as_rows, let_through, sum_of_rows, zeros
 
 __all__ = ["linear"]
 
@@ -79,9 +79,8 @@ def _on_host(xp: Any, rows: Any, weight: Any, bias: Any, activation: Activation)
     if bias is not None:
         xp.add(out, bias, out=out)
     if activation == "relu":
-        # NumPy compares with zeros that lie in an array far faster than with the number 0; too many of them leave the
-        # cache, where one row does.
-        xp.maximum(out, xp.zeros(out.shape if out.size <= 65_536 else out.shape[-1], out.dtype), out=out)
+        # Of a large array with one row of zeros, which stays in the cache.
+        xp.maximum(out, zeros(out.shape if out.size <= SMALL else out.shape[-1:], out.dtype), out=out)
     return out
 
 
