@@ -360,6 +360,16 @@ def test_create_graph_records_under_no_grad_too():
     same(second, 2 + 6 * x.data)
 
 
+def test_backward_with_create_graph_records_under_no_grad_too():
+    x = leaf([1.0, 2.0])
+    y = (x * x * x).sum()
+    with ag.no_grad():
+        y.backward(create_graph=True)
+        assert not ag.is_recording()
+    (second,) = gradients(x.grad.sum(), [x])
+    same(second, 6 * x.data)
+
+
 def test_the_given_gradient_is_differentiated_too():
     x, weight = leaf([1.0, 2.0]), leaf([3.0, 4.0])
     (first,) = gradients(x * x, [x], weight, create_graph=True)

@@ -156,6 +156,75 @@ def test_saved_arrays_of_kernels_are_watched(product):
     assert x.data.flags.writeable
 
 
+def test_a_kernel_for_devices_is_called_there_and_that_for_the_host_nowhere_else(log):
+    from tests import guard  # noqa: F401
+
+    before = dict(fused_functions)
+
+    @fused
+    def fat_double(x):
+        return x * 2.0
+
+    def named(name, *, forward):
+        def on_arrays(xp, *given):
+            log(f"{name} {xp.__name__}")
+            return (given[0] * 2.0, None) if forward else (given[0] * 2.0,)
+
+        return on_arrays
+
+    host, elsewhere = [
+        [named(f"{place} {way}", forward=way == "forward") for way in ("forward", "backward")]
+        for place in ("host", "elsewhere")
+    ]
+    fat_double.kernel(*host, elsewhere)
+    try:
+        fat_double(leaf(X)).sum().backward()
+        assert log.take() == ["host forward numpy", "host backward numpy"]
+        x = leaf(X).to("guard").detach().requires_grad_()
+        fat_double(x).sum().backward()
+        assert log.take() == ["elsewhere forward guard", "elsewhere backward guard"]
+        same(x.grad.to("cpu"), [2.0, 2.0])
+    finally:
+        fused_functions.clear()
+        fused_functions.update(before)
+
+
+def test_a_call_may_leave_out_what_has_a_default(log):
+    before = dict(fused_functions)
+
+    @fused
+    def fat_affine(x, factor=3.0, summand=1.0, *, scale=1.0):
+        return (x * factor + summand) * scale
+
+    def forward(xp, x, factor, summand, *, scale):
+        log("kernel")
+        return (x * factor + summand) * scale, None
+
+    fat_affine.kernel(forward, lambda xp, g, needs, inputs, residuals, *, scale: (g * inputs[1] * scale, None, None))
+    try:
+        for call, wanted in [
+            (lambda x: fat_affine(x), X * 3 + 1),
+            (lambda x: fat_affine(x, 2.0), X * 2 + 1),
+            (lambda x: fat_affine(x, 2.0, scale=4.0), (X * 2 + 1) * 4),
+            (lambda x: fat_affine(x, summand=5.0), X * 3 + 5),
+            (lambda x: fat_affine(scale=4.0, summand=5.0, x=x), (X * 3 + 5) * 4),
+        ]:
+            same(call(leaf(X)), wanted)
+            assert log.take() == ["kernel"]
+        for call in (
+            lambda x: fat_affine(x, 1.0, 1.0, 1.0),
+            lambda x: fat_affine(x, 1.0, 1.0, size=1.0),
+            lambda x: fat_affine(x, size=1.0),
+            lambda x: fat_affine(),
+        ):
+            with pytest.raises(TypeError, match="fat_affine"):
+                call(leaf(X))
+        assert log.take() == []
+    finally:
+        fused_functions.clear()
+        fused_functions.update(before)
+
+
 def test_gradients_that_are_one_array_are_kept_apart():
     before = dict(fused_functions)
 

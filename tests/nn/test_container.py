@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -44,6 +47,54 @@ def test_linear_and_relu_are_one_node_unless_a_hook_stands_between(hooked):
     assert len(seen) == 1
     assert all(np.array_equal(a, b) for a, b in zip(fused, apart, strict=True))
     assert results()[0].node.primitive.name == "linear"  # one again once the hook is gone
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_forward_assigned_to_one_of_the_two_is_called(place):
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    net(x)
+    net[place].forward = lambda x: x * 7.0
+    assert np.array_equal(net(x).data, net[1](net[0](x)).data)
+
+
+def one_by_one(net):
+    """What the Modules of a Sequential give, called by hand."""
+    out = x
+    for module in net:
+        out = module(out)
+    return out.data
+
+
+CHANGES = [
+    lambda net: net.append(nn.Linear(1, 2)),
+    lambda net: net.__setitem__(1, nn.Tanh()),
+    lambda net: delattr(net, "1"),
+    lambda net: setattr(net[0], "weight", Parameter(np.ones((3, 2), np.float32))),
+    lambda net: net[0].register_forward_hook(lambda module, inputs, output: output - 0.5),
+    lambda net: net[1].register_forward_pre_hook(lambda module, inputs: inputs[0] + 0.5),
+    lambda net: setattr(net[2], "forward", lambda x: x * 7.0),
+    lambda net: net.load_state_dict({name: value * 2.0 for name, value in net.state_dict().items()}),
+    lambda net: net.double().float(),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_changed_after_a_call_is_seen_by_the_next(change):
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    net(x)
+    change(net)
+    assert np.array_equal(net(x).data, one_by_one(net))
+
+
+@pytest.mark.parametrize("twin_of", [copy.deepcopy, copy.copy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_copy_of_a_sequential_that_was_called_calls_its_own_modules(twin_of):
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    net(x)
+    twin = twin_of(net)
+    assert vars(twin).keys() == vars(net).keys()
+    twin[2] = nn.Linear(3, 4)
+    assert np.array_equal(twin(x).data, one_by_one(twin))
+    assert net(x).shape == (1, 1)
 
 
 def test_sequential_with_names_slices_and_replaces():

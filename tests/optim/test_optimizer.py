@@ -447,3 +447,15 @@ def test_a_state_dict_that_does_not_fit_changes_nothing(shapes, rule, change, me
         optimizer.load_state_dict(adam_state(**change))
     assert optimizer.param_groups[0]["lr"] == 0.5
     assert optimizer.state_dict()["state"] == {}
+
+
+def test_a_gradient_that_is_no_tensor_is_refused_before_anything_moves():
+    first, second = parameter([1.0, 2.0]), parameter([3.0])
+    optimizer = optim.SGD([first, second], lr=0.5)
+    give([first, second], [[1.0, 1.0], None])
+    optimizer.step()  # the two are of different ages now, so they move one after the other
+    before = first.data.copy()
+    second.grad = np.ones(1, np.float32)
+    with pytest.raises(TypeError, match=r"parameter\.grad must be a Tensor or None, got a ndarray"):
+        optimizer.step()
+    np.testing.assert_array_equal(first.data, before)
