@@ -9,6 +9,7 @@ Read `conv.py` next.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import autograd as ag
@@ -88,15 +89,6 @@ def _transpose_last(x: Operand, weight: Operand, bias: Operand, **options: Any) 
     return out if bias is None else out + bias
 
 
-def _declined(*given: Any, **options: Any) -> Any:
-    """Where there is no tape yet, the definition does it."""
-    return NotImplemented
-
-
-_conv_on_device = kernel_on_device(_conv_last, _declined, _declined)
-_transpose_on_device = kernel_on_device(_transpose_last, _declined, _declined)
-
-
 def _is_plain(x: Any, weight: Any, bias: Any) -> bool:
     """Whether the kernels on the host take it: arrays of one dtype that BLAS knows, outside a trace."""
     if is_tracing() is not None or casting() is not None:
@@ -123,17 +115,10 @@ def _finish(bias: Any, activation: Activation) -> Finish:
 
 
 def _conv_forward(xp: Module, x: Any, weight: Any, bias: Any, *, activation: Activation, **options: Any) -> Any:
-    tape = None
-    if xp is not host:
-        made = _conv_on_device[0](xp, _channels_last(x), weight, bias, activation=activation, **options)
-        if made is NotImplemented:
-            return made
-        out, tape = made
-    elif _is_plain(x, weight, bias):
-        out = arrays.convolve_and(_finish(bias, activation), _packed(x), _packed(weight), **options)
-    else:
+    if not _is_plain(x, weight, bias):
         return NotImplemented
-    return _channels_first(out, x.ndim), (out if activation == "relu" else None, tape)
+    out = arrays.convolve_and(_finish(bias, activation), _packed(x), _packed(weight), **options)
+    return _channels_first(out, x.ndim), out if activation == "relu" else None
 
 
 def _conv_backward(
@@ -141,18 +126,15 @@ def _conv_backward(
     g: Array,
     needs: tuple[bool, bool, bool],
     inputs: tuple[Array, Array, Any],
-    residuals: tuple[Any, Any],
+    out: Any,
     *,
     activation: Activation,
     **options: Any,
 ) -> tuple[Any, Any, Any]:
     x, weight, _ = inputs
-    out, tape = residuals
-    g = _channels_last(g) if tape else _packed(g)
+    g = _packed(g)
     if out is not None:
         g = let_through(xp, g, out)
-    if tape:  # ReLU is done, and the convolution need not be done again to know where it let through
-        return _by_tape(_conv_on_device, xp, g, needs, inputs, tape, activation=None, **options)
     of_x = of_weight = None
     if needs[0] and needs[1]:
         of_x, of_weight = arrays.convolve_both(_packed(x), _packed(weight), g, **options)
@@ -168,18 +150,11 @@ def _conv_backward(
 
 
 def _transpose_forward(xp: Module, x: Any, weight: Any, bias: Any, **options: Any) -> Any:
-    tape = None
-    if xp is not host:
-        made = _transpose_on_device[0](xp, _channels_last(x), weight, bias, **options)
-        if made is NotImplemented:
-            return made
-        out, tape = made
-    elif _is_plain(x, weight, bias):
-        out = arrays.convolve_input(_packed(x), _packed(weight), **options)
-        _finish(bias, None)(out)
-    else:
+    if not _is_plain(x, weight, bias):
         return NotImplemented
-    return _channels_first(out, x.ndim), tape
+    out = arrays.convolve_input(_packed(x), _packed(weight), **options)
+    _finish(bias, None)(out)
+    return _channels_first(out, x.ndim), None
 
 
 def _transpose_backward(
@@ -187,14 +162,11 @@ def _transpose_backward(
     g: Array,
     needs: tuple[bool, bool, bool],
     inputs: tuple[Array, Array, Any],
-    tape: Any,
+    residuals: None,
     *,
     length: Pair,
     **options: Any,
 ) -> tuple[Any, Any, Any]:
-    if tape:
-        g = _channels_last(g)
-        return _by_tape(_transpose_on_device, xp, g, needs, inputs, tape, length=length, **options)
     x, weight, _ = inputs
     g = _packed(g)
     return (
@@ -204,13 +176,33 @@ def _transpose_backward(
     )
 
 
-def _by_tape(
-    kernel: Any, xp: Module, g: Array, needs: Any, inputs: tuple[Array, Array, Any], tape: Any, **options: Any
-) -> tuple[Any, Any, Any]:
-    """The gradients by the kernel on a GPU, of a g with channels last."""
-    x, weight, bias = inputs
-    of_x, *others = kernel[1](xp, g, needs, (_channels_last(x), weight, bias), tape, **options)
-    return (None if of_x is None else _of_x(of_x, x), *others)
+def _by_tapes(definition: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The kernel on a GPU of a definition for channels last; where there is no tape yet, the definition does it."""
+    forward_last, backward_last = kernel_on_device(definition, _declined, _declined)
+
+    def forward(xp: Module, x: Any, weight: Any, bias: Any, **options: Any) -> Any:
+        made = forward_last(xp, _channels_last(x), weight, bias, **options)
+        if made is NotImplemented:
+            return made
+        out, tape = made
+        return _channels_first(out, x.ndim), (out if options.get("activation") else None, tape)
+
+    def backward(
+        xp: Module, g: Array, needs: Any, inputs: tuple[Array, Array, Any], residuals: tuple[Any, Any], **options: Any
+    ) -> tuple[Any, Any, Any]:
+        x, weight, bias = inputs
+        out, tape = residuals
+        g = _channels_last(g)
+        if out is not None:  # so the convolution need not be done again to know where ReLU let through
+            g, options = let_through(xp, g, out), {**options, "activation": None}
+        of_x, *others = backward_last(xp, g, needs, (_channels_last(x), weight, bias), tape, **options)
+        return (None if of_x is None else _of_x(of_x, x), *others)
+
+    return forward, backward
+
+
+def _declined(*given: Any, **options: Any) -> Any:
+    return NotImplemented
 
 
 def _space(x: Array) -> Pair:
@@ -231,5 +223,5 @@ def _of_bias(xp: Module, g: Array) -> Array:
     return sum_of_rows(xp, g.reshape(math.prod(g.shape[:3]), g.shape[3]))
 
 
-conv.kernel(_conv_forward, _conv_backward)
-conv_transpose.kernel(_transpose_forward, _transpose_backward)
+conv.kernel(_conv_forward, _conv_backward, _by_tapes(_conv_last))
+conv_transpose.kernel(_transpose_forward, _transpose_backward, _by_tapes(_transpose_last))

@@ -7,6 +7,7 @@ Read `pool.py` next.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import autograd as ag
@@ -54,23 +55,25 @@ def _backward_last(
     return (pooling.pool_put(xp.ascontiguousarray(g), places, length=length, **options),)
 
 
-_kernel = kernel_on_device(_largest, _forward_last, _backward_last)
+def _turned(forward: Callable[..., Any], backward: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """A kernel of channels last as one of channels in axis 1."""
+
+    def turned_forward(xp: Module, x: Array, **options: Any) -> Any:
+        out, residuals = forward(xp, x.transpose(LAST), **options)
+        return out.transpose(SECOND), residuals
+
+    def turned_backward(
+        xp: Module, g: Array, needs: tuple[bool], inputs: tuple[Array], residuals: Any, **options: Any
+    ) -> tuple[Array]:
+        (x,) = inputs
+        (of_x,) = backward(xp, g.transpose(LAST), needs, (x.transpose(LAST),), residuals, **options)
+        return (of_x.transpose(SECOND),)
+
+    return turned_forward, turned_backward
 
 
-def _forward(xp: Module, x: Array, **options: Any) -> Any:
-    out, residuals = _kernel[0](xp, x.transpose(LAST), **options)
-    return out.transpose(SECOND), residuals
-
-
-def _backward(
-    xp: Module, g: Array, needs: tuple[bool], inputs: tuple[Array], residuals: Any, **options: Any
-) -> tuple[Array]:
-    (x,) = inputs
-    (of_x,) = _kernel[1](xp, g.transpose(LAST), needs, (x.transpose(LAST),), residuals, **options)
-    return (of_x.transpose(SECOND),)
-
-
-max_windows.kernel(_forward, _backward)
+_on_host = _forward_last, _backward_last
+max_windows.kernel(*_turned(*_on_host), _turned(*kernel_on_device(_largest, *_on_host)))
 
 
 def sum_windows(x: Operand, **options: Any) -> Operand:
