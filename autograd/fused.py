@@ -45,6 +45,7 @@ class Fused(Operation[P]):
         self.forward: Callable[..., Any] | None = None  # on the host, and so `backward`
         self.backward: Callable[..., Any] | None = None
         self.elsewhere: tuple[Callable[..., Any], ...] = ()  # the two of them on other devices
+        self.traced = False  # whether a trace takes those of other devices
         if self.name in fused_functions:
             raise RuleError(f"there is a fused function {self.name} already.")
         fused_functions[self.name] = self
@@ -54,9 +55,13 @@ class Fused(Operation[P]):
         forward: Callable[..., Any],
         backward: Callable[..., Any],
         elsewhere: tuple[Callable[..., Any], Callable[..., Any]] | None = None,
+        traced: bool = False,
     ) -> None:
-        """Declare the forward and the backward on arrays; `elsewhere` is both for devices other than the host."""
-        self.forward, self.backward = forward, backward
+        """Declare the forward and the backward on arrays; `elsewhere` is both for devices other than the host.
+
+        A trace takes the definition, unless these are instructions and shall be `traced` as such.
+        """
+        self.forward, self.backward, self.traced = forward, backward, traced
         self.elsewhere = elsewhere or (forward, backward)
 
     def __call__(self, *inputs: P.args, **options: P.kwargs) -> Tensor:
@@ -70,7 +75,7 @@ class Fused(Operation[P]):
             given, named = self._completed(given, options)
         xp, arrays, edges, requires_grad = self.read(given)
         if xp is not host:
-            if is_tracing() is not None:
+            if is_tracing() is not None and not self.traced:
                 return self.definition(*given, **named)
             forward = self.elsewhere[0]
         result = forward(xp, *arrays, **named)

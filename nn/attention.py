@@ -14,7 +14,8 @@ from autograd.random import Generator
 from autograd.tensor import Tensor
 
 from . import functional as F
-from .functional.attention import attention, attention_weights
+from .functional.attention import attention
+from .functional.attention_weights import attention_weights
 from .init import xavier_uniform_, zeros_
 from .linear import Linear
 from .module import Module

@@ -31,7 +31,7 @@ LEVELS = [
     {"shapes", "dtypes", "modes", "writes"},
     {"tensor"},
     {"anomaly", "instruction"},
-    {"convolution", "pooling"},
+    {"attending", "convolution", "pooling"},
     {"primitive"},
     {"fused"},
     {"ops"},

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
-from .. import convolution, pooling
+from .. import attending, convolution, pooling
 from ..backend import host, is_floating
 
 __all__ = ["hollow", "hollow_like"]
@@ -27,6 +27,7 @@ _CONVOLUTIONS = {
     inspect.unwrap(function)
     for function in (convolution.convolve, convolution.convolve_input, convolution.convolve_weight)
 }
+_ATTENTIONS = [inspect.unwrap(function) for function in (attending.attend, attending.attend_gradients)]
 _POOLINGS = {
     inspect.unwrap(function)
     for function in (pooling.pool_places, pooling.pool_pick, pooling.pool_put, pooling.pool_sum, pooling.pool_spread)
@@ -45,6 +46,10 @@ def hollow(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[
         return _over_rows(function, *inputs, **options)
     if function in _CONVOLUTIONS:
         return _convolved(function.__name__, *arrays, **options)
+    if function in _ATTENTIONS:
+        batch, length, *head = arrays[0].shape
+        parts = () if function is _ATTENTIONS[0] else (3,)
+        return _in_order((batch, length, *parts, *head), arrays[0].dtype)
     if function in _POOLINGS:
         return _pooled(function.__name__, arrays[0], **options)
     by_elements = isinstance(function, host.ufunc) and function.signature is None

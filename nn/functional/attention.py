@@ -3,18 +3,17 @@
 One idea: softmax(q k^T scale) v is two products around a softmax, so it is one fat node that keeps the weights: with
 them both passes are matrix products, and a few passes over one array of the scores' size. Heads are one more axis in
 front, and views of one product serve as they lie in memory. Source: Vaswani et al. 2017, section 3.2.
-Read `nn/attention.py` next.
+Read `flash.py` next.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterator
 from typing import Any
 
-from autograd import matmul, matrix_transpose, softmax, sum_to, where
-from autograd.backend import Array, Module, device_of, host, move
+from autograd import matmul, sum_to
+from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.many import matmul_many
 from autograd.fused import fused
@@ -22,10 +21,12 @@ from autograd.modes import casting
 from autograd.random import Generator
 from autograd.tensor import Operand, Tensor
 
+from .attention_weights import attention_weights, lower, scale_of
 from .dropout import dropout
+from .flash import attended, is_attended
 from .rows import ones
 
-__all__ = ["attention", "attention_weights", "scaled_dot_product_attention"]
+__all__ = ["attention", "scaled_dot_product_attention"]
 
 
 def scaled_dot_product_attention(
@@ -59,21 +60,6 @@ def scaled_dot_product_attention(
     return attention(query, key, value, attn_mask, causal=is_causal, scale=scale)
 
 
-def attention_weights(
-    query: Operand, key: Operand, mask: Operand = None, *, causal: bool = False, scale: float | None = None
-) -> Operand:
-    """The weights (..., L, S) that `scaled_dot_product_attention` gives to the values, in rows that sum to 1, or to 0.
-
-    `mask` and `causal` may come together: then a key takes part where both let it.
-    """
-    scores = matmul(query, matrix_transpose(key)) * _scale(query, scale)
-    if causal:
-        scores = where(_lower(*scores.shape[-2:], device_of(_array(query))), scores, -float("inf"))
-    if mask is not None:
-        scores = where(mask, scores, -float("inf")) if mask.dtype == "bool" else scores + mask
-    return softmax(scores, axis=-1)
-
-
 @fused
 def attention(
     query: Operand,
@@ -85,17 +71,9 @@ def attention(
     scale: float | None = None,
 ) -> Operand:
     """The values weighted by `attention_weights`."""
+    if mask is None and is_attended(query, key, value, causal=causal, scale=scale_of(query, scale)):
+        return attended(query, key, value, causal=causal, scale=scale_of(query, scale))
     return matmul(attention_weights(query, key, mask, causal=causal, scale=scale), value)
-
-
-def _array(x: Operand) -> Any:
-    return x.data if isinstance(x, Tensor) else x
-
-
-def _scale(query: Operand, scale: float | None) -> float:
-    if scale is not None:
-        return scale
-    return 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
 
 
 def _check(query: Operand, key: Operand, value: Operand, mask: Operand) -> None:
@@ -136,15 +114,9 @@ def _broadcasts(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 
 @functools.lru_cache(maxsize=8)
-def _lower(rows: int, columns: int, device: str) -> Array:
-    """True on the diagonal and below it: what a query may see of the keys up to its own. Only read."""
-    return move(host.tri(rows, columns, dtype=bool), device)
-
-
-@functools.lru_cache(maxsize=8)
 def _minus_above(rows: int, columns: int, dtype: Any) -> Array:
     """-inf above the diagonal, to be added to scores, on the host. Only read."""
-    return host.where(_lower(rows, columns, "cpu"), 0, -float("inf")).astype(dtype)
+    return host.where(lower(rows, columns, "cpu"), 0, -float("inf")).astype(dtype)
 
 
 # The kernel. Of a causal mask it computes only what lies left of the diagonal, in steps of so many queries: finer ones
@@ -176,7 +148,7 @@ def _forward(
     queries, keys = query.shape[-2], key.shape[-2]
     added = _added(xp, mask, causal, queries, keys, query.dtype)
     given = mask is not None and mask.dtype != "bool"
-    query = query * _scale(query, scale)
+    query = query * scale_of(query, scale)
     # Laid out as the query: heads that are views of one product come out ready to be joined.
     out = xp.empty_like(query, shape=(*query.shape[:-1], value.shape[-1]))
     kept = []
@@ -246,7 +218,7 @@ def _backward(
         if needs[3]:
             of_mask = sum_to(of_scores, mask.shape)
     if needs[0]:
-        of_query *= _scale(query, scale)
+        of_query *= scale_of(query, scale)
     return of_query, of_key, of_value, of_mask
 
 

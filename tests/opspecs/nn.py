@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from nn.functional import activation, attention, cross_entropy, fused_conv, linear, loss, norm
+from nn.functional import activation, attention, cross_entropy, flash, fused_conv, linear, loss, norm
 from nn.functional.batch_norm import _by_batch
 from nn.functional.embedding import gated
 from nn.functional.pool_windows import max_windows
@@ -64,6 +64,14 @@ def _attention(query: Any, key: Any, value: Any, mask: Any, *, causal: bool, sca
         powers = np.exp(row[seen])
         out[place] = (powers[:, None] * rows[seen]).sum(0) / powers.sum() if seen.any() else 0
     return out
+
+
+def _places(draw: Any, rng: np.random.Generator) -> Case:
+    """Queries, keys and values of one shape (N, L, H, E), alone or beside each other."""
+    n, length, heads, width = draw(st.tuples(*[st.integers(1, 4)] * 4))
+    beside = fill(anything, (n, length, 3, heads, width), rng)
+    arrays = [beside[:, :, i] if draw(st.booleans()) else beside[:, :, i].copy() for i in range(3)]
+    return Case(tuple(arrays), {"causal": draw(st.booleans()), "scale": 0.7})
 
 
 def _heads(draw: Any, rng: np.random.Generator) -> Case:
@@ -229,6 +237,11 @@ ROWS = [
     Spec(activation._gelu, lambda x: x * (1 + erf(x / math.sqrt(2))) / 2, elementwise_cases(Values(-4.0, 4.0))),
     Spec(activation._gelu_tanh, _gelu_tanh, elementwise_cases(Values(-4.0, 4.0))),
     Spec(attention.attention, _attention, composite_case(_heads)),
+    Spec(
+        flash.attend,
+        lambda q, k, v, **options: _attention(*(x.swapaxes(1, 2) for x in (q, k, v)), None, **options).swapaxes(1, 2),
+        composite_case(_places),
+    ),
     Spec(norm.standardize, _standardize, composite_case(_rows_or_columns)),
     Spec(_by_batch, _batch, composite_case(_batches)),
     Spec(max_windows, _largest, composite_case(_windowed)),

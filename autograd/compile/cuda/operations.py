@@ -1,91 +1,112 @@
-"""Operations: instructions that cuDNN does whole, where it is there and has an engine for them.
+"""Operations: what a step needs to be one or more operations of cuDNN.
 
-One idea: an instruction is described as a plain value, and the device is asked whether it does that; where it does not,
-nothing is lost, since kernels and products do it too. Read `convolution.py` next, which is that other way.
+One idea: cuDNN is told addresses, so each operand must lie as it wants it; one that does not is copied first, to the
+scratch memory of the step, where what passes from one operation to the next lies too. Read `cudnn.py` next, which
+describes the operations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from math import prod
+from typing import NamedTuple
 
 from ...backend import host
-from ...convolution import geometry_of
-from ...cuda.convolutions import Convolution
 from ...cuda.cudnn import ALIGNMENT
 from ...cuda.graphs import Operation
-from ...cuda.product import DTYPES
-from ..native.kernels import Kernel, Memory, Refs
+from ..native.kernels import Kernel, Memory
 from ..native.layout import Ref
-from ..native.template import is_packed
-from ..program import Instruction, Variable
-from .commands import Command, Operate, Place, Span, span_of
+from ..program import Variable
+from .commands import Command, Launch, Operate, Place, Span, span_of
 from .nests import packed_copy
 
-__all__ = ["Does", "Operated", "operation_of"]
+__all__ = ["Does", "Operated", "Room", "Spot", "is_aligned", "operate"]
+
+_BLOCK = 256  # bytes
 
 Does = Callable[[Operation], bool]  # whether a device has a way of its own
-
-_KINDS = {"convolve": "forward", "convolve_input": "input", "convolve_weight": "weight"}
 
 
 @dataclass
 class Operated(Kernel):
-    """An instruction that is one operation; `commands` are given where all lies."""
+    """An instruction that is done by operations; `commands` are given where all lies."""
 
     _: KW_ONLY
     commands: Callable[[Memory], Iterator[Command]]
 
 
-def operation_of(instruction: Instruction, refs: Refs, tf32: bool, does: Does) -> Operated | None:
-    """The step of an instruction that the device does; None for every other."""
-    operation = _convolution(instruction, tf32) if instruction.name in _KINDS else None
-    return _operated(instruction, refs, operation) if operation is not None and does(operation) else None
+class Spot(NamedTuple):
+    """Where something lies: its first byte, and the bytes within which all of it is."""
+
+    place: Place
+    span: Span
+
+    @classmethod
+    def of(cls, ref: Ref, memory: Memory) -> Spot:
+        """That of what a variable names."""
+        slot, start = memory.place(ref.base)
+        return cls((slot, start + ref.offset * ref.base.dtype.itemsize), span_of(ref.base, (slot, start)))
+
+    def on(self, bytes_: int) -> Spot:
+        """The same, so many bytes on."""
+        slot, start = self.place
+        return self._replace(place=(slot, start + bytes_))
 
 
-def _convolution(instruction: Instruction, tf32: bool) -> Convolution | None:
-    """A convolution as cuDNN has it; None for one of no numbers, of other dtypes, or of each channel by itself."""
-    if "groups" not in instruction.options:
-        return None  # NumPy's convolve, which is another function
-    first, second = instruction.inputs
-    geo = geometry_of(instruction.name, first.shape, second.shape, **instruction.options)
-    dtype = str(instruction.out.dtype)
-    if geo.is_empty or geo.is_depthwise or dtype not in DTYPES or {str(x.dtype) for x in (first, second)} != {dtype}:
-        return None
-    return Convolution.of(_KINDS[instruction.name], geo, dtype, tf32 and dtype == "float32")
+class Room:
+    """The scratch memory of a step, given away piece by piece."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self._variable = Variable(-1, (0,), host.dtype("uint8"))
+
+    def take(self, size: int) -> int:
+        """So many bytes: where they begin."""
+        start, self.taken = self.taken, self.taken + -(-size // _BLOCK) * _BLOCK
+        return start
+
+    @property
+    def scratch(self) -> Variable | None:
+        """The variable that stands for all of it; None where nothing was taken."""
+        self._variable.shape = (self.taken,)
+        return self._variable if self.taken else None
+
+    def spot(self, memory: Memory, start: int, size: int) -> Spot:
+        """A piece of it."""
+        slot, begin = memory.place(self._variable)
+        return Spot((slot, begin + start), (slot, begin + start, begin + start + size))
 
 
-def _operated(instruction: Instruction, refs: Refs, operation: Operation) -> Operated:
-    """The step; what does not lie as cuDNN wants it is copied first, to scratch memory."""
-    reads = [refs[variable] for variable in instruction.inputs]
-    starts: dict[Ref, int] = {}
-    taken = 0
-    for ref in reads:
-        if ref not in starts and not _lies_well(ref):
-            starts[ref] = taken
-            taken += -(-prod(ref.shape) * ref.base.dtype.itemsize // 256) * 256
-    scratch = Variable(-1, (taken,), host.dtype("uint8")) if taken else None
+class Operands:
+    """The operands of a step, of which those that do not lie `well` are copied."""
 
-    def commands(memory: Memory) -> Iterator[Command]:
-        places, spans = list[Place](), list[Span]()
-        for ref in reads:
-            slot, start = memory.place(ref.base)
-            place, span = (slot, start + ref.offset * ref.base.dtype.itemsize), span_of(ref.base, (slot, start))
-            if ref in starts and scratch is not None:
-                slot, start = memory.place(scratch)
-                place = slot, start + starts[ref]
-                span = slot, place[1], place[1] + prod(ref.shape) * ref.base.dtype.itemsize
-                yield packed_copy(ref, place, memory)
-            places.append(place)
-            spans.append(span)
-        out = instruction.out
-        target = memory.place(out)
-        given = dict(zip((*operation.reads, *operation.writes), (*places, target), strict=True))
-        yield Operate(operation, tuple(given.items()), frozenset(spans), frozenset({span_of(out, target)}), repr(out))
+    def __init__(self, reads: list[Ref], room: Room, well: Callable[[Ref], bool]) -> None:
+        self.reads, self.room = reads, room
+        self.copies = {ref: room.take(_bytes(ref)) for ref in dict.fromkeys(reads) if not well(ref)}
 
-    return Operated(instruction, reads, scratch=scratch, about="cuDNN", commands=commands)
+    def copied(self, memory: Memory) -> list[Launch]:
+        """What copies them."""
+        return [packed_copy(ref, self.spot(ref, memory).place, memory) for ref in self.copies]
+
+    def spot(self, ref: Ref, memory: Memory) -> Spot:
+        """Where an operand is to be read."""
+        if ref in self.copies:
+            return self.room.spot(memory, self.copies[ref], _bytes(ref))
+        return Spot.of(ref, memory)
 
 
-def _lies_well(ref: Ref) -> bool:
-    return is_packed(ref) and ref.offset * ref.base.dtype.itemsize % ALIGNMENT == 0
+def _bytes(ref: Ref) -> int:
+    return prod(ref.shape) * int(ref.base.dtype.itemsize)
+
+
+def is_aligned(ref: Ref) -> bool:
+    """Whether it begins where cuDNN may read, if its base does."""
+    return ref.offset * ref.base.dtype.itemsize % ALIGNMENT == 0
+
+
+def operate(operation: Operation, spots: Mapping[str, Spot], about: str) -> Operate:
+    """The command of an operation whose arrays are at these spots."""
+    reads = frozenset(spots[role].span for role in operation.reads)
+    writes = frozenset(spots[role].span for role in operation.writes)
+    return Operate(operation, tuple((role, spot.place) for role, spot in spots.items()), reads, writes, about)

@@ -22,11 +22,12 @@ from ..program import Instruction, Program
 from . import convolution, draws, nests, pooling
 from .commands import Call, Command, Launch, Operate, Place, joined
 from .convolution import Convolution
+from .cudnn import operation_of
 from .draws import GENERATOR
 from .header import HEADER
 from .loops import Sums, loop_of
 from .nests import Launches, written_move
-from .operations import Does, Operated, operation_of
+from .operations import Does, Operated
 from .products import Products, with_biases
 
 __all__ = ["NUMBERS", "RESERVED", "Tape"]

@@ -10,7 +10,8 @@ fifth of the memory. Read the plan next.
 # after it is kept. The way to a variable are the instructions, cheap and element by element, that lead to it from what
 # is kept. A variable is late when its way is gone again after the turn, at its home: before the first loop there that
 # reads some of the way. All large arrays from which the way starts must be read by loops there as it is, so that none
-# is read just for this. What else reads a late variable, such as the product for a weight's gradient, waits for it.
+# is read just for this, unless it is smaller, as bfloat16 is beside its cast to float32. What else reads a late
+# variable, such as the product for a weight's gradient, waits for it.
 #
 # Cheap instructions that stand after the turn, but read nothing that is made there, count as made before: groups.py
 # would join them to the loops of forward, and what they give would be kept.
@@ -28,6 +29,7 @@ __all__ = ["with_less_kept"]
 _CHEAP = {"absolute", "add", "divide", "equal", "exp", "greater", "greater_equal", "less", "less_equal", "logical_and"}
 _CHEAP |= {"logical_not", "logical_or", "maximum", "minimum", "multiply", "negative", "not_equal", "sign", "sqrt"}
 _CHEAP |= {"square", "subtract", "tanh", "where"}
+_CASTS = {"astype", "ndarray.astype"}  # those that lose nothing
 _PRODUCTS = {"convolve", "dot", "matmul"}
 _LARGE = 1 << 16  # bytes; less is not worth the trouble
 _LONGEST = 24  # instructions of a way
@@ -112,7 +114,8 @@ class _Again:
         """Before which instruction to go the way again; None where that would not pay."""
         if variable in self.ends or variable.nbytes < self.large or len(way.steps) > _LONGEST:
             return None
-        if any(start.nbytes >= self.large and not self._loops(start) for start in way.starts):
+        unread = sum(start.nbytes for start in way.starts if not self._loops(start))
+        if unread >= max(self.large, variable.nbytes):
             return None
         passed = [*way.starts, *(self.instructions[step].out for step in way.steps)]
         homes = [i for v in passed for i in self._loops(v) if self.instructions[i].out.shape == variable.shape]
@@ -174,4 +177,7 @@ class _Again:
 
 
 def _is_cheap(instruction: Instruction) -> bool:
+    if instruction.name in _CASTS:
+        (x,) = instruction.variables()
+        return x.dtype is not None and x.dtype.itemsize < instruction.out.dtype.itemsize
     return instruction.name in _CHEAP and not instruction.options

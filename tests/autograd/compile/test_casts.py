@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import autograd as ag
+import nn
+import optim
 from autograd import Tensor
 from autograd.backend import bfloat16
 from autograd.compile import passes
@@ -93,3 +95,23 @@ def test_a_training_keeps_its_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted, before = training()
     assert losses == wanted
     assert moved < before
+
+
+@simulated.needed
+def test_a_sum_in_float32_is_not_kept_where_it_follows_from_bfloat16() -> None:
+    model = nn.Sequential(nn.Linear(8, 256), nn.GELU(approximate="tanh"), nn.Linear(256, 4)).to("guard")
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    x = Tensor(numbers(128, 8), device="guard")
+
+    @ag.compile
+    def step() -> Tensor:
+        optimizer.zero_grad()
+        with ag.autocast():
+            loss = model(x).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step()
+    loop = next(command for command in Tape(step.programs[0]).commands if "tanh" in command.about)
+    assert sum(stop - start for _, start, stop in loop.writes) == 2 * 128 * 256

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 import autograd as ag
-from autograd import Tensor, convolution
+import nn
+import optim
+from autograd import ShapeError, Tensor, attending, convolution
 from autograd.compile.cuda import device_named, gpu
 from autograd.compile.cuda.commands import Launch, Operate
 from autograd.convolution import geometry
@@ -25,9 +27,11 @@ from autograd.cuda.attentions import Attention
 from autograd.cuda.convolutions import KINDS, Convolution
 from autograd.cuda.cudnn import Cudnn
 from autograd.ops.convolution import convolve
+from autograd.random import Generator
 from benchmarks.speed.networks import CNN
 from benchmarks.speed.tapegrad import training_step
 from benchmarks.speed.workloads import Workload
+from nn.functional import flash
 from tests import simulated_cudnn
 from tests.autograd.compile import simulated
 from tests.autograd.compile.simulated import Simulated
@@ -238,3 +242,110 @@ def test_convolutions_of_a_step_may_be_rounded(with_cudnn, compiling):
 def entry_of(compiled):
     ((entry,),) = compiled._entries.values()
     return entry.run_program
+
+
+# Attention
+
+
+class Attending:
+    """A layer of attention over 8 texts, its step inside autocast, and what the tape does."""
+
+    def __init__(self, device, causal=True, heads=2, width=16, length=5, cast=True):
+        self.layer = nn.MultiheadAttention(width, heads, batch_first=True, generator=Generator(1)).to(device)
+        self.x = Tensor(np.random.default_rng(0).normal(size=(3, length, width)).astype("float32"), device=device)
+        self.optimizer = optim.SGD(self.layer.parameters(), lr=0.1)
+        self.causal, self.cast = causal, cast
+
+    def step(self):
+        self.optimizer.zero_grad()
+        with ag.autocast(enabled=self.cast):
+            out, _ = self.layer(self.x, self.x, self.x, need_weights=False, is_causal=self.causal)
+        loss = (out * out).mean()
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+
+def operations(compiled):
+    return [command.operation for command in entry_of(compiled).tape.commands if isinstance(command, Operate)]
+
+
+@simulated.needed
+@pytest.mark.parametrize("causal", [True, False])
+def test_autocast_leaves_attention_to_cudnn_in_one_piece(with_cudnn, causal, compiling):
+    pytest.importorskip("ml_dtypes")
+    eager, ours = Attending("cpu", causal), Attending("guard", causal)
+    compiled = ag.compile(ours.step)
+    assert compiled().item() == pytest.approx(eager.step().item(), rel=1e-3)
+    for _ in range(3):  # numbers near the middle of two are rounded one way here and the other there
+        assert compiled().item() == pytest.approx(eager.step().item(), rel=1e-2)
+    for a, b in zip(ours.layer.parameters(), eager.layer.parameters(), strict=True):
+        wanted = b.grad.numpy()
+        np.testing.assert_allclose(a.grad.numpy(), wanted, rtol=0, atol=0.03 * np.abs(wanted).max())
+    # Forward, and in backward forward once more, for its statistics.
+    assert [o.kind for o in operations(compiled)] == ["forward", "forward", "backward"]
+    assert all(o.causal == causal for o in operations(compiled))
+    tape = entry_of(compiled).tape
+    assert "CuPy" not in str(tape)
+    assert not [c for c in tape.commands if isinstance(c, Launch) and "exp" in c.about]
+
+
+@simulated.needed
+def test_heads_are_read_where_they_lie_in_one_product(with_cudnn, compiling):
+    pytest.importorskip("ml_dtypes")
+    ours = Attending("guard")
+    compiled = ag.compile(ours.step)
+    compiled()
+    forward = operations(compiled)[0]
+    assert {forward.strides_of(role) for role in "qkv"} == {(5 * 48, 8, 48, 1)}
+    backward = operations(compiled)[-1]
+    assert backward.strides_of("dq") == (5 * 48, 8, 48, 1)
+    assert "packed" not in str(entry_of(compiled).tape)
+
+
+@simulated.needed
+@pytest.mark.parametrize(
+    "change",
+    [{"cast": False}, {"width": 12, "heads": 3}],  # cuDNN wants heads of a multiple of 8
+    ids=str,
+)
+def test_other_attention_is_products_and_loops(with_cudnn, change, compiling):
+    pytest.importorskip("ml_dtypes")
+    eager, ours = Attending("cpu", **change), Attending("guard", **change)
+    compiled = ag.compile(ours.step)
+    for _ in range(2):
+        assert compiled().item() == pytest.approx(eager.step().item(), rel=1e-2)
+    assert operations(compiled) == []
+
+
+@simulated.needed
+def test_attention_without_cudnn_is_products_and_loops(compiling):
+    pytest.importorskip("ml_dtypes")
+    ours, eager = Attending("guard"), Attending("cpu")
+    compiled = ag.compile(ours.step)
+    assert compiled().item() == pytest.approx(eager.step().item(), rel=1e-3)
+    assert operations(compiled) == []
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_attention_on_arrays_is_its_definition(dtype):
+    pytest.importorskip("ml_dtypes")
+    rng, shape = np.random.default_rng(0), (2, 5, 3, 8)
+    q, k, v, g = (Tensor(rng.normal(size=shape).astype("float32")).astype(dtype) for _ in range(4))
+    outcomes = []
+    for kernel in (True, False):
+        inputs = [Tensor(x.data, requires_grad=True) for x in (q, k, v)]
+        function = flash.attend if kernel else flash.attend.definition
+        out = function(*inputs, causal=True, scale=0.3)
+        assert str(out.dtype) == dtype
+        out.backward(g)
+        outcomes.append([out.data, *(x.grad.data for x in inputs)])
+    for a, b in zip(*outcomes, strict=True):
+        near = 1e-5 if dtype == "float32" else 0.02
+        np.testing.assert_allclose(a.astype("float32"), b.astype("float32"), rtol=near, atol=near)
+
+
+@pytest.mark.parametrize("shapes", [[(2, 3, 4)] * 3, [(1, 2, 3, 4), (1, 3, 3, 4), (1, 2, 3, 4)]])
+def test_attention_on_arrays_of_other_shapes_is_refused(shapes):
+    with pytest.raises(ShapeError, match=r"attend got .*all must be of one shape, \(N, L, H, E\)"):
+        attending.attend(*(np.ones(shape) for shape in shapes), causal=False, scale=1.0)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd import convolution, pooling
+from autograd import attending, convolution, pooling
 from autograd.compile.hollow import hollow, hollow_like
 from autograd.compile.program import layout_of
 from benchmarks.speed.networks import CNN, GPT, MLP
@@ -112,6 +112,13 @@ def test_poolings(data: st.DataObject) -> None:
 
 
 POOL: Any = {"size": (2, 2), "stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_attention_in_one_piece(dtype: str) -> None:
+    given = [lying((2, 5, 3, 8), (0, 2, 1, 3), dtype) for _ in range(4)]
+    agree(inspect.unwrap(attending.attend), *given[:3], causal=True, scale=0.5)
+    agree(inspect.unwrap(attending.attend_gradients), *given, causal=False, scale=0.5)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""The weights of attention: how much of each value a query takes.
+
+Read `attention.py` next, which weighs with them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+from autograd import matmul, matrix_transpose, softmax, where
+from autograd.backend import Array, device_of, host, move
+from autograd.tensor import Operand, Tensor
+
+__all__ = ["attention_weights", "lower", "scale_of"]
+
+
+def attention_weights(
+    query: Operand, key: Operand, mask: Operand = None, *, causal: bool = False, scale: float | None = None
+) -> Operand:
+    """The weights (..., L, S) that `scaled_dot_product_attention` gives to the values, in rows that sum to 1, or to 0.
+
+    `mask` and `causal` may come together: then a key takes part where both let it.
+    """
+    scores = matmul(query, matrix_transpose(key)) * scale_of(query, scale)
+    if causal:
+        device = device_of(query.data if isinstance(query, Tensor) else query)
+        scores = where(lower(*scores.shape[-2:], device), scores, -float("inf"))
+    if mask is not None:
+        scores = where(mask, scores, -float("inf")) if mask.dtype == "bool" else scores + mask
+    return softmax(scores, axis=-1)
+
+
+def scale_of(query: Operand, scale: float | None) -> float:
+    """The scale that was given, or 1 / sqrt(E)."""
+    if scale is not None:
+        return scale
+    return 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
+
+
+@functools.lru_cache(maxsize=8)
+def lower(rows: int, columns: int, device: str) -> Array:
+    """True on the diagonal and below it: what a query may see of the keys up to its own. Only read."""
+    return move(host.tri(rows, columns, dtype=bool), device)
