@@ -370,12 +370,12 @@ class Trace:
                     "function: change it under no_grad(), or return the new one."
                 )
         found = [(place, traced) for place, traced, first in self.captured if traced.variable is not first]
-        by_tensor = {id(place.tensor) for place, _, _ in self.captured if isinstance(place, DataOf)}
-        own = {id(place.tensor): traced for place, traced, _ in self.captured if isinstance(place, DataOf)}
+        own = {id(place.tensor): (place, t) for place, t, _ in self.captured if isinstance(place, DataOf)}
         for key, (tensor, traced) in self.data.items():
-            if key not in by_tensor or own[key] is not traced:
-                found = [(place, t) for place, t in found if not (isinstance(place, DataOf) and place.tensor is tensor)]
-                found.append((DataOf(tensor), traced))
+            place, first = own.get(key, (DataOf(tensor), None))
+            if first is not traced:  # another array was assigned
+                found = [(other, t) for other, t in found if other is not place]
+                found.append((place, traced))
         self._refuse_shared([place for place, _ in found])
         return found
 

@@ -2,7 +2,8 @@
 
 One idea: a variable needs memory from the step that makes it to the last that reads it, so those that are never wanted
 at once share a place in one arena. What is written to a parameter at the end is written there at once, where nobody
-reads the old value any more; what is returned is written into the array that will be returned. Read `executor.py`.
+reads the old value any more and nothing can fail any more; what is returned is written into the array that will be
+returned. Read `executor.py`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Plan:
         self.program, self.refs, self.steps = program, refs, steps
         self._zeros = program.zeros()
         self.made = {variable: i for i, step in enumerate(steps) for variable in _made(step)}
+        self._last_risk = max((i for i, step in enumerate(steps) if isinstance(step, (Call, Check))), default=-1)
         self.last: dict[Variable, int] = {}  # the last step that reads it
         self.read: set[Variable] = set()  # what must be in memory
         for i, step in enumerate(steps):
@@ -83,7 +85,7 @@ class Plan:
 
     def is_safe(self, variable: Variable) -> bool:
         """Whether no step after the one that makes it can raise an error: a check, or a function of NumPy's."""
-        return not any(isinstance(step, (Call, Check)) for step in self.steps[self.made[variable] :])
+        return self.made[variable] > self._last_risk
 
     def is_zero(self, base: Variable) -> bool:
         """Whether a variable is a constant that is zero everywhere."""
@@ -114,6 +116,7 @@ class Plan:
             step = self.steps[self.made[base]]
             if (
                 isinstance(step, Group)
+                and self.is_safe(base)
                 and self.last.get(old, -1) <= self.made[base]
                 and _reads_in_step(step, base, old)
             ):

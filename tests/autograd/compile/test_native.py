@@ -201,6 +201,36 @@ def test_a_wrong_label_is_refused_and_nothing_has_changed(executor: str, kind: s
 
 
 @needs_c
+@pytest.mark.parametrize("executor", ["native", "numpy"])
+def test_a_wrong_label_that_is_computed_is_refused_before_buffers_change(executor: str) -> None:
+    norm = nn.BatchNorm1d(3)
+
+    @ag.compile(executor=executor)
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(norm(x), y + 1)
+
+    x = Tensor(np.random.default_rng(0).random((4, 3), dtype="f4"))
+    step(x, Tensor(np.array([0, 1, -1, 0])))
+    before = {name: tensor.numpy().copy() for name, tensor in norm.state_dict().items()}
+    with pytest.raises(ValueError, match="3 classes"):
+        step(x, Tensor(np.array([0, 1, 2, 0])))
+    for name, tensor in norm.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), before[name], err_msg=name)
+
+
+@needs_c
+def test_buffers_are_written_where_they_are() -> None:
+    norm = nn.BatchNorm1d(3)
+    step = ag.compile(lambda x: norm(x), executor="native")
+    x = Tensor(np.random.default_rng(0).random((4, 3), dtype="f4"))
+    for _ in range(2):
+        step(x)
+    plan = Native(step.programs[0]).plan
+    assert plan.in_place == {place for place, _ in plan.program.writes}
+    assert len(plan.in_place) == 3
+
+
+@needs_c
 def test_numbers_of_a_schedule_reach_the_c_function() -> None:
     w = Tensor([1.0], requires_grad=True)
     optimizer = optim.SGD([w], lr=0.5)
