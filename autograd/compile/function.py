@@ -31,8 +31,9 @@ from .passes import simplified
 from .program import Program
 from .replay import Replay
 from .spare import lone_array, spare_array
+from .steps import arrays_of, count_of, side_by_side, slice_of
 from .surroundings import questions_about, questions_about_parts
-from .trace import Trace
+from .trace import GradOf, Trace
 from .traced import Traced
 from .watch import data_of, set_grad, watching
 
@@ -122,18 +123,13 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result, from its program."""
-        off = self.disable or self.refused is not None or _off.get()
-        if off or is_tracing() is not None or is_watching() is not None:
+        if self._as_written:
             return self.function(*args, **kwargs)
         key, arrays = _kind_of_call(args, kwargs)
         with self._lock:  # the arrays that a program works in belong to one call at a time
-            entries = self._entries.get(key)
-            if entries is None:
-                entries = self._entries[key] = []
-            self._entries.move_to_end(key)
-            for entry in entries:
-                if entry.holds():
-                    return entry.run(arrays)
+            entries, entry = self._found(key)
+            if entry is not None:
+                return entry.run(arrays)
             try:
                 entry = self._trace(args, kwargs)
             except Exception as error:
@@ -149,6 +145,55 @@ class Compiled:
         result = self.function(*args, **kwargs)  # where the call itself is wrong, this says so, and nothing is refused
         self.refused = why
         return result
+
+    @property
+    def _as_written(self) -> bool:
+        """Whether a call made now runs the function itself."""
+        off = self.disable or self.refused is not None or _off.get()
+        return off or is_tracing() is not None or is_watching() is not None
+
+    def steps(self, *args: Any, **kwargs: Any) -> Any:
+        """Several calls as one: `fast.steps(xs, ys)` does what `[fast(x, y) for x, y in zip(xs, ys)]` does.
+
+        Every array among the arguments has one more axis in front, all of one length, and each call gets a slice; other
+        arguments are the same in all calls. Every array among the results is that of all calls, stacked along a new
+        first axis; what is no array comes as a list. Everything else, weights, state, gradients and random numbers, is
+        as after so many calls; what Python could change between them, such as a learning rate, is the same in all.
+
+        On a GPU they are one CUDA graph once a program has been called a few times, so that the host, which takes
+        longer than a GPU for a step of a small model, is asked once. Where CuPy does a part of the program, or a result
+        or a buffer has to be copied after each call, and on the CPU, it is a loop. Each number of calls is recorded
+        apart, and a few are kept.
+
+        Raises ValueError where there is no array among the arguments, or their first axes differ.
+        """
+        leaves, structure = flatten((args, kwargs))
+        count = count_of(leaves, structure)
+        given: list[Any] = []
+        if not self._as_written:
+            key, _ = _kind_of_call(*unflatten(structure, slice_of(leaves, 0)))
+            with self._lock:
+                _, entry = self._found(key)
+                if entry is not None:
+                    done, results = entry.run_steps(arrays_of(leaves), count)
+                    if done == count:
+                        return entry.result(results, count)
+                    given = [entry.result([x[step, ...] for x in results]) for step in range(done)]
+        for step in range(len(given), count):
+            args, kwargs = unflatten(structure, slice_of(leaves, step))
+            given.append(self(*args, **kwargs))
+        return side_by_side(given)
+
+    def _found(self, key: Any) -> tuple[list[_Entry], _Entry | None]:
+        """The programs for this kind of call, and the one that is right for a call made now."""
+        entries = self._entries.get(key)
+        if entries is None:
+            entries = self._entries[key] = []
+        self._entries.move_to_end(key)
+        for entry in entries:
+            if entry.holds():
+                return entries, entry
+        return entries, None
 
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Entry:
         """A program for this call; with a fallback only one that is worth having."""
@@ -175,7 +220,7 @@ class Compiled:
         return entry
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else types.MethodType(self, instance)
+        return self if instance is None else _Method(self, instance)
 
     @property
     def programs(self) -> list[Program]:
@@ -194,6 +239,25 @@ class Compiled:
         return "\n\n".join(entry.explain() for entries in self._entries.values() for entry in entries)
 
 
+class _Method:
+    """A compiled function as a method of an object; it has all that the function has."""
+
+    __slots__ = ("__func__", "__self__")
+
+    def __init__(self, compiled: Compiled, instance: Any) -> None:
+        self.__func__, self.__self__ = compiled, instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    def steps(self, *args: Any, **kwargs: Any) -> Any:
+        """Several calls as one, see `Compiled.steps`."""
+        return self.__func__.steps(self.__self__, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+
 class _Entry:
     """A program with its guards and its executor."""
 
@@ -210,6 +274,9 @@ class _Entry:
         gradients = dict(enumerate(self.with_grad, len(self.program.results) - len(self.with_grad)))
         self.replaced = [(i, gradients[i]) for i in self.run_program.takes if i in gradients]
         self._spare = lone_array if isinstance(self.run_program, Cuda) else spare_array
+        set_anew = {id(tensor) for tensor in self.with_grad}
+        # A gradient that is added to lies in another array after each call.
+        self._adds = any(isinstance(place, GradOf) and id(place.tensor) in set_anew for place, _ in self.program.places)
         self.guards = [(question, answer) for question, answer in trace.guards]
         if isinstance(self.run_program, Cuda):
             self.guards.append((Expression.of(is_tf32), is_tf32()))  # its products are made for this precision
@@ -285,24 +352,55 @@ class _Entry:
         """The function's result for these arrays, with all that it leaves behind."""
         spare = {i: self._spare(tensor) for i, tensor in self.replaced}
         results, writes = self.run_program(arguments, spare)
-        self._leave(results, writes)
-        return self._result(results)
-
-    def _leave(self, results: list[Any], writes: list[tuple[Any, Any]]) -> None:
         for place, array in writes:
             place.put(array)
-        for tensor in self.without_grad:
-            set_grad(tensor, None)
-        for tensor, array in zip(self.with_grad, results[-len(self.with_grad) :], strict=False):
-            set_grad(tensor, wrap(array))
+        self._leave_gradients(results[-len(self.with_grad) :])
         for effect in self.effects:
             effect()
+        return self.result(results)
 
-    def _result(self, results: list[Any]) -> Any:
+    def run_steps(self, arguments: list[Any], count: int) -> tuple[int, list[Any]]:
+        """As many of `count` calls as can be one, and their results, each in an array for all of these calls.
+
+        All that Python does for these calls is done first, call by call, and then the program runs. It ends before a
+        call for which this program is not the right one, and with 0 where it has to run call by call.
+        """
+        program = self.run_program
+        if not isinstance(program, Cuda) or self._adds:
+            return 0, []
+        spare = {i: self._spare(tensor) for i, tensor in self.replaced}
+        steps = program.steps(count, spare)
+        if steps is None:
+            return 0, []
+        done, results = 0, []
+        try:
+            while done < count and (not done or self._ask()):
+                program.ask(steps, done)
+                if not done:
+                    self._leave_gradients(program.gradients(spare))
+                for effect in self.effects:
+                    effect()
+                done += 1
+        finally:  # what was asked for before an error is done, as it would be call by call
+            if done:
+                results = program.run_steps(steps, arguments, done)
+        return done, results
+
+    def _leave_gradients(self, arrays: list[Any]) -> None:
+        for tensor in self.without_grad:
+            set_grad(tensor, None)
+        for tensor, array in zip(self.with_grad, arrays, strict=False):
+            set_grad(tensor, wrap(array))
+
+    def result(self, results: list[Any], count: int | None = None) -> Any:
+        """What the function gives, made of the program's results; of those of `count` calls where that is given."""
         if self.one is not None:
             return self.one(results[0])
         arrays = iter(results)
-        given = [leaf[0] if isinstance(leaf, tuple) else leaf(next(arrays)) for leaf in self.leaves]
+        given = [
+            leaf(next(arrays)) if not isinstance(leaf, tuple) else leaf[0] if count is None else [leaf[0]] * count
+            for leaf in self.leaves
+        ]
         return unflatten(self.structure, given)
 
     def explain(self) -> str:

@@ -28,7 +28,7 @@ def questions_about(function: Any, depth: int = 0) -> Iterator[Expression]:
         for value in (*function.args, *function.keywords.values()):
             yield from questions_about_parts(value)
         yield from questions_about(function.func, depth)
-    elif isinstance(function, types.MethodType):
+    elif hasattr(function, "__self__") and hasattr(function, "__func__"):  # a method, of a compiled function too
         yield from questions_about_parts(function.__self__)
         yield from questions_about(function.__func__, depth)
     elif isinstance(function, types.FunctionType) and depth < _DEEPEST:

@@ -2,7 +2,8 @@
 
 One idea: the first call gives the GPU the commands of the tape one by one, which also loads whatever is loaded late;
 the second records them as one graph; every call from then on copies the arguments, sends the numbers that changed, and
-launches the graph. Where an address changes, such as that of a parameter, it records anew. Read `device.py` beside it.
+launches the graph. Where an address changes, such as that of a parameter, it records anew. Read `device.py` beside it,
+`steps.py` for several calls in one graph.
 """
 
 # Note [Gradients stay where they are]
@@ -13,6 +14,7 @@ launches the graph. Where an address changes, such as that of a parameter, it re
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
 from math import prod
 from sys import getrefcount
 from typing import Any
@@ -26,10 +28,13 @@ from ..native.numbers import questions
 from ..program import Program, Variable, replace_variables
 from .commands import Call, Launch, Multiply, Operate
 from .device import Device, Library, Run
-from .tape import NUMBERS, RESERVED, Tape
+from .numbers import Numbers
+from .steps import Steps
+from .tape import RESERVED, Tape
 
 __all__ = ["Cuda", "view_of", "words_of"]
 
+_KEPT = 4  # recordings of several calls, by how many these are
 _OURS = 4  # references to the array of a result: a table, its view in another, a variable, and the question
 
 
@@ -54,16 +59,10 @@ class Cuda:
         device, plan = self.device, self.plan
         self._arena = device.empty((max(1, plan.arena_bytes),), "uint8")
         self._scratch = device.empty((max(1, self.tape.reserved),), "uint8")
-        self._count = len(plan.numbers)
-        size = 8 * max(1, self._count + 3 * len(plan.draws))
-        self._staged, self._sent, self._send = device.staged(size)
-        self._numbers = self._staged[: 8 * self._count].view("float64")
-        self._words = self._staged[8 * self._count :].view("uint64")
-        self._last = b""
-        sent = device.address(self._sent)
-        self._addresses = {0: device.address(self._arena), NUMBERS: sent, RESERVED: device.address(self._scratch)}
-        for i, variable in enumerate(plan.draws):
-            self._addresses[plan.slots[variable]] = sent + 8 * (self._count + 3 * i)
+        self._staged = Numbers(device, plan)
+        ((self._numbers, self._words),) = self._staged.rows
+        self._addresses = {0: device.address(self._arena), RESERVED: device.address(self._scratch)}
+        self._addresses |= self._staged.addresses(0)
         self._arrays: dict[Variable, Any] = {}  # constants, arguments and results
         for variable, array in plan.constants():
             self._own(variable)[...] = module_of(self._arena).asarray(host.ascontiguousarray(array))
@@ -81,7 +80,8 @@ class Cuda:
         self._taken: dict[Variable, Any] = {}
         self._apart: dict[Variable, tuple[Any, Any]] = {}  # arrays that lie otherwise, each with its packed copy
         self._parts: list[Any] = []  # what is run, in order: recordings, and instructions for CuPy
-        self._recorded = self._warm = False
+        self._recorded = False
+        self._steps: OrderedDict[int, Steps] = OrderedDict()
 
     def _own(self, variable: Variable) -> Any:
         array = self._arrays[variable] = self.device.empty(variable.shape, variable.dtype)
@@ -120,41 +120,91 @@ class Cuda:
         slot, address = self.plan.slots[variable], self.device.address(memory)
         if self._addresses.get(slot) != address:
             self._addresses[slot] = address
-            self._parts, self._recorded = [], False
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let go of all that was made for the addresses of before."""
+        self._parts, self._recorded = [], False
+        for steps in self._steps.values():
+            steps.forget()
 
     # A call
 
     def __call__(self, arguments: list[Any], spare: dict[int, Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
         """The results, and what is still to be written where; see Note [Gradients stay where they are]."""
         self._ask(self._numbers, self._words, self._others)
-        now = self._staged.tobytes()
-        if now != self._last:
-            self._last = now
-            self._send()
+        self._staged.send()
         for variable, array in zip(self.program.arguments, arguments, strict=True):
             self.device.copy(self._arrays[variable], array)
-        for array, memory in self._apart.values():
-            memory[...] = array
-        for number, (i, variable, array) in enumerate(self._results):
-            replaced = spare.get(i) is array  # it is held by the gradient, and by `spare`
-            if i in spare and getrefcount(array) > _OURS + 2 * replaced:
-                self._results[number] = i, variable, self._result(i, variable)
-                self._parts, self._recorded = [], False
+        self._make_room(spare)
+        self._begin()
         self._run()
         results: list[Any] = [None] * len(self.program.results)
         for i, _, array in self._results:
             results[i] = array if i in spare else array.copy()
         for i, variable in self._rest:
             results[i] = self._array(variable).copy()
+        self._end()
+        return results, [(place, self._array(variable).copy()) for place, variable in self._copied]
+
+    def _make_room(self, spare: dict[int, Any]) -> None:
+        """New arrays for those gradients that somebody keeps."""
+        for number, (i, variable, array) in enumerate(self._results):
+            replaced = spare.get(i) is array  # it is held by the gradient, and by `spare`
+            if i in spare and getrefcount(array) > _OURS + 2 * replaced:
+                self._results[number] = i, variable, self._result(i, variable)
+                self._forget()
+
+    def _begin(self) -> None:
+        for array, memory in self._apart.values():
+            memory[...] = array
+
+    def _end(self) -> None:
         for array, memory in self._apart.values():
             array[...] = memory
         for array in self._stamped:
             mark_written(array)
-        return results, [(place, self._array(variable).copy()) for place, variable in self._copied]
+
+    # Several calls
+
+    def steps(self, count: int, spare: dict[int, Any]) -> Steps | None:
+        """So many calls as one; None where they must be made one by one.
+
+        That is where CuPy does a part, where anything but a gradient that stays in its array has to be copied after
+        each call, and where the commands were not yet given with the addresses of now, which has to be done once
+        before they are recorded.
+        """
+        calls = any(isinstance(command, Call) for command in self.tape.commands)
+        if calls or self._rest or self._copied:
+            return None
+        self._make_room(spare)
+        if not self._parts:
+            return None
+        if count not in self._steps:
+            self._steps[count] = Steps(self.device, self.tape, count, spare.keys())
+            while len(self._steps) > _KEPT:
+                self._steps.popitem(last=False)
+        self._steps.move_to_end(count)
+        return self._steps[count]
+
+    def ask(self, steps: Steps, step: int) -> None:
+        """Work out the numbers of a step."""
+        self._ask(*steps.numbers.rows[step], self._others)
+
+    def gradients(self, spare: dict[int, Any]) -> list[Any]:
+        """The arrays that gradients stay in, in the order of the results."""
+        return [array for i, _, array in self._results if i in spare]
+
+    def run_steps(self, steps: Steps, arguments: list[Any], done: int) -> list[Any]:
+        """Do the first `done` of these calls, see `Steps`."""
+        self._begin()
+        results = steps(arguments, done, lambda addresses: self._bound(self._addresses | addresses))
+        self._end()
+        return results
 
     def _run(self) -> None:
         if not self._parts:
-            self._parts = self._bound()
+            self._parts = self._bound(self._addresses)
         elif not self._recorded:
             self._parts = self._record(self._parts)
             self._recorded = True
@@ -164,11 +214,10 @@ class Cuda:
             else:
                 part()
 
-    def _bound(self) -> list[Any]:
-        """The commands with the addresses of now."""
+    def _bound(self, at: dict[int, int]) -> list[Any]:
+        """The commands with these addresses."""
         if self._library is None:
             self._library = self.device.library(self.tape.source)
-        at = self._addresses
         parts: list[Any] = []
         for command in self.tape.commands:
             if isinstance(command, Launch):

@@ -65,7 +65,7 @@ class GPU:
         return int(array.data.ptr)
 
     def copy(self, target: Any, source: Any) -> None:
-        if source.flags.c_contiguous and source.nbytes:
+        if source.flags.c_contiguous and target.flags.c_contiguous and source.nbytes:
             target.data.copy_from_device_async(source.data, source.nbytes)
         else:
             target[...] = source
