@@ -35,6 +35,7 @@ class Contender(ABC):
     module: ClassVar[str] = "numpy"  # what must be importable
     install: ClassVar[str] = "pip install numpy"  # how to get it
     ours: ClassVar[bool] = False  # whether it is tapegrad, whose ratios to the others count
+    together: ClassVar[int] = 1  # how many steps one call of its step does
     clock: ClassVar[Callable[[], int]] = staticmethod(time.perf_counter_ns)
 
     @abstractmethod
@@ -60,6 +61,10 @@ class Contender(ABC):
     def value(self, result: Any) -> float:
         """The one number of a result, by which contenders are checked against each other."""
         return float(result.item())
+
+    def values(self, result: Any) -> list[float]:
+        """The numbers of all steps that one call does."""
+        return [self.value(result)]
 
     def device_peak(self, step: Step) -> int | None:
         """Bytes on a GPU that a prepared step holds at its peak, state and data included; None where nobody counts."""

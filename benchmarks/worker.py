@@ -63,13 +63,16 @@ class Worker:
         """
         self.steps[job] = step = self.contender.prepare(job)
         start = time.perf_counter()
-        values = [self.contender.value(step())]
+        values = self.contender.values(step())
         first = time.perf_counter() - start
-        values += [self.contender.value(step()) for _ in range(steps - 1)]
-        return {"values": values, "build_seconds": first if self.contender.builds() else None}
+        while len(values) < steps:
+            values += self.contender.values(step())
+        return {"values": values[:steps], "build_seconds": first if self.contender.builds() else None}
 
     def turn(self, job: str, steps: int, warm_up: int, calls: int, waiting: bool = True) -> dict[str, Any]:
         """Time `steps` samples of `calls` steps each, after `warm_up` samples that are not counted.
+
+        Where a contender does several steps in a call, samples have as many more as fill the last call.
 
         Without `waiting` a sample ends when its steps are asked for, though a GPU may still be busy with them.
 
@@ -78,14 +81,15 @@ class Worker:
         """
         idle = time.process_time() - self.busy_until
         step, wait, clock = self.steps[job], self.contender.wait, type(self.contender).clock
+        calls = -(-calls // self.contender.together)
         gc.collect()
         _samples(step, wait, clock, warm_up, calls, waiting)
         faults = _page_faults()
         times = _samples(step, wait, clock, steps, calls, waiting)
         faults = _page_faults() - faults
         return {
-            "nanoseconds": [t / calls for t in times],
-            "page_faults": faults / (steps * calls),
+            "nanoseconds": [t / (calls * self.contender.together) for t in times],
+            "page_faults": faults / (steps * calls * self.contender.together),
             "idle_seconds": idle,
         }
 

@@ -209,7 +209,7 @@ def measure_gpu(
                 if contender.name in took and took[contender.name] > run.left:
                     continue
                 at = time.monotonic()
-                run.visit(contender, workloads, run.training)
+                run.visit(contender, [job for job in workloads if contender.does(job)], run.training)
                 took[contender.name] = time.monotonic() - at
     described["others_cores_during"] = watch.others_cores()
     described["gpu"] = gpu

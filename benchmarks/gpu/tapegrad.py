@@ -1,4 +1,4 @@
-"""tapegrad on a GPU, eager and compiled: the step as a user writes it.
+"""tapegrad on a GPU, eager, compiled, and several steps in one launch: the step as a user writes it.
 
 One idea: it is the step of the CPU's benchmark, moved to "cuda". Read `precision.py` next.
 """
@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 from ..contender import Contender, Step
 from ..speed.environment import ONE_POOL
-from ..speed.tapegrad import HERE, training_step
+from ..speed.tapegrad import HERE, training, training_step
 from .precision import wanted
 from .workloads import WORKLOADS
 
-__all__ = ["TapegradOnGPU", "contenders", "cupy_versions"]
+__all__ = ["StepsOnGPU", "TapegradOnGPU", "contenders", "cupy_versions"]
 
 
 def cupy_versions() -> dict[str, str]:
@@ -41,14 +41,20 @@ class TapegradOnGPU(Contender):
 
     def prepare(self, job: str) -> Step:
         """A training step on a workload."""
+        import autograd as ag
+
+        self._begin()
+        step = training_step(WORKLOADS[job], "cuda")
+        return ag.compile(step) if self.compiled else step
+
+    def _begin(self) -> None:
+        """Forget the job before, and take the precision that was told."""
         import cupy
 
         import autograd as ag
 
-        cupy.get_default_memory_pool().free_all_blocks()  # of the job before
+        cupy.get_default_memory_pool().free_all_blocks()
         ag.cuda.matmul_precision(wanted().tapegrad)
-        step = training_step(WORKLOADS[job], "cuda")
-        return ag.compile(step) if self.compiled else step
 
     def builds(self) -> bool:
         """The first call of a compiled step traces and compiles; that of an eager one compiles CuPy's kernels."""
@@ -90,7 +96,33 @@ class TapegradOnGPU(Contender):
         return {**cupy_versions(), "numpy": np.__version__, "precision": precision}
 
 
+@dataclass(frozen=True)
+class StepsOnGPU(TapegradOnGPU):
+    """tapegrad compiled, several steps a launch, on what is small: there the host takes longer than the GPU."""
+
+    together: ClassVar[int] = 8
+
+    def does(self, job: str) -> bool:
+        """Networks of which a step takes well below a millisecond."""
+        return job in ("mlp-128", "mlp-1024", "gpt-small")
+
+    def prepare(self, job: str) -> Step:
+        """So many training steps on a workload, each with a batch of its own, though all are the same."""
+        import autograd as ag
+
+        self._begin()
+        step, x, y = training(WORKLOADS[job], "cuda")
+        xs, ys = (ag.stack([batch] * self.together) for batch in (x, y))
+        steps = ag.compile(step).steps
+        return lambda: steps(xs, ys)
+
+    def values(self, result: Any) -> list[float]:
+        """The losses of all steps."""
+        return [float(loss) for loss in result.tolist()]
+
+
 contenders = (
     TapegradOnGPU("tapegrad-compiled", "tapegrad, compiled: the step as one CUDA graph", {**HERE, **ONE_POOL}, True),
+    StepsOnGPU("tapegrad-8-steps", "tapegrad, compiled, 8 steps a launch", {**HERE, **ONE_POOL}, True),
     TapegradOnGPU("tapegrad", "tapegrad, eager, over CuPy", {**HERE, **ONE_POOL}),
 )

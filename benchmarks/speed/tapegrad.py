@@ -7,6 +7,7 @@ lines.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,13 +18,13 @@ from ..contender import Contender, Step
 from .models import make_model, make_optimizer
 from .workloads import WORKLOADS, Workload
 
-__all__ = ["HERE", "Tapegrad", "contenders", "training_step"]
+__all__ = ["HERE", "Tapegrad", "contenders", "training", "training_step"]
 
 HERE = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 
 
-def training_step(workload: Workload, device: str = "cpu") -> Step:
-    """A training step on a workload, with everything on a device."""
+def training(workload: Workload, device: str = "cpu") -> tuple[Callable[[Any, Any], Any], Any, Any]:
+    """A training step on a batch, and the batch of a workload, with everything on a device."""
     import autograd as ag
     import nn
     import optim
@@ -36,14 +37,20 @@ def training_step(workload: Workload, device: str = "cpu") -> Step:
     criterion = nn.CrossEntropyLoss()
     x, y = ag.Tensor(data.x, device=device), ag.Tensor(data.y, device=device)
 
-    def step() -> Any:
+    def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
         loss = criterion(model(x), y)
         loss.backward()
         optimizer.step()
         return loss
 
-    return step
+    return step, x, y
+
+
+def training_step(workload: Workload, device: str = "cpu") -> Step:
+    """The same on that batch alone."""
+    step, x, y = training(workload, device)
+    return lambda: step(x, y)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,23 @@ class Ours(Fake):
 
 
 @dataclass(frozen=True)
+class Together(Ours):
+    """Does eight steps in a call, on one network only."""
+
+    together: ClassVar[int] = 8
+
+    def does(self, job: str) -> bool:
+        return job == "mlp-128"
+
+    def prepare(self, job: str) -> Step:
+        step = super().prepare(job)
+        return lambda: [step() for _ in range(self.together)]
+
+    def values(self, result: Any) -> list[float]:
+        return [float(loss) for loss in result]
+
+
+@dataclass(frozen=True)
 class Compiling(Fake):
     """Its first step builds."""
 
@@ -190,6 +207,7 @@ contenders = (
     Fake("drifting", "wrong from step 20 on", PATH, 10, drift=1.1),
     Fake("exploding", "no number from step 20 on", PATH, 10, drift=float("nan")),
     Lazy("lazy", "thirty microseconds when waited for", PATH, 30),
+    Together("together", "eight steps of ten microseconds in a call", PATH, 10),
     Compiling("compiling", "builds in its first step", PATH, 20),
     Hungry("hungry", "eight mebibytes", PATH, mebibytes=8),
     Hungry("hungrier", "twenty-four mebibytes", PATH, mebibytes=24),

@@ -76,6 +76,7 @@ def test_what_is_measured_and_by_whom():
     ]
     assert list(package.all_contenders()) == [
         "tapegrad-compiled",
+        "tapegrad-8-steps",
         "tapegrad",
         "torch-graph",
         "torch",
@@ -83,7 +84,8 @@ def test_what_is_measured_and_by_whom():
         "torch-reduce-overhead",
         "jax",
     ]
-    assert {c.name for c in package.all_contenders().values() if c.ours} == {"tapegrad-compiled", "tapegrad"}
+    ours = {c.name for c in package.all_contenders().values() if c.ours}
+    assert ours == {"tapegrad-compiled", "tapegrad-8-steps", "tapegrad"}
 
 
 def test_the_cnn_is_built_with_its_numbers():
@@ -112,6 +114,15 @@ def test_a_time_is_the_median_of_the_turns_and_ours_are_compared(measured):
     assert document["machine"]["gpu"] == MADE_UP
     assert document["precision"] == "float32, TF32 off"
     assert (problems(document), was_measured(document)) == ({}, True)
+
+
+def test_who_does_several_steps_in_a_call_is_timed_by_the_step(measured):
+    document = measured("ours", "together", jobs=("mlp-128", "cnn"))
+    result = document["jobs"]["mlp-128"]["results"]["together"]
+    assert result["median_us"] == 10.0  # eight in 80 us
+    assert result["values"] == {"1": 1.0, "5": 0.2, "20": 0.05}
+    assert "together" not in document["jobs"]["cnn"]["results"]  # it does not take part
+    assert problems(document) == {}
 
 
 def test_the_first_step_stands_apart(measured):
