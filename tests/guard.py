@@ -61,7 +61,9 @@ class Function:
     def __init__(self, name: str) -> None:
         self.__name__ = name
         self._signature = FUNCTIONS[name]
-        self._host = functools.reduce(getattr, name.split("."), np)
+        self._host = (
+            np.lib.array_utils.byte_bounds if name == "byte_bounds" else functools.reduce(getattr, name.split("."), np)
+        )
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         name = self.__name__

@@ -380,18 +380,26 @@ class Trace:
         return found
 
     def _refuse_shared(self, written: list[Any]) -> None:
-        for place in written:
-            array = place.get()
-            for other, _, _ in self.captured:
-                theirs = other.get()
-                same = isinstance(place, DataOf) and isinstance(other, DataOf) and other.tensor is place.tensor
-                if other is place or same or type(array) is not type(theirs):
-                    continue
-                if module_of(array).may_share_memory(array, theirs):
-                    raise TraceError(
-                        f"a compiled function changes a {place} and also reads another array in the same memory, where "
-                        "the change would not be seen: use one Tensor for both, or copy."
-                    )
+        """Raise TraceError where a place that is written to reaches into another, going through memory once."""
+        turns = {id(place): turn for turn, place in enumerate(written)}
+        read = {id(place): place for place, _, _ in self.captured}
+        places = {**read, **{id(place): place for place in written}}
+        spans = [(*_span(place.get()), place) for place in places.values() if place.get().size]
+        begun: list[tuple[str, int, int, Any]] = []  # those that reach to where we are
+        shared: list[int] = []
+        for span in sorted(spans, key=lambda span: span[:3]):
+            kind, first, _, place = span
+            begun = [other for other in begun if other[0] == kind and other[2] > first]
+            for *_, other in begun:
+                if not (isinstance(place, DataOf) and isinstance(other, DataOf) and other.tensor is place.tensor):
+                    pairs = (id(place), id(other)), (id(other), id(place))
+                    shared += [turns[new] for new, old in pairs if new in turns and old in read]
+            begun.append(span)
+        if shared:
+            raise TraceError(
+                f"a compiled function changes a {written[min(shared)]} and also reads another array in the same "
+                "memory, where the change would not be seen: use one Tensor for both, or copy."
+            )
 
 
 def program_of(function: Callable[..., Any], arrays: Iterable[Any], options: dict[str, Any]) -> Program:
@@ -403,6 +411,12 @@ def program_of(function: Callable[..., Any], arrays: Iterable[Any], options: dic
         results = (results,) if isinstance(results, Tensor) else results
         trace.program.results = [trace.lift(data_of(result)).variable for result in results]
     return trace.program
+
+
+def _span(array: Any) -> tuple[str, int, int]:
+    """What memory an array lies in, the first byte that it reaches, and the one behind its last."""
+    library = host.lib.array_utils if isinstance(array, host.ndarray) else module_of(array)
+    return (type(array).__name__, *library.byte_bounds(array))
 
 
 def _mapped(tree: Any, function: Callable[[Any], Any], arrays: bool = False) -> Any:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import autograd as ag
 import nn
@@ -152,6 +154,33 @@ def test_a_write_that_another_tensor_would_see_is_refused() -> None:
         ag.compile(write)()
     np.testing.assert_array_equal(array, np.zeros(3))
     assert ag.compile(lambda: one + other)().tolist() == [0.0, 0.0, 0.0]  # to read both is fine
+
+
+@settings(max_examples=200)
+@given(
+    parts=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4), st.integers(1, 3), st.booleans()), max_size=6),
+    again=st.integers(0, 5),
+)
+def test_what_shares_memory_is_found_wherever_it_lies(parts: list[tuple[int, int, int, bool]], again: int) -> None:
+    memory = np.zeros((2, 24))
+    touched = [(ag.asarray(memory[i % 2, i : i + n * step : step]), writes) for i, n, step, writes in parts]
+    touched += [(x, True) for x, _ in touched[again : again + 1]]  # one Tensor for both is fine
+
+    def touch() -> None:
+        with ag.no_grad():
+            for x, writes in touched:
+                x.__iadd__(1.0) if writes else x + 1.0
+
+    changed = {id(x) for x, writes in touched if writes}
+    pairs = [(x.data, y.data) for x, _ in touched for y, _ in touched if id(x) in changed and x is not y]
+    if not any(np.may_share_memory(*pair) for pair in pairs):
+        ag.compile(touch)()
+        return
+    with pytest.raises(
+        TraceError, match=r"changes a Tensor of shape .* and also reads another array in the same memory"
+    ):
+        ag.compile(touch)()
+    assert not memory.any()
 
 
 def test_a_write_to_a_view_of_another_tensor_is_refused() -> None:
