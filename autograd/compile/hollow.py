@@ -52,6 +52,9 @@ def hollow(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[
         return _in_order((batch, length, *parts, *head), arrays[0].dtype)
     if function in _POOLINGS:
         return _pooled(function.__name__, arrays[0], **options)
+    if function is host.reshape:
+        plain = len(inputs) == 2 and isinstance(inputs[0], host.ndarray) and not options
+        return _reshaped(*inputs) if plain else None
     by_elements = isinstance(function, host.ufunc) and function.signature is None
     casts = getattr(function, "__name__", "") == "astype" and "copy" not in options  # it may be the array itself
     if function is host.where or by_elements or casts:
@@ -106,6 +109,15 @@ def _over_rows(function: Callable[..., Any], x: Any, *inputs: Any, **options: An
         return _zeros([1 if a in gone else n for a, n in enumerate(x.shape)], x.strides, found.dtype)
     left = [a for a in range(x.ndim) if a not in gone]
     return _zeros([x.shape[a] for a in left], [x.strides[a] for a in left], found.dtype)
+
+
+def _reshaped(x: Any, shape: Any) -> Any:
+    """A new shape for what does not lie in order; None where it can be a view."""
+    try:
+        x.reshape(shape, copy=False)
+    except ValueError:
+        return _untouched(x.size, x.dtype).reshape(shape)
+    return None
 
 
 def _by_elements(

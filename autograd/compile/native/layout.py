@@ -111,9 +111,22 @@ def _view(instruction: Instruction, arrays: dict[Variable, Any]) -> Any:
         return None
     if instruction.name == "getitem" and not is_basic(instruction.inputs[1]):
         return None
-    view = instruction.function(source, *instruction.inputs[1:], **instruction.options)
+    try:
+        view = _looked_at(instruction, source)
+    except ValueError:
+        return None
     shares = view.dtype == source.dtype and host.may_share_memory(view, source)
     return view if shares and view.base is not None else None
+
+
+def _looked_at(instruction: Instruction, source: Any) -> Any:
+    """The result of an instruction that moves no number; ValueError where one reshapes what would have to be copied."""
+    name, given = instruction.name, instruction.inputs[1:]
+    if name in ("ravel", "ndarray.ravel", "reshape") and len(given) == (name == "reshape") and not instruction.options:
+        return source.reshape(instruction.out.shape, copy=False)
+    if name == "ndarray.reshape" and not instruction.options:
+        return source.reshape(instruction.out.shape, copy=False)
+    return instruction.function(source, *given, **instruction.options)
 
 
 def part_of(whole: Ref, index: Any) -> Ref:
@@ -132,8 +145,9 @@ def reshaped(ref: Ref, shape: tuple[int, ...]) -> Ref | None:
     array = host.empty(ref.base.shape, ref.base.dtype).reshape(-1)[ref.offset :]
     size = array.dtype.itemsize
     seen = host.lib.stride_tricks.as_strided(array, ref.shape, [step * size for step in ref.strides])
-    view = seen.reshape(shape)
-    if not host.may_share_memory(view, array):
+    try:
+        view = seen.reshape(shape, copy=False)
+    except ValueError:
         return None
     strides = tuple(step // size if n > 1 else 0 for step, n in zip(view.strides, shape, strict=True))
     return Ref(ref.base, shape, strides, ref.offset)

@@ -121,6 +121,17 @@ def test_attention_in_one_piece(dtype: str) -> None:
     agree(inspect.unwrap(attending.attend_gradients), *given, causal=False, scale=0.5)
 
 
+@settings(max_examples=200)
+@given(data=st.data())
+def test_a_new_shape_for_what_lies_in_another_order(data: st.DataObject) -> None:
+    x = data.draw(arrays())
+    for shape in ((-1,), (*x.shape, 1), (x.shape[0], -1)):
+        if np.may_share_memory(np.reshape(x, shape), x):
+            assert hollow(np.reshape, (x, shape), {}) is None
+        else:
+            agree(np.reshape, x, shape)
+
+
 @pytest.mark.parametrize(
     ("function", "inputs", "options"),
     [
