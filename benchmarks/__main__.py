@@ -136,7 +136,12 @@ def _add_gpu(commands: Any) -> None:
         epilog=f"contenders:\n{listed}\n\nThose that are not installed are left out, with a line that says so.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("--only", type=_names(jobs), metavar="NAMES", help=f"some of: {', '.join(jobs)}")
+    command.add_argument(
+        "--only",
+        type=_names(jobs),
+        metavar="NAMES",
+        help=f"some of: {', '.join(jobs)} (default: {gpu_shown.LAUNCHES}, {', '.join(gpu.USUAL)})",
+    )
     command.add_argument("--contenders", type=_names(list(gpu.CONTENDERS)), metavar="NAMES", help="some of those below")
     for flag, field, what in (
         ("--seconds", "seconds", "a turn, of which each contender gets two or four on each workload"),
@@ -275,7 +280,7 @@ def _picture(panels: Sequence[Panel], title: str, path: Path) -> str:
 def _run_gpu(arguments: argparse.Namespace) -> None:
     precision = TF32 if arguments.tf32 else FLOAT32
     contenders = [gpu.CONTENDERS[name] for name in arguments.contenders or gpu.CONTENDERS]
-    only = arguments.only or [gpu_shown.LAUNCHES, *gpu.WORKLOADS]
+    only = arguments.only or [gpu_shown.LAUNCHES, *gpu.USUAL]
     budget = gpu.Budget(arguments.seconds, limit=arguments.limit, total=arguments.total)
     workloads = [name for name in only if name != gpu_shown.LAUNCHES]
     try:

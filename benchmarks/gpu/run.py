@@ -9,7 +9,8 @@ what failed, disagreed or found no time is a line of the table beside what was m
 # turns, forgets the workload and goes on to the next. First every contender is visited once, in the order of the list,
 # which begins with those that matter most. Then, as long as there is time for as much as a contender took before, each
 # is visited again: the first visit found empty caches, the second may find what the first compiled. What counts is the
-# median of the medians of all turns; the time of the first step is that of the first visit.
+# median of the medians of all turns; the time of the first step is that of the first visit. What is no part of a
+# full run is visited in the same way once all else is done, so that it takes no time from anything else.
 
 from __future__ import annotations
 
@@ -31,9 +32,9 @@ from ..run import ROOT, SCHEMA, Progress, present
 from . import all_contenders, device, launch
 from .precision import FLOAT32, Precision, told
 from .shown import last_line
-from .workloads import WORKLOADS
+from .workloads import USUAL, WORKLOADS
 
-__all__ = ["CONTENDERS", "WORKLOADS", "Budget", "Found", "document", "judge", "measure_gpu"]
+__all__ = ["CONTENDERS", "USUAL", "WORKLOADS", "Budget", "Found", "document", "judge", "measure_gpu"]
 
 NO_TIME = "no time was left"
 HELLO_SECONDS = 60.0  # to import a framework
@@ -125,6 +126,17 @@ class Run:
             if worker:
                 worker.close()
 
+    def visits(self, contenders: Sequence[Contender], jobs: Sequence[str]) -> None:
+        """Visit all contenders, and again where there is time. See Note [Visits]."""
+        took: dict[str, float] = {}
+        for _ in range(self.budget.visits):
+            for contender in contenders:
+                if contender.name in took and took[contender.name] > self.left:
+                    continue
+                at = time.monotonic()
+                self.visit(contender, [job for job in jobs if contender.does(job)], self.training)
+                took[contender.name] = time.monotonic() - at
+
     def _started(self, contender: Contender) -> WorkerProcess:
         folder = self.caches / contender.name
         folder.mkdir(exist_ok=True)
@@ -203,14 +215,8 @@ def measure_gpu(
         if launches:
             for contender in present(launch.contenders)[0]:
                 run.visit(contender, [path for path in launch.PATHS if contender.does(path)], run.launching)
-        took: dict[str, float] = {}
-        for _ in range(budget.visits):
-            for contender in here:
-                if contender.name in took and took[contender.name] > run.left:
-                    continue
-                at = time.monotonic()
-                run.visit(contender, [job for job in workloads if contender.does(job)], run.training)
-                took[contender.name] = time.monotonic() - at
+        for part in ([job for job in workloads if job in USUAL], [job for job in workloads if job not in USUAL]):
+            run.visits(here, part)
     described["others_cores_during"] = watch.others_cores()
     described["gpu"] = gpu
     return document(run, here, workloads, described, left_out, time.monotonic() - began, precision)

@@ -92,11 +92,13 @@ def _gpt(nn: Any, network: GPT, thirds: Thirds) -> Any:
             self.position = nn.Embedding(network.length, width)
             self.blocks = nn.Sequential(*(Block() for _ in range(network.layers)))
             self.norm = nn.LayerNorm(width)
-            self.head = nn.Linear(width, network.vocabulary, bias=False)
+            if not network.tied:
+                self.head = nn.Linear(width, network.vocabulary, bias=False)
 
         def forward(self, x: Any) -> Any:
             # Texts are as long as the table of positions, so the table is all positions in order.
             h = self.blocks(self.token(x) + self.position.weight)
-            return self.head(self.norm(h)).reshape(-1, network.vocabulary)
+            head = self.token if network.tied else self.head
+            return F.linear(self.norm(h), head.weight).reshape(-1, network.vocabulary)
 
     return Model()

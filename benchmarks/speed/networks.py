@@ -137,7 +137,10 @@ class CNN:
 
 @dataclass(frozen=True)
 class GPT:
-    """A small GPT: blocks of causal attention and a wide layer with GELU (tanh), each behind a LayerNorm."""
+    """A GPT: blocks of causal attention and a wide layer with GELU (tanh), each behind a LayerNorm.
+
+    Where it is `tied`, the table of tokens also tells which one comes next, as in GPT-2.
+    """
 
     layers: int
     width: int
@@ -145,6 +148,7 @@ class GPT:
     length: int  # tokens of a text
     batch: int  # texts
     vocabulary: int
+    tied: bool = False
     kind: ClassVar[str] = "gpt"
 
     def data(self) -> Data:
@@ -164,7 +168,8 @@ class GPT:
                 parameters.update(self._norm(f"blocks.{i}.{norm}"))
                 parameters.update(_with_biases({f"blocks.{i}.{name}": _small(draw, *sizes[name]) for name in names}))
         parameters.update(self._norm("norm"))
-        parameters["head.weight"] = _small(draw, self.vocabulary, width)
+        if not self.tied:
+            parameters["head.weight"] = _small(draw, self.vocabulary, width)
         texts = np.empty((self.batch, self.length + 1), np.int64)
         texts[:, 0] = draw.integers(0, self.vocabulary, self.batch)
         steps = draw.integers(0, 3, texts.shape)

@@ -20,7 +20,7 @@ from benchmarks.measure import BenchmarkError, TookTooLong, WorkerProcess, worke
 from benchmarks.output import save
 from benchmarks.plot import draw
 from benchmarks.speed.models import make_model
-from benchmarks.speed.networks import CNN
+from benchmarks.speed.networks import CNN, GPT
 
 MADE_UP = {
     "name": "Made-up GPU (no real one)",
@@ -73,7 +73,9 @@ def test_what_is_measured_and_by_whom():
         "32-64-128 convolutions with BatchNorm, 2048-10, batch 256, sgd",
         "4 layers, 128 wide, 4 heads, 65 tokens, batch 12 x 64, adamw",
         "6 layers, 384 wide, 6 heads, 65 tokens, batch 64 x 256, adamw",
+        "12 layers, 768 wide, 12 heads, 50304 tokens, batch 12 x 1024, adamw",
     ]
+    assert list(WORKLOADS)[:-1] == run.USUAL
     assert list(package.all_contenders()) == [
         "tapegrad-compiled",
         "tapegrad-8-steps",
@@ -86,6 +88,38 @@ def test_what_is_measured_and_by_whom():
     ]
     ours = {c.name for c in package.all_contenders().values() if c.ours}
     assert ours == {"tapegrad-compiled", "tapegrad-8-steps", "tapegrad"}
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_gpt_is_built_with_its_numbers(tied):
+    import autograd as ag
+    import nn
+
+    network = GPT(2, 8, 2, 4, 3, 11, tied)
+    data = network.data()
+    model = make_model(nn, network, lambda x: ag.split(x, 3, axis=-1))
+    assert set(model.state_dict()) == set(data.state)
+    assert ("head.weight" in data.state) == (not tied)
+    model.load_state_dict(data.state)
+    assert model(ag.Tensor(data.x)).shape == (12, 11)
+
+
+def test_gpt2_has_124_million_parameters():
+    network = WORKLOADS["gpt2"].network
+    block = 12 * network.width**2 + 13 * network.width
+    outside = (network.vocabulary + network.length + 2) * network.width
+    small = replace(network, layers=1, width=8, heads=2, length=4, batch=1, vocabulary=11)
+    count = sum(p.size for p in small.data().parameters.values())
+    assert count == 12 * 8**2 + 13 * 8 + (11 + 4 + 2) * 8  # so the formula holds
+    assert network.layers * block + outside == 124_475_904
+
+
+def test_what_is_no_part_of_a_full_run_comes_when_all_else_is_done(fakes, made_up):
+    told = []
+    both = [fakes["ours"], fakes["slow"]]
+    measure_gpu(both, ["gpt2", "mlp-128"], False, QUICK, silent, told.append)
+    order = [line.partition(":")[0] for line in told]
+    assert order == ["mlp-128"] * 4 + ["gpt2"] * 4
 
 
 def test_the_cnn_is_built_with_its_numbers():
@@ -414,7 +448,7 @@ def test_who_is_not_installed_cannot_be_measured(results, capsys):
     [
         (["gpu", "--seconds", "0"], "'0' is not a number of seconds above zero"),
         (["gpu", "--budget", "soon"], "'soon' is not a number of seconds above zero"),
-        (["gpu", "--only", "gpt2"], "unknown name 'gpt2'; known are: launches, mlp-128, mlp-1024, cnn, gpt-small"),
+        (["gpu", "--only", "gpt3"], "unknown name 'gpt3'; known are: launches, mlp-128, mlp-1024, cnn, gpt-small"),
         (["gpu", "--contenders", "torch-eager"], "unknown name 'torch-eager'; known are: tapegrad-compiled, "),
         (["show", "no-such.json"], "'no-such.json' is no result of a benchmark"),
         (["show", __file__], "test_gpu.py' is no result of a benchmark"),
@@ -445,8 +479,9 @@ def test_a_training_that_begins_again_is_the_same_training(job):
 
 
 @pytest.mark.peers
-def test_peers_have_our_losses_on_images():
-    """The one network that the CPU's benchmark does not have, made smaller."""
+@pytest.mark.parametrize(("job", "network"), [("cnn", CNN((8, 16), 8)), ("gpt2", GPT(2, 32, 2, 16, 2, 65, tied=True))])
+def test_peers_have_our_losses(job, network):
+    """The networks that the CPU's benchmark does not have, made smaller."""
     pytest.importorskip("torch")
     # Other tests leave this on, with which JAX's loss on this network is off by a hundredth at step 5.
     pytest.importorskip("jax").config.update("jax_disable_most_optimizations", False)
@@ -454,7 +489,7 @@ def test_peers_have_our_losses_on_images():
     from benchmarks.speed.pytorch import training
     from benchmarks.speed.tapegrad import training_step
 
-    workload = replace(WORKLOADS["cnn"], network=CNN((8, 16), 8))
+    workload = replace(WORKLOADS[job], network=network)
     small = type("Small", (Jax,), {"workloads": {"small": workload}})("jax", "")
     steps = {"ours": training_step(workload), "torch": training(workload).step(), "jax": small.prepare("small")}
     losses = {name: Found([[float(step().item()) for _ in range(20)]]) for name, step in steps.items()}

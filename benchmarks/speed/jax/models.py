@@ -115,4 +115,5 @@ def _gpt(network: GPT, p: Any, x: Any) -> Any:
         h = h + _linear(p, f"{name}.out", mixed.reshape(batch, length, -1))
         wide = jax.nn.gelu(_linear(p, f"{name}.up", _norm(p, f"{name}.norm2", h)), approximate=True)
         h = h + _linear(p, f"{name}.down", wide)
-    return (_norm(p, "norm", h) @ p["head.weight"].T).reshape(-1, network.vocabulary)
+    head = p["token.weight" if network.tied else "head.weight"]
+    return (_norm(p, "norm", h) @ head.T).reshape(-1, network.vocabulary)
