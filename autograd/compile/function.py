@@ -7,6 +7,7 @@ number later. Read `program.py` first, `replay.py` and `spare.py` next.
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import threading
@@ -240,7 +241,7 @@ class Compiled:
 
 
 class _Method:
-    """A compiled function as a method of an object; it has all that the function has."""
+    """A compiled function as a method of an object: what Python's own is, and all that the function has."""
 
     __slots__ = ("__func__", "__self__")
 
@@ -255,7 +256,18 @@ class _Method:
         return self.__func__.steps(self.__self__, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
+        if name in self.__slots__:  # of one that is not made yet
+            raise AttributeError(name)
         return getattr(self.__func__, name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Method) and self.__func__ is other.__func__ and self.__self__ is other.__self__
+
+    def __hash__(self) -> int:
+        return hash((id(self.__func__), id(self.__self__)))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Method:
+        return _Method(self.__func__, copy.deepcopy(self.__self__, memo))
 
 
 class _Entry:

@@ -6,6 +6,7 @@ change is compared after each round. How often a recording is played tells wheth
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -438,6 +439,11 @@ def test_a_method() -> None:
     assert scaled.step.steps(Tensor([1.0, 2.0])).tolist() == [2.0, 4.0]
     assert scaled.step(Tensor(1.0)).item() == 2.0
     assert len(scaled.step.programs) == 1
+    assert scaled.step == scaled.step
+    assert scaled.step != Scaled().step
+    other = copy.deepcopy(scaled.step)
+    assert other.__func__ is scaled.step.__func__
+    assert other.__self__ is not scaled
 
 
 def test_a_method_is_read_by_another_compiled_function() -> None:
