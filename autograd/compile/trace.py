@@ -385,7 +385,7 @@ class Trace:
         read = {id(place): place for place, _, _ in self.captured}
         places = {**read, **{id(place): place for place in written}}
         spans = [(*_span(place.get()), place) for place in places.values() if place.get().size]
-        begun: list[tuple[str, int, int, Any]] = []  # those that reach to where we are
+        begun: list[tuple[int, int, int, Any]] = []  # those that reach to where we are
         shared: list[int] = []
         for span in sorted(spans, key=lambda span: span[:3]):
             kind, first, _, place = span
@@ -413,10 +413,10 @@ def program_of(function: Callable[..., Any], arrays: Iterable[Any], options: dic
     return trace.program
 
 
-def _span(array: Any) -> tuple[str, int, int]:
-    """What memory an array lies in, the first byte that it reaches, and the one behind its last."""
+def _span(array: Any) -> tuple[int, int, int]:
+    """Which kind of array it is, the first byte that it reaches, and the one behind its last."""
     library = host.lib.array_utils if isinstance(array, host.ndarray) else module_of(array)
-    return (type(array).__name__, *library.byte_bounds(array))
+    return (id(type(array)), *library.byte_bounds(array))
 
 
 def _mapped(tree: Any, function: Callable[[Any], Any], arrays: bool = False) -> Any:
