@@ -20,7 +20,7 @@ from .claims.command import add_claims, run_claims, show_claims
 from .diagnosis.command import add_diagnosis, run_diagnosis, show_diagnosis
 from .gpu import run as gpu
 from .gpu import shown as gpu_shown
-from .gpu.precision import FLOAT32, TF32
+from .gpu.precision import PRECISIONS
 from .measure import VALUES, BenchmarkError, Plan, workers
 from .memory import MEMORY
 from .output import RESULTS, heading, left_out_lines, save
@@ -152,13 +152,15 @@ def _add_gpu(commands: Any) -> None:
         command.add_argument(
             flag, type=_seconds, dest=field, default=default, metavar="S", help=f"{what} (default {default:g})"
         )
-    command.add_argument("--tf32", action="store_true", help="let everybody round the factors of products to TF32")
+    command.add_argument(
+        "--precision", choices=PRECISIONS, default="float32", help="in which everybody multiplies (default float32)"
+    )
     command.add_argument(
         "--out",
         type=_folder,
         metavar="FOLDER",
-        help="where gpu-<name of the GPU>.json and .svg go, with -tf32 in their names for that (default: "
-        "benchmarks/results for a full run; "
+        help="where gpu-<name of the GPU>.json and .svg go, with the precision in their names, but for float32 "
+        "(default: benchmarks/results for a full run; "
         "one with --only or --contenders is saved only where --out says)",
     )
 
@@ -278,7 +280,7 @@ def _picture(panels: Sequence[Panel], title: str, path: Path) -> str:
 
 
 def _run_gpu(arguments: argparse.Namespace) -> None:
-    precision = TF32 if arguments.tf32 else FLOAT32
+    precision = PRECISIONS[arguments.precision]
     contenders = [gpu.CONTENDERS[name] for name in arguments.contenders or gpu.CONTENDERS]
     only = arguments.only or [gpu_shown.LAUNCHES, *gpu.USUAL]
     budget = gpu.Budget(arguments.seconds, limit=arguments.limit, total=arguments.total)

@@ -12,6 +12,7 @@ Source: NVIDIA, cuDNN frontend documentation, and its Python package.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cache
 from threading import RLock
@@ -219,7 +220,9 @@ def plan(operation: Operation) -> Plan:
 
 
 def is_supported(operation: Operation) -> bool:
-    """Whether `plan` gives a plan."""
+    """Whether `plan` gives a plan. TAPEGRAD_CUDNN=0 in the environment says that it is not to be used."""
+    if os.environ.get("TAPEGRAD_CUDNN") == "0":
+        return False
     try:
         plan(operation)
     except DeviceError:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ..contender import Contender
 
-__all__ = ["FLOAT32", "TF32", "Precision", "told", "wanted"]
+__all__ = ["PRECISIONS", "Precision", "told", "wanted"]
 
 _VARIABLE = "TAPEGRAD_BENCHMARKS_PRECISION"
 
@@ -21,24 +21,35 @@ _VARIABLE = "TAPEGRAD_BENCHMARKS_PRECISION"
 class Precision:
     """A precision, in everybody's words."""
 
+    word: str
     name: str
-    ending: str  # of the result's name
     tapegrad: Literal["float32", "tf32"]  # autograd.cuda.matmul_precision
     torch_allow_tf32: bool  # of torch.backends.cuda.matmul and torch.backends.cudnn
     jax_matmul: str  # jax_default_matmul_precision
+    autocast: bool = False  # to bfloat16, in tapegrad and PyTorch
     apart: float = 0.0  # the share by which losses may differ where a workload allows less
 
+    @property
+    def ending(self) -> str:
+        """That of the result's name."""
+        return "" if self.word == "float32" else f"-{self.word}"
 
-FLOAT32 = Precision("float32, TF32 off", "", "float32", False, "highest")
-# Factors are rounded to 10 bits, an error of 5e-4 each, and frameworks order their sums differently.
-TF32 = Precision("float32, factors rounded to TF32", "-tf32", "tf32", True, "tensorfloat32", 1e-2)
+
+# TF32 rounds factors to 10 bits, an error of 5e-4 each, bfloat16 to 7, and results too, an error of 4e-3; and
+# frameworks order their sums differently. JAX has no autocast: its factors are rounded, its arrays stay in float32.
+_KNOWN = (
+    Precision("float32", "float32, TF32 off", "float32", False, "highest"),
+    Precision("tf32", "float32, factors rounded to TF32", "tf32", True, "tensorfloat32", apart=1e-2),
+    Precision("bfloat16", "bfloat16 by autocast", "float32", False, "bfloat16", True, apart=5e-2),
+)
+PRECISIONS = {precision.word: precision for precision in _KNOWN}
 
 
 def told(contender: Contender, precision: Precision) -> Contender:
     """The contender, whose process will want this precision."""
-    return replace(contender, environment={**contender.environment, _VARIABLE: precision.tapegrad})
+    return replace(contender, environment={**contender.environment, _VARIABLE: precision.word})
 
 
 def wanted() -> Precision:
     """The precision that this process was told."""
-    return TF32 if os.environ.get(_VARIABLE) == TF32.tapegrad else FLOAT32
+    return PRECISIONS[os.environ.get(_VARIABLE, "float32")]

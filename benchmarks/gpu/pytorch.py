@@ -45,6 +45,8 @@ class TorchOnGPU(Contender):
         workload = WORKLOADS[job]
         how: dict[str, Any] = {"capturable": True} if self.way == "graph" and workload.optimizer != "sgd" else {}
         made = training(workload, "cuda", fused=True, **how)
+        if wanted().autocast:
+            made.loss_of = torch.autocast("cuda", torch.bfloat16)(made.loss_of)
         if self.way == "graph":
             return _as_graph(made)
         if self.way == "compile":
@@ -89,7 +91,7 @@ class TorchOnGPU(Contender):
             "cuda": str(torch.version.cuda),
             "cudnn": str(torch.backends.cudnn.version()),
             "gpu": torch.cuda.get_device_name(),
-            "precision": f"{flags}{torch.backends.cudnn.allow_tf32}",
+            "precision": f"{flags}{torch.backends.cudnn.allow_tf32}, autocast {wanted().autocast}",
         }
 
 

@@ -30,7 +30,7 @@ from ..memory import ratio
 from ..output import duration
 from ..run import ROOT, SCHEMA, Progress, present
 from . import all_contenders, device, launch
-from .precision import FLOAT32, Precision, told
+from .precision import PRECISIONS, Precision, told
 from .shown import last_line
 from .workloads import USUAL, WORKLOADS
 
@@ -199,7 +199,7 @@ def measure_gpu(
     progress: Progress,
     tell: Progress = print,
     start: Start = WorkerProcess,
-    precision: Precision = FLOAT32,
+    precision: Precision = PRECISIONS["float32"],
 ) -> dict[str, Any]:
     """The document of a run at this precision, with launches or without.
 
@@ -229,7 +229,7 @@ def document(
     described: dict[str, Any],
     left_out: Mapping[str, str],
     took: float,
-    precision: Precision = FLOAT32,
+    precision: Precision = PRECISIONS["float32"],
 ) -> dict[str, Any]:
     """All that is known about a run, ready for JSON."""
     for job in workloads:

@@ -5,6 +5,7 @@ One idea: it is the step of the CPU's benchmark, moved to "cuda". Read `precisio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from ..speed.tapegrad import HERE, training, training_step
 from .precision import wanted
 from .workloads import WORKLOADS
 
-__all__ = ["StepsOnGPU", "TapegradOnGPU", "contenders", "cupy_versions"]
+__all__ = ["StepsOnGPU", "TapegradOnGPU", "WithoutCudnn", "contenders", "cupy_versions"]
 
 
 def cupy_versions() -> dict[str, str]:
@@ -44,7 +45,7 @@ class TapegradOnGPU(Contender):
         import autograd as ag
 
         self._begin()
-        step = training_step(WORKLOADS[job], "cuda")
+        step = self._cast(training_step(WORKLOADS[job], "cuda"))
         return ag.compile(step) if self.compiled else step
 
     def _begin(self) -> None:
@@ -55,6 +56,12 @@ class TapegradOnGPU(Contender):
 
         cupy.get_default_memory_pool().free_all_blocks()
         ag.cuda.matmul_precision(wanted().tapegrad)
+
+    def _cast(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """The step inside `autocast`, where that was told."""
+        import autograd as ag
+
+        return ag.autocast()(step) if wanted().autocast else step
 
     def builds(self) -> bool:
         """The first call of a compiled step traces and compiles; that of an eager one compiles CuPy's kernels."""
@@ -92,7 +99,7 @@ class TapegradOnGPU(Contender):
         import autograd as ag
 
         ag.cuda.matmul_precision(wanted().tapegrad)
-        precision = f"matmul_precision {ag.cuda.get_matmul_precision()}"
+        precision = f"matmul_precision {ag.cuda.get_matmul_precision()}, autocast {wanted().autocast}"
         return {**cupy_versions(), "numpy": np.__version__, "precision": precision}
 
 
@@ -113,7 +120,7 @@ class StepsOnGPU(TapegradOnGPU):
         self._begin()
         step, x, y = training(WORKLOADS[job], "cuda")
         xs, ys = (ag.stack([batch] * self.together) for batch in (x, y))
-        steps = ag.compile(step).steps
+        steps = ag.compile(self._cast(step)).steps
         return lambda: steps(xs, ys)
 
     def values(self, result: Any) -> list[float]:
@@ -121,8 +128,20 @@ class StepsOnGPU(TapegradOnGPU):
         return [float(loss) for loss in result.tolist()]
 
 
+@dataclass(frozen=True)
+class WithoutCudnn(TapegradOnGPU):
+    """tapegrad compiled, its convolutions as windows and products of cuBLASLt, as where cuDNN is not installed."""
+
+    def does(self, job: str) -> bool:
+        """The network that has convolutions."""
+        return job == "cnn"
+
+
 contenders = (
     TapegradOnGPU("tapegrad-compiled", "tapegrad, compiled: the step as one CUDA graph", {**HERE, **ONE_POOL}, True),
     StepsOnGPU("tapegrad-8-steps", "tapegrad, compiled, 8 steps a launch", {**HERE, **ONE_POOL}, True),
     TapegradOnGPU("tapegrad", "tapegrad, eager, over CuPy", {**HERE, **ONE_POOL}),
+    WithoutCudnn(
+        "tapegrad-no-cudnn", "tapegrad, compiled, without cuDNN", {**HERE, **ONE_POOL, "TAPEGRAD_CUDNN": "0"}, True
+    ),
 )

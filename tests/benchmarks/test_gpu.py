@@ -12,7 +12,7 @@ import pytest
 import benchmarks.__main__ as cli
 from benchmarks import gpu as package
 from benchmarks.gpu import device, launch, run
-from benchmarks.gpu.precision import TF32
+from benchmarks.gpu.precision import PRECISIONS
 from benchmarks.gpu.run import Budget, Found, judge, measure_gpu
 from benchmarks.gpu.shown import COMPILED, heading, panels, problems, tables, was_measured
 from benchmarks.gpu.workloads import WORKLOADS
@@ -80,6 +80,7 @@ def test_what_is_measured_and_by_whom():
         "tapegrad-compiled",
         "tapegrad-8-steps",
         "tapegrad",
+        "tapegrad-no-cudnn",
         "torch-graph",
         "torch",
         "torch-compile",
@@ -87,7 +88,7 @@ def test_what_is_measured_and_by_whom():
         "jax",
     ]
     ours = {c.name for c in package.all_contenders().values() if c.ours}
-    assert ours == {"tapegrad-compiled", "tapegrad-8-steps", "tapegrad"}
+    assert ours == {"tapegrad-compiled", "tapegrad-8-steps", "tapegrad", "tapegrad-no-cudnn"}
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -407,14 +408,17 @@ def test_a_part_of_it_is_printed_with_the_table_last_and_not_saved(results, caps
     assert not results.exists()
 
 
-def test_with_tf32_everybody_is_told_and_losses_may_be_further_apart(results, monkeypatch):
-    monkeypatch.setattr(cli, "TF32", replace(TF32, apart=0.2))
-    options = ["--tf32", "--only", "mlp-128", "--out", str(results)]
+@pytest.mark.parametrize(
+    ("word", "name"), [("tf32", "float32, factors rounded to TF32"), ("bfloat16", "bfloat16 by autocast")]
+)
+def test_everybody_is_told_the_precision_and_losses_may_be_further_apart(word, name, results, monkeypatch):
+    monkeypatch.setitem(PRECISIONS, word, replace(PRECISIONS[word], apart=0.2))
+    options = ["--precision", word, "--only", "mlp-128", "--out", str(results)]
     assert cli.main(["gpu", *FAST, *options, "--contenders", "ours,slow,drifting"]) == 0
-    document = json.loads((results / "gpu-made-up-gpu-no-real-one-tf32.json").read_text())
-    assert document["precision"] == "float32, factors rounded to TF32"
-    assert {c["versions"]["precision"] for c in document["contenders"].values()} == {"tf32"}
-    assert cli.main(["gpu", *FAST, *options[1:], "--contenders", "ours,slow,drifting"]) == 1
+    document = json.loads((results / f"gpu-made-up-gpu-no-real-one-{word}.json").read_text())
+    assert document["precision"] == name
+    assert {c["versions"]["precision"] for c in document["contenders"].values()} == {word}
+    assert cli.main(["gpu", *FAST, *options[2:], "--contenders", "ours,slow,drifting"]) == 1
 
 
 def test_a_full_run_is_saved_with_what_failed_in_it_and_can_be_shown_again(results, capsys):

@@ -443,3 +443,5 @@ def test_what_is_not_there_is_not_supported(install, monkeypatch):
     install(SimulatedCudnn(lacks=("conv_fprop",)))
     assert not cudnn.is_supported(Convolution.of("forward", SMALL, "float32"))
     assert cudnn.is_supported(Convolution.of("input", SMALL, "float32"))
+    monkeypatch.setenv("TAPEGRAD_CUDNN", "0")
+    assert not cudnn.is_supported(Convolution.of("input", SMALL, "float32"))
