@@ -13,6 +13,7 @@ from .common import without_repetition
 from .constants import with_constants
 from .copies import without_copies
 from .dead import without_dead
+from .norms import with_plain_norms
 from .parts import with_joined_parts
 from .permutations import with_sunk_permutations
 from .products import with_turned_products
@@ -31,5 +32,5 @@ def simplified(program: Program) -> Program:
 def for_blas(program: Program) -> Program:
     """The program with its products as BLAS and C like them best; they may round otherwise."""
     program = with_moved_casts(with_joined_parts(without_copies(program, laid_alike=False)))
-    program = without_repetition(with_sunk_permutations(with_row_sums(program)))
+    program = without_repetition(with_sunk_permutations(with_plain_norms(with_row_sums(program))))
     return with_less_kept(without_dead(with_turned_products(program)))

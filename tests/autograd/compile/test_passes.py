@@ -14,6 +14,7 @@ import pytest
 from autograd.compile.passes import simplified
 from autograd.compile.passes.common import without_repetition
 from autograd.compile.passes.dead import without_dead
+from autograd.compile.passes.norms import with_plain_norms
 from autograd.compile.passes.row_sums import with_row_sums
 from autograd.compile.program import Instruction, Program, Variable
 
@@ -220,6 +221,43 @@ def test_products_of_rows_become_a_product_and_a_sum() -> None:
         "%2: float32[2] = sum(%3, axis=1)",
         "give %2",
     ]
+
+
+def of_norm(names: str, shape: tuple[int, ...] = (2, 3), dtype: str = "float32") -> Program:
+    """The norm of three arrays, of all their elements: by vdot and `names` of a stack of three numbers."""
+    arrays = [Variable(i, shape, np.dtype(dtype)) for i in (1, 2, 3)]
+    numbers = [Variable(i, (), np.dtype(dtype)) for i in (4, 5, 6)]
+    stack, out = Variable(7, (3,), np.dtype(dtype)), Variable(8, (), np.dtype(dtype))
+    made = Program(arguments=arrays, results=[out])
+    made.instructions = [
+        Instruction("vdot", np.vdot, (x, x), {}, number) for x, number in zip(arrays, numbers, strict=True)
+    ]
+    made.instructions.append(Instruction("stack", np.stack, (numbers,), {}, stack))
+    made.instructions.append(Instruction(names, getattr(np, names), (stack,), {}, out))
+    return made
+
+
+@pytest.mark.parametrize(("name", "joined"), [("sum", "add"), ("max", "maximum")])
+def test_a_norm_of_many_arrays_is_sums_and_a_line_of_arithmetic(name: str, joined: str) -> None:
+    after = without_dead(with_plain_norms(of_norm(name)))
+    assert str(after).splitlines()[3:] == [
+        "%9: float32[2, 3] = multiply(%1, %1)",
+        "%4: float32[] = sum(%9)",
+        "%10: float32[2, 3] = multiply(%2, %2)",
+        "%5: float32[] = sum(%10)",
+        "%11: float32[2, 3] = multiply(%3, %3)",
+        "%6: float32[] = sum(%11)",
+        f"%12: float32[] = {joined}(%4, %5)",
+        f"%8: float32[] = {joined}(%12, %6)",
+        "give %8",
+    ]
+
+
+def test_other_stacks_and_products_stay() -> None:
+    before = of_norm("sum", dtype="int64")
+    assert str(with_plain_norms(before)) == str(before)
+    before = of_norm("argmax")
+    assert [i.name for i in with_plain_norms(before).instructions][-2:] == ["stack", "argmax"]
 
 
 @pytest.mark.parametrize(("subscripts", "dtype"), [("ij,ij->j", "float32"), ("ij,ij->i", "bool")])
