@@ -14,7 +14,7 @@ from ...cuda.blas import Product
 from ...cuda.graphs import Operation
 from ..program import Instruction, Variable
 
-__all__ = ["Call", "Command", "Job", "Launch", "Multiply", "Operate", "Place", "Span", "joined", "span_of"]
+__all__ = ["Call", "Command", "Job", "Launch", "Multiply", "Operate", "Place", "Span", "joined", "span_of", "spans"]
 
 # Note [Jobs]
 # A model has many layers of a kind, so many kernels have the same text and differ in where their arrays lie: the text
@@ -69,10 +69,6 @@ class Launch:
         """The bytes that all jobs write."""
         return frozenset().union(*(job.writes for job in self.jobs))
 
-    def spans(self) -> list[Span]:
-        """The bytes that it reads and those that it writes, for each job."""
-        return [span for job in self.jobs for span in (*job.reads, *job.writes)]
-
     def words(self) -> int:
         """How many 64-bit words the kernel is given."""
         return 1 + sum(2 + len(job.places) for job in self.jobs)
@@ -95,10 +91,6 @@ class Multiply:
     writes: frozenset[Span]
     about: str
 
-    def spans(self) -> list[Span]:
-        """The bytes that it reads and those that it writes."""
-        return [*self.reads, *self.writes]
-
     def __str__(self) -> str:
         p = self.product
         stack = f"{p.batch} of " if p.batch > 1 else ""
@@ -115,10 +107,6 @@ class Operate:
     reads: frozenset[Span]
     writes: frozenset[Span]
     about: str
-
-    def spans(self) -> list[Span]:
-        """The bytes that it reads and those that it writes."""
-        return [*self.reads, *self.writes]
 
     def __str__(self) -> str:
         return f"cuDNN, {self.operation}: {self.about}"
@@ -181,6 +169,14 @@ def waits(later: Command, earlier: Command) -> bool:
 
 def _meet(some: frozenset[Span], others: frozenset[Span]) -> bool:
     return any(a[0] == b[0] and a[1] < b[2] and b[1] < a[2] for a in some for b in others)
+
+
+def spans(command: Command) -> list[Span]:
+    """The bytes that a command reads and those that it writes, for each job; of CuPy none are known."""
+    if isinstance(command, Call):
+        return []
+    parts = command.jobs if isinstance(command, Launch) else (command,)
+    return [span for part in parts for span in (*part.reads, *part.writes)]
 
 
 def span_of(variable: Variable, place: Place) -> Span:

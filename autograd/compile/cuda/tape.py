@@ -20,7 +20,7 @@ from ..native.products import Product
 from ..passes import for_blas
 from ..program import Instruction, Program
 from . import convolution, draws, nests, pooling
-from .commands import Call, Command, Launch, Operate, Place, joined
+from .commands import Call, Command, Launch, Operate, Place, joined, spans
 from .convolution import Convolution
 from .cudnn import operation_of
 from .draws import GENERATOR
@@ -79,8 +79,7 @@ class Tape:
 
         What CuPy does is left out. Divided by the bytes that a GPU moves in a second it is a time that no call beats.
         """
-        spans = [span for command in self.commands if not isinstance(command, Call) for span in command.spans()]
-        return sum(stop - start for _, start, stop in spans)
+        return sum(stop - start for command in self.commands for _, start, stop in spans(command))
 
     def _kernel_of(self, instruction: Instruction, refs: Refs) -> Kernel | None:
         whole = operation_of(instruction, refs, self._tf32, self._does)
