@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import autograd as ag
@@ -16,10 +17,13 @@ import nn
 from autograd import DeviceError, Tensor, pooling
 from autograd.compile.cuda import Tape
 from autograd.compile.cuda.nvrtc import compiled
+from autograd.compile.passes import simplified
+from autograd.compile.trace import program_of
 from benchmarks.speed.networks import CNN, GPT, MLP
 from benchmarks.speed.tapegrad import training_step
 from benchmarks.speed.workloads import Workload
 
+from . import simulated
 from .test_cuda_windows import numbers, plain, three
 
 
@@ -80,3 +84,21 @@ def test_rows_of_a_table_and_draws() -> None:
         silenced(table(numbers)).square().sum().backward()
 
     assert for_h100(tape_of(step, ag.arange(6).reshape(2, 3))) > 0
+
+
+@simulated.needed
+def test_products_in_bfloat16() -> None:
+    pytest.importorskip("ml_dtypes")
+
+    @ag.autocast()
+    def loss(x: Tensor, w: Tensor, q: Tensor) -> Tensor:
+        y = nn.functional.conv2d(x, w, stride=2, padding=1)
+        heads = nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True)
+        return y.square().sum() + (heads @ heads.mT).square().sum()
+
+    given = [np.ones(shape, "float32") for shape in ((2, 3, 7, 7), (4, 3, 3, 3), (2, 3, 5, 7))]
+    arrays = [Tensor(x, device="guard").data for x in given]
+    tape = Tape(simplified(program_of(ag.grad(loss, argnums=(0, 1, 2)), arrays, {})))
+    assert {command.product.dtype for command in tape.commands if hasattr(command, "product")} == {"bfloat16"}
+    assert "CuPy" not in str(tape)
+    assert for_h100(tape) > 0
