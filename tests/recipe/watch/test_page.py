@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -239,6 +240,9 @@ def test_a_whole_run_is_watched_to_its_end(browser, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe.run, "_callbacks", lambda *a: [*callbacks(*a), Opening()])
     threads = threading.active_count()
     assert main(["train", "--data", "blobs", "--epochs", "4", "--hidden", "8", "--watch", "--out", "out"]) == 0
+    end = time.monotonic() + 10  # the thread of a stream ends after the server that it belongs to
+    while threading.active_count() > threads and time.monotonic() < end:
+        time.sleep(0.01)
     assert threading.active_count() == threads
     assert said == ["training"]
     browser.wait("document.title.startsWith('Verdict: ')")
