@@ -82,14 +82,14 @@ def anomaly() -> Iterator[None]:
 
 @contextmanager
 def autocast(dtype: Any = "bfloat16", enabled: bool = True) -> Iterator[None]:
-    """Multiply in bfloat16 inside: half the memory and, on a GPU with tensor cores, many times the speed.
+    """Multiply in bfloat16 inside: products read and write half as much, and a GPU has tensor cores for them.
 
     It is for products of float32, `matmul` (@), `linear`, attention, and convolution but for that of each channel by
     itself: their factors are rounded to bfloat16, which has float32's range and 8 bits of its precision, the products
-    are added up in float32, and the result is rounded once more. What they keep for backward is in bfloat16, and their
-    gradients are made alike. Everything else, parameters, their gradients, norms, softmax, losses and the optimizer's
-    state, stays in float32, so nothing has to be scaled. Backward may run inside or outside. `enabled=False` leaves
-    things as they are outside any block.
+    are added up in float32, and the result is rounded once more. On a GPU what they keep for backward is in bfloat16;
+    their gradients are made alike. Everything else, parameters, their gradients, norms, softmax, losses and the
+    optimizer's state, stays in float32, so nothing has to be scaled. Backward may run inside or outside.
+    `enabled=False` leaves things as they are outside any block.
 
         with autograd.autocast("bfloat16"):
             loss = cross_entropy(model(x), y)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from .expression import Expression
 
-__all__ = ["Instruction", "Place", "Program", "Variable", "layout_of", "replace_variables", "variables_in"]
+__all__ = ["CASTS", "Instruction", "Place", "Program", "Variable", "layout_of", "replace_variables", "variables_in"]
 
 
 @dataclass(eq=False, slots=True)
@@ -115,6 +115,9 @@ class Program:
         lines += [f"{place} <- {variable!r}" for place, variable in self.writes]
         lines.append(f"give {', '.join(map(repr, self.results)) or 'nothing'}")
         return "\n".join(lines)
+
+
+CASTS = {"astype", "ndarray.astype"}  # names of instructions that give their input in another dtype
 
 
 def _seen_once(array: Any) -> Any:

@@ -24,23 +24,22 @@ from dataclasses import KW_ONLY, dataclass, replace
 from math import prod
 from typing import Any, NamedTuple
 
-from ...backend import host
 from ...convolution import Geometry, geometry_of
 from ...cuda.blas import Product
 from ..native.kernels import Kernel, Memory, Refs
 from ..native.layout import Ref, packed, whole
 from ..native.members import ctype
 from ..native.template import is_packed
-from ..program import Instruction, Variable
+from ..program import Instruction
 from .commands import Command, Launch, Multiply
 from .depthwise import depthwise
-from .nests import Array, kernel_over, packed_copy
+from .nests import Array, kernel_over
+from .operations import Operands, Room
 from .windows import Walk, coordinates, each_window, where
 
 __all__ = ["BLOCK", "KERNELS", "Convolution"]
 
 BLOCK = 128 << 20  # bytes of rows at a time, or those of one sample where they are more
-_ALIGNED = 256  # bytes
 
 
 @dataclass
@@ -94,29 +93,23 @@ class _Products:
         self.instruction, self.geo, self.reads = instruction, geo, reads
         self.dtype = instruction.out.dtype
         self.blocks = [(0, geo.batch)] if geo.is_pointwise else _blocks(geo, self.dtype.itemsize)
-        self._taken = 0
-        # Where in the scratch memory the rows are, and a factor that lies out of order.
-        self.rows = 0 if geo.is_pointwise else self._take(self.blocks[0][1] * _row_numbers(geo))
-        self.copies = {ref: self._take(prod(ref.shape)) for ref in reads if not is_packed(ref)}
-        self.scratch = Variable(-1, (self._taken,), host.dtype("uint8")) if self._taken else None
+        self.room = Room()
+        # In scratch memory lie the rows, and a factor that lies out of order where it is.
+        self.rows = 0 if geo.is_pointwise else self.room.take(self._bytes(self.blocks[0][1]))
+        self.operands = Operands(reads, self.room, is_packed)
 
-    def _take(self, count: int) -> int:
-        """Room for so many numbers: where it begins."""
-        start = self._taken
-        self._taken += -(-count * self.dtype.itemsize // _ALIGNED) * _ALIGNED
-        return start
+    def _bytes(self, count: int) -> int:
+        """Those of the rows of so many samples."""
+        return count * _row_numbers(self.geo) * int(self.dtype.itemsize)
 
     def step(self) -> Convolution:
         """The step of the program."""
-        return Convolution(self.instruction, self.reads, scratch=self.scratch, commands=self._commands)
+        return Convolution(self.instruction, self.reads, scratch=self.room.scratch, commands=self._commands)
 
     def _commands(self, memory: Memory, tf32: bool) -> Iterator[Command]:
-        geo, name, arrays = self.geo, self.instruction.name, list[Array]()
-        for ref in self.reads:
-            arrays.append(Array.of(ref, memory))
-            if ref in self.copies:
-                arrays[-1] = self._room(memory, self.copies[ref], prod(ref.shape))
-                yield packed_copy(ref, arrays[-1].place, memory)
+        geo, name = self.geo, self.instruction.name
+        yield from self.operands.copied(memory)
+        arrays = [Array(self.dtype, *self.operands.spot(ref, memory)) for ref in self.reads]
         names = {"convolve": "xwy", "convolve_input": "ywx", "convolve_weight": "xyw"}[name]
         known = dict(zip(names, [*arrays, Array.of(whole(self.instruction.out), memory)], strict=True))
         channels, features = geo.channels // geo.groups, geo.features // geo.groups
@@ -127,8 +120,8 @@ class _Products:
             x, y = all_x.at(first * prod(geo.x_shape[1:])), all_y.at(first * prod(geo.out_shape[1:]))
             rows = x
             if not geo.is_pointwise:
-                room = self._room(memory, self.rows, count * _row_numbers(geo))
-                rows = _Matrices(room, geo.kernel, windows * geo.kernel)
+                room = self.room.spot(memory, self.rows, self._bytes(count))
+                rows = _Matrices(Array(self.dtype, *room), geo.kernel, windows * geo.kernel)
             if name == "convolve":
                 yield from _laid_out(geo, x.array, rows.array, count)
                 yield self._product(rows, w, y, (windows, features, geo.kernel), tf32, b_transposed=True)
@@ -139,13 +132,6 @@ class _Products:
                 more = {"a_transposed": True, "accumulate": first > 0}
                 yield from _laid_out(geo, x.array, rows.array, count)
                 yield self._product(y, rows, w, (features, geo.kernel, windows), tf32, **more)
-
-    def _room(self, memory: Memory, start: int, count: int) -> Array:
-        """So many numbers in the scratch memory."""
-        assert self.scratch is not None
-        slot, begin = memory.place(self.scratch)
-        start += begin
-        return Array(self.dtype, (slot, start), (slot, start, start + count * self.dtype.itemsize))
 
     def _product(
         self, a: _Matrices, b: _Matrices, c: _Matrices, sizes: tuple[int, int, int], tf32: bool, **more: Any

@@ -24,14 +24,14 @@ from math import prod
 from typing import Any
 
 from ...backend import is_floating
-from ..native.expressions import CASTS, CUDA_TYPES, elementwise
+from ..native.expressions import CUDA_TYPES, elementwise
 from ..native.kernels import Kernel, Memory, Refs
 from ..native.layout import Ref, joined_axes, packed, whole
 from ..native.members import ctype
 from ..native.moves import Move
 from ..native.rows import along_an_axis
 from ..native.strided import Elementwise
-from ..program import Instruction
+from ..program import CASTS, Instruction
 from .commands import Job, Launch, Place, Span, span_of
 from .loops import ARGUMENTS
 

@@ -2,7 +2,7 @@
 
 One idea: cuDNN is told addresses, so each operand must lie as it wants it; one that does not is copied first, to the
 scratch memory of the step, where what passes from one operation to the next lies too. Read `cudnn.py` next, which
-describes the operations.
+describes the operations; `convolution.py` has its scratch memory from here too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..program import Variable
 from .commands import Command, Launch, Operate, Place, Span, span_of
 from .nests import packed_copy
 
-__all__ = ["Does", "Operated", "Room", "Spot", "is_aligned", "operate"]
+__all__ = ["Does", "Operands", "Operated", "Room", "Spot", "is_aligned", "operate"]
 
 _BLOCK = 256  # bytes
 

@@ -10,9 +10,9 @@ from collections.abc import Container
 from typing import Any
 
 from ...backend import host
-from ..program import Instruction
+from ..program import CASTS, Instruction
 
-__all__ = ["CASTS", "CUDA_TYPES", "C_TYPES", "called", "compute_dtype", "constant", "elementwise", "expression"]
+__all__ = ["CUDA_TYPES", "C_TYPES", "called", "compute_dtype", "constant", "elementwise", "expression"]
 __all__ += ["has_expression"]
 
 C_TYPES = {
@@ -79,7 +79,6 @@ _FUNCTIONS = {
     "tanh": "tanh{f}({0})",
     "where": "({0} ? {1} : {2})",
 }
-CASTS = {"astype", "ndarray.astype"}
 _ARITHMETIC = {"add", "subtract", "negative", "power", "square"}
 _OF_BOOLS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
 _FLOATING = {name for name, text in _FUNCTIONS.items() if "{f}" in text} | {"divide", "reciprocal"}

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...backend import host
-from ..program import Instruction, Variable
+from ..program import CASTS, Instruction, Variable
 from .expressions import (
     C_TYPES,
-    CASTS,
     CUDA_TYPES,
     called,
     compute_dtype,

@@ -22,14 +22,13 @@ import itertools
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 
-from ..program import Instruction, Program, Variable, replace_variables
+from ..program import CASTS, Instruction, Program, Variable, replace_variables
 
 __all__ = ["with_less_kept"]
 
 _CHEAP = {"absolute", "add", "divide", "equal", "exp", "greater", "greater_equal", "less", "less_equal", "logical_and"}
 _CHEAP |= {"logical_not", "logical_or", "maximum", "minimum", "multiply", "negative", "not_equal", "sign", "sqrt"}
 _CHEAP |= {"square", "subtract", "tanh", "where"}
-_CASTS = {"astype", "ndarray.astype"}  # those that lose nothing
 _PRODUCTS = {"convolve", "dot", "matmul"}
 _LARGE = 1 << 16  # bytes; less is not worth the trouble
 _LONGEST = 24  # instructions of a way
@@ -177,7 +176,7 @@ class _Again:
 
 
 def _is_cheap(instruction: Instruction) -> bool:
-    if instruction.name in _CASTS:
+    if instruction.name in CASTS:
         (x,) = instruction.variables()
         return x.dtype is not None and x.dtype.itemsize < instruction.out.dtype.itemsize
     return instruction.name in _CHEAP and not instruction.options

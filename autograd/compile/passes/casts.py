@@ -18,11 +18,10 @@ from math import prod
 from typing import Any
 
 from ...backend import float32, host, is_floating
-from ..program import Instruction, Program, Variable, replace_variables
+from ..program import CASTS, Instruction, Program, Variable, replace_variables
 
 __all__ = ["with_moved_casts"]
 
-_CASTS = {"astype", "ndarray.astype"}
 _MOVES = {"ascontiguousarray", "expand_dims", "getitem", "matrix_transpose", "moveaxis", "ndarray.copy"}
 _MOVES |= {"ndarray.ravel", "ndarray.reshape", "ndarray.squeeze", "ndarray.transpose", "ravel", "reshape", "squeeze"}
 _MOVES |= {"swapaxes", "transpose"}
@@ -145,7 +144,7 @@ class _Moving:
 
 
 def _is_cast(instruction: Instruction) -> bool:
-    return instruction.name in _CASTS and isinstance(instruction.inputs[0], Variable)
+    return instruction.name in CASTS and isinstance(instruction.inputs[0], Variable)
 
 
 def _caster(cast: Instruction) -> Callable[[Variable, Variable], Instruction]:

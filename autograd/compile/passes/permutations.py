@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...backend import host
-from ..program import Instruction, Program, Variable, replace_variables
+from ..program import CASTS, Instruction, Program, Variable, replace_variables
 
 __all__ = ["CHANNELS_LAST", "with_sunk_permutations"]
 
@@ -195,7 +195,7 @@ class _Sinking:
 
 def _is_elementwise(instruction: Instruction) -> bool:
     function = instruction.function
-    cast = instruction.name in ("astype", "ndarray.astype") and instruction.options.keys() <= {"dtype"}
+    cast = instruction.name in CASTS and instruction.options.keys() <= {"dtype"}
     if cast or instruction.name == "where":
         return len(instruction.out.shape) > 2
     return isinstance(function, host.ufunc) and function.nout == 1 and len(instruction.out.shape) > 2
