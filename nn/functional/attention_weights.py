@@ -41,4 +41,6 @@ def scale_of(query: Operand, scale: float | None) -> float:
 @functools.lru_cache(maxsize=8)
 def lower(rows: int, columns: int, device: str) -> Array:
     """True on the diagonal and below it: what a query may see of the keys up to its own. Only read."""
-    return move(host.tri(rows, columns, dtype=bool), device)
+    mask = host.tri(rows, columns, dtype=bool)
+    mask.flags.writeable = False  # so a GPU copies it once
+    return move(mask, device)

@@ -79,6 +79,7 @@ class Cuda:
         self._places: dict[Variable, Any] = {}
         self._taken: dict[Variable, Any] = {}
         self._apart: dict[Variable, tuple[Any, Any]] = {}  # arrays that lie otherwise, each with its packed copy
+        self._on_host: dict[Variable, tuple[Any, Any]] = {}  # arrays that the host may write to, each with its copy
         self._parts: list[Any] = []  # what is run, in order: recordings, and instructions for CuPy
         self._recorded = False
         self._steps: OrderedDict[int, Steps] = OrderedDict()
@@ -107,8 +108,11 @@ class Cuda:
                 packed = self.device.address(array) % ALIGNMENT == 0
             memory = array if packed else xp.array(array, order="C")
             self._apart.pop(variable, None)
-            if not packed and here:
+            self._on_host.pop(variable, None)
+            if here and not packed:
                 self._apart[variable] = array, memory
+            elif not here and (array.flags.writeable or array.base is not None):
+                self._on_host[variable] = array, memory
             self._taken[variable], self._places[variable] = array, memory
             self._move(variable, memory)
             moved = moved or place.marks
@@ -158,6 +162,8 @@ class Cuda:
     def _begin(self) -> None:
         for array, memory in self._apart.values():
             memory[...] = array
+        for array, memory in self._on_host.values():
+            memory[...] = module_of(memory).asarray(array)
 
     def _end(self) -> None:
         for array, memory in self._apart.values():

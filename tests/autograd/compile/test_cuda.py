@@ -112,6 +112,21 @@ def test_nothing_is_read_that_an_earlier_call_left_in_the_memory(network: Any, d
             memory[...] = 0xFF  # NaN, whatever it is read as
 
 
+def test_an_array_of_the_host_is_read_at_each_call(device: str) -> None:
+    index, x = np.array([0, 2]), Tensor([1.0, 2.0, 3.0], device=device)
+    compiled = ag.compile(lambda: x[index])
+    for places in ([0, 2], [1, 0], [2, 2]):
+        index[...] = places
+        np.testing.assert_array_equal(to_host(compiled().data), [1.0 + place for place in places])
+
+
+def test_a_mask_that_nobody_writes_to_is_sent_once(device: str) -> None:
+    ours = ag.compile(training_step(Workload("", GPT(2, 16, 2, 8, 2, 11), "adamw", 0.0), device))
+    ours()
+    ((entry,),) = ours._entries.values()
+    assert not entry.run_program._on_host
+
+
 def test_parameters_may_move(device: str) -> None:
     ours, eager = Small(device), Small("cpu")
     for _ in range(3):
