@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate, groupby
-from operator import attrgetter, is_, itemgetter
+from operator import attrgetter, itemgetter
 from types import NoneType
 from typing import Any
 
 from autograd.backend import Array, module_of, move
 from autograd.tensor import Tensor
 
-__all__ = ["Flat"]
+__all__ = ["Flat", "Run"]
 
 # 1 MiB of float32. Of a rule with four arrays (Adam, of 0.7 to 6 million weights) a block of 32,768 takes 11 to 25 %
 # longer, for a call costs 0.6 us and each block makes twelve, and one of a million 2 to 8 % longer, in a colder cache.
@@ -48,15 +48,13 @@ class Flat:
         self.ends = [0, *accumulate(self.sizes)]  # parameter i lies from ends[i] to ends[i + 1]
         self.shapes = [p.shape for p in self.parameters]
         self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
-        # A GPU wants few, long calls: one block.
-        self.block = BLOCK if self.device == "cpu" else max(self.ends[-1], 1)
-        self._pieces: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
         self.data = self.xp.concatenate([p.data.reshape(-1) for p in self.parameters])
         self.views = self._views(self.data)
         for parameter, view in zip(self.parameters, self.views, strict=True):
             parameter.data = view
 
+        self._runs: dict[tuple[int, int], Run] = {}
         self.state: dict[str, Array] = {}
         for name in dict.fromkeys(name for entry in self.entries for name in entry if name != "step"):
             self.add_state(name, 0.0)
@@ -72,6 +70,7 @@ class Flat:
         self.state[name] = self.xp.concatenate(parts)
         for entry, view in zip(self.entries, self._views(self.state[name]), strict=True):
             entry[name] = view
+        self._runs.clear()
 
     def _views(self, array: Array) -> list[Array]:
         return [
@@ -79,61 +78,82 @@ class Flat:
             for start, stop, shape in zip(self.ends, self.ends[1:], self.shapes, strict=False)
         ]
 
-    def is_current(self) -> bool:
-        """Whether every parameter still holds the view it was given: nobody has assigned `.data` since."""
-        return all(map(is_, map(_DATA, self.parameters), self.views))
-
-    def runs(self) -> list[tuple[int, int, int]]:
-        """Neighbours that move together, as (first, last + 1, steps made): all have a gradient and are of one age."""
+    def runs(self) -> list[tuple[Run, int]]:
+        """Neighbours that move together, with the steps they have made: all have a gradient and are of one age."""
         ages: list[Any] = list(map(_STEP, self.entries))
         kinds = set(map(type, map(_GRAD, self.parameters)))
+        if kinds == _TENSORS and ages.count(ages[0]) == len(ages):
+            return [(self._run(0, len(ages)), ages[0])]
         for kind in kinds:
             if not issubclass(kind, (Tensor, NoneType)):
                 raise TypeError(f"parameter.grad must be a Tensor or None, got a {kind.__name__}: assign Tensor(...).")
-        if NoneType not in kinds and ages.count(ages[0]) == len(ages):
-            return [(0, len(ages), ages[0])]
         ages = [None if p.grad is None else age for p, age in zip(self.parameters, ages, strict=True)]
         runs = []
         for age, members in groupby(range(len(ages)), key=ages.__getitem__):
             first, *rest = members
             if age is not None:
-                runs.append((first, first + len(rest) + 1, age))
+                runs.append((self._run(first, first + len(rest) + 1), age))
         return runs
 
-    def blocks(self, first: int, last: int) -> Iterator[tuple[Array, Array, dict[str, Array]]]:
-        """Parameters, gradients and state of the run from `first` up to `last`, block by block."""
-        for i, j in self._cut(first, last):
-            start, stop = self.ends[i], self.ends[j]
-            gradient = self._gradient(i, j)
-            if stop - start == len(self.data) <= self.block:
-                yield self.data, gradient, self.state
-                continue
-            for a in range(start, stop, self.block):
-                b = min(a + self.block, stop)
-                state = {name: array[a:b] for name, array in self.state.items()}
-                yield self.data[a:b], gradient[a - start : b - start], state
+    def _run(self, first: int, last: int) -> Run:
+        run = self._runs.get((first, last))
+        if run is None:
+            run = self._runs[first, last] = Run(self, first, last)
+        return run
 
-    def _cut(self, first: int, last: int) -> list[tuple[int, int]]:
-        """The run in pieces: a large parameter alone, neighbouring small ones together, all of them on a GPU."""
-        pieces = self._pieces.get((first, last))
-        if pieces is None:
-            pieces = []
-            for large, members in groupby(range(first, last), key=lambda i: self.sizes[i] >= LARGE):
-                i, *rest = members
-                j = i + len(rest) + 1
-                alone = large and self.device == "cpu"
-                pieces += [(k, k + 1) for k in range(i, j)] if alone else [(i, j)]
-            if self.device != "cpu":
-                pieces = [(first, last)]
-            self._pieces[first, last] = pieces
-        return pieces
 
-    def _gradient(self, i: int, j: int) -> Array:
-        """The gradients of parameters i to j - 1, flat, of the parameters' dtype; the array may be the user's own."""
-        gradients = list(map(_DATA, map(_GRAD, self.parameters[i:j])))
+_TENSORS = {Tensor}
+
+
+class Run:
+    """The parameters `first` to `last - 1` of a flat array, which move together."""
+
+    def __init__(self, flat: Flat, first: int, last: int) -> None:
+        self.views, self.entries = flat.views[first:last], flat.entries[first:last]
+        whole = last - first == len(flat.views)  # then not a view, of which less would be known to be written
+        self.data = flat.data if whole else flat.data[flat.ends[first] : flat.ends[last]]
+        self.pieces = [_Piece(flat, i, j) for i, j in _cut(flat, first, last)]
+
+    def blocks(self) -> Iterator[tuple[Array, Array, dict[str, Array]]]:
+        """Parameters, gradients and state, block by block."""
+        for piece in self.pieces:
+            gradient = piece.gradient()
+            for w, place, state in piece.blocks:
+                yield w, gradient if place is None else gradient[place], state
+
+
+def _cut(flat: Flat, first: int, last: int) -> list[tuple[int, int]]:
+    """The run in pieces: a large parameter alone, neighbouring small ones together, all of them on a GPU."""
+    if flat.device != "cpu":
+        return [(first, last)]
+    pieces = []
+    for large, members in groupby(range(first, last), key=lambda i: flat.sizes[i] >= LARGE):
+        i, *rest = members
+        j = i + len(rest) + 1
+        pieces += [(k, k + 1) for k in range(i, j)] if large else [(i, j)]
+    return pieces
+
+
+class _Piece:
+    """Neighbours whose gradients are used as one array, in blocks."""
+
+    def __init__(self, flat: Flat, i: int, j: int) -> None:
+        self.xp, self.dtype = flat.xp, flat.dtype
+        self.parameters, self.shapes = flat.parameters[i:j], flat.shapes[i:j]
+        start, stop = flat.ends[i], flat.ends[j]
+        block = BLOCK if flat.device == "cpu" else stop - start  # a GPU wants few, long calls
+        self.blocks: list[tuple[Array, slice | None, dict[str, Array]]] = []
+        for a in range(start, stop, block or 1):
+            b = min(a + block, stop)
+            place = None if b - a == stop - start else slice(a - start, b - start)
+            self.blocks.append((flat.data[a:b], place, {name: array[a:b] for name, array in flat.state.items()}))
+
+    def gradient(self) -> Array:
+        """The gradients, flat, of the parameters' dtype; the array may be the user's own."""
+        gradients = list(map(_DATA, map(_GRAD, self.parameters)))
         shapes = list(map(_SHAPE, gradients))
-        if shapes != self.shapes[i:j]:
-            got, wanted = next((s, w) for s, w in zip(shapes, self.shapes[i:j], strict=True) if s != w)
+        if shapes != self.shapes:
+            got, wanted = next((s, w) for s, w in zip(shapes, self.shapes, strict=True) if s != w)
             raise ValueError(
                 f"a parameter of shape {wanted} has a gradient of shape {got}: "
                 "assign a gradient of the parameter's own shape, or leave it to backward()."

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from operator import attrgetter, is_
 from typing import Any
 
 from autograd.backend import array_of, module_of
@@ -18,11 +19,13 @@ from autograd.modes import enable_grad, is_tracing
 from autograd.tensor import Tensor, wrap
 from autograd.writes import mark_written
 
-from .flat import Flat
+from .flat import Flat, Run
 from .groups import Parameters, named_parameters, split_groups
 from .penalty import Penalty
 
 __all__ = ["Optimizer"]
+
+_DATA = attrgetter("data")
 
 
 class Optimizer(ABC):
@@ -93,29 +96,27 @@ class Optimizer(ABC):
                 for name, start in slots.items():
                     if name not in flat.state:
                         flat.add_state(name, start)
-                for first, last, age in flat.runs():
-                    self._advance(flat, first, last, age + 1, penalties, group["maximize"], options)
+                for run, age in flat.runs():
+                    self._advance(flat.xp, run, age + 1, penalties, group["maximize"], options)
         return loss
 
     def _advance(
         self,
-        flat: Flat,
-        first: int,
-        last: int,
+        xp: Any,
+        run: Run,
         t: int,
         penalties: tuple[Penalty, ...],
         maximize: bool,
         options: dict[str, Any],
     ) -> None:
-        xp = flat.xp
-        for w, g, state in flat.blocks(first, last):
+        for w, g, state in run.blocks():
             self._move(xp, w, g, state, t, penalties, maximize, options)
         for penalty in penalties:
-            for view in flat.views[first:last]:
+            for view in run.views:
                 penalty.project(xp, view)
-        for entry in flat.entries[first:last]:
+        for entry in run.entries:
             entry["step"] = t
-        mark_written(flat.data if last - first == len(flat.sizes) else flat.data[flat.ends[first] : flat.ends[last]])
+        mark_written(run.data)
 
     def _move(
         self,
@@ -321,11 +322,12 @@ class _Layout:
             members[1].append(entry)
         self.flats = [(Flat(*members), kind[-1]) for kind, members in kinds.items()]
 
+        self.parameters = [parameter for flat, _ in self.flats for parameter in flat.parameters]
+        self.views = [view for flat, _ in self.flats for view in flat.views]
+
     def is_current(self, group: dict[str, Any]) -> bool:
-        for flat, _ in self.flats:
-            if not flat.is_current():
-                return False
-        return group["penalties"] is self.penalties
+        """Whether every parameter still holds the view it was given (nobody has assigned `.data`), and all penalties."""
+        return all(map(is_, map(_DATA, self.parameters), self.views)) and group["penalties"] is self.penalties
 
 
 def _check_shape(parameter: Tensor, entry: dict[str, Any]) -> None:
