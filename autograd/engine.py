@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush
-from operator import attrgetter
+from itertools import repeat
+from operator import attrgetter, is_not
 from typing import Any
 
 from . import writes
@@ -29,6 +30,8 @@ from .primitive import Saved
 from .tensor import Edge, Node, Tensor, edge_of, wrap
 
 __all__ = ["backward", "gradients"]
+
+_NOWHERE = repeat(None)
 
 Gradient = Any  # an array in a first-order backward, a Tensor with create_graph=True
 
@@ -282,7 +285,7 @@ def _array_pieces(
 def _needs(node: Node, goes: set[Edge] | None) -> tuple[bool, ...]:
     """For each input of a node, whether its gradient is wanted."""
     if goes is None:
-        return tuple([parent is not None for parent in node.parents])
+        return tuple(map(is_not, node.parents, _NOWHERE))
     return tuple([parent in goes for parent in node.parents])
 
 

@@ -87,9 +87,10 @@ class Fused(Operation[P]):
         if type(out) not in modules:
             out = xp.asarray(out)  # NumPy gives scalars where CuPy gives 0-d arrays
         node = None
-        if requires_grad and is_recording() and (out.dtype.kind == "f" or self.carries(out.dtype)):
+        dtype = out.dtype
+        if requires_grad and is_recording() and (dtype.kind == "f" or self.carries(dtype)):
             saved = {"module": xp, "inputs": arrays, "residuals": residuals, "options": named}
-            node = Node(self, tuple(edges), saved, out.shape, out.dtype)
+            node = Node(self, tuple(edges), saved, out.shape, dtype)
         if is_watching():
             check_forward(self.name, xp, arrays, out, node)
         return wrap(out, node)

@@ -239,9 +239,12 @@ def _indent(text: str) -> str:
     return text.replace("\n", "\n" + " " * len("Tensor("))
 
 
+_new = object.__new__
+
+
 def wrap(data: Array, node: Node | None = None) -> Tensor:
     """A Tensor around an array, not copied; with a node when a gradient may flow."""
-    tensor = Tensor.__new__(Tensor)
+    tensor = _new(Tensor)
     tensor.data = data
     tensor.grad = None
     tensor.node = node

@@ -50,32 +50,28 @@ def _check(x: Operand, weight: Operand, bias: Operand, activation: Activation) -
         raise ValueError(f'linear got activation={activation!r}: it must be None or "relu".')
 
 
-def _transposed(weight: Any, rows: int) -> Any:
-    """W^T, laid out anew where that pays.
-
-    Below about half a million multiplications OpenBLAS works on one thread, and there it takes a fifth longer for a
-    matrix that has to be turned on the way; to turn a small one first costs less.
-    """
-    pays = rows >= 32 and weight.size <= 10_000 and 100_000 <= rows * weight.size <= 500_000
-    return weight.T.copy() if pays else weight.T
-
-
 def _forward(xp: Any, x: Any, weight: Any, bias: Any, *, activation: Activation) -> Any:
-    fits = weight.ndim == 2 and getattr(x, "shape", ())[-1:] == weight.shape[1:] and activation in (None, "relu")
-    if not fits or x.dtype != weight.dtype or casting() is not None:
+    dtype, shape = x.dtype, weight.shape
+    fits = len(shape) == 2 and x.shape[-1:] == shape[1:] and weight.dtype == dtype and activation in (None, "relu")
+    if not fits or casting() is not None:
         return NotImplemented  # the definition converts, or says what is wrong
-    if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
+    if bias is not None and (bias.shape != shape[:1] or bias.dtype != dtype):
         return NotImplemented
     rows = as_rows(x)
     out = _on_host(xp, rows, weight, bias, activation) if xp is host else xp.affine(rows, weight, bias, activation)
-    if x.ndim != 2:
-        out = out.reshape(*x.shape[:-1], weight.shape[0])
+    if rows is not x:
+        out = out.reshape(*x.shape[:-1], shape[0])
     return out, out if activation == "relu" else None
 
 
 def _on_host(xp: Any, rows: Any, weight: Any, bias: Any, activation: Activation) -> Any:
     # Of two matrices dot is matmul, and NumPy's method costs 0.5 us less a call.
-    out = rows.dot(_transposed(weight, len(rows)))
+    turned = weight.T
+    # Below about half a million multiplications OpenBLAS works on one thread, and there it takes a fifth longer for a
+    # matrix that has to be turned on the way; to turn a small one first costs less.
+    if 100_000 <= len(rows) * weight.size <= 500_000 and len(rows) >= 32 and weight.size <= 10_000:
+        turned = turned.copy()
+    out = rows.dot(turned)
     if bias is not None:
         xp.add(out, bias, out=out)
     if activation == "relu":
