@@ -326,7 +326,7 @@ class _Layout:
         self.views = [view for flat, _ in self.flats for view in flat.views]
 
     def is_current(self, group: dict[str, Any]) -> bool:
-        """Whether every parameter still holds the view it was given (nobody has assigned `.data`), and all penalties."""
+        """Whether every parameter still holds the view it was given, and the penalties are those it was made for."""
         return all(map(is_, map(_DATA, self.parameters), self.views)) and group["penalties"] is self.penalties
 
 

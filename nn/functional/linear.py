@@ -51,9 +51,9 @@ def _check(x: Operand, weight: Operand, bias: Operand, activation: Activation) -
 
 
 def _forward(xp: Any, x: Any, weight: Any, bias: Any, *, activation: Activation) -> Any:
-    dtype, shape = x.dtype, weight.shape
-    fits = len(shape) == 2 and x.shape[-1:] == shape[1:] and weight.dtype == dtype and activation in (None, "relu")
-    if not fits or casting() is not None:
+    shape, dtype = weight.shape, weight.dtype
+    fits = len(shape) == 2 and getattr(x, "shape", ())[-1:] == shape[1:] and activation in (None, "relu")
+    if not fits or x.dtype != dtype or casting() is not None:
         return NotImplemented  # the definition converts, or says what is wrong
     if bias is not None and (bias.shape != shape[:1] or bias.dtype != dtype):
         return NotImplemented
