@@ -350,6 +350,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _show(arguments.document)
         else:
             _run(BENCHMARKS[arguments.command], arguments)
+        sys.stdout.flush()  # here, where it may fail
     except BenchmarkError as error:
         print(f"python -m benchmarks {arguments.command}: {error}", file=sys.stderr)
         return 1

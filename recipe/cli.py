@@ -214,7 +214,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         arguments = build_parser().parse_all(argv)
         arguments.own_process = argv is None
-        return int(arguments.run(arguments) or 0)
+        code = int(arguments.run(arguments) or 0)
+        sys.stdout.flush()  # here, where it may fail
+        return code
     except (UsageError, DataError) as error:
         return _complain(error, 2)
     except NotFinite as error:
