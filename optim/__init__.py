@@ -1,8 +1,8 @@
 """Optimizers with PyTorch's names: a rule for one parameter each, and what belongs around it.
 
 One idea: an optimizer is one formula, written as in its paper; everything it shares with the others (groups, state,
-memory, penalties) is the base class's. `Optimizer` walks, `flat.py` lays the parameters in memory, `penalty.py` and
-`clip.py` change what the rule is given, `schedule.py` changes its options from step to step.
+memory, penalties) is the base class's. `Optimizer` walks, `flat.py` and `runs.py` lay the parameters in memory,
+`penalty.py` and `clip.py` change what the rule is given, `schedule.py` changes its options from step to step.
 Read `sgd.py` first, then `optimizer.py`.
 """
 

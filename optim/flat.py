@@ -1,14 +1,12 @@
 """Parameters of one kind laid end to end in one flat array, their state in others beside it.
 
 One idea: every rule is elementwise, so it need not know where one parameter ends and the next begins. `parameter.data`
-becomes a view into the flat array, and a step is a few passes over a few long arrays instead of many short ones. It
-goes block by block, so that the temporaries of a plainly written formula stay in the processor's cache.
-Read `optimizer.py` next, which decides what is laid out together and runs the rule.
+becomes a view into the flat array, and a step is a few passes over a few long arrays instead of many short ones.
+Read `runs.py` next, which cuts them into blocks, then `optimizer.py`, which decides what is laid out together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import accumulate, groupby
 from operator import attrgetter, itemgetter
 from types import NoneType
@@ -17,17 +15,14 @@ from typing import Any
 from autograd.backend import Array, module_of, move
 from autograd.tensor import Tensor
 
-__all__ = ["Flat", "Run"]
+from .runs import Run
 
-# 1 MiB of float32. Of a rule with four arrays (Adam, of 0.7 to 6 million weights) a block of 32,768 takes 11 to 25 %
-# longer, for a call costs 0.6 us and each block makes twelve, and one of a million 2 to 8 % longer, in a colder cache.
-BLOCK = 262_144
-
-# At least this large, a gradient is used where it lies; smaller ones are gathered into one array first.
-LARGE = 16_384
+__all__ = ["Flat"]
 
 # Mapped over all parameters at each step, these walk in C.
-_DATA, _GRAD, _SHAPE, _STEP = attrgetter("data"), attrgetter("grad"), attrgetter("shape"), itemgetter("step")
+_GRAD, _STEP = attrgetter("grad"), itemgetter("step")
+
+_TENSORS = {Tensor}
 
 
 class Flat:
@@ -100,64 +95,3 @@ class Flat:
         if run is None:
             run = self._runs[first, last] = Run(self, first, last)
         return run
-
-
-_TENSORS = {Tensor}
-
-
-class Run:
-    """The parameters `first` to `last - 1` of a flat array, which move together."""
-
-    def __init__(self, flat: Flat, first: int, last: int) -> None:
-        self.views, self.entries = flat.views[first:last], flat.entries[first:last]
-        whole = last - first == len(flat.views)  # then not a view, of which less would be known to be written
-        self.data = flat.data if whole else flat.data[flat.ends[first] : flat.ends[last]]
-        self.pieces = [_Piece(flat, i, j) for i, j in _cut(flat, first, last)]
-
-    def blocks(self) -> Iterator[tuple[Array, Array, dict[str, Array]]]:
-        """Parameters, gradients and state, block by block."""
-        for piece in self.pieces:
-            gradient = piece.gradient()
-            for w, place, state in piece.blocks:
-                yield w, gradient if place is None else gradient[place], state
-
-
-def _cut(flat: Flat, first: int, last: int) -> list[tuple[int, int]]:
-    """The run in pieces: a large parameter alone, neighbouring small ones together, all of them on a GPU."""
-    if flat.device != "cpu":
-        return [(first, last)]
-    pieces = []
-    for large, members in groupby(range(first, last), key=lambda i: flat.sizes[i] >= LARGE):
-        i, *rest = members
-        j = i + len(rest) + 1
-        pieces += [(k, k + 1) for k in range(i, j)] if large else [(i, j)]
-    return pieces
-
-
-class _Piece:
-    """Neighbours whose gradients are used as one array, in blocks."""
-
-    def __init__(self, flat: Flat, i: int, j: int) -> None:
-        self.xp, self.dtype = flat.xp, flat.dtype
-        self.parameters, self.shapes = flat.parameters[i:j], flat.shapes[i:j]
-        start, stop = flat.ends[i], flat.ends[j]
-        block = BLOCK if flat.device == "cpu" else stop - start  # a GPU wants few, long calls
-        self.blocks: list[tuple[Array, slice | None, dict[str, Array]]] = []
-        for a in range(start, stop, block or 1):
-            b = min(a + block, stop)
-            place = None if b - a == stop - start else slice(a - start, b - start)
-            self.blocks.append((flat.data[a:b], place, {name: array[a:b] for name, array in flat.state.items()}))
-
-    def gradient(self) -> Array:
-        """The gradients, flat, of the parameters' dtype; the array may be the user's own."""
-        gradients = list(map(_DATA, map(_GRAD, self.parameters)))
-        shapes = list(map(_SHAPE, gradients))
-        if shapes != self.shapes:
-            got, wanted = next((s, w) for s, w in zip(shapes, self.shapes, strict=True) if s != w)
-            raise ValueError(
-                f"a parameter of shape {wanted} has a gradient of shape {got}: "
-                "assign a gradient of the parameter's own shape, or leave it to backward()."
-            )
-        alone = len(gradients) == 1
-        gathered = gradients[0].reshape(-1) if alone else self.xp.concatenate(gradients, axis=None)
-        return gathered if gathered.dtype == self.dtype else gathered.astype(self.dtype)

@@ -19,9 +19,10 @@ from autograd.modes import enable_grad, is_tracing
 from autograd.tensor import Tensor, wrap
 from autograd.writes import mark_written
 
-from .flat import Flat, Run
+from .flat import Flat
 from .groups import Parameters, named_parameters, split_groups
 from .penalty import Penalty
+from .runs import Run
 
 __all__ = ["Optimizer"]
 

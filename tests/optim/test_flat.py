@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import optim
-from optim import flat
+from optim import runs
 from tests.optim.helpers import give, parameter
 
 RULES = [
@@ -60,8 +60,8 @@ def test_any_blocks_give_the_bits_of_the_bare_rule(rule, options, shapes, block,
     ]
     parameters = [parameter(w) for w in weights]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flat, "BLOCK", block)
-        patch.setattr(flat, "LARGE", large)
+        patch.setattr(runs, "BLOCK", block)
+        patch.setattr(runs, "LARGE", large)
         optimizer = rule(parameters, **options)
         for gradients in steps:
             give(parameters, gradients)
@@ -88,8 +88,8 @@ def test_large_gradients_are_used_where_they_lie(monkeypatch):
         seen.append(g)
 
     monkeypatch.setattr(optim.SGD, "update", staticmethod(update))
-    parameters = [parameter(np.zeros(n, dtype="float32")) for n in (flat.LARGE, 3, 4, 2 * flat.BLOCK)]
+    parameters = [parameter(np.zeros(n, dtype="float32")) for n in (runs.LARGE, 3, 4, 2 * runs.BLOCK)]
     give(parameters, [np.ones(p.shape) for p in parameters])
     optim.SGD(parameters).step()
-    assert [g.size for g in seen] == [flat.LARGE, flat.BLOCK, flat.BLOCK, 7]
+    assert [g.size for g in seen] == [runs.LARGE, runs.BLOCK, runs.BLOCK, 7]
     assert [any(np.shares_memory(g, p.grad.data) for p in parameters) for g in seen] == [True, True, True, False]
