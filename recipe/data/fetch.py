@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 from .idx import DataError
 
@@ -59,6 +60,8 @@ def fetch(
         except (OSError, HTTPException, DataError) as error:
             text = str(error)
             failures.append(text if url in text else f"{url} failed ({text or type(error).__name__}).")
+            if isinstance(error, HTTPError):
+                error.close()  # it holds the server's answer
             continue
         _store(data, path)
         return
