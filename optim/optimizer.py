@@ -223,6 +223,9 @@ class Optimizer(ABC):
         self._entries += [{"step": 0} for _ in parameters]
         self._layouts.append(None)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_layouts": [None] * len(self._layouts)}  # a copy lays out its own parameters
+
     def __repr__(self) -> str:
         lines = []
         for group in self.param_groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 
@@ -402,6 +403,19 @@ def test_state_dict_is_a_copy_of_plain_things():
             "params": [0, 1, 2, 3, 4],
         }
     ]
+
+
+@EACH_RULE
+def test_a_copy_goes_on_by_itself(rule, options):
+    parameters = some_parameters()
+    optimizer = rule(parameters, lr=0.1, **options)
+    train(optimizer, parameters, range(3))
+    before = bits(parameters)
+    twins, twin = copy.deepcopy((parameters, optimizer))
+    train(twin, twins, range(3, 6))
+    assert bits(parameters) == before
+    train(optimizer, parameters, range(3, 6))
+    assert bits(twins) == bits(parameters) != before
 
 
 def test_state_without_a_step_stays_out():
