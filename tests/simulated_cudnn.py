@@ -165,9 +165,9 @@ class Graph:
     def relu(self, *, input: Tensor) -> Tensor:
         return self._step("relu", 1, lambda made, x: (np.maximum(x, 0),), input)[0]
 
-    def sdpa(self, *, q: Tensor, k: Tensor, v: Tensor, generate_stats: bool, **options: Any) -> list[Tensor]:
-        assert generate_stats
-        return self._step("sdpa", 2, Attending(**options).forward, q, k, v)
+    def sdpa(self, *, q: Tensor, k: Tensor, v: Tensor, generate_stats: bool, **options: Any) -> list[Tensor | None]:
+        o, stats = self._step("sdpa", 2, Attending(**options).forward, q, k, v)
+        return [o, stats if generate_stats else None]
 
     def sdpa_backward(
         self,

@@ -1,7 +1,8 @@
 """Attention: everything that the choice of an algorithm for attention on the GPU depends on.
 
 One idea: softmax(q k^T scale) v never needs its weights in memory: forward leaves one number for each query, the
-logarithm of the sum of its exponentials, and backward makes the weights once more from it. Read `graphs.py` next.
+logarithm of the sum of its exponentials, and backward makes the weights once more from it. Where there will be no
+backward, that is inference, nobody needs that number. Read `graphs.py` next.
 
 Source: Dao et al. 2022, FlashAttention, section 3.
 """
@@ -18,8 +19,12 @@ __all__ = ["Attention"]
 Four = tuple[int, int, int, int]
 
 HALVES = ("float16", "bfloat16")
-READS = {"forward": ("q", "k", "v"), "backward": ("q", "k", "v", "o", "stats", "do")}
-WRITES = {"forward": ("o", "stats"), "backward": ("dq", "dk", "dv")}
+READS = {
+    "inference": ("q", "k", "v"),
+    "forward": ("q", "k", "v"),
+    "backward": ("q", "k", "v", "o", "stats", "do"),
+}
+WRITES = {"inference": ("o",), "forward": ("o", "stats"), "backward": ("dq", "dk", "dv")}
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,12 @@ class Attention:
 
     "forward" makes o (batch, heads, queries, values) and `stats`, float32 of (batch, heads, queries, 1), packed: the
     logarithm of the sum of a query's exponentials. "backward" makes dq, dk and dv of these and of do, the adjoint of o.
+    "inference" makes o alone.
     `strides` names each array but stats, and counts elements along its four axes; the last must be 1. `causal` lets
     query i see the keys 0 to i.
 
     Half precision is multiplied as it is and summed up in float32, as is the softmax; the weights are rounded to the
-    dtype before they meet the values. Both kinds give the same bits at each run.
+    dtype before they meet the values. Every kind gives the same bits at each run.
 
     Raises ValueError for a description that cannot be right.
     """

@@ -77,10 +77,10 @@ def graph_of(library: Any, operation: Operation, place: Mapping[str, Any]) -> Gr
     writer = _Writer(library, operation, place)
     if isinstance(operation, Convolution):
         _write_convolution(writer, operation)
-    elif operation.kind == "forward":
-        _write_attention(writer, operation)
-    else:
+    elif operation.kind == "backward":
         _write_adjoint(writer, operation)
+    else:
+        _write_attention(writer, operation)
     return writer.done()
 
 
@@ -107,9 +107,11 @@ def _write_convolution(writer: _Writer, c: Convolution) -> None:
 
 def _write_attention(writer: _Writer, a: Attention) -> None:
     q, k, v = (writer.reads(role) for role in a.reads)
-    made = writer.graph.sdpa(q=q, k=k, v=v, generate_stats=True, attn_scale=a.scale, **_mask(writer, a))
-    for role, tensor in zip(a.writes, made, strict=True):
-        writer.writes(role, tensor)
+    wanted = "stats" in a.writes
+    o, stats = writer.graph.sdpa(q=q, k=k, v=v, generate_stats=wanted, attn_scale=a.scale, **_mask(writer, a))
+    writer.writes("o", o)
+    if wanted:
+        writer.writes("stats", stats)
 
 
 def _write_adjoint(writer: _Writer, a: Attention) -> None:

@@ -179,6 +179,14 @@ def test_every_attention_is_numpys(operation, seed):
     close(case.wide("stats"), stats, "float32")
 
 
+@given(attentions("inference"), st.integers(0, 99))
+def test_attention_without_statistics_is_numpys(operation, seed):
+    case = Case(operation, seed)
+    assert "stats" not in case.memory
+    case.run()
+    close(case.wide("o"), weighed(case)[0] @ case.wide("v"), operation.dtype)
+
+
 @given(attentions("backward"), st.integers(0, 99))
 def test_the_adjoint_of_attention_is_numpys(operation, seed):
     case = Case(operation, seed)
@@ -334,7 +342,7 @@ def test_a_convolution_that_cannot_be_right(changes, words):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"kind": "sideways"}, "of kind forward, backward, got 'sideways'"),
+        ({"kind": "sideways"}, "of kind inference, forward, backward, got 'sideways'"),
         ({"dtype": "float32"}, "dtype float16 or bfloat16, got 'float32'"),
         ({"keys": 0}, "lengths of 1 at least"),
         ({"scale": float("nan")}, "a finite scale, got nan"),

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from autograd.convolution import geometry
-from autograd.cuda.attentions import HALVES, Attention
+from autograd.cuda.attentions import HALVES, READS, Attention
 from autograd.cuda.convolutions import FINISHES, KINDS, Convolution
 from autograd.cuda.product import DTYPES
 
@@ -98,7 +98,7 @@ def convolutions() -> Iterator[Convolution]:
 
 def attentions() -> Iterator[Attention]:
     heads, long, queries, keys = (4, 8, 256, 64), (1, 2, 2048, 128), (2, 3, 7, 16), (2, 3, 33, 16)
-    for kind in ("forward", "backward"):
+    for kind in READS:
         yield from (Attention.packed(kind, heads, heads, heads, dtype) for dtype in HALVES)
         yield Attention.packed(kind, long, long, long, "bfloat16", causal=True)
         yield Attention.packed(kind, queries, keys, keys, "bfloat16", causal=True)
@@ -112,7 +112,7 @@ def attentions() -> Iterator[Attention]:
 
 def refused() -> Iterator[Attention]:
     narrow = (2, 2, 16, 12)
-    yield from (Attention.packed(kind, narrow, narrow, narrow, "float16") for kind in ("forward", "backward"))
+    yield from (Attention.packed(kind, narrow, narrow, narrow, "float16") for kind in READS)
 
 
 @pytest.fixture(scope="module")
