@@ -98,6 +98,7 @@ def convolutions() -> Iterator[Convolution]:
 
 def attentions() -> Iterator[Attention]:
     heads, long, queries, keys = (4, 8, 256, 64), (1, 2, 2048, 128), (2, 3, 7, 16), (2, 3, 33, 16)
+    one = (1, 1, 256, 64)
     for kind in READS:
         yield from (Attention.packed(kind, heads, heads, heads, dtype) for dtype in HALVES)
         yield Attention.packed(kind, long, long, long, "bfloat16", causal=True)
@@ -108,6 +109,9 @@ def attentions() -> Iterator[Attention]:
         if kind == "backward":
             lies |= {"do": along, "dq": inside, "dk": inside, "dv": inside}
         yield Attention.packed(kind, heads, heads, heads, "bfloat16").where(**lies)
+        # Where there is one of something, a view has no step along that axis.
+        single = Attention.packed(kind, one, one, one, "bfloat16")
+        yield single.where(**{role: (0, 0, 64, 1) for role in single.reads if role != "stats"})
 
 
 def refused() -> Iterator[Attention]:
