@@ -16,7 +16,7 @@ from math import prod
 from typing import Any
 
 from .. import attending, convolution, pooling
-from ..backend import host, is_floating
+from ..backend import float32, host, is_floating
 
 __all__ = ["hollow", "hollow_like"]
 
@@ -27,7 +27,10 @@ _CONVOLUTIONS = {
     inspect.unwrap(function)
     for function in (convolution.convolve, convolution.convolve_input, convolution.convolve_weight)
 }
-_ATTENTIONS = [inspect.unwrap(function) for function in (attending.attend, attending.attend_gradients)]
+_ATTENTIONS = {
+    inspect.unwrap(function)
+    for function in (attending.attend, attending.attend_statistics, attending.attend_gradients)
+}
 _POOLINGS = {
     inspect.unwrap(function)
     for function in (pooling.pool_places, pooling.pool_pick, pooling.pool_put, pooling.pool_sum, pooling.pool_spread)
@@ -47,9 +50,7 @@ def hollow(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[
     if function in _CONVOLUTIONS:
         return _convolved(function.__name__, *arrays, **options)
     if function in _ATTENTIONS:
-        batch, length, *head = arrays[0].shape
-        parts = () if function is _ATTENTIONS[0] else (3,)
-        return _in_order((batch, length, *parts, *head), arrays[0].dtype)
+        return _attended(function.__name__, arrays[0])
     if function in _POOLINGS:
         return _pooled(function.__name__, arrays[0], **options)
     if function is host.reshape:
@@ -134,6 +135,14 @@ def _convolved(name: str, first: Any, second: Any, **options: Any) -> Any:
     geo = convolution.geometry_of(name, first.shape, second.shape, **options)
     shapes = {"convolve": geo.out_shape, "convolve_input": geo.x_shape, "convolve_weight": geo.w_shape}
     return _in_order(shapes[name], host.result_type(first, second))
+
+
+def _attended(name: str, q: Any) -> Any:
+    batch, length, heads, width = q.shape
+    if name == "attend_statistics":
+        return _in_order((batch, heads, length), host.result_type(q, float32))
+    parts = (3,) if name == "attend_gradients" else ()
+    return _in_order((batch, length, *parts, heads, width), q.dtype)
 
 
 def _pooled(name: str, x: Any, *, length: Any = None, **options: Any) -> Any:

@@ -2,7 +2,8 @@
 
 One idea: the weights of attention are the largest arrays of a Transformer, and are only made to be multiplied: a kernel
 that has a block of queries and keys in its registers never writes them (Dao et al. 2022). cuDNN has such kernels for
-half precision, so `attend` is one instruction of the trace. Its definition, with weights, says what it is.
+half precision, so `attend` is one instruction of the trace, and one of backward, which makes the weights again from
+what forward left. Its definition, with weights, says what it is.
 Read `nn/attention.py` next.
 """
 
@@ -62,7 +63,8 @@ def _forward(xp: Module, q: Array, k: Array, v: Array, *, causal: bool, scale: f
     plain = q.ndim == 4 and q.size and q.shape == k.shape == v.shape and q.dtype == k.dtype == v.dtype
     if not plain or not is_floating(q.dtype):
         return NotImplemented
-    return attending.attend(q, k, v, causal=causal, scale=scale), None
+    out = attending.attend(q, k, v, causal=causal, scale=scale)
+    return out, out
 
 
 def _backward(
@@ -70,12 +72,14 @@ def _backward(
     g: Array,
     needs: tuple[bool, bool, bool],
     inputs: tuple[Array, Array, Array],
-    residuals: None,
+    out: Array,
     *,
     causal: bool,
     scale: float,
 ) -> tuple[Any, ...]:
-    found = attending.attend_gradients(*inputs, g, causal=causal, scale=scale)
+    # Asked for here, so that attention makes none where no gradient is wanted.
+    statistics = attending.attend_statistics(*inputs[:2], causal=causal, scale=scale)
+    found = attending.attend_gradients(*inputs, out, statistics, g, causal=causal, scale=scale)
     return tuple(found[:, :, i] if need else None for i, need in enumerate(needs))
 
 

@@ -100,7 +100,7 @@ class Multiply:
 
 @dataclass(frozen=True)
 class Operate:
-    """A convolution that cuDNN does whole; `places` are those of its arrays, by the names that it has for them."""
+    """What cuDNN does whole; `places` are those of its arrays, by the names that it has for them."""
 
     operation: Operation
     places: tuple[tuple[str, Place], ...]

@@ -8,28 +8,31 @@ not, a convolution is windows and products, and a trace has no attention in one 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
+from typing import Any
 
 from ...convolution import geometry_of
-from ...cuda.attentions import Attention
+from ...cuda.attentions import READS, Attention
 from ...cuda.convolutions import Convolution
 from ...cuda.product import DTYPES
+from ..native.groups import Call, Step
 from ..native.kernels import Memory, Refs
 from ..native.layout import Ref, whole
 from ..native.template import is_packed
-from ..program import Instruction
+from ..program import Instruction, Variable
 from .commands import Command
 from .device import device_named
 from .operations import Does, Operands, Operated, Room, Spot, is_aligned, operate
 
-__all__ = ["attends", "operation_of"]
+__all__ = ["attends", "operation_of", "with_statistics"]
 
-# Note [Weights are made again]
-# Backward needs one number for each query, which forward has made: the logarithm of the sum of its exponentials. An
-# instruction gives one array, so backward runs the forward once more to have it. That is a third of backward's own
-# work, and a small part of a Transformer's; to hand it over would save it.
+# Note [What forward leaves for backward]
+# Backward needs the result and its statistics: for each query the logarithm of the sum of its exponentials. Forward has
+# both at hand, but an instruction gives one array. So the statistics are an instruction of their own, which backward
+# asks for; where it does, the attention of the same queries and keys, which was done before, leaves them beside its
+# result. Where nobody asks, as in inference, it makes none. Statistics of no attention are CuPy's.
 
 _KINDS = {"convolve": "forward", "convolve_input": "input", "convolve_weight": "weight"}
+_ATTENTIONS = {"attend": "inference", "attend_gradients": "backward"}  # before `with_statistics`
 _STEP = 8  # elements of half precision: rows of attention must begin at multiples of 16 bytes
 
 
@@ -37,8 +40,8 @@ def operation_of(instruction: Instruction, refs: Refs, tf32: bool, does: Does) -
     """The step of an instruction that the device does; None for every other."""
     if instruction.name in _KINDS:
         return _convolved(instruction, refs, tf32, does)
-    if instruction.name in ("attend", "attend_gradients"):
-        return _attended(instruction, refs, does)
+    if instruction.name in _ATTENTIONS:
+        return _attended(_ATTENTIONS[instruction.name], instruction, refs, does)
     return None
 
 
@@ -75,7 +78,7 @@ def _convolution(instruction: Instruction, tf32: bool) -> Convolution | None:
 
 def attends(device: str, shape: tuple[int, ...], dtype: str, *, causal: bool, scale: float) -> bool:
     """Whether a device does attention of queries, keys and values of this shape (N, H, L, E), and its adjoint."""
-    described = [_attention(kind, shape, dtype, causal=causal, scale=scale) for kind in ("forward", "backward")]
+    described = [_attention(kind, shape, dtype, causal=causal, scale=scale) for kind in READS]
     return all(attention is not None and device_named(device).does(attention) for attention in described)
 
 
@@ -88,52 +91,71 @@ def _attention(kind: str, shape: tuple[int, ...], dtype: str, *, causal: bool, s
         return None  # of no numbers, or of a dtype that it does not know
 
 
-def _attended(instruction: Instruction, refs: Refs, does: Does) -> Operated | None:
-    """See Note [Weights are made again]."""
-    out, room = instruction.out, Room()
-    n, length, heads, width = shape = instruction.inputs[0].shape
-    lies = n, heads, length, width
-    forward, backward = (
-        _attention(kind, lies, str(out.dtype), **instruction.options) for kind in ("forward", "backward")
-    )
-    if forward is None or backward is None:
+def _attended(
+    kind: str, instruction: Instruction, refs: Refs, does: Does, statistics: Variable | None = None
+) -> Operated | None:
+    """The step of an attention of this kind, or of its adjoint; "forward" leaves `statistics` beside the result."""
+    out, reads, room = instruction.out, [refs[variable] for variable in instruction.inputs], Room()
+    n, length, heads, width = instruction.inputs[0].shape
+    operation = _attention(kind, (n, heads, length, width), str(out.dtype), **instruction.options)
+    if operation is None:
         return None
-    reads = [refs[variable] for variable in instruction.inputs]
-    operands = Operands(reads, room, _lies_in_rows)
-    row = heads * width
-    alone, beside = (length * row, width, row, 1), (length * 3 * row, width, 3 * row, 1)  # along N, H, L and E
-    at = {
+    operands = Operands(reads, room, _lies_well)
+    made = [role for role in operation.writes if role != "stats"]  # beside each other in the result
+    row, step = heads * width, heads * width * len(made)
+    alone, beside = (length * row, width, row, 1), (length * step, width, step, 1)  # along N, H, L and E
+    lies = {
         role: alone if ref in operands.copies else _by_head(ref.strides)
-        for role, ref in zip(("q", "k", "v", "do"), reads, strict=False)
+        for role, ref in zip(operation.reads, reads, strict=True)
+        if role != "stats"
     }
-    only = instruction.name == "attend"
-    forward = forward.where(**{role: at[role] for role in "qkv"}, o=alone)
-    if not only:
-        backward = backward.where(**at, o=alone, dq=beside, dk=beside, dv=beside)
-    if not does(forward) or not (only or does(backward)):
+    operation = operation.where(**lies, **dict.fromkeys(made, beside))
+    if not does(operation):
         return None
-    size = prod(shape) * out.dtype.itemsize
-    made = {"stats": (room.take(4 * n * heads * length), 4 * n * heads * length)}
-    if not only:
-        made["o"] = room.take(size), size
 
     def commands(memory: Memory) -> Iterator[Command]:
         yield from operands.copied(memory)
-        spots = {role: operands.spot(ref, memory) for role, ref in zip(("q", "k", "v", "do"), reads, strict=False)}
-        spots |= {role: room.spot(memory, *piece) for role, piece in made.items()}
+        spots = {role: operands.spot(ref, memory) for role, ref in zip(operation.reads, reads, strict=True)}
         target = Spot.of(whole(out), memory)
-        if only:
-            yield operate(forward, {**spots, "o": target}, repr(out))
-            return
-        yield operate(forward, {role: spots[role] for role in (*forward.reads, *forward.writes)}, repr(out))
-        spots |= {role: target.on(i * row * out.dtype.itemsize) for i, role in enumerate(("dq", "dk", "dv"))}
-        yield operate(backward, spots, repr(out))
+        spots |= {role: target.on(i * row * out.dtype.itemsize) for i, role in enumerate(made)}
+        if statistics is not None:
+            spots["stats"] = Spot.of(whole(statistics), memory)
+        yield operate(operation, spots, repr(out))
 
-    return Operated(instruction, reads, scratch=room.scratch, about="cuDNN", commands=commands)
+    return Operated(instruction, reads, scratch=room.scratch, second=statistics, about="cuDNN", commands=commands)
 
 
-def _lies_in_rows(ref: Ref) -> bool:
-    """Whether cuDNN can read (N, L, H, E) where it lies."""
+def with_statistics(steps: list[Step], refs: Refs, does: Does) -> list[Step]:
+    """The steps in which an attention leaves its statistics where a later step would have computed them.
+
+    See Note [What forward leaves for backward].
+    """
+    done: list[Step | None] = list(steps)
+    attentions: dict[Any, tuple[int, Operated]] = {}  # whose statistics nobody wanted so far, each with its place
+    for i, step in enumerate(steps):
+        if isinstance(step, Operated) and step.instruction.name == "attend":
+            attentions.setdefault(_scored(step.instruction, refs), (i, step))
+        elif isinstance(step, Call) and step.instruction.name == "attend_statistics":
+            found = attentions.pop(_scored(step.instruction, refs), None)
+            if found is None:
+                continue
+            place, attention = found
+            both = _attended("forward", attention.instruction, refs, does, step.instruction.out)
+            if both is not None:
+                done[place], done[i] = both, None
+    return [step for step in done if step is not None]
+
+
+def _scored(instruction: Instruction, refs: Refs) -> tuple[Any, ...]:
+    """What the scores of an attention are made of: queries, keys and options."""
+    queries, keys = instruction.inputs[:2]
+    return refs[queries], refs[keys], *instruction.options.items()
+
+
+def _lies_well(ref: Ref) -> bool:
+    """Whether cuDNN can read (N, L, H, E), or statistics (N, H, L), where it lies."""
+    if len(ref.shape) == 3:
+        return is_packed(ref) and is_aligned(ref)
     *rows, last = ref.strides
     return (last == 1 or ref.shape[-1] == 1) and is_aligned(ref) and all(step % _STEP == 0 for step in rows)
 

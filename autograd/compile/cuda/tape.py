@@ -22,7 +22,7 @@ from ..program import Instruction, Program
 from . import convolution, draws, nests, pooling
 from .commands import Call, Command, Launch, Operate, Place, joined, spans
 from .convolution import Convolution
-from .cudnn import operation_of
+from .cudnn import operation_of, with_statistics
 from .draws import GENERATOR
 from .header import HEADER
 from .loops import Sums, loop_of
@@ -56,7 +56,8 @@ class Tape:
         self.refs = layouts(self.program)
         self._tf32, self._does = tf32, does
         dialect = Dialect(self._kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), _LONGEST_ROW)
-        self.steps = with_biases(schedule(self.program, self.refs, dialect), self.program, self.refs)
+        steps = with_biases(schedule(self.program, self.refs, dialect), self.program, self.refs)
+        self.steps = with_statistics(steps, self.refs, does)
         self.plan = Plan(self.program, self.refs, self.steps)
         self.reserved = 0
         self.commands = joined(list(self._written()))

@@ -61,6 +61,7 @@ class Check:
 class Kernel:
     """One instruction that has a text of its own. `scratch` is memory that it needs while it runs.
 
+    `second` is what another instruction gives, which is made in this step and so has none of its own.
     `check` says what must be asked before it may run.
     The address of `draw`, a draw of random numbers, is that of three words: seed, stream and number of the draw.
     """
@@ -69,6 +70,7 @@ class Kernel:
     reads: list[Ref]
     _: KW_ONLY
     scratch: Variable | None = None
+    second: Variable | None = None
     draw: Variable | None = None
     about: str = "kernel"
     check: Check | None = None

@@ -180,8 +180,8 @@ class Plan:
 
 
 def _made(step: Step) -> list[Variable]:
-    if isinstance(step, Kernel) and step.scratch is not None:
-        return [step.instruction.out, step.scratch]
+    if isinstance(step, Kernel):
+        return [v for v in (step.instruction.out, step.second, step.scratch) if v is not None]
     return list(step.ways) if isinstance(step, Group) else [step.instruction.out]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,7 @@ from autograd.cuda.convolutions import KINDS, Convolution
 from autograd.cuda.cudnn import Cudnn
 from autograd.ops.convolution import convolve
 from autograd.random import Generator
+from autograd.tensor import wrap
 from benchmarks.speed.networks import CNN
 from benchmarks.speed.tapegrad import training_step
 from benchmarks.speed.workloads import Workload
@@ -256,10 +258,14 @@ class Attending:
         self.optimizer = optim.SGD(self.layer.parameters(), lr=0.1)
         self.causal, self.cast = causal, cast
 
-    def step(self):
-        self.optimizer.zero_grad()
+    def attended(self):
         with ag.autocast(enabled=self.cast):
             out, _ = self.layer(self.x, self.x, self.x, need_weights=False, is_causal=self.causal)
+        return out
+
+    def step(self):
+        self.optimizer.zero_grad()
+        out = self.attended()
         loss = (out * out).mean()
         loss.backward()
         self.optimizer.step()
@@ -282,8 +288,7 @@ def test_autocast_leaves_attention_to_cudnn_in_one_piece(with_cudnn, causal, com
     for a, b in zip(ours.layer.parameters(), eager.layer.parameters(), strict=True):
         wanted = b.grad.numpy()
         np.testing.assert_allclose(a.grad.numpy(), wanted, rtol=0, atol=0.03 * np.abs(wanted).max())
-    # Forward, and in backward forward once more, for its statistics.
-    assert [o.kind for o in operations(compiled)] == ["forward", "forward", "backward"]
+    assert [o.kind for o in operations(compiled)] == ["forward", "backward"]
     assert all(o.causal == causal for o in operations(compiled))
     tape = entry_of(compiled).tape
     assert "CuPy" not in str(tape)
@@ -327,6 +332,104 @@ def test_attention_without_cudnn_is_products_and_loops(compiling):
     assert operations(compiled) == []
 
 
+@simulated.needed
+def test_the_tape_of_attention_has_one_forward_whose_statistics_backward_reads(with_cudnn, compiling):
+    pytest.importorskip("ml_dtypes")
+    compiled = ag.compile(Attending("guard").step)
+    compiled()
+    commands = entry_of(compiled).tape.commands
+    heads = "q (3, 2, 5, 8), k (3, 2, 5, 8) and v (3, 2, 5, 8), scale 0.353553, causal"
+    said = [str(command).partition(": %")[0] for command in commands]
+    assert [text for text in said if not text.startswith("kernel")] == [
+        "product 15 x 16 by 16 x 48",
+        f"cuDNN, the bfloat16 attention, forward, of {heads}",
+        "product 15 x 16 by 16 x 16",
+        "product 15 x 16 by 16 x 16",
+        "product 16 x 15 by 15 x 16",
+        f"cuDNN, the bfloat16 attention, backward, of {heads}",
+        "product 16 x 15 by 15 x 48",
+    ]
+    forward, backward = (dict(command.places) for command in commands if isinstance(command, Operate))
+    assert list(forward) == ["q", "k", "v", "o", "stats"]
+    assert list(backward) == ["q", "k", "v", "o", "stats", "do", "dq", "dk", "dv"]
+    assert all(backward[role] == place for role, place in forward.items())
+
+
+@simulated.needed
+def test_attention_without_a_gradient_makes_no_statistics(with_cudnn, compiling):
+    pytest.importorskip("ml_dtypes")
+    ours, eager = Attending("guard"), Attending("cpu")
+    compiled = ag.compile(lambda: ours.attended())
+    np.testing.assert_allclose(compiled().numpy(), eager.attended().detach().numpy(), atol=0.01)
+    (command,) = (command for command in entry_of(compiled).tape.commands if isinstance(command, Operate))
+    assert command.operation.kind == "inference"
+    assert [role for role, _ in command.places] == ["q", "k", "v", "o"]
+    assert "attend_statistics" not in str(compiled.programs[0])
+
+
+def attended_and_gradients(q, k, v, g, causal):
+    """Attention of (N, H, L, E) and the gradients of q, k and v, where that of the result is g."""
+    function = partial(nn.functional.scaled_dot_product_attention, is_causal=causal)
+    out, pull = ag.vjp(function, q, k, v)
+    return out, *pull(g)
+
+
+@simulated.needed
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 8), (1, 1, 1, 16)], ids=str)
+def test_attention_in_one_piece_is_its_definition_in_float64(with_cudnn, shape, causal, compiling):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    rng = np.random.default_rng(2)
+    host = [rng.normal(size=shape).astype(ml_dtypes.bfloat16).astype("float32") for _ in range(4)]
+    compiled = ag.compile(ag.autocast()(partial(attended_and_gradients, causal=causal)))
+    wanted = attended_and_gradients(*(Tensor(x.astype("float64")) for x in host), causal=causal)
+    for _ in range(2):
+        found = compiled(*(Tensor(x, device="guard") for x in host))
+        for a, b in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=0, atol=0.01 * max(1, np.abs(b.numpy()).max()))
+    assert [o.kind for o in operations(compiled)] == ["forward", "backward"]
+
+
+@simulated.needed
+def test_queries_and_keys_that_meet_other_values_leave_their_statistics_once(with_cudnn, compiling):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    rng = np.random.default_rng(3)
+    host = [rng.normal(size=(2, 3, 5, 8)).astype(ml_dtypes.bfloat16).astype("float32") for _ in range(4)]
+
+    def both(q, k, v, g):
+        return [*attended_and_gradients(q, k, v, g, False), *attended_and_gradients(q, k, g, v, False)]
+
+    compiled = ag.compile(ag.autocast()(both))
+    found = compiled(*(Tensor(x, device="guard") for x in host))
+    for a, b in zip(found, both(*(Tensor(x.astype("float64")) for x in host)), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=0, atol=0.01 * max(1, np.abs(b.numpy()).max()))
+    assert sorted(o.kind for o in operations(compiled)) == ["backward", "backward", "forward", "inference"]
+
+
+@simulated.needed
+def test_statistics_without_an_attention_are_left_to_cupy(with_cudnn, compiling):
+    rng = np.random.default_rng(4)
+    q, k = (rng.normal(size=(2, 5, 3, 8)).astype("float16") for _ in range(2))
+    statistics = partial(attending.attend_statistics, causal=True, scale=0.5)
+    compiled = ag.compile(lambda q, k: wrap(statistics(q.data, k.data)))
+    found = compiled(Tensor(q, device="guard"), Tensor(k, device="guard"))
+    np.testing.assert_allclose(found.numpy(), statistics(q, k), rtol=1e-6)
+    assert operations(compiled) == []
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_statistics_are_what_makes_weights_of_scores(causal):
+    rng = np.random.default_rng(0)
+    q, k = (rng.normal(size=(2, 5, 3, 8)) for _ in range(2))
+    scores = np.einsum("nihe,njhe->nhij", q, k) * 300.0  # whose exponentials overflow
+    found = attending.attend_statistics(q, k, causal=causal, scale=300.0)
+    assert found.shape == (2, 3, 5)
+    if causal:
+        scores[..., ~np.tri(5, dtype=bool)] = -np.inf
+    weights = np.exp(scores - found[..., None])
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-10)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_attention_on_arrays_is_its_definition(dtype):
     pytest.importorskip("ml_dtypes")
@@ -349,3 +452,9 @@ def test_attention_on_arrays_is_its_definition(dtype):
 def test_attention_on_arrays_of_other_shapes_is_refused(shapes):
     with pytest.raises(ShapeError, match=r"attend got .*all must be of one shape, \(N, L, H, E\)"):
         attending.attend(*(np.ones(shape) for shape in shapes), causal=False, scale=1.0)
+
+
+def test_statistics_of_another_shape_are_refused():
+    x = np.ones((2, 5, 3, 8))
+    with pytest.raises(ShapeError, match=r"got statistics of shape \(2, 5, 3\).*they must be \(2, 3, 5\)"):
+        attending.attend_gradients(x, x, x, x, np.ones((2, 5, 3)), x, causal=False, scale=1.0)

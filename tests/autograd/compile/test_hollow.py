@@ -114,10 +114,13 @@ def test_poolings(data: st.DataObject) -> None:
 POOL: Any = {"size": (2, 2), "stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
 def test_attention_in_one_piece(dtype: str) -> None:
-    given = [lying((2, 5, 3, 8), (0, 2, 1, 3), dtype) for _ in range(4)]
-    agree(inspect.unwrap(attending.attend), *given[:3], causal=True, scale=0.5)
+    q, k, v, g = (lying((2, 5, 3, 8), (0, 2, 1, 3), dtype) for _ in range(4))
+    agree(inspect.unwrap(attending.attend), q, k, v, causal=True, scale=0.5)
+    statistics = inspect.unwrap(attending.attend_statistics)
+    agree(statistics, q, k, causal=True, scale=0.5)
+    given = q, k, v, g, statistics(q, k, causal=False, scale=0.5), g
     agree(inspect.unwrap(attending.attend_gradients), *given, causal=False, scale=0.5)
 
 

@@ -6,6 +6,7 @@ that it means the same by it. Run it by `pytest -m gpu tests/autograd/cuda/test_
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ import pytest
 
 import autograd as ag
 from autograd import convolution
+from autograd.compile.cuda.commands import Operate
 from autograd.compile.cuda.device import device_named
 from autograd.convolution import Geometry, geometry
 from autograd.cuda import cudnn
 from autograd.cuda.attentions import HALVES, Attention
 from autograd.cuda.convolutions import KINDS, Convolution
 from autograd.errors import DeviceError
+from nn.functional import scaled_dot_product_attention
 from tests.autograd.cuda.test_cudnn_plans import GEOMETRIES
 
 pytestmark = pytest.mark.gpu
@@ -200,6 +203,28 @@ def test_attention_and_its_adjoint(cupy, rng, dtype, causal, size, inside):
     before = {role: there[role].copy() for role in backward.writes}
     run(cupy, backward, there)
     assert all(before[role].tobytes() == there[role].copy().tobytes() for role in backward.writes), "other bits"
+
+
+def test_backward_of_a_step_reads_what_its_forward_left(cupy, rng):
+    shape, bfloat16 = (4, 8, 256, 64), dtype_of("bfloat16")
+    host = {role: rng.uniform(-1, 1, shape).astype(bfloat16) for role in ("q", "k", "v", "do")}
+    there = [ag.Tensor(array.astype("float32"), device="cuda") for array in host.values()]
+
+    @ag.compile
+    @ag.autocast()
+    def step(q: ag.Tensor, k: ag.Tensor, v: ag.Tensor, g: ag.Tensor) -> tuple[ag.Tensor, ...]:
+        out, pull = ag.vjp(partial(scaled_dot_product_attention, is_causal=True), q, k, v)
+        return out, *pull(g)
+
+    wanted = attended(Attention.packed("forward", shape, shape, shape, "bfloat16", causal=True), host)
+    for _ in range(3):  # command by command, recorded, and the recording
+        for role, made in zip(("o", "dq", "dk", "dv"), step(*there), strict=True):
+            close(made.data, wanted[role], "bfloat16", 8)
+    ((entry,),) = step._entries.values()
+    operations = [command for command in entry.run_program.tape.commands if isinstance(command, Operate)]
+    assert [command.operation.kind for command in operations] == ["forward", "backward"]
+    forward, backward = (dict(command.places) for command in operations)
+    assert all(backward[role] == place for role, place in forward.items())
 
 
 # CUDA graphs
