@@ -126,6 +126,16 @@ def _attention(module: Any) -> Function:
     return attention
 
 
+def _attend(module: Any) -> Function:
+    """Attention of queries, keys and values whose heads stand behind their places."""
+
+    def attend(*inputs: Any, causal: bool, scale: float) -> Any:
+        query, key, value = (module.swapaxes(x, 1, 2) for x in inputs)
+        return module.swapaxes(_attention(module)(query, key, value, None, causal=causal, scale=scale), 1, 2)
+
+    return attend
+
+
 # ---- JAX ------------------------------------------------------------------------------------------------------------
 
 
@@ -279,6 +289,7 @@ JAX: dict[str, Function] = {
     "by_batch": _jax_by_batch,
     "linear": _linear(jnp, jax.nn.relu),
     "attention": _attention(jnp),
+    "attend": _attend(jnp),
 }
 
 
@@ -443,6 +454,7 @@ TORCH: dict[str, Function] = {
     "huber": lambda x, *, delta: F.huber_loss(x, torch.zeros_like(x), "none", delta),
     "linear": _linear(torch, torch.relu),
     "attention": _attention(torch),
+    "attend": _attend(torch),
     "cross_entropy": F.cross_entropy,
 }
 
