@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy
 
-from .errors import DeviceError
+from .errors import DeviceError, GradientError
 
 __all__ = [
     "Array",
@@ -107,8 +107,21 @@ def _find_module(x: object) -> Module:
             return modules[kind]
     if _recognise_cupy(x):
         return modules[type(x)]
-    hint = f"; turn lists into arrays first: Tensor({_short(x)})" if isinstance(x, (list, tuple)) else ""
-    raise TypeError(f"expected an array, a Tensor or a number, got {type(x).__name__}{hint}.")
+    raise TypeError(f"expected an array, a Tensor or a number, got {_described(x)}.")
+
+
+def _described(x: object) -> str:
+    """What is no array, and how it becomes one."""
+    if isinstance(x, (list, tuple)):
+        if any(is_array(getattr(part, "data", None)) for part in x):
+            return f"{type(x).__name__} of Tensors; join them first: stack([x, y])"
+        return f"{type(x).__name__}; turn lists into arrays first: Tensor({_short(x)})"
+    if is_array(getattr(x, "data", None)):
+        return f"{type(x).__name__} where its array is wanted; write x.data, as in y.data = x.data"
+    package = type(x).__module__.partition(".")[0]
+    if hasattr(x, "__array__"):
+        return f"{type(x).__name__} of {package}; write autograd.asarray(x)"
+    return type(x).__name__
 
 
 def _short(x: object) -> str:
@@ -132,7 +145,7 @@ def _backend_for(device: str) -> Backend:
 
         register()
     if name not in _backends:
-        known = ", ".join(sorted({*_backends, "cuda"}))
+        known = ", ".join(sorted({*_backends, "cuda"} - {"trace"}))  # that one is the compiler's own
         raise DeviceError(f'unknown device "{device}"; devices are: {known} (and "cuda:1" for the second GPU).')
     return _backends[name]
 
@@ -208,6 +221,8 @@ def array_of(data: Any, dtype: Any = None, device: str | None = None, copy: bool
 def _from_python(data: Any, dtype: Any) -> numpy.ndarray[Any, Any]:
     try:
         array = numpy.array(data, dtype=dtype)
+    except GradientError:
+        raise GradientError("an array made of Tensors would leave the graph unseen; write stack([x, y]).") from None
     except ValueError as error:
         why = "its rows differ in length" if "inhomogeneous" in str(error) else error
         raise ValueError(f"cannot make an array of {_short(data)}: {why}.") from error

@@ -57,6 +57,8 @@ def to(x: Operand, target: Any) -> Tensor:
         try:
             return move(x, device=target, home=home)
         except DeviceError as error:
+            if target.partition(":")[0] in ("cpu", "cuda"):
+                raise
             raise DeviceError(f"to({target!r}): no dtype has that name, and as a device: {error}") from error
     return astype(x, target, copy=False)
 
