@@ -49,6 +49,6 @@ keep_freed_memory()
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 
     def __getattr__(name):
-        from .words import of_function  # only a wrong name asks for this
+        from .words import missing  # only a wrong name asks for this
 
-        raise AttributeError(f"module 'autograd' has no attribute {name!r}{of_function(name)}")
+        raise missing("autograd", name)

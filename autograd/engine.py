@@ -80,6 +80,8 @@ def gradients(
     if create_graph and not is_recording():
         with enable_grad():
             return gradients(outputs, inputs, weights, create_graph=True, allow_unused=allow_unused)
+    if isinstance(inputs, Tensor):
+        raise TypeError("gradients takes the inputs as a list: gradients(y, [x]).")
     edges = [edge_of(x) for x in inputs]
     for position, edge in enumerate(edges):
         if edge is None and not allow_unused:
@@ -113,7 +115,7 @@ def _root(tensor: Tensor) -> Edge:
     if edge is None:
         raise GradientError(
             "this Tensor requires no gradient and was made by nothing that does: was it computed under no_grad(), "
-            "by a compiled function, or from Tensors without requires_grad=True?"
+            "by a compiled function, by a primitive without a rule, or from Tensors without requires_grad=True?"
         )
     return edge
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .ops.diagonal import diagonal, trace
 from .ops.linalg import cross, matmul, matrix_transpose, outer, tensordot, vecdot
 from .ops.linalg_solve import SlogdetResult, cholesky, det, inv, slogdet, solve
@@ -22,3 +24,10 @@ __all__ = [
     "trace",
     "vecdot",
 ]
+
+if not TYPE_CHECKING:  # a type checker shall find what is not there
+
+    def __getattr__(name):
+        from .words import missing  # only a wrong name asks for this
+
+        raise missing("autograd.linalg", name)

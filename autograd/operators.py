@@ -7,9 +7,10 @@ Read `functional.py` next.
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, NoReturn
 
 from . import asking, changing, engine
@@ -31,9 +32,9 @@ from .ops import (
 from .ops import shape as shapes_
 from .shapes import Axis, Shape
 from .tensor import Operand, Tensor
-from .words import METHODS, OPTIONS, of_keywords
+from .words import METHODS, OPTIONS, telling
 
-__all__ = ["Surface"]
+__all__ = ["Elsewhere", "Surface"]
 
 
 class Surface:
@@ -518,23 +519,9 @@ def _method(name: str, member: Any) -> Any:
     if not inspect.isfunction(member):
         return member
     member.__qualname__ = f"Tensor.{name}"  # stands in Python's own errors
-    return member if OPTIONS.isdisjoint(inspect.signature(member).parameters) else _telling(member)
-
-
-def _telling(method: Callable[..., Any]) -> Callable[..., Any]:
-    known = inspect.signature(method).parameters
-
-    @functools.wraps(method)
-    def called(*args: Any, **options: Any) -> Any:
-        try:
-            return method(*args, **options)
-        except TypeError as error:
-            hint = of_keywords(options, known)
-            if not hint:
-                raise
-            raise TypeError(f"{error}{hint}.") from None
-
-    return called
+    parameters = inspect.signature(member).parameters.values()
+    by_name = {p.name for p in parameters if p.kind is not p.VAR_POSITIONAL}
+    return member if OPTIONS.isdisjoint(by_name) else telling(member)
 
 
 # Note [Other libraries' words]
@@ -543,20 +530,29 @@ def _telling(method: Callable[..., Any]) -> Callable[..., Any]:
 # one Python reads every attribute of a Tensor more slowly: 0.2 us, a twentieth, for each operation.)
 
 
-class _Elsewhere:
+class Elsewhere:
     """A name that leads nowhere, and what to write in its place."""
 
     def __init__(self, name: str, instead: str) -> None:
         self.name, self.instead = name, instead
 
-    def __get__(self, tensor: Tensor | None, kind: type) -> NoReturn:
+    def __get__(self, owner: object, kind: type) -> NoReturn:
         text = f"{kind.__name__!r} object has no attribute {self.name!r}; write {self.instead}"
-        raise AttributeError(text, name=self.name, obj=tensor)
+        raise AttributeError(text, name=self.name, obj=owner)
 
+
+class _File(ModuleType):
+    """The file `tensor.py`: PyTorch's `torch.tensor(data)` would be a call of it."""
+
+    def __call__(self, *args: Any, **options: Any) -> NoReturn:
+        raise TypeError("autograd.tensor is the file that Tensor is in; write autograd.Tensor(data).")
+
+
+sys.modules[Tensor.__module__].__class__ = _File
 
 _of_every_class = {*vars(type("Empty", (), {"__slots__": ()}))}
 for _name, _member in vars(Surface).items():
     if _name not in _of_every_class or _name == "__hash__":
         setattr(Tensor, _name, _method(_name, _member))
 for _name, _instead in METHODS.items():
-    setattr(Tensor, _name, _Elsewhere(_name, _instead))
+    setattr(Tensor, _name, Elsewhere(_name, _instead))

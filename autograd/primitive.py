@@ -25,7 +25,7 @@ from .backend import Array, Module, device_of, host, is_array, is_floating, is_n
 from .errors import DeviceError, GradientError, RuleError
 from .modes import is_recording, is_tracing, is_watching
 from .tensor import Edge, Node, Tensor, wrap
-from .words import of_keywords
+from .words import of_keywords, of_places
 
 __all__ = ["Operation", "Primitive", "Rule", "Saved", "elementwise", "primitive", "primitives"]
 
@@ -96,8 +96,7 @@ class Operation(Generic[P]):
         """Raise a TypeError that shows the signature, unless the call fits it and something else is wrong."""
         hint = ""
         if len(inputs) > len(self.inputs) and not self.variadic and self.options:
-            option = next(iter(self.options))
-            hint = f"; options go by keyword: {self.name}({', '.join(self.inputs)}, {option}={inputs[-1]!r})"
+            hint = of_places(self.name, list(self.inputs), next(iter(self.options)), inputs[len(self.inputs)])
         hint += of_keywords(options, self.signature.parameters)
         raise TypeError(f"{self.call}: {error}{hint}.") from None
 
@@ -207,10 +206,19 @@ class Primitive(Operation[P]):
         except TypeError as error:
             if not self.fits(tuple(arrays), options):
                 self.bind(tuple(arrays), options)
+            self._refuse_none(arrays)
             if str(error).startswith("ufunc "):  # NumPy's text, which names neither our function nor the dtypes
                 kinds = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in arrays)
                 raise TypeError(f"{self.name} is not defined for {kinds}; use astype.") from error
             raise error
+
+    def _refuse_none(self, arrays: Any) -> None:
+        for name, x in zip(self.inputs, arrays, strict=False):
+            if x is None and self.default(name) is inspect.Parameter.empty:
+                raise TypeError(
+                    f"{self.name} got None for {name}; wanted is an array, a Tensor or a number: does the function "
+                    "that made it return its result?"
+                ) from None
 
     def _on_tensors(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
         if not options.keys() <= self.options.keys():

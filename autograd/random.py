@@ -16,11 +16,12 @@ import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .backend import Array, host, module_of, move
 from .modes import is_tracing
 from .tensor import Tensor, wrap
+from .words import telling
 
 __all__ = [
     "Draw",
@@ -311,6 +312,7 @@ def seed(n: int | None = None) -> None:
     default.load_state_dict(Generator(n).state_dict())
 
 
+@telling
 def uniform(
     shape: Shape,
     low: float = 0.0,
@@ -322,9 +324,11 @@ def uniform(
     requires_grad: bool = False,
 ) -> Tensor:
     """A Tensor of numbers spread evenly over [low, high)."""
+    _check_places("uniform", shape, low, high)
     return _tensor((generator or default).uniform(shape, low, high, dtype, device), requires_grad)
 
 
+@telling
 def normal(
     shape: Shape,
     mean: float = 0.0,
@@ -336,19 +340,33 @@ def normal(
     requires_grad: bool = False,
 ) -> Tensor:
     """A Tensor of numbers of the normal distribution with this mean and standard deviation."""
+    _check_places("normal", shape, mean, std)
     return _tensor((generator or default).normal(shape, mean, std, dtype, device), requires_grad)
 
 
-def rand(*shape: int, **options: Any) -> Tensor:
-    """A Tensor of numbers spread evenly over [0, 1): rand(2, 3); options as `uniform`."""
-    return uniform(shape, **options)
+def _check_places(name: str, shape: Any, *numbers: Any) -> None:
+    """Raise TypeError for a call in NumPy's order, numbers first."""
+    if isinstance(numbers[-1], (tuple, list)):
+        told = ", ".join(repr(part) for part in (numbers[-1], shape, *numbers[:-1]))
+        raise TypeError(f"{name} takes the shape first: {name}({told}).")
 
 
-def randn(*shape: int, **options: Any) -> Tensor:
-    """A Tensor of standard normal numbers: randn(2, 3); options as `normal`."""
-    return normal(shape, **options)
+def _given(lengths: tuple[Any, ...]) -> Any:
+    """A shape given as one tuple or as several numbers."""
+    return lengths[0] if len(lengths) == 1 else lengths
 
 
+def rand(*shape: int | tuple[int, ...], **options: Any) -> Tensor:
+    """A Tensor of numbers spread evenly over [0, 1): rand(2, 3), rand((2, 3)); options as `uniform`."""
+    return uniform(_given(shape), **options)
+
+
+def randn(*shape: int | tuple[int, ...], **options: Any) -> Tensor:
+    """A Tensor of standard normal numbers: randn(2, 3), randn((2, 3)); options as `normal`."""
+    return normal(_given(shape), **options)
+
+
+@telling
 def randint(low: int, high: int, shape: Shape, *, device: str = "cpu", generator: Generator | None = None) -> Tensor:
     """A Tensor of integers from low to high - 1, of dtype int64."""
     return _tensor((generator or default).integers(low, high, shape, device), False)
@@ -361,3 +379,11 @@ def permutation(n: int, *, device: str = "cpu", generator: Generator | None = No
 
 def _tensor(array: Array, requires_grad: bool) -> Tensor:
     return wrap(array).requires_grad_(requires_grad)
+
+
+if not TYPE_CHECKING:  # a type checker shall find what is not there
+
+    def __getattr__(name):
+        from .words import missing  # only a wrong name asks for this
+
+        raise missing("autograd.random", name)

@@ -3,6 +3,8 @@
 Read `module.py` first, then `linear.py`; the mathematics of the layers is in `functional/`.
 """
 
+from typing import TYPE_CHECKING
+
 from _tapegrad_marker import require_own_autograd
 
 require_own_autograd()
@@ -141,3 +143,10 @@ __all__ = [
     "NLLLoss",
     "SmoothL1Loss",
 ]
+
+if not TYPE_CHECKING:  # a type checker shall find what is not there
+
+    def __getattr__(name):
+        from autograd.words import missing  # only a wrong name asks for this
+
+        raise missing("nn", name)

@@ -6,6 +6,8 @@ memory, penalties) is the base class's. `Optimizer` walks, `flat.py` and `runs.p
 Read `sgd.py` first, then `optimizer.py`.
 """
 
+from typing import TYPE_CHECKING
+
 from _tapegrad_marker import require_own_autograd
 
 require_own_autograd()
@@ -63,3 +65,10 @@ __all__ = [
     "SequentialLR",
     "StepLR",
 ]
+
+if not TYPE_CHECKING:  # a type checker shall find what is not there
+
+    def __getattr__(name):
+        from autograd.words import missing  # only a wrong name asks for this
+
+        raise missing("optim", name)

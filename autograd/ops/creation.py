@@ -13,6 +13,7 @@ from typing import Any, Literal, ParamSpec
 from ..backend import Array, array_of, module_of
 from ..errors import ShapeError
 from ..tensor import Operand, Tensor, wrap
+from ..words import telling
 from .cast import astype, to
 from .elementwise import positive
 from .shape import broadcast_to, lengths_of, reshape
@@ -81,7 +82,7 @@ def _of_one_shape(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
             raise TypeError(f"{make.__name__} takes the shape as one argument: {make.__name__}({args}).")
         return make(*args, **options)
 
-    return made
+    return telling(made)
 
 
 @_of_one_shape
@@ -108,6 +109,7 @@ def empty(
     return _made(_host.empty(lengths_of(shape), dtype=dtype or "float32"), device, requires_grad)
 
 
+@telling
 def full(
     shape: int | Sequence[int],
     fill_value: Any,
@@ -186,6 +188,7 @@ def arange(
     return _made(_host.arange(start, stop, step, dtype=dtype), device, requires_grad)
 
 
+@telling
 def linspace(
     start: float,
     stop: float,

@@ -10,6 +10,7 @@ from ..backend import Array, Module
 from ..errors import ShapeError
 from ..primitive import primitive
 from ..tensor import Operand, Tensor
+from ..words import telling
 from .reduce import sum
 
 __all__ = ["diag_embed", "diagonal", "trace", "tril", "triu"]
@@ -67,6 +68,7 @@ diagonal.vjp(lambda g, x_shape, offset: diag_embed(g, offset=offset, shape=x_sha
 diag_embed.vjp(lambda g, offset: diagonal(g, offset=offset))
 
 
+@telling
 def trace(x: Operand, *, offset: int = 0) -> Tensor:
     """The sums along the diagonals of the matrices in the last two axes; `offset` as for `diagonal`."""
     return sum(diagonal(x, offset=offset), axis=-1)

@@ -14,6 +14,7 @@ from ..errors import ShapeError
 from ..primitive import primitive
 from ..shapes import Shape, normalize_axis
 from ..tensor import Operand, Tensor
+from ..words import telling
 from .index import getitem, take
 from .shape import broadcast_to, lengths_of, reshape
 
@@ -67,6 +68,7 @@ def _joined(join: Callable[..., Array], name: str, xs: tuple[Array, ...], axis: 
         raise ShapeError(f"{name}: the shapes must agree{where}; got {shapes}.") from None
 
 
+@telling
 def concat(arrays: Sequence[Operand], *, axis: int | None = 0) -> Tensor:
     """The arrays joined end to end along an axis that they have; for None each as one long row.
 
@@ -77,6 +79,7 @@ def concat(arrays: Sequence[Operand], *, axis: int | None = 0) -> Tensor:
     return _concat(*arrays, axis=axis)
 
 
+@telling
 def stack(arrays: Sequence[Operand], *, axis: int = 0) -> Tensor:
     """The arrays, all of one shape, side by side along a new axis at place `axis` of the result.
 
@@ -88,12 +91,14 @@ def stack(arrays: Sequence[Operand], *, axis: int = 0) -> Tensor:
 # Cutting
 
 
+@telling
 def unstack(x: Operand, *, axis: int = 0) -> tuple[Tensor, ...]:
     """The parts of x at each place of an axis, without that axis: what `stack` had joined. Views."""
     axis = normalize_axis(axis, x.ndim)
     return tuple(getitem(x, index=(*(slice(None),) * axis, i)) for i in range(x.shape[axis]))
 
 
+@telling
 def split(x: Operand, sections: int | Sequence[int], *, axis: int = 0) -> tuple[Tensor, ...]:
     """x cut along an axis: into so many equal parts, or at the places that a sequence names, as in NumPy. Views.
 
@@ -196,6 +201,7 @@ def tile(x: Operand, repetitions: int | Sequence[int]) -> Tensor:
     return reshape(tiled, tuple(a * b for a, b in zip(times, shape, strict=True)))
 
 
+@telling
 def repeat(x: Operand, repeats: int | Operand, *, axis: int | None = None) -> Tensor:
     """Each element `repeats` times in a row along an axis; for None x as one long row.
 

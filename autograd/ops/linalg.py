@@ -14,6 +14,7 @@ from ..errors import ShapeError
 from ..primitive import primitive
 from ..shapes import Shape, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
+from ..words import telling
 from .einsum import einsum, tensordot_subscripts
 from .elementwise import multiply
 from .rounded import rounded
@@ -120,6 +121,7 @@ def _gradient_of_b(g: Operand, a: Operand, b_shape: Shape) -> Operand:
 _matmul.vjp(a=_gradient_of_a, b=_gradient_of_b)
 
 
+@telling
 def tensordot(a: Operand, b: Operand, *, axes: int | tuple[Sequence[int] | int, Sequence[int] | int] = 2) -> Tensor:
     """The sum of products over pairs of axes: the last n of a with the first n of b, or axes[0] of a with axes[1] of b.
 
@@ -140,6 +142,7 @@ def dot(a: Operand, b: Operand) -> Tensor:
     return tensordot(a, b, axes=(-1, max(-2, -b.ndim)))
 
 
+@telling
 def vecdot(x1: Operand, x2: Operand, *, axis: int = -1) -> Tensor:
     """The dot products of the vectors that lie along an axis of both; the other axes broadcast."""
     return einsum("...i,...i->...", moveaxis(x1, axis, -1), moveaxis(x2, axis, -1))
@@ -150,6 +153,7 @@ def outer(x1: Operand, x2: Operand) -> Tensor:
     return multiply(reshape(x1, (-1, 1)), reshape(x2, (1, -1)))
 
 
+@telling
 def cross(x1: Operand, x2: Operand, *, axis: int = -1) -> Tensor:
     """The cross products of the vectors of length 3 that lie along an axis of both; the other axes broadcast.
 

@@ -12,6 +12,7 @@ from ..backend import Array, Module
 from ..primitive import primitive
 from ..shapes import Axis, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
+from ..words import telling
 from .join import concat
 from .reduce import spread, sum
 from .shape import permute_dims, reshape
@@ -65,6 +66,7 @@ def cumsum(xp: Module, x: Operand, *, axis: int | None = None, reverse: bool = F
 cumsum.vjp(lambda g, x_shape, axis, reverse: reshape(cumsum(g, axis=axis, reverse=not reverse), shape=x_shape))
 
 
+@telling
 def cumprod(x: Operand, *, axis: int | None = None) -> Tensor:
     """The running products along `axis`; for None along x as one long row."""
     if axis is None:

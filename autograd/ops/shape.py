@@ -17,6 +17,7 @@ from ..errors import ShapeError
 from ..primitive import primitive
 from ..shapes import Axis, Shape, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
+from ..words import telling
 
 __all__ = [
     "broadcast_arrays",
@@ -131,6 +132,7 @@ def reshape(x: Operand, shape: int | Sequence[int]) -> Tensor:
     return _reshape(x, shape=lengths_of(shape))
 
 
+@telling
 def flatten(x: Operand, *, start_axis: int = 0, end_axis: int = -1) -> Tensor:
     """x with the axes from `start_axis` to `end_axis` (both included) as one."""
     if x.ndim == 0:
@@ -141,6 +143,7 @@ def flatten(x: Operand, *, start_axis: int = 0, end_axis: int = -1) -> Tensor:
     return _reshape(x, shape=(*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :]))
 
 
+@telling
 def expand_dims(x: Operand, *, axis: Axis = 0) -> Tensor:
     """x with a new axis of length 1 at each place that `axis` names, counted in the result."""
     count = 1 if isinstance(axis, int) or axis is None else len(axis)
@@ -149,6 +152,7 @@ def expand_dims(x: Operand, *, axis: Axis = 0) -> Tensor:
     return _reshape(x, shape=tuple(1 if i in new else next(old) for i in range(x.ndim + count)))
 
 
+@telling
 def squeeze(x: Operand, axis: Axis = None) -> Tensor:
     """x without the axes of length 1 that `axis` names; without all of them for None.
 
@@ -189,6 +193,7 @@ def permute_dims(x: Operand, axes: Sequence[int]) -> Tensor:
     return _permute_dims(x, axes=tidy)
 
 
+@telling
 def swapaxes(x: Operand, axis1: int, axis2: int) -> Tensor:
     """x with two axes exchanged. A view."""
     axes = list(range(x.ndim))
@@ -232,6 +237,7 @@ def _(g: Operand, shift: int | Shape, axis: Axis) -> Operand:
     return _roll(g, shift=back, axis=axis)
 
 
+@telling
 def roll(x: Operand, shift: int | Sequence[int], *, axis: Axis = None) -> Tensor:
     """x moved on by `shift` places along `axis`; what falls off the end comes in at the beginning.
 

@@ -13,6 +13,7 @@ from ..errors import ShapeError
 from ..primitive import primitive
 from ..shapes import kept_shape, normalize_axis
 from ..tensor import Operand, Tensor
+from ..words import telling
 from .index import take_along_axis
 from .shape import reshape
 
@@ -33,11 +34,13 @@ def argsort(xp: Module, x: Operand, *, axis: int = -1, descending: bool = False,
     return x.shape[axis] - 1 - xp.flip(turned, axis)
 
 
+@telling
 def sort(x: Operand, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The elements along `axis` in rising (or descending) order, NaN as the largest."""
     return take_along_axis(x, argsort(x, axis=axis, descending=descending, stable=stable), axis=axis)
 
 
+@telling
 def topk(x: Operand, k: int, *, axis: int = -1, largest: bool = True) -> tuple[Tensor, Tensor]:
     """The k largest (or smallest) elements along `axis`, the first of them first, and their positions.
 
@@ -50,6 +53,7 @@ def topk(x: Operand, k: int, *, axis: int = -1, largest: bool = True) -> tuple[T
     return take_along_axis(x, positions, axis=axis), positions
 
 
+@telling
 def quantile(x: Operand, q: float, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The number below which the share q of the elements along `axis` lies, between two elements by a straight line.
 
@@ -71,6 +75,7 @@ def quantile(x: Operand, q: float, *, axis: int | None = None, keepdims: bool = 
     return reshape(found, shape=kept) if keepdims else found
 
 
+@telling
 def median(x: Operand, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The middle element along `axis`, or the mean of the two in the middle."""
     return quantile(x, 0.5, axis=axis, keepdims=keepdims)

@@ -3,6 +3,8 @@
 Read `activation.py` first, then `linear.py`.
 """
 
+from typing import TYPE_CHECKING
+
 from .activation import (
     celu,
     elu,
@@ -106,3 +108,10 @@ __all__ = [
     "nll_loss",
     "smooth_l1_loss",
 ]
+
+if not TYPE_CHECKING:  # a type checker shall find what is not there
+
+    def __getattr__(name):
+        from autograd.words import missing  # only a wrong name asks for this
+
+        raise missing("nn.functional", name)
