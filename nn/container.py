@@ -55,6 +55,25 @@ class _Row(Module, Generic[T]):
         self._check(item)
         setattr(self, str(range(len(self))[index]), item)
 
+    def __delitem__(self, index: int | slice) -> None:
+        items = self._items()
+        del items[index]
+        self._number(items)
+
+    def _number(self, items: list[T]) -> None:
+        """Hold these instead, by their places."""
+        for name in [name for name, value in vars(self).items() if isinstance(value, self._kind)]:
+            delattr(self, name)
+        for place, item in enumerate(items):
+            setattr(self, str(place), item)
+
+    def insert(self, index: int, item: T) -> None:
+        """Put one more before the place `index`; those behind it move on."""
+        self._check(item)
+        items = self._items()
+        items.insert(index, item)
+        self._number(items)
+
     def append(self, item: T) -> None:
         """Put one more at the end."""
         self._check(item)

@@ -9,10 +9,14 @@ Read `state.py` and `tree.py` for what is loaded and printed, `linear.py` for th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Self
 
 from autograd.modes import is_tracing
+from autograd.operators import Elsewhere
+from autograd.ops.creation import zeros_like
 from autograd.tensor import Tensor
+from autograd.words import OF_MODULES, of_keywords
 
 from . import state, tree
 from .hooks import Handle, Hooks
@@ -43,6 +47,13 @@ class Module:
     training: bool = True  # whether Dropout drops, and normalisations learn their statistics
     _hooks: Hooks | None = None
 
+    if not TYPE_CHECKING:  # which reads the arguments of __init__
+
+        def __new__(cls, *args: Any, **options: Any) -> Self:
+            """Raises TypeError for PyTorch's `inplace`, and for arguments where there is no `__init__` to take them."""
+            _refuse_arguments(cls, args, options)
+            return super().__new__(cls)
+
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the Module computes; each subclass writes its own."""
         raise NotImplementedError(f"{type(self).__name__} has no forward: write def forward(self, x).")
@@ -62,6 +73,10 @@ class Module:
 
     def __repr__(self) -> str:
         return tree.describe(self)
+
+    def __dir__(self) -> list[str]:
+        """The names that lead somewhere."""
+        return [name for name in object.__dir__(self) if name not in OF_MODULES or hasattr(self, name)]
 
     def __setattr__(self, name: str, value: Any) -> None:
         old = vars(self).get(name)
@@ -206,10 +221,13 @@ class Module:
             parameter.requires_grad_(requires_grad)
         return self
 
-    def zero_grad(self) -> None:
-        """Forget the gradients: every parameter's `.grad` becomes None."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or with `set_to_none=False` replace them by zeros."""
         for parameter in self.parameters():
-            parameter.grad = None
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad = zeros_like(parameter.grad)
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call `function` with every Module, those below first; gives the Module itself."""
@@ -282,5 +300,18 @@ class Module:
         return hooks
 
 
+def _refuse_arguments(kind: type[Module], args: tuple[Any, ...], options: dict[str, Any]) -> None:
+    if kind.__init__ is object.__init__:
+        if args or options:
+            hint = of_keywords(options or ("inplace",), ())
+            raise TypeError(f"{kind.__name__}() takes no arguments{hint}: write {kind.__name__}().")
+    elif "inplace" in options and "inplace" not in signature(kind.__init__).parameters:
+        raise TypeError(f"{kind.__name__} has no option inplace{of_keywords(options, ())}.")
+
+
 def _joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+for _name, _instead in OF_MODULES.items():
+    setattr(Module, _name, Elsewhere(_name, _instead))

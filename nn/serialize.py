@@ -15,6 +15,7 @@ from typing import Any
 
 from autograd.backend import array_of, to_host
 from autograd.tensor import Tensor
+from autograd.words import telling
 
 from .module import Module
 
@@ -45,6 +46,11 @@ def save(
 def _host_array(name: str, value: Any) -> Any:
     if not isinstance(name, str):
         raise TypeError(f"save: a name in the state must be a text, got {name!r}.")
+    if isinstance(value, Mapping):
+        raise TypeError(
+            f"save: {name} is a dict, and a file holds Tensors by name, nothing nested: write "
+            f'**model.state_dict("{name}.") in its place, or pickle the whole.'
+        )
     try:
         array = to_host(value.data if isinstance(value, Tensor) else array_of(value, copy=None))
     except (TypeError, ValueError) as error:
@@ -79,6 +85,7 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+@telling
 def load(path: str | os.PathLike[str], device: str = "cpu") -> dict[str, Tensor]:
     """The Tensors of a safetensors file by name, for `Module.load_state_dict`.
 

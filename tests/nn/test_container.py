@@ -110,6 +110,30 @@ def test_sequential_with_names_slices_and_replaces():
     assert nn.Sequential()(x) is x
 
 
+def test_rows_are_numbered_anew_when_something_is_taken_out_or_put_between():
+    first, act, last = nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)
+    net = nn.Sequential({"first": first, "act": act, "last": last})
+    assert net(x).shape == (*x.shape[:-1], 1)
+    del net[-1]
+    assert list(net) == [first, act]
+    assert list(net.state_dict()) == ["0.weight", "0.bias"]
+    net.insert(0, last)
+    assert [name for name, _ in net.named_children()] == ["0", "1", "2"]
+    assert list(net) == [last, first, act]
+    del net[:2]
+    assert net(x) is not x
+    assert list(net) == [act]
+    layers = nn.ModuleList([first, last])
+    layers.insert(1, act)
+    del layers[0]
+    assert list(layers) == [act, last]
+    with pytest.raises(TypeError, match="ModuleList holds Modules, got a int"):
+        layers.insert(0, 3)
+    with pytest.raises(IndexError):
+        del layers[5]
+    assert list(layers) == [act, last]
+
+
 def test_the_same_module_may_stand_at_two_places():
     layer = nn.Linear(2, 2)
     net = nn.Sequential(layer, layer)

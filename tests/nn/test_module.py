@@ -177,6 +177,8 @@ def test_freezing_and_forgetting():
     net = Net()
     net(Tensor([[1.0, 2.0, 3.0]])).sum().backward()
     assert all(p.grad is not None for p in net.parameters())
+    net.zero_grad(set_to_none=False)
+    assert all((p.grad == 0).all() and p.grad.shape == p.shape for p in net.parameters())
     net.zero_grad()
     assert all(p.grad is None for p in net.parameters())
     net.first.requires_grad_(False)

@@ -37,6 +37,8 @@ WORKS = {
     "model.to(device='cpu', dtype='float64')[0].weight.dtype.name": "float64",
     "len(model), model[0].weight.shape, len(list(model.parameters()))": (3, (3, 2), 4),
     "nn.save(model, path), sorted(nn.load(path)) == sorted(model.state_dict())": (None, True),
+    "model.zero_grad(set_to_none=True), model.zero_grad(set_to_none=False)": (None, None),
+    "hasattr(model, 'fit'), 'fit' in dir(model), nn.Dropout(p=0.5).p": (False, False, 0.5),
     "optim.SGD(model.named_parameters(), 0.1).param_groups[0]['lr']": 0.1,
     "optim.Adam(model.parameters(), betas=[0.8, 0.9]).param_groups[0]['betas']": (0.8, 0.9),
     "optim.Adam(model.parameters(), lr=np.float32(0.5)).param_groups[0]['lr']": 0.5,
@@ -54,6 +56,17 @@ FAILS = {
     "nn.Sequential([nn.Linear(2, 2), nn.ReLU()])": (TypeError, "got a list: write Sequential(a, b, c)."),
     "nn.ModuleList(nn.Linear(2, 2) if i else 3 for i in range(2))": (TypeError, "write ModuleList([a, b, c])."),
     "nn.Sequential(nn.Linear(2, 2), nn.ReLU)": (TypeError, "got the class ReLU: make one, ReLU(...)."),
+    "nn.ReLU(inplace=True)": (TypeError, "ReLU() takes no arguments; nothing is done in place here, leave inplace out"),
+    "nn.ReLU(True)": (TypeError, "nothing is done in place here, leave inplace out: write ReLU()."),
+    "nn.LeakyReLU(0.2, inplace=True)": (TypeError, "LeakyReLU has no option inplace; nothing is done in place here"),
+    "F.relu(x, inplace=True)": (TypeError, "nothing is done in place here, leave inplace out."),
+    "nn.LSTM(2, 3)": (AttributeError, "module 'nn' has no attribute 'LSTM'; write a loop over time around nn.Linear"),
+    "nn.utils.clip_grad_norm_(model.parameters(), 1.0)": (AttributeError, "write optim.clip_grad_norm_(parameters,"),
+    "nn.bogus": (AttributeError, "module 'nn' has no attribute 'bogus'"),
+    "F.pad(x, (1, 1))": (AttributeError, "write autograd.pad(x, ((before, after), ...)), a pair an axis"),
+    "optim.lr_scheduler.StepLR(optimizer, 3)": (AttributeError, "schedules stand in optim itself"),
+    "model.fit(x, x)": (AttributeError, "'Sequential' object has no attribute 'fit'; write recipe.Trainer(model"),
+    "model[0].half()": (AttributeError, "'Linear' object has no attribute 'half'; write model.to(\"float16\")"),
     "model[0](Tensor([1.0, 2.0, 3.0]))": (ValueError, "the last axis of x must be in_features"),
     "model[0](3.0)": (ValueError, "linear got x of shape ()"),
     "model[0](None)": (TypeError, "does the forward before it return its result?"),
@@ -67,6 +80,8 @@ FAILS = {
     "F.cross_entropy(logits, np.array([0, 3]))": (ValueError, "but the logits have 3 classes, 0 to 2."),
     "F.mse_loss(x, Tensor([1.0]))": (ValueError, "they must be the same; reshape one of them."),
     "nn.save(str(path), model)": (TypeError, "save takes a Module or a state, then the path; got a str first."),
+    "nn.save({'model': model.state_dict()}, path)": (TypeError, 'write **model.state_dict("model.") in its place'),
+    "nn.load(path, map_location='cpu')": (TypeError, "map_location is called device here."),
     "model.load_state_dict(path)": (TypeError, "load_state_dict takes a dict of Tensors by name"),
     "model.train(mode='yes')": (TypeError, "train() takes True or False"),
     "model.to('gpu')": (ag.DeviceError, 'unknown device "gpu"; devices are: cpu, cuda'),
@@ -107,3 +122,16 @@ def test_a_forward_that_forgets_its_return_is_told_by_the_next_layer():
 
     with pytest.raises(TypeError, match="does the forward before it return its result"):
         nn.Sequential(Forgetful(), nn.Linear(2, 2))(Tensor([[1.0, 2.0]]))
+
+
+def test_names_that_lead_elsewhere_are_free_for_a_module_of_ones_own():
+    class Own(nn.Module):
+        def __init__(self, inplace):
+            self.layer, self.summary = nn.Linear(2, 2), "mine"
+
+        def fit(self):
+            return "fitted"
+
+    assert (Own(inplace=True).summary, Own(True).fit()) == ("mine", "fitted")
+    assert {"fit", "summary"} <= set(dir(Own(True)))
+    assert "half" not in dir(Own(True))
