@@ -22,6 +22,7 @@ from optim import Optimizer, ReduceLROnPlateau, Schedule
 from .callbacks.base import Callback
 from .data.batches import Batches
 from .formulas import Compile, Formulas
+from .given import check_count, check_parts, checked, pair
 from .history import History, Record
 from .interrupt import Interrupt, deferred
 from .metrics import Means, Metric, accuracy, evaluating
@@ -71,10 +72,11 @@ class Trainer:
     ) -> None:
         if accumulate < 1:
             raise ValueError(f"Trainer got accumulate={accumulate}: 1 (the whole batch at once) or more is wanted.")
+        check_parts(model, loss, optimizer, schedule, {} if metrics is None else metrics)
         self.model = model.to(device)
         self.loss, self.optimizer, self.schedule = loss, optimizer, schedule
         self.metrics = {"accuracy": accuracy} if metrics is None else dict(metrics)
-        self.callbacks = sorted(callbacks, key=lambda callback: callback.order)
+        self.callbacks = sorted(checked(callbacks), key=lambda callback: callback.order)
         self.clip_norm, self.clip_value, self.accumulate = clip_norm, clip_value, accumulate
         self.device, self.compile = device, compile
         self.formulas = self._formulas()
@@ -111,10 +113,10 @@ class Trainer:
         """Train until `epochs` epochs are complete (counted from the first fit or the checkpoint that was loaded), or
         until `updates` updates are made, whichever comes first.
 
-        `train` and `val` are pairs of arrays (x, y) with a row per case, which `shuffle` puts in a new order before
-        each epoch. After each epoch both are measured in evaluation mode, of the training rows the first
-        `evaluate_rows`. Ctrl-C ends the step at hand, tells
-        `on_interrupt` and raises KeyboardInterrupt; a second one stops at once.
+        `train` and `val` are pairs of arrays or Tensors (x, y) with a row per case, which `shuffle` puts in a new order
+        before each epoch. After each epoch both are measured in evaluation mode, of the training rows the first
+        `evaluate_rows`. Ctrl-C ends the step at hand, tells `on_interrupt` and raises KeyboardInterrupt; a second one
+        stops at once.
         """
         self._prepare(train, val, epochs, batch_size, updates, shuffle)
         with deferred() as interrupt, self._timed():
@@ -216,6 +218,8 @@ class Trainer:
     def _prepare(
         self, train: Data, val: Data | None, epochs: int, batch_size: int, updates: int | None, shuffle: bool
     ) -> None:
+        check_count("epochs", epochs)
+        check_count("batch_size", batch_size)
         self.train_data = self._here(train)
         self.val_data = None if val is None else self._here(val)
         self.epochs = epochs
@@ -239,7 +243,8 @@ class Trainer:
             self._spent, self._started = self.seconds, None
 
     def _here(self, data: Data) -> Data:
-        return move(data[0], self.device), move(data[1], self.device)
+        x, y = pair(data)
+        return move(x, self.device), move(y, self.device)
 
     def _all_made(self) -> bool:
         """Whether all updates are made, and measured as well."""

@@ -29,6 +29,13 @@ class Callback:
 
     order: int = 0
 
+    def __init_subclass__(cls) -> None:
+        """Raises TypeError for an `on_...` that is no event, since nobody would tell it."""
+        for name in vars(cls):
+            if name.startswith("on_") and not hasattr(Callback, name):
+                events = ", ".join(event for event in vars(Callback) if event.startswith("on_"))
+                raise TypeError(f"{cls.__name__}.{name} is no event, so nobody would call it; events are {events}.")
+
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Training begins or goes on; data, batches and history are there."""
 

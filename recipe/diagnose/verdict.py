@@ -80,6 +80,11 @@ def diagnose(
     elif isinstance(run, (str, os.PathLike)):
         path = Path(run)
         run = read_run(path.parent if path.name == "run.json" else path)
+    elif not isinstance(run, Mapping):
+        raise UsageError(
+            f"diagnose takes a run's folder or its Evidence, got a {type(run).__name__}: give the Trainer an Evidence "
+            "as a callback, and after fit give that to diagnose."
+        )
     lines = thresholds or Thresholds()
     if target is not None:
         lines = replace(lines, train_score=Line(target, lines.train_score.band, "You set this target."))

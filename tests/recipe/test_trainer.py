@@ -343,3 +343,65 @@ def test_a_run_of_so_many_updates_goes_on_to_the_same_end(killed_at):
     # And what is over stays over.
     other.fit(data(), epochs=99, batch_size=BATCH, updates=9)
     assert len(other.history) == 2
+
+
+def test_tensors_are_data_as_well():
+    x, y = data(64)
+    runs = [trainer(plain()) for _ in range(2)]
+    histories = [
+        run.fit(pair, pair, epochs=1, batch_size=BATCH)
+        for run, pair in zip(runs, [(x, y), (ag.Tensor(x), ag.Tensor(y))], strict=True)
+    ]
+    assert timeless(histories[0].last) == timeless(histories[1].last)
+
+
+def made(**changes):
+    """A Trainer of small parts, some of them changed."""
+    model = nn.Linear(4, 3)
+    parts = {"model": model, "loss": nn.CrossEntropyLoss(), "optimizer": optim.SGD(model.parameters(), lr=0.1)}
+    return Trainer(**(parts | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "text"),
+    [
+        ({"model": nn.Linear}, TypeError, "Trainer takes a Module as its model, got the class Linear: make one"),
+        ({"loss": nn.CrossEntropyLoss}, TypeError, "as its loss, got the class CrossEntropyLoss: make one"),
+        ({"loss": "mse"}, TypeError, "Trainer takes a function loss(output, y) as its loss, got 'mse', a str."),
+        ({"optimizer": optim.SGD}, TypeError, "an Optimizer of optim as its optimizer, got the class SGD: make one"),
+        ({"optimizer": "adam"}, TypeError, "an Optimizer of optim as its optimizer, got 'adam', a str."),
+        ({"optimizer": optim.SGD(nn.Linear(4, 3).parameters())}, ValueError, "moves no parameter of this Linear"),
+        ({"schedule": optim.StepLR}, TypeError, "a Schedule of optim as its schedule, got the class StepLR: make one"),
+        ({"metrics": ["accuracy"]}, TypeError, 'Trainer takes metrics by name, {"accuracy": accuracy}, got a list.'),
+        ({"callbacks": Callback()}, TypeError, "takes several callbacks, got a Callback alone: put it in a list."),
+        ({"callbacks": [Callback]}, TypeError, "as a callback, got the class Callback: make one, Callback(...)."),
+    ],
+)
+def test_parts_that_would_fail_later_or_train_nothing_are_refused(changes, kind, text):
+    made()
+    with pytest.raises(kind, match=re.escape(text)):
+        made(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"train": np.ones((8, 4), "float32")}, "as a pair, fit((x, y), epochs=..., batch_size=...), got a ndarray of"),
+        ({"train": (np.ones((8, 4)).tolist(), [0] * 8)}, "turn lists into arrays first"),
+        ({"val": np.zeros(8, int)}, "fit takes rows and labels as a pair"),
+        ({"epochs": "2"}, "fit takes a whole number as epochs, got '2'."),
+        ({"batch_size": 2.0}, "fit takes a whole number as batch_size, got 2.0."),
+    ],
+)
+def test_what_fit_is_given_is_named(changes, text):
+    rows = (np.ones((8, 4), "float32"), np.zeros(8, "int64"))
+    with pytest.raises(TypeError, match=re.escape(text)):
+        made().fit(**({"train": rows, "epochs": 1, "batch_size": 4} | changes))
+
+
+def test_an_event_that_there_is_not_is_refused_when_it_is_written():
+    with pytest.raises(TypeError, match=r"Mine\.on_epoch_finish is no event.*events are on_fit_begin, on_epoch_begin,"):
+
+        class Mine(Callback):
+            def on_epoch_finish(self, trainer):
+                pass

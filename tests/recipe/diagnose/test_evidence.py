@@ -209,3 +209,5 @@ def test_a_run_folder_is_read_and_a_damaged_one_named(tmp_path):
         diagnose(tmp_path)
     with pytest.raises(UsageError, match="no run folder"):
         diagnose(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="got a Trainer: give the Trainer an Evidence as a callback, and"):
+        diagnose(trainer_of(net(), evidence))

@@ -1,0 +1,81 @@
+"""What a Trainer is given, looked at before anything begins: a part that cannot be one is named, with what to write.
+
+One idea: what would fail later, in the middle of an epoch, or would silently train nothing, is refused here. Read
+`trainer.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import index
+from typing import Any
+
+from autograd.backend import Array, is_array, module_of
+from autograd.tensor import Tensor
+from nn.module import Module
+from optim import Optimizer, ReduceLROnPlateau, Schedule
+
+from .callbacks.base import Callback
+
+__all__ = ["check_count", "check_parts", "checked", "pair"]
+
+
+def check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any, metrics: Any) -> None:
+    """Raise TypeError for what cannot be these parts, ValueError for an optimizer that moves nothing of the model."""
+    _check_kind("its model", model, (Module,), "a Module")
+    if isinstance(loss, type) or not callable(loss):
+        raise TypeError(f"Trainer takes a function loss(output, y) as its loss, got {_described(loss)}.")
+    _check_kind("its optimizer", optimizer, (Optimizer,), "an Optimizer of optim")
+    if schedule is not None:
+        _check_kind("its schedule", schedule, (Schedule, ReduceLROnPlateau), "a Schedule of optim")
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f'Trainer takes metrics by name, {{"accuracy": accuracy}}, got {_described(metrics)}.')
+    ours = {id(parameter) for parameter in model.parameters()}
+    if ours and not any(id(p) in ours for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError(
+            f"Trainer got an optimizer that moves no parameter of this {type(model).__name__}: "
+            f"make it of the same model, {type(optimizer).__name__}(model.parameters(), ...)."
+        )
+
+
+def checked(callbacks: Any) -> list[Callback]:
+    """The callbacks. Raises TypeError for what is none, and for one alone."""
+    if isinstance(callbacks, Callback):
+        raise TypeError(f"Trainer takes several callbacks, got a {type(callbacks).__name__} alone: put it in a list.")
+    several = list(callbacks)
+    for callback in several:
+        _check_kind("a callback", callback, (Callback,), "a recipe.callbacks.Callback")
+    return several
+
+
+def _check_kind(part: str, given: Any, kinds: tuple[type, ...], wanted: str) -> None:
+    if not isinstance(given, kinds):
+        raise TypeError(f"Trainer takes {wanted} as {part}, got {_described(given)}.")
+
+
+def _described(given: Any) -> str:
+    if isinstance(given, type):
+        return f"the class {given.__name__}: make one, {given.__name__}(...)"
+    return f"{given!r}, a str" if isinstance(given, str) else f"a {type(given).__name__}"
+
+
+def pair(data: Any) -> tuple[Array, Array]:
+    """Rows and their labels as two arrays; Tensors give theirs.
+
+    Raises TypeError for what is no pair of arrays.
+    """
+    if not (isinstance(data, (tuple, list)) and len(data) == 2):
+        kind = f"{type(data).__name__}" + (f" of shape {data.shape}" if is_array(data) else "")
+        raise TypeError(f"fit takes rows and labels as a pair, fit((x, y), epochs=..., batch_size=...), got a {kind}.")
+    x, y = (part.data if isinstance(part, Tensor) else part for part in data)
+    for part in (x, y):
+        module_of(part)
+    return x, y
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raise TypeError for what is no whole number."""
+    try:
+        index(value)
+    except TypeError:
+        raise TypeError(f"fit takes a whole number as {name}, got {value!r}.") from None
