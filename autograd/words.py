@@ -302,6 +302,7 @@ _MORE = {
 _KEYWORDS = {
     "a_max": "high",
     "a_min": "low",
+    "axis": "dim",
     "ddof": "correction",
     "diagonal": "k",
     "dim": "axis",

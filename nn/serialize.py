@@ -109,7 +109,15 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         with library.safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except library.SafetensorError as error:
-        raise ValueError(f"{path} is damaged or no safetensors file: {error}.") from error
+        raise ValueError(f"{path} is damaged or no safetensors file: {error}{_of_torch(path)}.") from error
+
+
+def _of_torch(path: Path) -> str:
+    """What to do with a file of torch.save, a zip archive, which only PyTorch can read."""
+    with open(path, "rb") as file:
+        is_zip = file.read(2) == b"PK"
+    told = "; one of torch.save's is read by torch.load, and saved again by safetensors.torch.save_file"
+    return told if is_zip else ""
 
 
 def _safetensors() -> Any:

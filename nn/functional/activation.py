@@ -20,6 +20,7 @@ from autograd.fused import Fused, fused
 from autograd.ops.special import atanh_of_erf
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor
+from autograd.words import telling
 
 __all__ = [
     "celu",
@@ -330,11 +331,13 @@ def gelu(x: Operand, approximate: Literal["none", "tanh"] = "none") -> Tensor:
 # Over an axis
 
 
+@telling
 def softmax(x: Operand, dim: int = -1) -> Tensor:
     """e^x / sum(e^x) along the axis `dim`, without overflow."""
     return ag.softmax(x, axis=dim)
 
 
+@telling
 def log_softmax(x: Operand, dim: int = -1) -> Tensor:
     """The logarithm of `softmax`, without overflow."""
     return ag.log_softmax(x, axis=dim)

@@ -152,8 +152,8 @@ def _starts(rows: int, columns: int) -> Any:
 def _forward(
     xp: Any, logits: Any, target: Any, weight: Any, *, ignore_index: int, reduction: Reduction, label_smoothing: float
 ) -> Any:
-    unsigned = _UNSIGNED.get(target.dtype)
-    fits = logits.ndim == 2 and target.shape == logits.shape[:1] and unsigned is not None
+    unsigned = _UNSIGNED.get(getattr(target, "dtype", None))  # a number has none
+    fits = unsigned is not None and logits.ndim == 2 and target.shape == logits.shape[:1]
     plain = weight is None and not label_smoothing and reduction in ("mean", "sum")
     if not fits or not plain or logits.size == 0 or xp is not host or logits.dtype.kind != "f":
         return NotImplemented  # the definition does the rest, and refuses what is wrong

@@ -78,6 +78,8 @@ FAILS = {
         "the labels must have shape (2,); drop its last axis.",
     ),
     "F.cross_entropy(logits, np.array([0, 3]))": (ValueError, "but the logits have 3 classes, 0 to 2."),
+    "F.cross_entropy(logits[0], 1)": (TypeError, "cross_entropy got a target of type int: pass an array or a Tensor."),
+    "F.softmax(logits, axis=1)": (TypeError, "axis is called dim here."),
     "F.mse_loss(x, Tensor([1.0]))": (ValueError, "they must be the same; reshape one of them."),
     "nn.save(str(path), model)": (TypeError, "save takes a Module or a state, then the path; got a str first."),
     "nn.save({'model': model.state_dict()}, path)": (TypeError, 'write **model.state_dict("model.") in its place'),

@@ -134,6 +134,9 @@ def test_damaged_files_are_named(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"model\.safetensors is damaged or no safetensors file"):
             nn.load(path)
+    path.write_bytes(b"PK\x03\x04 and what torch.save writes")
+    with pytest.raises(ValueError, match=r"no safetensors file: .*; one of torch\.save's is read by torch\.load"):
+        nn.load(path)
     with pytest.raises(FileNotFoundError, match=r"there is no file .*elsewhere"):
         nn.load(tmp_path / "elsewhere")
     with pytest.raises(FileNotFoundError):
