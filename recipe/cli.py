@@ -80,21 +80,39 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} ({self.prog} --help shows what there is)")
 
     def parse_all(self, argv: list[str] | None) -> argparse.Namespace:
-        """The arguments; an unknown one is refused with the nearest that is known."""
+        """The arguments; an unknown one is refused with the one of its command that is meant, if that can be told."""
+        argv = sys.argv[1:] if argv is None else argv
         arguments, unknown = self.parse_known_args(argv)
         if unknown:
-            known = [flag for parser in _below(self) for flag in parser._option_string_actions]
-            raise UsageError(f"unknown argument {unknown[0]}{nearest(unknown[0].partition('=')[0], known)}")
+            command, given = _chosen(self, argv), unknown[0].partition("=")[0]
+            known = command._option_string_actions
+            meant = _FLAGS_ELSEWHERE.get(given, "")
+            hint = f"; did you mean {meant}?" if meant.partition(" ")[0] in known else nearest(given, known)
+            raise UsageError(f"unknown argument {given}{hint or f' ({command.prog} --help shows what there is)'}")
         return arguments
 
 
-def _below(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
-    """A parser with those of its subcommands."""
-    found = [parser]
+# What other programs call a flag -> ours.
+_FLAGS_ELSEWHERE = {
+    "--batch": "--batch-size",
+    "--bs": "--batch-size",
+    "--cuda": "--device cuda",
+    "--gpu": "--device cuda",
+    "--layers": "--hidden",
+    "--learning-rate": "--lr",
+    "--num-epochs": "--epochs",
+    "--output": "--out",
+    "--units": "--hidden",
+    "--wd": "--weight-decay",
+}
+
+
+def _chosen(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.ArgumentParser:
+    """The parser of the command that was given, or the one above where there is none."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            found += action.choices.values()
-    return found
+            return next((action.choices[word] for word in argv if word in action.choices), parser)
+    return parser
 
 
 def build_parser() -> Parser:

@@ -311,7 +311,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def nearest(name: str, known: Any) -> str:
     """The known name most like `name`, as the end of a message, or nothing."""
-    found = difflib.get_close_matches(name, list(known), 1, 0.5)
+    found = difflib.get_close_matches(name, list(known), 1, 0.7)
     return f"; did you mean {found[0]}?" if found else ""
 
 
