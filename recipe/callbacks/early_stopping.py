@@ -102,6 +102,7 @@ class EarlyStopping(Callback):
         self.values: list[float] = []  # of the monitored quantity, times its sign
         self.training: list[float] = []  # training errors, for PQ
         self.stopped_epoch: int | None = None
+        self._epoch = -1  # the last one, which need not be number len(values) - 1: the run may have begun without it
         self._stop: str | None = None  # the reason, once there was one
         self._reason = criteria[criterion]
         self._best_weights: dict[str, Any] | None = None
@@ -119,6 +120,7 @@ class EarlyStopping(Callback):
             return
         if self.watched.improves(record) and self.restore_best:
             self._best_weights = {name: tensor.data.copy() for name, tensor in trainer.model.state_dict().items()}
+        self._epoch = record["epoch"]
         self.values.append(self.watched.read(record))
         self.training.append(float(record["train_loss"]))
         reason = self._reason()
@@ -132,8 +134,7 @@ class EarlyStopping(Callback):
             trainer.model.load_state_dict(self._best_weights)
 
     def _patience(self) -> str | None:
-        best = -1 if self.best_epoch is None else self.best_epoch
-        waited = len(self.values) - 1 - best
+        waited = len(self.values) if self.best_epoch is None else self._epoch - self.best_epoch
         if waited < self.patience:
             return None
         return f"{self.watched.monitor} has not improved for {waited} epochs"

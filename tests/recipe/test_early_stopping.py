@@ -113,6 +113,14 @@ def test_nan_is_never_better():
     assert play(EarlyStopping(patience=2), [1.0, float("nan"), float("nan")]) == 2
 
 
+def test_patience_counts_from_the_best_also_in_a_run_that_began_without_it():
+    callback, run = EarlyStopping(patience=2), Stand()
+    for epoch in range(5, 8):
+        assert run.stop is None
+        callback.on_epoch_end(run, {"epoch": epoch, "val_loss": 1.0, "train_loss": 1.0})
+    assert (callback.best_epoch, callback.stopped_epoch) == (5, 7)
+
+
 @pytest.mark.parametrize("restore", [True, False])
 def test_the_best_weights_come_back_bit_for_bit(restore):
     kept = {}
