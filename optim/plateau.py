@@ -9,7 +9,7 @@ from math import inf
 from typing import Any
 
 from .optimizer import Optimizer
-from .schedule import _per_group
+from .schedule import _per_group, _refuse_in_trace
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -52,7 +52,11 @@ class ReduceLROnPlateau:
         self.last_epoch = 0
 
     def step(self, metrics: Any) -> None:
-        """Take in the newest value (a number, or what `float` makes one of) and reduce lr if it is time."""
+        """Take in the newest value (a number, or what `float` makes one of) and reduce lr if it is time.
+
+        Raises TraceError inside a compiled function.
+        """
+        _refuse_in_trace(self)
         self.last_epoch += 1
         metric = float(metrics)
         if self._is_better(metric):

@@ -183,6 +183,47 @@ def test_what_shares_memory_is_found_wherever_it_lies(parts: list[tuple[int, int
     assert not memory.any()
 
 
+def test_a_schedule_inside_is_refused() -> None:
+    training = Training()
+    schedules = [optim.StepLR(training.optimizer, 1, 0.5), optim.ReduceLROnPlateau(training.optimizer)]
+    for step in (schedules[0].step, lambda: schedules[1].step(1.0)):
+        before = training.world(), [schedule.state_dict() for schedule in schedules]
+
+        @ag.compile
+        def whole(x: Tensor, y: Tensor, step: Any = step) -> None:
+            training.step(x, y)
+            step()
+
+        with pytest.raises(TraceError, match=r"step\(\) is called inside a compiled function"):
+            whole(*training.batch())
+        assert_same((training.world(), [schedule.state_dict() for schedule in schedules]), before)
+
+
+def test_a_rate_that_is_changed_after_the_step_is_refused() -> None:
+    training = Training()
+    before = training.world()
+
+    @ag.compile
+    def step(x: Tensor, y: Tensor) -> None:
+        training.step(x, y)
+        training.optimizer.param_groups[0]["lr"] *= 0.5
+
+    for _ in range(2):
+        with pytest.raises(TraceError, match="changes an optimizer's 'lr'"):
+            step(*training.batch())
+        assert_same(training.world(), before)
+
+
+@pytest.mark.parametrize(
+    "act", [lambda: ag.random.seed(0), lambda: ag.random.Generator(0), lambda: ag.random.default.spawn(7)]
+)
+def test_a_generator_that_is_made_or_seeded_inside_is_refused(act: Callable[[], Any]) -> None:
+    before = ag.random.default.state_dict()
+    with pytest.raises(TraceError, match="inside a compiled function"):
+        ag.compile(lambda x: (act(), x)[1])(tensor(1.0))
+    assert ag.random.default.state_dict() == before
+
+
 def test_a_write_to_a_view_of_another_tensor_is_refused() -> None:
     base = tensor(1.0, 2.0, 3.0)
     part = ag.asarray(base.data[:2])
