@@ -8,6 +8,7 @@ sees what is read, then `function.py`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -328,10 +329,14 @@ class Trace:
                     "a compiled function uses a Tensor whose graph was recorded outside, so no gradient could go back "
                     "there: compute it inside, or detach() it."
                 )
-            word, scope = named(tensor)
-            self.guard(Expression(f"{word}.requires_grad", scope))
+            self.ask_requires_grad(tensor)
             found = self.data[id(tensor)] = (tensor, self.capture(DataOf(tensor)))
         return found[1]
+
+    def ask_requires_grad(self, tensor: Tensor) -> None:
+        """Use this program only while a Tensor asks for its gradient as it did before the call."""
+        word, scope = named(tensor)
+        self.guard(Expression(f"{word}.requires_grad", scope))
 
     def write_data(self, tensor: Tensor, array: Any) -> None:
         """Another array assigned to the data of a Tensor from outside."""
@@ -372,8 +377,10 @@ class Trace:
                 "a compiled function changes an argument in place, which would be seen at this call only: return the "
                 "new value, or change a Tensor that the function finds by itself."
             )
-        for (_, name), (_, value) in self.slots.items():
-            if name == "node" and value is not None:
+        for (_, name), (tensor, value) in self.slots.items():
+            if name == "requires_grad":
+                self.effects.append(functools.partial(setattr, tensor, name, value))
+            elif value is not None:
                 raise TraceError(
                     "a compiled function changes a Tensor from outside on the record, and its graph cannot leave the "
                     "function: change it under no_grad(), or return the new one."

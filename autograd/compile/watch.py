@@ -51,6 +51,8 @@ class _Plain:
         if trace is None or _is_new(tensor):
             self.slot.__set__(tensor, value)
         else:
+            if self.name == "requires_grad":
+                trace.ask_requires_grad(tensor)
             trace.slots[id(tensor), self.name] = (tensor, value)
 
 

@@ -288,6 +288,36 @@ def test_a_frozen_parameter_is_guarded() -> None:
     after(lambda t: t.model[0].weight.requires_grad_(False), programs=1)
 
 
+def test_a_parameter_that_is_frozen_inside_stays_frozen() -> None:
+    w = tensor(2.0, requires_grad=True)
+
+    @ag.compile
+    def function(x: Tensor) -> Tensor:
+        w.requires_grad_(False)
+        return w * x
+
+    for _ in range(3):
+        assert function(tensor(3.0)).tolist() == [6.0]
+        assert w.requires_grad is False
+    assert len(function.programs) == 2
+
+
+def test_a_parameter_that_is_frozen_for_a_part_of_the_step_needs_one_program() -> None:
+    w, v = tensor(2.0, requires_grad=True), tensor(3.0, requires_grad=True)
+
+    @ag.compile
+    def function(x: Tensor) -> None:
+        w.requires_grad_(False)
+        v.grad = None
+        (w * v * x).sum().backward()
+        w.requires_grad_(True)
+
+    for _ in range(3):
+        function(tensor(1.0))
+        assert (w.requires_grad, w.grad, v.grad.tolist()) == (True, None, [2.0])
+    assert len(function.programs) == 1
+
+
 def test_a_list_of_numbers_in_a_module_is_guarded() -> None:
     class Scale(nn.Module):
         def __init__(self) -> None:
