@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .backend import Array, host, is_array
 
-__all__ = ["clock", "mark_written", "newest", "owners", "written_after"]
+__all__ = ["clock", "mark_written", "newest", "owner_of", "owners", "written_after"]
 
 clock = itertools.count(1).__next__  # numbers nodes and writes; atomic, so threads never get the same number
 
@@ -48,7 +48,7 @@ _KEPT = 8
 def mark_written(array: Array) -> None:
     """Tell the engine that `array`, and so the memory behind this view, was just written in place."""
     global newest
-    owner = _owner(array)
+    owner = owner_of(array)
     with _lock:
         writes = _writes.get(id(owner))
         if writes is None:
@@ -65,7 +65,7 @@ def mark_written(array: Array) -> None:
 
 def written_after(array: Array, birth: int) -> bool:
     """Whether memory of `array` was written in place after the clock showed `birth`."""
-    writes = _writes.get(id(_owner(array)))
+    writes = _writes.get(id(owner_of(array)))
     if writes is None:
         return False
     extent = _extent(array)
@@ -76,7 +76,7 @@ def owners(arrays: list[Array]) -> list[Array]:
     """The arrays that own the memory of these, where they make up all of it; else these themselves."""
     parts: dict[int, list[Array]] = {}
     for array in arrays:
-        owner = _owner(array)
+        owner = owner_of(array)
         parts.setdefault(id(owner), [owner]).append(array)
     found = []
     for owner, *views in parts.values():
@@ -84,7 +84,7 @@ def owners(arrays: list[Array]) -> list[Array]:
     return found
 
 
-def _owner(array: Array) -> Any:
+def owner_of(array: Array) -> Any:
     """The array that owns the memory of this view."""
     while array.base is not None and is_array(array.base):
         array = array.base

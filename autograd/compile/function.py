@@ -25,6 +25,7 @@ from ..errors import TraceError
 from ..modes import casting, is_recording, is_tracing, is_watching
 from ..tensor import Tensor, wrap
 from ..tree import Structure, flatten, unflatten
+from ..writes import owner_of
 from .cuda import Cuda, device_named
 from .expression import Expression, Same, function_of
 from .native import Native, missing
@@ -34,7 +35,7 @@ from .replay import Replay
 from .spare import lone_array, spare_array
 from .steps import arrays_of, count_of, side_by_side, slice_of
 from .surroundings import questions_about, questions_about_parts
-from .trace import GradOf, Trace
+from .trace import GradOf, Trace, shares, touched
 from .traced import Traced
 from .watch import data_of, set_grad, watching
 
@@ -128,7 +129,7 @@ class Compiled:
             return self.function(*args, **kwargs)
         key, arrays = _kind_of_call(args, kwargs)
         with self._lock:  # the arrays that a program works in belong to one call at a time
-            entries, entry = self._found(key)
+            entries, entry = self._found(key, arrays)
             if entry is not None:
                 return entry.run(arrays)
             try:
@@ -174,9 +175,10 @@ class Compiled:
         if not self._as_written:
             key, _ = _kind_of_call(*unflatten(structure, slice_of(leaves, 0)))
             with self._lock:
-                _, entry = self._found(key)
+                arrays = arrays_of(leaves)
+                _, entry = self._found(key, arrays)
                 if entry is not None:
-                    done, results = entry.run_steps(arrays_of(leaves), count)
+                    done, results = entry.run_steps(arrays, count)
                     if done == count:
                         return entry.result(results, count)
                     given = [entry.result([x[step, ...] for x in results]) for step in range(done)]
@@ -185,14 +187,14 @@ class Compiled:
             given.append(self(*args, **kwargs))
         return side_by_side(given)
 
-    def _found(self, key: Any) -> tuple[list[_Entry], _Entry | None]:
-        """The programs for this kind of call, and the one that is right for a call made now."""
+    def _found(self, key: Any, arrays: list[Any]) -> tuple[list[_Entry], _Entry | None]:
+        """The programs for this kind of call, and the one that is right for a call made now with these arrays."""
         entries = self._entries.get(key)
         if entries is None:
             entries = self._entries[key] = []
         self._entries.move_to_end(key)
         for entry in entries:
-            if entry.holds():
+            if entry.holds() and not entry.touches(arrays):
                 return entries, entry
         return entries, None
 
@@ -292,6 +294,8 @@ class _Entry:
         self.guards = [(question, answer) for question, answer in trace.guards]
         if isinstance(self.run_program, Cuda):
             self.guards.append((Expression.of(is_tf32), is_tf32()))  # its products are made for this precision
+        self._written = [place for place, _ in self.program.writes]
+        self._owned: set[int] = set()  # the owners of the memory of those
         self._bound: list[Any] = []  # the arrays of the places, for which the program is set up
         self._ask = self._questions()
         self._bind()
@@ -333,13 +337,23 @@ class _Entry:
             return False
         if answers:
             return True
-        # Some array is another than at the last call: does it look the same?
+        # Some array is another than at the last call: does it look the same, and lie apart from what is written to?
+        moved = False
         for (place, variable), before in zip(self.program.places, self._bound, strict=True):
             array = place.get()
             if array.shape != variable.shape or array.dtype != variable.dtype or type(array) is not type(before):
                 return False
+            moved = moved or not (array is before or isinstance(place, GradOf))
+        if moved and shares(self._written, [place for place, _ in self.program.places]) is not None:
+            return False
         self._bind()
         return True
+
+    def touches(self, arguments: list[Any]) -> bool:
+        """Whether a call with these arrays would write into one of them; only what has the same owner can."""
+        if self._owned.isdisjoint([id(owner_of(array)) for array in arguments]):
+            return False
+        return touched(self._written, arguments) is not None
 
     def _questions(self) -> Callable[..., Any]:
         """A function that gives None where the guards do not hold, else whether each place has the array it had."""
@@ -358,6 +372,7 @@ class _Entry:
     def _bind(self) -> None:
         """Take the arrays that are there now for those to work on."""
         self._bound[:] = [place.get() for place, _ in self.program.places]
+        self._owned = {id(owner_of(place.get())) for place in self._written if not isinstance(place, GradOf)}
         self.run_program.bind(self._bound)
 
     def run(self, arguments: list[Any]) -> Any:

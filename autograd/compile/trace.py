@@ -25,7 +25,7 @@ from .program import Instruction, Program, Variable, layout_of
 from .traced import Traced, record, tracer
 from .watch import data_of, grad_of, set_data, set_grad, watching
 
-__all__ = ["DataOf", "GradOf", "Item", "Trace", "program_of"]
+__all__ = ["DataOf", "GradOf", "Item", "Trace", "program_of", "shares", "touched"]
 
 
 # Note [Tracing for a device]
@@ -152,6 +152,7 @@ class Trace:
         self._found: dict[int, tuple[Tensor, Tensor | None]] = {}  # those that were there before
         self._fixed: dict[int, Traced] = {}
         self._arguments: list[tuple[Traced, Variable]] = []
+        self._given: list[Any] = []  # the arguments' own arrays
         self._wrapped: list[tuple[Tensor, Traced]] = []
         self.slots: dict[tuple[int, str], tuple[Tensor, Any]] = {}  # what else was assigned to Tensors from outside
         self._numbers: dict[Any, Variable] = {}
@@ -241,6 +242,7 @@ class Trace:
         self.program.arguments.append(variable)
         traced = Traced(self, self._copied(array), variable)
         self._arguments.append((traced, variable))
+        self._given.append(array)
         return traced
 
     def wrapped(self, argument: Traced) -> Tensor:
@@ -392,30 +394,14 @@ class Trace:
             if first is not traced:  # another array was assigned
                 found = [(other, t) for other, t in found if other is not place]
                 found.append((place, traced))
-        self._refuse_shared([place for place, _ in found])
-        return found
-
-    def _refuse_shared(self, written: list[Any]) -> None:
-        """Raise TraceError where a place that is written to reaches into another, going through memory once."""
-        turns = {id(place): turn for turn, place in enumerate(written)}
-        read = {id(place): place for place, _, _ in self.captured}
-        places = {**read, **{id(place): place for place in written}}
-        spans = [(*_span(place.get()), place) for place in places.values() if place.get().size]
-        begun: list[tuple[int, int, int, Any]] = []  # those that reach to where we are
-        shared: list[int] = []
-        for span in sorted(spans, key=lambda span: span[:3]):
-            kind, first, _, place = span
-            begun = [other for other in begun if other[0] == kind and other[2] > first]
-            for *_, other in begun:
-                if not (isinstance(place, DataOf) and isinstance(other, DataOf) and other.tensor is place.tensor):
-                    pairs = (id(place), id(other)), (id(other), id(place))
-                    shared += [turns[new] for new, old in pairs if new in turns and old in read]
-            begun.append(span)
-        if shared:
+        written = [place for place, _ in found]
+        shared = shares(written, [place for place, _, _ in self.captured]) or touched(written, self._given)
+        if shared is not None:
             raise TraceError(
-                f"a compiled function changes a {written[min(shared)]} and also reads another array in the same "
-                "memory, where the change would not be seen: use one Tensor for both, or copy."
+                f"a compiled function changes a {shared} and also reads another array in the same memory, where the "
+                "change would not be seen: use one Tensor for both, or copy."
             )
+        return found
 
 
 def program_of(function: Callable[..., Any], arrays: Iterable[Any], options: dict[str, Any]) -> Program:
@@ -427,6 +413,38 @@ def program_of(function: Callable[..., Any], arrays: Iterable[Any], options: dic
         results = (results,) if isinstance(results, Tensor) else results
         trace.program.results = [trace.lift(data_of(result)).variable for result in results]
     return trace.program
+
+
+def shares(written: list[Any], read: list[Any]) -> Any:
+    """A place that is written to and reaches into another one that is read, going through memory once; else None."""
+    turns = {id(place): turn for turn, place in enumerate(written)}
+    before = {id(place): place for place in read}
+    places = {**before, **{id(place): place for place in written}}
+    spans = [(*_span(place.get()), place) for place in places.values() if place.get().size]
+    begun: list[tuple[int, int, int, Any]] = []  # those that reach to where we are
+    shared: list[int] = []
+    for span in sorted(spans, key=lambda span: span[:3]):
+        kind, first, _, place = span
+        begun = [other for other in begun if other[0] == kind and other[2] > first]
+        for *_, other in begun:
+            if not (isinstance(place, DataOf) and isinstance(other, DataOf) and other.tensor is place.tensor):
+                pairs = (id(place), id(other)), (id(other), id(place))
+                shared += [turns[new] for new, old in pairs if new in turns and old in before]
+        begun.append(span)
+    return written[min(shared)] if shared else None
+
+
+def touched(written: list[Any], arrays: list[Any]) -> Any:
+    """A place that is written to and reaches into one of these arrays; else None."""
+    spans = [_span(array) for array in arrays if array.size]
+    for place in written if spans else ():
+        if isinstance(place, GradOf):  # gets another array
+            continue
+        array = place.get()
+        kind, first, last = _span(array)
+        if array.size and any(kind == other and first < end and begin < last for other, begin, end in spans):
+            return place
+    return None
 
 
 def _span(array: Any) -> tuple[int, int, int]:

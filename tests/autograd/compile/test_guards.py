@@ -17,6 +17,7 @@ import autograd as ag
 import nn
 import optim
 from autograd import Tensor
+from autograd.errors import TraceError
 from tests.autograd.compile.worlds import Training, assert_same, both_step, tensor, twins
 
 pytestmark = pytest.mark.usefixtures("kernels_off")
@@ -316,6 +317,24 @@ def test_a_parameter_that_is_frozen_for_a_part_of_the_step_needs_one_program() -
         function(tensor(1.0))
         assert (w.requires_grad, w.grad, v.grad.tolist()) == (True, None, [2.0])
     assert len(function.programs) == 1
+
+
+def test_parameters_that_come_to_lie_in_one_memory_are_guarded() -> None:
+    one, other = tensor(1.0), tensor(1.0)
+
+    @ag.compile
+    def function(x: Tensor) -> Tensor:
+        with ag.no_grad():
+            one[...] = one + x
+        return other * 2.0
+
+    assert function(tensor(1.0)).tolist() == [2.0]
+    other.data = one.data
+    with pytest.raises(TraceError, match="same memory"):
+        function(tensor(1.0))
+    assert one.tolist() == [2.0]
+    other.data = one.data.copy()
+    assert function(tensor(1.0)).tolist() == [4.0]
 
 
 def test_a_list_of_numbers_in_a_module_is_guarded() -> None:

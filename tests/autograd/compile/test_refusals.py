@@ -183,6 +183,35 @@ def test_what_shares_memory_is_found_wherever_it_lies(parts: list[tuple[int, int
     assert not memory.any()
 
 
+def _itself(w: Tensor) -> Tensor:
+    return w.detach()
+
+
+def _turned_view(w: Tensor) -> Tensor:
+    return ag.asarray(w.data[::-1])
+
+
+@pytest.mark.parametrize("executor", ["numpy", "native"])
+@pytest.mark.parametrize("alias", [_itself, _turned_view])
+def test_an_argument_in_the_memory_of_what_is_changed_is_refused(alias: Any, executor: str) -> None:
+    w = tensor(1.0, 2.0)
+
+    def write(x: Tensor) -> Tensor:
+        with ag.no_grad():
+            w[...] = w * 2.0
+        return x + 1.0
+
+    function = ag.compile(write, executor=executor)
+    for _ in range(2):  # at the first call, and where there is a program already
+        before = w.tolist()
+        with pytest.raises(TraceError, match="same memory"):
+            function(alias(w))
+        assert w.tolist() == before
+        assert function(tensor(3.0, 4.0)).tolist() == [4.0, 5.0]
+    wanted = w.data * 2.0
+    assert_same(ag.compile(write, fallback=True)(alias(w)), alias(Tensor(wanted)).data + 1.0)
+
+
 def test_a_schedule_inside_is_refused() -> None:
     training = Training()
     schedules = [optim.StepLR(training.optimizer, 1, 0.5), optim.ReduceLROnPlateau(training.optimizer)]
