@@ -309,10 +309,12 @@ class _Entry:
         for leaf in leaves:
             for question in questions_about_parts(leaf):
                 trace.guard(question)
-        args, kwargs = unflatten(structure, [_traced(trace, leaf) for leaf in leaves])
+        seen = [_traced(trace, leaf) for leaf in leaves]
+        args, kwargs = unflatten(structure, seen)
         try:
             with watching(trace):
                 result = function(*args, **kwargs)
+                _refuse_other((args, kwargs), seen, structure)
                 given, shape = flatten(result)
                 outcome = [_outcome(trace, leaf) for leaf in given]
                 gradients = [(tensor, grad) for tensor, grad in trace.grads.values()]
@@ -479,6 +481,16 @@ def _traced(trace: Trace, leaf: Any) -> Any:
     if isinstance(leaf, Tensor) and not leaf.requires_grad:
         return trace.wrapped(trace.argument(data_of(leaf)))
     return trace.argument(leaf) if is_array(leaf) else leaf
+
+
+def _refuse_other(tree: Any, leaves: list[Any], structure: Structure) -> None:
+    """Raise TraceError where the arguments are not the tree any more that was made of these leaves."""
+    now, kind = flatten(tree)
+    if kind != structure or any(x is not y for x, y in zip(now, leaves, strict=True)):
+        raise TraceError(
+            "a compiled function changes a list or dictionary that it is given, which would be seen at this call only: "
+            "copy it first, as in dict(batch), or return the new one."
+        )
 
 
 def _kind_of_result(leaf: Any) -> Callable[[Any], Any]:

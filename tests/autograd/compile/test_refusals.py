@@ -212,6 +212,26 @@ def test_an_argument_in_the_memory_of_what_is_changed_is_refused(alias: Any, exe
     assert_same(ag.compile(write, fallback=True)(alias(w)), alias(Tensor(wanted)).data + 1.0)
 
 
+def test_a_container_that_is_given_and_changed_is_refused() -> None:
+    def put(batch: dict[str, Tensor]) -> Tensor:
+        batch["y"] = batch["x"] * 2.0
+        return batch["y"]
+
+    def take(batch: dict[str, Tensor]) -> Tensor:
+        return batch.pop("x")
+
+    def replace(batch: dict[str, Tensor]) -> Tensor:
+        batch["x"] = batch["x"] * 2.0
+        return batch["x"]
+
+    for function in (put, take, replace):
+        batch = {"x": tensor(1.0)}
+        with pytest.raises(TraceError, match="list or dictionary that it is given"):
+            ag.compile(function)(batch)
+        assert list(batch) == ["x"]
+        ag.compile(lambda batch, function=function: function(dict(batch)))(batch)
+
+
 def test_a_schedule_inside_is_refused() -> None:
     training = Training()
     schedules = [optim.StepLR(training.optimizer, 1, 0.5), optim.ReduceLROnPlateau(training.optimizer)]
