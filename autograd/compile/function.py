@@ -34,7 +34,7 @@ from .program import Program
 from .replay import Replay
 from .spare import lone_array, spare_array
 from .steps import arrays_of, count_of, side_by_side, slice_of
-from .surroundings import questions_about, questions_about_parts
+from .surroundings import Loose, questions_about
 from .trace import GradOf, Trace, shares, touched
 from .traced import Traced
 from .watch import data_of, set_grad, watching
@@ -74,8 +74,9 @@ def compile(
     that it returns are new ones, outside any graph.
 
     What it cannot do raises TraceError at the first call, which changes nothing: to let values decide the course (`if
-    loss > 1`, `float(loss)`), to change NumPy arrays. What Python does besides, such as printing or appending to a
-    list, is done while tracing only.
+    loss > 1`, `float(loss)`), to change NumPy arrays or a list that it is given, to call a schedule. What Python does
+    besides, such as printing or appending to a list that it finds, is done while tracing only; so are NumPy's own
+    functions and random numbers.
 
     `executor="native"` runs C, made by the system's compiler and kept in the user's cache; "numpy", which is also taken
     where there is no compiler, runs NumPy's functions, and gives the bits that eager code gives without its hand-made
@@ -291,7 +292,7 @@ class _Entry:
         set_anew = {id(tensor) for tensor in self.with_grad}
         # A gradient that is added to lies in another array after each call.
         self._adds = any(isinstance(place, GradOf) and id(place.tensor) in set_anew for place, _ in self.program.places)
-        self.guards = [(question, answer) for question, answer in trace.guards]
+        self.guards = [(q, answer) for q, answer in trace.guards if not isinstance(q, Loose) or q() == answer]
         if isinstance(self.run_program, Cuda):
             self.guards.append((Expression.of(is_tf32), is_tf32()))  # its products are made for this precision
         self._written = [place for place, _ in self.program.writes]
@@ -304,11 +305,8 @@ class _Entry:
     def trace(cls, function: Callable[..., Any], leaves: list[Any], structure: Structure, executor: str) -> _Entry:
         """Run the function once and forget what came out; gives its program."""
         trace = Trace()
-        for question in questions_about(function):
+        for question in questions_about(function, leaves):
             trace.guard(question)
-        for leaf in leaves:
-            for question in questions_about_parts(leaf):
-                trace.guard(question)
         seen = [_traced(trace, leaf) for leaf in leaves]
         args, kwargs = unflatten(structure, seen)
         try:

@@ -1,70 +1,178 @@
 """Surroundings: what a function reads from around it, for which its program was traced.
 
-One idea: a number, a word or a model that a function finds by a global name, in its closure or in the object that it
-belongs to could be another at the next call, so each becomes a question that guards the program. A list is not looked
-into: functions that are traced often append to one. Read `function.py`, which asks.
+One idea: whatever a function finds by a global name, in its closure or in the object that it belongs to could be
+another at the next call, so each becomes a question that guards the program; so does what it reads there, attribute
+by attribute, and what the functions read that it calls. Nothing is run to find out: the names stand in the code.
+Read `code.py` next, which reads them, and `function.py`, which asks.
 """
+
+# Note [What tracing itself changes]
+# What Python does besides is done while tracing only, so a function may append to a list and count its calls in an
+# object that it finds. A question about a list, or about an object that is neither given nor the method's own, is
+# loose: where tracing changed its answer, it is dropped.
 
 from __future__ import annotations
 
 import functools
+import inspect
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..backend import is_array
+from ..backend import host, is_array
 from ..tensor import Tensor
+from .code import attributes_read, globals_read, is_library
 from .expression import Expression, Same, named
 
-__all__ = ["questions_about", "questions_about_parts"]
+__all__ = ["Loose", "questions_about", "questions_about_method"]
 
-_MANY = 32  # entries of a dictionary that are looked at
-_DEEPEST = 3  # functions within functions that are looked at
+_MANY = 32  # entries of a container that are looked at
+_DEEPEST = 3  # functions within functions, and attributes of attributes, that are looked at
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, range)
 
 
-def questions_about(function: Any, depth: int = 0) -> Iterator[Expression]:
-    """Questions about all that a function reads from around it."""
-    if isinstance(function, functools.partial):
+class Loose(Expression):
+    """A question to be dropped where tracing itself changes its answer. See Note [What tracing itself changes]."""
+
+    __slots__ = ()
+
+
+def questions_about(function: Any, arguments: Iterable[Any] = ()) -> Iterator[Expression]:
+    """Questions about all that a function reads from around it, and from those of its arguments that are objects."""
+    seen: set[Any] = set()
+    yield from _of_callable(function, 0, seen)
+    names = _names_of(function)
+    for thing in arguments:
+        yield from _of_parts(thing)
+        yield from _of_attributes(thing, names, 0, seen)
+
+
+def questions_about_method(thing: Any, method: Any) -> Iterator[Expression]:
+    """Questions about what a method reads from around it and of its object, whose own attributes are known."""
+    seen: set[Any] = set()
+    yield from _of_callable(method, 0, seen)
+    yield from _of_attributes(thing, _names_of(method), 0, seen)
+
+
+def _of_callable(function: Any, depth: int, seen: set[Any]) -> Iterator[Expression]:
+    """Questions about all that something which is called reads."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(function, types.FunctionType):
+        if id(function) not in seen and not is_library(function):
+            seen.add(id(function))
+            yield from _of_function(function, depth, seen)
+    elif isinstance(function, functools.partial):
         for value in (*function.args, *function.keywords.values()):
-            yield from questions_about_parts(value)
-        yield from questions_about(function.func, depth)
-    elif hasattr(function, "__self__") and hasattr(function, "__func__"):  # a method, of a compiled function too
-        yield from questions_about_parts(function.__self__)
-        yield from questions_about(function.__func__, depth)
-    elif isinstance(function, types.FunctionType) and depth < _DEEPEST:
-        word, scope = named(function.__globals__)
-        for name in function.__code__.co_names:
-            if name in function.__globals__:
-                yield from _question(f"{word}.get({name!r})", scope, function.__globals__[name])
-        for cell in function.__closure__ or ():
-            word, scope = named(cell)
-            try:
-                value = cell.cell_contents
-            except ValueError:  # a name that is bound later
-                continue
-            yield from _question(f"{word}.cell_contents", scope, value)
-            if value is not function:
-                yield from questions_about(value, depth + 1)
-        word, scope = named(function)
-        yield from _question(f"{word}.__defaults__", scope, function.__defaults__)
-        yield from _question(f"{word}.__kwdefaults__", scope, function.__kwdefaults__)
+            yield from _of_parts(value)
+            yield from _of_attributes(value, _names_of(function), depth, seen)
+        yield from _of_callable(function.func, depth + 1, seen)
+    elif _has(function, "__self__", "__func__"):  # a method, of a compiled function too
+        thing = function.__self__
+        yield from _of_parts(thing)
+        yield from _of_attributes(thing, _names_of(function.__func__), depth, seen)
+        yield from _of_callable(function.__func__, depth, seen)
+    elif _has(function, "__wrapped__"):  # a compiled function
+        yield from _of_callable(function.__wrapped__, depth + 1, seen)
+    else:
+        method = inspect.getattr_static(type(function), "__call__", None)
+        if isinstance(method, types.FunctionType) and not is_library(method):
+            yield from _of_attributes(function, attributes_read(method.__code__), depth, seen)
+            yield from _of_callable(method, depth, seen)
 
 
-def questions_about_parts(thing: Any) -> Iterator[Expression]:
-    """Questions about what is kept in an object, such as `self`, under its attributes."""
+def _of_function(function: types.FunctionType, depth: int, seen: set[Any]) -> Iterator[Expression]:
+    names = attributes_read(function.__code__)
+    word, scope = named(function.__globals__)
+    for name in globals_read(function.__code__):
+        if name in function.__globals__:
+            yield from _of_thing(f"{word}.get({name!r})", scope, function.__globals__[name], names, depth, seen)
+    for cell in function.__closure__ or ():
+        word, scope = named(cell)
+        try:
+            value = cell.cell_contents
+        except ValueError:  # a name that is bound later
+            continue
+        yield from _of_thing(f"{word}.cell_contents", scope, value, names, depth, seen)
+    word, scope = named(function)
+    yield from _question(f"{word}.__defaults__", scope, function.__defaults__)
+    yield from _question(f"{word}.__kwdefaults__", scope, function.__kwdefaults__)
+
+
+def _of_thing(
+    text: str, scope: dict[str, Any], thing: Any, names: tuple[str, ...], depth: int, seen: set[Any]
+) -> Iterator[Expression]:
+    """Whether the expression `text` still gives this thing, and what code that reads these attributes finds there."""
+    yield from _question(text, scope, thing)
+    if not isinstance(thing, type):
+        yield from _of_callable(thing, depth + 1, seen)
+    yield from _of_attributes(thing, names, depth, seen)
+
+
+def _of_attributes(thing: Any, names: tuple[str, ...], depth: int, seen: set[Any]) -> Iterator[Expression]:
+    """What code that reads attributes of these names finds in an object, a class or a module, methods included."""
+    if depth > _DEEPEST or (id(thing), names) in seen or _is_closed(thing):
+        return
+    seen.add((id(thing), names))
+    word, scope = named(thing)
+    for name in names:
+        value = inspect.getattr_static(thing, name, None)
+        if isinstance(value, types.MemberDescriptorType):  # a slot
+            value = getattr(thing, name, None)
+        method = getattr(value, "fget" if isinstance(value, property) else "__func__", value)
+        if isinstance(method, types.FunctionType) and name not in getattr(thing, "__dict__", ()):
+            if not is_library(method):
+                yield from _of_attributes(thing, attributes_read(method.__code__), depth + 1, seen)
+            yield from _of_callable(method, depth + 1, seen)
+        elif value is not None:
+            for question in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, names, depth + 1, seen):
+                yield Loose(question.text, question.scope)
+
+
+def _is_closed(thing: Any) -> bool:
+    """Whether it has no attributes that somebody changes."""
+    if thing is None or isinstance(thing, (*_PLAIN, Tensor, tuple, list, dict, set, frozenset)) or is_array(thing):
+        return True
+    return isinstance(thing, (type, types.FunctionType, types.ModuleType)) and is_library(thing)
+
+
+def _has(thing: Any, *names: str) -> bool:
+    """Whether it has these attributes without being asked, which some answer to any name."""
+    return all(inspect.getattr_static(thing, name, None) is not None for name in names)
+
+
+def _names_of(function: Any) -> tuple[str, ...]:
+    """The attributes that something which is called reads."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    for name in ("__func__", "__wrapped__"):
+        function = getattr(function, name) if _has(function, name) else function
+    return attributes_read(function.__code__) if isinstance(function, types.FunctionType) else ()
+
+
+def _of_parts(thing: Any) -> Iterator[Expression]:
+    """Questions about what is kept in an object, such as `self`, under its attributes, whether they are read or not."""
     word, scope = named(thing)
     for name, value in getattr(thing, "__dict__", {}).items():
-        yield from _question(f"{word}.__dict__.get({name!r})", scope, value)
+        if isinstance(value, (*_PLAIN, tuple, dict)) or _is_state(value):
+            yield from _question(f"{word}.__dict__.get({name!r})", scope, value, lists=False)
 
 
-def _question(text: str, scope: dict[str, Any], value: Any) -> Iterator[Expression]:
+def _question(text: str, scope: dict[str, Any], value: Any, lists: bool = True) -> Iterator[Expression]:
     """Whether the expression `text`, which gives `value` now, still does."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        yield Expression(text, scope)
-    elif isinstance(value, tuple) or (isinstance(value, dict) and len(value) <= _MANY):
+    if value is None:
+        yield Expression(f"({text} is None)", scope)
+    elif isinstance(value, float) and not value:
+        yield Expression(f"repr({text})", scope)  # tells -0.0 from 0.0
+    elif isinstance(value, _PLAIN):
+        yield Expression(f"(type({text}), {text})", scope)  # tells 1 from 1.0
+    elif isinstance(value, (tuple, list, dict, set, frozenset, slice, host.generic)):
         word, more = named(_parts)
         yield Expression(f"{word}({text})", {**scope, **more})
-    elif _is_state(value):
+        if lists and _parts(value) != _parts(value, True):
+            yield Loose(f"{word}({text}, True)", {**scope, **more})
+    elif not isinstance(value, types.ModuleType):
         word, more = named(value)
         yield Expression(f"({text} is {word})", {**scope, **more})
 
@@ -74,12 +182,22 @@ def _is_state(value: Any) -> bool:
     return isinstance(value, Tensor) or is_array(value) or hasattr(value, "state_dict")
 
 
-def _parts(value: Any) -> Any:
-    """Tuples and small dictionaries with which object each part is, where that matters; they may hold each other."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
+def _parts(value: Any, lists: bool = False) -> Any:
+    """What a container holds, or which object a thing is; of large ones, and of lists unless wanted, the type alone."""
+    if isinstance(value, float):
+        return value.hex()
+    if isinstance(value, _PLAIN):
+        return type(value), value
+    if isinstance(value, host.generic):
+        return type(value), value.tobytes()
+    if isinstance(value, slice):
+        return [_parts(part) for part in (value.start, value.stop, value.step)]
     if isinstance(value, tuple):
-        return [_parts(part) for part in value]
-    if isinstance(value, dict) and len(value) <= _MANY:
-        return {name: _parts(part) for name, part in value.items()}
-    return Same(value) if _is_state(value) else None
+        return [_parts(part, lists) for part in value]
+    if isinstance(value, (list, set, frozenset, dict)) and len(value) > _MANY:
+        return type(value)
+    if isinstance(value, dict):
+        return {name: _parts(part, lists) for name, part in value.items()}
+    if isinstance(value, (list, set, frozenset)):
+        return type(value), [_parts(part, lists) for part in value] if lists else None
+    return Same(value)

@@ -22,6 +22,7 @@ from .expression import Expression, named
 from .hollow import hollow, hollow_like
 from .number import Number
 from .program import Instruction, Program, Variable, layout_of
+from .surroundings import questions_about_method
 from .traced import Traced, record, tracer
 from .watch import data_of, grad_of, set_data, set_grad, watching
 
@@ -308,10 +309,16 @@ class Trace:
         self.program.checks.append(self.emit(name, function, self.names(inputs), {}, None))
 
     def attend(self, things: tuple[Any, ...], settings: Callable[[], Any]) -> None:
-        """Use this program only while `settings()` of things, a Module and those below it, are what they are now."""
+        """Use this program only while `settings()` of things, a Module and those below it, are what they are now.
+
+        What their `forward` finds around it is asked about too.
+        """
         if id(things[0]) not in self._attended:
             self._attended.update((id(thing), thing) for thing in things)
             self.guard(settings)
+            for thing in things:
+                for question in questions_about_method(thing, type(thing).forward):
+                    self.guard(question)
 
     def undo(self) -> None:
         """Give back the random draws of a trace."""

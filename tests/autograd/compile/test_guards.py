@@ -7,7 +7,10 @@ programs there are afterwards says whether it was told apart by a guard or found
 from __future__ import annotations
 
 import copy
+import functools
+import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -191,13 +194,294 @@ def _default_argument() -> tuple[Any, Callable[[], Any]]:
     return function, lambda: setattr(function, "__defaults__", (5.0,))
 
 
-@pytest.mark.parametrize("make", [_attribute, _entry_of_a_dictionary, _number_of_a_function_inside, _default_argument])
+def _set_scale(value: float) -> None:
+    globals()["SCALE"] = value
+
+
+def scaled(x: Tensor) -> Tensor:
+    return x * SCALE
+
+
+class Settings:
+    """A class that is used as it is."""
+
+    by = 2.0
+
+
+@dataclass(slots=True)
+class Slotted:
+    by: float = 2.0
+
+
+class Scaling(nn.Module):
+    """A Module whose numbers are kept elsewhere."""
+
+    def __init__(self) -> None:
+        self.options = types.SimpleNamespace(by=2.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.options.by
+
+    def other(self, x: Tensor) -> Tensor:
+        return x * self.options.by
+
+
+class ByTheGlobal(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * SCALE
+
+
+class Callable_:
+    """Something that is called, with a property and a static method."""
+
+    def __init__(self) -> None:
+        self._by = 2.0
+
+    @property
+    def by(self) -> float:
+        return self._by
+
+    @staticmethod
+    def by_the_global(x: Tensor) -> Tensor:
+        return x * SCALE
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x * self._by
+
+
+def _reached_by_the_global() -> dict[str, Callable[[Tensor], Any]]:
+    model, thing = ByTheGlobal(), Callable_()
+    inner = ag.compile(lambda x: x * SCALE)
+    return {
+        "a function that is called": lambda x: scaled(x),
+        "a function inside": lambda x: ag.vjp(lambda x: x * SCALE, x)[0],
+        "a comprehension": lambda x: ag.stack([x * SCALE for _ in range(1)])[0],
+        "a compiled function": lambda x: inner(x),
+        "the forward of a Module": lambda x: model(x),
+        "the forward of a Module below": nn.Sequential(model, nn.Identity()),
+        "a static method": lambda x: thing.by_the_global(x),
+    }
+
+
+@pytest.mark.parametrize("name", _reached_by_the_global())
+def test_a_global_that_is_read_elsewhere_is_guarded(name: str) -> None:
+    function = ag.compile(_reached_by_the_global()[name])
+    try:
+        for by in (2.0, 5.0, 2.0):
+            _set_scale(by)
+            assert function(tensor(1.0)).tolist() == [by]
+    finally:
+        _set_scale(2.0)
+
+
+def _attribute_of_an_object() -> tuple[Any, Callable[[], Any]]:
+    options = types.SimpleNamespace(by=2.0)
+    return lambda x: x * options.by, lambda: setattr(options, "by", 5.0)
+
+
+def _attribute_of_an_attribute() -> tuple[Any, Callable[[], Any]]:
+    outer = types.SimpleNamespace(inner=types.SimpleNamespace(by=2.0))
+    return lambda x: x * outer.inner.by, lambda: setattr(outer.inner, "by", 5.0)
+
+
+def _attribute_of_a_class() -> tuple[Any, Callable[[], Any]]:
+    Settings.by = 2.0
+    return lambda x: x * Settings.by, lambda: setattr(Settings, "by", 5.0)
+
+
+def _attribute_in_a_slot() -> tuple[Any, Callable[[], Any]]:
+    options = Slotted()
+    return lambda x: x * options.by, lambda: setattr(options, "by", 5.0)
+
+
+def _attribute_of_an_argument() -> tuple[Any, Callable[[], Any]]:
+    outer = types.SimpleNamespace(inner=Slotted())
+    written = lambda x, outer: x * outer.inner.by  # noqa: E731
+    return functools.partial(written, outer=outer), lambda: setattr(outer.inner, "by", 5.0)
+
+
+def _object_by_its_method() -> tuple[Any, Callable[[], Any]]:
+    thing = Scaled()
+    return lambda x: thing.call(x), lambda: setattr(thing, "by", 5.0)
+
+
+def _object_that_is_called() -> tuple[Any, Callable[[], Any]]:
+    thing = Callable_()
+    return thing, lambda: setattr(thing, "_by", 5.0)
+
+
+def _object_that_is_called_inside() -> tuple[Any, Callable[[], Any]]:
+    thing = Callable_()
+    return lambda x: thing(x), lambda: setattr(thing, "_by", 5.0)
+
+
+def _property() -> tuple[Any, Callable[[], Any]]:
+    thing = Callable_()
+    return lambda x: x * thing.by, lambda: setattr(thing, "_by", 5.0)
+
+
+def _object_in_a_module() -> tuple[Any, Callable[[], Any]]:
+    model = Scaling()
+    return lambda x: model(x), lambda: setattr(model.options, "by", 5.0)
+
+
+def _object_in_a_module_by_another_method() -> tuple[Any, Callable[[], Any]]:
+    model = Scaling()
+    return lambda x: model.other(x), lambda: setattr(model.options, "by", 5.0)
+
+
+def _object_that_is_replaced() -> tuple[Any, Callable[[], Any]]:
+    options = Slotted()
+
+    def change() -> None:
+        nonlocal options
+        options = Slotted(5.0)
+
+    return lambda x: x * options.by, change
+
+
+def _function_that_is_replaced() -> tuple[Any, Callable[[], Any]]:
+    act = lambda x: x * 2.0  # noqa: E731
+
+    def change() -> None:
+        nonlocal act
+        act = lambda x: x * 5.0  # noqa: E731
+
+    return lambda x: act(x), change
+
+
+def _function_in_a_dictionary() -> tuple[Any, Callable[[], Any]]:
+    acts = {"act": lambda x: x * 2.0}
+    return lambda x: acts["act"](x), lambda: acts.update(act=lambda x: x * 5.0)
+
+
+def _entry_of_a_list() -> tuple[Any, Callable[[], Any]]:
+    options = [2.0]
+    return lambda x: x * options[0], lambda: options.__setitem__(0, 5.0)
+
+
+def _tensor_in_a_list() -> tuple[Any, Callable[[], Any]]:
+    tensors = [tensor(2.0)]
+    return lambda x: x * tensors[0], lambda: tensors.__setitem__(0, tensor(5.0))
+
+
+def _list_in_a_dictionary() -> tuple[Any, Callable[[], Any]]:
+    options = {"by": [2.0]}
+    return lambda x: x * options["by"][0], lambda: options["by"].__setitem__(0, 5.0)
+
+
+def _size_of_a_set() -> tuple[Any, Callable[[], Any]]:
+    names = {"a", "b"}
+    return lambda x: x * float(len(names)), lambda: names.update("cde")
+
+
+def _number_of_numpy() -> tuple[Any, Callable[[], Any]]:
+    by = np.float64(2.0)
+
+    def change() -> None:
+        nonlocal by
+        by = np.float64(5.0)
+
+    return lambda x: x * by, change
+
+
+def _slice() -> tuple[Any, Callable[[], Any]]:
+    part, both = slice(0, 1), tensor(2.0, 5.0)
+
+    def change() -> None:
+        nonlocal part
+        part = slice(1, 2)
+
+    return lambda x: x * both[part], change
+
+
+def _rate_of_an_optimizer() -> tuple[Any, Callable[[], Any]]:
+    optimizer = optim.SGD([tensor(1.0, requires_grad=True)], lr=2.0)
+    group = optimizer.param_groups[0]
+    return lambda x: x * optimizer.param_groups[0]["lr"], lambda: group.update(lr=5.0)
+
+
+REACHED = [
+    _attribute,
+    _entry_of_a_dictionary,
+    _number_of_a_function_inside,
+    _default_argument,
+    _attribute_of_an_object,
+    _attribute_of_an_attribute,
+    _attribute_of_a_class,
+    _attribute_in_a_slot,
+    _attribute_of_an_argument,
+    _object_by_its_method,
+    _object_that_is_called,
+    _object_that_is_called_inside,
+    _property,
+    _object_in_a_module,
+    _object_in_a_module_by_another_method,
+    _object_that_is_replaced,
+    _function_that_is_replaced,
+    _function_in_a_dictionary,
+    _entry_of_a_list,
+    _tensor_in_a_list,
+    _list_in_a_dictionary,
+    _size_of_a_set,
+    _number_of_numpy,
+    _slice,
+    _rate_of_an_optimizer,
+]
+
+
+@pytest.mark.parametrize("make", REACHED)
 def test_numbers_that_are_reached_another_way_are_guarded_too(make: Callable[[], Any]) -> None:
     written, change = make()
     function = ag.compile(written)
     assert function(tensor(1.0)).tolist() == [2.0]
     change()
     assert function(tensor(1.0)).tolist() == [5.0]
+
+
+@pytest.mark.parametrize(("one", "other"), [(2, 2.0), (0.0, -0.0), (1, True)])
+def test_an_equal_number_of_another_kind_is_guarded(one: Any, other: Any) -> None:
+    number, options = one, {"number": one}
+    function = ag.compile(lambda x: (x * number, x * options["number"]))
+    x = Tensor([1, 2])
+    for now in (one, other):
+        number = options["number"] = now
+        for found in function(x):
+            assert found.dtype == (x * now).dtype
+            np.testing.assert_array_equal(np.signbit(found.data), np.signbit((x * now).data))
+
+
+def test_what_a_function_changes_itself_while_it_is_traced_needs_no_second_program() -> None:
+    history: dict[str, list[Any]] = {"seen": []}
+    lines: list[Any] = []
+    counts = types.SimpleNamespace(calls=0)
+
+    @ag.compile
+    def function(x: Tensor) -> Tensor:
+        lines.append("called")
+        history["seen"].append(x.shape)
+        counts.calls += 1
+        return x * 2.0
+
+    for _ in range(3):
+        function(tensor(1.0))
+    assert len(function.programs) == 1
+
+
+def test_a_list_of_the_object_that_the_method_does_not_read_may_grow() -> None:
+    class Loop:
+        def __init__(self) -> None:
+            self.losses: list[float] = []
+
+        @ag.compile
+        def step(self, x: Tensor) -> Tensor:
+            return x * 2.0
+
+    loop = Loop()
+    for k in range(3):
+        loop.losses.append(loop.step(tensor(float(k))).item())
+    assert loop.losses == [0.0, 2.0, 4.0]
+    assert len(Loop.__dict__["step"].programs) == 1
 
 
 # ---- the model -----------------------------------------------------------------------------------------------------

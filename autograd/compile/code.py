@@ -1,0 +1,54 @@
+"""Code: which names a function reads, found in its byte code, with those of the functions written inside it.
+
+One idea: a program that Python has compiled says by itself which globals it loads and which attributes it asks for.
+Read `surroundings.py` next.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["attributes_read", "globals_read", "is_library"]
+
+_LIBRARIES = sys.stdlib_module_names | {"autograd", "nn", "optim", "numpy", "cupy"}
+
+
+@functools.cache
+def globals_read(code: types.CodeType) -> tuple[str, ...]:
+    """The names that it looks for among the globals, each once."""
+    return _names(code, "LOAD_GLOBAL", "LOAD_NAME")
+
+
+@functools.cache
+def attributes_read(code: types.CodeType) -> tuple[str, ...]:
+    """The names of the attributes and methods that it asks for, of whatever object, each once."""
+    return _names(code, "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
+
+
+def is_library(thing: Any) -> bool:
+    """Whether a function, class or module is of tapegrad, of Python or of an installed package, and not the user's."""
+    module = thing.__name__ if isinstance(thing, types.ModuleType) else getattr(thing, "__module__", None)
+    return isinstance(module, str) and _is_installed(module.partition(".")[0])
+
+
+@functools.cache
+def _is_installed(package: str) -> bool:
+    file = getattr(sys.modules.get(package), "__file__", None) or ""
+    return package in _LIBRARIES or "site-packages" in file or "dist-packages" in file
+
+
+def _names(code: types.CodeType, *operations: str) -> tuple[str, ...]:
+    found = (i.argval for part in _with_inner(code) for i in dis.get_instructions(part) if i.opname in operations)
+    return tuple(dict.fromkeys(found))
+
+
+def _with_inner(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _with_inner(constant)
