@@ -12,8 +12,9 @@ import copy
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from .backend import Array, array_of, device_of, is_floating, to_host
+from .backend import Array, array_of, device_of, is_array, is_floating, to_host
 from .errors import GradientError
+from .modes import is_tracing
 from .writes import clock
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class Tensor(Surface):
     def __init__(self, data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
             data = data.data
+        elif is_array(data) and (trace := is_tracing()) is not None:
+            data = trace.lift(data)  # an array of the user's may hold other numbers at the next call
         self.data = array_of(data, dtype, device)
         self.grad = None
         self.node = None

@@ -401,6 +401,11 @@ def _rate_of_an_optimizer() -> tuple[Any, Callable[[], Any]]:
     return lambda x: x * optimizer.param_groups[0]["lr"], lambda: group.update(lr=5.0)
 
 
+def _array_of_the_users() -> tuple[Any, Callable[[], Any]]:
+    array = np.array([2.0])
+    return lambda x: x * Tensor(array), lambda: array.__setitem__(0, 5.0)
+
+
 REACHED = [
     _attribute,
     _entry_of_a_dictionary,
@@ -427,6 +432,7 @@ REACHED = [
     _number_of_numpy,
     _slice,
     _rate_of_an_optimizer,
+    _array_of_the_users,
 ]
 
 
