@@ -50,9 +50,10 @@ def questions_about(function: Any, arguments: Iterable[Any] = ()) -> Iterator[Ex
 
 def questions_about_method(thing: Any, method: Any) -> Iterator[Expression]:
     """Questions about what a method reads from around it and of its object, whose own attributes are known."""
-    seen: set[Any] = set()
-    yield from _of_callable(method, 0, seen)
-    yield from _of_attributes(thing, _names_of(method), 0, seen)
+    if not is_library(method):
+        seen: set[Any] = set()
+        yield from _of_callable(method, 0, seen)
+        yield from _of_attributes(thing, _names_of(method), 0, seen)
 
 
 def _of_callable(function: Any, depth: int, seen: set[Any]) -> Iterator[Expression]:
