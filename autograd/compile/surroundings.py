@@ -121,14 +121,21 @@ def _of_attributes(thing: Any, names: tuple[str, ...], depth: int, seen: set[Any
         value = inspect.getattr_static(thing, name, None)
         if isinstance(value, types.MemberDescriptorType):  # a slot
             value = getattr(thing, name, None)
-        method = getattr(value, "fget" if isinstance(value, property) else "__func__", value)
-        if isinstance(method, types.FunctionType) and name not in getattr(thing, "__dict__", ()):
-            if not is_library(method):
-                yield from _of_attributes(thing, attributes_read(method.__code__), depth + 1, seen)
-            yield from _of_callable(method, depth + 1, seen)
+        if _method_of(value) is not None and name not in getattr(thing, "__dict__", ()):
+            kinds = (thing if isinstance(thing, type) else type(thing)).__mro__
+            for method in filter(None, (_method_of(vars(kind).get(name)) for kind in kinds)):  # what super() finds too
+                if not is_library(method):
+                    yield from _of_attributes(thing, attributes_read(method.__code__), depth + 1, seen)
+                yield from _of_callable(method, depth + 1, seen)
         elif value is not None:
             for question in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, names, depth + 1, seen):
                 yield Loose(question.text, question.scope)
+
+
+def _method_of(value: Any) -> types.FunctionType | None:
+    """The function of a method or a property, as it stands in a class."""
+    function = getattr(value, "fget" if isinstance(value, property) else "__func__", value)
+    return function if isinstance(function, types.FunctionType) else None
 
 
 def _is_closed(thing: Any) -> bool:

@@ -231,6 +231,11 @@ class ByTheGlobal(nn.Module):
         return x * SCALE
 
 
+class BelowByTheGlobal(ByTheGlobal):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
 class Callable_:
     """Something that is called, with a property and a static method."""
 
@@ -258,6 +263,7 @@ def _reached_by_the_global() -> dict[str, Callable[[Tensor], Any]]:
         "a comprehension": lambda x: ag.stack([x * SCALE for _ in range(1)])[0],
         "a compiled function": lambda x: inner(x),
         "the forward of a Module": lambda x: model(x),
+        "the forward of a class above": BelowByTheGlobal(),
         "the forward of a Module below": nn.Sequential(model, nn.Identity()),
         "a static method": lambda x: thing.by_the_global(x),
     }
