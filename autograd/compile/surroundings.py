@@ -2,8 +2,8 @@
 
 One idea: whatever a function finds by a global name, in its closure or in the object that it belongs to could be
 another at the next call, so each becomes a question that guards the program; so does what it reads there, attribute
-by attribute, and what the functions read that it calls. Nothing is run to find out: the names stand in the code.
-Read `code.py` next, which reads them, and `function.py`, which asks.
+by attribute, and what the functions read that it calls. Nothing is run to find out: the names stand in the code, where
+`code.py` finds them. Read `function.py`, which asks.
 """
 
 # Note [What tracing itself changes]
@@ -190,8 +190,11 @@ def _is_state(value: Any) -> bool:
     return isinstance(value, Tensor) or is_array(value) or hasattr(value, "state_dict")
 
 
-def _parts(value: Any, lists: bool = False) -> Any:
-    """What a container holds, or which object a thing is; of large ones, and of lists unless wanted, the type alone."""
+def _parts(value: Any, lists: bool = False, around: tuple[int, ...] = ()) -> Any:
+    """What a container holds, or which object a thing is; of large ones, and of lists unless wanted, the type alone.
+
+    So too of a container that is one of those `around` it.
+    """
     if isinstance(value, float):
         return value.hex()
     if isinstance(value, _PLAIN):
@@ -200,12 +203,13 @@ def _parts(value: Any, lists: bool = False) -> Any:
         return type(value), value.tobytes()
     if isinstance(value, slice):
         return [_parts(part) for part in (value.start, value.stop, value.step)]
-    if isinstance(value, tuple):
-        return [_parts(part, lists) for part in value]
-    if isinstance(value, (list, set, frozenset, dict)) and len(value) > _MANY:
+    if not isinstance(value, (tuple, list, set, frozenset, dict)):
+        return Same(value)
+    if (not isinstance(value, tuple) and len(value) > _MANY) or id(value) in around:
         return type(value)
+    around = (*around, id(value))
     if isinstance(value, dict):
-        return {name: _parts(part, lists) for name, part in value.items()}
-    if isinstance(value, (list, set, frozenset)):
-        return type(value), [_parts(part, lists) for part in value] if lists else None
-    return Same(value)
+        return {name: _parts(part, lists, around) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return [_parts(part, lists, around) for part in value]
+    return type(value), [_parts(part, lists, around) for part in value] if lists else None

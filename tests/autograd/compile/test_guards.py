@@ -480,6 +480,17 @@ def test_what_a_function_changes_itself_while_it_is_traced_needs_no_second_progr
     assert len(function.programs) == 1
 
 
+def test_containers_may_hold_themselves() -> None:
+    options: dict[str, Any] = {"by": 2.0}
+    rows: list[Any] = [2.0]
+    options["all"] = options
+    rows.append(rows)
+    function = ag.compile(lambda x: x * options["by"] * rows[0])
+    assert function(tensor(1.0)).tolist() == [4.0]
+    options["by"] = rows[0] = 5.0
+    assert function(tensor(1.0)).tolist() == [25.0]
+
+
 def test_a_list_of_the_object_that_the_method_does_not_read_may_grow() -> None:
     class Loop:
         def __init__(self) -> None:
