@@ -26,8 +26,15 @@ def globals_read(code: types.CodeType) -> tuple[str, ...]:
 
 @functools.cache
 def attributes_read(code: types.CodeType) -> tuple[str, ...]:
-    """The names of the attributes and methods that it asks for, of whatever object, each once."""
-    return _names(code, "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
+    """The names of the attributes and methods that it asks for, of whatever object, each once.
+
+    Where it calls `getattr` or `vars` any text in it may be one.
+    """
+    names = _names(code, "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
+    if not {"getattr", "vars"}.intersection(globals_read(code)):
+        return names
+    texts = (text for part in _with_inner(code) for text in part.co_consts if isinstance(text, str))
+    return tuple(dict.fromkeys((*names, *texts)))
 
 
 def is_library(thing: Any) -> bool:

@@ -27,7 +27,7 @@ from .expression import Expression, Same, named
 __all__ = ["Loose", "questions_about", "questions_about_method"]
 
 _MANY = 32  # entries of a container that are looked at
-_DEEPEST = 3  # functions within functions, and attributes of attributes, that are looked at
+_DEEPEST = 8  # functions within functions, and attributes of attributes, that are looked at
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, range)
 
@@ -106,9 +106,12 @@ def _of_thing(
 ) -> Iterator[Expression]:
     """Whether the expression `text` still gives this thing, and what code that reads these attributes finds there."""
     yield from _question(text, scope, thing)
-    if not isinstance(thing, type):
-        yield from _of_callable(thing, depth + 1, seen)
-    yield from _of_attributes(thing, names, depth, seen)
+    if isinstance(thing, dict):
+        thing = tuple(thing.values())
+    for part in thing if isinstance(thing, (tuple, list, set, frozenset)) and len(thing) <= _MANY else (thing,):
+        if not isinstance(part, type):
+            yield from _of_callable(part, depth + 1, seen)
+        yield from _of_attributes(part, names, depth, seen)
 
 
 def _of_attributes(thing: Any, names: tuple[str, ...], depth: int, seen: set[Any]) -> Iterator[Expression]:

@@ -290,6 +290,27 @@ def _attribute_of_an_attribute() -> tuple[Any, Callable[[], Any]]:
     return lambda x: x * outer.inner.by, lambda: setattr(outer.inner, "by", 5.0)
 
 
+def _attribute_far_down() -> tuple[Any, Callable[[], Any]]:
+    a = types.SimpleNamespace(b=types.SimpleNamespace(c=types.SimpleNamespace(d=types.SimpleNamespace(by=2.0))))
+    return lambda x: x * a.b.c.d.by, lambda: setattr(a.b.c.d, "by", 5.0)
+
+
+def _attribute_by_its_text() -> tuple[Any, Callable[[], Any]]:
+    options = types.SimpleNamespace(by=2.0)
+    return lambda x: x * getattr(options, "by", 1.0), lambda: setattr(options, "by", 5.0)
+
+
+def _attribute_of_an_object_in_a_list() -> tuple[Any, Callable[[], Any]]:
+    rows = [Slotted(1.0), Slotted(2.0)]
+    return lambda x: x * rows[0].by * rows[1].by, lambda: setattr(rows[1], "by", 5.0)
+
+
+def _number_of_a_function_in_a_dictionary() -> tuple[Any, Callable[[], Any]]:
+    options = Slotted()
+    acts = {"act": lambda x: x * options.by}
+    return lambda x: acts["act"](x), lambda: setattr(options, "by", 5.0)
+
+
 def _attribute_of_a_class() -> tuple[Any, Callable[[], Any]]:
     Settings.by = 2.0
     return lambda x: x * Settings.by, lambda: setattr(Settings, "by", 5.0)
@@ -419,6 +440,10 @@ REACHED = [
     _default_argument,
     _attribute_of_an_object,
     _attribute_of_an_attribute,
+    _attribute_far_down,
+    _attribute_by_its_text,
+    _attribute_of_an_object_in_a_list,
+    _number_of_a_function_in_a_dictionary,
     _attribute_of_a_class,
     _attribute_in_a_slot,
     _attribute_of_an_argument,
