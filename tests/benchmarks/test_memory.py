@@ -30,15 +30,16 @@ def document(fakes):
 
 @counted
 def test_what_was_held_for_a_moment_is_the_highest_mark():
+    # Linux counts the highest mark some 2 MiB late, so what is held is many times that.
     before = resident.resident()
     resident.reset_highest()
-    held = np.ones(32 * MIB, np.uint8)
+    held = np.ones(128 * MIB, np.uint8)
     with_it = resident.resident()
     del held
     after = resident.resident()
-    assert with_it - before == pytest.approx(32 * MIB, rel=0.05)
+    assert with_it - before == pytest.approx(128 * MIB, rel=0.05)
     assert abs(after - before) < MIB
-    assert resident.highest() - before == pytest.approx(32 * MIB, rel=0.05)
+    assert resident.highest() - before == pytest.approx(128 * MIB, rel=0.05)
     resident.reset_highest()
     assert resident.highest() - before < MIB
 
