@@ -32,7 +32,7 @@ def one(x: Tensor, kind: type) -> Any:
             f"{kind.__name__}() of a Tensor of shape {x.shape} is not one value: reduce it first, with any(), all() or "
             "sum()."
         )
-    return kind(x.data.item())
+    return kind(x.data.item() if kind is bool else x.item())
 
 
 def as_index(x: Tensor) -> int:

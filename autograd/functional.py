@@ -23,7 +23,7 @@ from typing import Any
 from . import engine
 from .backend import Array, array_of, is_array, is_floating, is_number, module_of
 from .errors import GradientError
-from .modes import enable_grad, is_recording
+from .modes import enable_grad, is_recording, numbers_read
 from .ops.elementwise import positive
 from .ops.join import stack
 from .ops.shape import reshape
@@ -68,7 +68,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bo
         twins = _Twins(f, args, argnums)
         result = twins.call(options)
         y, aux = _with_aux(f, result) if has_aux else (result, None)
-        y = _scalar(f, y)
+        y = twins.scalar(y)
         with_graph = any(map(twins.lead_on, [y, *flatten(aux)[0]]))
         found = twins.gradients([y], [None], create_graph=with_graph)
         value = twins.released(y)
@@ -86,7 +86,7 @@ def vjp(f: Function, *xs: Tree) -> tuple[Tree, Callable[[Tree], tuple[Any, ...]]
     _check_call("vjp", f)
     twins = _Twins(f, xs, range(len(xs)))
     outputs, structure = flatten(twins.call({}))
-    outputs = [_tensor(f, y) for y in outputs]
+    outputs = [twins.tensor(y) for y in outputs]
     leads_on = any(map(twins.lead_on, outputs))
 
     def pullback(v: Tree) -> tuple[Any, ...]:
@@ -111,7 +111,7 @@ def jvp(f: Function, xs: Sequence[Tree], vs: Sequence[Tree]) -> tuple[Tree, Tree
     twins = _Twins(f, tuple(xs), range(len(xs)))
     directions = flatten_like(tuple(vs), twins.structure, "vs")
     outputs, structure = flatten(twins.call({}))
-    outputs = [_tensor(f, y) for y in outputs]
+    outputs = [twins.tensor(y) for y in outputs]
     with_graph = any(map(twins.lead_on, outputs)) or (is_recording() and any(map(_requires_grad, directions)))
     # What the pullback is asked at does not matter, since it is linear: zeros.
     weights = [_twin(module_of(y.data).zeros_like(y.data)) if y.requires_grad else y for y in outputs]
@@ -133,7 +133,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     def matrix(*args: Any, **options: Any) -> Any:
         twins = _Twins(f, args, argnums)
         outputs, structure = flatten(twins.call(options))
-        outputs = [_tensor(f, y) for y in outputs]
+        outputs = [twins.tensor(y) for y in outputs]
         with_graph = any(map(twins.lead_on, outputs))
         return unflatten(structure, [_rows(twins, y, with_graph) for y in outputs])
 
@@ -168,6 +168,7 @@ class _Twins:
         for x, path in zip(leaves, paths(self.structure), strict=True):
             _check(f, x, self.argnums, path)
         self.tensors = [_twin(x) for x in leaves]
+        self.read: list[Any] = []  # what f has read of its Tensors as numbers
 
     def call(self, options: dict[str, Any]) -> Any:
         """f's value, recorded."""
@@ -176,8 +177,40 @@ class _Twins:
         given = unflatten(self.structure, [wrap(twin.data, twin.node) for twin in self.tensors])
         for i, arg in zip(self.argnums, given, strict=True):
             args[i] = arg
-        with enable_grad():
-            return self.f(*args, **options)
+        told = numbers_read.set([])
+        try:
+            with enable_grad():
+                return self.f(*args, **options)
+        finally:
+            self.read = numbers_read.get() or []
+            numbers_read.reset(told)
+
+    def tensor(self, y: Any) -> Tensor:
+        """One of f's values as a Tensor; a number is one that does not depend on the arguments.
+
+        Raises TypeError for what is neither, GradientError for a number where f has read some of its Tensors.
+        """
+        if isinstance(y, Tensor):
+            return y
+        if (is_array(y) or is_number(y)) and self.read:
+            raise GradientError(
+                f"{_name(self.f)} gave a {type(y).__name__} after it had read a Tensor as a number, with float(x), "
+                "x.item() or a function of `math`, and numbers have no graph: use autograd's functions."
+            )
+        if is_array(y) or is_number(y):
+            return wrap(array_of(y, copy=None))
+        hint = "; pass has_aux=True where it gives (value, aux)" if isinstance(y, tuple) else ""
+        raise TypeError(f"{_name(self.f)} must give a Tensor to be differentiated, it gave a {type(y).__name__}{hint}.")
+
+    def scalar(self, y: Any) -> Tensor:
+        """The same of one element."""
+        y = self.tensor(y)
+        if y.size != 1:
+            raise GradientError(
+                f"{_name(self.f)} must give a scalar for its gradient, it gave shape {y.shape}: "
+                "reduce it with .sum() or .mean(), or use jacobian or vjp."
+            )
+        return y
 
     def lead_on(self, y: Any) -> bool:
         """Whether y, as seen from outside, still depends on something that requires a gradient."""
@@ -269,25 +302,6 @@ def _check(f: Function, x: Any, argnums: tuple[int, ...], path: str) -> None:
     if not is_floating(dtype):
         kind = type(x).__name__ if is_number(x) else f"of {dtype}"
         raise TypeError(f"{where} is {kind}; only real floating point has derivatives: write 3.0 for 3, or use astype.")
-
-
-def _scalar(f: Function, y: Any) -> Tensor:
-    y = _tensor(f, y)
-    if y.size != 1:
-        raise GradientError(
-            f"{_name(f)} must give a scalar for its gradient, it gave shape {y.shape}: "
-            "reduce it with .sum() or .mean(), or use jacobian or vjp."
-        )
-    return y
-
-
-def _tensor(f: Function, y: Any) -> Tensor:
-    if isinstance(y, Tensor):
-        return y
-    if is_array(y) or is_number(y):
-        return wrap(array_of(y, copy=None))
-    hint = "; pass has_aux=True where it gives (value, aux)" if isinstance(y, tuple) else ""
-    raise TypeError(f"{_name(f)} must give a Tensor to be differentiated, it gave a {type(y).__name__}{hint}.")
 
 
 def _with_aux(f: Function, result: Any) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from .backend import bfloat16
 
 __all__ = ["Watch", "anomaly", "autocast", "casting", "enable_grad", "is_recording", "is_tracing", "is_watching"]
-__all__ += ["no_grad", "tracing"]
+__all__ += ["no_grad", "numbers_read", "reading", "tracing"]
 
 
 class Watch:
@@ -32,11 +32,16 @@ _casting: ContextVar[Any] = ContextVar("autograd.casting", default=None)
 # The trace that writes down what this thread computes (autograd/compile), or None.
 tracing: ContextVar[Any] = ContextVar("autograd.tracing", default=None)
 
+# The numbers that a function which is differentiated has read of Tensors with a gradient so far, or None.
+numbers_read: ContextVar[list[Any] | None] = ContextVar("autograd.numbers_read", default=None)
+
 # Called once per operation, so these are the bare C methods rather than functions around them.
 is_recording = _recording.get
 is_watching = _watching.get
 is_tracing = tracing.get
 casting = _casting.get  # the dtype in which products multiply, or None
+reading = numbers_read.get
+
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backend import Array, array_of, device_of, is_array, is_floating, to_host
 from .errors import GradientError
-from .modes import is_tracing
+from .modes import is_tracing, reading
 from .writes import clock
 
 if TYPE_CHECKING:
@@ -162,11 +162,11 @@ class Tensor(Surface):
         """The one element as a Python number; waits for a GPU. Raises ValueError when there are more."""
         if self.data.size != 1:
             raise ValueError(f"item() needs exactly one element, this Tensor has shape {self.shape}.")
-        return self.data.item()
+        return _told(self, self.data.item())
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers; waits for a GPU."""
-        return to_host(self.data).tolist()
+        return _told(self, to_host(self.data).tolist())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()
@@ -217,6 +217,14 @@ class Tensor(Surface):
 
     # Tensors compare element by element, so they are found in sets and dictionaries by identity.
     __hash__ = object.__hash__
+
+
+def _told(tensor: Tensor, numbers: Any) -> Any:
+    """These numbers; who differentiates by a Tensor that was read so is told, since they have no graph."""
+    told = reading()
+    if told is not None and tensor.requires_grad:
+        told.append(numbers)
+    return numbers
 
 
 Edge = Node | Tensor

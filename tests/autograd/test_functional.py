@@ -294,6 +294,19 @@ def test_the_argument_that_is_named_is_the_one_that_is_wrong():
         grad(f, (0, -1))(1.0, 2, 3)
 
 
+@pytest.mark.parametrize("f", [math.sin, lambda x: x.item() ** 2, lambda x: np.array(x.tolist()), float])
+def test_a_number_that_left_the_graph_is_no_constant(f):
+    with pytest.raises(GradientError, match=r"gave a (float|ndarray) after it had read a Tensor as a number"):
+        grad(f)(2.0)
+
+
+def test_numbers_may_be_read_beside():
+    same(grad(lambda x: (print(float(x)), x * x)[1])(3.0), 6.0)
+    assert value_and_grad(lambda x: (x * x, float(x)), has_aux=True)(3.0)[0][1] == 3.0
+    same(grad(lambda x: 2 * x if x > 0 else 0.0)(-1.0), 0.0)  # a branch that is constant
+    same(grad(lambda x: 3.0)(1.0), 0.0)
+
+
 def test_an_argument_that_is_not_there():
     with pytest.raises(ValueError, match="differentiated by argument 1, but was called with 1 positional"):
         grad(cube, 1)(POINT)
