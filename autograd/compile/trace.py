@@ -3,7 +3,7 @@
 One idea: the function runs once, on Traced copies of real arrays. What it reads from outside (a parameter, a running
 mean, an optimizer's state) is captured where it lives, as a place, and found there again at each call; whatever it
 changes is written back there at the end. If it fails on the way nothing has been changed. Read `watch.py` next, which
-sees what is read, then `function.py`.
+sees what is read, then `entry.py`.
 """
 
 from __future__ import annotations

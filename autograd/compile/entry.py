@@ -1,0 +1,235 @@
+"""Entry: the program of one kind of call, with the guards under which it is right, and what runs it.
+
+One idea: tracing asks questions of everything that it finds around the function and keeps the answers; as long as
+all of them are the same, the program does what the function would do. All questions are one Python function, made of
+their texts, since every call asks them. Read `replay.py` and `spare.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..backend import is_array
+from ..cuda.precision import is_tf32
+from ..errors import TraceError
+from ..tensor import Tensor, wrap
+from ..tree import Structure, flatten, unflatten
+from ..writes import owner_of
+from .cuda import Cuda, device_named
+from .expression import Expression, function_of
+from .native import Native
+from .passes import simplified
+from .program import Program
+from .replay import Replay
+from .spare import lone_array, spare_array
+from .surroundings import Loose, questions_about
+from .trace import GradOf, Trace, shares, touched
+from .traced import Traced
+from .watch import data_of, set_grad, watching
+
+__all__ = ["Entry"]
+
+
+class Entry:
+    """A program with its guards and its executor."""
+
+    def __init__(self, trace: Trace, structure: Structure, leaves: list[Any], executor: str) -> None:
+        self.effects = trace.effects
+        self.with_grad = [tensor for tensor, grad in trace.grads.values() if grad is not None]
+        self.without_grad = [tensor for tensor, grad in trace.grads.values() if grad is None]
+        self.structure, self.leaves, self.device = structure, leaves, trace.device
+        alone = structure.kind is None and not isinstance(leaves[0], tuple)
+        self.one = leaves[0] if alone else None  # for a result that is one array
+        self.traced = trace.program
+        self.program = simplified(self.traced)
+        self.run_program = _executor(self.program, executor, trace.device)
+        gradients = dict(enumerate(self.with_grad, len(self.program.results) - len(self.with_grad)))
+        self.replaced = [(i, gradients[i]) for i in self.run_program.takes if i in gradients]
+        self._spare = lone_array if isinstance(self.run_program, Cuda) else spare_array
+        set_anew = {id(tensor) for tensor in self.with_grad}
+        # A gradient that is added to lies in another array after each call.
+        self._adds = any(isinstance(place, GradOf) and id(place.tensor) in set_anew for place, _ in self.program.places)
+        self.guards = [(q, answer) for q, answer in trace.guards if not isinstance(q, Loose) or q() == answer]
+        if isinstance(self.run_program, Cuda):
+            self.guards.append((Expression.of(is_tf32), is_tf32()))  # its products are made for this precision
+        self._written = [place for place, _ in self.program.writes]
+        self._owned: set[int] = set()  # the owners of the memory of those
+        self._bound: list[Any] = []  # the arrays of the places, for which the program is set up
+        self._ask = self._questions()
+        self._bind()
+
+    @classmethod
+    def trace(cls, function: Callable[..., Any], leaves: list[Any], structure: Structure, executor: str) -> Entry:
+        """Run the function once and forget what came out; gives its program."""
+        trace = Trace()
+        for question in questions_about(function, leaves):
+            trace.guard(question)
+        seen = [_traced(trace, leaf) for leaf in leaves]
+        args, kwargs = unflatten(structure, seen)
+        try:
+            with watching(trace):
+                result = function(*args, **kwargs)
+                _refuse_other((args, kwargs), seen, structure)
+                given, shape = flatten(result)
+                outcome = [_outcome(trace, leaf) for leaf in given]
+                gradients = [(tensor, grad) for tensor, grad in trace.grads.values()]
+                arrays = [x for x in outcome if isinstance(x, Traced)]
+                arrays += [grad.data for _, grad in gradients if grad is not None]
+                trace.program.results = [x.variable for x in arrays]
+            changes = trace.changes()
+            with_variables = [(place, traced.variable) for place, traced in changes]
+        except BaseException:
+            trace.undo()
+            raise
+        trace.program.writes = with_variables
+        fixed = [_kind_of_result(x) if isinstance(y, Traced) else (x,) for x, y in zip(given, outcome, strict=True)]
+        entry = cls(trace, shape, fixed, executor)
+        trace.undo()
+        return entry
+
+    def holds(self) -> bool:
+        """Whether the program is right for a call made now."""
+        answers = self._ask()
+        if answers is None:
+            return False
+        if answers:
+            return True
+        # Some array is another than at the last call: does it look the same, and lie apart from what is written to?
+        moved = False
+        for (place, variable), before in zip(self.program.places, self._bound, strict=True):
+            array = place.get()
+            if array.shape != variable.shape or array.dtype != variable.dtype or type(array) is not type(before):
+                return False
+            moved = moved or not (array is before or isinstance(place, GradOf))
+        if moved and shares(self._written, [place for place, _ in self.program.places]) is not None:
+            return False
+        self._bind()
+        return True
+
+    def touches(self, arguments: list[Any]) -> bool:
+        """Whether a call with these arrays would write into one of them; only what has the same owner can."""
+        if self._owned.isdisjoint([id(owner_of(array)) for array in arguments]):
+            return False
+        return touched(self._written, arguments) is not None
+
+    def _questions(self) -> Callable[..., Any]:
+        """A function that gives None where the guards do not hold, else whether each place has the array it had."""
+        lines, scopes = [], []
+        for i, (question, answer) in enumerate(self.guards):
+            lines.append(f"if {question.text} != answer{i}: return None")
+            scopes += [question.scope, {f"answer{i}": answer}]
+        same = ["True"]
+        for i, (place, _) in enumerate(self.program.places):
+            where = place.expression()
+            if where.text not in where.scope:  # not an array that is always the same
+                same.append(f"{where.text} is bound[{i}]")
+                scopes += [where.scope, {"bound": self._bound}]
+        return function_of([*lines, f"return {' and '.join(same)}"], scopes)
+
+    def _bind(self) -> None:
+        """Take the arrays that are there now for those to work on."""
+        self._bound[:] = [place.get() for place, _ in self.program.places]
+        self._owned = {id(owner_of(place.get())) for place in self._written if not isinstance(place, GradOf)}
+        self.run_program.bind(self._bound)
+
+    def run(self, arguments: list[Any]) -> Any:
+        """The function's result for these arrays, with all that it leaves behind."""
+        spare = {i: self._spare(tensor) for i, tensor in self.replaced}
+        results, writes = self.run_program(arguments, spare)
+        for place, array in writes:
+            place.put(array)
+        self._leave_gradients(results[-len(self.with_grad) :])
+        for effect in self.effects:
+            effect()
+        return self.result(results)
+
+    def run_steps(self, arguments: list[Any], count: int) -> tuple[int, list[Any]]:
+        """As many of `count` calls as can be one, and their results, each in an array for all of these calls.
+
+        All that Python does for these calls is done first, call by call, and then the program runs. It ends before a
+        call for which this program is not the right one, and with 0 where it has to run call by call.
+        """
+        program = self.run_program
+        if not isinstance(program, Cuda) or self._adds:
+            return 0, []
+        spare = {i: self._spare(tensor) for i, tensor in self.replaced}
+        steps = program.steps(count, spare)
+        if steps is None:
+            return 0, []
+        done, results = 0, []
+        try:
+            while done < count and (not done or self._ask()):
+                program.ask(steps, done)
+                if not done:
+                    self._leave_gradients(program.gradients(spare))
+                for effect in self.effects:
+                    effect()
+                done += 1
+        finally:  # what was asked for before an error is done, as it would be call by call
+            if done:
+                results = program.run_steps(steps, arguments, done)
+        return done, results
+
+    def _leave_gradients(self, arrays: list[Any]) -> None:
+        for tensor in self.without_grad:
+            set_grad(tensor, None)
+        for tensor, array in zip(self.with_grad, arrays, strict=False):
+            set_grad(tensor, wrap(array))
+
+    def result(self, results: list[Any], count: int | None = None) -> Any:
+        """What the function gives, made of the program's results; of those of `count` calls where that is given."""
+        if self.one is not None:
+            return self.one(results[0])
+        arrays = iter(results)
+        given = [
+            leaf(next(arrays)) if not isinstance(leaf, tuple) else leaf[0] if count is None else [leaf[0]] * count
+            for leaf in self.leaves
+        ]
+        return unflatten(self.structure, given)
+
+    def explain(self) -> str:
+        """The program as text, and how it is run."""
+        return f"{self.program}\n\n{self.run_program.explain()}"
+
+
+def _executor(program: Program, name: str, device: str | None) -> Native | Replay | Cuda:
+    if device not in (None, "cpu"):
+        return Cuda(program, device_named(device))
+    if name == "native":
+        native = Native.of(program)
+        if native is not None:
+            return native
+    return Replay(program)
+
+
+def _traced(trace: Trace, leaf: Any) -> Any:
+    """An argument as the function sees it while it is traced."""
+    if isinstance(leaf, Tensor) and not leaf.requires_grad:
+        return trace.wrapped(trace.argument(data_of(leaf)))
+    return trace.argument(leaf) if is_array(leaf) else leaf
+
+
+def _refuse_other(tree: Any, leaves: list[Any], structure: Structure) -> None:
+    """Raise TraceError where the arguments are not the tree any more that was made of these leaves."""
+    now, kind = flatten(tree)
+    if kind != structure or any(x is not y for x, y in zip(now, leaves, strict=True)):
+        raise TraceError(
+            "a compiled function changes a list or dictionary that it is given, which would be seen at this call only: "
+            "copy it first, as in dict(batch), or return the new one."
+        )
+
+
+def _kind_of_result(leaf: Any) -> Callable[[Any], Any]:
+    """What makes of an array the thing that the function returned."""
+    return wrap if isinstance(leaf, Tensor) else _itself
+
+
+def _itself(array: Any) -> Any:
+    return array
+
+
+def _outcome(trace: Trace, leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return trace.lift(leaf.data)
+    return trace.lift(leaf) if is_array(leaf) else leaf
