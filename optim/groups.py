@@ -1,6 +1,6 @@
 """What the user gives an optimizer, taken apart and checked: groups, names, Tensors, options.
 
-One idea: every mistake is found when the optimizer is made, not at its first step. Read `optimizer.py` next.
+One idea: every mistake is found where it is made, not at a later step. Read `optimizer.py` next.
 """
 
 from __future__ import annotations
@@ -9,9 +9,32 @@ from collections.abc import Iterable, Iterator
 from numbers import Real
 from typing import Any
 
+from autograd.errors import TraceError
+from autograd.modes import is_tracing
 from autograd.tensor import Tensor
 
-__all__ = ["Parameters", "at_least_zero", "named_parameters", "refuse_module", "split_groups", "within_one"]
+__all__ = ["Group", "Parameters", "at_least_zero", "named_parameters", "refuse_module", "split_groups", "within_one"]
+
+
+class Group(dict[str, Any]):
+    """A group of parameters and its options, as in `optimizer.param_groups`.
+
+    Inside a compiled function they are only read: a change would be made at one call only. Raises TraceError there.
+    """
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if is_tracing() is not None:
+            raise TraceError(
+                f"a compiled function changes an optimizer's {name!r}, which would be done at this call only: change "
+                "it between the calls."
+            )
+        super().__setitem__(name, value)
+
+    def update(self, *others: Any, **options: Any) -> None:
+        """As a dictionary's own."""
+        for name, value in dict(*others, **options).items():
+            self[name] = value
+
 
 Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
 

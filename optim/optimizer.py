@@ -15,12 +15,13 @@ from typing import Any
 
 from autograd.backend import array_of, module_of
 from autograd.compile.watch import paused
+from autograd.errors import TraceError
 from autograd.modes import enable_grad, is_tracing
 from autograd.tensor import Tensor, wrap
 from autograd.writes import mark_written
 
 from .flat import Flat
-from .groups import Parameters, named_parameters, split_groups
+from .groups import Group, Parameters, named_parameters, split_groups
 from .penalty import Penalty
 from .runs import Run
 
@@ -40,12 +41,17 @@ class Optimizer(ABC):
     `parameter.data` or moving the parameter to another device is noticed at the next step and loses nothing.
 
     Raises ValueError for an option out of range, for no parameters and for one given twice, TypeError for what is no
-    Tensor.
+    Tensor, TraceError inside a compiled function.
     """
 
     def __init__(
         self, params: Parameters, defaults: dict[str, Any], penalties: Iterable[Penalty] = (), maximize: bool = False
     ) -> None:
+        if is_tracing() is not None:
+            raise TraceError(
+                f"a compiled function makes an optimizer, {type(self).__name__}, whose state would be lost after the "
+                "call: make it outside, once."
+            )
         self.defaults = {**defaults, "maximize": maximize, "penalties": _penalties(penalties)}
         self._rule_options = tuple(defaults)
         self.param_groups: list[dict[str, Any]] = []
@@ -211,7 +217,7 @@ class Optimizer(ABC):
                     "each may stand in one group only, and once."
                 )
             known.add(id(parameter))
-        group = {**self.defaults, **param_group, "params": parameters}
+        group = Group({**self.defaults, **param_group, "params": parameters})
         if names:
             group["param_names"] = names
         group["penalties"] = _penalties(group["penalties"])

@@ -161,7 +161,6 @@ class Trace:
         self._attended: dict[int, Any] = {}
         self._generators: dict[int, tuple[Generator, int]] = {}
         self._items: dict[tuple[int, str], Traced] = {}
-        self._options: list[tuple[dict[str, Any], str, Any]] = []  # those read, with their values
         self._count = 0
         self.device: str | None = None  # where the arrays from outside are
 
@@ -275,7 +274,6 @@ class Trace:
         value = table[name]
         word, scope = named(table)
         text = f"{word}[{name!r}]"
-        self._options.append((table, name, value))
         if isinstance(value, tuple):
             return tuple(Number(self, Expression(f"{text}[{i}]", scope)) for i in range(len(value)))
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -371,15 +369,8 @@ class Trace:
         """The places that have another value now, with that value.
 
         Raises TraceError where one of them shares memory with another array that was read, for an argument that was
-        changed in place, for a graph that would leave the function, and for an option that was read and then changed.
+        changed in place, and for a graph that would leave the function.
         """
-        for table, option, value in self._options:
-            if table[option] != value:
-                now, table[option] = table[option], value
-                raise TraceError(
-                    f"a compiled function changes an optimizer's {option!r} from {value} to {now}, which would be done "
-                    "at this call only: change it between the calls."
-                )
         changed = any(traced.variable is not first for traced, first in self._arguments)
         if changed or any(data_of(tensor) is not argument for tensor, argument in self._wrapped):
             raise TraceError(

@@ -248,17 +248,34 @@ def test_a_schedule_inside_is_refused() -> None:
         assert_same((training.world(), [schedule.state_dict() for schedule in schedules]), before)
 
 
-def test_a_rate_that_is_changed_after_the_step_is_refused() -> None:
+def test_an_optimizer_that_is_made_inside_is_refused() -> None:
+    weight = nn.Parameter([1.0, 2.0])
+    with pytest.raises(TraceError, match="makes an optimizer, SGD, whose state would be lost"):
+        ag.compile(lambda: optim.SGD([weight], lr=0.1).step())()
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda group: group.update(lr=0.5),
+        lambda group: group.__setitem__("momentum", 0.5),
+        lambda group: group.update({"weight_decay": 0.1}),
+    ],
+)
+def test_an_option_that_is_changed_inside_is_refused(change: Callable[[Any], Any], first: bool) -> None:
     training = Training()
     before = training.world()
 
     @ag.compile
     def step(x: Tensor, y: Tensor) -> None:
+        if first:
+            change(training.optimizer.param_groups[0])
         training.step(x, y)
-        training.optimizer.param_groups[0]["lr"] *= 0.5
+        change(training.optimizer.param_groups[0])
 
     for _ in range(2):
-        with pytest.raises(TraceError, match="changes an optimizer's 'lr'"):
+        with pytest.raises(TraceError, match=r"changes an optimizer's '(lr|momentum|weight_decay)'"):
             step(*training.batch())
         assert_same(training.world(), before)
 
