@@ -176,6 +176,9 @@ def test_erf_is_exact_to_the_last_places() -> None:
     assert np.signbit(ag.erf(np.array([-0.0]))).all()
     narrow = np.linspace(-7, 7, 20001, dtype=np.float32)
     np.testing.assert_allclose(ag.erf(narrow), np.vectorize(math.erf)(narrow), rtol=3.5e-7, atol=0)
+    far = np.array([5.0, 9.0, 1e4, 1e30, np.inf], dtype=np.float32)
+    np.testing.assert_array_equal(ag.erf(far), 1.0)
+    np.testing.assert_array_equal(ag.erf(-far), -1.0)
     assert np.isnan(ag.erf(np.array([np.nan]))).all()
     assert ag.erf(np.array([0, 1])).dtype == np.float64
     assert ag.erf(2) == pytest.approx(math.erf(2), rel=1e-15)

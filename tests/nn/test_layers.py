@@ -389,3 +389,13 @@ def test_far_tails_neither_overflow_nor_lose_their_digits():
         assert np.isfinite(out.data).all()
         assert np.isfinite(x.grad.data).all()
     assert F.sigmoid(x).tolist()[1] == pytest.approx(math.exp(-60), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gelu_lets_nothing_through_far_below_zero(dtype: str) -> None:
+    far = Tensor(np.array([-1e15, -1e6, -1e4, -100.0, -60.0], dtype=dtype), requires_grad=True)
+    out = nn.functional.gelu(far)
+    out.sum().backward()
+    assert far.grad is not None
+    np.testing.assert_array_equal(out.detach().numpy(), 0.0)
+    np.testing.assert_array_equal(far.grad.numpy(), 0.0)
