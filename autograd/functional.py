@@ -168,7 +168,7 @@ class _Twins:
         for x, path in zip(leaves, paths(self.structure), strict=True):
             _check(f, x, self.argnums, path)
         self.tensors = [_twin(x) for x in leaves]
-        self.read: list[Any] = []  # what f has read of its Tensors as numbers
+        self.read: list[Any] = []  # the shapes of Tensors that f has read as numbers
 
     def call(self, options: dict[str, Any]) -> Any:
         """f's value, recorded."""
@@ -192,12 +192,12 @@ class _Twins:
         """
         if isinstance(y, Tensor):
             return y
-        if (is_array(y) or is_number(y)) and self.read:
-            raise GradientError(
-                f"{_name(self.f)} gave a {type(y).__name__} after it had read a Tensor as a number, with float(x), "
-                "x.item() or a function of `math`, and numbers have no graph: use autograd's functions."
-            )
         if is_array(y) or is_number(y):
+            if self.read:
+                raise GradientError(
+                    f"{_name(self.f)} gave a {type(y).__name__} after it had read a Tensor as a number, with float(x), "
+                    "x.item() or a function of `math`, and numbers have no graph: use autograd's functions."
+                )
             return wrap(array_of(y, copy=None))
         hint = "; pass has_aux=True where it gives (value, aux)" if isinstance(y, tuple) else ""
         raise TypeError(f"{_name(self.f)} must give a Tensor to be differentiated, it gave a {type(y).__name__}{hint}.")

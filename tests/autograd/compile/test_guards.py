@@ -323,7 +323,10 @@ def _attribute_in_a_slot() -> tuple[Any, Callable[[], Any]]:
 
 def _attribute_of_an_argument() -> tuple[Any, Callable[[], Any]]:
     outer = types.SimpleNamespace(inner=Slotted())
-    written = lambda x, outer: x * outer.inner.by  # noqa: E731
+
+    def written(x: Tensor, outer: Any) -> Tensor:
+        return x * outer.inner.by
+
     return functools.partial(written, outer=outer), lambda: setattr(outer.inner, "by", 5.0)
 
 
@@ -368,11 +371,15 @@ def _object_that_is_replaced() -> tuple[Any, Callable[[], Any]]:
 
 
 def _function_that_is_replaced() -> tuple[Any, Callable[[], Any]]:
-    act = lambda x: x * 2.0  # noqa: E731
+    def act(x: Tensor) -> Tensor:
+        return x * 2.0
+
+    def other(x: Tensor) -> Tensor:
+        return x * 5.0
 
     def change() -> None:
         nonlocal act
-        act = lambda x: x * 5.0  # noqa: E731
+        act = other
 
     return lambda x: act(x), change
 
