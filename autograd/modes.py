@@ -13,9 +13,10 @@ from contextvars import ContextVar
 from typing import Any
 
 from .backend import bfloat16
+from .errors import TraceError
 
 __all__ = ["Watch", "anomaly", "autocast", "casting", "enable_grad", "is_recording", "is_tracing", "is_watching"]
-__all__ += ["no_grad", "numbers_read", "reading", "tracing"]
+__all__ += ["no_grad", "numbers_read", "refuse_in_trace", "tracing"]
 
 
 class Watch:
@@ -32,7 +33,7 @@ _casting: ContextVar[Any] = ContextVar("autograd.casting", default=None)
 # The trace that writes down what this thread computes (autograd/compile), or None.
 tracing: ContextVar[Any] = ContextVar("autograd.tracing", default=None)
 
-# The numbers that a function which is differentiated has read of Tensors with a gradient so far, or None.
+# The shapes of Tensors with a gradient that a function has read as numbers, while it is differentiated; else None.
 numbers_read: ContextVar[list[Any] | None] = ContextVar("autograd.numbers_read", default=None)
 
 # Called once per operation, so these are the bare C methods rather than functions around them.
@@ -40,8 +41,13 @@ is_recording = _recording.get
 is_watching = _watching.get
 is_tracing = tracing.get
 casting = _casting.get  # the dtype in which products multiply, or None
-reading = numbers_read.get
 
+
+
+def refuse_in_trace(what: str) -> None:
+    """Raise TraceError inside a compiled function, for what would be done while tracing only."""
+    if is_tracing() is not None:
+        raise TraceError(f"a compiled function {what}, which would be done at one call only: do it outside.")
 
 
 @contextmanager

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .backend import Array, host, module_of, move
-from .errors import TraceError
-from .modes import is_tracing
+from .modes import is_tracing, refuse_in_trace
 from .tensor import Tensor, wrap
 from .words import telling
 
@@ -224,7 +223,7 @@ class Generator:
     """
 
     def __init__(self, seed: int | None = None, *, stream: int = 0) -> None:
-        _refuse_in_trace("made")
+        refuse_in_trace("makes a generator")
         self.seed = secrets.randbits(64) if seed is None else _word("seed", seed)
         self.stream = _word("stream", stream)
         self.draw = 0
@@ -293,18 +292,10 @@ class Generator:
             raise ValueError(
                 f"the state of a generator holds seed, stream and draw, but {came} came: pass what state_dict() gave."
             )
-        _refuse_in_trace("seeded")
+        refuse_in_trace("seeds a generator")
         words = {name: _word(name, state[name]) for name in ("seed", "stream", "draw")}
         with _counting:
             self.seed, self.stream, self.draw = words["seed"], words["stream"], words["draw"]
-
-
-def _refuse_in_trace(what: str) -> None:
-    if is_tracing() is not None:
-        raise TraceError(
-            f"a generator is {what} inside a compiled function, which would be done at one call only, so that the next "
-            "draws other numbers: do it outside."
-        )
 
 
 def keep_probability(p: float) -> float:

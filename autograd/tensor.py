@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backend import Array, array_of, device_of, is_array, is_floating, to_host
 from .errors import GradientError
-from .modes import is_tracing, reading
+from .modes import is_tracing, numbers_read
 from .writes import clock
 
 if TYPE_CHECKING:
@@ -221,9 +221,9 @@ class Tensor(Surface):
 
 def _told(tensor: Tensor, numbers: Any) -> Any:
     """These numbers; who differentiates by a Tensor that was read so is told, since they have no graph."""
-    told = reading()
+    told = numbers_read.get()
     if told is not None and tensor.requires_grad:
-        told.append(numbers)
+        told.append(tensor.shape)
     return numbers
 
 
@@ -250,12 +250,9 @@ def _indent(text: str) -> str:
     return text.replace("\n", "\n" + " " * len("Tensor("))
 
 
-_new = object.__new__
-
-
 def wrap(data: Array, node: Node | None = None) -> Tensor:
     """A Tensor around an array, not copied; with a node when a gradient may flow."""
-    tensor = _new(Tensor)
+    tensor = Tensor.__new__(Tensor)
     tensor.data = data
     tensor.grad = None
     tensor.node = node

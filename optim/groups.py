@@ -5,38 +5,38 @@ One idea: every mistake is found where it is made, not at a later step. Read `op
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from numbers import Real
 from typing import Any
 
-from autograd.errors import TraceError
-from autograd.modes import is_tracing
+from autograd.modes import refuse_in_trace
 from autograd.tensor import Tensor
 
 __all__ = ["Group", "Parameters", "at_least_zero", "named_parameters", "refuse_module", "split_groups", "within_one"]
 
+Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
+
 
 class Group(dict[str, Any]):
-    """A group of parameters and its options, as in `optimizer.param_groups`.
+    """A group of parameters and its options, as in `optimizer.param_groups`: a dictionary.
 
-    Inside a compiled function they are only read: a change would be made at one call only. Raises TraceError there.
+    Inside a compiled function it is only read. Raises TraceError for whatever would change it there.
     """
 
-    def __setitem__(self, name: str, value: Any) -> None:
-        if is_tracing() is not None:
-            raise TraceError(
-                f"a compiled function changes an optimizer's {name!r}, which would be done at this call only: change "
-                "it between the calls."
-            )
-        super().__setitem__(name, value)
 
-    def update(self, *others: Any, **options: Any) -> None:
-        """As a dictionary's own."""
-        for name, value in dict(*others, **options).items():
-            self[name] = value
+def _outside_a_trace(change: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(change)
+    def changed(*args: Any, **options: Any) -> Any:
+        refuse_in_trace("changes the options of an optimizer")
+        return change(*args, **options)
+
+    return changed
 
 
-Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
+for _name in ("__delitem__", "__ior__", "__setitem__", "clear", "pop", "popitem", "setdefault", "update"):
+    setattr(Group, _name, _outside_a_trace(getattr(dict, _name)))
+
 
 
 def split_groups(params: Parameters, optimizer: str) -> Iterator[dict[str, Any]]:

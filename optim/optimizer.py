@@ -15,8 +15,7 @@ from typing import Any
 
 from autograd.backend import array_of, module_of
 from autograd.compile.watch import paused
-from autograd.errors import TraceError
-from autograd.modes import enable_grad, is_tracing
+from autograd.modes import enable_grad, is_tracing, refuse_in_trace
 from autograd.tensor import Tensor, wrap
 from autograd.writes import mark_written
 
@@ -47,11 +46,7 @@ class Optimizer(ABC):
     def __init__(
         self, params: Parameters, defaults: dict[str, Any], penalties: Iterable[Penalty] = (), maximize: bool = False
     ) -> None:
-        if is_tracing() is not None:
-            raise TraceError(
-                f"a compiled function makes an optimizer, {type(self).__name__}, whose state would be lost after the "
-                "call: make it outside, once."
-            )
+        refuse_in_trace(f"makes an optimizer, {type(self).__name__}")
         self.defaults = {**defaults, "maximize": maximize, "penalties": _penalties(penalties)}
         self._rule_options = tuple(defaults)
         self.param_groups: list[dict[str, Any]] = []
@@ -331,7 +326,6 @@ class _Layout:
             members[0].append(parameter)
             members[1].append(entry)
         self.flats = [(Flat(*members), kind[-1]) for kind, members in kinds.items()]
-
         self.parameters = [parameter for flat, _ in self.flats for parameter in flat.parameters]
         self.views = [view for flat, _ in self.flats for view in flat.views]
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
+from autograd.modes import refuse_in_trace
+
 from .optimizer import Optimizer
-from .schedule import _per_group, _refuse_in_trace
+from .schedule import _per_group
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -56,7 +58,7 @@ class ReduceLROnPlateau:
 
         Raises TraceError inside a compiled function.
         """
-        _refuse_in_trace(self)
+        refuse_in_trace(f"calls {type(self).__name__}.step()")
         self.last_epoch += 1
         metric = float(metrics)
         if self._is_better(metric):

@@ -19,8 +19,7 @@ from math import cos, pi
 from numbers import Real
 from typing import Any
 
-from autograd.errors import TraceError
-from autograd.modes import is_tracing
+from autograd.modes import refuse_in_trace
 
 from .optimizer import Optimizer
 
@@ -75,7 +74,7 @@ class Schedule:
         Raises RuntimeError when somebody else has changed a scheduled option, or groups were added, TraceError inside
         a compiled function.
         """
-        _refuse_in_trace(self)
+        refuse_in_trace(f"calls {type(self).__name__}.step()")
         for option, values in self.last.items():
             found = [_read(group, option) for group in self.optimizer.param_groups]
             if found != values:
@@ -240,14 +239,6 @@ class SequentialLR(Schedule):
 
         groups = range(len(optimizer.param_groups))
         super().__init__(optimizer, {option: [curve(option, g) for g in groups] for option in schedulers[0].curves})
-
-
-def _refuse_in_trace(schedule: Any) -> None:
-    if is_tracing() is not None:
-        raise TraceError(
-            f"{type(schedule).__name__}.step() is called inside a compiled function, where it would be done at one "
-            "call only: call it after the compiled function, outside."
-        )
 
 
 def _per_group(what: str, given: Any, count: int) -> list[Any]:

@@ -243,14 +243,14 @@ def test_a_schedule_inside_is_refused() -> None:
             training.step(x, y)
             step()
 
-        with pytest.raises(TraceError, match=r"step\(\) is called inside a compiled function"):
+        with pytest.raises(TraceError, match=r"a compiled function calls \w+\.step\(\)"):
             whole(*training.batch())
         assert_same((training.world(), [schedule.state_dict() for schedule in schedules]), before)
 
 
 def test_an_optimizer_that_is_made_inside_is_refused() -> None:
     weight = nn.Parameter([1.0, 2.0])
-    with pytest.raises(TraceError, match="makes an optimizer, SGD, whose state would be lost"):
+    with pytest.raises(TraceError, match="makes an optimizer, SGD, which would be done at one call only"):
         ag.compile(lambda: optim.SGD([weight], lr=0.1).step())()
 
 
@@ -261,6 +261,10 @@ def test_an_optimizer_that_is_made_inside_is_refused() -> None:
         lambda group: group.update(lr=0.5),
         lambda group: group.__setitem__("momentum", 0.5),
         lambda group: group.update({"weight_decay": 0.1}),
+        lambda group: group.__ior__({"lr": 0.5}),
+        lambda group: group.pop("lr"),
+        lambda group: group.__delitem__("lr"),
+        lambda group: group.setdefault("name", "first"),
     ],
 )
 def test_an_option_that_is_changed_inside_is_refused(change: Callable[[Any], Any], first: bool) -> None:
@@ -275,7 +279,7 @@ def test_an_option_that_is_changed_inside_is_refused(change: Callable[[Any], Any
         change(training.optimizer.param_groups[0])
 
     for _ in range(2):
-        with pytest.raises(TraceError, match=r"changes an optimizer's '(lr|momentum|weight_decay)'"):
+        with pytest.raises(TraceError, match="changes the options of an optimizer"):
             step(*training.batch())
         assert_same(training.world(), before)
 
@@ -285,7 +289,7 @@ def test_an_option_that_is_changed_inside_is_refused(change: Callable[[Any], Any
 )
 def test_a_generator_that_is_made_or_seeded_inside_is_refused(act: Callable[[], Any]) -> None:
     before = ag.random.default.state_dict()
-    with pytest.raises(TraceError, match="inside a compiled function"):
+    with pytest.raises(TraceError, match=r"a compiled function (makes|seeds) a generator"):
         ag.compile(lambda x: (act(), x)[1])(tensor(1.0))
     assert ag.random.default.state_dict() == before
 
