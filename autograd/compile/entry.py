@@ -20,11 +20,12 @@ from .cuda import Cuda, device_named
 from .expression import Expression, function_of
 from .native import Native
 from .passes import simplified
+from .places import GradOf, shares, touched
 from .program import Program
 from .replay import Replay
 from .spare import lone_array, spare_array
 from .surroundings import Loose, questions_about
-from .trace import GradOf, Trace, shares, touched
+from .trace import Trace
 from .traced import Traced
 from .watch import data_of, set_grad, watching
 

@@ -2,8 +2,8 @@
 
 One idea: the function runs once, on Traced copies of real arrays. What it reads from outside (a parameter, a running
 mean, an optimizer's state) is captured where it lives, as a place, and found there again at each call; whatever it
-changes is written back there at the end. If it fails on the way nothing has been changed. Read `watch.py` next, which
-sees what is read, then `entry.py`.
+changes is written back there at the end. If it fails on the way nothing has been changed. Read `places.py` and
+`watch.py`, which sees what is read, then `entry.py`.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..backend import Backend, device_of, host, is_array, is_floating, module_of, register_backend, to_host
+from ..backend import Backend, device_of, host, is_array, is_floating, register_backend, to_host
 from ..errors import DeviceError, GradientError, TraceError
 from ..modes import enable_grad, is_tracing
 from ..random import Draw, Generator
 from ..tensor import Tensor, wrap
-from ..writes import mark_written
 from .expression import Expression, named
 from .hollow import hollow, hollow_like
 from .number import Number
+from .places import DataOf, Fixed, GradOf, Item, shares, touched
 from .program import Instruction, Program, Variable, layout_of
 from .surroundings import questions_about_method
 from .traced import Traced, record, tracer
-from .watch import data_of, grad_of, set_data, set_grad, watching
+from .watch import data_of, grad_of, watching
 
-__all__ = ["DataOf", "GradOf", "Item", "Trace", "program_of", "shares", "touched"]
+__all__ = ["Trace", "program_of"]
 
 
 # Note [Tracing for a device]
@@ -34,98 +34,6 @@ __all__ = ["DataOf", "GradOf", "Item", "Trace", "program_of", "shares", "touched
 # program is then for the GPU, see `cuda/executor.py`. Floats stay where they are: zeros stand for them, and whatever is
 # computed from them costs next to nothing, see `hollow.py`. Whole numbers, which may be places in an array, are copied
 # and computed. Mixing devices is the error that it is in eager code.
-
-
-class DataOf:
-    """The place of a Tensor's array."""
-
-    marks = True
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-
-    def __str__(self) -> str:
-        return f"Tensor of shape {data_of(self.tensor).shape}"
-
-    def expression(self) -> Expression:
-        name, scope = named(self.tensor)
-        return Expression(f"{name}.data", scope)
-
-    def get(self) -> Any:
-        return data_of(self.tensor)
-
-    def put(self, array: Any) -> None:
-        old = data_of(self.tensor)
-        if old.shape == array.shape and old.dtype == array.dtype:
-            old[...] = array
-            mark_written(old)
-        else:
-            set_data(self.tensor, array.copy())
-
-
-class GradOf:
-    """The place of a gradient that was there before the call."""
-
-    marks = False
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-
-    def __str__(self) -> str:
-        return f"gradient of shape {self.tensor.shape}"
-
-    def expression(self) -> Expression:
-        name, scope = named(self.tensor)
-        return Expression(f"{name}.grad.data", scope)
-
-    def get(self) -> Any:
-        return data_of(grad_of(self.tensor))
-
-    def put(self, array: Any) -> None:
-        set_grad(self.tensor, wrap(array.copy()))
-
-
-class Item:
-    """The place of an array under a key of a dictionary, as an optimizer keeps its state."""
-
-    marks = False
-
-    def __init__(self, entry: dict[str, Any], key: str) -> None:
-        self.entry, self.key = entry, key
-
-    def __str__(self) -> str:
-        return f"{self.key} of shape {self.entry[self.key].shape}"
-
-    def expression(self) -> Expression:
-        name, scope = named(self.entry)
-        return Expression(f"{name}[{self.key!r}]", scope)
-
-    def get(self) -> Any:
-        return self.entry[self.key]
-
-    def put(self, array: Any) -> None:
-        self.entry[self.key][...] = array
-
-
-class _Fixed:
-    """The place of an array that the function holds itself; it is read at each call, and never written to."""
-
-    marks = False
-
-    def __init__(self, array: Any) -> None:
-        self.array = array
-
-    def __str__(self) -> str:
-        return f"array of shape {self.array.shape}"
-
-    def expression(self) -> Expression:
-        return Expression(*named(self.array))
-
-    def get(self) -> Any:
-        return self.array
-
-    def put(self, array: Any) -> None:
-        raise AssertionError("an array from outside is never written to")
 
 
 class TracedDraw:
@@ -255,7 +163,7 @@ class Trace:
         """The array at a place, which the function may change."""
         array = place.get()
         variable = self.variable(array)
-        fixed = isinstance(place, _Fixed) and isinstance(array, host.ndarray)
+        fixed = isinstance(place, Fixed) and isinstance(array, host.ndarray)
         traced = Traced(self, array.copy("K") if fixed else self._copied(array), variable)
         self.program.places.append((place, variable))
         self.captured.append((place, traced, variable))
@@ -266,7 +174,7 @@ class Trace:
         if isinstance(array, Traced):
             return array
         if id(array) not in self._fixed:
-            self._fixed[id(array)] = self.capture(_Fixed(array))
+            self._fixed[id(array)] = self.capture(Fixed(array))
         return self._fixed[id(array)]
 
     def option(self, table: dict[str, Any], name: str) -> Any:
@@ -411,44 +319,6 @@ def program_of(function: Callable[..., Any], arrays: Iterable[Any], options: dic
         results = (results,) if isinstance(results, Tensor) else results
         trace.program.results = [trace.lift(data_of(result)).variable for result in results]
     return trace.program
-
-
-def shares(written: list[Any], read: list[Any]) -> Any:
-    """A place that is written to and reaches into another one that is read, going through memory once; else None."""
-    turns = {id(place): turn for turn, place in enumerate(written)}
-    before = {id(place): place for place in read}
-    places = {**before, **{id(place): place for place in written}}
-    spans = [(*_span(place.get()), place) for place in places.values() if place.get().size]
-    begun: list[tuple[int, int, int, Any]] = []  # those that reach to where we are
-    shared: list[int] = []
-    for span in sorted(spans, key=lambda span: span[:3]):
-        kind, first, _, place = span
-        begun = [other for other in begun if other[0] == kind and other[2] > first]
-        for *_, other in begun:
-            if not (isinstance(place, DataOf) and isinstance(other, DataOf) and other.tensor is place.tensor):
-                pairs = (id(place), id(other)), (id(other), id(place))
-                shared += [turns[new] for new, old in pairs if new in turns and old in before]
-        begun.append(span)
-    return written[min(shared)] if shared else None
-
-
-def touched(written: list[Any], arrays: list[Any]) -> Any:
-    """A place that is written to and reaches into one of these arrays; else None."""
-    spans = [_span(array) for array in arrays if array.size]
-    for place in written if spans else ():
-        if isinstance(place, GradOf):  # gets another array
-            continue
-        array = place.get()
-        kind, first, last = _span(array)
-        if array.size and any(kind == other and first < end and begin < last for other, begin, end in spans):
-            return place
-    return None
-
-
-def _span(array: Any) -> tuple[int, int, int]:
-    """Which kind of array it is, the first byte that it reaches, and the one behind its last."""
-    library = host.lib.array_utils if isinstance(array, host.ndarray) else module_of(array)
-    return (id(type(array)), *library.byte_bounds(array))
 
 
 def _mapped(tree: Any, function: Callable[[Any], Any], arrays: bool = False) -> Any:
