@@ -92,18 +92,17 @@ class Formulas:
         self._compiled = {name: ag.compile(formula, fallback=True) for name, formula in self._written.items()}
         for name, why in (refused or {}).items():
             self._compiled[name].refused = why
-        self._never = self._why_never(device)
+        # A GPU has an executor of its own.
+        self._executor = self._compiled["update"].executor if device == "cpu" else device.partition(":")[0]
+        self._never = self._why_never()
 
-    def _why_never(self, device: str) -> str | None:
+    def _why_never(self) -> str | None:
         """Why nothing is compiled in this run, whatever it does."""
-        known = self._compiled["update"]
         if not self._compile:
             return "compile is false"
-        if device != "cpu":
-            return "only steps on the CPU are compiled"
-        if known.disable:
+        if self._compiled["update"].disable:
             return "TAPEGRAD_COMPILE is 0"
-        if self._compile == "auto" and known.executor == "numpy":
+        if self._compile == "auto" and self._executor == "numpy":
             return "TAPEGRAD_EXECUTOR is numpy, which is slower"
         return None
 
@@ -137,7 +136,7 @@ class Formulas:
                 reasons["gradients"] = "the model has hooks"
         return {
             "compiled": [name for name, why in reasons.items() if why is None],
-            "executor": self._compiled["update"].executor,
+            "executor": self._executor,
             "after": AFTER if self._compile == "auto" else 0,
             "why_not": {name: " ".join(why.split()) for name, why in reasons.items() if why is not None},
             "trace_seconds": sum(formula.trace_seconds for formula in self._compiled.values()),

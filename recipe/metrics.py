@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from autograd.backend import Array, module_of
+from autograd.backend import Array, module_of, to_host
 from nn.module import Module
 
 __all__ = ["Means", "Metric", "accuracy", "evaluating"]
+
+_KEPT = 1024  # batches whose values are kept
 
 Metric = Callable[[Array, Array], Array]
 
@@ -25,32 +27,46 @@ def accuracy(logits: Array, y: Array) -> Array:
 
 
 class Means:
-    """Means of named values over rows, gathered batch by batch and weighed by the rows of each.
+    """Means of named values over rows, gathered batch by batch and weighed by the rows of each, in float64.
 
-    The sums are float64 on the device of what is added, so that adding does not wait; `read` does.
+    What is added is kept as it is until somebody reads a mean, or until there is much of it: to add up on a GPU would
+    take several kernels a batch, and to fetch each value would wait for it.
     """
 
     def __init__(self) -> None:
         self.rows = 0
-        self.sums: dict[str, Any] = {}
+        self._sums: dict[str, float] = {}
+        self._added: list[tuple[Mapping[str, Array], int]] = []
 
     def add(self, values: Mapping[str, Array], rows: int) -> None:
         """Add the means over `rows` more rows."""
         self.rows += rows
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.astype("float64") * rows
+        self._added.append((values, rows))
+        if len(self._added) == _KEPT:
+            self._add_up()
 
     def read(self) -> dict[str, float]:
         """The means, by name, as Python numbers."""
-        return {name: float(total) / self.rows for name, total in self.sums.items()}
+        return {name: total / self.rows for name, total in self._add_up().items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Rows and sums as plain numbers."""
-        return {"rows": self.rows, "sums": {name: float(total) for name, total in self.sums.items()}}
+        return {"rows": self.rows, "sums": dict(self._add_up())}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
-        self.rows, self.sums = state["rows"], dict(state["sums"])
+        self.rows, self._sums, self._added = state["rows"], dict(state["sums"]), []
+
+    def _add_up(self) -> dict[str, float]:
+        """The sums, with all that was added: one wait for each name."""
+        added, self._added = self._added, []
+        for name in dict.fromkeys(name for values, _ in added for name in values):
+            values, rows = zip(*((values[name], rows) for values, rows in added if name in values), strict=True)
+            numbers = to_host(module_of(values[0]).stack(values)).astype("float64").tolist()
+            # One after the other: a run that is resumed in between has the same bits.
+            for number, count in zip(numbers, rows, strict=True):
+                self._sums[name] = self._sums.get(name, 0.0) + number * count
+        return self._sums
 
 
 @contextmanager

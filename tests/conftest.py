@@ -43,12 +43,8 @@ def device(request: pytest.FixtureRequest) -> str:
 # Tests on a GPU: none without one, and what came out is kept.
 
 
-ON_GPU = pytest.StashKey[set[str]]()
-
-
 def pytest_collection_finish(session: pytest.Session) -> None:
-    session.config.stash[ON_GPU] = {item.nodeid for item in session.items if item.get_closest_marker("gpu")}
-    if session.config.stash[ON_GPU]:
+    if any(item.get_closest_marker("gpu") for item in session.items):
         why = gpu_outcome.missing()
         if why is not None:
             pytest.exit(f"the tests marked gpu need a GPU: {why}", returncode=2)
@@ -56,8 +52,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     reports = [r for kind in ("passed", "failed", "error") for r in terminalreporter.stats.get(kind, [])]
-    marked = config.stash.get(ON_GPU, set())
-    on_gpu = [r for r in reports if r.nodeid in marked]
+    on_gpu = [r for r in reports if "gpu" in r.keywords]  # also where other processes ran them
     if on_gpu and not config.option.collectonly:
         failed = {r.nodeid for r in on_gpu if r.failed}
         passed = sum(r.passed and r.when == "call" for r in on_gpu)

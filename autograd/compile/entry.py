@@ -16,9 +16,9 @@ from ..errors import TraceError
 from ..tensor import Tensor, wrap
 from ..tree import Structure, flatten, unflatten
 from ..writes import owner_of
-from .cuda import Cuda, device_named
+from .cuda import Cuda, device_named, is_device
 from .expression import Expression, function_of
-from .native import Native
+from .native import Native, missing
 from .passes import simplified
 from .places import GradOf, shares, touched
 from .program import Program
@@ -35,7 +35,7 @@ __all__ = ["Entry"]
 class Entry:
     """A program with its guards and its executor."""
 
-    def __init__(self, trace: Trace, structure: Structure, leaves: list[Any], executor: str) -> None:
+    def __init__(self, trace: Trace, structure: Structure, leaves: list[Any], executor: str, only: bool) -> None:
         self.effects = trace.effects
         self.with_grad = [tensor for tensor, grad in trace.grads.values() if grad is not None]
         self.without_grad = [tensor for tensor, grad in trace.grads.values() if grad is None]
@@ -44,7 +44,7 @@ class Entry:
         self.one = leaves[0] if alone else None  # for a result that is one array
         self.traced = trace.program
         self.program = simplified(self.traced)
-        self.run_program = _executor(self.program, executor, trace.device)
+        self.run_program = _executor(self.program, executor, only, trace.device)
         gradients = dict(enumerate(self.with_grad, len(self.program.results) - len(self.with_grad)))
         self.replaced = [(i, gradients[i]) for i in self.run_program.takes if i in gradients]
         self._spare = lone_array if isinstance(self.run_program, Cuda) else spare_array
@@ -61,8 +61,13 @@ class Entry:
         self._bind()
 
     @classmethod
-    def trace(cls, function: Callable[..., Any], leaves: list[Any], structure: Structure, executor: str) -> Entry:
-        """Run the function once and forget what came out; gives its program."""
+    def trace(
+        cls, function: Callable[..., Any], leaves: list[Any], structure: Structure, executor: str, only: bool = False
+    ) -> Entry:
+        """Run the function once and forget what came out; gives its program.
+
+        With `only`, raises TraceError where the program would be on the host and this executor cannot run it.
+        """
         trace = Trace()
         for question in questions_about(function, leaves):
             trace.guard(question)
@@ -79,15 +84,11 @@ class Entry:
                 arrays += [grad.data for _, grad in gradients if grad is not None]
                 trace.program.results = [x.variable for x in arrays]
             changes = trace.changes()
-            with_variables = [(place, traced.variable) for place, traced in changes]
-        except BaseException:
+            trace.program.writes = [(place, traced.variable) for place, traced in changes]
+            fixed = [_kind_of_result(x) if isinstance(y, Traced) else (x,) for x, y in zip(given, outcome, strict=True)]
+            return cls(trace, shape, fixed, executor, only)
+        finally:
             trace.undo()
-            raise
-        trace.program.writes = with_variables
-        fixed = [_kind_of_result(x) if isinstance(y, Traced) else (x,) for x, y in zip(given, outcome, strict=True)]
-        entry = cls(trace, shape, fixed, executor)
-        trace.undo()
-        return entry
 
     def holds(self) -> bool:
         """Whether the program is right for a call made now."""
@@ -194,13 +195,18 @@ class Entry:
         return f"{self.program}\n\n{self.run_program.explain()}"
 
 
-def _executor(program: Program, name: str, device: str | None) -> Native | Replay | Cuda:
+def _executor(program: Program, name: str, only: bool, device: str | None) -> Native | Replay | Cuda:
     if device not in (None, "cpu"):
+        if not is_device(device):
+            raise TraceError(f'programs cannot run on "{device}"')
         return Cuda(program, device_named(device))
     if name == "native":
-        native = Native.of(program)
+        lacking = missing() if only else None
+        native = None if lacking else Native.of(program)
         if native is not None:
             return native
+        if only:
+            raise TraceError(lacking or "the C compiler failed")
     return Replay(program)
 
 

@@ -27,9 +27,7 @@ from ..tree import flatten, unflatten
 from .cuda import Cuda
 from .entry import Entry
 from .expression import Same
-from .native import missing
 from .program import Program
-from .replay import Replay
 from .steps import arrays_of, count_of, side_by_side, slice_of
 
 __all__ = ["Compiled", "compile", "disabled"]
@@ -195,14 +193,11 @@ class Compiled:
 
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry:
         """A program for this call; with a fallback only one that is worth having."""
-        wants_c = self.fallback and self.executor == "native"
-        if wants_c and (lacking := missing()) is not None:
-            raise TraceError(lacking)
         if self.fallback and self._traced == _ENOUGH:
             raise TraceError(f"what it finds around it keeps changing: it was traced {_ENOUGH} times")
         began = time.perf_counter()
         try:
-            entry = Entry.trace(self.function, *flatten((args, kwargs)), self.executor)
+            entry = Entry.trace(self.function, *flatten((args, kwargs)), self.executor, only=self.fallback)
         finally:
             self.trace_seconds += time.perf_counter() - began
             self._traced += 1
@@ -211,8 +206,6 @@ class Compiled:
                 f'compile(executor="{self._named}") runs on the host, but the function works on arrays of '
                 f'"{entry.device}": leave it out, a GPU has an executor of its own.'
             )
-        if wants_c and isinstance(entry.run_program, Replay):
-            raise TraceError("the C compiler failed")
         if self.fallback and not entry.holds():
             raise TraceError("what it finds around it is changed by itself at every call")
         return entry

@@ -72,12 +72,15 @@ class Batches:
         epoch = self._resumed or _Epoch(self.generator.next() if self.shuffle else None)
         self._epoch, self._resumed = epoch, None
         order = None if epoch.draw is None else epoch.draw.permutation(len(self.x))
+        orders = [None if order is None else module_of(array).asarray(order) for array in (self.x, self.y)]
 
         def gather(number: int) -> Batch:
-            rows: Any = slice(number * self.batch_size, (number + 1) * self.batch_size)
-            if order is not None:
-                rows = order[rows]
-            return _take(self.x, rows), _take(self.y, rows)
+            rows = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            x, y = (
+                array[rows if order is None else order[rows]]
+                for array, order in zip((self.x, self.y), orders, strict=True)
+            )
+            return x, y
 
         numbers = range(epoch.given, len(self))
         for batch in _ahead(gather, numbers, self.prefetch) if self.prefetch else map(gather, numbers):
@@ -124,10 +127,6 @@ class Batches:
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
         }
-
-
-def _take(array: Array, rows: Any) -> Array:
-    return array[rows if isinstance(rows, slice) else module_of(array).asarray(rows)]
 
 
 def _ahead(gather: Callable[[int], Batch], numbers: range, count: int) -> Iterator[Batch]:

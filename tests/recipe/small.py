@@ -8,6 +8,7 @@ import numpy as np
 
 import nn
 import optim
+from autograd.backend import is_array, to_host
 from autograd.random import Generator
 from recipe import Trainer
 from recipe.data import synthetic
@@ -56,6 +57,15 @@ def timeless(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name != "seconds"}
 
 
+def on_host(state: Any) -> Any:
+    """The same with arrays of the host."""
+    if isinstance(state, dict):
+        return {name: on_host(value) for name, value in state.items()}
+    if isinstance(state, list):
+        return [on_host(value) for value in state]
+    return to_host(state) if is_array(state) else state
+
+
 def assert_same_run(one: Trainer, other: Trainer) -> None:
     """To the last bit: history, weights, optimizer, schedule, generators."""
     assert [timeless(r) for r in one.history] == [timeless(r) for r in other.history]
@@ -65,4 +75,4 @@ def assert_same_run(one: Trainer, other: Trainer) -> None:
     for state in (a, b):
         state["optimizer"] = state["optimizer"]["state"]
     for part in ("model", "optimizer"):
-        np.testing.assert_equal(a[part], b[part])
+        np.testing.assert_equal(on_host(a[part]), on_host(b[part]))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nn
+from autograd import random
 from autograd.backend import array_of
 from recipe import Trainer, checkpoint
 from recipe.build import build_model, build_optimizer
@@ -26,8 +27,9 @@ from recipe.run_folder import RunFile
 from recipe.schedules import build_schedule
 from recipe.watch import LiveView
 from recipe.watch.board import Board
+from tests.autograd.compile import simulated
 from tests.guard import guard
-from tests.recipe.small import data, fit, plain, timeless, trainer
+from tests.recipe.small import assert_same_run, data, fit, network, plain, timeless, trainer
 
 
 def waits(rows: int, **options) -> int:
@@ -115,6 +117,38 @@ def test_everything_runs_on_the_device_and_gives_what_the_host_gives(tmp_path, d
     assert resumed.step == there.step
     sweep = LRFinder(steps=5).run(there, tuple(array_of(part, device=device) for part in data()), 16)
     assert np.isfinite(sweep.losses).all()
+
+
+@simulated.needed
+def test_a_compiled_run_on_the_device_is_that_on_the_host_and_is_resumed_to_the_last_bit(tmp_path, device):
+    def run(where: str, **options) -> Trainer:
+        watched = [NanGuard(every=1), GradientMonitor(every=2), ActivationMonitor(), WeightMonitor()]
+        # No BatchNorm: the gradient of a bias before it is rounding, of which Adam makes whole steps.
+        model = nn.Sequential(nn.Dropout(0.2, generator=random.Generator(3)), *plain())
+        return trainer(model.to(where), device=where, callbacks=[*watched, ModelCheckpoint(tmp_path)], **options)
+
+    here, there = fit(run("cpu")), fit(run(device, compile=True))
+    assert there.describe_steps().startswith(f"compiled ({device}), traced in ")
+    for one, other in zip(here.history, there.history, strict=True):
+        for name, value in timeless(one).items():
+            if isinstance(value, float):
+                assert other[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
+    fit(run(device, compile=True), epochs=2)
+    resumed = run(device, compile=True)
+    resumed.load_state_dict(checkpoint.load(tmp_path / "checkpoint.safetensors"))
+    assert_same_run(fit(resumed), there)
+
+
+@simulated.needed
+def test_a_compiled_step_does_not_wait_for_the_device():
+    def waits_in(rows):
+        run = trainer(network().to("guard"), device="guard", compile=True)
+        run.fit(data(50), epochs=2, batch_size=10)
+        before = guard.synchronizations
+        run.fit(data(rows), epochs=3, batch_size=10)
+        return guard.synchronizations - before
+
+    assert waits_in(200) == waits_in(400)
 
 
 def test_the_guard_against_nan_looks_on_the_device(device):

@@ -17,6 +17,7 @@ import pytest
 import autograd as ag
 import nn
 import optim
+from autograd.compile.cuda import device
 from autograd.compile.native import library, missing
 from autograd.random import Generator
 from recipe import Trainer, checkpoint, formulas
@@ -33,7 +34,7 @@ from recipe.callbacks import (
     StepLog,
 )
 from recipe.diagnose import Evidence
-from tests.guard import guard  # noqa: F401  (makes its device known)
+from tests.autograd.compile import simulated
 from tests.recipe.small import BATCH, EPOCHS, assert_same_run, data, fit, network, plain, timeless, trainer, weights
 from tests.recipe.test_resume import Kill, Killed
 
@@ -132,9 +133,18 @@ def test_what_it_cannot_be_is_refused():
         trainer(compile="always")
 
 
-def test_on_another_device_steps_are_eager():
-    run = trainer(plain().to("guard"), device="guard", compile=True)
-    assert run.describe_steps() == "eager: only steps on the CPU are compiled"
+def test_on_a_device_without_an_executor_steps_are_eager(monkeypatch):
+    monkeypatch.delitem(device._makers, "guard")
+    run = fit(trainer(plain().to("guard"), device="guard", compile=True))
+    assert run.describe_steps() == 'eager: programs cannot run on "guard"'
+
+
+@simulated.needed
+@pytest.mark.usefixtures("no_compiler")
+def test_on_a_gpu_steps_need_no_c_compiler():
+    run = fit(trainer(plain().to("guard"), device="guard", compile=True))
+    assert compiled(run) == BOTH
+    assert run.describe_steps().startswith("compiled (guard), traced in ")
 
 
 @pytest.mark.usefixtures("no_compiler")

@@ -6,8 +6,9 @@ commands, recorded once and then launched with a single call. Read `commands.py`
 
 from .device import Device as Device
 from .device import device_named as device_named
+from .device import is_device as is_device
 from .device import register_device as register_device
 from .executor import Cuda as Cuda
 from .tape import Tape as Tape
 
-__all__ = ["Cuda", "Device", "Tape", "device_named", "register_device"]
+__all__ = ["Cuda", "Device", "Tape", "device_named", "is_device", "register_device"]

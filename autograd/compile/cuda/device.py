@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from ...cuda.blas import Product
 from ...cuda.graphs import Operation
 
-__all__ = ["Device", "Library", "Run", "device_named", "eager_device", "register_device"]
+__all__ = ["Device", "Library", "Run", "device_named", "eager_device", "is_device", "register_device"]
 
 Run = Callable[[], Any]
 
@@ -74,6 +74,11 @@ def register_device(name: str, make: Callable[[str], Device]) -> None:
     _makers[name] = make
 
 
+def is_device(name: str) -> bool:
+    """Whether compiled functions run on devices of this name."""
+    return name.partition(":")[0] in _makers
+
+
 def device_named(name: str) -> Device:
     """The device of this name, made when it is first wanted."""
     if name not in _known:
@@ -83,7 +88,7 @@ def device_named(name: str) -> Device:
 
 def eager_device(name: str) -> Device | None:
     """The device on which fused functions of eager code are to be kernels; None where they are left to the module."""
-    if name.partition(":")[0] not in _makers or os.environ.get("TAPEGRAD_EXECUTOR") == "numpy":
+    if not is_device(name) or os.environ.get("TAPEGRAD_EXECUTOR") == "numpy":
         return None
     device = device_named(name)
     return device if device.eager else None
