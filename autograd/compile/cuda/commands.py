@@ -14,7 +14,8 @@ from ...cuda.blas import Product
 from ...cuda.graphs import Operation
 from ..program import Instruction, Variable
 
-__all__ = ["Call", "Command", "Job", "Launch", "Multiply", "Operate", "Place", "Span", "joined", "span_of", "spans"]
+__all__ = ["Call", "Command", "Job", "Launch", "Multiply", "Operate", "Place", "Span"]
+__all__ += ["joined", "meet", "span_of", "spans"]
 
 # Note [Jobs]
 # A model has many layers of a kind, so many kernels have the same text and differ in where their arrays lie: the text
@@ -168,7 +169,12 @@ def waits(later: Command, earlier: Command) -> bool:
 
 
 def _meet(some: frozenset[Span], others: frozenset[Span]) -> bool:
-    return any(a[0] == b[0] and a[1] < b[2] and b[1] < a[2] for a in some for b in others)
+    return any(meet(a, b) for a in some for b in others)
+
+
+def meet(some: Span, others: Span) -> bool:
+    """Whether two ranges of bytes have some in common."""
+    return some[0] == others[0] and some[1] < others[2] and others[1] < some[2]
 
 
 def spans(command: Command) -> list[Span]:

@@ -16,9 +16,9 @@ from ..native.layout import Ref, whole
 from ..native.members import ctype
 from ..program import Instruction, Variable
 from .commands import Job, Launch
-from .loops import ARGUMENTS
 from .nests import Array, Launches, kernel_over
 from .windows import Walk, coordinates, each_place, each_window, where
+from .writer import ARGUMENTS
 
 __all__ = ["depthwise"]
 

@@ -19,6 +19,10 @@ struct bfloat16 {  // the first 16 bits of a float, rounded to the nearest, of t
   unsigned short bits;
   bfloat16() = default;
   __device__ bfloat16(float x) {
+#if __CUDA_ARCH__ >= 800
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+    if (x == x) return;
+#endif
     const unsigned u = __float_as_uint(x);
     bits = x != x ? u >> 16 | 64 : (u + 0x7fff + (u >> 16 & 1)) >> 16;
   }

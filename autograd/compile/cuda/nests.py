@@ -7,10 +7,10 @@ views, and rows of a table by their numbers are three bodies of one loop. Read `
 
 # Note [Rows added up]
 # Rows of the first axis that are added up at their numbers (the gradient of an embedding) are added by a block for each
-# number: where the same number came before, that block did it already; else it looks at all numbers from there on, a
-# piece at a time, and adds the rows of those that are the same. So no addition waits for another, and the order is
-# NumPy's. What is put along another axis, or not added, is done by a thread for each element of the table, which looks
-# at all numbers.
+# number: where the same number came before, that block does it; else it looks at all numbers from there on, a piece at
+# a time, makes a list of those that are the same, and adds their rows, of which several are read at once. So no
+# addition waits for another, and the order is NumPy's. What is put along another axis, or not added, is done by a
+# thread for each element of the table, which looks at all numbers.
 
 # Note [Wrong positions]
 # To refuse a position that is outside the table, the host would have to wait for the GPU. It reads NaN instead, which
@@ -23,6 +23,8 @@ from dataclasses import KW_ONLY, dataclass, replace
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from ...backend import is_floating
 from ..native.expressions import CUDA_TYPES, elementwise
 from ..native.kernels import Kernel, Memory, Refs
@@ -32,8 +34,8 @@ from ..native.moves import Move
 from ..native.rows import along_an_axis
 from ..native.strided import Elementwise
 from ..program import CASTS, Instruction
-from .commands import Job, Launch, Place, Span, span_of
-from .loops import ARGUMENTS
+from .commands import Job, Launch, Place, Span, meet, span_of
+from .writer import ARGUMENTS, index_type
 
 __all__ = ["KERNELS", "Array", "Launches", "along", "at", "kernel_over", "packed_copy", "written_move"]
 
@@ -53,9 +55,15 @@ class Array:
         first = slot, start + ref.offset * ref.base.dtype.itemsize
         return cls(ref.base.dtype, first, span_of(ref.base, (slot, start)))
 
+    @property
+    def count(self) -> int:
+        """How many elements those bytes are."""
+        return (self.span[2] - self.span[1]) // np.dtype(self.dtype).itemsize
+
 
 _THREADS = 256
 _MOST_BLOCKS = 4224
+_COLUMNS = 4  # of a thread that adds rows up
 
 
 @dataclass
@@ -70,18 +78,23 @@ def kernel_over(about: str, size: int, reads: Sequence[Array], writes: Sequence[
     """A kernel with a thread for each of so many numbers; its lines know `i`, x0, x1, ... and y0, y1, ..."""
     lines: list[str] = []
     places: list[Place] = []
+    # Several elements can be under way where nothing is read that is written: Note [Loads before stores], `writer.py`.
+    apart = not any(meet(x.span, y.span) for x in reads for y in writes)
     for letter, const, arrays in (("x", "const ", reads), ("y", "", writes)):
         for number, array in enumerate(arrays):
-            kind = f"{const}{ctype(array.dtype)}"
-            lines.append(f"  {kind} *{letter}{number} = ({kind} *)p[{len(places)}];")
+            kind = f"{const}{ctype(array.dtype)} *"
+            lines.append(f"  {kind}{'__restrict__ ' if apart else ''}{letter}{number} = ({kind})p[{len(places)}];")
             places.append(array.place)
     blocks = max(1, min(_MOST_BLOCKS, -(-size // _THREADS)))
+    index = index_type(size, *(array.count for array in (*reads, *writes)))
     begin = f'extern "C" __global__ void __launch_bounds__({_THREADS}) @'
     text = [
         f"{begin}(const __grid_constant__ Jobs<$, {len(places)}> jobs) {{",
         ARGUMENTS,
         *lines,
-        f"  for (long i = block * {_THREADS} + threadIdx.x; i < n; i += blocks * {_THREADS}) {{",
+        f"  const {index} step = blocks * {_THREADS};",
+        "  #pragma unroll 4",
+        f"  for ({index} i = block * {_THREADS} + threadIdx.x; i < n; i += step) {{",
         *(f"    {line}" for line in body),
         "  }",
         "}",
@@ -96,7 +109,7 @@ def along(number: str, axes: Sequence[tuple[int, ...]], name: str) -> list[str]:
     for i, (n, *_) in enumerate(axes):
         rest //= n
         cut = f"{number} / {rest}" if rest > 1 else number
-        lines.append(f"const long {name}{i} = {cut}{f' % {n}' if i else ''};")
+        lines.append(f"const auto {name}{i} = {cut}{f' % {n}' if i else ''};")
     return lines
 
 
@@ -231,46 +244,69 @@ def _added_up(instruction: Instruction, positions: Ref, values: Ref, table: Ref 
     )
     walk = joined_axes(positions.shape, positions.strides, values.strides[: len(positions.shape)])
     inner = joined_axes(out.shape[1:], values.strides[len(positions.shape) :])
-    kind, index = ctype(out.dtype), ctype(positions.base.dtype)
+    kind, numbers = ctype(out.dtype), ctype(positions.base.dtype)
     reads, writes = [Array.of(positions, memory), Array.of(values, memory)], [Array.of(target, memory)]
+    each = min(_COLUMNS, -(-width // _THREADS))  # columns of a thread
+    pieces = -(-width // (each * _THREADS))  # of a row, each a block's
+    index = index_type(count * pieces + _THREADS, width + each * _THREADS, *(a.count for a in (*reads, *writes)))
     text = f"""extern "C" __global__ void __launch_bounds__({_THREADS}) @(const __grid_constant__ Jobs<$, 3> jobs) {{
 {ARGUMENTS}
-  const {index} *x0 = (const {index} *)p[0];
-  const {kind} *x1 = (const {kind} *)p[1];
-  {kind} *y0 = ({kind} *)p[2];
-  __shared__ int seen;
-  __shared__ long from[{_THREADS}];
-  const int t = threadIdx.x;
-  auto number = [&](long k) {{
+  const {numbers} *__restrict__ x0 = (const {numbers} *)p[0];
+  const {kind} *__restrict__ x1 = (const {kind} *)p[1];
+  {kind} *__restrict__ y0 = ({kind} *)p[2];
+  __shared__ int same[{_THREADS // 32}];
+  __shared__ {index} from[{_THREADS}];
+  const int t = threadIdx.x, lane = t & 31, warp = t >> 5;
+  auto number = [&]({index} k) {{
     {" ".join(along("k", walk, "d"))}
     const long at = x0[{at(walk, 0, "d")}];
     return at < 0 ? at + {length} : at;
   }};
-  const long row = number(block);
+  const {index} first = block % {count}, c0 = block / {count} * {each * _THREADS} + t;
+  const long row = number(first);
   if (row < 0 || row >= {length}) return;
-  if (t == 0) seen = 0;
-  __syncthreads();
-  for (long k = t; k < block; k += {_THREADS}) if (number(k) == row) seen = 1;
-  __syncthreads();
-  if (seen) return;
-  for (long c0 = 0; c0 < {width}; c0 += {_THREADS}) {{
-    const long c = c0 + t;
-    {" ".join(along("c", inner, "a"))}
-    {kind} s = c < {width} ? y0[row * {width} + c] : 0;
-    for (long k0 = block; k0 < {count}; k0 += {_THREADS}) {{
-      const long k = k0 + t;
-      long place = -1;
-      if (k < {count} && number(k) == row) {{ {" ".join(along("k", walk, "d"))} place = {at(walk, 1, "d")}; }}
-      from[t] = place;
-      __syncthreads();
-      if (c < {width}) for (int i = 0; i < {_THREADS}; i++) if (from[i] >= 0) s += x1[from[i] + {at(inner, 0, "a")}];
-      __syncthreads();
+  for ({index} k0 = first; k0 > 0; k0 -= {_THREADS}) {{  // those before, the nearest first
+    const {index} k = k0 - 1 - t;
+    if (__syncthreads_or(k >= 0 && number(k) == row)) return;
+  }}
+  {kind} s[{each}];
+  #pragma unroll
+  for (int e = 0; e < {each}; e++) {{
+    const {index} c = c0 + e * {_THREADS};
+    s[e] = c < {width} ? y0[row * {width} + c] : 0;
+  }}
+  for ({index} k0 = first; k0 < {count}; k0 += {_THREADS}) {{
+    const {index} k = k0 + t;
+    const bool here = k < {count} && number(k) == row;
+    const unsigned votes = __ballot_sync(~0u, here);
+    if (lane == 0) same[warp] = __popc(votes);
+    __syncthreads();
+    int before = __popc(votes & ((1u << lane) - 1)), all = 0;
+    for (int w = 0; w < {_THREADS // 32}; w++) {{
+      if (w < warp) before += same[w];
+      all += same[w];
     }}
-    if (c < {width}) y0[row * {width} + c] = s;
+    if (here) {{ {" ".join(along("k", walk, "d"))} from[before] = {at(walk, 1, "d")}; }}
+    __syncthreads();
+    #pragma unroll 4
+    for (int i = 0; i < all; i++) {{
+      #pragma unroll
+      for (int e = 0; e < {each}; e++) {{
+        const {index} c = c0 + e * {_THREADS};
+        {" ".join(along("c", inner, "a"))}
+        if (c < {width}) s[e] += x1[from[i] + {at(inner, 0, "a")}];
+      }}
+    }}
+  }}
+  #pragma unroll
+  for (int e = 0; e < {each}; e++) {{
+    const {index} c = c0 + e * {_THREADS};
+    if (c < {width}) y0[row * {width} + c] = s[e];
   }}
 }}"""
     places = tuple(array.place for array in (*reads, *writes))
-    job = Job(count, width, places, frozenset(a.span for a in (*reads, *writes)), frozenset(a.span for a in writes))
+    read = frozenset(array.span for array in (*reads, *writes))
+    job = Job(count * pieces, width, places, read, frozenset(array.span for array in writes))
     return [first, Launch(text, _THREADS, (job,), f"{count} rows added up in {length}")]
 
 

@@ -25,10 +25,11 @@ from .convolution import Convolution
 from .cudnn import operation_of, with_statistics
 from .draws import GENERATOR
 from .header import HEADER
-from .loops import Sums, loop_of
+from .loops import loop_of
 from .nests import Launches, written_move
 from .operations import Does, Operated
 from .products import Products, with_biases
+from .writer import Sums
 
 __all__ = ["NUMBERS", "RESERVED", "Tape"]
 

@@ -89,6 +89,10 @@ class Members:
         """The name of elements from outside."""
         return self.outside.setdefault((base, offset), f"x{len(self.outside)}")
 
+    def from_outside(self, place: str, dtype: Any) -> str:
+        """What a member reads for an element that lies outside, at this place."""
+        return place
+
     def stored(self, variable: Variable) -> str:
         """The name of a member in memory."""
         self.written[variable] = None
@@ -136,7 +140,8 @@ class Members:
         base = operand.ref.base
         maker = self.members.get(base)
         if maker is None:
-            text = f"{self.source(base, operand.ref.offset)}[{position(operand.rows, operand.columns)}]"
+            place = position(operand.rows, operand.columns)
+            text = self.from_outside(f"{self.source(base, operand.ref.offset)}[{place}]", base.dtype)
         elif maker.kind == "row" or maker.stage == member.stage:
             text = f"v{self.order[base]}"
         elif base in self.kept:

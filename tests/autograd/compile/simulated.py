@@ -44,6 +44,7 @@ HEADER = r"""
 #define __shared__ static
 #define __grid_constant__
 #define __launch_bounds__(n)
+#define __restrict__
 #define __forceinline__ inline
 struct index_t { int x = 0, y = 0, z = 0; };
 static index_t blockIdx, blockDim, gridDim, threadIdx;
@@ -64,6 +65,16 @@ static void wait_at(barrier_t &b, int wanted) {
 }
 static barrier_t of_block, of_lanes[1024][33];  // by the first lane and how many there are
 static inline void __syncthreads() { wait_at(of_block, blockDim.x); }
+static inline int __syncthreads_or(int x) {
+  static int any;
+  if (x) any = 1;
+  __syncthreads();
+  const int found = any;
+  __syncthreads();
+  any = 0;
+  __syncthreads();
+  return found;
+}
 static char lanes[1024][16];
 template <class T> static T __shfl_xor_sync(unsigned mask, T x, int o) {
   int me = now, first = (me & ~31) + __builtin_ctz(mask), count = __builtin_popcount(mask);
@@ -73,6 +84,16 @@ template <class T> static T __shfl_xor_sync(unsigned mask, T x, int o) {
   memcpy(&y, lanes[me ^ o], sizeof y);
   wait_at(of_lanes[first][count], count);
   return y;
+}
+static inline int __popc(unsigned x) { return __builtin_popcount(x); }
+static inline unsigned __ballot_sync(unsigned mask, bool x) {  // of all lanes of a warp
+  const int first = now & ~31;
+  lanes[now][0] = x;
+  wait_at(of_lanes[first][32], 32);
+  unsigned votes = 0;
+  for (int i = 0; i < 32; i++) votes |= (unsigned)lanes[first + i][0] << i;
+  wait_at(of_lanes[first][32], 32);
+  return votes;
 }
 static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
   return (unsigned __int128)a * b >> 64;

@@ -1,0 +1,221 @@
+"""Rows: the loop over elements whose rows have values of their own, each row worked on by some lanes.
+
+One idea: a lane keeps its elements of a row in registers from stage to stage, and what is a value of the row is made by
+all lanes of it together. Where there are none, only sums over rows, several rows are under way at once.
+Read `nests.py` next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ..native.groups import Group, Member
+from ..native.kernels import Memory
+from ..native.members import ctype, position
+from ..program import Variable
+from .commands import Place
+from .writer import AT_ONCE, LOADED, MOST_BLOCKS, THREADS, Writer, summing_blocks
+
+__all__ = ["Rows"]
+
+_BUSY = 32_768  # threads
+_UNROLLED = 16  # elements of a lane that are kept in registers
+_HELD = 4  # the same of a column, kept from row to row
+_ROW, _COLUMN = (re.compile(rf"\b{letter}\b") for letter in "rc")  # in the place of an element
+
+
+class Rows(Writer):
+    """Rows with values of their own, each worked on by a number of lanes."""
+
+    def __init__(self, group: Group, memory: Memory, numbers: Place) -> None:
+        super().__init__(group, memory, numbers)
+        self.held: dict[str, tuple[str, str]] = {}  # places of a column -> name and type
+        self.together = 1  # rows at once
+        self.read_before = self.each <= _UNROLLED
+        of_rows = any(m.kind == "row" or m.per_row or m.name == "pick" for m in self.members.values())
+        self.alone = self.read_before and self.stages == 1 and not of_rows
+
+    def count_blocks(self) -> int:
+        self.lanes = _lanes(self.rows, self.columns)
+        least = THREADS if any(member.kind == "column" for member in self.sums) else 128
+        self.threads = self.lanes if self.lanes > 32 else least
+        self.workers = self.threads // self.lanes  # rows at a time in a block
+        self.each = -(-self.columns // self.lanes)  # elements of a lane
+        most = summing_blocks(self.size) if self.sums else 16 * MOST_BLOCKS
+        return max(1, min(most, -(-self.rows // self.workers)))
+
+    def kept_at(self, variable: Variable, column: str) -> str:
+        return f"b{self.order[variable]}[k]"
+
+    def column_sum(self, member: Member) -> str:
+        return f"s{self.order[member.out]}[k]"
+
+    def body(self) -> Iterator[str]:
+        yield f"  const int lane = threadIdx.x % {self.lanes}, worker = threadIdx.x / {self.lanes};"
+        for member in self.sums:
+            kind, index = ctype(member.out.dtype), self.order[member.out]
+            yield f"  {kind} s{index}[{self.each}] = {{}};" if member.kind == "column" else f"  {kind} s{index} = 0;"
+        walk = [*(self._several() if self.alone else self._one_by_one())]
+        for place, (name, kind) in self.held.items():
+            yield f"  {kind} {name.replace('[k]', f'[{self.each}]')};"
+            yield from self._columns([f"{name} = {place};"], "  ")
+        first, step = f"block * {self.workers} + worker", f"blocks * {self.workers}"
+        yield f"  const {self.index} step = {step};"
+        yield f"  for ({self.index} from = {first}; from < {self.rows}; from += {self.together} * step) {{"
+        yield from walk
+        yield "  }"
+        for member in self.sums:
+            yield from self._of_block(member)
+
+    def _one_by_one(self) -> Iterator[str]:
+        """A row, stage by stage."""
+        yield f"    const {self.index} r = from;"
+        for variable in self.kept:
+            yield f"    {ctype(variable.dtype)} b{self.order[variable]}[{self.each}];"
+        for stage in range(self.stages):
+            yield from self._stage([member for member in self.members.values() if member.stage == stage])
+
+    def _several(self) -> Iterator[str]:
+        """Several rows, of which nothing but sums over rows is wanted."""
+        lines, loads = self._lines([*self.members.values()], [])
+        wide = [name for name, _ in loads.values() if name.endswith("[k]")]
+        self.together = max(1, min(AT_ONCE, LOADED // max(1, self.each * len(wide))))
+        for name, kind in loads.values():
+            sizes = name.replace("[u]", f"[{self.together}]").replace("[k]", f"[{self.each}]")
+            yield f"    {kind} {sizes};"
+        before = [f"{name} = {place};" for place, (name, _) in loads.items()]
+        for part in (before, lines) if before else (lines,):
+            yield "    #pragma unroll"
+            yield f"    for (int u = 0; u < {self.together}; u++) {{"
+            yield f"      const {self.index} r = from + u * step;"
+            yield f"      if (r >= {self.rows}) break;"
+            yield from self._columns(part, "      ")
+            yield "    }"
+
+    def _columns(self, lines: list[str], indent: str) -> Iterator[str]:
+        """Lines for each column of a lane."""
+        if self.each <= _UNROLLED:
+            yield f"{indent}#pragma unroll"
+        yield f"{indent}for (int k = 0; k < {self.each}; k++) {{"
+        yield f"{indent}  const {self.index} c = lane + k * {self.lanes};"
+        if self.columns % self.lanes:
+            yield f"{indent}  if (c >= {self.columns}) break;"
+        yield from (f"{indent}  {line}" for line in lines)
+        yield f"{indent}}}"
+
+    def _stage(self, members: list[Member]) -> Iterator[str]:
+        inside = [member for member in members if not member.per_row]
+        reduced = [member for member in inside if member.kind == "row"]
+        picked = [member for member in members if member.name == "pick"]
+        for member in [*reduced, *picked]:
+            start = {"max": "-INFINITY", "min": "INFINITY"}.get(member.name, "0")
+            index = self.order[member.out]
+            yield f"    {ctype(member.out.dtype)} v{index} = {start};"
+            if member.name in ("max", "min"):
+                yield f"    int q{index} = 0;"
+        yield from self._walk(inside, picked)
+        for member in reduced:
+            index = self.order[member.out]
+            how = {"max": "Max", "min": "Min"}.get(member.name, "Sum")
+            yield f"    v{index} = over_row<{how}, {self.lanes}>(v{index});"
+            if member.name == "mean":
+                yield f"    v{index} /= {self.columns};"
+            if how != "Sum":
+                yield f"    if (over_row<Sum, {self.lanes}>(q{index})) v{index} = NAN;"
+            yield from self._store_row(member)
+        for member in picked:
+            # One lane has the element, all others have 0; a label that is wrong shows in the loss.
+            index, label = self.order[member.out], self.label(member.operands[1], member)
+            yield f"    v{index} = over_row<Sum, {self.lanes}>(v{index});"
+            yield f"    if ({label} < 0 || {label} >= {self.columns}) v{index} = NAN;"
+            yield from self._store_row(member)
+        for member in members:
+            if member.per_row and member not in picked:
+                yield from (f"    {line}" for line in self._for_row(member))
+
+    def from_outside(self, place: str, dtype: Any) -> str:
+        """As in the loop over lines, but what every row has is read once."""
+        of_row, of_column = _ROW.search(place), _COLUMN.search(place)
+        if self.loads is None or not self.read_before:
+            return place
+        if of_column and not of_row and self.each * (len(self.held) + 1) <= _HELD:
+            return self.held.setdefault(place, (f"h{len(self.held)}[k]", ctype(dtype)))[0]
+        index = f"{'[u]' if self.alone else ''}{'[k]' if of_column else ''}"
+        return self._named(place, index, dtype)
+
+    def _walk(self, inside: list[Member], picked: list[Member]) -> Iterator[str]:
+        """The walk over the columns of a row; see Note [Loads before stores]."""
+        lines, loads = self._lines(inside, picked)
+        columns = []
+        for place, (name, kind) in loads.items():
+            wide = name.endswith("[k]")
+            yield f"    {kind} {name.replace('[k]', f'[{self.each}]')};" if wide else f"    {kind} {name} = {place};"
+            columns += [f"{name} = {place};"] if wide else []
+        for part in (columns, lines):
+            if part:
+                yield from self._columns(part, "    ")
+
+    def _lines(self, inside: list[Member], picked: list[Member]) -> tuple[list[str], dict[str, tuple[str, str]]]:
+        """What is done for each column, and what is read before."""
+        self.loads = {}
+        lines = [line for member in inside for line in self.in_loop(member)]
+        for member in picked:
+            source, labels = member.operands
+            assert source.ref is not None
+            lines.append(f"if (c == {self.label(labels, member)}) v{self.order[member.out]} = {self._picked(member)};")
+        loads, self.loads = self.loads, None
+        return lines, loads
+
+    def _picked(self, member: Member) -> str:
+        """The element of this column of what is picked from."""
+        source = member.operands[0]
+        assert source.ref is not None
+        maker = source.ref.base
+        if maker in self.members:
+            same = self.members[maker].stage == member.stage
+            return f"v{self.order[maker]}" if same else self.kept_at(maker, "c")
+        return f"{self.source(maker, source.ref.offset)}[{position(((self.rows, self.columns),), 1)}]"
+
+    def _store_row(self, member: Member) -> Iterator[str]:
+        if self.memory.is_stored(member.out):
+            yield f"    if (lane == 0) {self.stored(member.out)}[r] = v{self.order[member.out]};"
+
+    def _for_row(self, member: Member) -> Iterator[str]:
+        index = self.order[member.out]
+        if member.kind == "all":
+            yield f"if (lane == 0) s{index} += {self.read(member.operands[0], member, member.out.dtype)};"
+            return
+        yield f"{ctype(member.out.dtype)} v{index} = {self.value(member)};"
+        yield from (line.strip() for line in self._store_row(member))
+
+    def _of_block(self, member: Member) -> Iterator[str]:
+        """The partial sums of a block, from those of its threads."""
+        kind, index = ctype(member.out.dtype), self.order[member.out]
+        if member.kind == "all":
+            yield f"  s{index} = over_row<Sum, {self.threads}>(s{index});"
+            yield f"  if (threadIdx.x == 0) z{index}[block] = s{index};"
+            return
+        if self.workers == 1:
+            yield from self._columns([f"z{index}[block * {self.columns} + c] = s{index}[k];"], "  ")
+            return
+        yield f"  {{ __shared__ {kind} part[{self.columns}];"
+        yield f"  for (int w = 0; w < {self.workers}; w++) {{"
+        yield "    if (worker == w) {"
+        yield from self._columns([f"part[c] = w ? part[c] + s{index}[k] : s{index}[k];"], "      ")
+        yield "    }"
+        yield "    __syncthreads();"
+        yield "  }"
+        yield f"  for (int c = threadIdx.x; c < {self.columns}; c += {self.threads})"
+        yield f"    z{index}[block * {self.columns} + c] = part[c]; }}"
+
+
+def _lanes(rows: int, columns: int) -> int:
+    """How many threads share a row: within a warp if that keeps the GPU busy, else those of a block."""
+    lanes = 1
+    while lanes < min(columns, 32):
+        lanes *= 2
+    while lanes < 512 and columns > 4 * lanes and (rows * lanes < _BUSY or columns > _UNROLLED * lanes):
+        lanes *= 2
+    return lanes

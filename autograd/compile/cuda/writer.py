@@ -1,0 +1,174 @@
+"""Writer: what both kinds of loops have: pointers, what is read beforehand, sums over rows, and the launch.
+
+One idea: a kernel is text and the places of its arrays, and the same text at other places is the same kernel. Read
+`lines.py` and `rows.py` next, the two ways to walk over elements.
+"""
+
+# Note [Loads before stores]
+# A thread waits some 500 cycles for what it reads, and what stands behind a store cannot be asked for before, as the
+# compiler must take it for possible that both are one place. So a thread reads all that it needs for some elements
+# first, then works them out and writes them.
+
+# Note [Short numbers]
+# A GPU divides in 32 bits several times as fast as in 64, and to find row and column of an element is to divide. So
+# numbers of elements are `int` wherever all of them fit.
+
+# Note [Sums over rows]
+# Each block adds up its own rows and writes a partial sum, and a kernel of its own adds the partial sums up, always in
+# the same order, which atomic additions would not. That kernel is only launched before somebody reads the sums, so
+# those of many layers become jobs of one launch. How many blocks there are depends on the sizes alone.
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from ..native.groups import Group, Member
+from ..native.kernels import Memory
+from ..native.members import Members, ctype
+from ..program import Variable
+from .commands import Job, Launch, Place, Span, span_of
+
+__all__ = ["ARGUMENTS", "AT_ONCE", "LOADED", "MOST_BLOCKS", "THREADS"]
+__all__ += ["Reserve", "Sums", "Writer", "index_type", "summing_blocks"]
+
+THREADS = 256
+MOST_BLOCKS = 1056  # 8 for each multiprocessor of an H100
+AT_ONCE = 4  # elements, or rows, that a thread reads before it writes the first
+LOADED = 64  # numbers that a thread reads before it writes
+_LEAST_SUMMING, _SUMMED = 264, 8192  # blocks that make partial sums; elements that a block adds up
+_SUMMING_WARPS = 64  # partial sums from which on more threads add them up
+_SHORT = 1 << 30  # elements whose numbers are `int`, with all that a loop adds at its end
+
+# How every kernel begins: which job it works on, where its arrays are, and which of the job's blocks it is.
+ARGUMENTS = """  int j = 0;
+  while (blockIdx.x >= jobs.first[j + 1]) j++;
+  char *const *p = jobs.p[j];
+  const long n = jobs.size[j], block = blockIdx.x - jobs.first[j], blocks = jobs.first[j + 1] - jobs.first[j];"""
+
+Reserve = Callable[[int], Place]  # bytes -> where they are
+
+
+def index_type(*counts: int) -> str:
+    """The type for the numbers of so many elements; see Note [Short numbers]."""
+    return "int" if max(counts) <= _SHORT else "long"
+
+
+def summing_blocks(size: int) -> int:
+    """How many partial sums are made of so many elements: enough to read them fast, few enough to add up."""
+    return max(_LEAST_SUMMING, min(MOST_BLOCKS, size // _SUMMED))
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The launch that adds up the partial sums of a variable; see Note [Sums over rows]."""
+
+    out: Variable
+    launch: Launch
+
+
+class Writer(Members, ABC):
+    """What both kinds of loops have: pointers, sums, and the launch."""
+
+    threads = THREADS
+
+    def __init__(self, group: Group, memory: Memory, numbers: Place) -> None:
+        super().__init__(group, memory)
+        self.at, self.places = numbers, list[Place]()
+        self.reads: set[Span] = set()
+        self.writes: set[Span] = set()
+        self.blocks = self.count_blocks()
+        bases = [m.ref.base for member in group.members.values() for m in member.operands if m.ref is not None]
+        self.index = index_type(self.size, *(prod(base.shape) for base in bases))
+        self.loads: dict[str, tuple[str, str]] | None = None  # place -> name and type, while they are gathered
+        self._names = 0
+
+    @abstractmethod
+    def count_blocks(self) -> int:
+        """Into how many blocks it is cut."""
+
+    def _named(self, place: str, index: str, dtype: Any) -> str:
+        """The name of what is read from a place before; see Note [Loads before stores]."""
+        assert self.loads is not None
+        if place not in self.loads:
+            self.loads[place] = f"l{self._names}{index}", ctype(dtype)
+            self._names += 1
+        return self.loads[place][0]
+
+    @abstractmethod
+    def body(self) -> Iterator[str]:
+        """The lines that walk over the elements."""
+
+    def launch(self, reserve: Reserve) -> tuple[Launch, list[Sums]]:
+        """The kernel, and what adds up its sums."""
+        lines = list(self.body())  # which find out what has a place
+        pointers = list(self._pointers())
+        sums = []
+        for member in self.sums:
+            room = reserve(self.blocks * self.length(member) * member.out.dtype.itemsize)
+            kind = ctype(member.out.dtype)
+            pointers.append(f"  {kind} *z{self.order[member.out]} = ({kind} *){self._pointer(room)};")
+            sums.append(self._summed(member, room))
+        begin = f'extern "C" __global__ void __launch_bounds__({self.threads}) @'
+        text = [f"{begin}(const __grid_constant__ Jobs<$, {max(1, len(self.places))}> jobs) {{", ARGUMENTS]
+        job = Job(self.blocks, self.size, tuple(self.places), frozenset(self.reads), frozenset(self.writes))
+        names = " ".join(member.instruction.name for member in self.members.values())
+        about = f"{self.rows} x {self.columns}, {names}"
+        return Launch("\n".join([*text, *pointers, *lines, "}"]), self.threads, (job,), about), sums
+
+    @property
+    def size(self) -> int:
+        return self.rows * self.columns
+
+    def _pointer(self, place: Place) -> str:
+        self.places.append(place)
+        return f"p[{len(self.places) - 1}]"
+
+    def _pointers(self) -> Iterator[str]:
+        for (base, offset), name in self.outside.items():
+            slot, start = self.memory.place(base)
+            self.reads.add(span_of(base, (slot, start)))
+            kind, pointer = ctype(base.dtype), self._pointer((slot, start + offset * base.dtype.itemsize))
+            yield f"  const {kind} *{name} = (const {kind} *){pointer};"
+        for variable in self.written:
+            place = self.memory.place(variable)
+            self.writes.add(span_of(variable, place))
+            kind = ctype(variable.dtype)
+            yield f"  {kind} *y{self.order[variable]} = ({kind} *){self._pointer(place)};"
+        for variable, name in self.numbers.items():
+            slot, start = self.at
+            pointer = self._pointer((slot, start + 8 * self.memory.order(variable)))
+            yield f"  const double {name} = *(const double *){pointer};"
+
+    def _summed(self, member: Member, room: Place) -> Sums:
+        """The launch that adds up the partial sums of a member, which lie at `room`."""
+        kind, length, out = ctype(member.out.dtype), self.length(member), member.out
+        slot, start = room
+        taken = slot, start, start + self.blocks * length * out.dtype.itemsize
+        self.writes.add(taken)
+        count = self.rows * (1 if member.per_row or member.kind == "column" else self.columns)
+        divided = f" / {count}" if member.name == "mean" else ""
+        place = self.memory.place(out)
+        warps = 32 if self.blocks > _SUMMING_WARPS else 8
+        threads = 32 * warps
+        text = f"""extern "C" __global__ void __launch_bounds__({threads}) @(const __grid_constant__ Jobs<$, 2> jobs) {{
+{ARGUMENTS}
+  const {kind} *x = (const {kind} *)p[0];
+  {kind} *y = ({kind} *)p[1];
+  __shared__ {kind} part[{warps}][32];
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+  const long c = block * 32 + lane;
+  {kind} s = 0;
+  if (c < n) for (int i = warp; i < {self.blocks}; i += {warps}) s += x[i * n + c];
+  part[warp][lane] = s;
+  __syncthreads();
+  if (warp || c >= n) return;
+  for (int i = 1; i < {warps}; i++) s += part[i][lane];
+  y[c] = s{divided};
+}}"""
+        writes = frozenset({span_of(out, place)})
+        job = Job(-(-length // 32), length, (room, place), frozenset({taken}), writes)
+        return Sums(out, Launch(text, threads, (job,), f"{self.blocks} partial sums"))
