@@ -14,9 +14,12 @@ from typing import Any, Protocol
 from ...cuda.blas import Product
 from ...cuda.graphs import Operation
 
-__all__ = ["Device", "Library", "Run", "device_named", "eager_device", "is_device", "register_device"]
+__all__ = ["Device", "Launcher", "Library", "Multiplier", "Run"]
+__all__ += ["device_named", "eager_device", "is_device", "register_device"]
 
 Run = Callable[[], Any]
+Launcher = Callable[[Sequence[int], int], Any]  # words, stream
+Multiplier = Callable[[int, int, int, int, int], Any]  # the addresses of a, b, c and the bias, stream
 
 
 class Library(Protocol):
@@ -24,6 +27,9 @@ class Library(Protocol):
 
     def launch(self, name: str, blocks: int, threads: int, words: Sequence[int]) -> Run:
         """What launches a function with these 64-bit words."""
+
+    def launcher(self, name: str, blocks: int, threads: int, count: int) -> Launcher:
+        """What launches a function with so many words, others each time."""
 
 
 class Device(Protocol):
@@ -33,6 +39,10 @@ class Device(Protocol):
     """
 
     eager: bool
+
+    @property
+    def stream(self) -> int:
+        """The stream on which everything is done now."""
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An array of its own, uninitialised."""
@@ -51,6 +61,9 @@ class Device(Protocol):
 
     def product(self, product: Product, a: int, b: int, c: int, bias: int) -> Run:
         """What multiplies matrices at these addresses."""
+
+    def multiplier(self, product: Product) -> Multiplier:
+        """What multiplies matrices that lie elsewhere each time."""
 
     def does(self, operation: Operation) -> bool:
         """Whether it has a way of its own to do a convolution, or attention; it is asked before `operation`."""

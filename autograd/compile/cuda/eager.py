@@ -25,9 +25,9 @@ from ...tensor import Tensor, wrap
 from ..passes import simplified
 from ..program import Variable
 from ..trace import program_of
-from .commands import Call, Launch, Multiply
+from .commands import Call, Command, Launch, Multiply
 from .device import Device, eager_device
-from .executor import view_of, words_of
+from .executor import sizes_of, view_of
 from .tape import NUMBERS, RESERVED, Tape
 
 __all__ = ["OnDevice", "kernel_on_device"]
@@ -136,8 +136,8 @@ class _Made:
     def __init__(self, tape: Tape, device: Device, takes: list[int]) -> None:
         self.tape, self.device, self.takes = tape, device, takes
         plan = tape.plan
-        self._commands = [command for command in tape.commands if not isinstance(command, Call)]
         self._library = device.library(tape.source)
+        self._starts = [self._start(command) for command in tape.commands]
         self._inputs = [plan.slots[variable] for variable in tape.program.arguments]
         self._outputs = [
             (number, plan.slots[base], base.dtype, tape.program.results[number].shape) for number, base in plan.fresh
@@ -145,12 +145,26 @@ class _Made:
         fresh = {number for number, _ in plan.fresh}
         # What lies in another array, or otherwise than a new one, is copied from there.
         self._copied = [(i, tape.refs[v]) for i, v in enumerate(tape.program.results) if i not in fresh]
+        self._rooms = [(slot, size) for slot, size in ((0, plan.arena_bytes), (RESERVED, tape.reserved)) if size]
         self._fixed: dict[int, Any] = {}
         held = [(variable, place.get()) for place, variable in tape.program.places]  # by the function, such as a mask
         for variable, array in [*plan.constants(), *held]:
             copy = device.empty(variable.shape, variable.dtype)
             copy[...] = module_of(copy).asarray(host.ascontiguousarray(array))
             self._fixed[plan.slots[variable]] = copy
+
+    def _start(self, command: Command) -> Callable[[dict[int, int], int], Any]:
+        """What gives a command, with the addresses of a call, on a stream."""
+        if isinstance(command, Launch):
+            sizes, places = sizes_of(command), [place for job in command.jobs for place in job.places]
+            name, count = self.tape.names[command.source], len(sizes) + len(places)
+            launch = self._library.launcher(name, command.blocks, command.threads, count)
+            return lambda at, stream: launch(sizes + [at[slot] + start for slot, start in places], stream)
+        assert isinstance(command, Multiply)  # cuDNN is slow to ask, and left to recordings
+        multiply = self.device.multiplier(command.product)
+        (a, in_a), (b, in_b), (c, in_c) = command.a, command.b, command.c
+        bias, in_bias = command.bias or (NUMBERS, 0)
+        return lambda at, stream: multiply(at[a] + in_a, at[b] + in_b, at[c] + in_c, at[bias] + in_bias, stream)
 
     @classmethod
     def of(
@@ -167,32 +181,22 @@ class _Made:
         return cls(tape, device, [i for i, x in enumerate(arrays) if x is not None])
 
     def __call__(self, arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-        device, plan = self.device, self.tape.plan
+        device, address = self.device, self.device.address
         memory: dict[int, Any] = dict(self._fixed)  # the array behind each address
         for slot, i in zip(self._inputs, self.takes, strict=True):
             memory[slot] = arrays[i] if arrays[i].flags.c_contiguous else arrays[i].copy()
         results: list[Any] = [None] * len(self.tape.program.results)
         for number, slot, dtype, shape in self._outputs:
             results[number] = memory[slot] = device.empty(shape, dtype)
-        for slot, size in ((0, plan.arena_bytes), (RESERVED, self.tape.reserved)):
-            if size:
-                memory[slot] = device.empty((size,), "uint8")
-        self._launch({slot: device.address(array) for slot, array in memory.items()} | {NUMBERS: 0})
+        for slot, size in self._rooms:
+            memory[slot] = device.empty((size,), "uint8")
+        at = {NUMBERS: 0, **{slot: address(array) for slot, array in memory.items()}}
+        stream = device.stream
+        for start in self._starts:
+            start(at, stream)
         for number, ref in self._copied:
             results[number] = view_of(self._base(ref.base, memory), ref).copy()
         return tuple(results)
-
-    def _launch(self, at: dict[int, int]) -> None:
-        """Give the commands, with the addresses of this call."""
-        for command in self._commands:
-            if isinstance(command, Launch):
-                name = self.tape.names[command.source]
-                self._library.launch(name, command.blocks, command.threads, words_of(command, at))()
-            else:
-                assert isinstance(command, Multiply)  # cuDNN is slow to ask, and left to recordings
-                a, b, c = (at[slot] + start for slot, start in (command.a, command.b, command.c))
-                bias = 0 if command.bias is None else at[command.bias[0]] + command.bias[1]
-                self.device.product(command.product, a, b, c, bias)()
 
     def _base(self, base: Variable, memory: dict[int, Any]) -> Any:
         """The memory of a variable as an array."""

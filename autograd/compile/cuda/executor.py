@@ -32,7 +32,7 @@ from .numbers import Numbers
 from .steps import Steps
 from .tape import RESERVED, Tape
 
-__all__ = ["Cuda", "view_of", "words_of"]
+__all__ = ["Cuda", "sizes_of", "view_of"]
 
 _KEPT = 4  # recordings of several calls, by how many these are
 _OURS = 4  # references to the array of a result: a table, its view in another, a variable, and the question
@@ -227,7 +227,7 @@ class Cuda:
         parts: list[Any] = []
         for command in self.tape.commands:
             if isinstance(command, Launch):
-                name, words = self.tape.names[command.source], words_of(command, at)
+                name, words = self.tape.names[command.source], _words_of(command, at)
                 parts.append(self._library.launch(name, command.blocks, command.threads, words))
             elif isinstance(command, Multiply):
                 a, b, c = (at[slot] + start for slot, start in (command.a, command.b, command.c))
@@ -290,11 +290,15 @@ def _owns(module: Any, name: str) -> Any:
     return module
 
 
-def words_of(launch: Launch, addresses: dict[int, int]) -> list[int]:
+def _words_of(launch: Launch, addresses: dict[int, int]) -> list[int]:
     """What a kernel is given; see Note [Jobs]."""
+    return [*sizes_of(launch), *(addresses[slot] + start for job in launch.jobs for slot, start in job.places)]
+
+
+def sizes_of(launch: Launch) -> list[int]:
+    """The words before the addresses."""
     first = [0, *itertools.accumulate(job.blocks for job in launch.jobs)]
-    places = [addresses[slot] + start for job in launch.jobs for slot, start in job.places]
-    return [*first, *(job.size for job in launch.jobs), *places]
+    return [*first, *(job.size for job in launch.jobs)]
 
 
 def view_of(base: Any, ref: Ref) -> Any:

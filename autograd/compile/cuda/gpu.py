@@ -7,7 +7,9 @@ a recording of all of them is a CUDA graph, which is one call for the whole step
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from threading import Lock
 from typing import Any
 
 from ...backend import host
@@ -15,7 +17,7 @@ from ...cuda import cudnn
 from ...cuda.blas import WORKSPACE_BYTES, Product, plan
 from ...cuda.graphs import Operation
 from ...errors import DeviceError
-from .device import Library, Run
+from .device import Launcher, Library, Multiplier, Run
 from .nvrtc import cubin_of
 
 __all__ = ["GPU"]
@@ -58,8 +60,11 @@ class GPU:
         return int(self.cupy.cuda.get_current_stream().ptr)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        with self.cupy.cuda.Device(self.number):
-            return self.cupy.empty(shape, dtype)
+        cupy = self.cupy
+        if cupy.cuda.runtime.getDevice() == self.number:  # to go there and back takes longer than to ask
+            return cupy.ndarray(shape, dtype)
+        with cupy.cuda.Device(self.number):
+            return cupy.ndarray(shape, dtype)
 
     def address(self, array: Any) -> int:
         return int(array.data.ptr)
@@ -103,6 +108,19 @@ class GPU:
         alignment = min(_MOST_ALIGNED, *(address & -address for address in (a, b, c, bias or _MOST_ALIGNED)))
         run, workspace = plan(product, alignment).run, self.address(self.workspace)
         return lambda: run(a, b, c, bias, stream=self.stream, workspace=workspace)
+
+    def multiplier(self, product: Product) -> Multiplier:
+        runs: dict[int, Any] = {}  # by alignment
+        workspace = self.address(self.workspace)
+
+        def run(a: int, b: int, c: int, bias: int, stream: int) -> None:
+            bits = a | b | c | bias | _MOST_ALIGNED
+            alignment = bits & -bits
+            if alignment not in runs:
+                runs[alignment] = plan(product, alignment).run
+            runs[alignment](a, b, c, bias, 0, stream, workspace)
+
+        return run
 
     def does(self, operation: Operation) -> bool:
         with self.cupy.cuda.Device(self.number):
@@ -152,6 +170,30 @@ class _Library:
         self.functions: dict[str, ctypes.c_void_p] = {}
 
     def launch(self, name: str, blocks: int, threads: int, words: Sequence[int]) -> Run:
+        gpu, (start, given, arguments) = self.gpu, self._prepared(name, words)
+
+        def run(kept: Any = given) -> None:
+            status = start(blocks, 1, 1, threads, 1, 1, 0, gpu.stream, arguments, None)
+            if status:
+                gpu.check(status, f"launch the kernel {name}")
+
+        return run
+
+    def launcher(self, name: str, blocks: int, threads: int, count: int) -> Launcher:
+        gpu, (start, given, arguments) = self.gpu, self._prepared(name, (0,) * count)
+        lock = Lock()
+
+        def run(words: Sequence[int], stream: int) -> None:
+            with lock:  # until the driver has copied them
+                given[:] = words
+                status = start(blocks, 1, 1, threads, 1, 1, 0, stream, arguments, None)
+            if status:
+                gpu.check(status, f"launch the kernel {name}")
+
+        return run
+
+    def _prepared(self, name: str, words: Sequence[int]) -> tuple[Callable[..., int], Any, Any]:
+        """What starts a function, memory for what it is given, and where that is."""
         gpu = self.gpu
         if name not in self.functions:
             function = ctypes.c_void_p()
@@ -159,15 +201,8 @@ class _Library:
             gpu.check(status, f"find the kernel {name}")
             self.functions[name] = function
         given = (ctypes.c_uint64 * len(words))(*words)
-        arguments = (ctypes.c_void_p * 1)(ctypes.addressof(given))
-        function, start = self.functions[name], gpu.driver.cuLaunchKernel
-
-        def run(kept: Any = given) -> None:
-            status = start(function, blocks, 1, 1, threads, 1, 1, 0, gpu.stream, arguments, None)
-            if status:
-                gpu.check(status, f"launch the kernel {name}")
-
-        return run
+        start = partial(gpu.driver.cuLaunchKernel, self.functions[name])
+        return start, given, (ctypes.c_void_p * 1)(ctypes.addressof(given))
 
 
 def _driver() -> Any:

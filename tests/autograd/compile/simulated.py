@@ -182,12 +182,20 @@ class SimulatedLibrary:
 
         return run
 
+    def launcher(self, name: str, blocks: int, threads: int, count: int) -> Callable[[Sequence[int], int], Any]:
+        def run(words: Sequence[int], stream: int) -> None:
+            assert len(words) == count
+            self.launch(name, blocks, threads, words)()
+
+        return run
+
 
 class Simulated:
     """The device; `launches` and `recordings` count what it was told to do."""
 
     eager = False  # but where a test asks for it: every shape is compiled
     launches = 0
+    stream = 0
 
     def __init__(self, name: str, cudnn: SimulatedCudnn | None = None) -> None:
         self.recordings = 0
@@ -231,6 +239,9 @@ class Simulated:
             there[...] = x @ y + added + (there if p.accumulate else 0)
 
         return run
+
+    def multiplier(self, product: Product) -> Callable[[int, int, int, int, int], Any]:
+        return lambda a, b, c, bias, stream: self.product(product, a, b, c, bias)()
 
     def does(self, operation: Operation) -> bool:
         try:
