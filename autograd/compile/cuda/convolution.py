@@ -13,10 +13,6 @@ Read `depthwise.py` next.
 # numbers, and laid out twice: to keep them would take that memory for every layer at once, and to lay them out again
 # takes about as long as to read them.
 
-# Note [Lines]
-# A row is made of lines, one for each row of places in the window, and a line is one run of x where the window takes
-# neighbours. Some lanes (threads) take a line together, so where it begins is worked out once for many numbers.
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -28,14 +24,13 @@ from ...convolution import Geometry, geometry_of
 from ...cuda.blas import Product
 from ..native.kernels import Kernel, Memory, Refs
 from ..native.layout import Ref, packed, whole
-from ..native.members import ctype
 from ..native.template import is_packed
 from ..program import Instruction
 from .commands import Command, Launch, Multiply
 from .depthwise import depthwise
 from .nests import Array, kernel_over
 from .operations import Operands, Room
-from .windows import Walk, coordinates, each_window, where
+from .windows import Walk, coordinates, each_window, index_type, neighbours, pieces, unrolled, where
 
 __all__ = ["BLOCK", "KERNELS", "Convolution"]
 
@@ -159,24 +154,21 @@ def _blocks(geo: Geometry, itemsize: int) -> list[tuple[int, int]]:
 
 
 def _laid_out(geo: Geometry, x: Array, rows: Array, count: int) -> list[Launch]:
-    """The windows of so many samples as rows, by group; see Note [Lines]."""
+    """The windows of so many samples as rows, by group."""
     if geo.is_pointwise:
         return []
-    walk, channels, (height, width) = _walk(geo), geo.channels // geo.groups, geo.size
-    run = width * channels
-    lanes = 1 << min(5, (run - 1).bit_length())
-    shape = (geo.groups, count, *geo.counts, height)
+    walk, channels, strides = _walk(geo), geo.channels // geo.groups, packed(geo.x_shape)
+    near = neighbours(channels, (x, strides), (rows, (channels, 1)))
+    shape = (geo.groups, count, *geo.counts, *geo.size, channels // near)
     body = [
-        *coordinates(shape, "g b oy ox u", f"i / {lanes}"),
-        f"const int y = {walk.y};",
-        f"const bool inside = y >= 0 && y < {geo.length[0]};",
-        f"for (int j = i % {lanes}; j < {run}; j += {lanes}) {{",
-        f"  const int v = j / {channels}, c = g * {channels} + j % {channels}, x = {walk.x};",
-        f"  const bool here = inside && x >= 0 && x < {geo.length[1]};",
-        f"  y0[(long)e * {run} + j] = here ? x0[{where(packed(geo.x_shape), 'b y x c')}] : ({ctype(x.dtype)})0;",
-        "}",
+        *coordinates(shape, "g b oy ox u v d", _index(geo, count)),
+        *pieces(near, x0=x.dtype),
+        f"const index y = {walk.y}, x = {walk.x}, c = g * {channels} + d * {near};",
+        "X0 found = {};",
+        f"if ({walk.inside}) found = *(const X0 *)(x0 + {where(strides, 'b y x c')});",
+        f"*(X0 *)(y0 + (index)i * {near}) = found;",
     ]
-    return [kernel_over(f"{count} samples as windows", prod(shape) * lanes, [x], [rows], body)]
+    return [kernel_over(f"{count} samples as windows", prod(shape), [x], [rows], body)]
 
 
 def _gathered(geo: Geometry, rows: Array, x: Array, count: int) -> list[Launch]:
@@ -186,12 +178,25 @@ def _gathered(geo: Geometry, rows: Array, x: Array, count: int) -> list[Launch]:
     channels = geo.channels // geo.groups
     kind = "double" if x.dtype == "float64" else "float"  # of the sum, also of bfloat16
     steps = packed((geo.groups, count, *geo.counts, prod(geo.size), channels))
-    shape = (count, *geo.x_shape[1:])
+    near = neighbours(channels, (rows, steps), (x, packed(geo.x_shape)))
+    shape = (count, *geo.length, geo.channels // near)
+    term = [
+        f"const X0 one = *(const X0 *)(x0 + {where(steps, 'g b oy ox k from')});",
+        *unrolled(near, "s[m] += one.of[m];"),
+    ]
     body = [
-        *coordinates(shape, "b y x c"),
-        f"const int g = c / {channels}, from = c % {channels};",
-        f"{kind} s = 0;",
-        *each_window(_walk(geo), [f"s += x0[{where(steps, 'g b oy ox k from')}];"]),
-        "y0[i] = s;",
+        *coordinates(shape, "b y x d", _index(geo, count)),
+        *pieces(near, x0=rows.dtype, y0=x.dtype),
+        f"const index c = d * {near}, g = c / {channels}, from = c % {channels};",
+        f"{kind} s[{near}] = {{}};",
+        *each_window(_walk(geo), term),
+        "Y0 sums;",
+        *unrolled(near, "sums.of[m] = s[m];"),
+        f"*(Y0 *)(y0 + (index)i * {near}) = sums;",
     ]
     return [kernel_over(f"{count} samples from their windows", prod(shape), [rows], [x], body)]
+
+
+def _index(geo: Geometry, count: int) -> str:
+    """What indices are in kernels over so many samples and their rows."""
+    return index_type(count * _row_numbers(geo), count * prod(geo.x_shape[1:]), _walk(geo).most)

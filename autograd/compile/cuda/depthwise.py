@@ -17,7 +17,7 @@ from ..native.members import ctype
 from ..program import Instruction, Variable
 from .commands import Job, Launch
 from .nests import Array, Launches, kernel_over
-from .windows import Walk, coordinates, each_place, each_window, where
+from .windows import Walk, coordinates, each_place, each_window, index_type, reach, where
 from .writer import ARGUMENTS
 
 __all__ = ["depthwise"]
@@ -35,7 +35,8 @@ def depthwise(instruction: Instruction, geo: Geometry, walk: Walk, reads: list[R
         "convolve": (geo.out_shape, "b oy ox o", _convolve),
         "convolve_input": (geo.x_shape, "b y x c", _convolve_input),
     }[instruction.name]
-    lines = [*coordinates(shape, names), *body(geo, walk, ctype(instruction.out.dtype), *reads)]
+    index = index_type(prod(shape), *map(reach, reads), walk.most)
+    lines = [*coordinates(shape, names, index), *body(geo, walk, ctype(instruction.out.dtype), *reads)]
 
     def launches(memory: Memory) -> list[Launch]:
         given, target = [Array.of(ref, memory) for ref in reads], Array.of(whole(instruction.out), memory)
@@ -46,13 +47,13 @@ def depthwise(instruction: Instruction, geo: Geometry, walk: Walk, reads: list[R
 
 def _convolve(geo: Geometry, walk: Walk, kind: str, x: Ref, w: Ref) -> list[str]:
     term = f"s += x0[{where(x.strides, 'b y x c')}] * x1[{where(w.strides[:3], 'o u v')}];"
-    return [f"const int c = o / {_times(geo)};", f"{kind} s = 0;", *each_place(walk, [term]), "y0[i] = s;"]
+    return [f"const index c = o / {_times(geo)};", f"{kind} s = 0;", *each_place(walk, [term]), "y0[i] = s;"]
 
 
 def _convolve_input(geo: Geometry, walk: Walk, kind: str, y: Ref, w: Ref) -> list[str]:
     times = _times(geo)
     term = f"s += x0[{where(y.strides, 'b oy ox o')}] * x1[{where(w.strides[:3], 'o u v')}];"
-    terms = f"for (int o = c * {times}; o < c * {times} + {times}; o++) {term}"
+    terms = f"for (index o = c * {times}; o < c * {times} + {times}; o++) {term}"
     return [f"{kind} s = 0;", *each_window(walk, [terms]), "y0[i] = s;"]
 
 
@@ -98,6 +99,7 @@ class _Weight:
         geo, walk, (height, width) = self.geo, self.walk, self.geo.size
         x, y = self.reads
         kind, threads = ctype(target.dtype), _LANES * _WARPS
+        index = index_type(geo.batch * geo.windows, self.parts * self.size, reach(x), reach(y), walk.most)
         text = f"""extern "C" __global__ void __launch_bounds__({threads}) @(const __grid_constant__ Jobs<$, 3> jobs) {{
 {ARGUMENTS}
   const {kind} *x0 = (const {kind} *)p[0];
@@ -105,17 +107,17 @@ class _Weight:
   {kind} *y0 = ({kind} *)p[2];
   __shared__ {kind} sums[{_WARPS}][{_LANES}];
   const int lane = threadIdx.x & {_LANES - 1}, warp = threadIdx.x / {_LANES};
-  const int part = block % {self.parts}, u = block / {self.parts} % {height};
-  const int o = block / {self.parts * height} * {_LANES} + lane, c = o / {_times(geo)};
+  const {index} part = block % {self.parts}, u = block / {self.parts} % {height};
+  const {index} o = block / {self.parts * height} * {_LANES} + lane, c = o / {_times(geo)};
   {kind} s[{width}] = {{}};
-  for (long w = part * {_WARPS} + warp; w < {geo.batch * geo.windows}; w += {_WARPS * self.parts}) {{
-    {" ".join(coordinates((geo.batch, *geo.counts), "b oy ox", "w"))}
-    const int y = {walk.y};
+  for ({index} w = part * {_WARPS} + warp; w < {geo.batch * geo.windows}; w += {_WARPS * self.parts}) {{
+    {" ".join(coordinates((geo.batch, *geo.counts), "b oy ox", index, "w"))}
+    const index y = {walk.y};
     if (o >= {geo.features} || y < 0 || y >= {geo.length[0]}) continue;
     const {kind} g = x1[{where(y.strides, "b oy ox o")}];
     #pragma unroll
     for (int v = 0; v < {width}; v++) {{
-      const int x = {walk.x};
+      const index x = {walk.x};
       if (x >= 0 && x < {geo.length[1]}) s[v] += x0[{where(x.strides, "b y x c")}] * g;
     }}
   }}
@@ -126,7 +128,7 @@ class _Weight:
     if (warp == 0 && o < {geo.features}) {{
       {kind} sum = sums[0][lane];
       for (int k = 1; k < {_WARPS}; k++) sum += sums[k][lane];
-      y0[part * n + ((long)o * {height} + u) * {width} + v] = sum;
+      y0[part * {self.size} + (o * {height} + u) * {width} + v] = sum;
     }}
     __syncthreads();
   }}

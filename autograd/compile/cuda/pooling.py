@@ -1,4 +1,4 @@
-"""Pooling as kernels in CUDA C: a thread for each number that is written, channels last.
+"""Pooling as kernels in CUDA C: a thread for each number that is written, or some beside one another, channels last.
 
 One idea: a window is walked over place by place, and what goes back to x is gathered from the windows that hold an
 element, see `windows.py`. So places and picks are NumPy's to the last bit, and sums are added in one order.
@@ -14,68 +14,81 @@ from typing import Any
 from ...pooling import geometry
 from ..native.expressions import C_TYPES
 from ..native.kernels import Memory, Refs
-from ..native.layout import Ref, whole
-from ..native.members import ctype
+from ..native.layout import Ref, packed, whole
 from ..program import Instruction
 from .commands import Launch
 from .nests import Array, Launches, kernel_over
-from .windows import Walk, coordinates, each_place, each_window, where
+from .windows import Walk, coordinates, each_place, each_window, index_type, neighbours, pieces, reach, unrolled, where
 
 __all__ = ["KERNELS"]
 
 _OF_X, _OF_WINDOWS = "b y x c", "b oy ox c"
 
-Body = Callable[[Walk, str, list[Ref]], Iterable[str]]  # of the walk, the type of a number, and what is read
+Body = Callable[[Walk, list[Ref], int], Iterable[str]]  # of the walk, what is read, and how many channels at once
 
 
-def _places(walk: Walk, kind: str, reads: list[Ref]) -> Iterable[str]:
+def _places(walk: Walk, reads: list[Ref], near: int) -> Iterable[str]:
     # Of NaN, which is not equal to itself, the first is taken, and it is larger than all numbers.
-    yield f"{kind} best = 0;"
-    yield "int chosen = -1;"
+    yield "X0 best = {};"
+    yield f"int chosen[{near}];"
+    yield from unrolled(near, "chosen[m] = -1;")
     lines = [
-        f"const {kind} number = x0[{where(reads[0].strides, _OF_X)}];",
-        "const bool more = chosen < 0 || number > best || (number != number && best == best);",
-        "if (more) { best = number; chosen = k; }",
+        f"const X0 given = *(const X0 *)(x0 + {where(reads[0].strides, _OF_X)});",
+        *unrolled(
+            near,
+            "const auto number = given.of[m], most = best.of[m];",
+            "const bool more = chosen[m] < 0 || number > most || (number != number && most == most);",
+            "if (more) { best.of[m] = number; chosen[m] = k; }",
+        ),
     ]
     yield from each_place(walk, lines)
-    yield "y0[i] = chosen;"
+    yield from unrolled(near, "out.of[m] = chosen[m];")
 
 
-def _pick(walk: Walk, kind: str, reads: list[Ref]) -> Iterable[str]:
+def _pick(walk: Walk, reads: list[Ref], near: int) -> Iterable[str]:
     height, width = walk.size
-    yield f"const long place = x1[{where(reads[1].strides, _OF_WINDOWS)}];"
-    yield f"const int k = place >= 0 && place < {height * width} ? place : -1, u = k / {width}, v = k % {width};"
-    yield f"const int y = {walk.y}, x = {walk.x};"
-    inside = " && ".join(f"{at} >= 0 && {at} < {n}" for at, n in zip("yx", walk.length, strict=True))
-    yield f"y0[i] = k >= 0 && {inside} ? x0[{where(reads[0].strides, _OF_X)}] : 0;"
+    yield f"const X1 places = *(const X1 *)(x1 + {where(reads[1].strides, _OF_WINDOWS)});"
+    yield from unrolled(
+        near,
+        "const long place = places.of[m];",
+        f"const int k = place >= 0 && place < {height * width} ? place : -1, u = k / {width}, v = k % {width};",
+        f"const index y = {walk.y}, x = {walk.x};",
+        f"const bool found = k >= 0 && {walk.inside};",
+        f"out.of[m] = found ? x0[{where(reads[0].strides, _OF_X)} + m] : 0;",
+    )
 
 
-def _put(walk: Walk, kind: str, reads: list[Ref]) -> Iterable[str]:
+def _put(walk: Walk, reads: list[Ref], near: int) -> Iterable[str]:
     g, places = (where(ref.strides, _OF_WINDOWS) for ref in reads)
-    yield f"{kind} s = 0;"
-    yield from each_window(walk, [f"if (k == x1[{places}]) s += x0[{g}];"])
-    yield "y0[i] = s;"
+    lines = [
+        f"const X0 given = *(const X0 *)(x0 + {g});",
+        f"const X1 places = *(const X1 *)(x1 + {places});",
+        *unrolled(near, "if (k == places.of[m]) out.of[m] += given.of[m];"),
+    ]
+    yield from each_window(walk, lines)
 
 
-def _sum(walk: Walk, kind: str, reads: list[Ref]) -> Iterable[str]:
-    yield f"{kind} s = 0;"
-    yield from each_place(walk, [f"s += x0[{where(reads[0].strides, _OF_X)}];"])
-    yield "y0[i] = s;"
+def _sum(walk: Walk, reads: list[Ref], near: int) -> Iterable[str]:
+    yield from each_place(walk, _added(where(reads[0].strides, _OF_X), near))
 
 
-def _spread(walk: Walk, kind: str, reads: list[Ref]) -> Iterable[str]:
-    yield f"{kind} s = 0;"
-    yield from each_window(walk, [f"s += x0[{where(reads[0].strides, _OF_WINDOWS)}];"])
-    yield "y0[i] = s;"
+def _spread(walk: Walk, reads: list[Ref], near: int) -> Iterable[str]:
+    yield from each_window(walk, _added(where(reads[0].strides, _OF_WINDOWS), near))
 
 
-# The names of the coordinates of what is written, and what is done for each element.
+def _added(place: str, near: int) -> list[str]:
+    given = f"const X0 given = *(const X0 *)(x0 + {place});"
+    return [given, *unrolled(near, "out.of[m] += given.of[m];")]
+
+
+# The names of the coordinates of what is written, where d counts the channels that a thread takes as one, and what is
+# done for them: lines that know the first, c, and fill in `out`.
 _BODIES: dict[str, tuple[str, Body]] = {
-    "pool_places": (_OF_WINDOWS, _places),
-    "pool_pick": (_OF_WINDOWS, _pick),
-    "pool_put": (_OF_X, _put),
-    "pool_sum": (_OF_WINDOWS, _sum),
-    "pool_spread": (_OF_X, _spread),
+    "pool_places": ("b oy ox d", _places),
+    "pool_pick": ("b oy ox d", _pick),
+    "pool_put": ("b y x d", _put),
+    "pool_sum": ("b oy ox d", _sum),
+    "pool_spread": ("b y x d", _spread),
 }
 
 
@@ -88,12 +101,23 @@ def pooled(instruction: Instruction, refs: Refs) -> Launches | None:
     if not all(_is_known(ref.base.dtype, "iu") for ref in places):
         return None
     walk, (names, body) = _walk(instruction), _BODIES[name]
+    index = index_type(prod(out.shape), *map(reach, reads), walk.most)
 
     def launches(memory: Memory) -> list[Launch]:
-        lines = [*coordinates(out.shape, names), *body(walk, ctype(numbers.base.dtype), reads)]
         given, target = [Array.of(ref, memory) for ref in reads], Array.of(whole(out), memory)
+        strides = [*(ref.strides for ref in reads), packed(out.shape)]
+        near = neighbours(out.shape[-1], *zip([*given, target], strides, strict=True))
+        shape = (*out.shape[:-1], out.shape[-1] // near)
+        lines = [
+            *coordinates(shape, names, index),
+            f"const index c = d * {near};",
+            *pieces(near, **{f"x{i}": array.dtype for i, array in enumerate(given)}, y0=target.dtype),
+            "Y0 out = {};",
+            *body(walk, reads, near),
+            f"*(Y0 *)(y0 + (index)i * {near}) = out;",
+        ]
         size = " x ".join(map(str, walk.size))
-        return [kernel_over(f"{name}, windows of {size}", prod(out.shape), given, [target], lines)]
+        return [kernel_over(f"{name}, windows of {size}", prod(shape), given, [target], lines)]
 
     return Launches(instruction, reads, launches=launches)
 

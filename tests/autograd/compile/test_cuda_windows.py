@@ -6,7 +6,9 @@ three times, as commands and as a recording, in memory that is filled with NaN i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,10 @@ from autograd import Tensor, convolution, pooling
 from autograd.backend import to_host
 from autograd.compile.cuda import Tape
 from autograd.compile.cuda import convolution as commands
+from autograd.compile.cuda import pooling as pool_commands
 from autograd.compile.cuda.commands import Call, Multiply
+from autograd.compile.cuda.nests import Array
+from autograd.compile.native.layout import whole
 
 from . import simulated
 
@@ -103,12 +108,18 @@ def numbers(shapes: list[Setting], dtype: str, seed: int = 0) -> Arrays:
 OPTIONS = ("stride", "padding", "dilation", "groups")
 
 
-def check(shapes: list[Setting], dtype: str, device: str) -> Tape:
+def within(function: Callable[[list[Any]], list[Any]]) -> Callable[[list[Any]], list[Any]]:
+    """The same of negated arrays, negated, so that all lies in memory of the program's own."""
+    return lambda given: [-x for x in function([-x for x in given])]
+
+
+def check(shapes: list[Setting], dtype: str, device: str, inside: bool = False) -> Tape:
     arrays = numbers(shapes, dtype)
 
     def all_of_them(given: list[Any]) -> list[Any]:
         return [r for i, (*_, options) in enumerate(shapes) for r in three(given[3 * i : 3 * i + 3], options)]
 
+    all_of_them = within(all_of_them) if inside else all_of_them
     found, tape = on_device(all_of_them, arrays, device)
     exact = all_of_them([x.astype("float64") for x in arrays])
     for i, (one, wanted) in enumerate(zip(found, exact, strict=True)):
@@ -208,6 +219,56 @@ def test_operands_that_lie_out_of_order(device: str) -> None:
         close(one, wanted, "") if one.dtype.kind == "f" else np.testing.assert_array_equal(one, wanted)
 
 
+@pytest.mark.parametrize(("dtype", "loads"), [("float32", {8, 16}), ("float64", {16})])
+def test_channels_beside_one_another_are_read_at_once(dtype: str, loads: set[int], device: str) -> None:
+    wide = {"stride": (2, 3), "padding": ((1, 0), (0, 2)), "dilation": (1, 2), "groups": 2}
+    shapes = [
+        ((2, 5, 6, 8), (3, 3, 2, 8), plain(padding=((1, 1), (0, 1)))),
+        ((2, 7, 8, 16), (4, 3, 3, 8), wide),
+        ((2, 4, 5, 6), (3, 2, 2, 6), plain(stride=(3, 1))),
+        ((2, 4, 5, 3), (3, 2, 2, 3), plain()),
+    ]
+    tape = check(shapes, dtype, device, inside=True)
+    assert sizes_of_loads(tape) == {np.dtype(dtype).itemsize, *loads}
+    assert sizes_of_loads(check(shapes, dtype, device)) == {np.dtype(dtype).itemsize}  # arguments may lie anywhere
+
+
+def sizes_of_loads(tape: Tape) -> set[int]:
+    return {int(size) for size in re.findall(r"alignas\((\d+)\)", tape.source)}
+
+
+def test_indices_are_as_wide_as_they_have_to_be(device: str) -> None:
+    options = {"size": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+    pooled = check_pooling([((2, 8, 8, 4), options)], "float32", device)
+    apart = check([((2, 4, 4, 3), (6, 2, 2, 1), plain(groups=3))], "float32", device)
+    assert indices(pooled) == indices(apart) + ["int"] * 2 == ["int"] * 5
+    for tape in (pooled, apart):
+        for variable in {v for i in tape.program.instructions for v in (i.out, *i.variables())}:
+            if variable.shape[0] == 2:
+                variable.shape = (1 << 26, *variable.shape[1:])  # which has no memory anywhere
+    assert indices(pooled) == indices(apart) + ["long"] * 2 == ["long"] * 5
+
+
+def indices(tape: Tape) -> list[str]:
+    """What indices are in the kernels of its poolings and convolutions."""
+    anywhere: Any = SimpleNamespace(place=lambda base: (0, 0))
+    kernels = {**commands.KERNELS, **pool_commands.KERNELS}
+    found: list[str] = []
+    for instruction in tape.program.instructions:
+        kernel: Any = kernels[instruction.name](instruction, {v: whole(v) for v in instruction.variables()})
+        for launch in kernel.launches(anywhere):
+            found += re.findall(r"using index = (\w+);", launch.text)
+    return found
+
+
+@pytest.mark.parametrize(("side", "index"), [(5_000, "int"), (9_000, "long")])
+def test_indices_into_the_rows_of_a_large_sample(side: int, index: str) -> None:
+    geo = convolution.geometry("test", (1, side, side, 4), (4, 3, 3, 4), **plain())
+    x, rows = (Array(np.dtype("float32"), (0, 0), (0, 0, 1)) for _ in range(2))
+    launches = [*commands._laid_out(geo, x, rows, 1), *commands._gathered(geo, rows, x, 1)]
+    assert [re.findall(r"using index = (\w+);", launch.text) for launch in launches] == [[index]] * 2
+
+
 def test_the_function_of_numpy_that_has_the_same_name_is_left_to_cupy() -> None:
     compiled = ag.compile(lambda x: Tensor(np.convolve(x.data, x.data)))
     compiled(Tensor(np.arange(4.0)))
@@ -251,7 +312,7 @@ def with_ties(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> n
     return x
 
 
-def check_pooling(cases: list[tuple[tuple[int, ...], Options]], dtype: str, device: str) -> Tape:
+def check_pooling(cases: list[tuple[tuple[int, ...], Options]], dtype: str, device: str, inside: bool = False) -> Tape:
     rng, arrays = np.random.default_rng(1), []
     for shape, options in cases:
         counts = pooling.geometry(shape[1:3], **options).counts
@@ -263,6 +324,7 @@ def check_pooling(cases: list[tuple[tuple[int, ...], Options]], dtype: str, devi
     def all_of_them(given: list[Any]) -> list[Any]:
         return [r for i, (_, options) in enumerate(cases) for r in five(*given[3 * i : 3 * i + 3], options)]
 
+    all_of_them = within(all_of_them) if inside else all_of_them
     found, tape = on_device(all_of_them, arrays, device)
     for i, (one, wanted) in enumerate(zip(found, all_of_them(arrays), strict=True)):
         if i % 5 < 3 or wanted.dtype.kind != "f":  # the same numbers are added in the same order
@@ -279,6 +341,16 @@ def check_pooling(cases: list[tuple[tuple[int, ...], Options]], dtype: str, devi
 )
 def test_pooling_is_that_of_numpy(cases: list[tuple[tuple[int, ...], Options]], dtype: str, device: str) -> None:
     check_pooling(cases, dtype, device)
+
+
+@pytest.mark.parametrize(("dtype", "loads"), [("float32", {4, 16, 2, 8}), ("float64", {2, 16}), ("uint8", {16, 4})])
+def test_pooling_of_channels_beside_one_another(dtype: str, loads: set[int], device: str) -> None:
+    plain = {"size": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+    wide = {"size": (3, 4), "stride": (2, 3), "padding": ((1, 0), (2, 1)), "dilation": (1, 1)}
+    apart = {"size": (3, 2), "stride": (3, 1), "padding": ((1, 1), (0, 1)), "dilation": (1, 3)}
+    cases = [((2, 6, 8, 16), plain), ((2, 7, 9, 4), wide), ((1, 8, 7, 4), apart)]
+    cases += [((2, 5, 4, 6), wide)] if dtype == "float32" else []
+    assert sizes_of_loads(check_pooling(cases, dtype, device, inside=True)) == loads
 
 
 def test_places_of_large_windows_take_more_bytes(device: str) -> None:
