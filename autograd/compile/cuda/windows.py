@@ -171,8 +171,12 @@ def _windows_along(walk: Walk, axis: int, at: str, place: str) -> Iterator[str]:
     size, count, stride, apart = (numbers[axis] for numbers in (walk.size, walk.counts, walk.stride, walk.dilation))
     shifted = f"{at} + {walk.padding[axis][0]}"
     wrong = [f"from_{at} < 0", f"o{at} >= {count}"]
-    step, first = 1, ""
-    wrong.append(f"from_{at} % {stride}")
+    if apart == 1:  # it is every so manieth place of a window, from a first one on
+        step, first = stride, f"({shifted}) % {stride} + "
+        wrong += [f"{place} >= {size}"] if size % step else []
+    else:  # all are tried
+        step, first = 1, ""
+        wrong += [f"from_{at} % {stride}"]
     yield f"for (index t{at} = 0; t{at} < {-(-size // step)}; t{at}++) {{"
     yield f"  const index {place} = {first}t{at} * {step};"
     yield f"  const index from_{at} = {shifted} - {place} * {apart}, o{at} = from_{at} / {stride};"
