@@ -30,7 +30,8 @@ from .commands import Command, Launch, Multiply
 from .depthwise import depthwise
 from .nests import Array, kernel_over
 from .operations import Operands, Room
-from .windows import Walk, coordinates, each_window, index_type, neighbours, pieces, unrolled, where
+from .windows import Walk, coordinates, each_window, neighbours, pieces, unrolled, where
+from .writer import index_type
 
 __all__ = ["BLOCK", "KERNELS", "Convolution"]
 

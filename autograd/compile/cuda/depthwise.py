@@ -17,8 +17,8 @@ from ..native.members import ctype
 from ..program import Instruction, Variable
 from .commands import Job, Launch
 from .nests import Array, Launches, kernel_over
-from .windows import Walk, coordinates, each_place, each_window, index_type, reach, where
-from .writer import ARGUMENTS
+from .windows import Walk, coordinates, each_place, each_window, reach, where
+from .writer import ARGUMENTS, index_type
 
 __all__ = ["depthwise"]
 

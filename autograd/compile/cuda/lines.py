@@ -33,6 +33,7 @@ class Lines(Writer):
         loads, self.loads = self.loads, None
         count = max(1, min(AT_ONCE, LOADED // max(1, len(loads))))
         yield f"  const {self.index} step = blocks * {THREADS};"
+        yield "  #pragma unroll 1"  # to unroll it begins with a division
         yield f"  for ({self.index} from = block * {THREADS} + threadIdx.x; from < n; from += {count} * step) {{"
         for name, kind in loads.values():
             yield f"    {kind} {name.partition('[')[0]}[{count}];"

@@ -93,7 +93,8 @@ def kernel_over(about: str, size: int, reads: Sequence[Array], writes: Sequence[
         ARGUMENTS,
         *lines,
         f"  const {index} step = blocks * {_THREADS};",
-        "  #pragma unroll 4",
+        # Else the compiler unrolls, and each thread begins with a division to find out how often it goes around.
+        f"  #pragma unroll {4 if size >= 4 * blocks * _THREADS else 1}",
         f"  for ({index} i = block * {_THREADS} + threadIdx.x; i < n; i += step) {{",
         *(f"    {line}" for line in body),
         "  }",

@@ -18,7 +18,8 @@ from ..native.layout import Ref, packed, whole
 from ..program import Instruction
 from .commands import Launch
 from .nests import Array, Launches, kernel_over
-from .windows import Walk, coordinates, each_place, each_window, index_type, neighbours, pieces, reach, unrolled, where
+from .windows import Walk, coordinates, each_place, each_window, neighbours, pieces, reach, unrolled, where
+from .writer import index_type
 
 __all__ = ["KERNELS"]
 

@@ -63,6 +63,7 @@ class Rows(Writer):
             yield from self._columns([f"{name} = {place};"], "  ")
         first, step = f"block * {self.workers} + worker", f"blocks * {self.workers}"
         yield f"  const {self.index} step = {step};"
+        yield "  #pragma unroll 1"  # to unroll it begins with a division
         yield f"  for ({self.index} from = {first}; from < {self.rows}; from += {self.together} * step) {{"
         yield from walk
         yield "  }"

@@ -35,7 +35,6 @@ __all__ = [
     "coordinates",
     "each_place",
     "each_window",
-    "index_type",
     "neighbours",
     "pieces",
     "reach",
@@ -43,7 +42,6 @@ __all__ = [
     "where",
 ]
 
-_MOST_INT = 1 << 30  # half of what fits, so that a step past the end does too
 _MOST_UNROLLED = 16  # places of a window
 _LOAD = 16  # bytes
 _ARENA = 0  # the slot of the memory that a program works in; what begins elsewhere may begin anywhere
@@ -79,11 +77,6 @@ class Walk(NamedTuple):
         """No position that a kernel works out is further from 0, in x or outside."""
         axes = zip(self.length, self.counts, self.size, self.stride, self.padding, self.dilation, strict=True)
         return max(n + count * step + k * apart + sum(sides) for n, count, k, step, sides, apart in axes)
-
-
-def index_type(*most: int) -> str:
-    """What `index` is where no number is further from 0 than these; see Note [Index]."""
-    return "int" if max(most) < _MOST_INT else "long"
 
 
 def reach(ref: Ref) -> int:

@@ -41,7 +41,7 @@ AT_ONCE = 4  # elements, or rows, that a thread reads before it writes the first
 LOADED = 64  # numbers that a thread reads before it writes
 _LEAST_SUMMING, _SUMMED = 264, 8192  # blocks that make partial sums; elements that a block adds up
 _SUMMING_WARPS = 64  # partial sums from which on more threads add them up
-_SHORT = 1 << 30  # elements whose numbers are `int`, with all that a loop adds at its end
+_SHORT = 1 << 30  # half of what an `int` holds, so that a step past the end fits too
 
 # How every kernel begins: which job it works on, where its arrays are, and which of the job's blocks it is.
 ARGUMENTS = """  int j = 0;
@@ -52,9 +52,9 @@ ARGUMENTS = """  int j = 0;
 Reserve = Callable[[int], Place]  # bytes -> where they are
 
 
-def index_type(*counts: int) -> str:
-    """The type for the numbers of so many elements; see Note [Short numbers]."""
-    return "int" if max(counts) <= _SHORT else "long"
+def index_type(*most: int) -> str:
+    """The type of what counts elements where no number is further from 0; see Note [Short numbers]."""
+    return "int" if max(most) <= _SHORT else "long"
 
 
 def summing_blocks(size: int) -> int:
