@@ -82,7 +82,7 @@ def label_counts(y: Array, classes: int) -> list[int]:
 def entropy(y: Array) -> float:
     """The entropy of the labels in y, in nats: 0 when all are one class, ln C when C classes are equally frequent."""
     counts = np.unique(y, return_counts=True)[1]
-    shares = counts / max(counts.sum(), 1)
+    shares = counts / max(int(counts.sum()), 1)
     return float(-(shares * np.log(shares)).sum()) + 0.0  # + 0.0: no negative zero
 
 
