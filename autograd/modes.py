@@ -16,7 +16,7 @@ from .backend import bfloat16
 from .errors import TraceError
 
 __all__ = ["Watch", "anomaly", "autocast", "casting", "enable_grad", "is_recording", "is_tracing", "is_watching"]
-__all__ += ["no_grad", "numbers_read", "refuse_in_trace", "tracing"]
+__all__ += ["no_grad", "numbers_read", "refuse_in_trace", "tracing", "unwatched"]
 
 
 class Watch:
@@ -89,6 +89,16 @@ def anomaly() -> Iterator[None]:
         _watching.reset(token)
         for unlock in list(watch.unlock.values()):
             unlock()
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Inside an `anomaly()` block, look at nothing: for a trace, whose arrays have no values yet."""
+    token = _watching.set(None)
+    try:
+        yield
+    finally:
+        _watching.reset(token)
 
 
 @contextmanager

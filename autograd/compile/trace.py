@@ -14,7 +14,7 @@ from typing import Any
 
 from ..backend import Backend, device_of, host, is_array, is_floating, register_backend, to_host
 from ..errors import DeviceError, GradientError, TraceError
-from ..modes import enable_grad, is_tracing
+from ..modes import enable_grad, is_tracing, unwatched
 from ..random import Draw, Generator
 from ..tensor import Tensor, wrap
 from .expression import Expression, named
@@ -314,7 +314,7 @@ def program_of(function: Callable[..., Any], arrays: Iterable[Any], options: dic
     """What a function of Tensors, which gives one or several, does with arrays like these; None stays None."""
     trace = Trace()
     arguments = [None if x is None else trace.wrapped(trace.argument(x)) for x in arrays]
-    with enable_grad(), watching(trace):
+    with enable_grad(), unwatched(), watching(trace):
         results = function(*arguments, **options)
         results = (results,) if isinstance(results, Tensor) else results
         trace.program.results = [trace.lift(data_of(result)).variable for result in results]

@@ -126,6 +126,17 @@ def test_strided_arrays_are_read_right() -> None:
         np.testing.assert_allclose(to_host(found.data), F.gelu(Tensor(to_host(part.data))).data, rtol=1e-5, atol=1e-6)
 
 
+def test_tapes_are_made_inside_anomaly_and_watched_there() -> None:
+    x = numbers(5, 11)
+    with ag.anomaly():
+        for _ in range(2):
+            before = launches()
+            results(lambda x: F.layer_norm(x, 11), [x], "guard")
+        assert launches() > before, "no tape was used"
+        with pytest.raises(ag.AnomalyError, match=r"standardize gave NaN in the forward pass, .*test_cuda_eager\.py"):
+            F.layer_norm(Tensor(np.sign(x) * np.float32(3e38), device="guard"), 11)
+
+
 def test_only_what_is_asked_for_is_computed() -> None:
     given = [numbers(5, 8), numbers(8, seed=1), numbers(8, seed=2)]
     for _ in range(3):

@@ -76,6 +76,15 @@ def test_strided_arrays_are_read_right():
 
 
 @needs_c
+def test_loops_are_made_inside_anomaly():
+    width = 401  # of rows that no other test has, so that the loops are made here
+    x = ag.Tensor(numbers(LARGE // width + 1, width), requires_grad=True)
+    with ag.anomaly():
+        F.layer_norm(x, width).sum().backward()
+    assert x.grad is not None
+
+
+@needs_c
 @pytest.mark.parametrize("rows", [200, 201, 1024, 5000])
 def test_rows_have_means_and_sums_over_them_are_added_up(rows):
     x, weight = numbers(rows, 100, dtype="float64"), numbers(100, dtype="float64", seed=1)
