@@ -30,7 +30,7 @@ K = 4
 @pytest.fixture
 def plays(device: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one number for each recording that is played: how many commands it has."""
-    target, found = device_named(device), []
+    target, found = device_named(Tensor(0.0, device=device).device), []  # "cuda" may be "cuda:0" there
     record = target.record
 
     def counted(runs: Any) -> Callable[[], Any]:
