@@ -21,12 +21,11 @@ __all__ = ["Graph", "Operation", "graph_of"]
 # Note [Same bits, whole digits]
 # An engine that adds up in whatever order its blocks come gives other bits at each run. One that adds in the dtype of
 # half precision, rounds float32 to a half before it multiplies, or goes through a transform (Fourier's, Winograd's)
-# loses digits that the plain sum keeps. None is taken, however fast. A tensor core knows float32 only as TF32, so for
-# float32 it is taken where TF32 was asked for.
+# loses digits that the plain sum keeps. None is taken, however fast.
 
 Operation = Convolution | Attention
 
-_TYPES = {"float64": "DOUBLE", "float32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16"}
+_TYPES = {"float32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16"}
 _NEVER = ("NONDETERMINISTIC", "REDUCED_PRECISION_REDUCTION", "DOWN_CONVERT_INPUTS", "FFT", "WINOGRAD")
 
 
@@ -44,8 +43,7 @@ class _Writer:
     def __init__(self, library: Any, operation: Operation, place: Mapping[str, Any]) -> None:
         self.library, self.operation = library, operation
         self.type = getattr(library.data_type, _TYPES[operation.dtype])
-        # Sums, and what is between two steps of a graph, are of this type.
-        self.wide = library.data_type.DOUBLE if operation.dtype == "float64" else library.data_type.FLOAT
+        self.wide = library.data_type.FLOAT  # of sums, and of what is between two steps of a graph
         types = {"io_data_type": self.type, "intermediate_data_type": self.wide, "compute_data_type": self.wide}
         self.graph = library.pygraph(**types, **place)
         self.numbers = {role: number for number, role in enumerate((*operation.reads, *operation.writes), 1)}
@@ -67,9 +65,7 @@ class _Writer:
 
     def done(self) -> Graph:
         """The graph that was written; see Note [Same bits, whole digits]."""
-        exact = isinstance(self.operation, Convolution) and not self.operation.tf32
-        notes = (*_NEVER, "TENSOR_CORE") if exact and self.operation.dtype == "float32" else _NEVER
-        return Graph(self.graph, [getattr(self.library.numerical_note, note) for note in notes], self.numbers)
+        return Graph(self.graph, [getattr(self.library.numerical_note, note) for note in _NEVER], self.numbers)
 
 
 def graph_of(library: Any, operation: Operation, place: Mapping[str, Any]) -> Graph:

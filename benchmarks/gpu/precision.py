@@ -7,6 +7,7 @@ keeps. Read `pytorch.py` next.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -50,6 +51,6 @@ def told(contender: Contender, precision: Precision) -> Contender:
     return replace(contender, environment={**contender.environment, _VARIABLE: precision.word})
 
 
-def wanted() -> Precision:
-    """The precision that this process was told."""
-    return PRECISIONS[os.environ.get(_VARIABLE, "float32")]
+def wanted(environment: Mapping[str, str] = os.environ) -> Precision:
+    """The precision that this process, or one with another environment, was told."""
+    return PRECISIONS[environment.get(_VARIABLE, "float32")]

@@ -130,11 +130,14 @@ class StepsOnGPU(TapegradOnGPU):
 
 @dataclass(frozen=True)
 class WithoutCudnn(TapegradOnGPU):
-    """tapegrad compiled, its convolutions as windows and products of cuBLASLt, as where cuDNN is not installed."""
+    """tapegrad compiled, its convolutions as windows and products of cuBLASLt, as where cuDNN is not installed.
+
+    So they are for float32 that is not rounded, whether cuDNN is installed or not.
+    """
 
     def does(self, job: str) -> bool:
-        """The network that has convolutions."""
-        return job == "cnn"
+        """The network that has convolutions, where cuDNN would do them."""
+        return job == "cnn" and wanted(self.environment).word != "float32"
 
 
 contenders = (

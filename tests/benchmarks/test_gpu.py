@@ -12,7 +12,7 @@ import pytest
 import benchmarks.__main__ as cli
 from benchmarks import gpu as package
 from benchmarks.gpu import device, launch, run
-from benchmarks.gpu.precision import PRECISIONS
+from benchmarks.gpu.precision import PRECISIONS, told
 from benchmarks.gpu.run import Budget, Found, judge, measure_gpu
 from benchmarks.gpu.shown import COMPILED, heading, panels, problems, tables, was_measured
 from benchmarks.gpu.workloads import WORKLOADS
@@ -89,6 +89,12 @@ def test_what_is_measured_and_by_whom():
     ]
     ours = {c.name for c in package.all_contenders().values() if c.ours}
     assert ours == {"tapegrad-compiled", "tapegrad-8-steps", "tapegrad", "tapegrad-no-cudnn"}
+
+
+def test_without_cudnn_is_measured_where_cudnn_would_convolve():
+    one = package.all_contenders()["tapegrad-no-cudnn"]
+    for word, wanted in {"float32": [], "tf32": ["cnn"], "bfloat16": ["cnn"]}.items():
+        assert [job for job in WORKLOADS if told(one, PRECISIONS[word]).does(job)] == wanted
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -12,8 +12,7 @@ from typing import Any
 
 from ...convolution import geometry_of
 from ...cuda.attentions import READS, Attention
-from ...cuda.convolutions import Convolution
-from ...cuda.product import DTYPES
+from ...cuda.convolutions import DTYPES, Convolution
 from ..native.groups import Call, Step
 from ..native.kernels import Memory, Refs
 from ..native.layout import Ref, whole
@@ -24,6 +23,10 @@ from .device import device_named
 from .operations import Does, Operands, Operated, Room, Spot, is_aligned, operate
 
 __all__ = ["attends", "operation_of", "with_statistics"]
+
+# Note [Convolutions that are ours]
+# Float64, and float32 that is not to be rounded: see `../../cuda/convolutions.py`, Note [What cuDNN is not given]. And
+# those of each channel by itself, of no numbers, and of dtypes that cuDNN does not know.
 
 # Note [What forward leaves for backward]
 # Backward needs the result and its statistics: for each query the logarithm of the sum of its exponentials. Forward has
@@ -62,7 +65,7 @@ def _convolved(instruction: Instruction, refs: Refs, tf32: bool, does: Does) -> 
 
 
 def _convolution(instruction: Instruction, tf32: bool) -> Convolution | None:
-    """A convolution as cuDNN has it; None for one of no numbers, of other dtypes, or of each channel by itself."""
+    """A convolution as cuDNN shall do it; None for another, see Note [Convolutions that are ours]."""
     if "groups" not in instruction.options:
         return None  # NumPy's convolve, which is another function
     first, second = instruction.inputs
@@ -70,7 +73,9 @@ def _convolution(instruction: Instruction, tf32: bool) -> Convolution | None:
     dtype = str(instruction.out.dtype)
     if geo.is_empty or geo.is_depthwise or dtype not in DTYPES or {str(x.dtype) for x in (first, second)} != {dtype}:
         return None
-    return Convolution.of(_KINDS[instruction.name], geo, dtype, tf32 and dtype == "float32")
+    if dtype == "float32" and not tf32:
+        return None
+    return Convolution.of(_KINDS[instruction.name], geo, dtype)
 
 
 # Attention

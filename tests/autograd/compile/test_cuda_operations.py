@@ -46,9 +46,10 @@ GEOMETRY = geometry("convolve", (2, 6, 5, 4), (6, 3, 3, 2), (1, 2), ((1, 0), (1,
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_convolution_is_run_and_recorded(kind):
     device, rng = Simulated("guard", SimulatedCudnn()), np.random.default_rng(0)
-    operation = Convolution.of(kind, GEOMETRY, "float64")
+    operation = Convolution.of(kind, GEOMETRY, "float16")
     assert device.does(operation)
-    host = {role: rng.uniform(-1, 1, operation.shape(role)) for role in "xwy"}
+    host = {role: rng.uniform(-1, 1, operation.shape(role)).astype("float16") for role in "xwy"}
+    wide = {role: array.astype(float) for role, array in host.items()}
     there = {role: guard.asarray(array) for role, array in host.items()}
     run = device.record([device.operation(operation, {role: device.address(there[role]) for role in "xwy"})])
     for _ in range(2):
@@ -57,11 +58,11 @@ def test_a_convolution_is_run_and_recorded(kind):
         run()
         options = {name: getattr(GEOMETRY, name) for name in ("stride", "padding", "dilation", "groups")}
         wanted = {
-            "x": lambda o: convolution.convolve_input(host["y"], host["w"], length=GEOMETRY.length, **o),
-            "w": lambda o: convolution.convolve_weight(host["x"], host["y"], size=GEOMETRY.size, **o),
-            "y": lambda o: convolution.convolve(host["x"], host["w"], **o),
+            "x": lambda o: convolution.convolve_input(wide["y"], wide["w"], length=GEOMETRY.length, **o),
+            "w": lambda o: convolution.convolve_weight(wide["x"], wide["y"], size=GEOMETRY.size, **o),
+            "y": lambda o: convolution.convolve(wide["x"], wide["w"], **o),
         }[written](options)
-        np.testing.assert_allclose(there[written]._host, wanted, rtol=1e-12)
+        np.testing.assert_allclose(there[written]._host, wanted, rtol=2e-3, atol=2e-3)
 
 
 def test_attention_is_run():
@@ -165,7 +166,7 @@ def test_a_recording_keeps_the_memory_that_it_works_in(device, monkeypatch):
 def test_a_run_is_on_the_current_stream(device, monkeypatch):
     run, _ = made(device, "forward", simulated_cudnn.WORKSPACE, monkeypatch)
     run()
-    assert sys.modules["cudnn"].ran == [("plain", Context.ptr)]
+    assert sys.modules["cudnn"].ran == [("cores", Context.ptr)]
 
 
 # In a compiled step
@@ -179,15 +180,22 @@ def with_cudnn(monkeypatch):
     return device
 
 
+@pytest.fixture
+def rounded():
+    """Float32 may be multiplied as TF32: else convolutions are ours."""
+    with ag.cuda.matmul_precision("tf32"):
+        yield
+
+
 def images(device, network=None):
     return training_step(Workload("", network or CNN((8, 16), 2), "sgd", 0.0), device)
 
 
 @simulated.needed
-def test_a_step_leaves_its_convolutions_to_cudnn(with_cudnn, compiling):
+def test_a_step_leaves_its_convolutions_to_cudnn(with_cudnn, rounded, compiling):
     eager, ours = images("cpu"), ag.compile(images("guard"))
     for _ in range(4):
-        assert ours().item() == pytest.approx(eager().item(), rel=1e-4)
+        assert ours().item() == pytest.approx(eager().item(), rel=1e-2)
     tape = entry_of(ours).tape
     done = [command.operation.kind for command in tape.commands if isinstance(command, Operate)]
     assert sorted(done) == ["forward", "forward", "input", "weight", "weight"]
@@ -196,19 +204,19 @@ def test_a_step_leaves_its_convolutions_to_cudnn(with_cudnn, compiling):
 
 
 @simulated.needed
-def test_what_cudnn_has_no_engine_for_is_done_as_ever(with_cudnn, monkeypatch, compiling):
+def test_what_cudnn_has_no_engine_for_is_done_as_ever(with_cudnn, rounded, monkeypatch, compiling):
     library = SimulatedCudnn(lacks=("conv_wgrad",))
     monkeypatch.setattr(with_cudnn, "cudnn", Cudnn(library, handle=library.create_handle()))
     eager, ours = images("cpu"), ag.compile(images("guard"))
     for _ in range(3):
-        assert ours().item() == pytest.approx(eager().item(), rel=1e-4)
+        assert ours().item() == pytest.approx(eager().item(), rel=1e-2)
     done = {command.operation.kind for command in entry_of(ours).tape.commands if isinstance(command, Operate)}
     assert done == {"forward", "input"}
 
 
 @simulated.needed
 @pytest.mark.parametrize("offset", [0, 3])
-def test_arrays_that_lie_otherwise_are_copied_first(with_cudnn, offset, compiling):
+def test_arrays_that_lie_otherwise_are_copied_first(with_cudnn, rounded, offset, compiling):
     rng = np.random.default_rng(0)
     memory = guard.asarray(rng.normal(size=offset + 8 * 3 * 3 * 4).astype("float32"))
     weight = Tensor(np.zeros((8, 3, 3, 4), "float32"), device="guard")
@@ -225,20 +233,22 @@ def test_arrays_that_lie_otherwise_are_copied_first(with_cudnn, offset, compilin
         found = compiled(x)
         turned = x.numpy().transpose(0, 2, 1, 3)[..., 1:]
         wanted = convolution.convolve(turned, weight.numpy(), **options)
-        np.testing.assert_allclose(found[0].numpy(), wanted, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(found[1].numpy(), 2 * wanted, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found[0].numpy(), wanted, rtol=0, atol=1e-3 * np.abs(wanted).max())
+        np.testing.assert_allclose(found[1].numpy(), 2 * wanted, rtol=0, atol=2e-3 * np.abs(wanted).max())
         memory *= 1.5
     assert sum(isinstance(command, Operate) for command in entry_of(compiled).tape.commands) == 2
 
 
 @simulated.needed
-def test_convolutions_of_a_step_may_be_rounded(with_cudnn, compiling):
-    step = ag.compile(images("guard"))
-    with ag.cuda.matmul_precision("tf32"):
-        step()
-    operations = [command.operation for command in entry_of(step).tape.commands if isinstance(command, Operate)]
-    assert all(operation.tf32 for operation in operations)
-    assert len(operations) == 5
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_convolutions_that_are_not_rounded_are_ours(with_cudnn, dtype, precision, compiling):
+    x, w = (Tensor(np.ones(shape, dtype), device="guard") for shape in ((2, 5, 5, 8), (8, 3, 3, 8)))
+    options = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
+    compiled = ag.compile(lambda x, w: convolve(x, w, **options))
+    with ag.cuda.matmul_precision(precision):
+        np.testing.assert_array_equal(compiled(x, w).numpy()[:, 1:-1, 1:-1], 72)
+    assert len(operations(compiled)) == (dtype == "float16" or (dtype, precision) == ("float32", "tf32"))
 
 
 def entry_of(compiled):

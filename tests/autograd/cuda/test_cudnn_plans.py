@@ -22,8 +22,7 @@ import pytest
 
 from autograd.convolution import geometry
 from autograd.cuda.attentions import HALVES, READS, Attention
-from autograd.cuda.convolutions import FINISHES, KINDS, Convolution
-from autograd.cuda.product import DTYPES
+from autograd.cuda.convolutions import DTYPES, FINISHES, KINDS, Convolution
 
 pytestmark = pytest.mark.slow
 
@@ -93,7 +92,6 @@ def convolutions() -> Iterator[Convolution]:
                 yield Convolution.of(kind, geo, dtype)
             for finish in FINISHES[1:]:
                 yield Convolution.of("forward", geo, dtype, finish=finish)
-        yield from (Convolution.of(kind, geo, "float32", tf32=True) for kind in KINDS)
 
 
 def attentions() -> Iterator[Attention]:
@@ -157,7 +155,7 @@ def _libraries() -> list[str]:
 def test_every_convolution_has_an_engine(planned, name):
     geo = geometry("convolve", *GEOMETRIES[name])
     mine = {o: said for o, said in planned.items() if isinstance(o, Convolution) and o.shape("x") == geo.x_shape}
-    assert len(mine) >= len(DTYPES) * (len(KINDS) + len(FINISHES) - 1) + len(KINDS)
+    assert len(mine) >= len(DTYPES) * (len(KINDS) + len(FINISHES) - 1)
     for operation, (engine, workspace) in mine.items():
         assert engine.startswith("eng"), f"{operation}: {workspace}"
         assert 0 <= workspace <= MOST
@@ -168,13 +166,6 @@ def test_every_attention_has_an_engine(planned):
         engine, workspace = planned[operation]
         assert engine.startswith("eng"), workspace
         assert 0 <= workspace <= MOST
-
-
-def test_exact_float32_leaves_the_tensor_cores_alone(planned):
-    geo = geometry("convolve", *GEOMETRIES["deep"])
-    for kind in KINDS:
-        exact, rounded = (planned[Convolution.of(kind, geo, "float32", tf32)][0] for tf32 in (False, True))
-        assert exact != rounded
 
 
 def test_what_it_has_no_engine_for_is_refused_in_its_words(planned):
