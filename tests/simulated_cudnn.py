@@ -50,6 +50,7 @@ STEPS = ("conv_fprop", "conv_dgrad", "conv_wgrad", "sdpa", "sdpa_backward")  # t
 class SimulatedCudnn:
     """Has what our layer asks of the package `cudnn`. `lacks`: the steps that it has no engine for."""
 
+    __version__ = "1.26.0"
     cudnnGraphNotSupportedError = NotSupported
     data_type = names("FLOAT", "HALF", "BFLOAT16", "NOT_SET")
     numerical_note = names(*sorted({note for _, notes in ENGINES for note in notes}))

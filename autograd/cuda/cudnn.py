@@ -13,6 +13,7 @@ Source: NVIDIA, cuDNN frontend documentation, and its Python package.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from threading import RLock
@@ -22,7 +23,7 @@ from ..errors import DeviceError
 from .graphs import Operation, graph_of
 
 __all__ = ["ALIGNMENT", "WORKSPACE_BYTES", "Cudnn", "CudnnError", "Plan", "UnsupportedOperation"]
-__all__ += ["is_available", "is_supported", "library", "on_device", "plan", "version"]
+__all__ += ["is_available", "is_supported", "library", "on_device", "plan", "told", "version"]
 
 WORKSPACE_BYTES = 1 << 30  # the most that a plan asks for
 ALIGNMENT = 16  # bytes: what cuDNN takes for granted of every address
@@ -220,11 +221,33 @@ def plan(operation: Operation) -> Plan:
 
 
 def is_supported(operation: Operation) -> bool:
-    """Whether `plan` gives a plan. TAPEGRAD_CUDNN=0 in the environment says that it is not to be used."""
+    """Whether `plan` gives a plan; what fails, where cuDNN is there and should not fail, is told once by a warning.
+
+    TAPEGRAD_CUDNN=0 in the environment says that it is not to be used.
+    """
     if os.environ.get("TAPEGRAD_CUDNN") == "0":
         return False
     try:
         plan(operation)
-    except DeviceError:
+    except DeviceError as error:
+        if isinstance(error, CudnnError) and not isinstance(error, UnsupportedOperation):
+            _tell(error)
         return False
     return True
+
+
+told: set[str] = set()  # what went wrong so far, in cuDNN's words
+
+
+def _tell(error: CudnnError) -> None:
+    """Warn of what went wrong, but once, whatever the operation: a new part of cuDNN that an old one does not know."""
+    reason = _first_line(error.__cause__ or error)
+    if reason not in told:
+        told.add(reason)
+        warnings.warn(
+            f"{error} What fails like this is done without cuDNN. It may be that cuDNN {version()} and "
+            f"nvidia-cudnn-frontend {library().__version__} do not fit each other: pip install --upgrade "
+            "nvidia-cudnn-cu13, or install an older nvidia-cudnn-frontend.",
+            RuntimeWarning,
+            stacklevel=3,
+        )

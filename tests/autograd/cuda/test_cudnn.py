@@ -382,9 +382,10 @@ def install(monkeypatch):
 
 
 def forget() -> None:
-    """What was found of another cuDNN."""
+    """What was found, and told, of another cuDNN."""
     cudnn.library.cache_clear()
     cudnn.on_device.cache_clear()
+    cudnn.told.clear()
 
 
 def why() -> str:
@@ -446,6 +447,39 @@ def test_each_gpu_has_a_handle_of_its_own(install, monkeypatch):
 def on_gpu(monkeypatch):
     """CuPy's current GPU is the first."""
     monkeypatch.setitem(sys.modules, "cupy.cuda.runtime", SimpleNamespace(getDevice=lambda: 0))
+
+
+def test_what_goes_wrong_in_planning_is_told_once_and_done_without(install, on_gpu, monkeypatch):
+    reason = "set_attribute(RESHAPE_MODE) failed with BAD_PARAM"
+
+    def fails(graph: object) -> None:
+        raise RuntimeError(f"{reason}.\nmore lines")
+
+    install(SimulatedCudnn(version=91900))
+    monkeypatch.setattr(simulated_cudnn.Graph, "build_operation_graph", fails)
+    q = (2, 3, 5, 8)
+    operations = [Attention.packed(kind, q, q, q, "float16") for kind in ("backward", "inference")]
+    with pytest.warns(RuntimeWarning) as told:
+        assert not any(cudnn.is_supported(operation) for operation in operations * 2)
+    assert [str(one.message) for one in told] == [
+        f"cuDNN, {operations[0]}: it could not be planned ({reason}). What fails like this is done without cuDNN. It "
+        "may be that cuDNN 9.19.0 and nvidia-cudnn-frontend 1.26.0 do not fit each other: pip install --upgrade "
+        "nvidia-cudnn-cu13, or install an older nvidia-cudnn-frontend."
+    ]
+    reason = "CUDNN_STATUS_INTERNAL_ERROR"
+    with pytest.warns(RuntimeWarning, match=r"could not be planned \(CUDNN_STATUS_INTERNAL_ERROR\)"):
+        assert not cudnn.is_supported(operations[0])
+
+
+def test_a_gpu_on_which_it_cannot_start_is_told_once(install, on_gpu, monkeypatch):
+    def fails(library: object) -> None:
+        raise RuntimeError("CUDNN_STATUS_NOT_INITIALIZED")
+
+    install(SimulatedCudnn())
+    monkeypatch.setattr(SimulatedCudnn, "create_handle", fails)
+    with pytest.warns(RuntimeWarning, match=r"could not start on cuda:0 \(CUDNN_STATUS_NOT_INITIALIZED\)") as told:
+        assert not any(cudnn.is_supported(Convolution.of(kind, SMALL, "float32")) for kind in KINDS)
+    assert len(told) == 1
 
 
 def test_what_is_not_there_is_not_supported(install, on_gpu, monkeypatch):
