@@ -7,6 +7,7 @@ to be read. Read `loops.py` next, which writes kernels, then `tape.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -15,7 +16,7 @@ from ...cuda.graphs import Operation
 from ..program import Instruction, Variable
 
 __all__ = ["Call", "Command", "Job", "Launch", "Multiply", "Operate", "Place", "Span"]
-__all__ += ["joined", "meet", "span_of", "spans"]
+__all__ += ["joined", "meet", "order_of", "span_of", "spans"]
 
 # Note [Jobs]
 # A model has many layers of a kind, so many kernels have the same text and differ in where their arrays lie: the text
@@ -160,10 +161,17 @@ def _partner(done: list[Command], command: Launch) -> int | None:
     return None
 
 
+def order_of(commands: Sequence[Command]) -> list[set[int]]:
+    """For each command, which of those before it must be done first."""
+    return [{i for i in range(number) if waits(command, commands[i])} for number, command in enumerate(commands)]
+
+
 def waits(later: Command, earlier: Command) -> bool:
     """Whether a command must be done after an earlier one."""
     if isinstance(later, Call) or isinstance(earlier, Call):
         return True
+    if isinstance(later, Operate) and isinstance(earlier, Operate):
+        return True  # they work in one place
     reads, writes = later.reads, later.writes
     return _meet(writes, earlier.reads) or _meet(writes, earlier.writes) or _meet(reads, earlier.writes)
 

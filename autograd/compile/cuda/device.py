@@ -8,7 +8,7 @@ Read `gpu.py` next, which is the real one.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 from ...cuda.blas import Product
@@ -74,8 +74,11 @@ class Device(Protocol):
         They must be multiples of 16. The memory that it works in lives as long as what is given, or a recording of it.
         """
 
-    def record(self, runs: Sequence[Run]) -> Run:
-        """What does all of these, in order, at once; they were run before, one by one."""
+    def record(self, runs: Sequence[Run], after: Sequence[Set[int]] | None = None) -> Run:
+        """What does all of these at once; they were run before, one by one.
+
+        They are done in order, or each when those are done whose numbers `after` has for it.
+        """
 
 
 _makers: dict[str, Callable[[str], Device]] = {}

@@ -26,8 +26,8 @@ from ...writes import mark_written, owners
 from ..native.layout import Ref
 from ..native.numbers import questions
 from ..program import Program, Variable, replace_variables
-from .commands import Call, Launch, Multiply, Operate
-from .device import Device, Library, Run
+from .commands import Call, Launch, Multiply, Operate, order_of
+from .device import Device, Library
 from .numbers import Numbers
 from .steps import Steps
 from .tape import RESERVED, Tape
@@ -243,14 +243,13 @@ class Cuda:
     def _record(self, parts: list[Any]) -> list[Any]:
         """What stands between calls of CuPy, as recordings."""
         recorded: list[Any] = []
-        runs: list[Run] = []
-        for part in parts:
-            if not isinstance(part, Call):
-                runs.append(part)
-                continue
-            recorded += [self.device.record(runs), part] if runs else [part]
-            runs = []
-        return [*recorded, self.device.record(runs)] if runs else recorded
+        of_calls = [i for i, part in enumerate(parts) if isinstance(part, Call)]
+        for begin, end in itertools.pairwise([-1, *of_calls, len(parts)]):
+            runs = parts[begin + 1 : end]
+            if runs:
+                recorded.append(self.device.record(runs, order_of(self.tape.commands[begin + 1 : end])))
+            recorded += parts[end : end + 1]
+        return recorded
 
     def _call(self, call: Call) -> None:
         instruction = call.instruction

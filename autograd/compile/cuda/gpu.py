@@ -7,7 +7,7 @@ a recording of all of them is a CUDA graph, which is one call for the whole step
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -33,6 +33,13 @@ __all__ = ["GPU"]
 # one, for it may be part of a recording, which knows it by its address alone: so a recording holds on to what it was
 # made of. All of these places together are never more than twice the largest.
 
+# Note [Two lanes]
+# The kernels of a small network leave most of a GPU idle, and many of them do not need one another: the gradient of a
+# weight is wanted at the end only, that of a layer's input at once. So a recording has two lanes, streams that become
+# branches of one graph. What needs the last command of a lane goes there too, what needs neither goes to the lane that
+# has waited longer, and whoever needs something of the other lane waits for it. Products of the two lanes work in two
+# places.
+
 _RING = 32
 _MOST_ALIGNED = 256  # bytes
 
@@ -50,8 +57,8 @@ class GPU:
         properties = cupy.cuda.runtime.getDeviceProperties(number)
         self.architecture = f"sm_{properties['major']}{properties['minor']}"
         with cupy.cuda.Device(number):
-            self.recording = cupy.cuda.Stream(non_blocking=True)
-            self.workspace = cupy.empty(WORKSPACE_BYTES, "uint8")
+            self.recording, self.side = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
+            self.workspace, self.beside = (cupy.empty(WORKSPACE_BYTES, "uint8") for _ in range(2))
             self.room = cupy.empty(0, "uint8")
 
     @property
@@ -106,8 +113,14 @@ class GPU:
 
     def product(self, product: Product, a: int, b: int, c: int, bias: int) -> Run:
         alignment = min(_MOST_ALIGNED, *(address & -address for address in (a, b, c, bias or _MOST_ALIGNED)))
-        run, workspace = plan(product, alignment).run, self.address(self.workspace)
-        return lambda: run(a, b, c, bias, stream=self.stream, workspace=workspace)
+        start, side = plan(product, alignment).run, int(self.side.ptr)
+        workspace, beside = self.address(self.workspace), self.address(self.beside)
+
+        def run() -> None:
+            stream = self.stream
+            start(a, b, c, bias, stream=stream, workspace=beside if stream == side else workspace)
+
+        return run
 
     def multiplier(self, product: Product) -> Multiplier:
         runs: dict[int, Any] = {}  # by alignment
@@ -139,12 +152,15 @@ class GPU:
 
         return run
 
-    def record(self, runs: Sequence[Run]) -> Run:
+    def record(self, runs: Sequence[Run], after: Sequence[Set[int]] | None = None) -> Run:
         with self.recording:
             self.recording.begin_capture()
             try:
-                for run in runs:
-                    run()
+                if after is None:
+                    for run in runs:
+                        run()
+                else:
+                    self._in_lanes(runs, after)
             finally:
                 graph = self.recording.end_capture()
         launch, current = graph.launch, self.cupy.cuda.get_current_stream
@@ -153,6 +169,31 @@ class GPU:
             launch(current())
 
         return play
+
+    def _in_lanes(self, runs: Sequence[Run], after: Sequence[Set[int]]) -> None:
+        """See Note [Two lanes]."""
+        streams = (self.recording, self.side)
+        self.side.wait_event(self._event(self.recording))  # from here on it is recorded too
+        lanes: list[int] = []
+        events: list[Any] = []
+        last, seen = [-1, -1], [-1, -1]  # of each lane the last command, and the last of the other that it waited for
+        for number, (run, needed) in enumerate(zip(runs, after, strict=True)):
+            lane = next((i for i in (0, 1) if last[i] in needed), int(last[1] < last[0]))
+            other = max((i for i in needed if lanes[i] != lane), default=-1)
+            if other > seen[lane]:
+                streams[lane].wait_event(events[other])
+                seen[lane] = other
+            with streams[lane]:
+                run()
+            lanes.append(lane)
+            events.append(self._event(streams[lane]))
+            last[lane] = number
+        self.recording.wait_event(self._event(self.side))
+
+    def _event(self, stream: Any) -> Any:
+        event = self.cupy.cuda.Event(disable_timing=True)
+        event.record(stream)
+        return event
 
     def check(self, status: int, what: str) -> None:
         """Raise what the driver says where it refuses."""

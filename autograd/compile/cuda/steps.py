@@ -17,6 +17,7 @@ from typing import Any
 
 from ...cuda.blas import ALIGNMENT
 from ..program import Program, Variable
+from .commands import order_of
 from .device import Device, Run
 from .numbers import Numbers
 from .tape import Tape
@@ -38,6 +39,12 @@ class Steps:
         self._results = [
             (slots[v], _Slices(device, v, program.results[i].shape, count)) for i, v in tape.plan.fresh if i not in stay
         ]
+        order, many = order_of(tape.commands), len(tape.commands)
+        self._after = [  # a step comes after all of the one before
+            {first + i for i in needed} | set(range(max(0, first - many), first))
+            for first in range(0, count * many, many)
+            for needed in order
+        ]
         self._bound: list[list[Run]] = []  # the commands of each step
         self._play: Run | None = None
 
@@ -56,7 +63,7 @@ class Steps:
         if not self._bound:
             self._bound = [bind(self._addresses(step)) for step in range(self.count)]
         if done == self.count:
-            self._play = self._play or self._device.record([run for runs in self._bound for run in runs])
+            self._play = self._play or self._device.record([run for runs in self._bound for run in runs], self._after)
             self._play()
         else:
             for runs in self._bound[:done]:

@@ -16,7 +16,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -255,14 +255,26 @@ class Simulated:
         workspace = np.empty(planned.workspace_bytes, "uint8")
         return lambda: planned.run(at, 0, workspace.ctypes.data)
 
-    def record(self, runs: Sequence[Callable[[], Any]]) -> Callable[[], Any]:
+    def record(
+        self, runs: Sequence[Callable[[], Any]], after: Sequence[Set[int]] | None = None
+    ) -> Callable[[], Any]:
+        """What may be done in another order is done in the other order, so that what leans on it shows."""
         self.recordings += 1
+        order = list(range(len(runs))) if after is None else _backwards(after)
 
         def play() -> None:
-            for run in runs:
-                run()
+            for i in order:
+                runs[i]()
 
         return play
+
+
+def _backwards(after: Sequence[Set[int]]) -> list[int]:
+    """The order in which always the last of those is next that have nothing to wait for."""
+    order: list[int] = []
+    while len(order) < len(after):
+        order.append(max(i for i in range(len(after)) if i not in order and after[i] <= set(order)))
+    return order
 
 
 def _matrices(address: int, dtype: str, count: int, shape: tuple[int, int], leading: int, step: int) -> np.ndarray:

@@ -119,7 +119,7 @@ class Context:
 def device(monkeypatch):
     runtime = SimpleNamespace(getDevice=lambda: 0, getDeviceProperties=lambda number: {"major": 9, "minor": 0})
     cuda = SimpleNamespace(runtime=runtime, Device=Context, Stream=Context, get_current_stream=Context)
-    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda, empty=Memory))
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda, empty=Memory, ndarray=Memory))
     monkeypatch.setitem(sys.modules, "cupy.cuda.runtime", runtime)
     monkeypatch.setitem(sys.modules, "cudnn", SimulatedCudnn())
     monkeypatch.setattr(gpu, "_driver", lambda: None)

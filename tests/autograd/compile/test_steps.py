@@ -33,8 +33,8 @@ def plays(device: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     target, found = device_named(Tensor(0.0, device=device).device), []  # "cuda" may be "cuda:0" there
     record = target.record
 
-    def counted(runs: Any) -> Callable[[], Any]:
-        play, many = record(runs), len(runs)
+    def counted(runs: Any, after: Any) -> Callable[[], Any]:
+        play, many = record(runs, after), len(runs)
 
         def run() -> None:
             found.append(many)
