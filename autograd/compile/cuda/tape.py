@@ -29,6 +29,7 @@ from .loops import loop_of
 from .nests import Launches, written_move
 from .operations import Does, Operated
 from .products import Products, with_biases
+from .whole import with_whole_arrays
 from .writer import Sums
 
 __all__ = ["NUMBERS", "RESERVED", "Tape"]
@@ -53,7 +54,7 @@ class Tape:
     """
 
     def __init__(self, program: Program, tf32: bool = False, does: Does = _nothing) -> None:
-        self.program = for_blas(program)
+        self.program = with_whole_arrays(for_blas(program))
         self.refs = layouts(self.program)
         self._tf32, self._does = tf32, does
         dialect = Dialect(self._kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), _LONGEST_ROW)
