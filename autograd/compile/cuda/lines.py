@@ -29,7 +29,7 @@ class Lines(Writer):
         for member in self.sums:
             yield f"  {ctype(member.out.dtype)} s{self.order[member.out]} = 0;"
         self.loads = {}
-        lines = [self._line(member) for member in self.members.values()]
+        lines = [line for member in self.members.values() for line in self._of(member)]
         loads, self.loads = self.loads, None
         count = max(1, min(AT_ONCE, LOADED // max(1, len(loads))))
         yield f"  const {self.index} step = blocks * {THREADS};"
@@ -54,9 +54,12 @@ class Lines(Writer):
             yield f"  s{index} = over_row<Sum, {THREADS}>(s{index});"
             yield f"  if (threadIdx.x == 0) z{index}[block] = s{index};"
 
-    def _line(self, member: Member) -> str:
+    def _of(self, member: Member) -> Iterator[str]:
+        """What is done for an element."""
         index = self.order[member.out]
         if member.kind == "all":
-            return f"s{index} += {self.read(member.operands[0], member, member.out.dtype)};"
-        line = f"{ctype(member.out.dtype)} v{index} = {self.value(member)};"
-        return f"{line} {self.stored(member.out)}[i] = v{index};" if self.memory.is_stored(member.out) else line
+            yield f"s{index} += {self.read(member.operands[0], member, member.out.dtype)};"
+            return
+        yield f"{ctype(member.out.dtype)} v{index} = {self.value(member)};"
+        if self.memory.is_stored(member.out):
+            yield f"{self.stored(member.out)}[i] = v{index};"
