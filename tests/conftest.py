@@ -52,7 +52,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     reports = [r for kind in ("passed", "failed", "error") for r in terminalreporter.stats.get(kind, [])]
-    on_gpu = [r for r in reports if "gpu" in r.keywords]  # also where other processes ran them
+    on_gpu = [r for r in reports if "gpu" in getattr(r, "keywords", ())]  # also where other processes ran them
     if on_gpu and not config.option.collectonly:
         failed = {r.nodeid for r in on_gpu if r.failed}
         passed = sum(r.passed and r.when == "call" for r in on_gpu)

@@ -23,9 +23,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from math import prod
 from typing import Any
 
-import numpy as np
-
-from ...backend import is_floating
+from ...backend import host, is_floating
 from ..native.expressions import CUDA_TYPES, elementwise
 from ..native.kernels import Kernel, Memory, Refs
 from ..native.layout import Ref, joined_axes, packed, whole
@@ -58,7 +56,7 @@ class Array:
     @property
     def count(self) -> int:
         """How many elements those bytes are."""
-        return (self.span[2] - self.span[1]) // np.dtype(self.dtype).itemsize
+        return (self.span[2] - self.span[1]) // host.dtype(self.dtype).itemsize
 
 
 _THREADS = 256

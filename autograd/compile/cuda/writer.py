@@ -1,7 +1,7 @@
-"""Writer: what both kinds of loops have: pointers, what is read beforehand, sums over rows, and the launch.
+"""Writer: what all kinds of loops have: pointers, what is read beforehand, sums over rows, and the launch.
 
 One idea: a kernel is text and the places of its arrays, and the same text at other places is the same kernel. Read
-`lines.py` and `rows.py` next, the two ways to walk over elements.
+`lines.py`, `rows.py` and `columns.py` next, the ways to walk over elements.
 """
 
 # Note [Loads before stores]
@@ -108,7 +108,7 @@ class Writer(Members, ABC):
         pointers = list(self._pointers())
         sums = []
         for member in self.sums:
-            room = reserve(self.blocks * self.length(member) * member.out.dtype.itemsize)
+            room = reserve(self.partials * self.length(member) * member.out.dtype.itemsize)
             kind = ctype(member.out.dtype)
             pointers.append(f"  {kind} *z{self.order[member.out]} = ({kind} *){self._pointer(room)};")
             sums.append(self._summed(member, room))
@@ -118,6 +118,11 @@ class Writer(Members, ABC):
         names = " ".join(member.instruction.name for member in self.members.values())
         about = f"{self.rows} x {self.columns}, {names}"
         return Launch("\n".join([*text, *pointers, *lines, "}"]), self.threads, (job,), about), sums
+
+    @property
+    def partials(self) -> int:
+        """How many sums of each kind its blocks make, to be added up."""
+        return self.blocks
 
     @property
     def size(self) -> int:
@@ -147,12 +152,12 @@ class Writer(Members, ABC):
         """The launch that adds up the partial sums of a member, which lie at `room`."""
         kind, length, out = ctype(member.out.dtype), self.length(member), member.out
         slot, start = room
-        taken = slot, start, start + self.blocks * length * out.dtype.itemsize
+        taken = slot, start, start + self.partials * length * out.dtype.itemsize
         self.writes.add(taken)
         count = self.rows * (1 if member.per_row or member.kind == "column" else self.columns)
         divided = f" / {count}" if member.name == "mean" else ""
         place = self.memory.place(out)
-        warps = 32 if self.blocks > _SUMMING_WARPS else 8
+        warps = 32 if self.partials > _SUMMING_WARPS else 8
         threads = 32 * warps
         text = f"""extern "C" __global__ void __launch_bounds__({threads}) @(const __grid_constant__ Jobs<$, 2> jobs) {{
 {ARGUMENTS}
@@ -162,7 +167,7 @@ class Writer(Members, ABC):
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   const long c = block * 32 + lane;
   {kind} s = 0;
-  if (c < n) for (int i = warp; i < {self.blocks}; i += {warps}) s += x[i * n + c];
+  if (c < n) for (int i = warp; i < {self.partials}; i += {warps}) s += x[i * n + c];
   part[warp][lane] = s;
   __syncthreads();
   if (warp || c >= n) return;
@@ -171,4 +176,4 @@ class Writer(Members, ABC):
 }}"""
         writes = frozenset({span_of(out, place)})
         job = Job(-(-length // 32), length, (room, place), frozenset({taken}), writes)
-        return Sums(out, Launch(text, threads, (job,), f"{self.blocks} partial sums"))
+        return Sums(out, Launch(text, threads, (job,), f"{self.partials} partial sums"))

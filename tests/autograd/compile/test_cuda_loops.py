@@ -1,0 +1,63 @@
+"""Loops on a GPU in every shape that makes them another kernel: short and long rows, few and many, sums of each kind.
+
+One idea: the same few lines over arrays of these shapes, on the device and in float64 on the host.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import autograd as ag
+from autograd import Tensor
+from autograd.backend import to_host
+from autograd.compile.cuda import Tape, writer
+from autograd.compile.cuda.commands import Launch
+from autograd.compile.passes import simplified
+from autograd.compile.trace import program_of
+
+from . import simulated
+
+pytestmark = simulated.needed
+
+SHAPES = [(1, 1), (3, 7), (300, 1), (70, 33), (5, 700), (1030, 12), (3, 8192), (5, 9001), (200, 8200)]
+
+
+def summed(x: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+    """Elements, and sums over rows."""
+    y = ag.tanh(x * w + b)
+    return y, y.sum(axis=0), (y * x).mean(axis=0)
+
+
+def normed(x: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+    """Values of rows, elements that need them, and sums over rows of those."""
+    y = x - x.mean(axis=1, keepdims=True)
+    z = y / (1 + (y * y).sum(axis=1, keepdims=True)) * w + b
+    return z, z.sum(axis=0), z.max(axis=1), z.sum()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("function", [summed, normed])
+def test_results_are_those_of_the_host(function, shape, device):
+    rng = np.random.default_rng(7)
+    x, (w, b) = rng.uniform(1, 2, shape), rng.uniform(-1, 1, (2, shape[1]))
+    x[:, ::2] *= -1
+    wanted = function(*map(Tensor, (x, w, b)))
+    fast = ag.compile(function)
+    given = [Tensor(array.astype("float32"), device=device) for array in (x, w, b)]
+    for _ in range(3):
+        for made, value in zip(fast(*given), wanted, strict=True):
+            scale = np.abs(value.data).max() + 1
+            np.testing.assert_allclose(to_host(made.data) / scale, value.data / scale, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize(("short", "index"), [(10_000, "int"), (9999, "long")])
+@pytest.mark.parametrize("function", [summed, normed])
+def test_what_does_not_fit_in_32_bits_is_counted_in_64(monkeypatch, function, short, index):
+    monkeypatch.setattr(writer, "_SHORT", short)
+    tape = Tape(simplified(program_of(function, (np.ones((10, 1000)), np.ones(1000), np.ones(1000)), {})))
+    texts = [command.text for command in tape.commands if isinstance(command, Launch)]
+    counted = {word for text in texts for word in re.findall(r"(int|long) (?:from|r) = ", text)}
+    assert counted == {index}
