@@ -11,6 +11,7 @@ from .precision import get_matmul_precision as get_matmul_precision
 from .precision import matmul_precision as matmul_precision
 from .report import Memory as Memory
 from .report import device_count as device_count
+from .report import device_name as device_name
 from .report import empty_cache as empty_cache
 from .report import is_available as is_available
 from .report import libraries as libraries

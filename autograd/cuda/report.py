@@ -16,7 +16,7 @@ from ..errors import DeviceError
 from . import cublaslt, cudnn
 from .device import cupy_here, number_of
 
-__all__ = ["Memory", "device_count", "empty_cache", "is_available", "libraries", "memory"]
+__all__ = ["Memory", "device_count", "device_name", "empty_cache", "is_available", "libraries", "memory"]
 __all__ += ["profiler_range", "synchronize"]
 
 GiB = 1 << 30
@@ -34,6 +34,12 @@ def is_available() -> bool:
 def device_count() -> int:
     """How many GPUs can be used here; 0 without CuPy or a driver."""
     return int(cupy_here().cuda.runtime.getDeviceCount()) if is_available() else 0
+
+
+def device_name(device: str | int | None = None) -> str:
+    """What NVIDIA calls a GPU, the current one by default: "NVIDIA H200". Raises DeviceError where there is none."""
+    cupy = cupy_here()
+    return str(cupy.cuda.runtime.getDeviceProperties(number_of(device, cupy))["name"].decode())
 
 
 def libraries() -> dict[str, str]:

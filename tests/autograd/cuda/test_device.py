@@ -46,6 +46,7 @@ class FakeCuPy(ModuleType):
             driverGetVersion=lambda: driver,
             runtimeGetVersion=lambda: 13020,
             memGetInfo=lambda: (60 << 30, 80 << 30),
+            getDeviceProperties=lambda number: {"name": f"NVIDIA H{number + 1}00".encode()},
         )
         self.cuda = SimpleNamespace(runtime=runtime, Device=self._device)
         pool = SimpleNamespace(
@@ -121,6 +122,8 @@ def test_another_failure_of_cuda(install):
     with pytest.raises(ag.DeviceError):
         ag.cuda.memory()
     with pytest.raises(ag.DeviceError):
+        ag.cuda.device_name()
+    with pytest.raises(ag.DeviceError):
         ag.cuda.synchronize()
 
 
@@ -139,6 +142,8 @@ def test_devices_by_their_names(install):
 def test_questions_with_a_gpu(install):
     cupy = install(FakeCuPy())
     assert (ag.cuda.is_available(), ag.cuda.device_count()) == (True, 2)
+    names = [ag.cuda.device_name(device) for device in ("cuda:0", 1, None)]
+    assert names == ["NVIDIA H100", "NVIDIA H200", "NVIDIA H200"]
     found = ag.cuda.memory("cuda:0")
     assert repr(found) == "cuda:0: 1.50 GiB in arrays, 0.25 GiB kept for more, 60.00 of 80.00 GiB free"
     assert (found.device, found.used, found.pooled) == ("cuda:0", 3 << 29, 1 << 28)
@@ -233,6 +238,6 @@ def test_the_public_names():
     files = {"blas", "cublaslt", "device", "operands", "precision", "product", "products", "report"}
     files |= {"attentions", "convolutions", "cudnn", "graphs"}
     assert public - files == {
-        *("Memory", "OutOfMemory", "device_count", "empty_cache", "get_matmul_precision", "is_available", "libraries"),
-        *("matmul_precision", "memory", "profiler_range", "synchronize"),
+        *("Memory", "OutOfMemory", "device_count", "device_name", "empty_cache", "get_matmul_precision"),
+        *("is_available", "libraries", "matmul_precision", "memory", "profiler_range", "synchronize"),
     }

@@ -268,6 +268,7 @@ def test_epilogues(cupy, rng, dtype, epilogue):
 def test_questions(cupy):
     assert ag.cuda.is_available()
     assert ag.cuda.device_count() >= 1
+    assert "NVIDIA" in ag.cuda.device_name()
     before = ag.cuda.memory()
     x = cupy.zeros(64 << 20, np.uint8)
     held = ag.cuda.memory()
