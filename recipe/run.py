@@ -91,7 +91,7 @@ def _carry_out(
         if begin is not None:
             loaded(trainer.model, begin.weights, begin.folder)
         make_folder(folder)
-    _print_heading(config, folder, parts, trainer)
+    _print_heading(config, folder, parts, trainer, run_file.run["machine"].get("gpu"))
     if server is not None:
         print(f"live view: {server.address}", flush=True)
     failure = None
@@ -181,12 +181,13 @@ def _conclude(config: Config, trainer: Trainer, folder: Path, parts: Parts, run_
         print(f"to go on: {_command('resume', folder)}")
 
 
-def _print_heading(config: Config, folder: Path, parts: Parts, trainer: Trainer) -> None:
+def _print_heading(config: Config, folder: Path, parts: Parts, trainer: Trainer, gpu: str | None) -> None:
     classes = next(reversed(list(trainer.model.parameters()))).shape[0]
     count = sum(parameter.size for parameter in trainer.model.parameters())
     net = title(config.model, parts.x_train.shape[1], classes)
     rows = [f"{len(x):,} rows to {use}" for x, use in zip(parts[::2], ("train on", "validate", "test"), strict=True)]
-    print(f"{net}, {count:,} parameters, on {config.device}; {config.data.source}: {', '.join(rows)}")
+    device = f"{config.device} ({gpu})" if gpu else config.device
+    print(f"{net}, {count:,} parameters, on {device}; {config.data.source}: {', '.join(rows)}")
     begun = f", from step {trainer.step}" if trainer.step else ""
     length = f"{config.fit.epochs} epochs" if config.fit.updates is None else f"{config.fit.updates:,} updates"
     print(f"{length} in batches of {config.fit.batch_size}{begun}; the run: {folder}", flush=True)

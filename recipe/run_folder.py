@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autograd import cuda
+
 from .callbacks.base import Callback
 from .config import Config, ConfigError
 from .files import write_json
@@ -75,9 +77,9 @@ def read_run(folder: Path) -> dict[str, Any]:
     return run
 
 
-def machine() -> dict[str, Any]:
-    """What a number of seconds depends on."""
-    return {
+def machine(device: str) -> dict[str, Any]:
+    """What a number of seconds depends on; "gpu", its name, is there where `device` is one."""
+    found = {
         "system": platform.platform(),
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -85,6 +87,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
     }
+    return found | {"gpu": cuda.device_name(device)} if device.startswith("cuda") else found
 
 
 def _processor() -> str:
@@ -112,7 +115,7 @@ class RunFile(Callback):
             "schema": SCHEMA,
             "status": "running",
             "config": config.to_dict(),
-            "machine": machine(),
+            "machine": machine(config.device),
             "model": None,
             "parameters": None,
             "plan": None,
