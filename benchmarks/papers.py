@@ -1,7 +1,7 @@
 """`python -m benchmarks papers RUN ...`: what runs by the settings of papers came to, gathered into one result.
 
 One idea: nothing is measured here. Each run says in its run.json how it stands to its paper; this puts them side by
-side, with the machine, and takes the mean where the runs of a paper are whole. Read `recipe/papers/outcome.py` for
+side, with their machines, and takes the mean where the runs of a paper are whole. Read `recipe/papers/outcome.py` for
 the outcomes.
 """
 
@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .machine import describe
 from .measure import BenchmarkError
 from .output import save, table
+from .runs import add_gpu, gathered_on, made_on, where
 
 __all__ = ["add_papers", "gather", "run_papers", "show_papers"]
 
@@ -29,7 +29,6 @@ _EXAMPLES = """example:
   python -m benchmarks papers runs/*-pocket runs/*-dropout-2014 --out benchmarks/results
 """
 
-_ROOT = Path(__file__).resolve().parent.parent
 _ENOUGH = 3  # runs for a mean
 
 
@@ -43,35 +42,36 @@ def add_papers(commands: Any, folder: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="folders of runs")
+    add_gpu(command)
     command.add_argument("--out", type=folder, metavar="FOLDER", help="where the result goes (default: nowhere)")
 
 
 def run_papers(arguments: argparse.Namespace) -> None:
     """Carry out the command. Raises BenchmarkError where a folder has no such run."""
-    document = gather(arguments.runs)
+    document = gather(arguments.runs, arguments.gpu)
     path = save(document, arguments.out) if arguments.out else None
     show_papers(document)
     print(f"\nsaved {path}" if path else "\nnot saved; --out FOLDER saves it")
 
 
-def gather(folders: Sequence[Path]) -> dict[str, Any]:
-    """The result: each run in the order given, and the means."""
-    runs = [_entry(folder) for folder in folders]
+def gather(folders: Sequence[Path], gpu: str | None = None) -> dict[str, Any]:
+    """The result: each run in the order given, with its own machine, and the means; `gpu` as the flag."""
+    runs = [_entry(folder, gpu) for folder in folders]
     devices = sorted({run["device"].partition(":")[0] for run in runs})
     if len(devices) > 1:
         raise BenchmarkError(f"the runs are of {' and '.join(devices)}: gather those of one kind of device at a time.")
     return {
-        "schema": 1,
+        "schema": 2,
         "benchmark": "papers",
         "device": devices[0],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": describe(_ROOT),
+        "gathered_on": gathered_on(devices, gpu),
         "runs": runs,
         "means": _means(runs),
     }
 
 
-def _entry(folder: Path) -> dict[str, Any]:
+def _entry(folder: Path, gpu: str | None) -> dict[str, Any]:
     try:
         run = json.loads((folder / "run.json").read_text())
         paper, config, last = run["paper"], run["config"], run["epochs"][-1]
@@ -89,7 +89,7 @@ def _entry(folder: Path) -> dict[str, Any]:
             "steps": run["steps"]["text"],
             "validation_error": round(100.0 * (1.0 - last["val_accuracy"]), 4),
             "verdict": run["diagnosis"]["verdict"],
-            "machine": run["machine"],
+            "machine": made_on(run, gpu),
             "ensemble": _ensemble(folder / "ensemble.json"),
         }
     except (OSError, ValueError, LookupError, TypeError) as error:
@@ -133,7 +133,9 @@ def show_papers(document: Mapping[str, Any]) -> None:
         for run in document["runs"]
     ]
     header = ("paper", "seed", "test error", "the paper's", "updates", "time", "outcome")
-    print(f"{document['machine']['processor']['model']}, {document['device']}\n")
+    for place in dict.fromkeys(where(run["machine"], run["device"]) for run in document["runs"]):
+        print(f"made on {place}")
+    print(f"gathered on {document['gathered_on']['processor']['model']}\n")
     # The outcome is a text, and stands left by standing last.
     print(table(header, rows))
     for run in document["runs"]:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import benchmarks.__main__ as cli
+from benchmarks.gpu import device as gpu_device
 from benchmarks.measure import BenchmarkError
-from benchmarks.papers import gather
+from benchmarks.papers import gather, show_papers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,7 +47,8 @@ def test_each_run_stands_with_its_outcome_and_its_length(write):
     assert (run["updates"], run["updates_planned"], run["validation_error"]) == (500, 1000, 2.0)
     assert run["ensemble"] is None
     assert (document["benchmark"], document["device"], document["means"]) == ("papers", "cpu", {})
-    assert {"processor", "cores", "load_average_before", "commit"} <= set(document["machine"])
+    assert {"processor", "cores", "load_average_before", "commit"} <= set(document["gathered_on"])
+    assert run["machine"] == {"processor": "one"}
 
 
 @pytest.mark.parametrize(("errors", "outcome"), [((1.1, 1.0, 1.2), "inside"), ((1.1, 1.2, 1.2), "outside")])
@@ -62,6 +64,34 @@ def test_the_mean_of_three_whole_runs_is_judged(write, errors, outcome):
     }
 
 
+def test_the_machine_is_the_runs_and_the_one_that_gathers_stands_apart(write, monkeypatch, capsys):
+    def on_gpu(seed, **machine):
+        return write("dropout", seed, 1.1, device="cuda", machine={"processor": "far away", **machine})
+
+    def no_gpu():
+        raise BenchmarkError("there is no GPU here")
+
+    folders = [on_gpu(0, gpu="NVIDIA H100"), on_gpu(1)]
+    monkeypatch.setattr(gpu_device, "describe", no_gpu)
+    silent = gather(folders)
+    assert [run["machine"].get("gpu") for run in silent["runs"]] == ["NVIDIA H100", None]
+    assert "gpu" not in silent["gathered_on"]
+    monkeypatch.setattr(gpu_device, "describe", lambda: {"name": "NVIDIA A100"})
+    given = gather(folders, "NVIDIA H200")
+    assert [run["machine"] for run in given["runs"]] == [
+        {"processor": "far away", "gpu": "NVIDIA H100"},
+        {"processor": "far away", "gpu": "NVIDIA H200", "gpu_given": True},
+    ]
+    assert given["gathered_on"]["gpu"] == {"name": "NVIDIA A100"}
+    show_papers(given)
+    show_papers(silent)
+    out = capsys.readouterr().out
+    assert "made on far away, cuda (NVIDIA H100)\n" in out
+    assert "made on far away, cuda (NVIDIA H200, as given, not by the run)\n" in out
+    assert "made on far away, cuda (the run does not say which GPU)\n" in out
+    assert f"gathered on {given['gathered_on']['processor']['model']}\n" in out
+
+
 def test_what_cannot_be_gathered(write, tmp_path):
     with pytest.raises(BenchmarkError, match="holds no concluded run of a paper's settings"):
         gather([tmp_path / "nowhere"])
@@ -69,6 +99,8 @@ def test_what_cannot_be_gathered(write, tmp_path):
         gather([write("other", 0, 1.0, paper=None)])
     with pytest.raises(BenchmarkError, match="the runs are of cpu and cuda: gather those of one kind"):
         gather([write("dropout", 0, 1.0), write("dropout", 1, 1.0, device="cuda:1")])
+    with pytest.raises(BenchmarkError, match="--gpu NVIDIA H200: none of the runs was made on a GPU"):
+        gather([write("dropout", 2, 1.0)], "NVIDIA H200")
 
 
 def test_the_command_saves_where_it_is_told_and_shows_it_again(write, tmp_path, capsys):
