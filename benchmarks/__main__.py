@@ -1,4 +1,4 @@
-"""`python -m benchmarks speed|memory|overhead|gpu|claims|diagnosis|papers|show|profile`: the command line.
+"""`python -m benchmarks speed|memory|overhead|gpu|claims|diagnosis|papers|curves|show|profile`: the command line.
 
 One idea: a run that could mislead is not saved by itself. Only a full one goes to benchmarks/results/; a trial or a
 part is printed, and saved where `--out` says. A wrong flag is one line and exit status 2; contenders that fail or
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .claims.command import add_claims, run_claims, show_claims
+from .curves import add_curves, run_curves, show_curves
 from .diagnosis.command import add_diagnosis, run_diagnosis, show_diagnosis
 from .gpu import run as gpu
 from .gpu import shown as gpu_shown
@@ -33,6 +34,7 @@ from .speed.run import SPEED
 __all__ = ["main"]
 
 BENCHMARKS = {b.name: b for b in (SPEED, MEMORY, OVERHEAD)}
+GATHERED = {"papers": show_papers, "curves": show_curves}  # from runs; shown as text only
 
 
 class Parser(argparse.ArgumentParser):
@@ -81,7 +83,7 @@ def _document(text: str) -> dict[str, Any]:
     path = Path(text)
     try:
         document = json.loads(path.read_text())
-        known = document["benchmark"] in (*BENCHMARKS, "gpu", "claims", "diagnosis", "papers")
+        known = document["benchmark"] in (*BENCHMARKS, "gpu", "claims", "diagnosis", *GATHERED)
     except (OSError, ValueError, TypeError, KeyError):
         known = False
     if not known:
@@ -204,11 +206,12 @@ def _parser() -> Parser:
         "  python -m benchmarks claims                          what the lecture claims, measured\n"
         "  python -m benchmarks diagnosis                       how often the diagnosis is right\n"
         "  python -m benchmarks papers runs/*-pocket            runs by the settings of papers, side by side\n"
+        "  python -m benchmarks curves runs/cuda runs/cpu       the same run on two devices\n"
         "  python -m benchmarks show benchmarks/results/speed-cpu.json\n"
         "  python -m benchmarks profile mlp-sgd                 where a step of ours spends its time",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    known = "speed|memory|overhead|gpu|claims|diagnosis|papers|show|profile"
+    known = "speed|memory|overhead|gpu|claims|diagnosis|papers|curves|show|profile"
     commands = parser.add_subparsers(dest="command", required=True, metavar=known)
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)
@@ -216,6 +219,7 @@ def _parser() -> Parser:
     add_claims(commands, _names, _positive, _folder)
     add_diagnosis(commands, _positive, _folder)
     add_papers(commands, _folder)
+    add_curves(commands, _folder)
     _add_show(commands)
     _add_profile(commands)
     return parser
@@ -313,8 +317,8 @@ def _show(document: dict[str, Any]) -> None:
     if document["benchmark"] == "diagnosis":
         show_diagnosis(document, path)
         return
-    if document["benchmark"] == "papers":
-        show_papers(document)
+    if document["benchmark"] in GATHERED:
+        GATHERED[document["benchmark"]](document)
         return
     on_gpu = document["benchmark"] == "gpu"
     shown: Any = gpu_shown if on_gpu else BENCHMARKS[document["benchmark"]]
@@ -346,6 +350,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             run_diagnosis(arguments)
         elif arguments.command == "papers":
             run_papers(arguments)
+        elif arguments.command == "curves":
+            run_curves(arguments)
         elif arguments.command == "show":
             _show(arguments.document)
         else:

@@ -81,10 +81,13 @@ def left_out_lines(left_out: dict[str, str]) -> list[str]:
     ]
 
 
-def save(document: dict[str, Any], folder: Path) -> Path:
-    """Write the document as <benchmark>-<device>.json into `folder`; replaces an older one in one step."""
+def save(document: dict[str, Any], folder: Path, name: str | None = None) -> Path:
+    """Write the document as <benchmark>-<name>.json into `folder`; replaces an older one in one step.
+
+    The name is the device's where none is given.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{document['benchmark']}-{document['device']}.json"
+    path = folder / f"{document['benchmark']}-{name or document['device']}.json"
     new = path.with_suffix(".json.new")
     new.write_text(json.dumps(document, indent=1) + "\n")
     os.replace(new, path)

@@ -14,6 +14,7 @@ import benchmarks.__main__ as cli
 from benchmarks.measure import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = "speed|memory|overhead|gpu|claims|diagnosis|papers|curves|show|profile"
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def results(fakes, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: speed|memory|overhead|gpu|claims|diagnosis|papers|show|profile"),
+        ([], "the following arguments are required: " + COMMANDS),
         (["sped"], "invalid choice: 'sped'"),
         (["speed", "--rounds", "0"], "argument --rounds: '0' is not a whole number above zero"),
         (["speed", "--threads", "two"], "argument --threads: 'two' is not a whole number above zero"),
@@ -45,6 +46,7 @@ def results(fakes, monkeypatch, tmp_path):
         (["speed", "--fast"], "unrecognized arguments: --fast"),
         (["claims", "--only", "E77"], "unknown name 'E77'; known are: E0, E1, "),
         (["claims", "--seeds", "0"], "argument --seeds: '0' is not a whole number above zero"),
+        (["curves", "one"], "the following arguments are required: RUN"),
         (["profile"], "the following arguments are required: workload"),
     ],
 )
