@@ -9,6 +9,11 @@ the same for the host.
 # A tape is for arrays of certain shapes, and takes a fraction of a second to write and to compile. So the first call
 # with arrays of new shapes is done as it always was, and shapes that never come back cost nothing.
 
+# Note [As they lie]
+# CuPy needs as long to start a copy as we to start a kernel. So a tape is for arrays as they lie, the heads of an
+# attention for one, and its results lie as what they follow: the gradient of a transposed array is transposed too, and
+# undoing that is a view. Whole numbers, whose values a trace asks for, are copied where they are not in order.
+
 from __future__ import annotations
 
 import threading
@@ -16,23 +21,30 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ...backend import Array, Module, device_of, host, is_array, module_of
+from ...backend import Array, Module, device_of, host, is_array, is_floating, module_of, modules
+from ...cuda.blas import ALIGNMENT
 from ...cuda.precision import is_tf32
 from ...errors import DeviceError
 from ...functional import vjp
 from ...modes import casting
+from ...ops.shape import permute_dims, reshape
 from ...tensor import Tensor, wrap
 from ..passes import simplified
-from ..program import Variable
 from ..trace import program_of
 from .commands import Call, Command, Launch, Multiply
 from .device import Device, eager_device
-from .executor import sizes_of, view_of
+from .executor import sizes_of
+from .strided import memory_of, order_of, view_of
 from .tape import NUMBERS, RESERVED, Tape
 
 __all__ = ["OnDevice", "kernel_on_device"]
 
+Options = dict[str, Any]
+
+Laid = tuple[tuple[int, ...], tuple[int, ...] | None]
+
 _KINDS = 256  # of arguments that are remembered
+_BYTE = host.dtype("uint8")
 
 
 class OnDevice:
@@ -40,16 +52,17 @@ class OnDevice:
 
     A call with arrays on a GPU, and None for what is not given, gives the results as new arrays, or None where it has
     to be done otherwise: at the first call with such arrays, see Note [From the second call on], and where the function
-    is more than kernels and products.
+    is more than kernels and products. `follows` says for each result the number of the argument as which it shall lie,
+    see Note [As they lie].
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
+    def __init__(self, function: Callable[..., Any], follows: Callable[[Options], list[int]] = lambda _: [0]) -> None:
+        self.function, self.follows = function, follows
         self._known: dict[Any, _Made | None] = {}  # by kind of arguments; None: nothing is made, perhaps not yet
         self._waiting: set[Any] = set()  # kinds that were seen once
         self._lock = threading.Lock()
 
-    def __call__(self, arrays: tuple[Any, ...], options: dict[str, Any]) -> tuple[Array, ...] | None:
+    def __call__(self, arrays: tuple[Any, ...], options: Options) -> tuple[Array, ...] | None:
         name = device_of(arrays[0])
         device = eager_device(name)
         if device is None:
@@ -63,7 +76,7 @@ class OnDevice:
             return None
         return None if made is None else made(arrays)
 
-    def _make(self, key: Any, device: Device, arrays: tuple[Any, ...], options: dict[str, Any]) -> _Made | None:
+    def _make(self, key: Any, device: Device, arrays: tuple[Any, ...], options: Options) -> _Made | None:
         with self._lock:
             if key not in self._waiting:
                 if len(self._waiting) == _KINDS:
@@ -75,18 +88,19 @@ class OnDevice:
                 self._known[key] = self._made(device, arrays, options)
             return self._known[key]
 
-    def _made(self, device: Device, arrays: tuple[Any, ...], options: dict[str, Any]) -> _Made | None:
+    def _made(self, device: Device, arrays: tuple[Any, ...], options: Options) -> _Made | None:
         if not all(x is None or (is_array(x) and x.size) for x in arrays):
             return None
         try:
-            return _Made.of(self.function, device, arrays, options)
+            return _Made.of(self.function, device, arrays, options, self.follows(options))
         except DeviceError as error:
             warnings.warn(f"fused functions are left to CuPy: {error}", RuntimeWarning, stacklevel=2)
             return None
 
 
 def _kind(x: Any) -> Any:
-    return (x.shape, x.dtype) if is_array(x) else x
+    # The number of a dtype is had at once, its hash is worked out anew each time.
+    return (x.shape, x.strides, x.dtype.num) if type(x) in modules else x
 
 
 def kernel_on_device(
@@ -106,7 +120,7 @@ def kernel_on_device(
 
         return vjp(of_needed, *(x for x, need in zip(inputs, needs, strict=True) if need))[1](g)
 
-    slope = OnDevice(slopes)
+    slope = OnDevice(slopes, lambda options: [1 + i for i, need in enumerate(options["needs"]) if need])
 
     def forward_or_tape(xp: Module, *inputs: Any, **options: Any) -> Any:
         made = None if casting() is not None else value(inputs, options)
@@ -131,29 +145,30 @@ _BY_TAPE = object()  # what such a kernel keeps beside its inputs
 
 
 class _Made:
-    """The tape for one kind of arguments, loaded."""
+    """The tape for one kind of arguments, loaded. `laid` has for each result its shape in memory, and the axes that
+    turn it into what was asked for; `packs` are the numbers of the arguments that are copied first."""
 
-    def __init__(self, tape: Tape, device: Device, takes: list[int]) -> None:
-        self.tape, self.device, self.takes = tape, device, takes
+    def __init__(self, tape: Tape, device: Device, takes: list[int], packs: set[int], laid: list[Laid]) -> None:
+        self.tape, self.device, self.packs = tape, device, packs
         plan = tape.plan
         self._library = device.library(tape.source)
         self._starts = [self._start(command) for command in tape.commands]
-        self._inputs = [plan.slots[variable] for variable in tape.program.arguments]
+        self._inputs = [(plan.slots[v], i) for v, i in zip(tape.program.arguments, takes, strict=True)]
         self._outputs = [
-            (number, plan.slots[base], base.dtype, tape.program.results[number].shape) for number, base in plan.fresh
+            (plan.slots[base], *lies, base.dtype) for (_, base), lies in zip(plan.fresh, laid, strict=True)
         ]
-        fresh = {number for number, _ in plan.fresh}
-        # What lies in another array, or otherwise than a new one, is copied from there.
-        self._copied = [(i, tape.refs[v]) for i, v in enumerate(tape.program.results) if i not in fresh]
-        self._rooms = [(slot, size) for slot, size in ((0, plan.arena_bytes), (RESERVED, tape.reserved)) if size]
-        self._fixed: dict[int, Any] = {}
+        self._reserved = -(-plan.arena_bytes // ALIGNMENT) * ALIGNMENT  # where it begins, behind the arena
+        self._room = (self._reserved + tape.reserved,)
+        self._at = [0] * (1 + max(plan.slots.values()) - min(NUMBERS, RESERVED))  # by slot, from either end
+        self._held = []
         held = [(variable, place.get()) for place, variable in tape.program.places]  # by the function, such as a mask
         for variable, array in [*plan.constants(), *held]:
             copy = device.empty(variable.shape, variable.dtype)
             copy[...] = module_of(copy).asarray(host.ascontiguousarray(array))
-            self._fixed[plan.slots[variable]] = copy
+            self._held.append(copy)
+            self._at[plan.slots[variable]] = device.address(copy)
 
-    def _start(self, command: Command) -> Callable[[dict[int, int], int], Any]:
+    def _start(self, command: Command) -> Callable[[list[int], int], Any]:
         """What gives a command, with the addresses of a call, on a stream."""
         if isinstance(command, Launch):
             sizes, places = sizes_of(command), [place for job in command.jobs for place in job.places]
@@ -168,39 +183,52 @@ class _Made:
 
     @classmethod
     def of(
-        cls, function: Callable[..., Any], device: Device, arrays: tuple[Any, ...], options: dict[str, Any]
+        cls, function: Callable[..., Any], device: Device, arrays: tuple[Any, ...], options: Options, follows: list[int]
     ) -> _Made | None:
         """The tape of a function for arrays like these; None where CuPy would have a part in it, or chance."""
-        program = program_of(function, arrays, options)
+        views = [None if x is None or not is_floating(x.dtype) else view_of(x) for x in arrays]
+        packs = {i for i, x in enumerate(arrays) if x is not None and views[i] is None and not x.flags.c_contiguous}
+        laid: list[Laid] = []
+
+        def on_memory(*memory: Any, **options: Any) -> list[Tensor]:
+            given = [x if view is None else view(x) for x, view in zip(memory, views, strict=True)]
+            results = function(*given, **options)
+            results = (results,) if isinstance(results, Tensor) else results
+            flat = []
+            for result, i in zip(results, follows, strict=True):
+                order = order_of(arrays[i]) if result.ndim == arrays[i].ndim else None
+                lies = result if order is None else permute_dims(result, order)
+                laid.append((lies.shape, None if order is None else tuple(map(order.index, range(len(order))))))
+                flat.append(reshape(lies, -1))
+            return flat
+
+        memory = [x if view is None else memory_of(x, view) for x, view in zip(arrays, views, strict=True)]
+        program = program_of(on_memory, memory, options)
         if program.numbers or not all(isinstance(place.get(), host.ndarray) for place, _ in program.places):
             return None
         tape = Tape(simplified(program), is_tf32())
         plan = tape.plan
         if plan.numbers or plan.draws or any(isinstance(command, Call) for command in tape.commands):
             return None
-        return cls(tape, device, [i for i, x in enumerate(arrays) if x is not None])
+        if len(plan.fresh) < len(laid):  # a result is an argument, or another result, as it is
+            return None
+        return cls(tape, device, [i for i, x in enumerate(arrays) if x is not None], packs, laid)
 
     def __call__(self, arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-        device, address = self.device, self.device.address
-        memory: dict[int, Any] = dict(self._fixed)  # the array behind each address
-        for slot, i in zip(self._inputs, self.takes, strict=True):
-            memory[slot] = arrays[i] if arrays[i].flags.c_contiguous else arrays[i].copy()
-        results: list[Any] = [None] * len(self.tape.program.results)
-        for number, slot, dtype, shape in self._outputs:
-            results[number] = memory[slot] = device.empty(shape, dtype)
-        for slot, size in self._rooms:
-            memory[slot] = device.empty((size,), "uint8")
-        at = {NUMBERS: 0, **{slot: address(array) for slot, array in memory.items()}}
-        stream = device.stream
+        address, empty, stream = self.device.address, self.device.empty, self.device.stream
+        given = [x.copy() if i in self.packs else x for i, x in enumerate(arrays)] if self.packs else arrays
+        at = self._at.copy()
+        for slot, i in self._inputs:
+            at[slot] = address(given[i])
+        if self._room[0]:
+            room = empty(self._room, _BYTE)
+            at[0] = address(room)
+            at[RESERVED] = at[0] + self._reserved
+        results = []
+        for slot, shape, axes, dtype in self._outputs:
+            result = empty(shape, dtype)
+            at[slot] = address(result)
+            results.append(result if axes is None else result.transpose(axes))
         for start in self._starts:
             start(at, stream)
-        for number, ref in self._copied:
-            results[number] = view_of(self._base(ref.base, memory), ref).copy()
         return tuple(results)
-
-    def _base(self, base: Variable, memory: dict[int, Any]) -> Any:
-        """The memory of a variable as an array."""
-        slot, offset = self.tape.plan.place(base)
-        if slot:
-            return memory[slot].reshape(base.shape)
-        return memory[0][offset : offset + base.nbytes].view(base.dtype).reshape(base.shape)

@@ -32,7 +32,7 @@ from .numbers import Numbers
 from .steps import Steps
 from .tape import RESERVED, Tape
 
-__all__ = ["Cuda", "sizes_of", "view_of"]
+__all__ = ["Cuda", "sizes_of"]
 
 _KEPT = 4  # recordings of several calls, by how many these are
 _OURS = 4  # references to the array of a result: a table, its view in another, a variable, and the question
@@ -271,7 +271,7 @@ class Cuda:
                 return self._others[variable]
             return float(self._numbers[self.plan.numbers.index(variable)])
         base = self._base(self.plan.aliases.get(ref.base, ref.base))
-        return view_of(base, ref)
+        return _view_of(base, ref)
 
     def _base(self, base: Variable) -> Any:
         """The memory of a variable as an array."""
@@ -300,7 +300,7 @@ def sizes_of(launch: Launch) -> list[int]:
     return [*first, *(job.size for job in launch.jobs)]
 
 
-def view_of(base: Any, ref: Ref) -> Any:
+def _view_of(base: Any, ref: Ref) -> Any:
     """What a variable is of the array that it lies in."""
     if ref.is_whole:
         return base.reshape(ref.shape)

@@ -17,6 +17,7 @@ from autograd.backend import to_host
 from autograd.compile.cuda import device_named
 from autograd.compile.cuda.eager import OnDevice
 
+from ... import guard
 from . import simulated
 
 pytestmark = simulated.needed
@@ -124,6 +125,27 @@ def test_strided_arrays_are_read_right() -> None:
         for _ in range(2):
             found = F.gelu(part)
         np.testing.assert_allclose(to_host(found.data), F.gelu(Tensor(to_host(part.data))).data, rtol=1e-5, atol=1e-6)
+
+
+def test_heads_of_an_attention_are_taken_and_given_as_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mixed(*heads: Tensor) -> Tensor:
+        out = F.scaled_dot_product_attention(*heads, is_causal=True)
+        (out * weights).sum().backward()
+        return out
+
+    weights = Tensor(numbers(2, 6, 3, 4, seed=9).swapaxes(1, 2), device="guard")
+    heads = [Tensor(numbers(2, 6, 3, 4, seed=i).swapaxes(1, 2), device="guard", requires_grad=True) for i in range(3)]
+    for _ in range(2):
+        mixed(*heads)
+    for x in heads:
+        x.grad = None
+    called: list[str] = []
+    call = guard._call_method
+    monkeypatch.setattr(guard, "_call_method", lambda x, name, *given: called.append(name) or call(x, name, *given))
+    out = mixed(*heads)
+    assert "copy" not in called
+    for lies in (out.data, *(x.grad.data for x in heads)):
+        assert lies.swapaxes(1, 2).flags.c_contiguous
 
 
 def test_tapes_are_made_inside_anomaly_and_watched_there() -> None:
