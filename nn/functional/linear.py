@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from autograd import matmul, matrix_transpose
 from autograd.backend import host
-from autograd.compile.cuda.eager import kernel_on_device
+from autograd.compile.cuda.eager import OnDevice, needed, placed, slopes_of
 from autograd.fused import fused
 from autograd.modes import casting
 from autograd.tensor import Operand
@@ -95,4 +95,19 @@ def _backward(
     return of_x, of_weight, of_bias
 
 
-linear.kernel(_forward, _backward, kernel_on_device(linear.definition, _forward, _backward))
+def _slopes(g: Any, x: Any, weight: Any, bias: Any, out: Any, *, needs: Any, activation: Activation) -> Any:
+    """The gradients, as a tape does it: the result tells where ReLU let through, and no product is done again."""
+    return slopes_of(linear.definition)(g * (out > 0) if activation else g, x, weight, bias, needs=needs)
+
+
+_tape = OnDevice(_slopes, needed)
+
+
+def _backward_on_device(xp: Any, g: Any, needs: Any, inputs: Any, out: Any, *, activation: Activation) -> Any:
+    made = _tape((g, *inputs, out), {"needs": needs, "activation": activation})
+    if made is None:
+        return _backward(xp, g, needs, inputs, out, activation=activation)
+    return placed(made, needs)
+
+
+linear.kernel(_forward, _backward, (_forward, _backward_on_device))

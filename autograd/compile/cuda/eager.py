@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...backend import Array, Module, device_of, host, is_array, is_floating, module_of, modules
@@ -37,10 +37,10 @@ from .executor import sizes_of
 from .strided import memory_of, order_of, view_of
 from .tape import NUMBERS, RESERVED, Tape
 
-__all__ = ["OnDevice", "kernel_on_device"]
+__all__ = ["OnDevice", "kernel_on_device", "needed", "placed", "slopes_of"]
 
 Options = dict[str, Any]
-
+Needs = tuple[bool, ...]
 Laid = tuple[tuple[int, ...], tuple[int, ...] | None]
 
 _KINDS = 256  # of arguments that are remembered
@@ -110,24 +110,15 @@ def kernel_on_device(
 
     The tapes follow from the definition and its rules, and keep nothing but the inputs.
     """
-    value = OnDevice(definition)
-
-    def slopes(g: Tensor, *inputs: Any, needs: tuple[bool, ...], **options: Any) -> Any:
-        def of_needed(*needed: Tensor) -> Any:
-            left = iter(needed)
-            given = [next(left) if need else x for x, need in zip(inputs, needs, strict=True)]
-            return definition(*given, **options)
-
-        return vjp(of_needed, *(x for x, need in zip(inputs, needs, strict=True) if need))[1](g)
-
-    slope = OnDevice(slopes, lambda options: [1 + i for i, need in enumerate(options["needs"]) if need])
+    value, slopes = OnDevice(definition), slopes_of(definition)
+    slope = OnDevice(slopes, needed)
 
     def forward_or_tape(xp: Module, *inputs: Any, **options: Any) -> Any:
         made = None if casting() is not None else value(inputs, options)
         return forward(xp, *inputs, **options) if made is None else (made[0], _BY_TAPE)
 
     def backward_or_tape(
-        xp: Module, g: Array, needs: tuple[bool, ...], inputs: tuple[Any, ...], residuals: Any, **options: Any
+        xp: Module, g: Array, needs: Needs, inputs: tuple[Any, ...], residuals: Any, **options: Any
     ) -> Any:
         if residuals is not _BY_TAPE:
             return backward(xp, g, needs, inputs, residuals, **options)
@@ -135,10 +126,34 @@ def kernel_on_device(
         if made is None:
             tensors = [None if x is None else wrap(x) for x in inputs]
             made = tuple(x.data for x in slopes(wrap(g), *tensors, needs=needs, **options))
-        pieces = iter(made)
-        return tuple(next(pieces) if need else None for need in needs)
+        return placed(made, needs)
 
     return forward_or_tape, backward_or_tape
+
+
+def slopes_of(definition: Callable[..., Any]) -> Callable[..., Any]:
+    """The function from g, the gradient of the definition's result, and its inputs to the gradients of those needed."""
+
+    def slopes(g: Tensor, *inputs: Any, needs: Needs, **options: Any) -> Any:
+        def of_needed(*chosen: Tensor) -> Any:
+            left = iter(chosen)
+            given = [next(left) if need else x for x, need in zip(inputs, needs, strict=True)]
+            return definition(*given, **options)
+
+        return vjp(of_needed, *(x for x, need in zip(inputs, needs, strict=True) if need))[1](g)
+
+    return slopes
+
+
+def needed(options: Options) -> list[int]:
+    """The arguments that the gradients of `slopes_of` belong to, by their numbers: g comes before the inputs."""
+    return [1 + i for i, need in enumerate(options["needs"]) if need]
+
+
+def placed(gradients: Iterable[Array], needs: Needs) -> tuple[Array | None, ...]:
+    """The gradients of the inputs that need one, with None for the others."""
+    pieces = iter(gradients)
+    return tuple([next(pieces) if need else None for need in needs])
 
 
 _BY_TAPE = object()  # what such a kernel keeps beside its inputs

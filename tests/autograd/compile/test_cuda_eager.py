@@ -51,6 +51,10 @@ CASES: dict[str, tuple[Any, list[np.ndarray]]] = {
         [numbers(5, 4)],
     ),
     "linear": (lambda x, w, b: F.linear(x, w, b), [numbers(5, 8), numbers(3, 8), numbers(3)]),
+    "linear, relu": (
+        lambda x, w, b: F.linear(x, w, b, activation="relu"),
+        [numbers(2, 5, 8), numbers(3, 8), numbers(3)],
+    ),
     "attention": (
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
         [numbers(2, 3, 6, 4, seed=i) for i in range(3)],
@@ -125,6 +129,19 @@ def test_strided_arrays_are_read_right() -> None:
         for _ in range(2):
             found = F.gelu(part)
         np.testing.assert_allclose(to_host(found.data), F.gelu(Tensor(to_host(part.data))).data, rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_does_no_product_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    products: list[Any] = []
+    product = simulated.Simulated.product
+    monkeypatch.setattr(
+        simulated.Simulated, "product", lambda self, *given: products.append(given) or product(self, *given)
+    )
+    given = [numbers(5, 9), numbers(3, 9), numbers(3)]
+    for _ in range(3):
+        products.clear()
+        results(lambda x, w, b: F.linear(x, w, b, activation="relu"), given, "guard")
+    assert len(products) == 2  # the gradients of both factors; that of the forward needs no tape
 
 
 def test_heads_of_an_attention_are_taken_and_given_as_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
