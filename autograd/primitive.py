@@ -164,10 +164,14 @@ class Operation(Generic[P]):
         return is_floating(dtype)
 
     def _check_devices(self, arrays: list[Any]) -> None:
-        on_device = [a for a in arrays if is_array(a)]
-        for array in on_device[1:]:
-            if device_of(array) != device_of(on_device[0]):
-                self._refuse_devices(on_device, array)
+        first = None
+        for array in arrays:
+            if type(array) in modules or (array is not None and is_array(array)):
+                device = device_of(array)
+                if first is None:
+                    first = device
+                elif device != first:
+                    self._refuse_devices(arrays, array)
 
     def _refuse_devices(self, arrays: list[Any], other: Array) -> NoReturn:
         first = next(a for a in arrays if is_array(a))

@@ -139,7 +139,7 @@ def register() -> None:
         Backend(
             array_type=cupy.ndarray,
             module=ArrayModule(cupy, Products(cupy, _Surroundings(cupy))),
-            device_of=lambda array: f"cuda:{array.device.id}",
+            device_of=lambda array: f"cuda:{array.data.device_id}",  # array.device makes an object
             from_host=from_host,
             to_host=cupy.asnumpy,
             synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),

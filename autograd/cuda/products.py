@@ -23,6 +23,8 @@ from .product import DTYPES
 
 __all__ = ["ArrayModule", "Place", "Products", "Surroundings"]
 
+_EPILOGUES = {(None, False): None, (None, True): "bias", ("relu", False): "relu", ("relu", True): "relu_bias"}
+
 MOST = 4096  # ways kept; a program whose shapes never come back shall not collect them for ever
 
 
@@ -79,8 +81,7 @@ class Products:
 
     def affine(self, x: Array, weight: Array, bias: Array | None, activation: str | None) -> Array:
         """x W^T + b, then ReLU where `activation` is "relu": x (m, k), weight (n, k), bias (n,), all of one dtype."""
-        words = (("relu", activation == "relu"), ("bias", bias is not None))
-        epilogue = "_".join(word for word, holds in words if holds) or None
+        epilogue = _EPILOGUES[activation, bias is not None]
         if bias is None or bias.flags.c_contiguous:
             done = self._done(self._way(x, weight.T), x, weight.T, None, epilogue, bias)
             if done is not None:

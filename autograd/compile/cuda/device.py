@@ -104,7 +104,7 @@ def device_named(name: str) -> Device:
 
 def eager_device(name: str) -> Device | None:
     """The device on which fused functions of eager code are to be kernels; None where they are left to the module."""
-    if not is_device(name) or os.environ.get("TAPEGRAD_EXECUTOR") == "numpy":
+    if (name not in _known and not is_device(name)) or os.environ.get("TAPEGRAD_EXECUTOR") == "numpy":
         return None
     device = device_named(name)
     return device if device.eager else None

@@ -67,7 +67,9 @@ class OnDevice:
         device = eager_device(name)
         if device is None:
             return None
-        key = (name, is_tf32(), *map(_kind, arrays), *options.items())
+        # The number of a dtype is had at once, its hash is worked out anew each time.
+        kinds = [(x.shape, x.strides, x.dtype.num) if type(x) in modules else x for x in arrays]
+        key = (name, is_tf32(), *kinds, *options.items())
         try:
             made = self._known[key]
         except KeyError:
@@ -96,11 +98,6 @@ class OnDevice:
         except DeviceError as error:
             warnings.warn(f"fused functions are left to CuPy: {error}", RuntimeWarning, stacklevel=2)
             return None
-
-
-def _kind(x: Any) -> Any:
-    # The number of a dtype is had at once, its hash is worked out anew each time.
-    return (x.shape, x.strides, x.dtype.num) if type(x) in modules else x
 
 
 def kernel_on_device(
