@@ -12,7 +12,10 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from autograd.backend import Array
+from autograd.backend import Array, Module, host
+from autograd.compile.cuda.eager import OnDevice
+from autograd.ops.join import concat
+from autograd.ops.shape import reshape
 
 if TYPE_CHECKING:
     from .flat import Flat
@@ -84,5 +87,14 @@ class _Piece:
                 "assign a gradient of the parameter's own shape, or leave it to backward()."
             )
         alone = len(gradients) == 1
-        gathered = gradients[0].reshape(-1) if alone else self.xp.concatenate(gradients, axis=None)
+        gathered = gradients[0].reshape(-1) if alone else _gathered(self.xp, gradients)
         return gathered if gathered.dtype == self.dtype else gathered.astype(self.dtype)
+
+
+def _gathered(xp: Module, arrays: list[Array]) -> Array:
+    """Arrays end to end, flat. CuPy's own function asks each of many things, and copies their addresses first."""
+    made = None if xp is host else _end_to_end(tuple(arrays), {})
+    return xp.concatenate(arrays, axis=None) if made is None else made[0]
+
+
+_end_to_end = OnDevice(lambda *arrays: concat([reshape(x, -1) for x in arrays]))

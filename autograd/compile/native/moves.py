@@ -1,14 +1,15 @@
 """Moves: numbers that only change their place.
 
-One idea: to copy in another order, and to put pieces into an array, are the same: parts of a result, each with where
-its numbers come from. Pieces that are put into one array after another are one move, and what was only moved to be
-moved again goes straight. Read `products.py` next.
+One idea: to copy in another order, to put pieces into an array and to join arrays are the same: parts of a result, each
+with where its numbers come from. Pieces that are put into one array after another are one move, and what was only moved
+to be moved again goes straight. Read `products.py` next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from math import prod
 from typing import TypeVar
 
@@ -34,13 +35,17 @@ class Move:
     parts: list[tuple[Ref, Ref]]
 
 
+_MOST_PARTS = 100  # of a joined array: a kernel of a GPU is given 4 KB at most
+
 _COPIES = {"ascontiguousarray", "ndarray.copy", "ndarray.ravel", "ndarray.reshape", "ravel", "reshape"}
 
 
 def move_of(
     instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Variable], types: Container[str] = C_TYPES
 ) -> Move | None:
-    """A copy in another order, or a piece put into an array, of one of these dtypes."""
+    """A copy in another order, a piece put into an array, or arrays end to end, of one of these dtypes."""
+    if instruction.name == "concatenate":
+        return _end_to_end(instruction, refs, types)
     out, source = instruction.out, instruction.inputs[0] if instruction.inputs else None
     if not isinstance(source, Variable) or source not in refs or out not in refs or 0 in out.shape:
         return None
@@ -56,6 +61,21 @@ def move_of(
     if value.dtype != out.dtype or value.shape != part.shape or 0 in part.shape:
         return None
     return Move(instruction, None if source in zeros else refs[source], [(part, refs[value])])
+
+
+def _end_to_end(instruction: Instruction, refs: dict[Variable, Ref], types: Container[str]) -> Move | None:
+    out, (arrays, *more), axis = instruction.out, instruction.inputs, instruction.options.get("axis", 0)
+    if more or instruction.options.keys() - {"axis"} or not isinstance(axis, int) or len(arrays) > _MOST_PARTS:
+        return None
+    if out not in refs or 0 in out.shape or str(out.dtype) not in types:
+        return None
+    if not all(isinstance(x, Variable) and x in refs and x.dtype == out.dtype for x in arrays):
+        return None
+    axis %= len(out.shape)
+    ends = [0, *accumulate(x.shape[axis] for x in arrays)]
+    places = [(*(slice(None),) * axis, slice(start, stop)) for start, stop in pairwise(ends)]
+    parts = [(part_of(refs[out], place), refs[x]) for place, x in zip(places, arrays, strict=True) if 0 not in x.shape]
+    return Move(instruction, None, parts)
 
 
 def joined_moves(steps: Sequence[S], program: Program, refs: dict[Variable, Ref]) -> list[S]:

@@ -224,6 +224,19 @@ def test_rows_of_a_table_and_what_comes_back_to_them(device: str) -> None:
     np.testing.assert_allclose(gradient(device, True), gradient("cpu", False), rtol=1e-5)
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("executor", ["native", None])
+def test_joined_arrays_are_moved_to_their_places(axis: int, executor: Any, device: str) -> None:
+    x, y = (np.arange(12, dtype="float32").reshape(shape) for shape in ((3, 4), (4, 3)))
+    join = ag.compile(
+        lambda x, y: ag.concat([x.T, y + 1.0, x.T[:, :0] if axis else y[:0]], axis=axis), executor=executor
+    )
+    given = [Tensor(each, device="cpu" if executor else device) for each in (x, y)]
+    for _ in range(3):
+        np.testing.assert_array_equal(join(*given).numpy(), np.concatenate([x.T, y + 1], axis))
+    assert not [line for line in join.explain().splitlines() if "Py: " in line and "concatenate" in line]
+
+
 def test_a_wrong_label_shows_in_the_loss(device: str) -> None:
     loss = ag.compile(lambda x, y: nn.functional.cross_entropy(x, y))
     x = Tensor(np.zeros((4, 3), "float32"), device=device)

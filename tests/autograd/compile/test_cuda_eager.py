@@ -12,6 +12,7 @@ import pytest
 
 import autograd as ag
 import nn.functional as F
+import optim
 from autograd import Tensor
 from autograd.backend import to_host
 from autograd.compile.cuda import device_named
@@ -163,6 +164,24 @@ def test_heads_of_an_attention_are_taken_and_given_as_they_lie(monkeypatch: pyte
     assert "copy" not in called
     for lies in (out.data, *(x.grad.data for x in heads)):
         assert lies.swapaxes(1, 2).flags.c_contiguous
+
+
+def test_the_gradients_of_an_optimizer_are_gathered_by_a_tape(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [numbers(3, 4), numbers(4, seed=1), numbers(2, 5, seed=2)]
+
+    def trained(device: str) -> list[np.ndarray]:
+        weights = [Tensor(x, device=device, requires_grad=True) for x in given]
+        optimizer = optim.SGD(weights, lr=0.1)
+        for step in range(3):
+            if step == 2:
+                monkeypatch.setattr(guard.guard, "concatenate", None)
+            for i, w in enumerate(weights):
+                w.grad = Tensor(numbers(*w.shape, seed=i), device=device)
+            optimizer.step()
+        return [to_host(w.data) for w in weights]
+
+    for a, b in zip(trained("guard"), trained("cpu"), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_tapes_are_made_inside_anomaly_and_watched_there() -> None:
