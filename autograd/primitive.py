@@ -167,10 +167,9 @@ class Operation(Generic[P]):
         first = None
         for array in arrays:
             if type(array) in modules or (array is not None and is_array(array)):
-                device = device_of(array)
                 if first is None:
-                    first = device
-                elif device != first:
+                    first = array
+                elif device_of(array) != device_of(first):
                     self._refuse_devices(arrays, array)
 
     def _refuse_devices(self, arrays: list[Any], other: Array) -> NoReturn:

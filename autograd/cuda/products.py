@@ -80,7 +80,7 @@ class Products:
         return self.library.dot(a, b, out)
 
     def affine(self, x: Array, weight: Array, bias: Array | None, activation: str | None) -> Array:
-        """x W^T + b, then ReLU where `activation` is "relu": x (m, k), weight (n, k), bias (n,), all of one dtype."""
+        """x W^T + b, then ReLU where `activation` is "relu": x (..., k), weight (n, k), bias (n,), of one dtype."""
         epilogue = _EPILOGUES[activation, bias is not None]
         if bias is None or bias.flags.c_contiguous:
             done = self._done(self._way(x, weight.T), x, weight.T, None, epilogue, bias)

@@ -125,8 +125,9 @@ def rng() -> np.random.Generator:
 
 @pytest.mark.parametrize("activation", [None, "relu"])
 @pytest.mark.parametrize("with_bias", [True, False])
-def test_affine_is_one_product_or_else_the_steps(rng, activation, with_bias):
-    x, w, b = (rng.normal(size=shape).astype(np.float32) for shape in ((4, 3), (5, 3), (5,)))
+@pytest.mark.parametrize("shape", [(4, 3), (2, 4, 3), (3,)])
+def test_affine_is_one_product_or_else_the_steps(rng, activation, with_bias, shape):
+    x, w, b = (rng.normal(size=shape).astype(np.float32) for shape in (shape, (5, 3), (5,)))
     wanted = x @ w.T + (b if with_bias else 0)
     wanted = np.maximum(wanted, 0) if activation else wanted
     lacking = GuardSurroundings()
