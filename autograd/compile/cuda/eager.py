@@ -157,8 +157,11 @@ _BY_TAPE = object()  # what such a kernel keeps beside its inputs
 
 
 class _Made:
-    """The tape for one kind of arguments, loaded. `laid` has for each result its shape in memory, and the axes that
-    turn it into what was asked for; `packs` are the numbers of the arguments that are copied first."""
+    """The tape for one kind of arguments, loaded.
+
+    `takes` are the numbers of the arguments that are arrays, `packs` of those that are copied first. `laid` has for
+    each result its shape in memory, and the order of axes that makes it what was asked for, None where it is that.
+    """
 
     def __init__(self, tape: Tape, device: Device, takes: list[int], packs: set[int], laid: list[Laid]) -> None:
         self.tape, self.device, self.packs = tape, device, packs
