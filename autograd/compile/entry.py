@@ -5,6 +5,10 @@ all of them are the same, the program does what the function would do. All quest
 their texts, since every call asks them. Read `replay.py` and `spare.py` next.
 """
 
+# Note [Gradients let go]
+# A program that reads gradients, an update say, finds them at each call, and holds them only as long as it runs: else
+# the program that makes them would see that somebody keeps the last ones, and make the next ones elsewhere.
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -56,7 +60,9 @@ class Entry:
             self.guards.append((Expression.of(is_tf32), is_tf32()))  # its products are made for this precision
         self._written = [place for place, _ in self.program.writes]
         self._owned: set[int] = set()  # the owners of the memory of those
-        self._bound: list[Any] = []  # the arrays of the places, for which the program is set up
+        # The arrays of the places, for which the program is set up; of gradients only while it runs.
+        self._bound: list[Any] = []
+        self._gradients = [i for i, (place, _) in enumerate(self.program.places) if isinstance(place, GradOf)]
         self._ask = self._questions()
         self._bind()
 
@@ -96,18 +102,39 @@ class Entry:
         if answers is None:
             return False
         if answers:
-            return True
+            return self._take_gradients()
         # Some array is another than at the last call: does it look the same, and lie apart from what is written to?
         moved = False
-        for (place, variable), before in zip(self.program.places, self._bound, strict=True):
-            array = place.get()
-            if array.shape != variable.shape or array.dtype != variable.dtype or type(array) is not type(before):
+        for i, ((place, _), before) in enumerate(zip(self.program.places, self._bound, strict=True)):
+            if not self._is_like(i, place.get()):
                 return False
-            moved = moved or not (array is before or isinstance(place, GradOf))
+            moved = moved or not (isinstance(place, GradOf) or place.get() is before)
         if moved and shares(self._written, [place for place, _ in self.program.places]) is not None:
             return False
         self._bind()
         return True
+
+    def _take_gradients(self) -> bool:
+        """Work on the gradients that are there now; whether they are like those before. See Note [Gradients let go]."""
+        if not self._gradients:
+            return True
+        for i in self._gradients:
+            array = self._bound[i] = self.program.places[i][0].get()
+            if not self._is_like(i, array):
+                return False
+        self.run_program.bind(self._bound)
+        return True
+
+    def _let_go(self) -> None:
+        """See Note [Gradients let go]."""
+        for i in self._gradients:
+            self._bound[i] = None
+        self.run_program.let_go([self.program.places[i][1] for i in self._gradients])
+
+    def _is_like(self, i: int, array: Any) -> bool:
+        """Whether an array is one that the program can have at this place."""
+        variable = self.program.places[i][1]
+        return array.shape == variable.shape and array.dtype == variable.dtype and type(array) is self._kinds[i]
 
     def touches(self, arguments: list[Any]) -> bool:
         """Whether a call with these arrays would write into one of them; only what has the same owner can."""
@@ -124,7 +151,7 @@ class Entry:
         same = ["True"]
         for i, (place, _) in enumerate(self.program.places):
             where = place.expression()
-            if where.text not in where.scope:  # not an array that is always the same
+            if where.text not in where.scope and i not in self._gradients:  # not an array that is always the same
                 same.append(f"{where.text} is bound[{i}]")
                 scopes += [where.scope, {"bound": self._bound}]
         return function_of([*lines, f"return {' and '.join(same)}"], scopes)
@@ -132,6 +159,7 @@ class Entry:
     def _bind(self) -> None:
         """Take the arrays that are there now for those to work on."""
         self._bound[:] = [place.get() for place, _ in self.program.places]
+        self._kinds = [type(array) for array in self._bound]
         self._owned = {id(owner_of(place.get())) for place in self._written if not isinstance(place, GradOf)}
         self.run_program.bind(self._bound)
 
@@ -139,6 +167,7 @@ class Entry:
         """The function's result for these arrays, with all that it leaves behind."""
         spare = {i: self._spare(tensor) for i, tensor in self.replaced}
         results, writes = self.run_program(arguments, spare)
+        self._let_go()
         for place, array in writes:
             place.put(array)
         self._leave_gradients(results[-len(self.with_grad) :])
@@ -171,6 +200,7 @@ class Entry:
         finally:  # what was asked for before an error is done, as it would be call by call
             if done:
                 results = program.run_steps(steps, arguments, done)
+            self._let_go()
         return done, results
 
     def _leave_gradients(self, arrays: list[Any]) -> None:

@@ -34,6 +34,9 @@ class Replay:
         """Take these arrays for those of the program's places."""
         self._places = arrays
 
+    def let_go(self, variables: list[Variable]) -> None:
+        """What the list that was bound holds no longer, nobody does."""
+
     def __call__(self, arguments: list[Any], spare: dict[int, Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
         """The results, and what is to be written where."""
         places = self._places

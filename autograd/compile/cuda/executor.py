@@ -119,6 +119,13 @@ class Cuda:
         if moved:
             self._stamped = owners([place.get() for place in self._touched])
 
+    def let_go(self, variables: list[Variable]) -> None:
+        """Hold the arrays of these places no longer; they are bound again before the next call."""
+        for variable in variables:
+            if variable not in self._apart:
+                self._taken.pop(variable, None)
+                self._places.pop(variable, None)
+
     def _move(self, variable: Variable, memory: Any) -> None:
         """Another address, for which the commands are given anew."""
         slot, address = self.plan.slots[variable], self.device.address(memory)

@@ -112,6 +112,13 @@ class Native:
         if moved:
             self._stamped = owners([place.get() for place in self._touched if place.marks])
 
+    def let_go(self, variables: list[Variable]) -> None:
+        """Hold the arrays of these places no longer; they are bound again before the next call."""
+        for variable in variables:
+            if variable not in self._apart:
+                self._taken.pop(variable, None)
+                self._places.pop(variable, None)
+
     def _write(self) -> tuple[str, list[Any]]:
         """The source, and what is to be called in order: names of C functions, and instructions for NumPy."""
         functions: list[str] = []

@@ -87,6 +87,34 @@ def test_a_step_is_recorded_once_and_gradients_stay_where_they_are(device: str) 
     assert ours.program._recorded
 
 
+def test_an_update_of_its_own_does_not_keep_the_gradients_that_it_reads(device: str, monkeypatch: Any) -> None:
+    ours, eager = Small(device), Small("cpu")
+    target, recordings = device_named(ours.x.device), []
+    record = target.record
+    monkeypatch.setattr(target, "record", lambda *given: recordings.append(given) or record(*given))
+
+    @ag.compile
+    def gradients() -> Tensor:
+        ours.optimizer.zero_grad()
+        loss = (ours.model(ours.x) ** 2).mean()
+        loss.backward()
+        return loss
+
+    update = ag.compile(lambda: ours.optimizer.step())
+    known = []
+    for _ in range(6):
+        found = gradients()
+        update()
+        assert found.item() == pytest.approx(eager.as_written().item(), rel=1e-5)
+        np.testing.assert_allclose(ours.weight, eager.weight, rtol=1e-5)
+        known.append(len(recordings))
+    assert 0 < known[3] == known[5]
+    kept = [(p.grad.data, to_host(p.grad.data).copy()) for p in ours.model.parameters()]
+    gradients(), update()
+    for array, values in kept:
+        np.testing.assert_array_equal(to_host(array), values)
+
+
 @pytest.mark.parametrize("keep", [lambda grad: grad, lambda grad: grad.data, lambda grad: grad.data[0]])
 def test_a_gradient_that_somebody_keeps_stays_as_it_is(keep: Any, device: str) -> None:
     ours, eager = Small(device), Small("cpu")

@@ -57,6 +57,29 @@ def test_a_gradient_that_nobody_holds_is_written_over() -> None:
     np.testing.assert_array_equal(training.w.data, -6.0)
 
 
+def test_an_update_of_its_own_is_nobody_who_holds_one() -> None:
+    training = Training()
+
+    @ag.compile(executor="native")
+    def gradients(x: Tensor) -> None:
+        training.optimizer.zero_grad()
+        (training.w * x).sum().backward()
+
+    update = ag.compile(training.optimizer.step, executor="native")
+    addresses = set()
+    for value in (1.0, 2.0, 3.0, 4.0):
+        gradients(Tensor(np.full(SIZE, value)))
+        update()
+        addresses.add(training.address)
+    assert len(addresses) == 1
+    np.testing.assert_array_equal(training.w.data, -10.0)
+    held = training.w.grad.data
+    gradients(Tensor(np.full(SIZE, 5.0)))
+    update()
+    np.testing.assert_array_equal(held, 4.0)
+    np.testing.assert_array_equal(training.w.data, -15.0)
+
+
 def test_a_call_needs_no_second_set_of_gradients() -> None:
     training = Training()
     x = Tensor(np.ones(SIZE))
