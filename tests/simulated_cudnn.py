@@ -160,13 +160,6 @@ class Graph:
     def conv_wgrad(self, *, image: Tensor, loss: Tensor, **options: Any) -> Tensor:
         return self._step("conv_wgrad", 1, Sliding(options).adjoint_in_weight, image, loss)[0]
 
-    def bias(self, *, input: Tensor, bias: Tensor) -> Tensor:
-        assert [bias.dim[i] for i in (0, 2, 3)] == [1, 1, 1]
-        return self._step("bias", 1, lambda made, x, b: (x + b,), input, bias)[0]
-
-    def relu(self, *, input: Tensor) -> Tensor:
-        return self._step("relu", 1, lambda made, x: (np.maximum(x, 0),), input)[0]
-
     def sdpa(self, *, q: Tensor, k: Tensor, v: Tensor, generate_stats: bool, **options: Any) -> list[Tensor | None]:
         o, stats = self._step("sdpa", 2, Attending(**options).forward, q, k, v)
         return [o, stats if generate_stats else None]
@@ -263,7 +256,7 @@ class Graph:
 
     def _read(self, tensor: Tensor, address: int, notes: set[str]) -> np.ndarray:
         value = tensor.at(address).astype(self.wide)
-        multiplied = tensor.type == "FLOAT" and tensor.name not in ("bias", "stats")
+        multiplied = tensor.type == "FLOAT" and tensor.name != "stats"
         return as_tf32(value) if "TENSOR_CORE" in notes and multiplied else value
 
     def _outside(self) -> list[Tensor]:

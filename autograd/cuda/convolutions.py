@@ -13,14 +13,15 @@ from typing import Any
 
 from .product import DTYPES as BYTES
 
-__all__ = ["DTYPES", "FINISHES", "KINDS", "Convolution"]
+__all__ = ["DTYPES", "KINDS", "Convolution"]
 
 # Note [What cuDNN is not given]
 # float64: by its Python package cuDNN takes the factors of result and of what lay there, 1 and 0, for doubles where
 # floats were written. Measured on an H200 (cuDNN 9.19, package 1.26): NaN where the memory held NaN, else numbers of
 # 1e-310. float32 as it is, without TF32: the engines that give the same bits each time are slower than our own windows
 # and products (a step of a network of three convolutions took 2.17 ms against 1.74), and their sums lose digits: an
-# adjoint in w was off by 2.3e-5 of its largest number.
+# adjoint in w was off by 2.3e-5 of its largest number. Nor is it given what follows a convolution, bias and ReLU, to be
+# done in the same graph: its ReLU makes a number of NaN.
 
 Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]  # (top, bottom), (left, right)
@@ -28,7 +29,6 @@ Shape = tuple[int, ...]
 
 KINDS = {"forward": ("x", "w", "y"), "input": ("y", "w", "x"), "weight": ("x", "y", "w")}  # two read, one written
 DTYPES = ("float32", "float16", "bfloat16")
-FINISHES = (None, "bias", "relu_bias")  # what cuDNN has engines for that were compiled by NVIDIA
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,7 @@ class Convolution:
     its two adjoints.
 
     `kind` says which: "forward" makes y, (batch, *counts, features), of x and w; "input" the adjoint in x, of y and w;
-    "weight" the adjoint in w, of x and y. `finish` is what a forward does before it stores: "bias" adds a number for
-    each feature, "relu_bias" then bends by ReLU. `dtype` is "float32", "float16" or "bfloat16".
+    "weight" the adjoint in w, of x and y. `dtype` is "float32", "float16" or "bfloat16".
 
     float32 is rounded to 10 bits before it is multiplied, which is TF32, for which `autograd.cuda.matmul_precision`
     asks; float16 and bfloat16 are multiplied as they are. All are summed up in float32. Every kind gives the same bits
@@ -58,17 +57,12 @@ class Convolution:
     dilation: Pair
     groups: int
     dtype: str
-    finish: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"a Convolution is of kind {', '.join(KINDS)}, got {self.kind!r}.")
         if self.dtype not in DTYPES:
             raise ValueError(f"cuDNN is given convolutions of {' or '.join(DTYPES)}, not of {self.dtype!r}.")
-        if self.finish not in FINISHES:
-            raise ValueError(f"a Convolution has finish {', '.join(map(str, FINISHES))}, got {self.finish!r}.")
-        if self.finish and self.kind != "forward":
-            raise ValueError(f"only a forward has a finish, got {self.finish!r} for the kind {self.kind!r}.")
         lengths = (self.batch, self.channels, self.features, self.groups)
         if min(*lengths, *self.length, *self.size, *self.stride, *self.dilation) < 1:
             raise ValueError(f"a Convolution needs lengths, stride, dilation and groups of 1 at least, got {self!r}.")
@@ -82,11 +76,11 @@ class Convolution:
             raise ValueError(f"no window of {self.size} places fits into x with its padding, in {self}.")
 
     @classmethod
-    def of(cls, kind: str, geometry: Any, dtype: str, finish: str | None = None) -> Convolution:
+    def of(cls, kind: str, geometry: Any, dtype: str) -> Convolution:
         """The Convolution of this `autograd.convolution.Geometry`."""
         g = geometry
         lengths = (g.batch, g.length, g.channels, g.features, g.size, g.stride, g.padding, g.dilation, g.groups)
-        return cls(kind, *lengths, dtype, finish)
+        return cls(kind, *lengths, dtype)
 
     @property
     def counts(self) -> Pair:
@@ -101,8 +95,8 @@ class Convolution:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The arrays that it reads: x, w or y, and the bias."""
-        return (*KINDS[self.kind][:2], "bias") if self.finish else KINDS[self.kind][:2]
+        """The arrays that it reads: two of x, w and y."""
+        return KINDS[self.kind][:2]
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -110,16 +104,15 @@ class Convolution:
         return KINDS[self.kind][2:]
 
     def shape(self, role: str) -> Shape:
-        """The shape of x, w, y or the bias."""
+        """The shape of x, w or y."""
         return {
             "x": (self.batch, *self.length, self.channels),
             "w": (self.features, *self.size, self.channels // self.groups),
             "y": (self.batch, *self.counts, self.features),
-            "bias": (self.features,),
         }[role]
 
     def nbytes(self, role: str) -> int:
-        """How many bytes x, w, y or the bias takes."""
+        """How many bytes x, w or y takes."""
         return prod(self.shape(role)) * BYTES[self.dtype]
 
     def __str__(self) -> str:
@@ -130,7 +123,6 @@ class Convolution:
             (f"dilation {self.dilation}", self.dilation != (1, 1)),
             (f"{self.groups} groups", self.groups > 1),
             ("tf32", self.dtype == "float32"),
-            (f"finish {self.finish}", self.finish),
         )
         said = "".join(f", {words}" for words, holds in more if holds)
         return f"the {self.dtype} {word} of x {self.shape('x')} by w {self.shape('w')}{said}"

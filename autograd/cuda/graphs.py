@@ -94,10 +94,6 @@ def _write_convolution(writer: _Writer, c: Convolution) -> None:
         made = graph.conv_wgrad(image=reads("x"), loss=reads("y"), **options)
     else:
         made = graph.conv_fprop(image=reads("x"), weight=reads("w"), **options)
-    if c.finish:
-        made = graph.bias(input=made, bias=reads("bias"))
-    if c.finish == "relu_bias":
-        made = graph.relu(input=made)
     writer.writes(c.writes[0], made)
 
 
@@ -128,6 +124,5 @@ def _lies(operation: Operation, role: str) -> tuple[list[int], list[int]]:
     """The lengths and strides of an array, in elements, in the order in which cuDNN names its axes."""
     if isinstance(operation, Attention):
         return list(operation.shape(role)), list(operation.strides_of(role))
-    shape = operation.shape(role)
-    n, h, w, c = (1, 1, 1, *shape) if role == "bias" else shape
+    n, h, w, c = operation.shape(role)
     return [n, c, h, w], [prod((h, w, c)), 1, w * c, c]

@@ -22,7 +22,7 @@ from autograd import convolution
 from autograd.convolution import Geometry, geometry
 from autograd.cuda import cudnn, report
 from autograd.cuda.attentions import HALVES, Attention
-from autograd.cuda.convolutions import DTYPES, FINISHES, KINDS, Convolution
+from autograd.cuda.convolutions import DTYPES, KINDS, Convolution
 from autograd.cuda.graphs import graph_of
 from autograd.errors import DeviceError
 from tests import simulated_cudnn
@@ -116,15 +116,6 @@ def test_every_convolution_is_ours(geo, kind, dtype, seed):
     (role,) = case.operation.writes
     assert case.operation.shape(role) == {"x": geo.x_shape, "w": geo.w_shape, "y": geo.out_shape}[role]
     close(case.wide(role), numpys(case, geo), dtype)
-
-
-@given(geometries(), st.sampled_from(FINISHES), st.sampled_from(sorted(NUMPYS)), st.integers(0, 9))
-def test_a_finish_adds_the_bias_and_bends_in_the_same_graph(geo, finish, dtype, seed):
-    case = Case(Convolution.of("forward", geo, dtype, finish=finish), seed)
-    case.run()
-    wanted = numpys(case, geo) + (case.wide("bias") if finish else 0)
-    close(case.wide("y"), np.maximum(wanted, 0) if finish == "relu_bias" else wanted, dtype)
-    assert len(case.library.graphs) == 1
 
 
 def test_no_engine_is_taken_that_loses_digits_or_shakes():
@@ -300,9 +291,9 @@ def test_values_are_compared_hashed_and_printed():
     assert one == other
     assert {one: 1}[other] == 1
     assert replace(one, dtype="float16") != one
-    assert str(replace(one, groups=2, stride=(2, 1), finish="bias")) == (
+    assert str(replace(one, groups=2, stride=(2, 1))) == (
         "the float32 convolution of x (2, 5, 6, 4) by w (8, 3, 2, 2), stride (2, 1), padding ((1, 0), (0, 1)), "
-        "2 groups, tf32, finish bias"
+        "2 groups, tf32"
     )
     a = Attention.packed("forward", (2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 16), "float16", causal=True)
     assert {a: 1}[replace(a)] == 1
@@ -319,8 +310,6 @@ def test_values_are_compared_hashed_and_printed():
         ({"kind": "sideways"}, "of kind forward, input, weight, got 'sideways'"),
         ({"dtype": "int32"}, "cuDNN is given convolutions of float32 or float16 or bfloat16, not of 'int32'"),
         ({"dtype": "float64"}, "not of 'float64'"),
-        ({"finish": "gelu"}, "finish None, bias, relu_bias, got 'gelu'"),
-        ({"kind": "input", "finish": "bias"}, "only a forward has a finish, got 'bias' for the kind 'input'"),
         ({"batch": 0}, "of 1 at least"),
         ({"stride": (0, 1)}, "of 1 at least"),
         ({"padding": ((0, -1), (0, 0))}, r"a padding of 0 at least, got \(\(0, -1\)"),

@@ -67,7 +67,7 @@ def run(cupy: Any, operation: Any, arrays: dict[str, Any]) -> None:
 
 
 def operands(rng: np.random.Generator, geo: Geometry, dtype: str) -> dict[str, np.ndarray]:
-    shapes = {"x": geo.x_shape, "w": geo.w_shape, "y": geo.out_shape, "bias": (geo.features,)}
+    shapes = {"x": geo.x_shape, "w": geo.w_shape, "y": geo.out_shape}
     return {role: rng.uniform(-1, 1, shape).astype(dtype_of(dtype)) for role, shape in shapes.items()}
 
 
@@ -99,27 +99,6 @@ def test_convolutions(cupy, rng, kind, dtype, name):
     before = there[written].copy()
     run(cupy, operation, there)
     assert before.tobytes() == there[written].tobytes(), "another run gave other bits"
-
-
-@pytest.mark.parametrize("dtype", list(TOLERANCE))
-@pytest.mark.parametrize("finish", ["bias", "relu_bias"])
-def test_finishes(cupy, rng, dtype, finish):
-    geo = geometry("convolve", *GEOMETRIES["deep"])
-    host = operands(rng, geo, dtype)
-    there = {role: cupy.asarray(array) for role, array in host.items()}
-    run(cupy, Convolution.of("forward", geo, dtype, finish=finish), there)
-    wanted = numpys("forward", geo, host) + host["bias"].astype(float)
-    close(there["y"], np.maximum(wanted, 0) if finish == "relu_bias" else wanted, dtype, 4)
-
-
-def test_nan_comes_through_relu(cupy, rng):
-    geo = geometry("convolve", *GEOMETRIES["pointwise"])
-    there = {role: cupy.asarray(array) for role, array in operands(rng, geo, "float32").items()}
-    there["x"][1, 2, 3, 4] = np.nan
-    run(cupy, Convolution.of("forward", geo, "float32", finish="relu_bias"), there)
-    places = np.isnan(there["y"].get())
-    assert places[1, 2, 3].all()
-    assert places.sum() == geo.features
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -22,7 +22,7 @@ import pytest
 
 from autograd.convolution import geometry
 from autograd.cuda.attentions import HALVES, READS, Attention
-from autograd.cuda.convolutions import DTYPES, FINISHES, KINDS, Convolution
+from autograd.cuda.convolutions import DTYPES, KINDS, Convolution
 
 pytestmark = pytest.mark.slow
 
@@ -90,8 +90,6 @@ def convolutions() -> Iterator[Convolution]:
         for dtype in DTYPES:
             for kind in KINDS:
                 yield Convolution.of(kind, geo, dtype)
-            for finish in FINISHES[1:]:
-                yield Convolution.of("forward", geo, dtype, finish=finish)
 
 
 def attentions() -> Iterator[Attention]:
@@ -155,7 +153,7 @@ def _libraries() -> list[str]:
 def test_every_convolution_has_an_engine(planned, name):
     geo = geometry("convolve", *GEOMETRIES[name])
     mine = {o: said for o, said in planned.items() if isinstance(o, Convolution) and o.shape("x") == geo.x_shape}
-    assert len(mine) >= len(DTYPES) * (len(KINDS) + len(FINISHES) - 1)
+    assert len(mine) >= len(DTYPES) * len(KINDS)
     for operation, (engine, workspace) in mine.items():
         assert engine.startswith("eng"), f"{operation}: {workspace}"
         assert 0 <= workspace <= MOST
