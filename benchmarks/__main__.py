@@ -1,4 +1,4 @@
-"""`python -m benchmarks speed|memory|overhead|gpu|claims|diagnosis|papers|curves|show|profile`: the command line.
+"""`python -m benchmarks speed`, and whatever else it measures, gathers and shows: the command line.
 
 One idea: a run that could mislead is not saved by itself. Only a full one goes to benchmarks/results/; a trial or a
 part is printed, and saved where `--out` says. A wrong flag is one line and exit status 2; contenders that fail or
@@ -21,6 +21,7 @@ from .curves import add_curves, run_curves, show_curves
 from .diagnosis.command import add_diagnosis, run_diagnosis, show_diagnosis
 from .gpu import run as gpu
 from .gpu import shown as gpu_shown
+from .gpu.kernels import add_kernels, run_kernels, show_kernels
 from .gpu.precision import PRECISIONS
 from .measure import VALUES, BenchmarkError, Plan, workers
 from .memory import MEMORY
@@ -34,7 +35,7 @@ from .speed.run import SPEED
 __all__ = ["main"]
 
 BENCHMARKS = {b.name: b for b in (SPEED, MEMORY, OVERHEAD)}
-GATHERED = {"papers": show_papers, "curves": show_curves}  # from runs; shown as text only
+TEXTS = {"papers": show_papers, "curves": show_curves, "kernels": show_kernels}  # shown as text only
 
 
 class Parser(argparse.ArgumentParser):
@@ -83,7 +84,7 @@ def _document(text: str) -> dict[str, Any]:
     path = Path(text)
     try:
         document = json.loads(path.read_text())
-        known = document["benchmark"] in (*BENCHMARKS, "gpu", "claims", "diagnosis", *GATHERED)
+        known = document["benchmark"] in (*BENCHMARKS, "gpu", "claims", "diagnosis", *TEXTS)
     except (OSError, ValueError, TypeError, KeyError):
         known = False
     if not known:
@@ -207,11 +208,12 @@ def _parser() -> Parser:
         "  python -m benchmarks diagnosis                       how often the diagnosis is right\n"
         "  python -m benchmarks papers runs/*-pocket            runs by the settings of papers, side by side\n"
         "  python -m benchmarks curves runs/cuda runs/cpu       the same run on two devices\n"
+        "  python -m benchmarks kernels gpt-char                what a GPU does in a step\n"
         "  python -m benchmarks show benchmarks/results/speed-cpu.json\n"
         "  python -m benchmarks profile mlp-sgd                 where a step of ours spends its time",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    known = "speed|memory|overhead|gpu|claims|diagnosis|papers|curves|show|profile"
+    known = "speed|memory|overhead|gpu|claims|diagnosis|papers|curves|kernels|show|profile"
     commands = parser.add_subparsers(dest="command", required=True, metavar=known)
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)
@@ -220,6 +222,7 @@ def _parser() -> Parser:
     add_diagnosis(commands, _positive, _folder)
     add_papers(commands, _folder)
     add_curves(commands, _folder)
+    add_kernels(commands, _folder)
     _add_show(commands)
     _add_profile(commands)
     return parser
@@ -317,8 +320,8 @@ def _show(document: dict[str, Any]) -> None:
     if document["benchmark"] == "diagnosis":
         show_diagnosis(document, path)
         return
-    if document["benchmark"] in GATHERED:
-        GATHERED[document["benchmark"]](document)
+    if document["benchmark"] in TEXTS:
+        TEXTS[document["benchmark"]](document)
         return
     on_gpu = document["benchmark"] == "gpu"
     shown: Any = gpu_shown if on_gpu else BENCHMARKS[document["benchmark"]]
@@ -352,6 +355,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             run_papers(arguments)
         elif arguments.command == "curves":
             run_curves(arguments)
+        elif arguments.command == "kernels":
+            run_kernels(arguments)
         elif arguments.command == "show":
             _show(arguments.document)
         else:

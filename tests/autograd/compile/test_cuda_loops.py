@@ -6,6 +6,7 @@ One idea: the same few lines over arrays of these shapes, on the device and in f
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from . import simulated
 
 pytestmark = simulated.needed
 
-SHAPES = [(1, 1), (3, 7), (300, 1), (70, 33), (5, 700), (1030, 12), (3, 8192), (5, 9001), (200, 8200)]
+SHAPES = [(1, 1), (3, 7), (300, 1), (70, 33), (5, 700), (1030, 12), (3, 8192), (5, 9001)]
 
 
 def summed(x: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, ...]:
@@ -38,8 +39,7 @@ def normed(x: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, ...]:
     return z, z.sum(axis=0), z.max(axis=1), z.sum()
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("function", [summed, normed])
+@pytest.mark.parametrize(("function", "shape"), [*product([summed, normed], SHAPES), (summed, (200, 8200))])
 def test_results_are_those_of_the_host(function, shape, device):
     rng = np.random.default_rng(7)
     x, (w, b) = rng.uniform(1, 2, shape), rng.uniform(-1, 1, (2, shape[1]))
