@@ -61,3 +61,16 @@ def test_the_readme_gives_the_committed_figures_of_a_gpu() -> None:
     assert len(rows_of_gpu(result)) == 5
     for row in rows_of_gpu(result):
         assert row in page, f"the README lacks the row {row}"
+
+
+def test_the_readme_gives_the_committed_steps_on_an_h200() -> None:
+    path = ROOT / "benchmarks" / "results" / "steps-nvidia-h200.json"
+    first, _, last = (visit["median_us"] for visit in json.loads(path.read_text(encoding="utf-8"))["visits"])
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    for job in ("mlp-128 float32", "cnn float32", "gpt-small bfloat16", "gpt-char bfloat16"):
+        before, now = (visit[job]["tapegrad-compiled"] for visit in (first, last))
+        peer = first[job].get("torch-graph")
+        cells = [job.replace(" ", ", "), *(f"{time / 1000:.3g} ms" for time in (before, now))]
+        cells += [f"{peer / 1000:.3g} ms", f"{now / peer:.2f}"] if peer else ["", ""]
+        row = "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
+        assert row in page, f"the README lacks the row {row}"
