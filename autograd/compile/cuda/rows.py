@@ -54,6 +54,9 @@ class Rows(Writer):
 
     def body(self) -> Iterator[str]:
         yield f"  const int lane = threadIdx.x % {self.lanes}, worker = threadIdx.x / {self.lanes};"
+        sizes = [member.out.dtype.itemsize for member in self.sums if member.kind == "column"]
+        if sizes and self.workers > 1:
+            yield f"  __shared__ double shared[{-(-self.workers * self.columns * max(sizes) // 8)}];"
         for member in self.sums:
             kind, index = ctype(member.out.dtype), self.order[member.out]
             yield f"  {kind} s{index}[{self.each}] = {{}};" if member.kind == "column" else f"  {kind} s{index} = 0;"
@@ -201,15 +204,16 @@ class Rows(Writer):
         if self.workers == 1:
             yield from self._columns([f"z{index}[block * {self.columns} + c] = s{index}[k];"], "  ")
             return
-        yield f"  {{ __shared__ {kind} part[{self.columns}];"
-        yield f"  for (int w = 0; w < {self.workers}; w++) {{"
-        yield "    if (worker == w) {"
-        yield from self._columns([f"part[c] = w ? part[c] + s{index}[k] : s{index}[k];"], "      ")
-        yield "    }"
-        yield "    __syncthreads();"
-        yield "  }"
-        yield f"  for (int c = threadIdx.x; c < {self.columns}; c += {self.threads})"
-        yield f"    z{index}[block * {self.columns} + c] = part[c]; }}"
+        # Each worker's sums side by side, added up in the order of the workers.
+        yield f"  {{ {kind} *part = ({kind} *)shared;"
+        yield "  __syncthreads();"
+        yield from self._columns([f"part[worker * {self.columns} + c] = s{index}[k];"], "  ")
+        yield "  __syncthreads();"
+        yield f"  for (int c = threadIdx.x; c < {self.columns}; c += {self.threads}) {{"
+        yield f"    {kind} s = part[c];"
+        yield f"    for (int w = 1; w < {self.workers}; w++) s += part[w * {self.columns} + c];"
+        yield f"    z{index}[block * {self.columns} + c] = s;"
+        yield "  } }"
 
 
 def _lanes(rows: int, columns: int) -> int:
