@@ -61,7 +61,7 @@ class Array:
 
 _THREADS = 256
 _MOST_BLOCKS = 4224
-_COLUMNS = 4  # of a thread that adds rows up
+_COLUMNS, _NUMBERS = 4, 4  # of a thread that adds rows up: columns, and numbers that it looks at together
 
 
 @dataclass
@@ -247,14 +247,15 @@ def _added_up(instruction: Instruction, positions: Ref, values: Ref, table: Ref 
     reads, writes = [Array.of(positions, memory), Array.of(values, memory)], [Array.of(target, memory)]
     each = min(_COLUMNS, -(-width // _THREADS))  # columns of a thread
     pieces = -(-width // (each * _THREADS))  # of a row, each a block's
-    index = index_type(count * pieces + _THREADS, width + each * _THREADS, *(a.count for a in (*reads, *writes)))
+    most = (count * pieces + _THREADS * _NUMBERS, width + each * _THREADS)
+    index = index_type(*most, *(array.count for array in (*reads, *writes)))
     text = f"""extern "C" __global__ void __launch_bounds__({_THREADS}) @(const __grid_constant__ Jobs<$, 3> jobs) {{
 {ARGUMENTS}
   const {numbers} *__restrict__ x0 = (const {numbers} *)p[0];
   const {kind} *__restrict__ x1 = (const {kind} *)p[1];
   {kind} *__restrict__ y0 = ({kind} *)p[2];
   __shared__ int same[{_THREADS // 32}];
-  __shared__ {index} from[{_THREADS}];
+  __shared__ {index} from[{_THREADS * _NUMBERS}];
   const int t = threadIdx.x, lane = t & 31, warp = t >> 5;
   auto number = [&]({index} k) {{
     {" ".join(along("k", walk, "d"))}
@@ -274,20 +275,32 @@ def _added_up(instruction: Instruction, positions: Ref, values: Ref, table: Ref 
     const {index} c = c0 + e * {_THREADS};
     s[e] = c < {width} ? y0[row * {width} + c] : 0;
   }}
-  for ({index} k0 = first; k0 < {count}; k0 += {_THREADS}) {{
-    const {index} k = k0 + t;
-    const bool here = k < {count} && number(k) == row;
-    const unsigned votes = __ballot_sync(~0u, here);
-    if (lane == 0) same[warp] = __popc(votes);
+  for ({index} k0 = first; k0 < {count}; k0 += {_THREADS * _NUMBERS}) {{
+    bool here[{_NUMBERS}];
+    int before = 0, mine = 0, all = 0;  // in the list: those of lanes before this, of this, and all
+    #pragma unroll
+    for (int j = 0; j < {_NUMBERS}; j++) {{
+      const {index} k = k0 + t * {_NUMBERS} + j;
+      here[j] = k < {count} && number(k) == row;
+      const unsigned votes = __ballot_sync(~0u, here[j]);
+      before += __popc(votes & ((1u << lane) - 1));
+      all += __popc(votes);
+    }}
+    if (lane == 0) same[warp] = all;
     __syncthreads();
-    int before = __popc(votes & ((1u << lane) - 1)), all = 0;
+    all = 0;
     for (int w = 0; w < {_THREADS // 32}; w++) {{
       if (w < warp) before += same[w];
       all += same[w];
     }}
-    if (here) {{ {" ".join(along("k", walk, "d"))} from[before] = {at(walk, 1, "d")}; }}
+    #pragma unroll
+    for (int j = 0; j < {_NUMBERS}; j++) if (here[j]) {{
+      const {index} k = k0 + t * {_NUMBERS} + j;
+      {" ".join(along("k", walk, "d"))}
+      from[before + mine++] = {at(walk, 1, "d")};
+    }}
     __syncthreads();
-    #pragma unroll 4
+    #pragma unroll 8
     for (int i = 0; i < all; i++) {{
       #pragma unroll
       for (int e = 0; e < {each}; e++) {{

@@ -53,6 +53,25 @@ def test_results_are_those_of_the_host(function, shape, device):
             np.testing.assert_allclose(to_host(made.data) / scale, value.data / scale, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("width", [3, 300])
+def test_rows_of_one_number_are_added_up_in_their_order(width, device):
+    rng = np.random.default_rng(5)
+    numbers, values = rng.integers(-7, 7, 2500), rng.standard_normal((2500, width)).astype("float32")
+    wanted = np.zeros((7, width), "float32")
+    np.add.at(wanted, numbers, values)
+    table = Tensor(np.zeros((7, width), "float32"), device=device, requires_grad=True)
+    places, weights = Tensor(numbers, device=device), Tensor(values, device=device)
+
+    @ag.compile
+    def step(places: Tensor, weights: Tensor) -> None:
+        table.grad = None
+        (table[places] * weights).sum().backward()
+
+    for _ in range(3):
+        step(places, weights)
+        np.testing.assert_array_equal(to_host(table.grad.data), wanted)
+
+
 @pytest.mark.parametrize(("short", "index"), [(10_000, "int"), (9999, "long")])
 @pytest.mark.parametrize("function", [summed, normed])
 def test_what_does_not_fit_in_32_bits_is_counted_in_64(monkeypatch, function, short, index):
