@@ -14,7 +14,7 @@ from ...backend import host
 from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
 
-__all__ = ["Axes", "Ref", "joined_axes", "layouts", "packed", "part_of", "reshaped", "strides_over", "whole"]
+__all__ = ["Axes", "Ref", "joined_axes", "layouts", "overlap", "packed", "part_of", "reshaped", "strides_over", "whole"]
 
 _VIEWS = {
     "diagonal",
@@ -142,15 +142,25 @@ def part_of(whole: Ref, index: Any) -> Ref:
 
 def reshaped(ref: Ref, shape: tuple[int, ...]) -> Ref | None:
     """The same elements, in the same order, in another shape; None where they lie in no such strides."""
-    array = host.empty(ref.base.shape, ref.base.dtype).reshape(-1)[ref.offset :]
-    size = array.dtype.itemsize
-    seen = host.lib.stride_tricks.as_strided(array, ref.shape, [step * size for step in ref.strides])
+    size = ref.base.dtype.itemsize
     try:
-        view = seen.reshape(shape, copy=False)
+        view = _seen(ref, host.empty(ref.base.shape, ref.base.dtype)).reshape(shape, copy=False)
     except ValueError:
         return None
     strides = tuple(step // size if n > 1 else 0 for step, n in zip(view.strides, shape, strict=True))
     return Ref(ref.base, shape, strides, ref.offset)
+
+
+def overlap(ref: Ref, other: Ref) -> bool:
+    """Whether two parts of one array have an element in common."""
+    array = host.empty(ref.base.shape, ref.base.dtype)
+    return bool(host.shares_memory(_seen(ref, array), _seen(other, array)))
+
+
+def _seen(ref: Ref, array: Any) -> Any:
+    """The elements of an array like the base."""
+    steps = [step * array.dtype.itemsize for step in ref.strides]
+    return host.lib.stride_tricks.as_strided(array.reshape(-1)[ref.offset :], ref.shape, steps)
 
 
 Axes = tuple[tuple[int, int], ...]  # the length of each and its stride

@@ -16,7 +16,7 @@ from typing import TypeVar
 from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
 from .expressions import C_TYPES
-from .layout import Ref, packed, part_of, reshaped
+from .layout import Ref, overlap, packed, part_of, reshaped
 
 __all__ = ["Move", "joined_moves", "move_of"]
 
@@ -27,7 +27,7 @@ S = TypeVar("S")  # a step
 class Move:
     """Numbers that only change their place: parts of `out`, each with where its numbers come from.
 
-    What no part covers comes from `base`, or is 0 without one.
+    What no part covers comes from `base`, or is 0 without one. No parts overlap: a GPU fills all of them at once.
     """
 
     instruction: Instruction
@@ -91,9 +91,11 @@ def joined_moves(steps: Sequence[S], program: Program, refs: dict[Variable, Ref]
             before = moves.get(step.base.base) if step.base is not None and step.base.is_whole else None
             if before is not None and readers[before.instruction.out] == 1:
                 out = step.instruction.out
-                step.parts = [(replace(part, base=out), source) for part, source in before.parts] + step.parts
-                step.base = before.base
-                gone.add(id(before))
+                parts = [(replace(part, base=out), source) for part, source in before.parts]
+                if not any(overlap(part, other) for part, _ in parts for other, _ in step.parts):
+                    step.parts = parts + step.parts
+                    step.base = before.base
+                    gone.add(id(before))
             for i, (part, source) in enumerate(step.parts):
                 made = moves.get(source.base) if source.is_whole and readers[source.base] == 1 else None
                 found = None if made is None else _straight(made, part)

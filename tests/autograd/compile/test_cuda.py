@@ -265,6 +265,20 @@ def test_joined_arrays_are_moved_to_their_places(axis: int, executor: Any, devic
     assert not [line for line in join.explain().splitlines() if "Py: " in line and "concatenate" in line]
 
 
+@pytest.mark.parametrize("starts", [(0, 0), (0, 1), (0, 2, 1)])
+@pytest.mark.parametrize("executor", ["native", None])
+def test_of_parts_that_overlap_the_last_one_stays(starts: tuple[int, ...], executor: Any, device: str) -> None:
+    def put(*pieces: Tensor) -> Tensor:
+        out = Tensor(np.zeros((5, 3), "float32"), device=pieces[0].device)
+        for piece, start in zip(pieces, starts, strict=True):
+            out[start : start + 3] = piece
+        return out
+
+    pieces = [Tensor(np.full((3, 3), 1.0 + i, "float32")) for i in range(len(starts))]
+    found = ag.compile(put, executor=executor)(*(x.to("cpu" if executor else device) for x in pieces))
+    np.testing.assert_array_equal(found.numpy(), put(*pieces).numpy())
+
+
 def test_a_wrong_label_shows_in_the_loss(device: str) -> None:
     loss = ag.compile(lambda x, y: nn.functional.cross_entropy(x, y))
     x = Tensor(np.zeros((4, 3), "float32"), device=device)
