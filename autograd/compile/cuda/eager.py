@@ -26,7 +26,7 @@ from ...cuda.blas import ALIGNMENT
 from ...cuda.precision import is_tf32
 from ...errors import DeviceError
 from ...functional import vjp
-from ...modes import casting
+from ...modes import autocast, casting
 from ...ops.shape import permute_dims, reshape
 from ...tensor import Tensor, wrap
 from ..passes import simplified
@@ -137,7 +137,8 @@ def slopes_of(definition: Callable[..., Any]) -> Callable[..., Any]:
             given = [next(left) if need else x for x, need in zip(inputs, needs, strict=True)]
             return definition(*given, **options)
 
-        return vjp(of_needed, *(x for x, need in zip(inputs, needs, strict=True) if need))[1](g)
+        with autocast(enabled=False):  # what was not rounded forward is not backward, wherever that runs
+            return vjp(of_needed, *(x for x, need in zip(inputs, needs, strict=True) if need))[1](g)
 
     return slopes
 

@@ -218,6 +218,20 @@ def test_a_second_derivative_takes_the_definition() -> None:
     np.testing.assert_allclose(to_host(found.data), wanted.data, rtol=1e-4, atol=1e-5)
 
 
+def test_backward_inside_autocast_rounds_no_product_of_a_forward_outside() -> None:
+    def slopes(device: str) -> list[np.ndarray]:
+        x, w = (Tensor(a, device=device, requires_grad=True) for a in (numbers(6, 8), numbers(8, 8, seed=1)))
+        out = F.scaled_dot_product_attention(*(F.linear(x, w, activation="relu"),) * 3)
+        with ag.autocast():
+            out.sum().backward()
+        return [to_host(a.grad.data) for a in (x, w)]
+
+    wanted = slopes("cpu")
+    for _ in range(3):
+        for a, b in zip(slopes("guard"), wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
+
+
 @pytest.mark.parametrize("function", [ag.sort, lambda x: F.dropout(x, 0.5, training=True)])
 def test_what_is_more_than_kernels_is_left_to_others(function: Any) -> None:
     tape = OnDevice(function)
