@@ -69,7 +69,8 @@ class OnDevice:
             return None
         # The number of a dtype is had at once, its hash is worked out anew each time.
         kinds = [(x.shape, x.strides, x.dtype.num) if type(x) in modules else x for x in arrays]
-        key = (name, is_tf32(), *kinds, *options.items())
+        # 1.0 and a float64 of NumPy's are equal, but not all that is computed with them.
+        key = (name, is_tf32(), *kinds, *options.items(), *map(type, options.values()))
         try:
             made = self._known[key]
         except KeyError:
@@ -93,6 +94,8 @@ class OnDevice:
     def _made(self, device: Device, arrays: tuple[Any, ...], options: Options) -> _Made | None:
         if not all(x is None or (is_array(x) and x.size) for x in arrays):
             return None
+        if any(isinstance(x, host.generic) for x in options.values()):
+            return None  # a kernel may take NumPy's numbers as Python's, where a definition does not
         try:
             return _Made.of(self.function, device, arrays, options, self.follows(options))
         except DeviceError as error:

@@ -245,6 +245,15 @@ def test_options_that_may_change_unseen_are_left_to_others() -> None:
     assert [tape((x,), {"found": []}) for _ in range(3)] == [None] * 3
 
 
+def test_numbers_of_numpy_are_left_to_others_and_pythons_are_not() -> None:
+    x = Tensor(numbers(3, 13), device="guard")
+    for eps in (np.float64(0.5), 0.5):
+        for _ in range(3):
+            before = launches()
+            assert F.layer_norm(x, 13, eps=eps).dtype == "float32"
+        assert (launches() > before) == (type(eps) is float)
+
+
 def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
     before = launches()
