@@ -41,8 +41,8 @@ class Entry:
 
     def __init__(self, trace: Trace, structure: Structure, leaves: list[Any], executor: str, only: bool) -> None:
         self.effects = trace.effects
-        self.with_grad = [tensor for tensor, grad in trace.grads.values() if grad is not None]
-        self.without_grad = [tensor for tensor, grad in trace.grads.values() if grad is None]
+        self.with_grad = [tensor for tensor, grad in trace.gradients() if grad is not None]
+        self.without_grad = [tensor for tensor, grad in trace.gradients() if grad is None]
         self.structure, self.leaves, self.device = structure, leaves, trace.device
         alone = structure.kind is None and not isinstance(leaves[0], tuple)
         self.one = leaves[0] if alone else None  # for a result that is one array
@@ -63,6 +63,7 @@ class Entry:
         # The arrays of the places, for which the program is set up; of gradients only while it runs.
         self._bound: list[Any] = []
         self._gradients = [i for i, (place, _) in enumerate(self.program.places) if isinstance(place, GradOf)]
+        self._edited = [i for i in self._gradients if self.program.places[i][0] in self._written]
         self._ask = self._questions()
         self._bind()
 
@@ -85,9 +86,8 @@ class Entry:
                 _refuse_other((args, kwargs), seen, structure)
                 given, shape = flatten(result)
                 outcome = [_outcome(trace, leaf) for leaf in given]
-                gradients = [(tensor, grad) for tensor, grad in trace.grads.values()]
                 arrays = [x for x in outcome if isinstance(x, Traced)]
-                arrays += [grad.data for _, grad in gradients if grad is not None]
+                arrays += [grad.data for _, grad in trace.gradients() if grad is not None]
                 trace.program.results = [x.variable for x in arrays]
             changes = trace.changes()
             trace.program.writes = [(place, traced.variable) for place, traced in changes]
@@ -104,12 +104,10 @@ class Entry:
         if answers:
             return self._take_gradients()
         # Some array is another than at the last call: does it look the same, and lie apart from what is written to?
-        moved = False
-        for i, ((place, _), before) in enumerate(zip(self.program.places, self._bound, strict=True)):
-            if not self._is_like(i, place.get()):
-                return False
-            moved = moved or not (isinstance(place, GradOf) or place.get() is before)
-        if moved and shares(self._written, [place for place, _ in self.program.places]) is not None:
+        places = [place for place, _ in self.program.places]
+        if not all(self._is_like(i, place.get()) for i, place in enumerate(places)):
+            return False
+        if shares(self._written, places) is not None:
             return False
         self._bind()
         return True
@@ -122,8 +120,19 @@ class Entry:
             array = self._bound[i] = self.program.places[i][0].get()
             if not self._is_like(i, array):
                 return False
+        if not self._lie_apart():
+            return False
         self.run_program.bind(self._bound)
         return True
+
+    def _lie_apart(self) -> bool:
+        """Whether no gradient reaches into what is written to; only what has the same owner can."""
+        if not self._written:
+            return True
+        found = {id(owner_of(self._bound[i])) for i in self._gradients}
+        if self._owned.isdisjoint(found) and not (self._edited and len(found) < len(self._gradients)):
+            return True
+        return shares(self._written, [place for place, _ in self.program.places]) is None
 
     def _let_go(self) -> None:
         """See Note [Gradients let go]."""
@@ -138,7 +147,8 @@ class Entry:
 
     def touches(self, arguments: list[Any]) -> bool:
         """Whether a call with these arrays would write into one of them; only what has the same owner can."""
-        if self._owned.isdisjoint([id(owner_of(array)) for array in arguments]):
+        given = {id(owner_of(array)) for array in arguments}
+        if self._owned.isdisjoint(given) and given.isdisjoint([id(owner_of(self._bound[i])) for i in self._edited]):
             return False
         return touched(self._written, arguments) is not None
 

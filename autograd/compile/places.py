@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import host, module_of
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor
 from ..writes import mark_written
 from .expression import Expression, named
-from .watch import data_of, grad_of, set_data, set_grad
+from .watch import data_of, grad_of, set_data
 
 __all__ = ["DataOf", "Fixed", "GradOf", "Item", "shares", "touched"]
 
@@ -64,7 +64,7 @@ class GradOf:
         return data_of(grad_of(self.tensor))
 
     def put(self, array: Any) -> None:
-        set_grad(self.tensor, wrap(array.copy()))
+        self.get()[...] = array
 
 
 class Item:
@@ -133,8 +133,6 @@ def touched(written: list[Any], arrays: list[Any]) -> Any:
     """A place that is written to and reaches into one of these arrays; else None."""
     spans = [_span(array) for array in arrays if array.size]
     for place in written if spans else ():
-        if isinstance(place, GradOf):  # gets another array
-            continue
         array = place.get()
         kind, first, last = _span(array)
         if array.size and any(kind == other and first < end and begin < last for other, begin, end in spans):

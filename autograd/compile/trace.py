@@ -273,6 +273,16 @@ class Trace:
 
     # The end
 
+    def gradients(self) -> list[tuple[Tensor, Tensor | None]]:
+        """The Tensors from outside whose gradient is another now, or has another array, each with that gradient."""
+        changed = {}
+        for place, traced, _ in self.captured:
+            if isinstance(place, GradOf):
+                tensor, grad = self._found[id(place.tensor)]
+                if data_of(grad) is not traced:
+                    changed[id(tensor)] = tensor, grad
+        return list({**changed, **self.grads}.values())
+
     def changes(self) -> list[tuple[Any, Traced]]:
         """The places that have another value now, with that value.
 

@@ -20,7 +20,10 @@ import autograd as ag
 import nn
 import optim
 from autograd import Tensor
+from autograd.backend import to_host
 from autograd.errors import TraceError
+from autograd.tensor import wrap
+from tests.autograd.compile import simulated
 from tests.autograd.compile.worlds import Training, assert_same, both_step, tensor, twins
 
 pytestmark = pytest.mark.usefixtures("kernels_off")
@@ -740,6 +743,83 @@ def test_a_gradient_that_is_only_read_stays_where_it_is() -> None:
         assert w.grad is given
     assert w.tolist() == [1.0 - 0.5 * 6, 2.0 - 0.5 * 8]
     assert [len(program.results) for program in update.programs] == [0]
+
+
+@pytest.mark.parametrize("executor", ["numpy", "native"])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("guard", marks=simulated.needed)])
+def test_a_gradient_that_is_edited_is_the_array_that_others_see(executor: str, device: str) -> None:
+    def run(compiled: bool) -> Any:
+        w = tensor(1.0, 2.0).to(device).requires_grad_()
+
+        def in_place() -> None:
+            w.grad.data *= 0.5
+
+        def assigned() -> None:
+            w.grad.data = w.grad.data * 0.25
+
+        options = {"executor": executor} if device == "cpu" else {}
+        seen = []
+        for function in (in_place, assigned):
+            step = ag.compile(function, **options) if compiled else function
+            for k in (1.0, 2.0, 3.0):
+                w.grad = tensor(8.0 * k, 4.0).to(device)
+                held = w.grad.data
+                step()
+                seen.append((w.grad.numpy().tolist(), to_host(held).tolist()))
+        return seen
+
+    assert run(True) == run(False)
+
+
+@pytest.mark.parametrize("executor", ["numpy", "native"])
+@pytest.mark.parametrize(
+    "lie_together",
+    [
+        lambda one, other: setattr(other, "grad", one.detach()),
+        lambda one, other: setattr(one, "grad", wrap(one.data[::-1])),
+        lambda one, other: setattr(other, "grad", one.grad),
+        lambda one, other: setattr(other, "grad", wrap(one.grad.data)),
+    ],
+)
+def test_gradients_that_come_to_lie_in_memory_that_is_written_to_are_guarded(lie_together: Any, executor: str) -> None:
+    one, other = tensor(1.0, 2.0, requires_grad=True), tensor(3.0, 4.0, requires_grad=True)
+    optimizer = optim.SGD([one, other], lr=0.5)
+
+    @ag.compile(executor=executor)
+    def function() -> None:
+        for w in (one, other):
+            w.grad.data *= 0.5
+        optimizer.step()
+
+    def fresh() -> None:
+        one.grad, other.grad = tensor(4.0, 8.0), tensor(8.0, 4.0)
+
+    fresh(), function()
+    assert (one.tolist(), other.tolist()) == ([0.0, 0.0], [1.0, 3.0])
+    fresh(), lie_together(one, other)
+    with pytest.raises(TraceError, match="same memory"):
+        function()
+    assert (one.tolist(), other.tolist()) == ([0.0, 0.0], [1.0, 3.0])
+    fresh(), function()
+    assert (one.tolist(), other.tolist()) == ([-1.0, -2.0], [-1.0, 2.0])
+    assert len(function.programs) == 1
+
+
+@pytest.mark.parametrize("executor", ["numpy", "native"])
+def test_an_argument_that_is_a_gradient_which_is_edited_is_refused(executor: str) -> None:
+    w = tensor(1.0, 2.0, requires_grad=True)
+
+    @ag.compile(executor=executor)
+    def function(x: Tensor) -> Tensor:
+        w.grad.data *= 0.5
+        return x + 1.0
+
+    for _ in range(2):  # at the first call, and where there is a program already
+        w.grad = tensor(2.0, 4.0)
+        with pytest.raises(TraceError, match="same memory"):
+            function(w.grad)
+        assert function(tensor(3.0, 4.0)).tolist() == [4.0, 5.0]
+        assert w.grad.tolist() == [1.0, 2.0]
 
 
 # ---- the optimizer -------------------------------------------------------------------------------------------------
