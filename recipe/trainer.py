@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from autograd import no_grad, random
-from autograd.backend import Array, move
+from autograd.backend import Array, module_of, move
 from autograd.tensor import Tensor, wrap
 from nn.module import Module
 from optim import Optimizer, ReduceLROnPlateau, Schedule
@@ -213,7 +213,9 @@ class Trainer:
         return means.read()
 
     def _measured(self, loss: Array, output: Array, y: Array) -> dict[str, Array]:
-        return {"loss": loss} | {name: metric(output, y) for name, metric in self.metrics.items()}
+        values = {name: metric(output, y) for name, metric in self.metrics.items()}
+        # A metric may give what a later step writes to, such as a parameter, and its values are kept.
+        return {"loss": loss} | {name: module_of(value).array(value) for name, value in values.items()}
 
     def _prepare(
         self, train: Data, val: Data | None, epochs: int, batch_size: int, updates: int | None, shuffle: bool

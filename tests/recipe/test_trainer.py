@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import autograd as ag
 import nn
 import optim
+from autograd.backend import module_of
 from autograd.random import Generator
 from recipe import Trainer
 from recipe.callbacks import Callback
@@ -279,6 +280,28 @@ def test_metrics_of_ones_own():
     fit(run, epochs=1)
     assert {"running_error", "train_error", "val_error"} <= set(run.history.last)
     assert "train_accuracy" not in run.history.last
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_a_metric_may_give_what_a_later_step_writes_to(compile, device):
+    model, kept, seen = plain().to(device), [], {"bias": [], "mean": []}
+
+    def bias(output, y):
+        value = model[2].bias.data[:1].reshape(())
+        seen["bias"].append(float(value))
+        return value
+
+    def mean(output, y):
+        value = output.mean()
+        seen["mean"].append(float(value))
+        kept[:] = kept or [module_of(output).zeros((), output.dtype)]
+        kept[0][...] = value
+        return kept[0]
+
+    run = trainer(model, device=device, compile=compile, metrics={"bias": bias, "mean": mean})
+    run.fit(data(64), epochs=1, batch_size=16)
+    for name, values in seen.items():
+        assert run.history.last[f"running_{name}"] == pytest.approx(np.mean(values[:4]), rel=1e-6)
 
 
 def test_a_run_that_is_stopped_by_the_last_batch_of_an_epoch_goes_on_with_the_next():
