@@ -23,7 +23,7 @@ from . import simulated
 
 pytestmark = simulated.needed
 
-SHAPES = [(1, 1), (3, 7), (300, 1), (70, 33), (5, 700), (1030, 12), (3, 8192), (5, 9001)]
+SHAPES = [(1, 1), (300, 1), (70, 33), (5, 700), (530, 12), (5, 9001)]
 
 
 def summed(x: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, ...]:
@@ -56,7 +56,7 @@ def test_results_are_those_of_the_host(function, shape, device):
 @pytest.mark.parametrize("width", [3, 300])
 def test_rows_of_one_number_are_added_up_in_their_order(width, device):
     rng = np.random.default_rng(5)
-    numbers, values = rng.integers(-7, 7, 2500), rng.standard_normal((2500, width)).astype("float32")
+    numbers, values = rng.integers(-7, 7, 1100), rng.standard_normal((1100, width)).astype("float32")
     wanted = np.zeros((7, width), "float32")
     np.add.at(wanted, numbers, values)
     table = Tensor(np.zeros((7, width), "float32"), device=device, requires_grad=True)
