@@ -7,15 +7,15 @@ down its rows, so that it has one sum of each kind. Its neighbours read what lie
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from itertools import chain
 
 from ..native.groups import Group, Member
 from ..native.members import ctype
-from .writer import AT_ONCE, LOADED, THREADS, Writer
+from .writer import THREADS, Writer
 
 __all__ = ["Columns", "is_long"]
 
-LONGEST = 8192  # columns: 16 for each of 512 lanes, see `rows.py`
+_LONGEST = 8192  # columns: 16 for each of 512 lanes, see `rows.py`
 _ROWS = 64  # that a thread walks down at least, before the rows are dealt out to several
 
 
@@ -23,7 +23,7 @@ def is_long(group: Group) -> bool:
     """Whether a group is elements of long rows, and sums over rows."""
     kinds = {member.kind for member in group.members.values()}
     plain = not any(m.stage or m.per_row or m.name == "pick" for m in group.members.values())
-    return plain and "column" in kinds <= {"element", "column"} and group.table[1] > LONGEST
+    return plain and "column" in kinds <= {"element", "column"} and group.table[1] > _LONGEST
 
 
 class Columns(Writer):
@@ -39,17 +39,13 @@ class Columns(Writer):
     def partials(self) -> int:
         return self.parts
 
-    def from_outside(self, place: str, dtype: Any) -> str:
-        return place if self.loads is None else self._named(place, "[u]", dtype)
-
     def column_sum(self, member: Member) -> str:
         return f"s{self.order[member.out]}"
 
     def body(self) -> Iterator[str]:
-        self.loads = {}
-        lines = [line for member in self.members.values() for line in self.in_loop(member)]
-        loads, self.loads = self.loads, None
-        count = max(1, min(AT_ONCE, LOADED // max(1, len(loads))))
+        lines, loads = self._gathered(lambda: chain.from_iterable(map(self.in_loop, self.members.values())))
+        walk = [f"const {self.index} r = from + u;", "if (r >= end) break;"]
+        count, loops = self._read_first(lines, loads, walk)
         yield f"  const {self.index} c = block % {self.across} * {THREADS} + threadIdx.x;"
         yield f"  if (c >= {self.columns}) return;"
         yield f"  const {self.index} part = block / {self.across}, begin = part * {self.each};"
@@ -57,15 +53,7 @@ class Columns(Writer):
         for member in self.sums:
             yield f"  {ctype(member.out.dtype)} s{self.order[member.out]} = 0;"
         yield f"  for ({self.index} from = begin; from < end; from += {count}) {{"
-        for name, kind in loads.values():
-            yield f"    {kind} {name.partition('[')[0]}[{count}];"
-        for part in ([f"{name} = {place};" for place, (name, _) in loads.items()], lines):
-            yield "    #pragma unroll"
-            yield f"    for (int u = 0; u < {count}; u++) {{"
-            yield f"      const {self.index} r = from + u;"
-            yield "      if (r >= end) break;"
-            yield from (f"      {line}" for line in part)
-            yield "    }"
+        yield from loops
         yield "  }"
         for member in self.sums:
             index = self.order[member.out]

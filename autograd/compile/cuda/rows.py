@@ -16,7 +16,7 @@ from ..native.kernels import Memory
 from ..native.members import ctype, position
 from ..program import Variable
 from .commands import Place
-from .writer import AT_ONCE, LOADED, MOST_BLOCKS, THREADS, Writer, summing_blocks
+from .writer import AT_ONCE, LOADED, MOST_BLOCKS, THREADS, Loads, Writer, summing_blocks
 
 __all__ = ["Rows"]
 
@@ -31,7 +31,7 @@ class Rows(Writer):
 
     def __init__(self, group: Group, memory: Memory, numbers: Place) -> None:
         super().__init__(group, memory, numbers)
-        self.held: dict[str, tuple[str, str]] = {}  # places of a column -> name and type
+        self.held: Loads = {}  # what is read of a column
         self.together = 1  # rows at once
         self.read_before = self.each <= _UNROLLED
         of_rows = any(m.kind == "row" or m.per_row or m.name == "pick" for m in self.members.values())
@@ -161,16 +161,19 @@ class Rows(Writer):
             if part:
                 yield from self._columns(part, "    ")
 
-    def _lines(self, inside: list[Member], picked: list[Member]) -> tuple[list[str], dict[str, tuple[str, str]]]:
+    def _lines(self, inside: list[Member], picked: list[Member]) -> tuple[list[str], Loads]:
         """What is done for each column, and what is read before."""
-        self.loads = {}
-        lines = [line for member in inside for line in self.in_loop(member)]
-        for member in picked:
-            source, labels = member.operands
-            assert source.ref is not None
-            lines.append(f"if (c == {self.label(labels, member)}) v{self.order[member.out]} = {self._picked(member)};")
-        loads, self.loads = self.loads, None
-        return lines, loads
+
+        def lines() -> Iterator[str]:
+            for member in inside:
+                yield from self.in_loop(member)
+            for member in picked:
+                source, labels = member.operands
+                assert source.ref is not None
+                value = self._picked(member)
+                yield f"if (c == {self.label(labels, member)}) v{self.order[member.out]} = {value};"
+
+        return self._gathered(lines)
 
     def _picked(self, member: Member) -> str:
         """The element of this column of what is picked from."""

@@ -21,7 +21,7 @@ One idea: a kernel is text and the places of its arrays, and the same text at ot
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -33,7 +33,7 @@ from ..program import Variable
 from .commands import Job, Launch, Place, Span, span_of
 
 __all__ = ["ARGUMENTS", "AT_ONCE", "LOADED", "MOST_BLOCKS", "THREADS"]
-__all__ += ["Reserve", "Sums", "Writer", "index_type", "summing_blocks"]
+__all__ += ["Loads", "Reserve", "Sums", "Writer", "index_type", "summing_blocks"]
 
 THREADS = 256
 MOST_BLOCKS = 1056  # 8 for each multiprocessor of an H100
@@ -50,6 +50,7 @@ ARGUMENTS = """  int j = 0;
   const long n = jobs.size[j], block = blockIdx.x - jobs.first[j], blocks = jobs.first[j + 1] - jobs.first[j];"""
 
 Reserve = Callable[[int], Place]  # bytes -> where they are
+Loads = dict[str, tuple[str, str]]  # place -> name and type of what is read from there beforehand
 
 
 def index_type(*most: int) -> str:
@@ -71,7 +72,7 @@ class Sums:
 
 
 class Writer(Members, ABC):
-    """What both kinds of loops have: pointers, sums, and the launch."""
+    """What all kinds of loops have: pointers, what is read beforehand, sums, and the launch."""
 
     threads = THREADS
 
@@ -83,12 +84,36 @@ class Writer(Members, ABC):
         self.blocks = self.count_blocks()
         bases = [m.ref.base for member in group.members.values() for m in member.operands if m.ref is not None]
         self.index = index_type(self.size, *(prod(base.shape) for base in bases))
-        self.loads: dict[str, tuple[str, str]] | None = None  # place -> name and type, while they are gathered
+        self.loads: Loads | None = None  # while they are gathered
         self._names = 0
 
     @abstractmethod
     def count_blocks(self) -> int:
         """Into how many blocks it is cut."""
+
+    def from_outside(self, place: str, dtype: Any) -> str:
+        """What was read from this place for element u, see Note [Loads before stores]; outside of loops, the place."""
+        return place if self.loads is None else self._named(place, "[u]", dtype)
+
+    def _gathered(self, lines: Callable[[], Iterable[str]]) -> tuple[list[str], Loads]:
+        """The lines for an element, and what they read from outside."""
+        self.loads = {}
+        made = list(lines())
+        loads, self.loads = self.loads, None
+        return made, loads
+
+    def _read_first(self, lines: list[str], loads: Loads, walk: Iterable[str]) -> tuple[int, list[str]]:
+        """How many elements are taken at once, and the loops over them: one reads, the next works.
+
+        The lines of `walk` say which element number u is.
+        """
+        count = max(1, min(AT_ONCE, LOADED // max(1, len(loads))))
+        made = [f"    {kind} {name.partition('[')[0]}[{count}];" for name, kind in loads.values()]
+        for part in ([f"{name} = {place};" for place, (name, _) in loads.items()], lines):
+            made += ["    #pragma unroll", f"    for (int u = 0; u < {count}; u++) {{"]
+            made += [f"      {line}" for line in (*walk, *part)]
+            made.append("    }")
+        return count, made
 
     def _named(self, place: str, index: str, dtype: Any) -> str:
         """The name of what is read from a place before; see Note [Loads before stores]."""
