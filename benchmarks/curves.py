@@ -39,6 +39,7 @@ _EXAMPLES = """example:
 _WITHIN = (1e-6, 1e-4, 1e-2)  # of the size of a loss
 _QUANTITIES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 _FREE = {"device", "threads"}  # options in which the runs may differ
+_NAMED = 3  # of those in which they do
 
 
 def add_curves(commands: Any, folder: Any) -> None:
@@ -124,7 +125,9 @@ def _refuse_others(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
     found = [f"{key} ({a.get(key)} and {b.get(key)})" for key in {**a, **b} if a.get(key) != b.get(key)]
     found = [text for text in found if text.partition(" ")[0] not in _FREE]
     if found:
-        raise BenchmarkError(f"the runs differ in {', '.join(found)}: only device and threads may differ.")
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        told = ", ".join(found[:_NAMED]) + more
+        raise BenchmarkError(f"the runs differ in {told}: only device and threads may differ.")
 
 
 def _steps(one: Mapping[int, float], other: Mapping[int, float]) -> list[dict[str, Any]]:

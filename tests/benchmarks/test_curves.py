@@ -84,6 +84,9 @@ def test_what_cannot_be_compared(write, tmp_path):
         compare(one, write("cuda", LOSSES, test=None))
     with pytest.raises(BenchmarkError, match=r"the runs differ in optim.lr \(0.1 and 0.2\): .* device and threads"):
         compare(one, write("cuda", LOSSES, lr=0.2))
+    rates = [dict.fromkeys("abcde", rate) for rate in (0.1, 0.2)]
+    with pytest.raises(BenchmarkError, match=r"a \(0.1 and 0.2\), [^,]*, optim.lr.c \(0.1 and 0.2\) and 2 more: only"):
+        compare(write("cpu", LOSSES, lr=rates[0]), write("cuda", LOSSES, lr=rates[1]))
     with pytest.raises(BenchmarkError, match="not one step"):
         compare(one, write("cuda", {5: 1.0}))
 
