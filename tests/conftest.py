@@ -7,6 +7,7 @@ off, or NumPy's error state changed, fails itself rather than the one after it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 
 import numpy
 import pytest
@@ -16,6 +17,7 @@ from _tapegrad_marker import require_own_autograd
 from tests import gpu_outcome
 
 require_own_autograd()
+import_module("tests.guard")  # makes its device known to every test, whichever others run
 
 # A busy machine would trip a deadline; the example database would make one run depend on the last.
 settings.register_profile("tapegrad", deadline=None, database=None, derandomize=True)

@@ -379,8 +379,6 @@ def test_the_given_gradient_is_differentiated_too():
 
 def test_every_order_on_another_device():
     # The device is registered long after the engine was imported, as CuPy is.
-    from tests import guard  # noqa: F401
-
     x = Tensor(np.array([0.5, 2.0]), device="guard", requires_grad=True)
     (first,) = gradients((x * x * x).sum(), [x], create_graph=True)
     (second,) = gradients((first * first).sum(), [x], create_graph=True)

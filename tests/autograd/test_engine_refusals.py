@@ -103,8 +103,6 @@ def test_a_rule_of_the_wrong_shape_is_named():
 
 
 def test_arrays_of_two_devices_do_not_meet():
-    from tests import guard  # noqa: F401  (registers the device)
-
     on_guard = Tensor([1.0, 2.0], device="guard", requires_grad=True)
     with pytest.raises(ag.errors.DeviceError, match=r'multiply got arrays on "guard(:0)?" and "cpu"'):
         on_guard * Tensor([1.0, 2.0])

@@ -157,8 +157,6 @@ def test_saved_arrays_of_kernels_are_watched(product):
 
 
 def test_a_kernel_for_devices_is_called_there_and_that_for_the_host_nowhere_else(log):
-    from tests import guard  # noqa: F401
-
     before = dict(fused_functions)
 
     @fused

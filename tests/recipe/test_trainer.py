@@ -18,6 +18,7 @@ from autograd.backend import module_of
 from autograd.random import Generator
 from recipe import Trainer
 from recipe.callbacks import Callback
+from tests.autograd.compile import simulated
 from tests.recipe.small import BATCH, EPOCHS, assert_same_run, data, fit, network, plain, timeless, trainer, weights
 
 
@@ -282,7 +283,7 @@ def test_metrics_of_ones_own():
     assert "train_accuracy" not in run.history.last
 
 
-@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=simulated.needed)])
 def test_a_metric_may_give_what_a_later_step_writes_to(compile, device):
     model, kept, seen = plain().to(device), [], {"bias": [], "mean": []}
 

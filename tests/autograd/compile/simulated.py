@@ -161,7 +161,8 @@ def _library(text: str) -> ctypes.CDLL:
     code, made = Path(_folder()) / f"{name}.cpp", Path(_folder()) / f"{name}.so"
     code.write_text(text)
     compiler = shutil.which("g++")
-    assert compiler is not None, "the simulated GPU needs g++"
+    if compiler is None:
+        pytest.skip("the simulated GPU needs g++")  # also for a test that comes to it by a way of its own
     command = [compiler, "-O1", "-std=c++17", "-ffp-contract=off", "-shared", "-fPIC", "-w", str(code), "-o", str(made)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -255,9 +256,7 @@ class Simulated:
         workspace = np.empty(planned.workspace_bytes, "uint8")
         return lambda: planned.run(at, 0, workspace.ctypes.data)
 
-    def record(
-        self, runs: Sequence[Callable[[], Any]], after: Sequence[Set[int]] | None = None
-    ) -> Callable[[], Any]:
+    def record(self, runs: Sequence[Callable[[], Any]], after: Sequence[Set[int]] | None = None) -> Callable[[], Any]:
         """What may be done in another order is done in the other order, so that what leans on it shows."""
         self.recordings += 1
         order = list(range(len(runs))) if after is None else _backwards(after)

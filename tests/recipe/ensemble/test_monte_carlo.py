@@ -11,7 +11,6 @@ from autograd.random import Generator
 from autograd.tensor import Tensor
 from recipe.ensemble import enumerate_masks, mc_curve, mc_predict, scaled_predict, unscaled_predict
 from recipe.ensemble.average import Averages
-from tests.guard import guard  # noqa: F401  (makes its device known)
 from tests.recipe.ensemble.nets import drop, net, parts, softmax, x_of
 
 
