@@ -34,7 +34,7 @@ def standardize(
     """
     if centre:
         x = x - ag.mean(x, axis=axes, keepdims=True)
-    out = x / ag.sqrt(ag.mean(x * x, axis=axes, keepdims=True) + eps)
+    out = x * ag.rsqrt(ag.mean(x * x, axis=axes, keepdims=True) + eps)
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
 
@@ -104,7 +104,7 @@ def _in_rows(x: Array, weight: Any, bias: Any, axes: Axes) -> bool:
 def _rows(x: Tensor, *given: Tensor, eps: float, centre: bool, weighted: bool, biased: bool) -> tuple[Tensor, ...]:
     """The result, what it is before weight and bias, and by what each row was multiplied: for a loop in C."""
     plain = x - ag.mean(x, axis=1, keepdims=True) if centre else x
-    scale = 1 / ag.sqrt(ag.mean(plain * plain, axis=1, keepdims=True) + eps)
+    scale = ag.rsqrt(ag.mean(plain * plain, axis=1, keepdims=True) + eps)
     plain = plain * scale
     out = plain * given[0] if weighted else plain
     out = out + given[-1] if biased else out
