@@ -28,6 +28,13 @@ struct bfloat16 {  // the first 16 bits of a float, rounded to the nearest, of t
   }
   __device__ operator float() const { return __uint_as_float((unsigned)bits << 16); }
 };
+template <class T, int N> struct alignas(N * sizeof(T)) Beside { T of[N]; };  // neighbours, as one load or store
+template <class T, int N> __device__ Beside<T, N> beside(const T *x) {  // wherever they lie
+  Beside<T, N> found;
+  if ((unsigned long)x % sizeof(found) == 0) return *(const Beside<T, N> *)x;
+  for (int i = 0; i < N; i++) found.of[i] = x[i];
+  return found;
+}
 struct Sum { template <class T> static __device__ T of(T a, T b) { return a + b; } };
 struct Max { template <class T> static __device__ T of(T a, T b) { return a > b ? a : b; } };
 struct Min { template <class T> static __device__ T of(T a, T b) { return a < b ? a : b; } };

@@ -14,13 +14,18 @@ from .writer import MOST_BLOCKS, THREADS, Writer, summing_blocks
 
 __all__ = ["Lines"]
 
+_MANY = 1 << 18  # elements from which on all of a GPU has work even when a thread takes several together
+
 
 class Lines(Writer):
     """Elements alone, with sums over all of them: each thread takes every so manieth."""
 
     def count_blocks(self) -> int:
-        most = summing_blocks(self.size) if self.sums else MOST_BLOCKS
-        return max(1, min(most, -(-self.size // THREADS)))
+        if self.size >= _MANY or len(self.members) == 1:  # which does little but read and write
+            self.neighbours = self.count_neighbours()
+        # A thread that takes neighbours has enough to do with them; the blocks then come and go.
+        most = summing_blocks(self.size) if self.sums else MOST_BLOCKS * (16 if self.neighbours > 1 else 1)
+        return max(1, min(most, -(-self.size // (THREADS * self.neighbours))))
 
     def body(self) -> Iterator[str]:
         for member in self.sums:
@@ -31,16 +36,36 @@ class Lines(Writer):
             walk.append(f"const {self.index} r = i / {self.columns}, c = i % {self.columns};")
         else:
             walk.append(f"const {self.index} c = i;")
-        count, loops = self._read_first(lines, loads, walk)
-        yield f"  const {self.index} step = blocks * {THREADS};"
+        count, loops = self._read_first([*self._for_neighbours(lines)], loads, walk)
+        each = f"{THREADS} * {self.neighbours}" if self.neighbours > 1 else f"{THREADS}"
+        first = f"block * {THREADS} + threadIdx.x"
+        first = f"({first}) * {self.neighbours}" if self.neighbours > 1 else first
+        yield f"  const {self.index} step = blocks * {each};"
         yield "  #pragma unroll 1"  # to unroll it begins with a division
-        yield f"  for ({self.index} from = block * {THREADS} + threadIdx.x; from < n; from += {count} * step) {{"
+        yield f"  for ({self.index} from = {first}; from < n; from += {count} * step) {{"
         yield from loops
         yield "  }"
         for member in self.sums:
             index = self.order[member.out]
             yield f"  s{index} = over_row<Sum, {THREADS}>(s{index});"
             yield f"  if (threadIdx.x == 0) z{index}[block] = s{index};"
+
+    def _for_neighbours(self, lines: list[str]) -> Iterator[str]:
+        """Lines for an element as lines for it and its neighbours, which are stored together."""
+        if self.neighbours == 1:
+            yield from lines
+            return
+        together = [(self.together(out.dtype), self.order[out]) for out in self.written]
+        for kind, index in together:
+            yield f"{kind} w{index};"
+        yield f"const {self.index} first = c;"
+        yield "#pragma unroll"
+        yield f"for (int m = 0; m < {self.neighbours}; m++) {{"
+        yield f"  const {self.index} c = first + m;"
+        yield from (f"  {line}" for line in lines)
+        yield "}"
+        for kind, index in together:
+            yield f"*({kind} *)&y{index}[i] = w{index};"
 
     def _of(self, member: Member) -> Iterator[str]:
         """What is done for an element."""
@@ -50,4 +75,5 @@ class Lines(Writer):
             return
         yield f"{ctype(member.out.dtype)} v{index} = {self.value(member)};"
         if self.memory.is_stored(member.out):
-            yield f"{self.stored(member.out)}[i] = v{index};"
+            name = self.stored(member.out)
+            yield f"w{index}.of[m] = v{index};" if self.neighbours > 1 else f"{name}[i] = v{index};"

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from ..native.groups import Group, Member
+from ..native.groups import Group, Member, Operand
 from ..native.kernels import Memory
 from ..native.members import ctype, position
 from ..program import Variable
 from .commands import Place
-from .writer import AT_ONCE, LOADED, MOST_BLOCKS, THREADS, Loads, Writer, summing_blocks
+from .writer import AT_ONCE, LOADED, MOST_BLOCKS, MULTIPROCESSORS, THREADS, Load, Loads, Writer, summing_blocks
 
 __all__ = ["Rows"]
 
 _BUSY = 32_768  # threads
 _UNROLLED = 16  # elements of a lane that are kept in registers
 _HELD = 4  # the same of a column, kept from row to row
+_REGISTERS, _OTHERS = 65_536, 30  # of a multiprocessor; of a thread, beside those for its elements
 _ROW, _COLUMN = (re.compile(rf"\b{letter}\b") for letter in "rc")  # in the place of an element
 
 
@@ -32,7 +32,8 @@ class Rows(Writer):
     def __init__(self, group: Group, memory: Memory, numbers: Place) -> None:
         super().__init__(group, memory, numbers)
         self.held: Loads = {}  # what is read of a column
-        self.together = 1  # rows at once
+        self.rows_at_once = 1
+        self.most_read = 0.0  # words that a thread reads before it goes on
         self.read_before = self.each <= _UNROLLED
         of_rows = any(m.kind == "row" or m.per_row or m.name == "pick" for m in self.members.values())
         self.alone = self.read_before and self.stages == 1 and not of_rows
@@ -43,6 +44,8 @@ class Rows(Writer):
         self.threads = self.lanes if self.lanes > 32 else least
         self.workers = self.threads // self.lanes  # rows at a time in a block
         self.each = -(-self.columns // self.lanes)  # elements of a lane
+        if self.each <= _UNROLLED:
+            self.neighbours = self.count_neighbours(self.lanes)
         most = summing_blocks(self.size) if self.sums else 16 * MOST_BLOCKS
         return max(1, min(most, -(-self.rows // self.workers)))
 
@@ -61,17 +64,25 @@ class Rows(Writer):
             kind, index = ctype(member.out.dtype), self.order[member.out]
             yield f"  {kind} s{index}[{self.each}] = {{}};" if member.kind == "column" else f"  {kind} s{index} = 0;"
         walk = [*(self._several() if self.alone else self._one_by_one())]
-        for place, (name, kind) in self.held.items():
-            yield f"  {kind} {name.replace('[k]', f'[{self.each}]')};"
-            yield from self._columns([f"{name} = {place};"], "  ")
+        for load in self.held.values():
+            yield f"  {load.kind} {self._sized(load.name)};"
+            yield from self._read({load.name: load}, "  ")
         first, step = f"block * {self.workers} + worker", f"blocks * {self.workers}"
         yield f"  const {self.index} step = {step};"
         yield "  #pragma unroll 1"  # to unroll it begins with a division
-        yield f"  for ({self.index} from = {first}; from < {self.rows}; from += {self.together} * step) {{"
+        yield f"  for ({self.index} from = {first}; from < {self.rows}; from += {self.rows_at_once} * step) {{"
         yield from walk
         yield "  }"
         for member in self.sums:
             yield from self._of_block(member)
+        if self.sums:
+            self.blocks = min(self.blocks, self._under_way())
+
+    def _under_way(self) -> int:
+        """How many blocks can be under way at once: those that wait for others to end only make more partial sums."""
+        kept = [*self.kept, *(member.out for member in self.sums if member.kind == "column")]
+        words = self.each * sum(variable.dtype.itemsize for variable in kept) / 4 + self.most_read + _OTHERS
+        return MULTIPROCESSORS * max(1, int(_REGISTERS / (self.threads * words)))
 
     def _one_by_one(self) -> Iterator[str]:
         """A row, stage by stage."""
@@ -83,31 +94,77 @@ class Rows(Writer):
 
     def _several(self) -> Iterator[str]:
         """Several rows, of which nothing but sums over rows is wanted."""
-        lines, loads = self._lines([*self.members.values()], [])
-        wide = [name for name, _ in loads.values() if name.endswith("[k]")]
-        self.together = max(1, min(AT_ONCE, LOADED // max(1, self.each * len(wide))))
-        for name, kind in loads.values():
-            sizes = name.replace("[u]", f"[{self.together}]").replace("[k]", f"[{self.each}]")
-            yield f"    {kind} {sizes};"
-        before = [f"{name} = {place};" for place, (name, _) in loads.items()]
-        for part in (before, lines) if before else (lines,):
+        members = [*self.members.values()]
+        lines, loads = self._lines(members, [])
+        wide = [load for load in loads.values() if load.name.endswith(("[k]", "[q]"))]
+        self.rows_at_once = max(1, min(AT_ONCE, LOADED // max(1, self.each * len(wide))))
+        for load in loads.values():
+            yield f"    {load.kind} {self._sized(load.name).replace('[u]', f'[{self.rows_at_once}]')};"
+        before, work = [*self._read(loads, "      ")], [*self._work(members, lines, "      ")]
+        for part in (before, work) if before else (work,):
             yield "    #pragma unroll"
-            yield f"    for (int u = 0; u < {self.together}; u++) {{"
+            yield f"    for (int u = 0; u < {self.rows_at_once}; u++) {{"
             yield f"      const {self.index} r = from + u * step;"
             yield f"      if (r >= {self.rows}) break;"
-            yield from self._columns(part, "      ")
+            yield from part
             yield "    }"
 
     def _columns(self, lines: list[str], indent: str) -> Iterator[str]:
-        """Lines for each column of a lane."""
+        """Lines for each column of a lane, k."""
+        count = self.neighbours
         if self.each <= _UNROLLED:
             yield f"{indent}#pragma unroll"
         yield f"{indent}for (int k = 0; k < {self.each}; k++) {{"
-        yield f"{indent}  const {self.index} c = lane + k * {self.lanes};"
+        if count > 1:
+            yield f"{indent}  const {self.index} c = (k / {count} * {self.lanes} + lane) * {count} + k % {count};"
+        else:
+            yield f"{indent}  const {self.index} c = lane + k * {self.lanes};"
         if self.columns % self.lanes:
             yield f"{indent}  if (c >= {self.columns}) break;"
         yield from (f"{indent}  {line}" for line in lines)
         yield f"{indent}}}"
+
+    def _neighbourhoods(self, lines: list[str], indent: str) -> Iterator[str]:
+        """Lines for each column and its neighbours, q."""
+        yield f"{indent}#pragma unroll"
+        yield f"{indent}for (int q = 0; q < {self.each // self.neighbours}; q++) {{"
+        yield f"{indent}  const {self.index} c = (q * {self.lanes} + lane) * {self.neighbours};"
+        yield from (f"{indent}  {line}" for line in lines)
+        yield f"{indent}}}"
+
+    def _sized(self, name: str) -> str:
+        """A name with the lengths of what it names in the place of its indices."""
+        return name.replace("[k]", f"[{self.each}]").replace("[q]", f"[{self.each // self.neighbours}]")
+
+    def _read(self, loads: Loads, indent: str) -> Iterator[str]:
+        """What is read before, but for what is read where it is declared."""
+        wide = sum(load.words for load in loads.values() if load.name.endswith(("[k]", "[q]")))
+        self.most_read = max(self.most_read, self.each * self.rows_at_once * wide)
+        for load in loads.values():
+            if load.name.endswith("[u]"):
+                yield f"{indent}{load.name} = {load.read};"
+        for index, walk in (("[k]", self._columns), ("[q]", self._neighbourhoods)):
+            lines = [f"{load.name} = {load.read};" for load in loads.values() if load.name.endswith(index)]
+            if lines:
+                yield from walk(lines, indent)
+
+    def _work(self, members: list[Member], lines: list[str], indent: str) -> Iterator[str]:
+        """Lines for each column, and what members give there is put where it belongs."""
+        put = []
+        for member in members if self.neighbours > 1 else ():
+            if member.kind == "element" and self.memory.is_stored(member.out):
+                kind, name = self.together(member.out.dtype), f"w{self.order[member.out]}[q]"
+                yield f"{indent}{kind} {self._sized(name)};"
+                put.append(f"*({kind} *)&{super().stored_at(member.out)} = {name};")
+        yield from self._columns(lines, indent)
+        if put:
+            yield from self._neighbourhoods(put, indent)
+
+    def stored_at(self, variable: Variable) -> str:
+        """Where an element of a member is put: where there are neighbours, beside them first."""
+        if self.neighbours == 1:
+            return super().stored_at(variable)
+        return f"w{self.order[variable]}[k / {self.neighbours}].of[k % {self.neighbours}]"
 
     def _stage(self, members: list[Member]) -> Iterator[str]:
         inside = [member for member in members if not member.per_row]
@@ -139,27 +196,28 @@ class Rows(Writer):
             if member.per_row and member not in picked:
                 yield from (f"    {line}" for line in self._for_row(member))
 
-    def from_outside(self, place: str, dtype: Any) -> str:
+    def from_outside(self, place: str, operand: Operand) -> str:
         """As in the loop over lines, but what every row has is read once."""
         of_row, of_column = _ROW.search(place), _COLUMN.search(place)
         if self.loads is None or not self.read_before:
             return place
         if of_column and not of_row and self.each * (len(self.held) + 1) <= _HELD:
-            return self.held.setdefault(place, (f"h{len(self.held)}[k]", ctype(dtype)))[0]
-        index = f"{'[u]' if self.alone else ''}{'[k]' if of_column else ''}"
-        return self._named(place, index, dtype)
+            assert operand.ref is not None
+            name, dtype = f"h{len(self.held)}[k]", operand.ref.base.dtype
+            return self.held.setdefault(place, Load(ctype(dtype), name, place, name, dtype.itemsize / 4)).element
+        u, count = "[u]" if self.alone else "", self.neighbours
+        one = f"{u}[k]" if of_column else u
+        return self._named(place, operand, one, f"{u}[q]", f"{u}[k / {count}].of[k % {count}]")
 
     def _walk(self, inside: list[Member], picked: list[Member]) -> Iterator[str]:
         """The walk over the columns of a row; see Note [Loads before stores]."""
         lines, loads = self._lines(inside, picked)
-        columns = []
-        for place, (name, kind) in loads.items():
-            wide = name.endswith("[k]")
-            yield f"    {kind} {name.replace('[k]', f'[{self.each}]')};" if wide else f"    {kind} {name} = {place};"
-            columns += [f"{name} = {place};"] if wide else []
-        for part in (columns, lines):
-            if part:
-                yield from self._columns(part, "    ")
+        for load in loads.values():
+            once = "" if load.name.endswith("]") else f" = {load.read}"
+            yield f"    {load.kind} {self._sized(load.name)}{once};"
+        yield from self._read(loads, "    ")
+        if lines:
+            yield from self._work(inside, lines, "    ")
 
     def _lines(self, inside: list[Member], picked: list[Member]) -> tuple[list[str], Loads]:
         """What is done for each column, and what is read before."""

@@ -29,6 +29,7 @@ from ...convolution import Pair, Sides
 from ..native.layout import Ref
 from ..native.members import ctype
 from .nests import Array
+from .writer import is_one_load
 
 __all__ = [
     "Walk",
@@ -43,8 +44,6 @@ __all__ = [
 ]
 
 _MOST_UNROLLED = 16  # places of a window
-_LOAD = 16  # bytes
-_ARENA = 0  # the slot of the memory that a program works in; what begins elsewhere may begin anywhere
 
 
 class Walk(NamedTuple):
@@ -93,16 +92,15 @@ def neighbours(channels: int, *arrays: tuple[Array, Sequence[int]]) -> int:
 
 
 def _are_one_load(count: int, array: Array, strides: Sequence[int]) -> bool:
-    (slot, start), size, (*steps, step) = array.place, count * array.dtype.itemsize, strides
-    lies = slot == _ARENA and start % size == 0
-    return lies and size <= _LOAD and step == 1 and all(step % count == 0 for step in steps)
+    *steps, step = strides
+    beside = step == 1 and all(step % count == 0 for step in steps)
+    return beside and is_one_load(array.place, count * array.dtype.itemsize)
 
 
 def pieces(count: int, **dtypes: Any) -> Iterator[str]:
     """Lines that say what so many elements of x0, y0, ... are; see Note [Neighbours]."""
     for name, dtype in dtypes.items():
-        size = count * dtype.itemsize
-        yield f"struct alignas({size}) {name.upper()} {{ {ctype(dtype)} of[{count}]; }};"
+        yield f"using {name.upper()} = Beside<{ctype(dtype)}, {count}>;"
 
 
 def unrolled(count: int, *lines: str) -> Iterator[str]:

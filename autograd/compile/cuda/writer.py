@@ -9,6 +9,12 @@ One idea: a kernel is text and the places of its arrays, and the same text at ot
 # compiler must take it for possible that both are one place. So a thread reads all that it needs for some elements
 # first, then works them out and writes them.
 
+# Note [Neighbours in a row]
+# To read or write 16 bytes costs a thread about what 2 do, and where elements are has to be worked out for the first of
+# several neighbours only. So a thread takes as many as 16 bytes hold, where arrays of the whole table lie so that this
+# is one load or store: in the program's own memory, each row at a multiple of so many bytes. What has one number for
+# each column, a parameter for instance, may lie anywhere: `beside` in the header looks.
+
 # Note [Short numbers]
 # A GPU divides in 32 bits several times as fast as in 64, and to find row and column of an element is to divide. So
 # numbers of elements are `int` wherever all of them fit.
@@ -24,21 +30,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..native.groups import Group, Member
+from ..native.groups import Group, Member, Operand
 from ..native.kernels import Memory
+from ..native.layout import Axes
 from ..native.members import Members, ctype
 from ..program import Variable
 from .commands import Job, Launch, Place, Span, span_of
 
-__all__ = ["ARGUMENTS", "AT_ONCE", "LOADED", "MOST_BLOCKS", "THREADS"]
-__all__ += ["Loads", "Reserve", "Sums", "Writer", "index_type", "summing_blocks"]
+__all__ = ["ARGUMENTS", "AT_ONCE", "LOADED", "MOST_BLOCKS", "MULTIPROCESSORS", "THREADS"]
+__all__ += ["Load", "Loads", "Reserve", "Sums", "Writer", "index_type", "is_one_load", "summing_blocks"]
 
 THREADS = 256
-MOST_BLOCKS = 1056  # 8 for each multiprocessor of an H100
+MULTIPROCESSORS = 132  # of an H100
+MOST_BLOCKS = 8 * MULTIPROCESSORS
 AT_ONCE = 4  # elements, or rows, that a thread reads before it writes the first
+_AHEAD = 8  # the same of elements, with their neighbours
 LOADED = 64  # numbers that a thread reads before it writes
+_ONE_LOAD = 16  # bytes
+_ARENA = 0  # the slot of the memory that a program works in; what begins elsewhere may begin anywhere
 _LEAST_SUMMING, _SUMMED = 264, 8192  # blocks that make partial sums; elements that a block adds up
 _SUMMING_WARPS = 64  # partial sums from which on more threads add them up
 _SHORT = 1 << 30  # half of what an `int` holds, so that a step past the end fits too
@@ -50,7 +61,28 @@ ARGUMENTS = """  int j = 0;
   const long n = jobs.size[j], block = blockIdx.x - jobs.first[j], blocks = jobs.first[j + 1] - jobs.first[j];"""
 
 Reserve = Callable[[int], Place]  # bytes -> where they are
-Loads = dict[str, tuple[str, str]]  # place -> name and type of what is read from there beforehand
+
+
+class Load(NamedTuple):
+    """What is read beforehand: its type, its name with the loops' indices, how it is read, and an element of it.
+
+    `words` is how many registers an element takes.
+    """
+
+    kind: str
+    name: str
+    read: str
+    element: str
+    words: float
+
+
+Loads = dict[str, Load]  # by the place of an element
+
+
+def is_one_load(place: Place, size: int) -> bool:
+    """Whether so many bytes from there can be read at once."""
+    slot, start = place
+    return size <= _ONE_LOAD and slot == _ARENA and start % size == 0
 
 
 def index_type(*most: int) -> str:
@@ -75,6 +107,7 @@ class Writer(Members, ABC):
     """What all kinds of loops have: pointers, what is read beforehand, sums, and the launch."""
 
     threads = THREADS
+    neighbours = 1  # elements of a row that a thread takes together
 
     def __init__(self, group: Group, memory: Memory, numbers: Place) -> None:
         super().__init__(group, memory)
@@ -91,9 +124,31 @@ class Writer(Members, ABC):
     def count_blocks(self) -> int:
         """Into how many blocks it is cut."""
 
-    def from_outside(self, place: str, dtype: Any) -> str:
+    def count_neighbours(self, lanes: int = 1) -> int:
+        """How many elements of a row a thread can take together, of so many in turn; see Note [Neighbours in a row]."""
+        members = self.members.values()
+        read = {(o.ref.base, o.ref.offset, o.rows, o.columns) for m in members for o in m.operands if o.ref is not None}
+        outside = [operand for operand in read if operand[0] not in self.members]
+        stored = [m.out for m in members if m.kind == "element" and not m.per_row and self.memory.is_stored(m.out)]
+        for count in (8, 4, 2):
+            if (
+                self.columns % (lanes * count) == 0
+                and all(is_one_load(self.memory.place(out), count * out.dtype.itemsize) for out in stored)
+                and all(self._are_neighbours(count, *operand) for operand in outside)
+            ):
+                return count
+        return 1
+
+    def _are_neighbours(self, count: int, base: Variable, offset: int, rows: Axes, columns: int) -> bool:
+        size, steps = base.dtype.itemsize, [step for _, step in rows if step]
+        if columns != 1 or not steps:
+            return columns in (0, 1) and count * size <= _ONE_LOAD
+        slot, start = self.memory.place(base)
+        return is_one_load((slot, start + offset * size), count * size) and all(step % count == 0 for step in steps)
+
+    def from_outside(self, place: str, operand: Operand) -> str:
         """What was read from this place for element u, see Note [Loads before stores]; outside of loops, the place."""
-        return place if self.loads is None else self._named(place, "[u]", dtype)
+        return place if self.loads is None else self._named(place, operand, "[u]", "[u]", "[u].of[m]")
 
     def _gathered(self, lines: Callable[[], Iterable[str]]) -> tuple[list[str], Loads]:
         """The lines for an element, and what they read from outside."""
@@ -105,23 +160,39 @@ class Writer(Members, ABC):
     def _read_first(self, lines: list[str], loads: Loads, walk: Iterable[str]) -> tuple[int, list[str]]:
         """How many elements are taken at once, and the loops over them: one reads, the next works.
 
-        The lines of `walk` say which element number u is.
+        The lines of `walk` say which element number u is, the first of its neighbours.
         """
-        count = max(1, min(AT_ONCE, LOADED // max(1, len(loads))))
-        made = [f"    {kind} {name.partition('[')[0]}[{count}];" for name, kind in loads.values()]
-        for part in ([f"{name} = {place};" for place, (name, _) in loads.items()], lines):
+        count = max(1, min(AT_ONCE, _AHEAD // self.neighbours, LOADED // max(1, len(loads) * self.neighbours)))
+        made = [f"    {load.kind} {load.name.partition('[')[0]}[{count}];" for load in loads.values()]
+        for part in ([f"{load.name} = {load.read};" for load in loads.values()], lines):
             made += ["    #pragma unroll", f"    for (int u = 0; u < {count}; u++) {{"]
             made += [f"      {line}" for line in (*walk, *part)]
             made.append("    }")
         return count, made
 
-    def _named(self, place: str, index: str, dtype: Any) -> str:
-        """The name of what is read from a place before; see Note [Loads before stores]."""
+    def _named(self, place: str, operand: Operand, one: str, several: str, of_several: str) -> str:
+        """The name of what is read from a place before; see Note [Loads before stores].
+
+        It has the indices `one`, or `several` where it is read with its neighbours, and then `of_several` is one of
+        them.
+        """
         assert self.loads is not None
+        assert operand.ref is not None
         if place not in self.loads:
-            self.loads[place] = f"l{self._names}{index}", ctype(dtype)
+            name, dtype = f"l{self._names}", operand.ref.base.dtype
+            words = dtype.itemsize / 4
             self._names += 1
-        return self.loads[place][0]
+            if self.neighbours > 1 and operand.columns:
+                kind, known = self.together(dtype), any(step for _, step in operand.rows)
+                read = f"*(const {kind} *)&{place}" if known else f"beside{kind.removeprefix('Beside')}(&{place})"
+                self.loads[place] = Load(kind, name + several, read, name + of_several, words)
+            else:
+                self.loads[place] = Load(ctype(dtype), name + one, place, name + one, max(1, words))
+        return self.loads[place].element
+
+    def together(self, dtype: Any) -> str:
+        """The type of an element with its neighbours."""
+        return f"Beside<{ctype(dtype)}, {self.neighbours}>"
 
     @abstractmethod
     def body(self) -> Iterator[str]:

@@ -70,7 +70,7 @@ class Members:
         if member.kind == "element":
             yield f"{kind} v{index} = {self.value(member)};"
             if self.memory.is_stored(member.out):
-                yield f"{self.stored(member.out)}[r * {self.columns} + c] = v{index};"
+                yield f"{self.stored_at(member.out)} = v{index};"
             if member.out in self.kept:
                 yield f"{self.kept_at(member.out, 'c')} = v{index};"
             return
@@ -89,14 +89,18 @@ class Members:
         """The name of elements from outside."""
         return self.outside.setdefault((base, offset), f"x{len(self.outside)}")
 
-    def from_outside(self, place: str, dtype: Any) -> str:
-        """What a member reads for an element that lies outside, at this place."""
+    def from_outside(self, place: str, operand: Operand) -> str:
+        """What a member reads for an element of an operand that lies outside, at this place."""
         return place
 
     def stored(self, variable: Variable) -> str:
         """The name of a member in memory."""
         self.written[variable] = None
         return f"y{self.order[variable]}"
+
+    def stored_at(self, variable: Variable) -> str:
+        """Where an element of a member is put."""
+        return f"{self.stored(variable)}[r * {self.columns} + c]"
 
     def value(self, member: Member) -> str:
         """What it gives for an element, or for a row."""
@@ -141,7 +145,7 @@ class Members:
         maker = self.members.get(base)
         if maker is None:
             place = position(operand.rows, operand.columns)
-            text = self.from_outside(f"{self.source(base, operand.ref.offset)}[{place}]", base.dtype)
+            text = self.from_outside(f"{self.source(base, operand.ref.offset)}[{place}]", operand)
         elif maker.kind == "row" or maker.stage == member.stage:
             text = f"v{self.order[base]}"
         elif base in self.kept:

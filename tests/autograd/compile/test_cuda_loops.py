@@ -53,6 +53,41 @@ def test_results_are_those_of_the_host(function, shape, device):
             np.testing.assert_allclose(to_host(made.data) / scale, value.data / scale, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize("shape", [(70, 64), (6, 1024), (600, 512)])
+@pytest.mark.parametrize("function", [summed, normed])
+def test_neighbours_are_taken_together_wherever_their_columns_parameters_lie(function, shape, start, device):
+    rng = np.random.default_rng(9)
+    x, kept = rng.uniform(-1, 1, shape), rng.uniform(1, 2, (2, shape[1] + start))
+    turned = np.eye(shape[1])[::-1].copy()
+
+    def between(x: Tensor, turned: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+        elements, *sums = function(x @ turned, w, b)
+        return elements @ turned, *sums
+
+    wanted = between(Tensor(x), Tensor(turned), *(Tensor(row[start:]) for row in kept))
+    rows = [Tensor(row.astype("float32"), device=device)[start:] for row in kept]
+    given = [Tensor(array.astype("float32"), device=device) for array in (x, turned)]
+    fast = ag.compile(between)
+    for _ in range(3):
+        for made, value in zip(fast(*given, *rows), wanted, strict=True):
+            scale = np.abs(value.data).max() + 1
+            np.testing.assert_allclose(to_host(made.data) / scale, value.data / scale, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize(("columns", "dtype", "count"), [(512, "float32", 4), (512, "float64", 2)])
+def test_so_many_neighbours_as_one_load_holds(columns, dtype, count):
+    def between(x: Tensor, w: Tensor) -> Tensor:
+        y = x @ x
+        return (y * w - y.mean(axis=1, keepdims=True)) @ x
+
+    tape = Tape(program_of(between, (np.ones((columns, columns), dtype), np.ones(columns, dtype)), {}))
+    texts = [command.text for command in tape.commands if isinstance(command, Launch)]
+    name = {"float32": "float", "float64": "double"}[dtype]
+    assert any(f"*(const Beside<{name}, {count}> *)&x0[" in text for text in texts)
+    assert any(f"beside<{name}, {count}>(&x" in text for text in texts)
+
+
 @pytest.mark.parametrize("width", [3, 300])
 def test_rows_of_one_number_are_added_up_in_their_order(width, device):
     rng = np.random.default_rng(5)

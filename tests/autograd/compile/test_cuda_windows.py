@@ -234,7 +234,10 @@ def test_channels_beside_one_another_are_read_at_once(dtype: str, loads: set[int
 
 
 def sizes_of_loads(tape: Tape) -> set[int]:
-    return {int(size) for size in re.findall(r"alignas\((\d+)\)", tape.source)}
+    """Of arrays with channels, in bytes."""
+    bytes_of = {"float": 4, "double": 8, "unsigned char": 1, "long long": 8}
+    found = re.findall(r"using [XY]\d = Beside<([\w ]+), (\d+)>", tape.source)
+    return {bytes_of[kind] * int(count) for kind, count in found}
 
 
 def test_indices_are_as_wide_as_they_have_to_be(device: str) -> None:
