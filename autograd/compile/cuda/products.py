@@ -2,27 +2,24 @@
 
 One idea: a product of stacks is one command where each stack has a single step from matrix to matrix. A stack that has
 several, as the heads of an attention in (batch, length, heads, width), is packed first by a kernel, once for all
-products that read it. Read `windows.py` next.
+products that read it. Read `biases.py` next.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
 from ...cuda.blas import Product as Plain
-from ..native.groups import Group, Member, Step
 from ..native.kernels import Memory
 from ..native.layout import Ref, joined_axes
 from ..native.products import Product, leading
-from ..program import Program, Variable
 from .commands import Launch, Multiply, Place, Span, span_of
 from .nests import packed_copy
 
-__all__ = ["Products", "with_biases"]
+__all__ = ["Products"]
 
 Reserve = Callable[[int], Place]
 
@@ -109,52 +106,6 @@ class Products:
         slot, start = place = self._places[lies]
         span = slot, start, start + prod(lies.shape) * lies.base.dtype.itemsize
         return Factor(place, transposed, lies.shape[-1], rows * columns, span), packing
-
-
-def with_biases(steps: list[Step], program: Program, refs: dict[Variable, Ref]) -> list[Step]:
-    """The steps in which a bias is added by the product that it belongs to, where nobody else reads that product.
-
-    A loop that adds it to do more with the sum reads that sum from memory then, where the product was before: so a sum
-    that is kept for backward, as that before GELU, is written once and not twice.
-    """
-    readers = Counter(refs[v].base for i in program.instructions for v in i.variables() if v in refs)
-    readers.update(refs[v].base for v in program.kept())
-    made = {step.instruction.out: i for i, step in enumerate(steps) if isinstance(step, Product)}
-    done: list[Step | None] = list(steps)
-    for i, step in enumerate(steps):
-        for out, member in step.members.items() if isinstance(step, Group) else ():
-            found = _added(member)
-            if found is None:
-                continue
-            factor, bias = found
-            product = steps[made[factor]] if factor in made else None
-            outside = bias.base in {v for _, v in program.places}  # so it is there already
-            if isinstance(product, Product) and outside and readers[factor] == 1 and out.shape == factor.shape:
-                instruction = replace(product.instruction, out=out)
-                done[made[factor]] = replace(product, instruction=instruction, bias=bias)
-                done[i] = _without(done[i], out)
-    return [step for step in done if step is not None]
-
-
-def _without(group: Step | None, out: Variable) -> Group | None:
-    """The group without a member, which is read from memory; None where it has no other."""
-    assert isinstance(group, Group)
-    ways = {variable: way for variable, way in group.ways.items() if variable is not out}
-    return replace(group, ways=ways) if ways else None
-
-
-def _added(member: Member) -> tuple[Variable, Ref] | None:
-    """What a row is added to, in each of its rows, by a member that does so, and the row."""
-    if member.name != "add" or not member.out.shape or str(member.out.dtype) not in ("float32", "float64"):
-        return None
-    columns = member.out.shape[-1]
-    for table, row in (member.operands, member.operands[::-1]):
-        if table.ref is None or row.ref is None or not table.ref.is_whole:
-            continue
-        same = table.ref.base.dtype == row.ref.base.dtype == member.out.dtype
-        if same and row.ref.shape == (columns,) and row.ref.strides in ((1,), (0,)):
-            return table.ref.base, row.ref
-    return None
 
 
 def _step(ref: Ref, stack: tuple[int, ...]) -> int | None:

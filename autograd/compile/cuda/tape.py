@@ -20,6 +20,7 @@ from ..native.products import Product
 from ..passes import for_blas
 from ..program import Instruction, Program
 from . import convolution, draws, nests, pooling
+from .biases import with_biases
 from .commands import Call, Command, Launch, Operate, Place, joined, spans
 from .convolution import Convolution
 from .cudnn import operation_of, with_statistics
@@ -28,7 +29,7 @@ from .header import HEADER
 from .loops import loop_of
 from .nests import Launches, written_move
 from .operations import Does, Operated
-from .products import Products, with_biases
+from .products import Products
 from .whole import with_whole_arrays
 from .writer import Sums
 
@@ -58,7 +59,7 @@ class Tape:
         self.refs = layouts(self.program)
         self._tf32, self._does = tf32, does
         dialect = Dialect(self._kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), _LONGEST_ROW)
-        steps = with_biases(schedule(self.program, self.refs, dialect), self.program, self.refs)
+        steps = with_biases(schedule(self.program, self.refs, dialect), self.program, self.refs, dialect)
         self.steps = with_statistics(steps, self.refs, does)
         self.plan = Plan(self.program, self.refs, self.steps)
         self.reserved = 0

@@ -14,7 +14,7 @@ import optim
 from autograd import Tensor
 from autograd.backend import bfloat16
 from autograd.compile import passes
-from autograd.compile.cuda import Tape
+from autograd.compile.cuda import Tape, biases
 from autograd.compile.native import missing
 from benchmarks.speed.networks import GPT
 from benchmarks.speed.tapegrad import training_step
@@ -90,6 +90,8 @@ def test_a_training_keeps_its_bits(monkeypatch: pytest.MonkeyPatch) -> None:
         losses = [compiled().item() for _ in range(2)]
         return losses, Tape(compiled.programs[0]).moved()
 
+    # Which sums are only rounded, and so made by the products, is seen after casts were moved alone.
+    monkeypatch.setattr(biases, "_added_and_rounded", lambda *_: None)
     losses, moved = training()
     monkeypatch.setattr(passes, "with_moved_casts", lambda program: program)
     wanted, before = training()

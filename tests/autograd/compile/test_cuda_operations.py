@@ -351,7 +351,7 @@ def test_the_tape_of_attention_has_one_forward_whose_statistics_backward_reads(w
     heads = "q (3, 2, 5, 8), k (3, 2, 5, 8) and v (3, 2, 5, 8), scale 0.353553, causal"
     said = [str(command).partition(": %")[0] for command in commands]
     assert [text for text in said if not text.startswith("kernel")] == [
-        "product 15 x 16 by 16 x 48",
+        "product 15 x 16 by 16 x 48 + bias",
         f"cuDNN, the bfloat16 attention, forward, of {heads}",
         "product 15 x 16 by 16 x 16",
         "product 15 x 16 by 16 x 16",

@@ -1,0 +1,117 @@
+"""Biases: what is added to every row of a product, added by the product itself.
+
+One idea: cuBLASLt adds a row before it stores a result, for nothing, and a loop that only did that is gone. It wants
+the row in the dtype of the result. Read `windows.py` next.
+"""
+
+# Note [Biases in bfloat16]
+# Under `autocast` a product is rounded to bfloat16, and its bias is added in float32. Where that sum is only rounded
+# once more, to be multiplied again, the bias is rounded and added by the product, and the sum rounded once: as
+# PyTorch's `autocast` does. Where more is done with the sum, as in GELU, it stays as it is.
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ..native.groups import Dialect, Group, Member, Operand, Step, schedule
+from ..native.layout import Ref, whole
+from ..native.products import Product
+from ..program import Instruction, Program, Variable
+
+__all__ = ["with_biases"]
+
+_ALIGNED = 8  # columns; cuBLASLt is surest of its epilogues where each row begins at a multiple of 16 bytes
+
+Found = tuple[Variable, Ref, list[Member]]  # a product, a row that is added to it, and the members that do so
+
+
+def with_biases(steps: list[Step], program: Program, refs: dict[Variable, Ref], dialect: Dialect) -> list[Step]:
+    """The steps in which a bias is added by the product that it belongs to, where nobody else reads that product.
+
+    A loop that adds it to do more with the sum reads that sum from memory then, where the product was before: so a sum
+    that is kept for backward, as that before GELU, is written once and not twice.
+    """
+    readers = Counter(refs[v].base for i in program.instructions for v in i.variables() if v in refs)
+    readers.update(refs[v].base for v in program.kept())
+    given = {variable for _, variable in program.places}
+    made = {step.instruction.out: i for i, step in enumerate(steps) if isinstance(step, Product)}
+    done: list[Step | None] = list(steps)
+    halves: dict[Ref, Instruction] = {}
+    for i, step in enumerate(steps):
+        members = step.members if isinstance(step, Group) else {}
+        for out, member in members.items():
+            found = _added(member) or _added_and_rounded(members, member, readers)
+            if found is None:
+                continue
+            factor, bias, gone = found
+            product = steps[made[factor]] if factor in made else None
+            outside = bias.base in given  # so it is there already
+            if isinstance(product, Product) and outside and readers[factor] == 1 and out.shape == factor.shape:
+                if bias.base.dtype != out.dtype:
+                    if bias not in halves:
+                        halves[bias] = _half(member, bias, refs)
+                    bias = refs[halves[bias].out]
+                instruction = replace(product.instruction, out=out)
+                done[made[factor]] = replace(product, instruction=instruction, bias=bias)
+                done[i] = _without(done[i], {m.out for m in gone})
+    casts = schedule(replace(program, instructions=[*halves.values()]), refs, dialect)
+    return casts + [step for step in done if step is not None]
+
+
+def _without(group: Step | None, gone: set[Variable]) -> Group | None:
+    """The group without these members, which are read from memory if at all; None where it has no other."""
+    assert isinstance(group, Group)
+    ways = {variable: way for variable, way in group.ways.items() if variable not in gone}
+    return replace(group, ways=ways) if ways else None
+
+
+def _added(member: Member) -> Found | None:
+    """What a row is added to, in each of its rows, by a member that does so, and the row."""
+    if str(member.out.dtype) not in ("float32", "float64"):
+        return None
+    for table, row in _table_and_row(member):
+        if table.is_whole and table.base.dtype == row.base.dtype:
+            return table.base, row, [member]
+    return None
+
+
+def _added_and_rounded(members: dict[Variable, Member], last: Member, readers: Counter[Variable]) -> Found | None:
+    """The same where the last of three members rounds the sum to bfloat16, the product's dtype."""
+    total = _cast_of(members, last, readers) if str(last.out.dtype) == "bfloat16" else None
+    for table, row in _table_and_row(total) if total is not None else ():
+        first = members.get(table.base)
+        if first is None or first.name != "positive" or readers[first.out] != 1:
+            continue
+        product = first.operands[0].ref
+        fits = last.out.shape[-1] % _ALIGNED == 0
+        if fits and product is not None and product.is_whole and product.base.dtype == last.out.dtype:
+            assert total is not None
+            return product.base, row, [first, total, last]
+    return None
+
+
+def _cast_of(members: dict[Variable, Member], cast: Member, readers: Counter[Variable]) -> Member | None:
+    """The member whose value a member casts, where nobody else reads it."""
+    ref = cast.operands[0].ref if cast.name == "positive" else None
+    return members.get(ref.base) if ref is not None and readers[ref.base] == 1 else None
+
+
+def _table_and_row(member: Member) -> Iterable[tuple[Ref, Ref]]:
+    """The operands of an addition where the second may be a row, of the same dtype as the sum."""
+    operands: list[Operand] = member.operands if member.name == "add" else []
+    for table, row in (operands, operands[::-1]) if operands else ():
+        if table.ref is None or row.ref is None or row.ref.base.dtype != member.out.dtype or not member.out.shape:
+            continue
+        if row.ref.shape == member.out.shape[-1:] and row.ref.strides in ((1,), (0,)):
+            yield table.ref, row.ref
+
+
+def _half(cast: Member, bias: Ref, refs: dict[Variable, Ref]) -> Instruction:
+    """What casts a bias as this member casts its sum."""
+    number = 1 + max(variable.index for variable in refs)
+    half = Variable(number, bias.shape, cast.out.dtype)
+    refs[half] = whole(half)
+    source = next(variable for variable, ref in refs.items() if ref == bias)
+    return replace(cast.instruction, inputs=(source, *cast.instruction.inputs[1:]), out=half)
