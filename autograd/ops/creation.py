@@ -75,14 +75,15 @@ def asarray(
 
 def _of_one_shape(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """The function, which tells whoever gives it lengths one by one that they are one argument."""
+    told = telling(make)
 
     @functools.wraps(make)
     def made(*args: P.args, **options: P.kwargs) -> Tensor:
         if len(args) > 1 and all(isinstance(n, int) for n in args):
             raise TypeError(f"{make.__name__} takes the shape as one argument: {make.__name__}({args}).")
-        return make(*args, **options)
+        return told(*args, **options)
 
-    return telling(made)
+    return made
 
 
 @_of_one_shape
