@@ -23,9 +23,8 @@ from typing import Any
 
 from .anomaly import check_forward
 from .backend import Array, host, modules
-from .errors import RuleError
 from .modes import is_recording, is_tracing, is_watching
-from .primitive import Operation, P
+from .primitive import Operation, P, register
 from .tensor import Node, Tensor, wrap
 
 __all__ = ["Fused", "fused", "fused_functions"]
@@ -46,9 +45,7 @@ class Fused(Operation[P]):
         self.backward: Callable[..., Any] | None = None
         self.elsewhere: tuple[Callable[..., Any], ...] = ()  # the two of them on other devices
         self.traced = False  # whether a trace takes those of other devices
-        if self.name in fused_functions:
-            raise RuleError(f"there is a fused function {self.name} already.")
-        fused_functions[self.name] = self
+        register(self, "fused function", fused_functions)
 
     def kernel(
         self,

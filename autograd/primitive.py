@@ -27,7 +27,7 @@ from .modes import is_recording, is_tracing, is_watching
 from .tensor import Edge, Node, Tensor, wrap
 from .words import of_keywords, of_places
 
-__all__ = ["Operation", "Primitive", "Rule", "Saved", "elementwise", "primitive", "primitives"]
+__all__ = ["Operation", "Primitive", "Rule", "Saved", "elementwise", "primitive", "primitives", "register"]
 
 P = ParamSpec("P")
 
@@ -180,18 +180,35 @@ class Operation(Generic[P]):
         )
 
 
+def register(operation: Operation[Any], kind: str, known: dict[str, Any]) -> None:
+    """Note an operation by its name. Raises RuleError for a name that is taken.
+
+    In `__main__`, which is a prompt, a notebook or a script, a later one replaces an earlier one: a cell runs twice.
+    """
+    other = known.get(operation.name)
+    if other is not None and not (operation.__module__ == other.__module__ == "__main__"):
+        raise RuleError(
+            f"there is a {kind} {operation.name} already, in {other.__module__}: give this one another name."
+        )
+    known[operation.name] = operation
+
+
 class Primitive(Operation[P]):
     """A function on arrays with a rule for the gradient of each input. Made by `@primitive` and `@elementwise`."""
 
     def __init__(self, forward: Callable[Concatenate[Any, P], Any], elementwise: bool) -> None:
         super().__init__(forward, skip=1)
+        first = next(iter(inspect.signature(forward).parameters), None)
+        if first != "xp":
+            raise RuleError(
+                f"the forward of {self.name} begins with {first!r}; the first parameter is xp, the module that its "
+                f"arrays belong to: def {self.name}(xp, ...)."
+            )
         self.forward = forward
         self.elementwise = elementwise
         self.rules: dict[str, Rule] = {}
         self._by_position: tuple[Rule | None, ...] = (None,) * len(self.inputs)
-        if self.name in primitives:
-            raise RuleError(f"there is a primitive {self.name} already, in {primitives[self.name].__module__}.")
-        primitives[self.name] = self
+        register(self, "primitive", primitives)
 
     def __call__(self, *inputs: P.args, **options: P.kwargs) -> Tensor:
         """The forward on arrays; on Tensors also recorded."""
@@ -215,6 +232,15 @@ class Primitive(Operation[P]):
                 raise TypeError(f"{self.name} is not defined for {kinds}; use astype.") from error
             raise error
 
+    def _one_array(self, xp: Module, out: Any) -> Array:
+        """What a forward gave, where that is no array yet: NumPy gives scalars where CuPy gives 0-d arrays."""
+        if is_array(out) or is_number(out):
+            return xp.asarray(out)
+        raise TypeError(
+            f"the forward of {self.name} gave a {type(out).__name__}; a primitive gives one array: let it return that, "
+            "and make several primitives for several arrays."
+        )
+
     def _refuse_none(self, arrays: Any) -> None:
         for name, x in zip(self.inputs, arrays, strict=False):
             if x is None and self.default(name) is inspect.Parameter.empty:
@@ -229,7 +255,7 @@ class Primitive(Operation[P]):
         xp, arrays, edges, requires_grad = self.read(inputs)
         out = self._forward(xp, arrays, options)
         if type(out) not in modules:
-            out = xp.asarray(out)  # NumPy gives scalars where CuPy gives 0-d arrays
+            out = self._one_array(xp, out)
         node = None
         if requires_grad and is_recording() and self.carries(out.dtype):
             node = self._node(edges, arrays, options, out)
