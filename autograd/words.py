@@ -11,7 +11,8 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["METHODS", "NAMES", "OF_MODULES", "OPTIONS", "missing", "of_keywords", "of_places", "telling"]
+__all__ = ["METHODS", "NAMES", "OF_MODULES", "OF_OPTIMIZERS", "OPTIONS"]
+__all__ += ["missing", "of_keywords", "of_places", "telling"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -138,6 +139,14 @@ OF_MODULES = {
     "register_backward_hook": "x.retain_grad() in a forward hook, and read x.grad after backward()",
     "register_full_backward_hook": "x.retain_grad() in a forward hook, and read x.grad after backward()",
     "summary": "print(model)",
+}
+
+# What is no attribute of an optimizer, and none of its options -> what to write.
+OF_OPTIMIZERS = {
+    "apply_gradients": "optimizer.step() after loss.backward()",
+    "get_lr": 'optimizer.param_groups[0]["lr"]',
+    "minimize": "loss.backward(), then optimizer.step()",
+    "state": 'optimizer.state_dict()["state"]',
 }
 
 _RECURRENT = "a loop over time around nn.Linear layers: no layer here is recurrent"

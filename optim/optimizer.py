@@ -11,12 +11,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from operator import attrgetter, is_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograd.backend import array_of, module_of
 from autograd.compile.watch import paused
 from autograd.modes import enable_grad, is_tracing, refuse_in_trace
 from autograd.tensor import Tensor, wrap
+from autograd.words import OF_OPTIMIZERS
 from autograd.writes import mark_written
 
 from .flat import Flat
@@ -223,6 +224,28 @@ class Optimizer(ABC):
         self.param_groups.append(group)
         self._entries += [{"step": 0} for _ in parameters]
         self._layouts.append(None)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Raises AttributeError for an option, which would be set here and read from the groups."""
+        if self._is_option(name):
+            raise AttributeError(f"{type(self).__name__}.{name} would change no step{self._instead(name)} = ...")
+        object.__setattr__(self, name, value)
+
+    if not TYPE_CHECKING:  # a type checker shall find what is not there
+
+        def __getattr__(self, name):
+            text = f"{type(self).__name__!r} object has no attribute {name!r}{self._instead(name)}"
+            raise AttributeError(text, name=name, obj=self)
+
+    def _is_option(self, name: str) -> bool:
+        return name == "learning_rate" or name in vars(self).get("defaults", ())
+
+    def _instead(self, name: str) -> str:
+        """What to write for an option, and for other libraries' words."""
+        if self._is_option(name):
+            option = "lr" if name == "learning_rate" else name
+            return f'; each group of parameters has its own, write optimizer.param_groups[0]["{option}"]'
+        return f"; write {OF_OPTIMIZERS[name]}" if name in OF_OPTIMIZERS else ""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_layouts": [None] * len(self._layouts)}  # a copy lays out its own parameters
