@@ -36,6 +36,12 @@ class _Row(Module, Generic[T]):
             name, kind = type(self).__name__, self._kind.__name__
             if isinstance(item, type) and issubclass(item, self._kind):
                 raise TypeError(f"{name} holds {kind}s, got the class {item.__name__}: make one, {item.__name__}(...).")
+            if self._kind is Module and callable(item):
+                function = getattr(item, "__name__", repr(item))
+                raise TypeError(
+                    f"{name} holds {kind}s, got the function {function}: write its layer, as nn.ReLU() for relu, "
+                    "or a Module of your own that calls it in forward."
+                )
             raise TypeError(f"{name} holds {kind}s, got a {type(item).__name__}: write {name}({self._row}).")
 
     def __len__(self) -> int:

@@ -95,6 +95,8 @@ def _along(weight: Any, axis: int, ndim: int) -> Any:
 
 
 def _check(logits: Operand, target: Operand, weight: Operand, reduction: Reduction, label_smoothing: float) -> None:
+    if logits is None:
+        raise TypeError("cross_entropy got None in the place of logits: does the forward before it return its result?")
     array = _array(target)
     if not is_array(array):
         raise TypeError(f"cross_entropy got a target of type {type(target).__name__}: pass an array or a Tensor.")
@@ -153,7 +155,7 @@ def _forward(
     xp: Any, logits: Any, target: Any, weight: Any, *, ignore_index: int, reduction: Reduction, label_smoothing: float
 ) -> Any:
     unsigned = _UNSIGNED.get(getattr(target, "dtype", None))  # a number has none
-    fits = unsigned is not None and logits.ndim == 2 and target.shape == logits.shape[:1]
+    fits = unsigned is not None and logits is not None and logits.ndim == 2 and target.shape == logits.shape[:1]
     plain = weight is None and not label_smoothing and reduction in ("mean", "sum")
     if not fits or not plain or logits.size == 0 or xp is not host or logits.dtype.kind != "f":
         return NotImplemented  # the definition does the rest, and refuses what is wrong

@@ -117,6 +117,7 @@ def nll_loss(
 
 
 def _labels(input: Tensor, target: Operand) -> Array:
+    _refuse_none("nll_loss", input)
     labels = _array(target)
     if input.ndim == 0:
         raise ValueError("nll_loss got input without axes: it must be (N, C), (C,) or (N, C, d1, ...).")
@@ -229,7 +230,13 @@ def _array(x: Operand) -> Any:
     return array
 
 
+def _refuse_none(name: str, input: Operand) -> None:
+    if input is None:
+        raise TypeError(f"{name} got None in the place of input: does the forward before it return its result?")
+
+
 def _same_shape(name: str, input: Operand, target: Operand) -> None:
+    _refuse_none(name, input)
     shape = getattr(_array(target), "shape", ())
     if input.shape == shape:
         return
