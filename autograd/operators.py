@@ -32,7 +32,7 @@ from .ops import (
 from .ops import shape as shapes_
 from .shapes import Axis, Shape
 from .tensor import Operand, Tensor
-from .words import METHODS, OPTIONS, telling
+from .words import FILES, METHODS, OPTIONS, telling
 
 __all__ = ["Elsewhere", "Surface"]
 
@@ -542,13 +542,15 @@ class Elsewhere:
 
 
 class _File(ModuleType):
-    """The file `tensor.py`: PyTorch's `torch.tensor(data)` would be a call of it."""
+    """A file that somebody calls: PyTorch's `torch.tensor(data)` is a call of `tensor.py`, `@ag.primitive` one too."""
 
     def __call__(self, *args: Any, **options: Any) -> NoReturn:
-        raise TypeError("autograd.tensor is the file that Tensor is in; write autograd.Tensor(data).")
+        name, instead = FILES[self.__name__]
+        raise TypeError(f"{self.__name__} is the file that {name} is in; write {instead}.")
 
 
-sys.modules[Tensor.__module__].__class__ = _File
+for _name in FILES:
+    sys.modules[_name].__class__ = _File
 
 _of_every_class = {*vars(type("Empty", (), {"__slots__": ()}))}
 for _name, _member in vars(Surface).items():

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["METHODS", "NAMES", "OF_MODULES", "OF_OPTIMIZERS", "OPTIONS"]
+__all__ = ["FILES", "METHODS", "NAMES", "OF_MODULES", "OF_OPTIMIZERS", "OPTIONS"]
 __all__ += ["missing", "of_keywords", "of_places", "telling"]
 
 P = ParamSpec("P")
@@ -132,13 +132,23 @@ METHODS |= {
 # What is no attribute of a Module -> what to write.
 OF_MODULES = {
     "compile": "autograd.compile(step) for a whole training step, or recipe.Trainer, which does it by itself",
+    "count_params": "sum(p.size for p in model.parameters())",
+    "device": "next(model.parameters()).device",
+    "dtype": "next(model.parameters()).dtype",
+    "evaluate": "recipe.Trainer(model, loss, optimizer).evaluate(x, y)",
     "fit": "recipe.Trainer(model, loss, optimizer).fit((x, y), epochs=..., batch_size=...)",
+    "freeze": "model.requires_grad_(False)",
     "get_parameter": "dict(model.named_parameters())[name]",
     "half": 'model.to("float16")',
+    "load_weights": "model.load_state_dict(nn.load(path))",
     "predict": "model(x) under autograd.no_grad(), after model.eval()",
     "register_backward_hook": "x.retain_grad() in a forward hook, and read x.grad after backward()",
     "register_full_backward_hook": "x.retain_grad() in a forward hook, and read x.grad after backward()",
+    "save": "nn.save(model, path)",
+    "save_weights": "nn.save(model, path)",
     "summary": "print(model)",
+    "trainable": "model.requires_grad_(False), which freezes it",
+    "weights": "list(model.parameters())",
 }
 
 # What is no attribute of an optimizer, and none of its options -> what to write.
@@ -150,6 +160,7 @@ OF_OPTIMIZERS = {
 }
 
 _RECURRENT = "a loop over time around nn.Linear layers: no layer here is recurrent"
+_OWN_RULE = "a function f(xp, x) under @autograd.primitive.primitive, and f.vjp(rule) beneath it"
 _ROWS_OF_PROBABILITIES = (
     "(autograd.log(p) - autograd.log(-autograd.log(autograd.random.uniform(p.shape)))).argmax(axis=-1), a draw a row"
 )
@@ -157,9 +168,14 @@ _ROWS_OF_PROBABILITIES = (
 # What is no name of a package -> what to write.
 NAMES = {
     "autograd": {
+        "DataLoader": "recipe.data.Batches(x, y, batch_size)",
         "FloatTensor": "autograd.Tensor(data)",
-        "Function": "a function under @autograd.primitive.primitive",
+        "Function": _OWN_RULE,
+        "Generator": "autograd.random.Generator(seed)",
+        "GradScaler": "autograd.autocast() alone: bfloat16 has the range of float32, so nothing has to be scaled",
+        "GradientTape": "loss.backward(), or autograd.value_and_grad(f)",
         "LongTensor": 'autograd.Tensor(data, dtype="int64")',
+        "Module": "nn.Module",
         "Parameter": "nn.Parameter(data)",
         "Variable": "autograd.Tensor(data, requires_grad=True)",
         "absolute": "autograd.abs(x)",
@@ -167,6 +183,7 @@ NAMES = {
         "allclose": "numpy.allclose(x, y)",
         "amax": "autograd.max(x)",
         "amin": "autograd.min(x)",
+        "amp": "autograd.autocast()",
         "arccos": "autograd.acos(x)",
         "arcsin": "autograd.asin(x)",
         "arctan": "autograd.atan(x)",
@@ -176,12 +193,16 @@ NAMES = {
         "as_tensor": "autograd.asarray(data)",
         "average": "autograd.mean(x)",
         "bernoulli": "autograd.random.uniform(p.shape) < p",
+        "bfloat16": 'the word itself, "bfloat16"',
         "bincount": "numpy.bincount(x)",
         "bmm": "autograd.matmul(x, y)",
         "cat": "autograd.concat([x, y])",
         "chunk": "autograd.split(x, parts, axis=...)",
         "clamp": "autograd.clip(x, low, high)",
         "concatenate": "autograd.concat([x, y])",
+        "custom_gradient": _OWN_RULE,
+        "custom_jvp": _OWN_RULE,
+        "custom_vjp": _OWN_RULE,
         "det": "autograd.linalg.det(x)",
         "device": 'the word itself, "cpu" or "cuda"',
         "diag": "autograd.diagonal(x), or autograd.diag_embed(x) for the matrix with this diagonal",
@@ -189,15 +210,20 @@ NAMES = {
         "double": "autograd.float64",
         "elementwise_grad": "autograd.grad(lambda x: f(x).sum())",
         "eq": "autograd.equal(x, y)",
+        "expand": "autograd.broadcast_to(x, shape)",
         "float": "autograd.float32",
         "from_numpy": "autograd.asarray(array)",
         "gather": "autograd.take_along_axis(x, indices, axis=...)",
         "ge": "autograd.greater_equal(x, y)",
+        "gelu": "nn.functional.gelu(x)",
+        "get_rng_state": "autograd.random.default.state_dict()",
         "gt": "autograd.greater(x, y)",
         "half": "autograd.float16",
         "hstack": "autograd.concat([x, y], axis=-1)",
         "index_select": "autograd.take(x, indices, axis=...)",
         "inference_mode": "autograd.no_grad()",
+        "int": "autograd.int32",
+        "inv": "autograd.linalg.inv(x)",
         "inverse": "autograd.linalg.inv(x)",
         "is_grad_enabled": "autograd.is_recording()",
         "is_tensor": "isinstance(x, autograd.Tensor)",
@@ -214,9 +240,11 @@ NAMES = {
         "masked_fill": "autograd.where(mask, value, x)",
         "masked_select": "x[mask]",
         "mm": "autograd.matmul(x, y)",
+        "mod": "autograd.remainder(x, y)",
         "movedim": "autograd.moveaxis(x, source, destination)",
         "mul": "autograd.multiply(x, y)",
         "multinomial": _ROWS_OF_PROBABILITIES,
+        "mv": "autograd.matmul(x, y)",
         "nan_to_num": "autograd.where(x.isnan(), 0.0, x)",
         "ne": "autograd.not_equal(x, y)",
         "neg": "autograd.negative(x)",
@@ -234,15 +262,21 @@ NAMES = {
         "randn": "autograd.random.normal(shape)",
         "randn_like": "autograd.random.normal(x.shape)",
         "randperm": "autograd.random.permutation(n)",
+        "ravel": "x.ravel()",
         "relu": "nn.functional.relu(x)",
+        "repeat_interleave": "autograd.repeat(x, times)",
         "save": "nn.save(state, path)",
         "scatter": "y = x.clone(), then y[places] = values",
+        "seed": "autograd.random.seed(n)",
         "set_default_dtype": 'dtype="float64" where a Tensor is made, and model.to("float64")',
         "set_grad_enabled": "with autograd.no_grad(): or with autograd.enable_grad():",
         "set_printoptions": "numpy.set_printoptions(...)",
+        "set_rng_state": "autograd.random.default.load_state_dict(state)",
+        "set_seed": "autograd.random.seed(n)",
         "stop_gradient": "x.detach()",
         "sub": "autograd.subtract(x, y)",
         "transpose": "autograd.permute_dims(x, axes), swapaxes(x, i, j) or matrix_transpose(x)",
+        "true_divide": "autograd.divide(x, y)",
         "unbind": "autograd.unstack(x)",
         "unique": "numpy.unique(x.numpy())",
         "unsqueeze": "autograd.expand_dims(x, axis=...)",
@@ -265,20 +299,31 @@ NAMES = {
     "autograd.linalg": {"norm": "autograd.norm(x)"},
     "nn": {
         "BatchNormalization": "nn.BatchNorm1d(features), or nn.BatchNorm2d(channels)",
+        "Buffer": "self.register_buffer(name, tensor) in __init__",
         "ConstantPad2d": "autograd.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))) in forward",
+        "Conv1D": "nn.Conv1d(in_channels, out_channels, kernel_size)",
         "Conv2D": "nn.Conv2d(in_channels, out_channels, kernel_size)",
         "Dense": "nn.Linear(in_features, out_features)",
         "GLU": "a, b = autograd.split(x, 2, axis=-1), then a * nn.functional.sigmoid(b)",
         "GRU": _RECURRENT,
         "GRUCell": _RECURRENT,
+        "GlobalAveragePooling2D": "nn.AdaptiveAvgPool2d(1)",
         "InstanceNorm1d": "nn.GroupNorm(channels, channels, affine=False)",
         "InstanceNorm2d": "nn.GroupNorm(channels, channels, affine=False)",
         "LSTM": _RECURRENT,
         "LSTMCell": _RECURRENT,
+        "Lambda": "a Module of your own that calls the function in forward",
+        "Layer": "nn.Module",
+        "LayerNormalization": "nn.LayerNorm(shape)",
+        "LazyLinear": "nn.Linear(in_features, out_features)",
+        "MaxPool2D": "nn.MaxPool2d(kernel_size)",
         "MaxPooling2D": "nn.MaxPool2d(kernel_size)",
+        "Model": "nn.Module",
+        "MultiHeadAttention": "nn.MultiheadAttention(embed_dim, num_heads)",
         "RNN": _RECURRENT,
         "RNNCell": _RECURRENT,
         "Swish": "nn.SiLU()",
+        "Tensor": "autograd.Tensor(data)",
         "Transformer": "nn.TransformerEncoder and nn.TransformerDecoder",
         "Unflatten": "x.reshape(shape) in forward",
         "Upsample": "autograd.repeat(autograd.repeat(x, 2, axis=2), 2, axis=3) in forward",
@@ -294,10 +339,28 @@ NAMES = {
         "pairwise_distance": "(x - y).norm(axis=-1)",
         "swish": "nn.functional.silu(x)",
     },
+    "recipe.data": {
+        "DataLoader": "recipe.data.Batches(x, y, batch_size)",
+        "TensorDataset": "the pair of arrays (x, y)",
+        "random_split": "recipe.data.split(x, y, sizes)",
+        "train_test_split": "recipe.data.split(x, y, sizes)",
+    },
     "optim": {
+        "ExponentialDecay": "optim.ExponentialLR(optimizer, gamma)",
         "Momentum": "optim.SGD(parameters, lr, momentum=0.9)",
+        "RMSProp": "optim.RMSprop(parameters, lr)",
+        "clip_by_global_norm": "optim.clip_grad_norm_(parameters, max_norm)",
+        "clip_grad_norm": "optim.clip_grad_norm_(parameters, max_norm)",
+        "clip_grad_value": "optim.clip_grad_value_(parameters, clip_value)",
         "lr_scheduler": "optim.StepLR(optimizer, step_size): schedules stand in optim itself",
     },
+}
+
+# A file of the engine that is called as if it were a function -> what is in it, and what to write.
+FILES = {
+    "autograd.fused": ("fused", "@autograd.fused.fused"),
+    "autograd.primitive": ("primitive", "@autograd.primitive.primitive"),
+    "autograd.tensor": ("Tensor", "autograd.Tensor(data)"),
 }
 
 # Functions of one array that elsewhere take something more by place -> what to write.

@@ -4,6 +4,8 @@ One idea: all data are host arrays, and every random choice is a counted draw of
 Read `mnist.py` first, then `batches.py`.
 """
 
+from typing import TYPE_CHECKING
+
 from . import mnist, synthetic
 from .batches import Batches
 from .idx import DataError
@@ -11,3 +13,10 @@ from .mnist import Dataset
 from .split import Parts, Standardize, lecture_split, split
 
 __all__ = ["Batches", "DataError", "Dataset", "Parts", "Standardize", "lecture_split", "mnist", "split", "synthetic"]
+
+if not TYPE_CHECKING:  # a type checker shall find what is not there
+
+    def __getattr__(name):
+        from autograd.words import missing  # only a wrong name asks for this
+
+        raise missing("recipe.data", name)

@@ -29,7 +29,7 @@ def names():
     leaf = Tensor([1.0, 2.0, 3.0], requires_grad=True)
     y = leaf * 2.0
     return {
-        **{"ag": ag, "np": np, "math": math, "copy": copy, "pickle": pickle, "Tensor": Tensor},
+        **{"ag": ag, "np": np, "math": math, "copy": copy, "pickle": pickle, "Tensor": Tensor, "recipe": recipe},
         **{"x": x, "m": m, "i": Tensor([0, 1, 2]), "leaf": leaf, "y": y, "loss": (y * y).mean()},
     }
 
@@ -107,6 +107,19 @@ FAILS = {
     "ag.linspace(0, 1, steps=5)": (TypeError, "steps is called num here."),
     # Other libraries' functions
     "ag.tensor([1.0])": (TypeError, "autograd.tensor is the file that Tensor is in; write autograd.Tensor(data)."),
+    "ag.primitive(len)": (
+        TypeError,
+        "autograd.primitive is the file that primitive is in; write @autograd.primitive.pr",
+    ),
+    "ag.fused(len)": (TypeError, "autograd.fused is the file that fused is in; write @autograd.fused.fused."),
+    "ag.Function": (
+        AttributeError,
+        "write a function f(xp, x) under @autograd.primitive.primitive, and f.vjp(rule) be",
+    ),
+    "ag.custom_vjp(ag.exp)": (AttributeError, "write a function f(xp, x) under @autograd.primitive.primitive"),
+    "ag.amp.GradScaler": (AttributeError, "write autograd.autocast()"),
+    "recipe.data.DataLoader": (AttributeError, "write recipe.data.Batches(x, y, batch_size)"),
+    "recipe.data.bogus": (AttributeError, "module 'recipe.data' has no attribute 'bogus'$"),
     "ag.randint(0, 3, (2,))": (AttributeError, "write autograd.random.randint(low, high, shape)"),
     "ag.random.integers(0, 3, (2,))": (AttributeError, "write autograd.random.randint(low, high, shape)"),
     "ag.random.bogus": (AttributeError, "module 'autograd.random' has no attribute 'bogus'$"),

@@ -68,6 +68,11 @@ FAILS = {
     "F.pad(x, (1, 1))": (AttributeError, "write autograd.pad(x, ((before, after), ...)), a pair an axis"),
     "optim.lr_scheduler.StepLR(optimizer, 3)": (AttributeError, "schedules stand in optim itself"),
     "model.fit(x, x)": (AttributeError, "'Sequential' object has no attribute 'fit'; write recipe.Trainer(model"),
+    "model[0].freeze()": (
+        AttributeError,
+        "'Linear' object has no attribute 'freeze'; write model.requires_grad_(False)",
+    ),
+    "nn.LazyLinear(10)": (AttributeError, "write nn.Linear(in_features, out_features)"),
     "model[0].half()": (AttributeError, "'Linear' object has no attribute 'half'; write model.to(\"float16\")"),
     "model[0](Tensor([1.0, 2.0, 3.0]))": (ValueError, "the last axis of x must be in_features"),
     "model[0](3.0)": (ValueError, "linear got x of shape ()"),
