@@ -17,6 +17,7 @@ from nn.module import Module
 from nn.settings import Hooked
 from optim import Optimizer, clip_grad_norm_, clip_grad_value_
 
+from .given import check_output
 from .rows import pieces
 
 __all__ = ["AFTER", "Compile", "Formulas"]
@@ -54,14 +55,20 @@ class Formulas:
             raise ValueError(f'compile={compile!r}: True, False or "auto" is wanted.')
         self.parts = (model, loss, optimizer)
 
+        def computed(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            output = model(x)
+            check_output("model", output)
+            value = loss(output, y)
+            check_output("loss", value)
+            return output, value
+
         def gradients(x: Tensor, y: Tensor, count: int) -> tuple[Array, list[tuple[Array, Array]]]:
             """Set the gradients of the mean loss; gives that loss, and loss and output of each of `count` pieces."""
             optimizer.zero_grad()
             total: Any = None
             seen = []
             for part_x, part_y in pieces(x.data, y.data, count):
-                output = model(wrap(part_x))
-                value = loss(output, wrap(part_y))
+                output, value = computed(wrap(part_x), wrap(part_y))
                 seen.append((value.data, output.data))
                 if len(part_x) < len(x):
                     value = value * (len(part_x) / len(x))
@@ -79,8 +86,8 @@ class Formulas:
 
         def outputs(x: Tensor, y: Tensor) -> tuple[Array, Array]:
             """The mean loss and the model's output."""
-            output = model(x)
-            return loss(output, y).data, output.data
+            output, value = computed(x, y)
+            return value.data, output.data
 
         self._compile = compile
         self._hooked = [Hooked(module) for module in (model, loss) if isinstance(module, Module)]

@@ -1,11 +1,12 @@
 """What a Trainer is given, looked at before anything begins: a part that cannot be one is named, with what to write.
 
-One idea: what would fail later, in the middle of an epoch, or would silently train nothing, is refused here. Read
-`trainer.py` next.
+One idea: what would fail later, in the middle of an epoch, or would silently train nothing, is refused here. What a
+model and a loss give is seen only when they are called, and named then. Read `trainer.py` next.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from operator import index
 from typing import Any
@@ -17,7 +18,7 @@ from optim import Optimizer, ReduceLROnPlateau, Schedule
 
 from .callbacks.base import Callback
 
-__all__ = ["check_count", "check_parts", "checked", "pair"]
+__all__ = ["check_count", "check_more", "check_output", "check_parts", "checked", "pair"]
 
 
 def check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any, metrics: Any) -> None:
@@ -48,6 +49,13 @@ def checked(callbacks: Any) -> list[Callback]:
     return several
 
 
+def check_output(part: str, value: Any) -> None:
+    """Raise TypeError for what a model or a loss gave that is no Tensor."""
+    if not isinstance(value, Tensor):
+        what = "None: does it return its result?" if value is None else f"{_described(value)}, which has no graph."
+        raise TypeError(f"the {part} must give one Tensor, it gave {what}")
+
+
 def _check_kind(part: str, given: Any, kinds: tuple[type, ...], wanted: str) -> None:
     if not isinstance(given, kinds):
         raise TypeError(f"Trainer takes {wanted} as {part}, got {_described(given)}.")
@@ -71,6 +79,16 @@ def pair(data: Any) -> tuple[Array, Array]:
     for part in (x, y):
         module_of(part)
     return x, y
+
+
+def check_more(epochs: int, complete: int) -> None:
+    """Warn whoever asks a Trainer that has made its epochs for no further one."""
+    if complete >= epochs:
+        warnings.warn(
+            f"fit(epochs={epochs}) has nothing to do: {complete} epochs are complete, and epochs counts those of "
+            f"earlier fits too; for {epochs} more write epochs={complete + epochs}.",
+            stacklevel=3,
+        )
 
 
 def check_count(name: str, value: Any) -> None:

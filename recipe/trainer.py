@@ -22,7 +22,7 @@ from optim import Optimizer, ReduceLROnPlateau, Schedule
 from .callbacks.base import Callback
 from .data.batches import Batches
 from .formulas import Compile, Formulas
-from .given import check_count, check_parts, checked, pair
+from .given import check_count, check_more, check_parts, checked, pair
 from .history import History, Record
 from .interrupt import Interrupt, deferred
 from .metrics import Means, Metric, accuracy, evaluating
@@ -116,8 +116,12 @@ class Trainer:
         `train` and `val` are pairs of arrays or Tensors (x, y) with a row per case, which `shuffle` puts in a new order
         before each epoch. After each epoch both are measured in evaluation mode, of the training rows the first
         `evaluate_rows`. Ctrl-C ends the step at hand, tells `on_interrupt` and raises KeyboardInterrupt; a second one
-        stops at once.
+        stops at once. A further fit goes on, and warns where there is nothing to do.
         """
+        check_count("epochs", epochs)
+        check_count("batch_size", batch_size)
+        if self.batches is not None:  # neither new nor resumed
+            check_more(epochs, self.epoch)
         self._prepare(train, val, epochs, batch_size, updates, shuffle)
         with deferred() as interrupt, self._timed():
             try:
@@ -200,7 +204,8 @@ class Trainer:
         self._tell("on_epoch_end", record)
 
     def evaluate(self, x: Array, y: Array, batch_size: int = EVALUATION_ROWS) -> dict[str, float]:
-        """The mean loss and metrics over all rows, in evaluation mode, without a graph."""
+        """The mean loss and metrics over all rows, arrays or Tensors, in evaluation mode, without a graph."""
+        x, y = pair((x, y))
         if not len(x):
             raise ValueError("Trainer.evaluate got no rows: a mean needs at least one.")
         means = Means()
@@ -220,8 +225,6 @@ class Trainer:
     def _prepare(
         self, train: Data, val: Data | None, epochs: int, batch_size: int, updates: int | None, shuffle: bool
     ) -> None:
-        check_count("epochs", epochs)
-        check_count("batch_size", batch_size)
         self.train_data = self._here(train)
         self.val_data = None if val is None else self._here(val)
         self.epochs = epochs

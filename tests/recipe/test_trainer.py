@@ -423,6 +423,70 @@ def test_what_fit_is_given_is_named(changes, text):
         made().fit(**({"train": rows, "epochs": 1, "batch_size": 4} | changes))
 
 
+class Given(nn.Module):
+    """A model that gives what it is told to give."""
+
+    def __init__(self, give):
+        self.layer, self.give = nn.Linear(4, 3), give
+
+    def forward(self, x):
+        return self.give(self.layer(x))
+
+
+@pytest.mark.parametrize(
+    ("give", "loss", "text"),
+    [
+        (
+            lambda out: out,
+            lambda out, y: None,
+            "the loss must give one Tensor, it gave None: does it return its result?",
+        ),
+        (
+            lambda out: out,
+            lambda out, y: float(out.mean()),
+            "the loss must give one Tensor, it gave a float, which has",
+        ),
+        (
+            lambda out: None,
+            lambda out, y: 0.0,
+            "the model must give one Tensor, it gave None: does it return its result?",
+        ),
+        (lambda out: (out, out), lambda out, y: 0.0, "the model must give one Tensor, it gave a tuple, which has no"),
+    ],
+)
+def test_what_a_model_or_a_loss_gives_is_named(give, loss, text):
+    model = Given(give)
+    rows = (np.ones((8, 4), "float32"), np.zeros(8, "int64"))
+    run = Trainer(model, loss, optim.SGD(model.parameters(), lr=0.1))
+    with pytest.raises(TypeError, match=re.escape(text)):
+        run.fit(rows, epochs=1, batch_size=4)
+    with pytest.raises(TypeError, match=re.escape(text)):
+        run.evaluate(*rows)
+
+
+def test_a_fit_with_nothing_left_to_do_warns_and_says_how_to_go_on():
+    run, rows = made(), (np.ones((8, 4), "float32"), np.zeros(8, "int64"))
+    run.fit(rows, epochs=2, batch_size=4)
+    with pytest.warns(UserWarning, match=r"fit\(epochs=2\) has nothing to do: 2 epochs .* write epochs=4\.") as caught:
+        run.fit(rows, epochs=2, batch_size=4)
+    assert caught[0].filename == __file__
+    run.fit(rows, epochs=4, batch_size=4)
+    assert (run.epoch, run.step) == (4, 8)
+
+
+def test_a_finished_run_that_is_loaded_is_measured_without_a_warning():
+    run, rows = made(), (np.ones((8, 4), "float32"), np.zeros(8, "int64"))
+    run.fit(rows, epochs=1, batch_size=4)
+    again = made()
+    again.load_state_dict(run.state_dict())
+    assert len(again.fit(rows, epochs=1, batch_size=4)) == 1
+
+
+def test_evaluate_takes_tensors_as_fit_does():
+    run, x, y = made(), np.ones((8, 4), "float32"), np.zeros(8, "int64")
+    assert run.evaluate(ag.Tensor(x), ag.Tensor(y)) == run.evaluate(x, y)
+
+
 def test_an_event_that_there_is_not_is_refused_when_it_is_written():
     with pytest.raises(TypeError, match=r"Mine\.on_epoch_finish is no event.*events are on_fit_begin, on_epoch_begin,"):
 
