@@ -2,7 +2,7 @@
 
 One idea: a node is always younger than its parents, so when of all nodes that wait the youngest is taken first, every
 gradient that it will ever receive has arrived. Nothing recurses, however long the chain. The same walk serves every
-order, see Note [Two worlds]. Read `functional.py` next.
+order, see Note [Two worlds]. Read `operators.py` next.
 """
 
 # Note [Two worlds]

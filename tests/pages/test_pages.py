@@ -54,6 +54,14 @@ def test_a_block_that_fails_is_caught() -> None:
         run_block("undefined_name\n", {}, "page", 1)
 
 
+def test_the_tour_names_every_file_of_the_engine() -> None:
+    page = ROOT / "autograd" / "README.md"
+    named = set(re.findall(r"`([\w]+(?:\.py|/))`", page.read_text(encoding="utf-8")))
+    files = {path.name for path in page.parent.glob("*.py")} - {"__init__.py"}
+    folders = {f"{path.parent.name}/" for path in page.parent.glob("*/__init__.py")}
+    assert not (files | folders) - named
+
+
 def test_links_to_files_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text(encoding="utf-8")):
