@@ -1,7 +1,8 @@
 """Words of PyTorch and NumPy that have another name here, so that an error can tell the newcomer ours.
 
-One idea: one word for one thing. So there are no aliases, but whoever types another library's word is told which one
-to type. Nothing here is looked at unless a call has failed already. Read `errors.py` next.
+One idea: one word for one thing. So aliases are few (`unsqueeze`, `rand`, `randn`), and whoever types another
+library's word is told which one to type. Nothing here is looked at unless a call has failed already. Read `errors.py`
+next.
 """
 
 from __future__ import annotations
