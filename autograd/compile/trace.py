@@ -257,7 +257,7 @@ class Trace:
         """Another array assigned to the data of a Tensor from outside."""
         self.data[id(tensor)] = (tensor, self.lift(array))
 
-    def read_grad(self, tensor: Tensor, grad: Tensor | None) -> Tensor | None:
+    def read_grad(self, tensor: Tensor) -> Tensor | None:
         """The gradient of a Tensor from outside, when it is read."""
         for known in (self.grads, self._found):
             if id(tensor) in known:

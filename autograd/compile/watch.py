@@ -81,7 +81,7 @@ class _Grad:
         trace = is_tracing()
         if trace is None or _is_new(tensor):
             return grad_of(tensor)
-        return trace.read_grad(tensor, grad_of(tensor))
+        return trace.read_grad(tensor)
 
     def __set__(self, tensor: Any, grad: Any) -> None:
         trace = is_tracing()

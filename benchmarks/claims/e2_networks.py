@@ -73,7 +73,7 @@ def start_of(model: nn.Sequential, x: Any, y: Any) -> Numbers:
     """
     found = probe.look(model, nn.functional.cross_entropy, x, y)
     sizes = {name: weight.size for name, (_, weight) in probe.weights_of(model).items()}
-    numbers = {name: number for number, name in enumerate(sizes, start=1) if _outside(model, name)}
+    numbers = {name: number for number, name in enumerate(sizes, start=1) if _outside(name)}
     return {
         "gradients": [rms * math.sqrt(sizes[name]) for name, rms in found.gradient_rms.items()],
         "layers": [*numbers.values()],
@@ -81,6 +81,6 @@ def start_of(model: nn.Sequential, x: Any, y: Any) -> Numbers:
     }
 
 
-def _outside(model: nn.Sequential, name: str) -> bool:
+def _outside(name: str) -> bool:
     """Whether this layer takes what stands between the blocks: it is in none, or the first of one."""
     return "body" not in name or name.endswith("body.0")

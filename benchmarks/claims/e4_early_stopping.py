@@ -65,7 +65,7 @@ def weights(trainer: Trainer) -> list[Any]:
     return [p.data.copy() for p in trainer.model.parameters()]
 
 
-def train(setting: str, quick: bool, seed: int, data: Parts, callback: list[Callback]) -> Trainer:
+def train(quick: bool, seed: int, data: Parts, callback: list[Callback]) -> Trainer:
     """The network trained with these callbacks."""
     model = network((QUICK_WIDTH if quick else WIDTH,) * 2, seed=seed)
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
@@ -76,7 +76,7 @@ def train(setting: str, quick: bool, seed: int, data: Parts, callback: list[Call
 def to_the_end(setting: str, quick: bool, seed: int) -> Numbers:
     """Losses and accuracies after each epoch."""
     data = data_of(setting, seed)
-    trainer = train(setting, quick, seed, data, [OnTest(data)])
+    trainer = train(quick, seed, data, [OnTest(data)])
     return curves(trainer, *(f"{part}_{name}" for part in ("train", "val", "test") for name in ("loss", "accuracy")))
 
 
@@ -84,7 +84,7 @@ def stopped(setting: str, quick: bool, seed: int) -> Numbers:
     """The same run with early stopping: which epoch was selected, which was the last, and what was put back."""
     data = data_of(setting, seed)
     rule, copies = EarlyStopping("val_loss", patience=PATIENCE), Copies()
-    trainer = train(setting, quick, seed, data, [rule, copies])
+    trainer = train(quick, seed, data, [rule, copies])
     assert rule.best_epoch is not None
     pairs = zip(weights(trainer), copies.of_epoch[rule.best_epoch], strict=True)
     changed = sum(int((now.view(np.uint32) != then.view(np.uint32)).sum()) for now, then in pairs)

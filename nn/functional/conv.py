@@ -40,7 +40,7 @@ def conv(
 ) -> Tensor:
     """`conv1d` or `conv2d`."""
     name = f"conv{axes}d"
-    _check(name, axes, x, weight, bias, groups)
+    _check(name, axes, x, weight, groups)
     if activation not in (None, "relu"):
         raise ValueError(f'{name} got activation={activation!r}: it must be None or "relu".')
     steps, holes = numbers_of(name, "stride", stride, axes, 1), numbers_of(name, "dilation", dilation, axes, 1)
@@ -77,7 +77,7 @@ def conv_transpose(
 ) -> Tensor:
     """`conv_transpose1d` or `conv_transpose2d`."""
     name = f"conv_transpose{axes}d"
-    _check(name, axes, x, weight, bias, groups)
+    _check(name, axes, x, weight, groups)
     channels = x.shape[-axes - 1]
     if channels != weight.shape[0] or channels % groups:
         raise ShapeError(
@@ -162,7 +162,7 @@ _SPACE = {1: "k", 2: "kh, kw"}
 _AXES = {1: ("(N, C, L)", "(C, L)"), 2: ("(N, C, H, W)", "(C, H, W)")}
 
 
-def _check(name: str, axes: int, x: Any, weight: Any, bias: Any, groups: int) -> None:
+def _check(name: str, axes: int, x: Any, weight: Any, groups: int) -> None:
     if x is None:
         raise TypeError(f"{name} got None in the place of x: does the forward before it return its result?")
     if getattr(x, "ndim", 0) not in (axes + 1, axes + 2) or weight.ndim != axes + 2:

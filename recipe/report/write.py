@@ -59,7 +59,7 @@ def report(
     except (UsageError, DataError, OSError) as error:
         missing = f"The test set was not looked at in detail: {error}"
     try:
-        plots = [plot for plot in (*_of_run(run, folder), *_of_test(run, model, test)) if plot is not None]
+        plots = [plot for plot in (*_of_run(run, folder), *_of_test(model, test)) if plot is not None]
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise UsageError(f"{folder}/run.json is damaged: it lacks what a report needs ({error!r}).") from None
     return _written(run, folder, target, plots, missing)
@@ -78,7 +78,7 @@ def _of_run(run: Mapping[str, Any], folder: Path) -> list[Plot | None]:
     ]
 
 
-def _of_test(run: Mapping[str, Any], model: Module | None, test: Data | None) -> list[Plot | None]:
+def _of_test(model: Module | None, test: Data | None) -> list[Plot | None]:
     if model is None or test is None:
         return []
     x, y = test
