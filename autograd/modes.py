@@ -43,7 +43,6 @@ is_tracing = tracing.get
 casting = _casting.get  # the dtype in which products multiply, or None
 
 
-
 def refuse_in_trace(what: str) -> None:
     """Raise TraceError inside a compiled function, for what would be done while tracing only."""
     if is_tracing() is not None:

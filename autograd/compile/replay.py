@@ -1,7 +1,7 @@
 """Replay: a program run with NumPy, instruction by instruction.
 
 One idea: the program becomes the source of a Python function, a line an instruction, which Python compiles: nothing is
-looked up or decided while it runs. A variable is forgotten after the line that reads it last. Read `plan.py` next.
+looked up or decided while it runs. A variable is forgotten after the line that reads it last. Read `spare.py` next.
 """
 
 from __future__ import annotations

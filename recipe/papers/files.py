@@ -26,8 +26,8 @@ class Paper:
 
     `error` is the paper's test error in per cent, None where it gives none for this run; a run is expected to end in
     the band `accept`, and the mean over three seeds in `accept_mean`, where one is given. `then` names the paper that
-    goes on from this one's run, `begins_with` the one that it must begin with. Times are in minutes, estimated unless
-    `measured` says otherwise.
+    goes on from this one's run, `begins_with` the one that it must begin with. `minutes_cpu` and `minutes_gpu` are
+    words: how many minutes a run takes, and whether they were measured or are estimated.
     """
 
     name: str

@@ -6,6 +6,7 @@ them; blocks with prompts are also compared with the output printed beneath them
 
 from __future__ import annotations
 
+import ast
 import doctest
 import re
 from pathlib import Path
@@ -60,6 +61,17 @@ def test_the_tour_names_every_file_of_the_engine() -> None:
     files = {path.name for path in page.parent.glob("*.py")} - {"__init__.py"}
     folders = {f"{path.parent.name}/" for path in page.parent.glob("*/__init__.py")}
     assert not (files | folders) - named
+
+
+def test_an_opening_that_names_a_file_names_one_that_is_there() -> None:
+    """The order of reading that the files of the packages give leads nowhere that is not there."""
+    lost = []
+    for path in (path for room in ("autograd", "nn", "optim", "recipe") for path in (ROOT / room).rglob("*.py")):
+        opening = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        for name in re.findall(r"`([\w./]+\.py)`", opening):
+            if not any((place / name).exists() for place in path.parents if place.is_relative_to(ROOT)):
+                lost.append(f"{path.relative_to(ROOT)} names {name}")
+    assert not lost
 
 
 def test_links_to_files_lead_somewhere() -> None:

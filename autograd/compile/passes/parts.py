@@ -1,7 +1,8 @@
 """Parts: pieces of one array that were put into zeros one by one, and added up, are put beside each other.
 
 One idea: the gradient of x[0] is zeros with a piece in them, and so is that of x[1]; where the pieces do not overlap,
-their sum is one array with both pieces. Read `dead.py`, which sweeps up, then the plan.
+their sum is one array with both pieces.
+Read `dead.py`, which sweeps up, then `native/memory.py`, the plan.
 """
 
 from __future__ import annotations

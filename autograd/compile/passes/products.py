@@ -1,7 +1,8 @@
 """Products: the transpose of a product is the product of the transposes, in the other order.
 
 One idea: BLAS reads a matrix along either axis as fast, but writes its result along one; so a transpose is moved from
-the result, where it costs a copy, to the factors, where it is free. Read `dead.py`, which sweeps up, then the plan.
+the result, where it costs a copy, to the factors, where it is free.
+Read `dead.py`, which sweeps up, then `native/memory.py`, the plan.
 """
 
 from __future__ import annotations

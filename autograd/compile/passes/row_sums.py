@@ -1,7 +1,8 @@
 """Row sums: einsum('ij,ij->i', a, b), the product of each row of a with that of b, as a product and a sum.
 
 One idea: einsum is quickest where NumPy does it alone, as in a max-norm; in C a product and a sum along the row are
-part of the loop that makes the row. They round otherwise. Read `dead.py`, which sweeps up, then the plan.
+part of the loop that makes the row. They round otherwise.
+Read `dead.py`, which sweeps up, then `native/memory.py`, the plan.
 """
 
 from __future__ import annotations
