@@ -287,13 +287,18 @@ class Trace:
         """The places that have another value now, with that value.
 
         Raises TraceError where one of them shares memory with another array that was read, for an argument that was
-        changed in place, and for a graph that would leave the function.
+        changed in place or asked for its gradient, and for a graph that would leave the function.
         """
         changed = any(traced.variable is not first for traced, first in self._arguments)
         if changed or any(data_of(tensor) is not argument for tensor, argument in self._wrapped):
             raise TraceError(
                 "a compiled function changes an argument in place, which would be seen at this call only: return the "
                 "new value, or change a Tensor that the function finds by itself."
+            )
+        if any(grad_of(tensor) is not None or tensor.requires_grad for tensor, _ in self._wrapped):
+            raise TraceError(
+                "a compiled function leaves requires_grad or a gradient on a Tensor of an argument, where it would not "
+                "be seen: begin with x = x.detach(), and return the gradient."
             )
         for (_, name), (tensor, value) in self.slots.items():
             if name == "requires_grad":

@@ -421,6 +421,51 @@ def test_a_write_to_an_argument_is_kept_or_refused(written: Any, make: Any) -> N
     np.testing.assert_array_equal(np.asarray(found), np.asarray(wanted))
 
 
+def _asks_for_a_gradient(x: Tensor) -> Any:
+    return ag.gradients(x.requires_grad_().square().sum(), [x])[0]
+
+
+def _leaves_a_gradient(x: Tensor) -> Any:
+    x.grad = x * 2.0
+    return x.sum()
+
+
+def _goes_back_to_it(x: Tensor) -> Any:
+    x.requires_grad_().square().sum().backward()
+    x.requires_grad_(False)
+    return x.grad
+
+
+@pytest.mark.parametrize("written", [_asks_for_a_gradient, _leaves_a_gradient, _goes_back_to_it])
+def test_what_would_be_left_on_an_argument_is_refused(written: Any) -> None:
+    x = tensor(1.0, 2.0)
+    with pytest.raises(TraceError, match=r"of an argument.*x\.detach\(\)"):
+        ag.compile(written)(x)
+    assert not x.requires_grad
+    assert x.grad is None
+
+
+def test_a_copy_of_an_argument_may_be_asked_for_its_gradient() -> None:
+    def written(x: Tensor) -> Any:
+        x = x.detach().requires_grad_()
+        x.square().sum().backward()
+        return x.grad
+
+    function = ag.compile(written)
+    for x in (tensor(1.0, 2.0), tensor(3.0)):
+        assert function(x).tolist() == written(x).tolist() == (x * 2.0).tolist()
+
+
+def test_an_argument_that_is_asked_for_a_part_of_the_call_only() -> None:
+    def written(x: Tensor) -> Any:
+        (slope,) = ag.gradients(x.requires_grad_().square().sum(), [x])
+        x.requires_grad_(False)
+        return slope
+
+    x = tensor(1.0, 2.0)
+    assert ag.compile(written)(x).tolist() == written(x).tolist()
+
+
 @pytest.mark.usefixtures("kernels_off")
 def test_max_norm_can_be_compiled() -> None:
     first, second = (Training(penalties=[optim.MaxNorm(0.1)]) for _ in range(2))
