@@ -87,6 +87,8 @@ class Native:
         self._rest = [(i, v) for i, v in enumerate(self.program.results) if i not in fresh]
         self._copied = [(place, v) for place, v in self.program.writes if place not in plan.in_place]
         self._touched = [place for place, _ in self.program.writes if place in plan.in_place]
+        written = {id(place) for place, _ in self.program.writes}
+        self._edited = {variable for place, variable in self.program.places if id(place) in written}
         self._stamped: list[Any] = []
         self._given: list[Any] = [None] * len(self.program.arguments)  # the arguments of the call that runs
         self._results: list[Any] = [None] * len(self.program.results)
@@ -194,7 +196,9 @@ class Native:
             if array is not given[i]:
                 given[i] = array = array if array.flags.c_contiguous else host.ascontiguousarray(array)
                 pointers[slot] = array.__array_interface__["data"][0]
-        for array, memory in self._apart.values():
+        for variable, (array, memory) in self._apart.items():
+            if variable in self._edited and not array.flags.writeable:
+                raise ValueError("assignment destination is read-only")
             memory[...] = array
         for i, slot, shape, dtype, pool in self._fresh:
             for known in pool:

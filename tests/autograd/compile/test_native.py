@@ -269,6 +269,29 @@ def test_arrays_that_are_not_packed_are_read_and_written_where_they_are() -> Non
 
 
 @needs_c
+def test_an_array_for_reading_only_is_not_written_to() -> None:
+    w, v = Tensor(np.arange(3.0)), Tensor(np.zeros(3))
+    w.data.flags.writeable = False
+
+    def step(x: Tensor) -> None:
+        with ag.no_grad():
+            v.__iadd__(x)
+            w.__imul__(x)
+
+    function = ag.compile(step, executor="native")
+    with pytest.raises(ValueError, match="read-only"):
+        step(Tensor([2.0], dtype="float64"))
+    v.data[...] = 0.0
+    for _ in range(2):
+        with pytest.raises(ValueError, match="read-only"):
+            function(Tensor([2.0], dtype="float64"))
+        assert v.tolist() == [0.0] * 3
+    w.data = np.ones(3)
+    function(Tensor([2.0], dtype="float64"))
+    assert v.tolist() == w.tolist() == [2.0] * 3
+
+
+@needs_c
 def test_nan_goes_through_maxima() -> None:
     def function(x: Tensor) -> tuple[Tensor, ...]:
         return ag.max(x, axis=1), ag.min(x, axis=1), ag.maximum(x, 0.0), ag.minimum(x, 0.0)
