@@ -245,7 +245,7 @@ def _ways(
     """The tables over which an instruction can be a member, with the member that it would be."""
     name, inputs, options = called(instruction)
     out = instruction.out
-    if out.dtype is None or prod(out.shape) == 0:
+    if out.dtype is None or str(out.dtype) not in dialect.types or prod(out.shape) == 0:
         return {}
     if name in _REDUCTIONS:
         return _reduction(instruction, _REDUCTIONS[name], refs, dialect.longest_row)

@@ -292,6 +292,23 @@ def test_an_array_for_reading_only_is_not_written_to() -> None:
 
 
 @needs_c
+@pytest.mark.parametrize("dtype", ["float16", "longdouble"])
+def test_dtypes_that_c_does_not_have_are_left_to_numpy(dtype: str) -> None:
+    labels = Tensor([0, 2, 1])
+
+    def written(x: Tensor) -> tuple[Tensor, ...]:
+        slope = ag.grad(lambda x: F.cross_entropy(x, labels))(x)
+        return slope, x.sum(axis=0), x.mean(), x.max(axis=1), x[np.arange(3), labels.data]
+
+    function = ag.compile(written, executor="native")
+    for seed in range(2):
+        x = Tensor(np.random.default_rng(seed).normal(size=(3, 4)).astype(dtype))
+        for wanted, found in zip(written(x), function(x), strict=True):
+            assert found.dtype == wanted.dtype == dtype
+            np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=max(10 * np.finfo(dtype).eps, 1e-15))
+
+
+@needs_c
 def test_nan_goes_through_maxima() -> None:
     def function(x: Tensor) -> tuple[Tensor, ...]:
         return ag.max(x, axis=1), ag.min(x, axis=1), ag.maximum(x, 0.0), ag.minimum(x, 0.0)
