@@ -25,7 +25,7 @@ from .expression import Expression, function_of
 from .native import Native, missing
 from .passes import simplified
 from .places import GradOf, shares, touched
-from .program import Program
+from .program import Program, layout_of
 from .replay import Replay
 from .spare import lone_array, spare_array
 from .surroundings import Loose, questions_about
@@ -58,6 +58,7 @@ class Entry:
         self.guards = [(q, answer) for q, answer in trace.guards if not isinstance(q, Loose) or q() == answer]
         if isinstance(self.run_program, Cuda):
             self.guards.append((Expression.of(is_tf32), is_tf32()))  # its products are made for this precision
+        self._laid = {id(place) for place in trace.laid()}  # the places whose arrays must lie as they did
         self._written = [place for place, _ in self.program.writes]
         self._owned: set[int] = set()  # the owners of the memory of those
         # The arrays of the places, for which the program is set up; of gradients only while it runs.
@@ -142,8 +143,9 @@ class Entry:
 
     def _is_like(self, i: int, array: Any) -> bool:
         """Whether an array is one that the program can have at this place."""
-        variable = self.program.places[i][1]
-        return array.shape == variable.shape and array.dtype == variable.dtype and type(array) is self._kinds[i]
+        place, variable = self.program.places[i]
+        same = array.shape == variable.shape and array.dtype == variable.dtype and type(array) is self._kinds[i]
+        return same and (id(place) not in self._laid or layout_of(array) == variable.layout)
 
     def touches(self, arguments: list[Any]) -> bool:
         """Whether a call with these arrays would write into one of them; only what has the same owner can."""

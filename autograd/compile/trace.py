@@ -36,6 +36,12 @@ __all__ = ["Trace", "program_of"]
 # and computed. Mixing devices is the error that it is in eager code.
 
 
+# Note [Reshaped places]
+# Whether a reshape gives a view or a copy depends on how the array lies, and with it who sees what is written there. So
+# a trace works on arrays that lie as the real ones do, and where it reshapes one, another array at that place has to
+# lie alike.
+
+
 class TracedDraw:
     """A draw of random numbers whose number is another at each call."""
 
@@ -69,6 +75,7 @@ class Trace:
         self._attended: dict[int, Any] = {}
         self._generators: dict[int, tuple[Generator, int]] = {}
         self._items: dict[tuple[int, str], Traced] = {}
+        self._lying: set[int] = set()  # the Traced of which it counts how they lie in memory, by id
         self._count = 0
         self.device: str | None = None  # where the arrays from outside are
 
@@ -126,7 +133,7 @@ class Trace:
                 "everything to one of them with .to(device)."
             )
         if device == "cpu":
-            return array.copy("K")
+            return _copy_as_it_lies(array)
         return hollow_like(array) if is_floating(array.dtype) else to_host(array)
 
     @property
@@ -164,7 +171,7 @@ class Trace:
         array = place.get()
         variable = self.variable(array)
         fixed = isinstance(place, Fixed) and isinstance(array, host.ndarray)
-        traced = Traced(self, array.copy("K") if fixed else self._copied(array), variable)
+        traced = Traced(self, _copy_as_it_lies(array) if fixed else self._copied(array), variable)
         self.program.places.append((place, variable))
         self.captured.append((place, traced, variable))
         return traced
@@ -176,6 +183,16 @@ class Trace:
         if id(array) not in self._fixed:
             self._fixed[id(array)] = self.capture(Fixed(array))
         return self._fixed[id(array)]
+
+    def lies(self, traced: Traced) -> None:
+        """Note that what is done with an array, or with what it is a view of, depends on how that lies in memory."""
+        while traced.base is not None:
+            traced = traced.base
+        self._lying.add(id(traced))
+
+    def laid(self) -> list[Any]:
+        """The places whose arrays must lie in memory as they do now. See Note [Reshaped places]."""
+        return [place for place, traced, _ in self.captured if id(traced) in self._lying]
 
     def option(self, table: dict[str, Any], name: str) -> Any:
         """An option of a group: numbers may be others at the next call, anything else is guarded."""
@@ -334,6 +351,18 @@ def program_of(function: Callable[..., Any], arrays: Iterable[Any], options: dic
         results = (results,) if isinstance(results, Tensor) else results
         trace.program.results = [trace.lift(data_of(result)).variable for result in results]
     return trace.program
+
+
+def _copy_as_it_lies(array: Any) -> Any:
+    """A copy of an array on the host with the same strides."""
+    copy = array.copy("K")
+    if layout_of(copy) == layout_of(array):
+        return copy
+    first, end = host.lib.array_utils.byte_bounds(array)
+    memory, offset = host.empty(end - first, "uint8"), array.__array_interface__["data"][0] - first
+    copy = host.ndarray(array.shape, array.dtype, memory, offset, array.strides)
+    copy[...] = array
+    return copy
 
 
 def _mapped(tree: Any, function: Callable[[Any], Any], arrays: bool = False) -> Any:

@@ -184,8 +184,14 @@ class _ThroughView:
         self.path = path
 
     def __call__(self, base: Any, value: Any) -> Any:
-        out = module_of(base).array(base)
-        self.path(out)[...] = value
+        xp = module_of(base)
+        out = xp.array(base)
+        part = self.path(out)
+        if xp.may_share_memory(part, out) or not part.size:
+            part[...] = value
+        else:  # it lies otherwise than in the trace, so a reshape copied it: which elements these are still holds
+            out = xp.array(base, order="C")
+            out.reshape(-1)[self.path(xp.arange(out.size).reshape(out.shape))] = value
         return out
 
 
@@ -231,6 +237,10 @@ _BY_VALUES |= {"intersect1d", "union1d", "unique", "unique_all", "unique_counts"
 _BY_VALUES |= {"histogram", "histogram_bin_edges", "trim_zeros"}
 
 
+# Functions that give a view or a copy, whichever the strides of the array allow.
+_BY_LAYOUT = {"ascontiguousarray", "asfortranarray", "ravel", "require", "reshape"}
+
+
 def _fill(x: Any, value: Any) -> None:
     x[...] = value
 
@@ -264,6 +274,8 @@ _IN_PLACE: dict[str, Callable[..., None]] = {
 def _traced(trace: Any, name: str, function: Any, inputs: Any, options: Any, result: Any) -> Traced:
     first = inputs[0] if inputs else None
     if isinstance(first, Traced) and isinstance(result, host.ndarray):
+        if name.rpartition(".")[2] in _BY_LAYOUT:
+            trace.lies(first)
         if result is first.value:
             return first
         if result.base is not None and host.may_share_memory(result, first.value):

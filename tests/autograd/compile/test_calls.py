@@ -350,6 +350,46 @@ def test_in_place_off_the_record_and_through_views() -> None:
     assert_same(run(True), run(False))
 
 
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "rows": lambda x: x.copy(),
+    "columns": np.asfortranarray,
+    "a part": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+    "turned round": lambda x: x[::-1].copy()[::-1],
+}
+RESHAPED: dict[str, Callable[[Any], Any]] = {
+    "reshape": lambda w: w.reshape(-1),
+    "of the transpose": lambda w: w.T.reshape(-1),
+    "of a part": lambda w: w[:, 1:].reshape(-1),
+    "and on": lambda w: w.reshape((3, 2))[1:],
+}
+
+
+@pytest.mark.parametrize("executor", ["native", "numpy"])
+@pytest.mark.parametrize("reshaped", RESHAPED.values(), ids=RESHAPED)
+@pytest.mark.parametrize("first", LAYOUTS)
+def test_a_reshape_is_a_view_or_a_copy_as_the_array_lies(
+    first: str, reshaped: Callable[[Any], Any], executor: Any
+) -> None:
+    def run(compiled: bool) -> Any:
+        w = tensor(0.0)
+
+        def function(v: Tensor) -> Any:
+            with ag.no_grad():
+                before, part = reshaped(w), reshaped(w)
+                w[...] = w * 2.0
+                part += v
+            return before * 1.0, w * 1.0
+
+        step = ag.compile(function, executor=executor) if compiled else function
+        results = []
+        for lies in (first, *LAYOUTS, first):
+            w.data = LAYOUTS[lies](np.arange(1.0, 7.0).reshape(2, 3))
+            results += [*step(tensor(1.0)), Tensor(w.data)]
+        return results
+
+    assert_same(run(True), run(False))
+
+
 def test_in_place_keeps_the_dtype() -> None:
     def run(compiled: bool) -> Any:
         w = tensor(1.0, 2.0, dtype="float32")
