@@ -24,7 +24,7 @@ from .cuda import Cuda, device_named, is_device
 from .expression import Expression, function_of
 from .native import Native, missing
 from .passes import simplified
-from .places import GradOf, shares, touched
+from .places import DataOf, GradOf, shares, touched
 from .program import Program, layout_of
 from .replay import Replay
 from .spare import lone_array, spare_array
@@ -56,6 +56,12 @@ class Entry:
         # A gradient that is added to lies in another array after each call.
         self._adds = any(isinstance(place, GradOf) and id(place.tensor) in set_anew for place, _ in self.program.places)
         self.guards = [(q, answer) for q, answer in trace.guards if not isinstance(q, Loose) or q() == answer]
+        kept = {id(place) for place, _ in self.program.places}
+        for place, _, _ in trace.captured:  # of an array that the program does without, the shape was read perhaps
+            if isinstance(place, DataOf) and id(place) not in kept:
+                array = place.expression()
+                question = Expression(f"({array.text}.shape, {array.text}.dtype, type({array.text}))", array.scope)
+                self.guards.append((question, question()))
         if isinstance(self.run_program, Cuda):
             self.guards.append((Expression.of(is_tf32), is_tf32()))  # its products are made for this precision
         self._laid = {id(place) for place in trace.laid()}  # the places whose arrays must lie as they did

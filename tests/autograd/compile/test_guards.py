@@ -621,6 +621,17 @@ def test_a_parameter_of_another_dtype_is_guarded() -> None:
         both_step(first, second, step, dtype="float64")
 
 
+@pytest.mark.parametrize("executor", ["numpy", "native"])
+def test_the_shape_and_dtype_of_a_tensor_that_is_not_read_otherwise_are_guarded(executor: str) -> None:
+    w = tensor(1.0, 2.0)
+    function = ag.compile(lambda x: (x * w.shape[0] * w.ndim).astype(w.dtype), executor=executor)
+    for array in (np.ones(2), np.zeros(2), np.ones((3, 1)), np.ones((3, 1), "float32"), np.ones(2)):
+        w.data = array
+        found = function(tensor(1.0))
+        assert (found.tolist(), found.dtype) == ([array.shape[0] * array.ndim], array.dtype)
+    assert len(function.programs) == 3
+
+
 def test_a_loaded_model_is_found() -> None:
     state = {name: t.data * 0.5 for name, t in Training(seed=3).model.state_dict().items()}
     state["1.num_batches_tracked"] = np.array(4)
