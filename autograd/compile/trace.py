@@ -22,7 +22,7 @@ from .hollow import hollow, hollow_like
 from .number import Number
 from .places import DataOf, Fixed, GradOf, Item, shares, touched
 from .program import Instruction, Program, Variable, layout_of
-from .surroundings import questions_about_method
+from .surroundings import questions_about_methods
 from .traced import Traced, record, tracer
 from .watch import data_of, grad_of, watching
 
@@ -239,9 +239,8 @@ class Trace:
         if id(things[0]) not in self._attended:
             self._attended.update((id(thing), thing) for thing in things)
             self.guard(settings)
-            for thing in things:
-                for question in questions_about_method(thing, type(thing).forward):
-                    self.guard(question)
+            for question in questions_about_methods(things, "forward"):
+                self.guard(question)
 
     def undo(self) -> None:
         """Give back the random draws of a trace."""

@@ -6,6 +6,7 @@ programs there are afterwards says whether it was told apart by a guard or found
 
 from __future__ import annotations
 
+import collections
 import copy
 import functools
 import types
@@ -443,6 +444,103 @@ def _array_of_the_users() -> tuple[Any, Callable[[], Any]]:
     return lambda x: x * Tensor(array), lambda: array.__setitem__(0, 5.0)
 
 
+def times(x: Tensor, options: Any) -> Tensor:
+    return x * options.by
+
+
+class Handing(nn.Module):
+    """A Module that hands its options, or those it is given, to others."""
+
+    def __init__(self) -> None:
+        self.options = Slotted()
+        self.below = Handed()
+
+    def forward(self, x: Tensor, options: Any = None) -> Tensor:
+        return times(x, self.options) if options is None else self.below(x, options)
+
+
+class Handed(nn.Module):
+    def forward(self, x: Tensor, options: Any) -> Tensor:
+        return x * options.by
+
+
+def _object_that_is_handed_on() -> tuple[Any, Callable[[], Any]]:
+    options = Slotted()
+    return lambda x: times(x, options), lambda: setattr(options, "by", 5.0)
+
+
+def _part_that_is_handed_on() -> tuple[Any, Callable[[], Any]]:
+    outer = types.SimpleNamespace(rows=[Slotted()])
+    return lambda x: times(x, outer.rows[0]), lambda: setattr(outer.rows[0], "by", 5.0)
+
+
+def _object_that_is_handed_on_with_its_method() -> tuple[Any, Callable[[], Any]]:
+    thing = Scaled()
+
+    def called(x: Tensor, thing: Any) -> Tensor:
+        return thing.call(x)
+
+    return lambda x: called(x, thing), lambda: setattr(thing, "by", 5.0)
+
+
+def _object_that_a_module_hands_on() -> tuple[Any, Callable[[], Any]]:
+    model = Handing()
+    return lambda x: model(x), lambda: setattr(model.options, "by", 5.0)
+
+
+def _object_that_is_handed_to_a_module() -> tuple[Any, Callable[[], Any]]:
+    model, options = Handing(), Slotted()
+    return lambda x: model(x, options), lambda: setattr(options, "by", 5.0)
+
+
+def _object_that_a_method_hands_to_another() -> tuple[Any, Callable[[], Any]]:
+    trainer = types.SimpleNamespace(options=Slotted(), loss=Handed())
+    return lambda x: trainer.loss.forward(x, trainer.options), lambda: setattr(trainer.options, "by", 5.0)
+
+
+class Syntax:
+    """A class of the user's with numbers behind what Python's syntax calls."""
+
+    def __init__(self) -> None:
+        self.kept = {"by": 2.0}
+
+    def __getitem__(self, name: str) -> float:
+        return self.kept[name]
+
+    def __getattr__(self, name: str) -> float:
+        return self.__dict__["kept"][name]
+
+    def __len__(self) -> int:
+        return int(self.kept["by"])
+
+    def __mul__(self, x: Tensor) -> Tensor:
+        return x * self.kept["by"]
+
+    def __enter__(self) -> float:
+        return self.kept["by"]
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+
+def _by_syntax(written: Callable[[Tensor, Any], Any]) -> Callable[[], Any]:
+    def make() -> tuple[Any, Callable[[], Any]]:
+        thing = Syntax()
+        return lambda x: written(x, thing), lambda: thing.kept.update(by=5.0)
+
+    return make
+
+
+def _with(x: Tensor, thing: Any) -> Any:
+    with thing as by:
+        return x * by
+
+
+def _entry_of_a_deque() -> tuple[Any, Callable[[], Any]]:
+    options = collections.deque([2.0])
+    return lambda x: x * options[0], lambda: options.__setitem__(0, 5.0)
+
+
 REACHED = [
     _attribute,
     _entry_of_a_dictionary,
@@ -474,6 +572,18 @@ REACHED = [
     _slice,
     _rate_of_an_optimizer,
     _array_of_the_users,
+    _object_that_is_handed_on,
+    _part_that_is_handed_on,
+    _object_that_is_handed_on_with_its_method,
+    _object_that_a_module_hands_on,
+    _object_that_is_handed_to_a_module,
+    _object_that_a_method_hands_to_another,
+    _by_syntax(lambda x, thing: x * thing["by"]),
+    _by_syntax(lambda x, thing: x * thing.by),
+    _by_syntax(lambda x, thing: x * len(thing)),
+    _by_syntax(lambda x, thing: thing * x),
+    _by_syntax(_with),
+    _entry_of_a_deque,
 ]
 
 
@@ -484,6 +594,30 @@ def test_numbers_that_are_reached_another_way_are_guarded_too(make: Callable[[],
     assert function(tensor(1.0)).tolist() == [2.0]
     change()
     assert function(tensor(1.0)).tolist() == [5.0]
+
+
+@pytest.mark.parametrize(
+    ("thing", "change"),
+    [
+        (Slotted(), lambda thing: setattr(thing, "by", 5.0)),
+        ({2.0}, lambda thing: (thing.clear(), thing.add(5.0))),
+        (collections.deque([2.0]), lambda thing: thing.__setitem__(0, 5.0)),
+        (Scaled().call, lambda thing: setattr(thing.__self__, "by", 5.0)),
+    ],
+    ids=["an object for a helper", "a set", "a deque", "a function"],
+)
+def test_what_an_argument_holds_is_guarded(thing: Any, change: Callable[[Any], Any]) -> None:
+    def written(x: Tensor, thing: Any) -> Tensor:
+        if isinstance(thing, Slotted):
+            return times(x, thing)
+        return thing(x) if callable(thing) else x * next(iter(thing))
+
+    function = ag.compile(written)
+    assert function(tensor(1.0), thing).tolist() == [2.0]
+    change(thing)
+    for _ in range(2):
+        assert function(tensor(1.0), thing).tolist() == [5.0]
+    assert len(function.programs) == 2
 
 
 @pytest.mark.parametrize(("one", "other"), [(2, 2.0), (0.0, -0.0), (1, True)])
