@@ -30,10 +30,10 @@ class Flat:
 
     `entries` holds a dictionary for each parameter: "step", how many steps it has made, and its state arrays by name.
     They are the truth that outlives this object: laying out replaces `parameter.data` and the arrays in `entries` by
-    views of equal values.
+    views of equal values. `starts` has the values at which the states of the rule start, by name.
     """
 
-    def __init__(self, parameters: list[Tensor], entries: list[dict[str, Any]]) -> None:
+    def __init__(self, parameters: list[Tensor], entries: list[dict[str, Any]], starts: dict[str, float]) -> None:
         # Odd lengths last: the matrices before them then start at multiples of 16 elements, as BLAS likes it.
         order = sorted(range(len(parameters)), key=lambda i: parameters[i].size % 16 != 0)
         self.parameters = [parameters[i] for i in order]
@@ -52,7 +52,7 @@ class Flat:
         self._runs: dict[tuple[int, int], Run] = {}
         self.state: dict[str, Array] = {}
         for name in dict.fromkeys(name for entry in self.entries for name in entry if name != "step"):
-            self.add_state(name, 0.0)
+            self.add_state(name, starts.get(name, 0.0))
 
     def add_state(self, name: str, start: float) -> None:
         """Make the state `name`, equal to `start` where a parameter has none yet."""

@@ -178,7 +178,7 @@ class Optimizer(ABC):
         group, layout = self.param_groups[index], self._layouts[index]
         if layout is None or not layout.is_current(group):
             start = sum(len(g["params"]) for g in self.param_groups[:index])
-            layout = self._layouts[index] = _Layout(group, self._entries[start:])
+            layout = self._layouts[index] = _Layout(group, self._entries[start:], self.slots(group))
         return layout
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -338,7 +338,7 @@ def _age(entries: list[dict[str, Any]]) -> None:
 class _Layout:
     """The flat arrays of one group: one for each dtype, device and set of penalties."""
 
-    def __init__(self, group: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+    def __init__(self, group: dict[str, Any], entries: list[dict[str, Any]], starts: dict[str, float]) -> None:
         self.penalties = group["penalties"]
         kinds: dict[Any, tuple[list[Tensor], list[dict[str, Any]]]] = {}
         for parameter, entry in zip(group["params"], entries, strict=False):
@@ -348,7 +348,7 @@ class _Layout:
             members = kinds.setdefault(kind, ([], []))
             members[0].append(parameter)
             members[1].append(entry)
-        self.flats = [(Flat(*members), kind[-1]) for kind, members in kinds.items()]
+        self.flats = [(Flat(*members, starts), kind[-1]) for kind, members in kinds.items()]
         self.parameters = [parameter for flat, _ in self.flats for parameter in flat.parameters]
         self.views = [view for flat, _ in self.flats for view in flat.views]
 

@@ -426,6 +426,22 @@ def test_state_without_a_step_stays_out():
     assert optimizer.state_dict()["state"].keys() == {1}
 
 
+def test_a_parameter_that_first_moves_after_loading_starts_as_it_would_have():
+    def built():
+        pair = [parameter(np.zeros(1)), parameter(np.zeros(1))]
+        return pair, optim.Adagrad(pair, lr=0.1, initial_accumulator_value=0.5)
+
+    parameters, optimizer = built()
+    give(parameters, [[1.0], None])
+    optimizer.step()
+    others, second = built()
+    second.load_state_dict(optimizer.state_dict())
+    for each, chosen in ((parameters, optimizer), (others, second)):
+        give(each, [None, [1.0]])
+        chosen.step()
+    assert others[1].data[0] == parameters[1].data[0] == pytest.approx(-0.1 / 1.5**0.5)
+
+
 def test_loading_keeps_the_dtype_of_the_parameters():
     wide, narrow = some_parameters("float64"), some_parameters("float32")
     optimizer = optim.Adam(wide)
