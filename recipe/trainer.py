@@ -115,8 +115,9 @@ class Trainer:
 
         `train` and `val` are pairs of arrays or Tensors (x, y) with a row per case, which `shuffle` puts in a new order
         before each epoch. After each epoch both are measured in evaluation mode, of the training rows the first
-        `evaluate_rows`. Ctrl-C ends the step at hand, tells `on_interrupt` and raises KeyboardInterrupt; a second one
-        stops at once. A further fit goes on, and warns where there is nothing to do.
+        `evaluate_rows`. A further fit goes on, inside an epoch that was cut short if it has the same batches, and warns
+        where there is nothing to do. Ctrl-C ends the step at hand, tells `on_interrupt` and raises KeyboardInterrupt; a
+        second one stops at once.
         """
         check_count("epochs", epochs)
         check_count("batch_size", batch_size)
@@ -146,7 +147,7 @@ class Trainer:
             self._epoch_began = self.seconds
             self._tell("on_epoch_begin")
         self.model.train()
-        for x, y in islice(self.batches, self.updates - self.step):
+        for x, y in islice(self.batches, max(self.updates - self.step, 0)):
             self._tell("on_batch_begin", x, y)
             loss = self.backward(x, y)
             self._tell("on_backward_end", loss)
@@ -158,8 +159,8 @@ class Trainer:
                 self._batches_state = self.batches.state_dict()
                 return None
             if self._stopped():
-                return self._end_epoch(evaluate_rows, complete=self.running.rows == len(self.batches.x))
-        return self._end_epoch(evaluate_rows, complete=self.running.rows == len(self.batches.x))
+                break
+        return self._end_epoch(evaluate_rows, complete=not self.batches.is_open())
 
     def backward(self, x: Array, y: Array) -> Array:
         """Set the gradients of the batch's mean loss, and give that loss as a 0-d array on the device."""
@@ -185,6 +186,8 @@ class Trainer:
         assert self.batches is not None
         if complete:
             self.batches.end_epoch()
+        else:
+            self._batches_state = self.batches.state_dict()
         x, y = self.train_data
         record: Record = {"epoch": self.epoch, "step": self.step}
         record |= {f"running_{name}": value for name, value in self.running.read().items()}
@@ -228,13 +231,17 @@ class Trainer:
         self.train_data = self._here(train)
         self.val_data = None if val is None else self._here(val)
         self.epochs = epochs
-        self.batches = Batches(*self.train_data, batch_size, shuffle=shuffle, generator=self.shuffle)
-        self.updates = epochs * len(self.batches) if updates is None else min(updates, epochs * len(self.batches))
-        if self._batches_state is not None and self._batches_state["epoch"]:
-            self.batches.load_state_dict(self._batches_state)
+        batches = Batches(*self.train_data, batch_size, shuffle=shuffle, generator=self.shuffle)
+        state, given = self._batches_state, 0
+        recorded = self.batches is not None and self.running.rows == 0  # the part of an epoch that was made
+        if state is not None and state["epoch"] and (not recorded or batches.fits(state)):
+            batches.load_state_dict(state)
+            given = state["epoch"]["given"]
         else:
             self.running = Means()
-        self._batches_state = None
+        self.batches, self._batches_state = batches, None
+        last = self.step + (epochs - self.epoch) * len(batches) - given
+        self.updates = last if updates is None else min(updates, last)
         if self.formulas.parts != (self.model, self.loss, self.optimizer):
             self.formulas = self._formulas()
         self.stop = self.failure = None

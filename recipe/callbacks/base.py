@@ -40,7 +40,7 @@ class Callback:
         """Training begins or goes on; data, batches and history are there."""
 
     def on_epoch_begin(self, trainer: Trainer) -> None:
-        """An epoch begins (not told when a resume goes on inside one)."""
+        """An epoch begins, or goes on after a part that has a record of its own (other resumes are not told)."""
 
     def on_batch_begin(self, trainer: Trainer, x: Array, y: Array) -> None:
         """A batch was drawn, nothing computed yet."""

@@ -89,6 +89,11 @@ class Batches:
         if self._epoch is epoch:
             self._epoch = None
 
+    def is_open(self) -> bool:
+        """Whether batches of the epoch under way are still to come."""
+        epoch = self._epoch or self._resumed
+        return epoch is not None and epoch.given < len(self)
+
     def end_epoch(self) -> None:
         """Have done with the epoch under way, also where whoever took its last batch did not ask for another."""
         self._epoch = None
@@ -118,6 +123,10 @@ class Batches:
         self._epoch = self._resumed = None
         if epoch := state["epoch"]:
             self._resumed = _Epoch(Draw(**epoch["draw"]) if epoch["draw"] else None, epoch["given"])
+
+    def fits(self, state: Mapping[str, Any]) -> bool:
+        """Whether `state` was taken of such batches."""
+        return all(state[name] == value for name, value in self._identity().items())
 
     def _identity(self) -> dict[str, Any]:
         """What two runs must share for one to go on where the other stopped."""

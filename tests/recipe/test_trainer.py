@@ -369,6 +369,47 @@ def test_a_run_of_so_many_updates_goes_on_to_the_same_end(killed_at):
     assert len(other.history) == 2
 
 
+@pytest.mark.parametrize("through_state", [False, True])
+def test_a_run_of_more_updates_goes_on_inside_the_epoch_where_they_were_made(through_state):
+    whole = fit(trainer(network()))
+    run = trainer(network())
+    run.fit(data(), data(40, seed=6), epochs=EPOCHS, batch_size=BATCH, updates=9)
+    if through_state:
+        other = trainer(network())
+        other.load_state_dict(run.state_dict())
+        run = other
+    fit(run)
+    assert (run.epoch, run.step) == (EPOCHS, EPOCHS * 6)
+    np.testing.assert_equal(weights(run), weights(whole))
+    assert [record.get("partial", False) for record in run.history] == [False, True, False, False, False]
+    assert [record["train_loss"] for record in run.history][2:] == whole.history["train_loss"][1:]
+
+
+def test_other_batches_after_an_epoch_that_was_cut_short_begin_a_new_one():
+    run = trainer(network())
+    run.fit(data(), epochs=2, batch_size=BATCH, updates=9)
+    run.fit(data(32), epochs=2, batch_size=8)
+    assert (run.epoch, run.step) == (2, 9 + 4)
+    assert "partial" not in run.history.last
+
+
+def test_larger_batches_make_all_epochs_as_well():
+    run = trainer(plain())
+    run.fit(data(), epochs=2, batch_size=10)
+    run.fit(data(), epochs=4, batch_size=45)
+    assert (run.epoch, run.step, run.updates) == (4, 2 * 9 + 2 * 2, 2 * 9 + 2 * 2)
+    assert len(run.history) == 4
+
+
+def test_fewer_updates_than_were_made_when_it_was_interrupted_end_the_run():
+    run = trainer(callbacks=[Signal(8)])
+    with pytest.raises(KeyboardInterrupt):
+        fit(run)
+    run.fit(data(), epochs=EPOCHS, batch_size=BATCH, updates=7)
+    assert run.step == 8
+    assert run.history.last["partial"] is True
+
+
 def test_tensors_are_data_as_well():
     x, y = data(64)
     runs = [trainer(plain()) for _ in range(2)]
