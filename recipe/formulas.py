@@ -54,6 +54,9 @@ class Formulas:
         if compile not in (True, False, "auto"):
             raise ValueError(f'compile={compile!r}: True, False or "auto" is wanted.')
         self.parts = (model, loss, optimizer)
+        moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        # Their gradients count where the model's are clipped or measured.
+        others = [parameter for parameter in model.parameters() if id(parameter) not in moved]
 
         def computed(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
             output = model(x)
@@ -65,6 +68,8 @@ class Formulas:
         def gradients(x: Tensor, y: Tensor, count: int) -> tuple[Array, list[tuple[Array, Array]]]:
             """Set the gradients of the mean loss; gives that loss, and loss and output of each of `count` pieces."""
             optimizer.zero_grad()
+            for parameter in others:
+                parameter.grad = None
             total: Any = None
             seen = []
             for part_x, part_y in pieces(x.data, y.data, count):

@@ -165,17 +165,26 @@ class Trainer:
     def backward(self, x: Array, y: Array) -> Array:
         """Set the gradients of the batch's mean loss, and give that loss as a 0-d array on the device."""
         whole = self.batches is None or len(x) == min(self.batches.batch_size, len(self.batches.x))
-        total, seen = self.formulas.run("gradients", wrap(x), wrap(y), self.accumulate, step=self.step, whole=whole)
+        total, seen = self._run("gradients", wrap(x), wrap(y), self.accumulate, whole=whole)
         for (loss, output), (_, part_y) in zip(seen, pieces(x, y, self.accumulate), strict=True):
             self.running.add(self._measured(loss, output, part_y), len(part_y))
         return total
 
     def update(self) -> None:
         """Clip the gradients, step the optimizer and the schedule, and count the update."""
-        self.formulas.run("update", self.clip_value, self.clip_norm, step=self.step, whole=True)
+        self._run("update", self.clip_value, self.clip_norm, whole=True)
         if isinstance(self.schedule, Schedule):
             self.schedule.step()
         self.step += 1
+
+    def _run(self, name: str, *arguments: Any, whole: bool) -> Any:
+        self._renew_formulas()
+        return self.formulas.run(name, *arguments, step=self.step, whole=whole)
+
+    def _renew_formulas(self) -> None:
+        """Make others where the model, the loss or the optimizer was replaced."""
+        if self.formulas.parts != (self.model, self.loss, self.optimizer):
+            self.formulas = self._formulas()
 
     def _formulas(self, refused: Mapping[str, str] | None = None) -> Formulas:
         parts = (self.model, self.loss, self.optimizer)
@@ -216,7 +225,7 @@ class Trainer:
             for part_x, part_y in slices(x, y, batch_size):
                 part_x, part_y = move(part_x, self.device), move(part_y, self.device)
                 whole = len(part_x) == EVALUATION_ROWS
-                loss, output = self.formulas.run("outputs", wrap(part_x), wrap(part_y), step=self.step, whole=whole)
+                loss, output = self._run("outputs", wrap(part_x), wrap(part_y), whole=whole)
                 means.add(self._measured(loss, output, part_y), len(part_x))
         return means.read()
 
@@ -242,8 +251,7 @@ class Trainer:
         self.batches, self._batches_state = batches, None
         last = self.step + (epochs - self.epoch) * len(batches) - given
         self.updates = last if updates is None else min(updates, last)
-        if self.formulas.parts != (self.model, self.loss, self.optimizer):
-            self.formulas = self._formulas()
+        self._renew_formulas()
         self.stop = self.failure = None
 
     @contextmanager

@@ -410,6 +410,41 @@ def test_fewer_updates_than_were_made_when_it_was_interrupted_end_the_run():
     assert run.history.last["partial"] is True
 
 
+def test_parts_that_were_replaced_are_used_from_then_on():
+    run = fit(trainer(plain()), epochs=1)
+    run.model = plain(seed=3)
+    assert run.evaluate(*data()) == trainer(plain(seed=3)).evaluate(*data())
+    run.loss = nn.functional.nll_loss
+    x, y = data()
+    assert run.evaluate(x, y)["loss"] == pytest.approx(run.loss(run.model(ag.Tensor(x)), ag.Tensor(y)).item())
+    run.optimizer = optim.SGD(run.model.parameters(), lr=0.5)
+    run.schedule = None
+    before = weights(run)
+    run.backward(x, y)
+    run.update()
+    for name, parameter in run.model.named_parameters():
+        np.testing.assert_allclose(parameter.data, before[name] - 0.5 * parameter.grad.data, rtol=1e-6)
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_gradients_that_the_optimizer_does_not_move_do_not_pile_up(compile):
+    class Norms(Callback):
+        def on_backward_end(self, run, loss):
+            gradients = {name: p.grad.numpy().copy() for name, p in run.model.named_parameters()}
+            run.model.zero_grad()
+            run.loss(run.model(ag.Tensor(self.x)), ag.Tensor(self.y)).backward()
+            for name, parameter in run.model.named_parameters():
+                np.testing.assert_allclose(gradients[name], parameter.grad.numpy(), rtol=1e-4, atol=1e-6)
+
+        def on_batch_begin(self, run, x, y):
+            self.x, self.y = x, y
+
+    model = plain()
+    run = trainer(model, callbacks=[Norms()], compile=compile, schedule=None)
+    run.optimizer = optim.SGD(list(model.parameters())[2:], lr=0.1)
+    fit(run, epochs=1)
+
+
 def test_tensors_are_data_as_well():
     x, y = data(64)
     runs = [trainer(plain()) for _ in range(2)]
