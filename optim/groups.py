@@ -8,8 +8,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
+from autograd.backend import host
 from autograd.modes import refuse_in_trace
 from autograd.tensor import Tensor
 
@@ -21,8 +22,30 @@ Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str
 class Group(dict[str, Any]):
     """A group of parameters and its options, as in `optimizer.param_groups`: a dictionary.
 
-    Inside a compiled function it is only read. Raises TraceError for whatever would change it there.
+    A number of NumPy's becomes Python's, which leaves the dtype of what it is multiplied with as it is. Inside a
+    compiled function the group is only read. Raises TraceError for whatever would change it there.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__({name: _plain(value) for name, value in dict(*args, **options).items()})
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, _plain(value))
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+        return super().__ior__(Group(other))
+
+    def setdefault(self, name: str, value: Any = None) -> Any:
+        return super().setdefault(name, _plain(value))
+
+    def update(self, *args: Any, **options: Any) -> None:
+        super().update(Group(*args, **options))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return value.item() if isinstance(value, host.generic) else value
 
 
 def _outside_a_trace(change: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,8 +58,7 @@ def _outside_a_trace(change: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _name in ("__delitem__", "__ior__", "__setitem__", "clear", "pop", "popitem", "setdefault", "update"):
-    setattr(Group, _name, _outside_a_trace(getattr(dict, _name)))
-
+    setattr(Group, _name, _outside_a_trace(getattr(Group, _name)))
 
 def split_groups(params: Parameters, optimizer: str) -> Iterator[dict[str, Any]]:
     """The groups in what the user gave: each dictionary is one, all else together is one."""

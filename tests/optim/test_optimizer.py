@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import optim
+from autograd import compile
 from autograd.errors import WrittenError
 from autograd.modes import is_recording, no_grad
 from autograd.tensor import Tensor, wrap
@@ -70,6 +71,32 @@ def test_options_may_change_between_steps():
     optimizer.param_groups[0]["lr"] = 0.25
     optimizer.step()
     assert p.data[0] == -1.25
+
+
+@pytest.mark.parametrize("executor", ["native", "numpy"])
+@pytest.mark.parametrize("number", [np.float64, np.float32, np.int64])
+def test_numbers_of_numpy_are_options_as_pythons_are(number, executor, monkeypatch):
+    monkeypatch.setenv("TAPEGRAD_EXECUTOR", executor)
+    p = parameter(np.zeros(3, dtype="float32"))
+    optimizer = optim.AdamW([p], lr=0.1, betas=(number(0), 0.5))
+
+    def step(x):
+        optimizer.zero_grad()
+        (p * x).sum().backward()
+        optimizer.step()
+
+    compiled, x = compile(step), Tensor(np.ones(3, dtype="float32"))
+    compiled(x)
+    group = optimizer.param_groups[0]
+    group["lr"] = number(2)
+    group.update(eps=number(1), weight_decay=number(0))
+    assert group.setdefault("initial_lr", number(1)) == 1
+    group |= {"betas": (number(0), number(0))}
+    for value in (group["lr"], group["eps"], group["weight_decay"], group["initial_lr"], *group["betas"]):
+        assert type(value) is (int if number is np.int64 else float)
+    compiled(x)
+    assert p.dtype == "float32"
+    np.testing.assert_allclose(p.data, -0.1 - 2 / (1 + 1), rtol=1e-6)
 
 
 def test_momentum_may_begin_later():
