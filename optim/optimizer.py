@@ -14,6 +14,7 @@ from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
 from autograd.backend import array_of, module_of
+from autograd.compile.surroundings import questions_about
 from autograd.compile.watch import paused
 from autograd.modes import enable_grad, is_tracing, refuse_in_trace
 from autograd.tensor import Tensor, wrap
@@ -154,7 +155,10 @@ class Optimizer(ABC):
         maximize = options.pop("maximize")
         known = self._entries
         trace.guard(lambda: self._entries is known and len(known))
-        trace.guard(lambda: [(penalty, repr(penalty)) for penalty in group["penalties"]])
+        trace.guard(lambda: list(group["penalties"]))
+        for method in (self.update, *(method for penalty in group["penalties"] for method in penalty.moments())):
+            for question in questions_about(method):
+                trace.guard(question)
         for flat, penalties in flats:
             moved = [i for i, parameter in enumerate(flat.parameters) if parameter.grad is not None]
             entries = [flat.entries[i] for i in moved]

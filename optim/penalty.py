@@ -8,7 +8,7 @@ Read `optimizer.py` next, which calls the three.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
@@ -39,6 +39,10 @@ class Penalty:
 
     def project(self, xp: Module, w: Array) -> None:
         """Change one whole parameter in place after the rule."""
+
+    def moments(self) -> tuple[Callable[..., Any], ...]:
+        """The three methods above."""
+        return self.add_gradient, self.shrink, self.project
 
     def loss(self, parameters: Iterable[Tensor]) -> Any:
         """What the penalty adds to the loss, as a 0-d array (the number 0.0 when it concerns no parameter)."""

@@ -1006,6 +1006,49 @@ def test_penalties_are_guarded() -> None:
     after(lambda t: t.optimizer.param_groups[0].update(penalties=()), programs=1, penalties=[optim.L1(0.1)])
 
 
+class Pull(optim.Penalty):
+    """A penalty of the user's own, with an option that nothing shows."""
+
+    def __init__(self, strength: float) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def add_gradient(self, xp: Any, w: Any, g: Any) -> Any:
+        return g + self.strength
+
+
+OF_THE_RULE = {"scale": 1.0}
+
+
+class ScaledRule(optim.SGD):
+    """A rule of the user's own, which reads a global."""
+
+    @staticmethod
+    def update(xp: Any, w: Any, g: Any, state: Any, t: int, *, lr: float, **others: Any) -> None:
+        w -= lr * OF_THE_RULE["scale"] * g
+
+
+def test_what_ones_own_penalty_or_rule_reads_is_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = []
+    for way in (ag.compile, lambda function: function):
+        w, penalty = tensor(1.0, 1.0, requires_grad=True), Pull(0.5)
+        optimizer = ScaledRule([w], lr=0.5, penalties=[penalty])
+
+        def step(x: Tensor, w: Tensor = w, optimizer: optim.Optimizer = optimizer) -> None:
+            optimizer.zero_grad()
+            (w * x).sum().backward()
+            optimizer.step()
+
+        chosen, values = way(step), []
+        for strength, scale in ((0.5, 1.0), (3.0, 1.0), (3.0, 4.0)):
+            penalty.strength = strength
+            monkeypatch.setitem(OF_THE_RULE, "scale", scale)
+            chosen(tensor(1.0, 2.0))
+            values.append(w.data.copy())
+        results.append(values)
+    np.testing.assert_array_equal(*results)
+
+
 def sgd(momentum: float) -> tuple[Any, Any, Any]:
     w = tensor(1.0, -2.0, requires_grad=True)
     optimizer = optim.SGD([w], lr=0.1, momentum=momentum)
