@@ -343,11 +343,11 @@ class _Layout:
     """The flat arrays of one group: one for each dtype, device and set of penalties."""
 
     def __init__(self, group: dict[str, Any], entries: list[dict[str, Any]], starts: dict[str, float]) -> None:
-        self.penalties = group["penalties"]
+        self.penalties = _with_roles(group)
         kinds: dict[Any, tuple[list[Tensor], list[dict[str, Any]]]] = {}
         for parameter, entry in zip(group["params"], entries, strict=False):
             _check_shape(parameter, entry)
-            penalties = tuple(penalty for penalty in self.penalties if penalty.applies_to(parameter))
+            penalties = tuple(penalty for penalty in group["penalties"] if penalty.applies_to(parameter))
             kind = (parameter.dtype, parameter.device, penalties)
             members = kinds.setdefault(kind, ([], []))
             members[0].append(parameter)
@@ -358,7 +358,11 @@ class _Layout:
 
     def is_current(self, group: dict[str, Any]) -> bool:
         """Whether every parameter still holds the view it was given, and the penalties are those it was made for."""
-        return all(map(is_, map(_DATA, self.parameters), self.views)) and group["penalties"] is self.penalties
+        return all(map(is_, map(_DATA, self.parameters), self.views)) and _with_roles(group) == self.penalties
+
+
+def _with_roles(group: dict[str, Any]) -> list[tuple[Penalty, tuple[str, ...]]]:
+    return [(penalty, penalty.roles) for penalty in group["penalties"]]
 
 
 def _check_shape(parameter: Tensor, entry: dict[str, Any]) -> None:

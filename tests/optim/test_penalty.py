@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import optim
+from autograd import compile
+from autograd.tensor import Tensor
 from tests.optim.helpers import give, parameter
 
 ETA, LAM = 0.1, 0.01
@@ -216,3 +218,31 @@ def test_loss_is_what_the_gradient_belongs_to():
 def test_mistakes(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_penalties_and_their_roles_may_change_between_steps(compiled):
+    w = parameter(np.ones(2), "weight")
+    optimizer = optim.SGD([w], lr=0.5)
+
+    def step(x):
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+
+    def after():
+        chosen(Tensor(np.zeros(2)))
+        return w.data[0]
+
+    chosen = compile(step) if compiled else step
+    group = optimizer.param_groups[0]
+    group["penalties"] = []
+    assert after() == 1.0
+    group["penalties"].append(optim.L2(1.0))
+    assert after() == 0.5
+    group["penalties"][0].roles = ("bias",)
+    assert after() == 0.5
+    group["penalties"][0].roles = ("bias", "weight")
+    assert after() == 0.25
+    group["penalties"].clear()
+    assert after() == 0.25
