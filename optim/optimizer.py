@@ -52,6 +52,7 @@ class Optimizer(ABC):
         self.defaults = {**defaults, "maximize": maximize, "penalties": _penalties(penalties)}
         self._rule_options = tuple(defaults)
         self.param_groups: list[dict[str, Any]] = []
+        self._given: list[list[Tensor]] = []  # the parameters of each group
         self._entries: list[dict[str, Any]] = []  # for each parameter, in the order of the groups: its steps and state
         self._layouts: list[_Layout | None] = []
         for group in split_groups(params, type(self).__name__):
@@ -90,6 +91,9 @@ class Optimizer(ABC):
             with enable_grad():
                 loss = closure()
         trace = is_tracing()
+        if trace is not None:
+            trace.guard(self._is_as_given)
+        self._check_given()
         for index, group in enumerate(self.param_groups):
             if trace is not None:
                 self._write_down(trace, index, group)
@@ -226,6 +230,7 @@ class Optimizer(ABC):
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
         self.param_groups.append(group)
+        self._given.append(list(parameters))
         self._entries += [{"step": 0} for _ in parameters]
         self._layouts.append(None)
 
@@ -251,6 +256,29 @@ class Optimizer(ABC):
             return f'; each group of parameters has its own, write optimizer.param_groups[0]["{option}"]'
         return f"; write {OF_OPTIMIZERS[name]}" if name in OF_OPTIMIZERS else ""
 
+    def _is_as_given(self) -> bool:
+        """Whether the groups hold the parameters that they were given."""
+        groups = self.param_groups
+        return len(groups) == len(self._given) and all(
+            len(group["params"]) == len(given) and all(map(is_, group["params"], given))
+            for group, given in zip(groups, self._given, strict=True)
+        )
+
+    def _check_given(self) -> None:
+        if self._is_as_given():
+            return
+        name, groups, given = type(self).__name__, self.param_groups, self._given
+        what = f"there are {len(groups)} groups, and {len(given)} were given"
+        if len(groups) == len(given):
+            index = next(
+                i for i, group in enumerate(groups) if list(map(id, group["params"])) != list(map(id, given[i]))
+            )
+            what = f"group {index} has other parameters than it was given"
+        raise ValueError(
+            f"{name}: {what}. Between steps options may change, parameters may not: add_param_group takes more of "
+            "them, those without a gradient stay as they are, and for anything else make a new optimizer."
+        )
+
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_layouts": [None] * len(self._layouts)}  # a copy lays out its own parameters
 
@@ -270,6 +298,7 @@ class Optimizer(ABC):
         "state" has for each parameter that has made a step, by its index, its "step" and its arrays; "param_groups" the
         options and the indices. Penalties are objects of the program and stay out.
         """
+        self._check_given()
         index = 0
         groups = []
         for group in self.param_groups:

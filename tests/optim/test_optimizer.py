@@ -73,6 +73,36 @@ def test_options_may_change_between_steps():
     assert p.data[0] == -1.25
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda groups, new: groups[0]["params"].append(new), "group 0 has other parameters than it was given"),
+        (lambda groups, new: groups[1].update(params=[new]), "group 1 has other parameters than it was given"),
+        (lambda groups, new: groups.pop(0), "there are 1 groups, and 2 were given"),
+        (lambda groups, new: groups.append({"params": [new]}), "there are 3 groups, and 2 were given"),
+        (lambda groups, new: groups.reverse(), "group 0 has other parameters than it was given"),
+    ],
+)
+def test_parameters_that_come_or_go_another_way_are_refused(change, message, compiled):
+    p, q, new = (parameter(np.zeros(2)) for _ in range(3))
+    optimizer = optim.SGD([{"params": [p]}, {"params": [q], "lr": 0.5}], lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        (p * x + q * x).sum().backward()
+        optimizer.step()
+
+    chosen, x = compile(step) if compiled else step, Tensor(np.ones(2))
+    chosen(x)
+    chosen(x)
+    change(optimizer.param_groups, new)
+    for act in (lambda: chosen(x), optimizer.state_dict):
+        with pytest.raises(ValueError, match=message):
+            act()
+    assert (p.data[0], q.data[0]) == (-0.2, -1.0)
+
+
 @pytest.mark.parametrize("executor", ["native", "numpy"])
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.int64])
 def test_numbers_of_numpy_are_options_as_pythons_are(number, executor, monkeypatch):
