@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..backend import host
 from ..errors import TraceError
 from .expression import Expression
 
@@ -47,6 +48,8 @@ class Number:
 def _part(x: Any) -> Expression | None:
     if isinstance(x, Number):
         return x.again
+    if isinstance(x, host.generic):
+        x = x.item()  # the repr of NumPy's own is no expression
     return Expression(repr(x), {}) if isinstance(x, (bool, int, float)) else None
 
 

@@ -1006,6 +1006,22 @@ def test_penalties_are_guarded() -> None:
     after(lambda t: t.optimizer.param_groups[0].update(penalties=()), programs=1, penalties=[optim.L1(0.1)])
 
 
+@pytest.mark.parametrize("number", [np.float64, np.float32])
+def test_a_number_of_numpy_among_the_options_of_a_penalty(number: Any) -> None:
+    for penalty, end in ((optim.L1(number(0.25), "proximal"), 0.0), (optim.L2(number(0.25)), -0.125)):
+        for way in (ag.compile, lambda function: function):
+            w = tensor(1.0, 1.0, requires_grad=True)
+            optimizer = optim.SGD([w], lr=0.5, penalties=[penalty])
+
+            def step(x: Tensor, w: Tensor = w, optimizer: optim.Optimizer = optimizer) -> None:
+                optimizer.zero_grad()
+                (w * x).sum().backward()
+                optimizer.step()
+
+            way(step)(tensor(1.0, 2.0))
+            np.testing.assert_array_equal(w.data, np.array([0.375, end], "float32"))
+
+
 class Pull(optim.Penalty):
     """A penalty of the user's own, with an option that nothing shows."""
 
