@@ -121,6 +121,8 @@ class Trainer:
         """
         check_count("epochs", epochs)
         check_count("batch_size", batch_size)
+        if updates is not None:
+            check_count("updates", updates)
         if self.batches is not None:  # neither new nor resumed
             check_more(epochs, self.epoch)
         self._prepare(train, val, epochs, batch_size, updates, shuffle)
