@@ -21,10 +21,11 @@ __all__ = ["SGD"]
 class SGD(Optimizer):
     """w <- w - lr v, where v <- momentum v + (1 - dampening) g, or v = g without momentum.
 
-    The first v is g itself. With `nesterov` the step is along g + momentum v, the gradient's value as seen a step
-    ahead. `weight_decay` adds weight_decay w to the gradient of every parameter, biases too (`penalties=[L2(lam)]`
-    spares them). PyTorch's form, in which lr multiplies the whole sum: in Polyak's and the lecture's, v <- momentum v -
-    lr g, the same steps come out as long as lr is constant.
+    The first v is g itself, but (1 - dampening) g where momentum is set after the first step. With `nesterov` the step
+    is along g + momentum v, the gradient's value as seen a step ahead. `weight_decay` adds weight_decay w to the
+    gradient of every parameter, biases too (`penalties=[L2(lam)]` spares them). PyTorch's form, in which lr multiplies
+    the whole sum: in Polyak's and the lecture's, v <- momentum v - lr g, the same steps come out as long as lr is
+    constant.
 
     Polyak 1964; Sutskever, Martens, Dahl and Hinton 2013, section 2.
     """
