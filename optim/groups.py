@@ -60,6 +60,7 @@ def _outside_a_trace(change: Callable[..., Any]) -> Callable[..., Any]:
 for _name in ("__delitem__", "__ior__", "__setitem__", "clear", "pop", "popitem", "setdefault", "update"):
     setattr(Group, _name, _outside_a_trace(getattr(Group, _name)))
 
+
 def split_groups(params: Parameters, optimizer: str) -> Iterator[dict[str, Any]]:
     """The groups in what the user gave: each dictionary is one, all else together is one."""
     refuse_module(params, optimizer)

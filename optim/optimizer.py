@@ -258,11 +258,12 @@ class Optimizer(ABC):
 
     def _is_as_given(self) -> bool:
         """Whether the groups hold the parameters that they were given."""
-        groups = self.param_groups
-        return len(groups) == len(self._given) and all(
-            len(group["params"]) == len(given) and all(map(is_, group["params"], given))
-            for group, given in zip(groups, self._given, strict=True)
-        )
+        if len(self.param_groups) != len(self._given):
+            return False
+        for group, given in zip(self.param_groups, self._given, strict=True):
+            if len(group["params"]) != len(given) or not all(map(is_, group["params"], given)):
+                return False
+        return True
 
     def _check_given(self) -> None:
         if self._is_as_given():
