@@ -156,6 +156,7 @@ OF_MODULES = {
 OF_OPTIMIZERS = {
     "apply_gradients": "optimizer.step() after loss.backward()",
     "get_lr": 'optimizer.param_groups[0]["lr"]',
+    "learning_rate": 'optimizer.param_groups[0]["lr"]',
     "minimize": "loss.backward(), then optimizer.step()",
     "state": 'optimizer.state_dict()["state"]',
 }

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from inspect import signature
 from operator import attrgetter, is_
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograd.backend import array_of, module_of
 from autograd.compile.surroundings import questions_about
 from autograd.compile.watch import paused
 from autograd.modes import enable_grad, is_tracing, refuse_in_trace
+from autograd.operators import Elsewhere
 from autograd.tensor import Tensor, wrap
 from autograd.words import OF_OPTIMIZERS
 from autograd.writes import mark_written
@@ -234,27 +236,20 @@ class Optimizer(ABC):
         self._entries += [{"step": 0} for _ in parameters]
         self._layouts.append(None)
 
+    def __init_subclass__(cls) -> None:
+        for name in signature(cls.__init__).parameters:
+            if name not in ("self", "params") and not hasattr(cls, name):
+                setattr(cls, name, Elsewhere(name, _in_groups(name)))
+
     def __setattr__(self, name: str, value: Any) -> None:
         """Raises AttributeError for an option, which would be set here and read from the groups."""
-        if self._is_option(name):
-            raise AttributeError(f"{type(self).__name__}.{name} would change no step{self._instead(name)} = ...")
-        object.__setattr__(self, name, value)
-
-    if not TYPE_CHECKING:  # a type checker shall find what is not there
-
-        def __getattr__(self, name):
-            text = f"{type(self).__name__!r} object has no attribute {name!r}{self._instead(name)}"
-            raise AttributeError(text, name=name, obj=self)
-
-    def _is_option(self, name: str) -> bool:
-        return name == "learning_rate" or name in vars(self).get("defaults", ())
-
-    def _instead(self, name: str) -> str:
-        """What to write for an option, and for other libraries' words."""
-        if self._is_option(name):
+        if name == "learning_rate" or name in vars(self).get("defaults", ()):
             option = "lr" if name == "learning_rate" else name
-            return f'; each group of parameters has its own, write optimizer.param_groups[0]["{option}"]'
-        return f"; write {OF_OPTIMIZERS[name]}" if name in OF_OPTIMIZERS else ""
+            raise AttributeError(
+                f"{type(self).__name__}.{name} would change no step; each group of parameters has its own, "
+                f"write {_in_groups(option)} = ..."
+            )
+        object.__setattr__(self, name, value)
 
     def _is_as_given(self) -> bool:
         """Whether the groups hold the parameters that they were given."""
@@ -364,6 +359,10 @@ class Optimizer(ABC):
                 )
 
 
+def _in_groups(option: str) -> str:
+    return f'optimizer.param_groups[0]["{option}"]'
+
+
 def _age(entries: list[dict[str, Any]]) -> None:
     for entry in entries:
         entry["step"] += 1
@@ -429,3 +428,7 @@ def _loaded(index: int, parameter: Tensor, saved: dict[str, Any]) -> dict[str, A
                     f"the parameter has {parameter.shape}: build the optimizer from the same parameters."
                 )
     return entry
+
+
+for _name, _instead in OF_OPTIMIZERS.items():
+    setattr(Optimizer, _name, Elsewhere(_name, _instead))

@@ -103,7 +103,7 @@ FAILS = {
     "optim.Adam(model.parameters(), lr=Tensor(0.1))": (TypeError, "lr must be a number, got Tensor(0.1"),
     "optim.RMSprop(model.parameters(), alpha=None)": (TypeError, "alpha must be a number, got None"),
     "optim.Adam(model.parameters(), betas=0.9)": (ValueError, "betas must be two numbers, (beta1, beta2), got 0.9."),
-    "optimizer.lr": (AttributeError, 'each group of parameters has its own, write optimizer.param_groups[0]["lr"]'),
+    "optimizer.lr": (AttributeError, "no attribute 'lr'; write optimizer.param_groups[0][\"lr\"]"),
     "optimizer.learning_rate": (AttributeError, 'write optimizer.param_groups[0]["lr"]'),
     "setattr(optimizer, 'lr', 0.5)": (AttributeError, "SGD.lr would change no step; each group of parameters has its"),
     "setattr(optimizer, 'learning_rate', 0.5)": (AttributeError, 'optimizer.param_groups[0]["lr"] = ...'),
