@@ -95,14 +95,14 @@ class Optimizer(ABC):
         trace = is_tracing()
         if trace is not None:
             trace.guard(self._is_as_given)
-        self._check_given()
-        for index, group in enumerate(self.param_groups):
-            if trace is not None:
+            self._check_given()
+            for index, group in enumerate(self.param_groups):
                 self._write_down(trace, index, group)
-                continue
+            return loss
+        for group, layout in zip(self.param_groups, self._current_layouts(), strict=True):
             options = {name: group[name] for name in self._rule_options}
             slots = self.slots(options)
-            for flat, penalties in self._layout(index).flats:
+            for flat, penalties in layout.flats:
                 for name, start in slots.items():
                     if name not in flat.state:
                         flat.add_state(name, start)
@@ -183,10 +183,17 @@ class Optimizer(ABC):
                 mark_written(w)
             trace.effects.append(lambda entries=entries: _age(entries))
 
+    def _current_layouts(self) -> list[_Layout]:
+        """The layouts of all groups, before one of them is moved."""
+        if len(self.param_groups) != len(self._layouts):
+            self._check_given()
+        return [self._layout(index) for index in range(len(self._layouts))]
+
     def _layout(self, index: int) -> _Layout:
         """The flat arrays of a group, laid out anew when a parameter's array or the penalties have been replaced."""
         group, layout = self.param_groups[index], self._layouts[index]
         if layout is None or not layout.is_current(group):
+            self._check_given()
             start = sum(len(g["params"]) for g in self.param_groups[:index])
             layout = self._layouts[index] = _Layout(group, self._entries[start:], self.slots(group))
         return layout
@@ -382,12 +389,13 @@ class _Layout:
             members[0].append(parameter)
             members[1].append(entry)
         self.flats = [(Flat(*members, starts), kind[-1]) for kind, members in kinds.items()]
-        self.parameters = [parameter for flat, _ in self.flats for parameter in flat.parameters]
-        self.views = [view for flat, _ in self.flats for view in flat.views]
+        self.views = [parameter.data for parameter in group["params"]]
 
     def is_current(self, group: dict[str, Any]) -> bool:
-        """Whether every parameter still holds the view it was given, and the penalties are those it was made for."""
-        return all(map(is_, map(_DATA, self.parameters), self.views)) and _with_roles(group) == self.penalties
+        """Whether the same parameters still hold the views they were given, and the penalties are as they were."""
+        parameters = group["params"]
+        same = len(parameters) == len(self.views) and all(map(is_, map(_DATA, parameters), self.views))
+        return same and _with_roles(group) == self.penalties
 
 
 def _with_roles(group: dict[str, Any]) -> list[tuple[Penalty, tuple[str, ...]]]:
