@@ -145,7 +145,7 @@ def compiled(source: str) -> ctypes.CDLL:
         f"{{ run({name}, blocks, count, words, {str(_meets(bodies[name])).lower()}); }}"
         for name in kernels
     ]
-    return _library("\n".join([HEADER, source, *launchers]))
+    return _library("\n".join([source, *launchers]))
 
 
 def _meets(body: str) -> bool:
@@ -155,17 +155,32 @@ def _meets(body: str) -> bool:
 _folder = functools.cache(lambda: tempfile.mkdtemp(prefix="tapegrad-simulated-"))
 
 
+_FLAGS = ("-O1", "-std=c++17", "-ffp-contract=off", "-fPIC", "-w")
+
+
+@functools.cache
+def _compiler() -> tuple[str, ...]:
+    """How the compiler is called, with HEADER read and compiled once: to read it takes longer than most kernels do."""
+    found = shutil.which("g++")
+    if found is None:
+        pytest.skip("the simulated GPU needs g++")  # also for a test that comes to it by a way of its own
+    header = Path(_folder()) / "header.h"
+    header.write_text(HEADER)
+    _run(found, *_FLAGS, "-x", "c++-header", str(header), "-o", f"{header}.gch")
+    return found, *_FLAGS, "-shared", "-include", str(header)
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @functools.cache
 def _library(text: str) -> ctypes.CDLL:
     name = hashlib.sha256(text.encode()).hexdigest()[:20]
     code, made = Path(_folder()) / f"{name}.cpp", Path(_folder()) / f"{name}.so"
     code.write_text(text)
-    compiler = shutil.which("g++")
-    if compiler is None:
-        pytest.skip("the simulated GPU needs g++")  # also for a test that comes to it by a way of its own
-    command = [compiler, "-O1", "-std=c++17", "-ffp-contract=off", "-shared", "-fPIC", "-w", str(code), "-o", str(made)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    _run(*_compiler(), str(code), "-o", str(made))
     return ctypes.CDLL(str(made))
 
 
