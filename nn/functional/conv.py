@@ -16,6 +16,7 @@ from autograd.tensor import Tensor
 
 from . import fused_conv
 from .axes import Numbers, arguments_of, numbers_of
+from .given import refuse_none
 from .linear import Activation
 
 __all__ = ["conv", "conv1d", "conv2d", "conv_transpose", "conv_transpose1d", "conv_transpose2d", "reach", "sides_of"]
@@ -163,8 +164,7 @@ _AXES = {1: ("(N, C, L)", "(C, L)"), 2: ("(N, C, H, W)", "(C, H, W)")}
 
 
 def _check(name: str, axes: int, x: Any, weight: Any, groups: int) -> None:
-    if x is None:
-        raise TypeError(f"{name} got None in the place of x: does the forward before it return its result?")
+    refuse_none(name, "x", x)
     if getattr(x, "ndim", 0) not in (axes + 1, axes + 2) or weight.ndim != axes + 2:
         with_batch, without = _AXES[axes]
         raise ShapeError(

@@ -16,6 +16,7 @@ from autograd.fused import fused
 from autograd.modes import is_tracing
 from autograd.tensor import Operand, Tensor
 
+from .given import refuse_none
 from .rows import ones
 
 __all__ = ["cross_entropy"]
@@ -95,8 +96,7 @@ def _along(weight: Any, axis: int, ndim: int) -> Any:
 
 
 def _check(logits: Operand, target: Operand, weight: Operand, reduction: Reduction, label_smoothing: float) -> None:
-    if logits is None:
-        raise TypeError("cross_entropy got None in the place of logits: does the forward before it return its result?")
+    refuse_none("cross_entropy", "logits", logits)
     array = _array(target)
     if not is_array(array):
         raise TypeError(f"cross_entropy got a target of type {type(target).__name__}: pass an array or a Tensor.")

@@ -16,6 +16,7 @@ from autograd.modes import casting
 from autograd.tensor import Operand
 
 from .activation import relu
+from .given import refuse_none
 from .rows import SMALL, as_rows, let_through, sum_of_rows, zeros
 
 __all__ = ["linear"]
@@ -37,8 +38,7 @@ def linear(x: Operand, weight: Operand, bias: Operand = None, *, activation: Act
 
 
 def _check(x: Operand, weight: Operand, bias: Operand, activation: Activation) -> None:
-    if x is None:
-        raise TypeError("linear got None in the place of x: does the forward before it return its result?")
+    refuse_none("linear", "x", x)
     if weight.ndim != 2 or getattr(x, "ndim", 0) == 0 or x.shape[-1] != weight.shape[1]:
         raise ValueError(
             f"linear got x of shape {getattr(x, 'shape', ())} and weight of shape {weight.shape}: the last axis of x "

@@ -15,6 +15,7 @@ from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor
 
 from .activation import _hardtanh, logsigmoid
+from .given import refuse_none
 
 __all__ = [
     "binary_cross_entropy",
@@ -117,7 +118,7 @@ def nll_loss(
 
 
 def _labels(input: Tensor, target: Operand) -> Array:
-    _refuse_none("nll_loss", input)
+    refuse_none("nll_loss", "input", input)
     labels = _array(target)
     if input.ndim == 0:
         raise ValueError("nll_loss got input without axes: it must be (N, C), (C,) or (N, C, d1, ...).")
@@ -230,13 +231,8 @@ def _array(x: Operand) -> Any:
     return array
 
 
-def _refuse_none(name: str, input: Operand) -> None:
-    if input is None:
-        raise TypeError(f"{name} got None in the place of input: does the forward before it return its result?")
-
-
 def _same_shape(name: str, input: Operand, target: Operand) -> None:
-    _refuse_none(name, input)
+    refuse_none(name, "input", input)
     shape = getattr(_array(target), "shape", ())
     if input.shape == shape:
         return
