@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from ..native.groups import Member
 from ..native.members import ctype
+from ..program import Variable
 from .writer import MOST_BLOCKS, THREADS, Writer, summing_blocks
 
 __all__ = ["Lines"]
@@ -30,17 +30,16 @@ class Lines(Writer):
     def body(self) -> Iterator[str]:
         for member in self.sums:
             yield f"  {ctype(member.out.dtype)} s{self.order[member.out]} = 0;"
-        lines, loads = self._gathered(lambda: chain.from_iterable(map(self._of, self.members.values())))
+        lines, loads = self._gathered(lambda: chain.from_iterable(map(self.in_loop, self.members.values())))
         walk = [f"const {self.index} i = from + u * step;", "if (i >= n) break;"]
         if self.rows > 1:
             walk.append(f"const {self.index} r = i / {self.columns}, c = i % {self.columns};")
         else:
             walk.append(f"const {self.index} c = i;")
         count, loops = self._read_first([*self._for_neighbours(lines)], loads, walk)
-        each = f"{THREADS} * {self.neighbours}" if self.neighbours > 1 else f"{THREADS}"
         first = f"block * {THREADS} + threadIdx.x"
         first = f"({first}) * {self.neighbours}" if self.neighbours > 1 else first
-        yield f"  const {self.index} step = blocks * {each};"
+        yield f"  const {self.index} step = blocks * {THREADS * self.neighbours};"
         yield "  #pragma unroll 1"  # to unroll it begins with a division
         yield f"  for ({self.index} from = {first}; from < n; from += {count} * step) {{"
         yield from loops
@@ -67,13 +66,7 @@ class Lines(Writer):
         for kind, index in together:
             yield f"*({kind} *)&y{index}[i] = w{index};"
 
-    def _of(self, member: Member) -> Iterator[str]:
-        """What is done for an element."""
-        index = self.order[member.out]
-        if member.kind == "all":
-            yield f"s{index} += {self.read(member.operands[0], member, member.out.dtype)};"
-            return
-        yield f"{ctype(member.out.dtype)} v{index} = {self.value(member)};"
-        if self.memory.is_stored(member.out):
-            name = self.stored(member.out)
-            yield f"w{index}.of[m] = v{index};" if self.neighbours > 1 else f"{name}[i] = v{index};"
+    def stored_at(self, variable: Variable) -> str:
+        """Where an element of a member is put: where there are neighbours, beside them first."""
+        name = self.stored(variable)
+        return f"w{self.order[variable]}.of[m]" if self.neighbours > 1 else f"{name}[i]"
