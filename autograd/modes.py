@@ -108,7 +108,8 @@ def autocast(dtype: Any = "bfloat16", enabled: bool = True) -> Iterator[None]:
     itself: their factors are rounded to bfloat16, which has float32's range and 8 bits of its precision, the products
     are added up in float32, and the result is rounded once more. On a GPU what they keep for backward is in bfloat16;
     their gradients are made alike. Everything else, parameters, their gradients, norms, softmax, losses and the
-    optimizer's state, stays in float32, so nothing has to be scaled. Backward may run inside or outside.
+    optimizer's state, stays in float32, so nothing has to be scaled. But a step compiled for a GPU rounds a bias, too,
+    where its sum is only rounded again; see `compile/cuda/biases.py`. Backward may run inside or outside.
     `enabled=False` leaves things as they are outside any block.
 
         with autograd.autocast("bfloat16"):

@@ -32,7 +32,7 @@ class Group(dict[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, _plain(value))
 
-    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]  # dict has overloads
         return super().__ior__(Group(other))
 
     def setdefault(self, name: str, value: Any = None) -> Any:

@@ -1,7 +1,7 @@
 """Biases: what is added to every row of a product, added by the product itself.
 
-One idea: cuBLASLt adds a row before it stores a result, for nothing, and a loop that only did that is gone. It wants
-the row in the dtype of the result. Read `windows.py` next.
+One idea: cuBLASLt adds a row before it stores a result, so a loop that only did that is gone, and its pass over memory.
+It wants the row in the dtype of the result. Read `windows.py` next.
 """
 
 # Note [Biases in bfloat16]
@@ -22,7 +22,7 @@ from ..program import Instruction, Program, Variable
 
 __all__ = ["with_biases"]
 
-_ALIGNED = 8  # columns; cuBLASLt is surest of its epilogues where each row begins at a multiple of 16 bytes
+_ALIGNED = 8  # columns: rows begin at multiples of 16 bytes, as where this was seen to work on a GPU
 
 Found = tuple[Variable, Ref, list[Member]]  # a product, a row that is added to it, and the members that do so
 

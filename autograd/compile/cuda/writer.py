@@ -10,10 +10,10 @@ One idea: a kernel is text and the places of its arrays, and the same text at ot
 # first, then works them out and writes them.
 
 # Note [Neighbours in a row]
-# To read or write 16 bytes costs a thread about what 2 do, and where elements are has to be worked out for the first of
-# several neighbours only. So a thread takes as many as 16 bytes hold, where arrays of the whole table lie so that this
-# is one load or store: in the program's own memory, each row at a multiple of so many bytes. What has one number for
-# each column, a parameter for instance, may lie anywhere: `beside` in the header looks.
+# To read or write 16 bytes is one instruction of a thread, as for 2, and where elements are has to be worked out for
+# the first of several neighbours only. So a thread takes as many as 16 bytes hold, where arrays of the whole table lie
+# so that this is one load or store: in the program's own memory, each row at a multiple of so many bytes. What has one
+# number for each column, a parameter for instance, may lie anywhere: `beside` in the header looks.
 
 # Note [Short numbers]
 # A GPU divides in 32 bits several times as fast as in 64, and to find row and column of an element is to divide. So
