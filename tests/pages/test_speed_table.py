@@ -36,6 +36,13 @@ def test_the_readme_gives_the_committed_figures() -> None:
         assert row in page, f"the README lacks the row {row}"
 
 
+def test_the_readme_gives_the_ratios_of_the_older_machine() -> None:
+    result = json.loads((ROOT / "benchmarks" / "results" / "speed-cpu-avx2.json").read_text(encoding="utf-8"))
+    *most, last = (f"{job['ratios']['tapegrad']['torch']['ratio']:.2f}" for job in result["jobs"].values())
+    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"eager steps take {', '.join(most)} and {last} of PyTorch's" in page
+
+
 def test_the_readme_gives_the_committed_memory() -> None:
     result = json.loads((ROOT / "benchmarks" / "results" / "memory-cpu.json").read_text(encoding="utf-8"))
     ratios = [job["ratios"]["tapegrad-native"]["torch"]["ratio"] for job in result["jobs"].values()]
