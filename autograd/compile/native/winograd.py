@@ -15,9 +15,15 @@ Read `convolution.py` next.
 # products, (36, tiles, channels) each, and `u` the kernels, (36, channels / 16, other channels, 16), so that the
 # product reads what it needs of them in order. Tiles that reach over the edge read zeros, and write nowhere.
 
+# Note [Samples or channels]
+# Parts share the samples, and each has the kernels at the points for itself. Where there are few tiles and many
+# channels that would be most of the work, and hundreds of megabytes: there parts share the channels of what is made,
+# and each has the tiles of all samples for itself.
+
 from __future__ import annotations
 
 from math import prod
+from typing import NamedTuple
 
 from ...backend import host
 from ...convolution import Geometry
@@ -26,17 +32,24 @@ from .kernels import Memory, Refs, Statements
 from .parts import parts_of
 from .template import address, filled
 
-__all__ = ["FUNCTIONS", "pays", "winograd"]
+__all__ = ["FUNCTIONS", "Work", "pays", "winograd", "work_of"]
 
 _POINTS = 36
 _LANES = 16  # channels at a time, in the product
-_BLOCK = 36  # tiles at a time
+_BLOCK, _LEAST = 36, 6  # tiles at a time, at most and at least
+_CACHED = 1 << 20  # floats of a block of tiles that still lie near
+_WORTH = 64  # tiles, or channels of what is made, that are worth a part
+_ROOM = 16 << 20  # floats, in which parts by samples may have kernels
 
 _LINES = """\
 #define NEAR .70710678f
 #define FAR 1.41421356f
 typedef float w8 __attribute__((vector_size(32), aligned(4), may_alias));
-typedef struct { long h, w, c, o, oh, ow, top, left, down, across, block; } wino_t;  // down x across tiles
+typedef struct {
+  long batch, h, w, c, o, oh, ow, top, left, down, across;  // down x across tiles
+  long block, parts, by_channels, room;  // tiles at a time, see Note [Samples or channels], floats that a part works in
+} wino_t;
+typedef struct { long from, to, first, width; } wino_share;  // samples, and the channels of what is made
 
 // One axis: the input at the points, and the adjoint.
 static inline void wino_b(const w8 *d, long s, w8 *v) {
@@ -88,7 +101,16 @@ static inline void wino_tile(long tile, int size, long *at, const wino_t *g) {
 }
 static const w8 wino_zero;
 
-// Tiles of x at the points, and the adjoint, which adds to x.
+static wino_share wino_shared(long part, long channels, const wino_t *g) {
+  const long parts = g->parts, all = channels / 16;
+  if (g->by_channels) {
+    const long first = 16 * (all * part / parts);
+    return (wino_share){0, g->batch, first, 16 * (all * (part + 1) / parts) - first};
+  }
+  return (wino_share){g->batch * part / parts, g->batch * (part + 1) / parts, 0, channels};
+}
+
+// Tiles of x at the points, and the adjoint, which adds to `width` channels of x from `first` on.
 static void wino_input(const float *x, float *v, long tile, long count, const wino_t *g) {
   for (long t = 0; t < count; t++) {
     long at[36];
@@ -102,70 +124,73 @@ static void wino_input(const float *x, float *v, long tile, long count, const wi
     }
   }
 }
-static void wino_input_back(float *x, const float *v, long tile, long count, const wino_t *g) {
+static void wino_input_back(float *x, const float *v, long tile, long count, long first, long width,
+    const wino_t *g) {
   for (long t = 0; t < count; t++) {
     long at[36];
     wino_tile(tile + t, 6, at, g);
-    for (long c = 0; c < g->c; c += 8) {
+    for (long c = 0; c < width; c += 8) {
       w8 d[36];
-      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(v + (k * g->block + t) * g->c + c);
+      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(v + (k * g->block + t) * width + c);
       for (int j = 0; j < 6; j++) wino_bt(d + j, 6, d + j);
       for (int i = 0; i < 6; i++) wino_bt(d + 6 * i, 1, d + 6 * i);
-      for (int k = 0; k < 36; k++) if (at[k] >= 0) *(w8 *)(x + at[k] + c) += d[k];
+      for (int k = 0; k < 36; k++) if (at[k] >= 0) *(w8 *)(x + at[k] + first + c) += d[k];
     }
   }
 }
 
-// Tiles of the result from their values at the points, and the adjoint.
-static void wino_result(float *y, const float *m, long tile, long count, const wino_t *g) {
+// Channels of tiles of the result from their values at the points, and the adjoint.
+static void wino_result(float *y, const float *m, long tile, long count, long first, long width, const wino_t *g) {
   for (long t = 0; t < count; t++) {
     long at[16];
     wino_tile(tile + t, 4, at, g);
-    for (long o = 0; o < g->o; o += 8) {
+    for (long o = 0; o < width; o += 8) {
       w8 d[36], e[24], f[16];
-      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(m + (k * g->block + t) * g->o + o);
+      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(m + (k * g->block + t) * width + o);
       for (int j = 0; j < 6; j++) wino_a(d + j, 6, e + j, 6);
       for (int i = 0; i < 4; i++) wino_a(e + 6 * i, 1, f + 4 * i, 1);
-      for (int k = 0; k < 16; k++) if (at[k] >= 0) *(w8 *)(y + at[k] + o) = f[k];
+      for (int k = 0; k < 16; k++) if (at[k] >= 0) *(w8 *)(y + at[k] + first + o) = f[k];
     }
   }
 }
-static void wino_result_back(const float *y, float *m, long tile, long count, const wino_t *g) {
+static void wino_result_back(const float *y, float *m, long tile, long count, long first, long width,
+    const wino_t *g) {
   for (long t = 0; t < count; t++) {
     long at[16];
     wino_tile(tile + t, 4, at, g);
-    for (long o = 0; o < g->o; o += 8) {
+    for (long o = 0; o < width; o += 8) {
       w8 d[36], e[24], f[16];
-      for (int k = 0; k < 16; k++) f[k] = at[k] < 0 ? wino_zero : *(const w8 *)(y + at[k] + o);
+      for (int k = 0; k < 16; k++) f[k] = at[k] < 0 ? wino_zero : *(const w8 *)(y + at[k] + first + o);
       for (int i = 0; i < 4; i++) wino_at(f + 4 * i, 1, e + 6 * i, 1);
       for (int j = 0; j < 6; j++) wino_at(e + j, 6, d + j, 6);
-      for (int k = 0; k < 36; k++) *(w8 *)(m + (k * g->block + t) * g->o + o) = d[k];
+      for (int k = 0; k < 36; k++) *(w8 *)(m + (k * g->block + t) * width + o) = d[k];
     }
   }
 }
 
-// The kernels at the points: for the product with x, or turned, for that with the result; and the adjoint.
-static void wino_kernels(const float *w, float *u, int turned, const wino_t *g) {
-  const long rows = turned ? g->o : g->c, columns = turned ? g->c : g->o;
+// The kernels at the points, of `columns` channels from `first` on of what is made: for the product with x, or turned,
+// for that with the result; and the adjoint, for as many features.
+static void wino_kernels(const float *w, float *u, int turned, long first, long columns, const wino_t *g) {
+  const long rows = turned ? g->o : g->c;
   const long step = turned ? 1 : 9 * g->c, down = turned ? 9 * g->c : 1;
   for (long r = 0; r < rows; r++)
     for (long c = 0; c < columns; c += 8) {
       w8 d[36], e[18], f[9];
       for (int k = 0; k < 9; k++)
-        for (int l = 0; l < 8; l++) f[k][l] = w[r * down + (c + l) * step + k * g->c];
+        for (int l = 0; l < 8; l++) f[k][l] = w[r * down + (first + c + l) * step + k * g->c];
       for (int j = 0; j < 3; j++) wino_g(f + j, 3, e + j, 3);
       for (int i = 0; i < 6; i++) wino_g(e + 3 * i, 1, d + 6 * i, 1);
       for (int k = 0; k < 36; k++) *(w8 *)(u + k * rows * columns + (c / 16 * rows + r) * 16 + c % 16) = d[k];
     }
 }
-static void wino_kernels_back(float *w, const float *u, const wino_t *g) {
-  for (long o = 0; o < g->o; o++)
+static void wino_kernels_back(float *w, const float *u, long first, long width, const wino_t *g) {
+  for (long o = 0; o < width; o++)
     for (long c = 0; c < g->c; c += 8) {
       w8 d[36], e[18], f[9];
-      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(u + (k * g->o + o) * g->c + c);
+      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(u + (k * width + o) * g->c + c);
       for (int j = 0; j < 6; j++) wino_gt(d + j, 6, e + j, 6);
       for (int i = 0; i < 3; i++) wino_gt(e + 6 * i, 1, f + 3 * i, 1);
-      for (int k = 0; k < 9; k++) *(w8 *)(w + (o * 9 + k) * g->c + c) = f[k];
+      for (int k = 0; k < 9; k++) *(w8 *)(w + ((first + o) * 9 + k) * g->c + c) = f[k];
     }
 }"""
 
@@ -212,52 +237,57 @@ static void wino_product(const float *a, long row, long down, const float *b, lo
   }
 }"""
 
-# Each does the samples from `from` to `to`; `u`, `v` and `m` lie one behind the other in the room that it is given.
+# Each does its part; `u`, `v` and `m` lie one behind the other in the room that all parts are given.
 
 _CONVOLVE = """\
-static void wino_convolve(const float *x, const float *w, float *y, float *u, long from, long to, const wino_t *g) {
-  const long c = g->c, o = g->o, tiles = g->down * g->across;
-  float *v = u + 36 * c * o, *m = v + 36 * g->block * c;
-  wino_kernels(w, u, 0, g);
-  for (long first = from * tiles; first < to * tiles; first += g->block) {
-    const long count = first + g->block < to * tiles ? g->block : to * tiles - first;
-    wino_input(x, v, first, count, g);
+static void wino_convolve(const float *x, const float *w, float *y, float *room, long part, const wino_t *g) {
+  const wino_share my = wino_shared(part, g->o, g);
+  const long c = g->c, tiles = g->down * g->across, end = my.to * tiles;
+  float *u = room + part * g->room, *v = u + 36 * c * my.width, *m = v + 36 * g->block * c;
+  wino_kernels(w, u, 0, my.first, my.width, g);
+  for (long tile = my.from * tiles; tile < end; tile += g->block) {
+    const long count = tile + g->block < end ? g->block : end - tile;
+    wino_input(x, v, tile, count, g);
     for (int k = 0; k < 36; k++)
-      wino_product(v + k * g->block * c, c, 1, u + k * c * o, 16, 16 * c, m + k * g->block * o, count, o, c, 0);
-    wino_result(y, m, first, count, g);
+      wino_product(v + k * g->block * c, c, 1, u + k * c * my.width, 16, 16 * c, m + k * g->block * my.width, count,
+                   my.width, c, 0);
+    wino_result(y, m, tile, count, my.first, my.width, g);
   }
 }"""
 
 _INPUT = """\
-static void wino_convolve_input(const float *y, const float *w, float *x, float *u, long from, long to,
-    const wino_t *g) {
-  const long c = g->c, o = g->o, tiles = g->down * g->across, sample = g->h * g->w * c;
-  float *v = u + 36 * c * o, *m = v + 36 * g->block * c;
-  wino_kernels(w, u, 1, g);
-  memset(x + from * sample, 0, (to - from) * sample * sizeof(float));
-  for (long first = from * tiles; first < to * tiles; first += g->block) {
-    const long count = first + g->block < to * tiles ? g->block : to * tiles - first;
-    wino_result_back(y, m, first, count, g);
+static void wino_convolve_input(const float *y, const float *w, float *x, float *room, long part, const wino_t *g) {
+  const wino_share my = wino_shared(part, g->c, g);
+  const long o = g->o, tiles = g->down * g->across, end = my.to * tiles;
+  float *u = room + part * g->room, *v = u + 36 * o * my.width, *m = v + 36 * g->block * my.width;
+  wino_kernels(w, u, 1, my.first, my.width, g);
+  for (long i = my.from * g->h * g->w; i < my.to * g->h * g->w; i++)
+    memset(x + i * g->c + my.first, 0, my.width * sizeof(float));
+  for (long tile = my.from * tiles; tile < end; tile += g->block) {
+    const long count = tile + g->block < end ? g->block : end - tile;
+    wino_result_back(y, m, tile, count, 0, o, g);
     for (int k = 0; k < 36; k++)
-      wino_product(m + k * g->block * o, o, 1, u + k * c * o, 16, 16 * o, v + k * g->block * c, count, c, o, 0);
-    wino_input_back(x, v, first, count, g);
+      wino_product(m + k * g->block * o, o, 1, u + k * o * my.width, 16, 16 * o, v + k * g->block * my.width, count,
+                   my.width, o, 0);
+    wino_input_back(x, v, tile, count, my.first, my.width, g);
   }
 }"""
 
+# Of several parts by samples each makes a sum of its own, one behind the other in `w`.
 _WEIGHT = """\
-static void wino_convolve_weight(const float *x, const float *y, float *w, float *u, long from, long to,
-    const wino_t *g) {
-  const long c = g->c, o = g->o, tiles = g->down * g->across;
-  float *v = u + 36 * c * o, *m = v + 36 * g->block * c;
-  for (long first = from * tiles; first < to * tiles; first += g->block) {
-    const long count = first + g->block < to * tiles ? g->block : to * tiles - first;
-    wino_input(x, v, first, count, g);
-    wino_result_back(y, m, first, count, g);
+static void wino_convolve_weight(const float *x, const float *y, float *w, float *room, long part, const wino_t *g) {
+  const wino_share my = wino_shared(part, g->o, g);
+  const long c = g->c, tiles = g->down * g->across, begin = my.from * tiles, end = my.to * tiles;
+  float *u = room + part * g->room, *v = u + 36 * c * my.width, *m = v + 36 * g->block * c;
+  for (long tile = begin; tile < end; tile += g->block) {
+    const long count = tile + g->block < end ? g->block : end - tile;
+    wino_input(x, v, tile, count, g);
+    wino_result_back(y, m, tile, count, my.first, my.width, g);
     for (int k = 0; k < 36; k++)
-      wino_product(m + k * g->block * o, 1, o, v + k * g->block * c, c, 16, u + k * c * o, o, c, count,
-                   first > from * tiles);
+      wino_product(m + k * g->block * my.width, 1, my.width, v + k * g->block * c, c, 16, u + k * c * my.width,
+                   my.width, c, count, tile > begin);
   }
-  wino_kernels_back(w, u, g);
+  wino_kernels_back(g->by_channels ? w : w + part * 9 * c * g->o, u, my.first, my.width, g);
 }"""
 
 FUNCTIONS = {
@@ -274,55 +304,76 @@ def pays(geo: Geometry) -> bool:
     return plain and geo.channels % _LANES == geo.features % _LANES == 0 and 16 * tiles <= 2 * geo.windows
 
 
+class Work(NamedTuple):
+    """How one of the three instructions is done."""
+
+    numbers: tuple[int, ...]  # of a `wino_t`
+    parts: int
+    room: int  # floats that all parts work in
+    sums: int  # how many sums of a weight's gradient are made, to be added up; 1 where there is nothing to add
+
+
+def work_of(name: str, geo: Geometry) -> Work:
+    """How "convolve", "convolve_input" or "convolve_weight" is done, where it pays."""
+    down, across = _tiles(geo)
+    tiles = geo.batch * down * across
+    made, others = geo.features, geo.channels
+    if name == "convolve_input":
+        made, others = others, made
+    size = _POINTS * tiles * made * others // _LANES
+    # See Note [Samples or channels]. So each part has tiles, or channels, that are worth what it does for itself.
+    by_samples = parts_of(size, min(geo.batch, tiles // _WORTH, _ROOM // (_POINTS * made * others)))
+    by_channels = parts_of(size, made // _WORTH)
+    parts, width = max(by_samples, by_channels), made
+    if parts > by_samples:
+        width = _LANES * -(-made // _LANES // parts)
+    block = min(_BLOCK, tiles, max(_LEAST, _CACHED // (_POINTS * others)))
+    room = _POINTS * (others * width + block * (others + width))
+    (top, _), (left, _) = geo.padding
+    lengths = (geo.batch, *geo.length, geo.channels, geo.features, *geo.counts, top, left, down, across)
+    sums = parts if name == "convolve_weight" and parts == by_samples else 1
+    return Work((*lengths, block, parts, int(parts > by_samples), room), parts, parts * room, sums)
+
+
 def winograd(instruction: Instruction, refs: Refs, geo: Geometry) -> Statements:
     """The kernel of one of the three instructions over packed arrays of float32, where it pays."""
     a, b = reads = [refs[variable] for variable in instruction.inputs]
-    down, across = _tiles(geo)
-    parts = parts_of(_POINTS * geo.batch * down * across * geo.channels * geo.features // _LANES, geo.batch)
-    block = min(_BLOCK, geo.batch * down * across)
-    room = _POINTS * (geo.channels * geo.features + block * (geo.channels + geo.features))
-    # Each part of a weight's gradient is a sum of its own, over its samples; they lie behind the room of all parts.
-    sums = parts > 1 and instruction.name == "convolve_weight"
+    work = work_of(instruction.name, geo)
     size = prod(instruction.out.shape)
-    scratch = Variable(-1, (4 * (parts * room + (parts * size if sums else 0)),), host.dtype("uint8"))
-    (top, _), (left, _) = geo.padding
-    numbers = (*geo.length, geo.channels, geo.features, *geo.counts, top, left, down, across, block)
+    behind = work.sums * size if work.sums > 1 else 0
+    scratch = Variable(-1, (4 * (work.room + behind),), host.dtype("uint8"))
 
     def result(memory: Memory) -> str:
         return f"(float *){memory.address(instruction.out)}"
 
+    def sums(memory: Memory) -> str:
+        return f"(float *){memory.address(scratch)} + {work.room}L"
+
     def statements(memory: Memory) -> str:
-        room_of_all = f"(float *){memory.address(scratch)}"
-        own, ends, to = room_of_all, f"0, {geo.batch}", result(memory)
-        if parts > 1:
-            own = f"{room_of_all} + {room}L * part"
-            ends = f"{geo.batch}L * part / {parts}, {geo.batch}L * (part + 1) / {parts}"
-        if sums:
-            to = f"{room_of_all} + {parts * room}L + {size}L * part"
         return (
-            f"  {{ static const wino_t g = {{{', '.join(map(str, numbers))}}};\n"
+            f"  {{ static const wino_t g = {{{', '.join(map(str, work.numbers))}}};\n"
             f"    wino_{instruction.name}({address(a, memory, 'float')}, {address(b, memory, 'float')}, "
-            f"{to}, {own}, {ends}, &g); }}"
+            f"{sums(memory) if behind else result(memory)}, (float *){memory.address(scratch)}, "
+            f"{'part' if work.parts > 1 else 0}, &g); }}"
         )
 
     def add_up(memory: Memory) -> str:
         return (
             f"  {{ float *w = {result(memory)};\n"
-            f"    const float *s = (float *){memory.address(scratch)} + {parts * room}L;\n"
+            f"    const float *s = {sums(memory)};\n"
             f"    for (long i = 0; i < {size}; i++) {{ w[i] = s[i];\n"
-            f"      for (long part = 1; part < {parts}; part++) w[i] += s[{size}L * part + i]; }} }}"
+            f"      for (long part = 1; part < {work.sums}; part++) w[i] += s[{size}L * part + i]; }} }}"
         )
 
-    functions = tuple(filled(text, "float32") for text in FUNCTIONS[instruction.name])
     return Statements(
         instruction,
         reads,
         statements=statements,
-        functions=functions,
+        functions=tuple(filled(text, "float32") for text in FUNCTIONS[instruction.name]),
         scratch=scratch,
         about="convolution (Winograd)",
-        parts=parts,
-        ending=add_up if sums else None,
+        parts=work.parts,
+        ending=add_up if behind else None,
     )
 
 

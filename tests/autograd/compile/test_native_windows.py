@@ -21,6 +21,7 @@ import optim
 from autograd import Tensor, convolution, pooling
 from autograd.compile.native import Native
 from autograd.compile.native.library import blas, load
+from autograd.compile.native.winograd import work_of
 from autograd.errors import ShapeError
 from tests.autograd.compile.worlds import assert_same, world
 
@@ -110,6 +111,31 @@ def test_convolution_over_tiles_is_that_of_numpy(x_shape: Any, features: int, pa
     whole = 16 * np.prod([-(-n // 4) for n in counts]) <= 2 * np.prod(counts)
     abouts = check_convolution(x_shape, features, (3, 3), (1, 1), padding, (1, 1), "f4", seed)
     assert abouts == {"convolution (Winograd)" if whole else "convolution"}
+
+
+FEW_OR_MANY = [((2, 7, 8, 128), 208), ((1, 12, 5, 144), 192), ((9, 16, 16, 16), 32)]  # tiles
+
+
+@pytest.mark.parametrize(("x_shape", "features"), FEW_OR_MANY)
+def test_convolution_over_tiles_is_shared_by_samples_or_by_channels(x_shape: Any, features: int) -> None:
+    few_tiles = x_shape[0] < 9
+    options: dict[str, Any] = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
+    geo = convolution.geometry("convolve", x_shape, (features, 3, 3, x_shape[3]), *options.values())
+    for name in ("convolve", "convolve_input", "convolve_weight"):
+        work = work_of(name, geo)
+        assert work.parts > 1
+        assert work.sums == (work.parts if name == "convolve_weight" and not few_tiles else 1)
+    abouts = check_convolution(x_shape, features, (3, 3), (1, 1), options["padding"], (1, 1), "f4", 0)
+    assert abouts == {"convolution (Winograd)"}
+
+
+def test_many_channels_do_not_take_much_memory_to_work_in() -> None:
+    for batch, length, channels in ((16, 8, 512), (64, 32, 512), (2, 16, 2048)):
+        shape, weight = (batch, length, length, channels), (channels, 3, 3, channels)
+        geo = convolution.geometry("convolve", shape, weight, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+        kernels = 4 * 36 * channels * channels
+        for name in ("convolve", "convolve_input", "convolve_weight"):
+            assert 4 * work_of(name, geo).room < kernels + (128 << 20)
 
 
 def test_several_blocks_are_one_result() -> None:
