@@ -2,7 +2,8 @@
 
 One idea: x is looked at with its channels last, convolved, and the result looked at with its channels in axis 1: views,
 which the next layer turns back again, so that a chain of convolutions copies nothing. One axis of space is two, of
-which the second has length 1. On the host a kernel does it, on a GPU a tape of what it does to channels last.
+which the second has length 1. On the host a kernel does it, in C or in NumPy, on a GPU a tape of
+what it does to channels last.
 Read `conv.py` next.
 """
 
@@ -16,6 +17,7 @@ import autograd as ag
 from autograd import convolution as arrays
 from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
+from autograd.compile.native import images
 from autograd.convolution import Finish, Pair, Sides
 from autograd.fused import fused
 from autograd.modes import casting, is_tracing
@@ -114,10 +116,44 @@ def _finish(bias: Any, activation: Activation) -> Finish:
     return finish
 
 
+# In C where that is faster and can be had, else in NumPy; of arrays with their channels last
+
+
+def _convolve(x: Array, w: Array, bias: Any, activation: Activation, **options: Any) -> Array:
+    geo = arrays.geometry("convolve", x.shape, w.shape, **options)
+    if images.takes(geo, x, w):
+        return images.convolve(x, w, geo, bias, activation == "relu")
+    return arrays.convolve_and(_finish(bias, activation), x, w, **options)
+
+
+def _convolve_input(y: Array, w: Array, *, length: Pair, **options: Any) -> Array:
+    geo = arrays.geometry_of("convolve_input", y.shape, w.shape, length=length, **options)
+    if images.takes(geo, y, w):
+        return images.convolve_input(y, w, geo)
+    return arrays.convolve_input(y, w, length=length, **options)
+
+
+def _convolve_weight(x: Array, y: Array, *, size: Pair, **options: Any) -> Array:
+    geo = arrays.geometry_of("convolve_weight", x.shape, y.shape, size=size, **options)
+    if images.takes(geo, x, y):
+        return images.convolve_weight(x, y, geo)
+    return arrays.convolve_weight(x, y, size=size, **options)
+
+
+def _convolve_both(x: Array, w: Array, y: Array, **options: Any) -> tuple[Array, Array]:
+    geo = arrays.geometry("convolve", x.shape, w.shape, **options)
+    if images.takes(geo, x, w, y):
+        return images.convolve_input(y, w, geo), images.convolve_weight(x, y, geo)
+    return arrays.convolve_both(x, w, y, **options)
+
+
+# The kernels on the host
+
+
 def _conv_forward(xp: Module, x: Any, weight: Any, bias: Any, *, activation: Activation, **options: Any) -> Any:
     if not _is_plain(x, weight, bias):
         return NotImplemented
-    out = arrays.convolve_and(_finish(bias, activation), _packed(x), _packed(weight), **options)
+    out = _convolve(_packed(x), _packed(weight), bias, activation, **options)
     return _channels_first(out, x.ndim), out if activation == "relu" else None
 
 
@@ -137,11 +173,11 @@ def _conv_backward(
         g = let_through(xp, g, out)
     of_x = of_weight = None
     if needs[0] and needs[1]:
-        of_x, of_weight = arrays.convolve_both(_packed(x), _packed(weight), g, **options)
+        of_x, of_weight = _convolve_both(_packed(x), _packed(weight), g, **options)
     elif needs[0]:
-        of_x = arrays.convolve_input(g, _packed(weight), length=_space(x), **options)
+        of_x = _convolve_input(g, _packed(weight), length=_space(x), **options)
     elif needs[1]:
-        of_weight = arrays.convolve_weight(_packed(x), g, size=_space(weight), **options)
+        of_weight = _convolve_weight(_packed(x), g, size=_space(weight), **options)
     return (
         None if of_x is None else _of_x(of_x, x),
         None if of_weight is None else _of_weight(of_weight, x),
@@ -152,7 +188,7 @@ def _conv_backward(
 def _transpose_forward(xp: Module, x: Any, weight: Any, bias: Any, **options: Any) -> Any:
     if not _is_plain(x, weight, bias):
         return NotImplemented
-    out = arrays.convolve_input(_packed(x), _packed(weight), **options)
+    out = _convolve_input(_packed(x), _packed(weight), **options)
     _finish(bias, None)(out)
     return _channels_first(out, x.ndim), None
 
@@ -170,8 +206,8 @@ def _transpose_backward(
     x, weight, _ = inputs
     g = _packed(g)
     return (
-        _of_x(arrays.convolve(g, _packed(weight), **options), x) if needs[0] else None,
-        _of_weight(arrays.convolve_weight(g, _packed(x), size=_space(weight), **options), x) if needs[1] else None,
+        _of_x(_convolve(g, _packed(weight), None, None, **options), x) if needs[0] else None,
+        _of_weight(_convolve_weight(g, _packed(x), size=_space(weight), **options), x) if needs[1] else None,
         _of_bias(xp, g) if needs[2] else None,
     )
 

@@ -11,7 +11,8 @@ import pytest
 
 import autograd as ag
 import nn.functional as F
-from autograd.compile.native import eager, library
+from autograd import convolution
+from autograd.compile.native import eager, images, library
 from autograd.compile.native.eager import LARGE, Loop
 from autograd.compile.native.many import matmul_many
 from autograd.fused import fused_functions
@@ -259,3 +260,47 @@ def test_other_products_are_those_of_matmul():
         np.testing.assert_array_equal(matmul_many(np, a, b), a @ b)
     with pytest.raises(ValueError, match="matmul"):
         matmul_many(np, numbers(64, 40, 40), numbers(64, 41, 40))
+
+
+# Convolutions
+
+
+@needs_c
+@pytest.mark.parametrize("shape", [(9, 16, 20, 16), (3, 128, 24, 15), (1, 32, 24, 24)])  # (N, C, H, W)
+@pytest.mark.parametrize(("features", "padding"), [(32, 1), (144, (0, 2))])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_convolution_in_c_is_that_of_numpy(shape, features, padding, transposed, monkeypatch):
+    weight = numbers(shape[1], features, 3, 3) if transposed else numbers(features, shape[1], 3, 3)
+    bias = numbers(features)
+    function = F.conv_transpose2d if transposed else F.conv2d
+
+    def results():
+        given = [ag.Tensor(x, requires_grad=True) for x in (numbers(*shape, seed=1), weight, bias)]
+        out = function(*given, padding=padding)
+        out = out if transposed else F.relu(out)
+        out.backward(ag.Tensor(numbers(*out.shape, seed=2)))
+        return [out.data, *(x.grad.data for x in given)]
+
+    calls = []
+    call = images._call
+    monkeypatch.setattr(images, "_call", lambda name, *rest: calls.append(name) or call(name, *rest))
+    found = results()
+    assert sorted(calls) == ["convolve", "convolve_input", "convolve_weight"]
+    monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
+    for one, wanted in zip(found, results(), strict=True):
+        assert np.abs(one - wanted).max() <= 1e-4 * np.abs(wanted).max()
+    assert len(calls) == 3
+
+
+@needs_c
+def test_convolution_in_c_adds_a_bias_and_keeps_what_is_no_number():
+    x, weight = numbers(3, 12, 24, 48), numbers(32, 3, 3, 48)
+    bias = numbers(64)[::2]  # which does not lie in order
+    x[1, 5, 5, 7] = np.nan
+    options = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
+    geo = convolution.geometry("convolve", x.shape, weight.shape, **options)
+    assert images.takes(geo, x, weight)
+    assert not images.takes(geo, x.astype("float64"), weight)
+    plain = images.convolve(x, weight, geo, None, False)
+    np.testing.assert_array_equal(images.convolve(x, weight, geo, bias, True), np.maximum(plain + bias, 0))
+    assert np.isnan(plain).any()
