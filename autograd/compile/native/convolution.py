@@ -14,7 +14,7 @@ from .kernels import KERNELS, Memory, Refs, Statements
 from .template import TYPES, address, filled, is_packed
 from .winograd import pays, winograd
 
-__all__ = ["BLOCK"]
+__all__ = ["BLOCK", "FUNCTIONS", "lengths_of"]
 
 BLOCK = 1 << 18  # bytes of windows
 
@@ -112,10 +112,10 @@ static void convolve_weight_@(const T *x, const T *y, T *w, T *rows, long from, 
 }"""
 
 
-_TEXTS = {
-    "convolve": (_ROWS, _CONVOLVE),
-    "convolve_input": (_SPREAD, _INPUT),
-    "convolve_weight": (_ROWS, _WEIGHT),
+FUNCTIONS = {
+    "convolve": (_GEOMETRY, _ROWS, _CONVOLVE),
+    "convolve_input": (_GEOMETRY, _SPREAD, _INPUT),
+    "convolve_weight": (_GEOMETRY, _ROWS, _WEIGHT),
 }
 
 
@@ -132,23 +132,8 @@ def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
     if out.dtype == "float32" and pays(geo):
         return winograd(instruction, refs, geo)
     kind, _, ending = TYPES[str(out.dtype)]
-    every = geo.batch * geo.windows
-    block = min(every, max(16, BLOCK // (geo.kernel * out.dtype.itemsize)))
-    rows = None
-    if not _is_product(geo):
-        rows = Variable(-1, (block * geo.kernel * out.dtype.itemsize,), host.dtype("uint8"))
-    numbers = (
-        *geo.length,
-        geo.channels,
-        geo.features,
-        *geo.size,
-        *geo.counts,
-        *geo.stride,
-        geo.padding[0][0],
-        geo.padding[1][0],
-        *geo.dilation,
-        every if rows is None else block,
-    )
+    numbers, room = lengths_of(geo, out.dtype.itemsize)
+    rows = Variable(-1, (room * out.dtype.itemsize,), host.dtype("uint8")) if room else None
 
     def statements(memory: Memory) -> str:
         return (
@@ -158,8 +143,17 @@ def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
             f"0, {geo.batch}, &g); }}"
         )
 
-    functions = (_GEOMETRY, *(filled(text, out.dtype) for text in _TEXTS[name]))
+    functions = tuple(filled(text, out.dtype) for text in FUNCTIONS[name])
     return Statements(instruction, reads, statements=statements, functions=functions, scratch=rows, about="convolution")
+
+
+def lengths_of(geo: Geometry, itemsize: int) -> tuple[tuple[int, ...], int]:
+    """The numbers of a `conv_t`, and how many numbers a block of windows has that is laid out; 0 where none is."""
+    every = geo.batch * geo.windows
+    block = every if _is_product(geo) else min(every, max(16, BLOCK // (geo.kernel * itemsize)))
+    (top, _), (left, _) = geo.padding
+    lengths = (*geo.length, geo.channels, geo.features, *geo.size, *geo.counts)
+    return (*lengths, *geo.stride, top, left, *geo.dilation, block), 0 if _is_product(geo) else block * geo.kernel
 
 
 def _is_product(geo: Geometry) -> bool:
@@ -167,4 +161,4 @@ def _is_product(geo: Geometry) -> bool:
     return geo.size == geo.stride == (1, 1) and geo.padding == ((0, 0), (0, 0))
 
 
-KERNELS.update(dict.fromkeys(_TEXTS, _convolution))
+KERNELS.update(dict.fromkeys(FUNCTIONS, _convolution))

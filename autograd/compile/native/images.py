@@ -1,8 +1,8 @@
-"""Images: Winograd's convolution in C for eager code, of any number of samples, pixels and channels.
+"""Images: convolution in C for eager code, of any number of samples, pixels and channels.
 
 One idea: the texts of compiled steps take all lengths from a record, so one library serves every convolution, and a
-call hands it the record. Where there is no compiler, and where tiles do not pay, NumPy does it. Read `winograd.py`
-first, and `many.py` next, which does the same for stacks of products.
+call hands it the record. Where there is no compiler NumPy does it, as it does groups and what is small. Read
+`winograd.py` and `convolution.py` first, and `many.py` next, which does the same for stacks of products.
 """
 
 from __future__ import annotations
@@ -15,51 +15,74 @@ from typing import Any
 from ...backend import Array, host
 from ...convolution import Geometry
 from ...shapes import Shape
+from . import convolution, winograd
 from .eager import LARGE, has_c
 from .library import blas, load
+from .parts import parts_of
 from .source import HEADER
-from .template import filled
+from .template import TYPES, filled
 from .threads import runner
-from .winograd import FUNCTIONS, pays, work_of
 
 __all__ = ["convolve", "convolve_input", "convolve_weight", "takes"]
 
-# p: the two arrays, the result, room to work in, a `wino_t`, and a bias or 0. n: whether ReLU follows.
-_CALLS = """\
-static void finish(float *y, const float *bias, int relu, long part, const wino_t *g) {
-  const wino_share my = wino_shared(part, g->o, g);
-  for (long i = my.from * g->oh * g->ow; i < my.to * g->oh * g->ow; i++) {
-    float *to = y + i * g->o + my.first;
-    if (bias) for (long c = 0; c < my.width; c++) to[c] += bias[my.first + c];
-    if (relu) for (long c = 0; c < my.width; c++) to[c] = to[c] < 0 ? 0 : to[c];  // NaN stays
+# p: the two arrays, the result, room to work in, a record of lengths, and a bias or 0. n: see each.
+_TILES = """\
+#define TILES(name) \\
+static void tiles_part_##name(int part, char **p, const double *n) { \\
+  wino_##name((const float *)p[0], (const float *)p[1], (float *)p[2], (float *)p[3], part, (const wino_t *)p[4]); \\
+} \\
+void tiles_##name(int parts, char **p, const double *n) { run(tiles_part_##name, parts, p, n); }
+TILES(convolve) TILES(convolve_input) TILES(convolve_weight)
+"""
+_BLOCKS = """\
+void blocks_convolve_@(int samples, char **p, const double *n) {
+  convolve_@((T *)p[0], (T *)p[1], (T *)p[2], (T *)p[3], 0, samples, (conv_t *)p[4]);
+}
+void blocks_convolve_input_@(int samples, char **p, const double *n) {
+  convolve_input_@((T *)p[0], (T *)p[1], (T *)p[2], (T *)p[3], 0, samples, (conv_t *)p[4]);
+}
+void blocks_convolve_weight_@(int samples, char **p, const double *n) {
+  convolve_weight_@((T *)p[0], (T *)p[1], (T *)p[2], (T *)p[3], 0, samples, (conv_t *)p[4]);
+}
+// n: parts, rows of the result, their length, and whether ReLU follows.
+static void finish_part_@(int part, char **p, const double *n) {
+  const T *bias = (T *)p[5];
+  const long parts = n[0], rows = n[1], width = n[2];
+  for (long i = rows * part / parts; i < rows * (part + 1) / parts; i++) {
+    T *y = (T *)p[2] + i * width;
+    if (bias) for (long c = 0; c < width; c++) y[c] += bias[c];
+    if (n[3]) for (long c = 0; c < width; c++) y[c] = y[c] < 0 ? 0 : y[c];  // NaN stays
   }
 }
-#define CALL(name, end) \\
-static void part_##name(int part, char **p, const double *n) { \\
-  const wino_t *g = (const wino_t *)p[4]; \\
-  wino_##name((const float *)p[0], (const float *)p[1], (float *)p[2], (float *)p[3], part, g); \\
-  end \\
-} \\
-void all_##name(int parts, char **p, const double *n) { run(part_##name, parts, p, n); }
-CALL(convolve, finish((float *)p[2], (const float *)p[5], n[0], part, g);)
-CALL(convolve_input, )
-CALL(convolve_weight, )
-void setup(void *r) { pool = (run_t *)r; }
+void finish_@(int parts, char **p, const double *n) { run(finish_part_@, parts, p, n); }
+"""
+_SETUP = """\
+void setup(void *s, void *d, void *r) { sgemm = (sgemm_t *)s; dgemm = (dgemm_t *)d; pool = (run_t *)r; }
 """
 
-_TEXTS = [*dict.fromkeys(text for texts in FUNCTIONS.values() for text in texts), _CALLS]
-_SOURCE = "\n".join([HEADER, *(filled(text, "float32") for text in _TEXTS)])
+
+def _source() -> str:
+    texts = ["static sgemm_t *sgemm;", "static dgemm_t *dgemm;"]
+    texts += [filled(text, "float32") for found in winograd.FUNCTIONS.values() for text in found]
+    for dtype in TYPES:
+        texts += [filled(text, dtype) for found in convolution.FUNCTIONS.values() for text in found]
+        texts.append(filled(_BLOCKS, dtype))
+    return "\n".join([HEADER, *dict.fromkeys(texts), _TILES, _SETUP])
 
 
 def takes(geo: Geometry, *arrays: Array) -> bool:
     """Whether C does this convolution of these arrays, which have their channels last and lie in order without gaps."""
-    single = all(array.dtype.char == "f" for array in arrays)
-    return single and math.prod(geo.out_shape) >= LARGE and pays(geo) and has_c() and bool(_functions())
+    known = {array.dtype.char for array in arrays} in ({"f"}, {"d"})
+    large = math.prod(geo.out_shape) >= LARGE and not geo.is_empty
+    return known and large and geo.groups == 1 and has_c() and _library() is not None
 
 
 def convolve(x: Array, w: Array, geo: Geometry, bias: Array | None, relu: bool) -> Array:
     """The result, (N, H', W', O), with the bias added, then ReLU."""
-    return _call("convolve", x, w, geo, geo.out_shape, bias, relu)
+    out = _call("convolve", x, w, geo, geo.out_shape)
+    if bias is not None or relu:
+        _finish(out, bias, relu)
+    return out
 
 
 def convolve_input(y: Array, w: Array, geo: Geometry) -> Array:
@@ -68,42 +91,65 @@ def convolve_input(y: Array, w: Array, geo: Geometry) -> Array:
 
 
 def convolve_weight(x: Array, y: Array, geo: Geometry) -> Array:
-    """The adjoint in the weight, (O, 3, 3, C)."""
+    """The adjoint in the weight, (O, kh, kw, C)."""
     return _call("convolve_weight", x, y, geo, geo.w_shape)
 
 
-def _call(
-    name: str, a: Array, b: Array, geo: Geometry, shape: Shape, bias: Array | None = None, relu: bool = False
-) -> Array:
-    work = work_of(name, geo)
-    out, room = host.empty((work.sums, *shape), a.dtype), host.empty(work.room, a.dtype)
-    numbers = (ctypes.c_long * len(work.numbers))(*work.numbers)
-    pointers = (ctypes.c_void_p * 6)(*map(_address, (a, b, out, room)), ctypes.addressof(numbers))
+def _call(name: str, a: Array, b: Array, geo: Geometry, shape: Shape) -> Array:
+    if a.dtype.char == "f" and winograd.pays(geo):
+        numbers, parts, size, sums = winograd.work_of(name, geo)
+        out, room = host.empty((sums, *shape), a.dtype), host.empty(size, a.dtype)
+        _run(f"tiles_{name}", parts, [a, b, out, room], numbers)
+        return out[0] if sums == 1 else out.sum(axis=0)
+    numbers, size = convolution.lengths_of(geo, a.itemsize)
+    out = host.empty(shape, a.dtype)
+    arrays = [a, b, out, host.empty(size, a.dtype)] if size else [a, b, out]
+    _run(f"blocks_{name}_{_ending(a)}", geo.batch, arrays, numbers)
+    return out
+
+
+def _finish(out: Array, bias: Array | None, relu: bool) -> None:
+    """Add the bias, then ReLU, in place."""
+    width = out.shape[-1]
+    rows = out.size // width
+    parts = parts_of(2 * out.size, rows)
+    pointers = (ctypes.c_void_p * 6)()
+    pointers[2] = _address(out)
     if bias is not None:
         bias = host.ascontiguousarray(bias)
         pointers[5] = _address(bias)
-    _functions()[name](work.parts, pointers, (ctypes.c_double * 1)(relu))
-    return out[0] if work.sums == 1 else out.sum(axis=0)
+    getattr(_library(), f"finish_{_ending(out)}")(parts, pointers, (ctypes.c_double * 4)(parts, rows, width, relu))
+
+
+def _run(function: str, count: int, arrays: list[Array], numbers: tuple[int, ...]) -> None:
+    pointers = (ctypes.c_void_p * 6)(*map(_address, arrays))
+    lengths = (ctypes.c_long * len(numbers))(*numbers)
+    pointers[4] = ctypes.addressof(lengths)
+    getattr(_library(), function)(count, pointers, None)
 
 
 def _address(array: Array) -> int:
     return int(array.__array_interface__["data"][0])
 
 
+def _ending(array: Array) -> str:
+    return TYPES[str(array.dtype)][2]
+
+
 @functools.cache
-def _functions() -> dict[str, Any]:
-    """The C functions by name; none where they cannot be had."""
+def _library() -> Any:
+    """The library; None where it cannot be had."""
     found = blas()
     pool = 0 if found is None else runner(found)
     try:
-        library = load(_SOURCE) if pool else None
+        library = load(_source()) if pool else None
     except OSError:  # there is no folder to keep it in
-        library = None
-    if library is None:
-        return {}
-    library.setup(ctypes.c_void_p(pool))
-    functions = {name: getattr(library, f"all_{name}") for name in FUNCTIONS}
-    for function in functions.values():
-        function.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
-        function.restype = None
-    return functions
+        return None
+    if found is None or library is None:
+        return None
+    library.setup(ctypes.c_void_p(found.single), ctypes.c_void_p(found.double), ctypes.c_void_p(pool))
+    kinds = [f"blocks_{name}" for name in convolution.FUNCTIONS] + ["finish"]
+    names = [f"{kind}_{ending}" for kind in kinds for _, _, ending in TYPES.values()]
+    for name in [*names, *(f"tiles_{name}" for name in winograd.FUNCTIONS)]:
+        getattr(library, name).argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    return library

@@ -264,21 +264,32 @@ def test_other_products_are_those_of_matmul():
 
 # Convolutions
 
+IMAGES = {  # (N, C, H, W), (O, kh, kw), options
+    "tiles": ((9, 16, 20, 16), (32, 3, 3), {"padding": 1}),
+    "tiles shared by channels": ((3, 128, 24, 15), (144, 3, 3), {"padding": (0, 2)}),
+    "one sample": ((1, 32, 24, 24), (64, 3, 3), {}),
+    "other channels": ((5, 7, 24, 24), (20, 3, 3), {"padding": 1}),
+    "strides": ((8, 12, 33, 30), (24, 5, 4), {"padding": (2, 1), "stride": (2, 1)}),
+    "holes": ((4, 16, 24, 24), (16, 3, 3), {"padding": 2, "dilation": (2, 1)}),
+    "one place": ((4, 16, 24, 24), (32, 1, 1), {}),
+}
+
 
 @needs_c
-@pytest.mark.parametrize("shape", [(9, 16, 20, 16), (3, 128, 24, 15), (1, 32, 24, 24)])  # (N, C, H, W)
-@pytest.mark.parametrize(("features", "padding"), [(32, 1), (144, (0, 2))])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_convolution_in_c_is_that_of_numpy(shape, features, padding, transposed, monkeypatch):
-    weight = numbers(shape[1], features, 3, 3) if transposed else numbers(features, shape[1], 3, 3)
-    bias = numbers(features)
+@pytest.mark.parametrize("which", IMAGES)
+def test_convolution_in_c_is_that_of_numpy(which, transposed, dtype, monkeypatch):
+    shape, (features, *size), options = IMAGES[which]
+    weight = numbers(*((shape[1], features) if transposed else (features, shape[1])), *size, dtype=dtype)
     function = F.conv_transpose2d if transposed else F.conv2d
 
     def results():
-        given = [ag.Tensor(x, requires_grad=True) for x in (numbers(*shape, seed=1), weight, bias)]
-        out = function(*given, padding=padding)
+        arrays = numbers(*shape, dtype=dtype, seed=1), weight, numbers(features, dtype=dtype)
+        given = [ag.Tensor(x, requires_grad=True) for x in arrays]
+        out = function(*given, **options)
         out = out if transposed else F.relu(out)
-        out.backward(ag.Tensor(numbers(*out.shape, seed=2)))
+        out.backward(ag.Tensor(numbers(*out.shape, dtype=dtype, seed=2)))
         return [out.data, *(x.grad.data for x in given)]
 
     calls = []
@@ -288,19 +299,34 @@ def test_convolution_in_c_is_that_of_numpy(shape, features, padding, transposed,
     assert sorted(calls) == ["convolve", "convolve_input", "convolve_weight"]
     monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
     for one, wanted in zip(found, results(), strict=True):
-        assert np.abs(one - wanted).max() <= 1e-4 * np.abs(wanted).max()
+        assert one.dtype == wanted.dtype == dtype
+        assert np.abs(one - wanted).max() <= (1e-4 if dtype == "float32" else 1e-13) * np.abs(wanted).max()
     assert len(calls) == 3
 
 
 @needs_c
-def test_convolution_in_c_adds_a_bias_and_keeps_what_is_no_number():
-    x, weight = numbers(3, 12, 24, 48), numbers(32, 3, 3, 48)
+@pytest.mark.parametrize("channels", [48, 5])
+def test_convolution_in_c_adds_a_bias_and_keeps_what_is_no_number(channels):
+    x, weight = numbers(3, 12, 24, channels), numbers(32, 3, 3, channels)
     bias = numbers(64)[::2]  # which does not lie in order
-    x[1, 5, 5, 7] = np.nan
+    x[1, 5, 5, 3] = np.nan
     options = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
     geo = convolution.geometry("convolve", x.shape, weight.shape, **options)
     assert images.takes(geo, x, weight)
-    assert not images.takes(geo, x.astype("float64"), weight)
     plain = images.convolve(x, weight, geo, None, False)
     np.testing.assert_array_equal(images.convolve(x, weight, geo, bias, True), np.maximum(plain + bias, 0))
     assert np.isnan(plain).any()
+
+
+@needs_c
+def test_convolution_in_c_takes_one_dtype_and_one_group_and_what_is_large():
+    x, weight = numbers(3, 24, 24, 16), numbers(32, 3, 3, 16)
+    options = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1)}
+    one = convolution.geometry("convolve", x.shape, weight.shape, **options, groups=1)
+    two = convolution.geometry("convolve", x.shape, (32, 3, 3, 8), **options, groups=2)
+    small = convolution.geometry("convolve", (1, 4, 4, 16), weight.shape, **options, groups=1)
+    assert images.takes(one, x, weight)
+    assert not images.takes(one, x, weight.astype("float64"))
+    assert not images.takes(one, x.astype("float16"), weight.astype("float16"))
+    assert not images.takes(two, x, weight[..., :8])
+    assert not images.takes(small, x[:1, :4, :4], weight)
