@@ -14,6 +14,8 @@ from ..primitive import primitive
 from ..shapes import kept_shape, normalize_axis
 from ..tensor import Operand, Tensor
 from ..words import telling
+from .choice import where
+from .discrete import isnan
 from .index import take_along_axis
 from .shape import reshape
 
@@ -55,7 +57,8 @@ def topk(x: Operand, k: int, *, axis: int = -1, largest: bool = True) -> tuple[T
 
 @telling
 def quantile(x: Operand, q: float, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The number below which the share q of the elements along `axis` lies, between two elements by a straight line.
+    """The number below which the share q of the elements along `axis` lies, between two elements by a straight line;
+    NaN where one of them is NaN.
 
     Raises ValueError for q outside [0, 1], ShapeError when there are no elements.
     """
@@ -65,13 +68,17 @@ def quantile(x: Operand, q: float, *, axis: int | None = None, keepdims: bool = 
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
     axis = normalize_axis(axis, x.ndim)
-    last = x.shape[axis] - 1
-    if last < 0:
+    length = x.shape[axis]
+    if not length:
         raise ShapeError(f"quantile: axis {axis} of x, of shape {x.shape}, has no elements.")
     ordered = sort(x, axis=axis)
-    place = q * last
+    place = q * (length - 1)
     below, above = (ordered[(*(slice(None),) * axis, i)] for i in (math.floor(place), math.ceil(place)))
-    found = below + (above - below) * (place - math.floor(place))
+    share = place - math.floor(place)
+    # Weighed, not a step from below: inf - inf is no number. Nor is 0 * inf, so an element that is met stands alone.
+    found = below * (1.0 - share) + above * share if share else below * 1.0
+    last = ordered[(*(slice(None),) * axis, -1)]
+    found = where(isnan(last), last, found)  # sorted as the largest, NaN would be passed over
     return reshape(found, shape=kept) if keepdims else found
 
 

@@ -46,6 +46,22 @@ def test_quantiles_are_numpys(values: list[int], q: float) -> None:
     assert ag.median(x) == np.median(x)
 
 
+INF, NAN = np.inf, np.nan
+
+
+@pytest.mark.parametrize("values", [[INF] * 3, [-INF, 1.0], [1.0, INF], [INF, INF], [1.0, 2.0, NAN], [NAN, -INF, INF]])
+def test_a_median_beside_infinities_is_numpys_and_no_nan_is_passed_over(values: list[float]) -> None:
+    np.testing.assert_equal(ag.median(np.array(values)), np.median(values))
+
+
+def test_a_quantile_that_is_an_element_asks_no_other() -> None:
+    x = Tensor(np.array([INF, 1.0, -INF]), requires_grad=True)
+    assert [ag.quantile(x, q).item() for q in (0.0, 0.5, 1.0)] == [-INF, 1.0, INF]
+    (g,) = ag.gradients(ag.median(x), [x])
+    assert g.tolist() == [0.0, 1.0, 0.0]
+    assert ag.quantile(np.arange(3), 1).dtype == np.float64
+
+
 def test_wrong_calls_say_what_came_and_what_was_wanted() -> None:
     x = np.zeros((2, 3))
     with pytest.raises(ag.ShapeError, match=r"topk: k = 4, but axis 1 of x, of shape \(2, 3\), has 3 elements\."):
