@@ -144,7 +144,12 @@ def dot(a: Operand, b: Operand) -> Tensor:
 
 @telling
 def vecdot(x1: Operand, x2: Operand, *, axis: int = -1) -> Tensor:
-    """The dot products of the vectors that lie along an axis of both; the other axes broadcast."""
+    """The dot products of the vectors that lie along an axis of both; the other axes broadcast.
+
+    Raises ShapeError when the vectors differ in length.
+    """
+    if x1.shape[normalize_axis(axis, x1.ndim)] != x2.shape[normalize_axis(axis, x2.ndim)]:
+        raise ShapeError(f"vecdot: axis {axis} of shapes {x1.shape} and {x2.shape} must have the same length.")
     return einsum("...i,...i->...", moveaxis(x1, axis, -1), moveaxis(x2, axis, -1))
 
 

@@ -235,6 +235,7 @@ def test_cholesky_reads_the_symmetric_part_and_its_gradient_is_symmetric():
             ShapeError,
             r"axes \(1,\) of shape \(2, 3\) and axes \(0,\)",
         ),
+        (lambda: ag.vecdot(leaf(3), leaf(1)), ShapeError, r"axis -1 of shapes \(3,\) and \(1,\) must have the same"),
         (lambda: ag.cross(leaf(2), leaf(2)), ShapeError, r"axis -1 of shapes \(2,\) and \(2,\) must have length 3"),
         (lambda: ag.diagonal(leaf(2)), ShapeError, r"diagonal: x of shape \(2,\)"),
         (lambda: ag.diag_embed(leaf(2), shape=(3, 3)), ShapeError, "does not have the 2 places"),
