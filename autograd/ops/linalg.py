@@ -167,6 +167,7 @@ def cross(x1: Operand, x2: Operand, *, axis: int = -1) -> Tensor:
     for x in (x1, x2):
         if x.shape[normalize_axis(axis, x.ndim)] != 3:
             raise ShapeError(f"cross: axis {axis} of shapes {x1.shape} and {x2.shape} must have length 3.")
-    one = multiply(roll(x1, -1, axis=axis), roll(x2, -2, axis=axis))
-    other = multiply(roll(x1, -2, axis=axis), roll(x2, -1, axis=axis))
-    return one - other
+    x1, x2 = moveaxis(x1, axis, -1), moveaxis(x2, axis, -1)  # from the front, they need not be the same axis
+    one = multiply(roll(x1, -1, axis=-1), roll(x2, -2, axis=-1))
+    other = multiply(roll(x1, -2, axis=-1), roll(x2, -1, axis=-1))
+    return moveaxis(one - other, -1, axis)

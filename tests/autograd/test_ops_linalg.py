@@ -154,6 +154,8 @@ def test_vecdot_outer_and_cross_are_numpys(rng):
     same(ag.outer(Tensor(a), Tensor(c)), np.outer(a, c))
     same(ag.cross(Tensor(a), Tensor(b)), np.cross(a, b))
     same(ag.cross(Tensor(a.T), Tensor(a.T * a.T), axis=0), np.cross(a.T, a.T * a.T, axis=0))
+    d, e = rng.normal(size=(3, 3)), rng.normal(size=(3, 2, 3))
+    same(ag.cross(Tensor(d), Tensor(e), axis=0), np.cross(d, e, axis=0))
 
 
 @pytest.mark.parametrize(
