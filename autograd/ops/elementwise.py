@@ -188,6 +188,8 @@ def _slope_of_power(g: Operand, x1: Operand, x2: Operand) -> Operand:
             return g * (x1 + x1)
         # The slope of a constant is 0 also where x1^-1 has a pole.
         return g * (x2 * pow(x1, x2 - 1)) if x2 != 0 else g * 0.0
+    if x2.dtype.kind == "u":
+        x2 = x2 * 1.0  # where it is 0, one less would be the largest number
     constant = (x1 == 0) & (x2 == 0)
     return g * (x2 * pow(x1, where(constant, 1, x2) - 1))
 

@@ -44,6 +44,8 @@ def test_a_power_by_an_array_has_the_same_derivatives_as_by_a_number() -> None:
     x = leaf(0.0, 0.0, 0.0, -2.0)
     assert orders(lambda x: x ** np.array([0.0, 1.0, 2.0, 3.0]), x, 3) == [[0, 1, 0, 12], [0, 0, 2, -12], [0, 0, 0, 6]]
     assert orders(lambda x: x ** np.array([0, 1, 2, 3]), x, 1) == [[0, 1, 0, 12]]
+    x = leaf(0.0, 0.0, 2.0, -2.0, dtype="float32")
+    assert orders(lambda x: x ** np.array([0, 1, 0, 3], "uint8"), x, 2) == [[0, 1, 0, 12], [0, 0, 0, -12]]
 
 
 def test_no_nan_comes_to_the_exponent_from_bases_where_there_is_no_slope() -> None:
