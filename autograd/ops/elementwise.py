@@ -196,8 +196,9 @@ def _slope_of_power(g: Operand, x1: Operand, x2: Operand) -> Operand:
 
 def _slope_in_exponent(g: Operand, x1: Operand, out: Operand) -> Operand:
     if is_number(x1):
-        return g * out * (math.log(x1) if x1 > 0 else 0.0)
-    return g * (out * log(where(x1 > 0, x1, 1)))
+        return g * out * math.log(x1) if x1 > 0 else g * 0.0
+    none = x1 <= 0  # there out may be infinite, and 0 times that is NaN
+    return g * (where(none, 0.0, out) * log(where(none, 1, x1)))
 
 
 pow.vjp(x1=_slope_of_power, x2=_slope_in_exponent)

@@ -56,6 +56,11 @@ def test_no_nan_comes_to_the_exponent_from_bases_where_there_is_no_slope() -> No
     assert g.tolist() == pytest.approx([4 * math.log(2), math.log(2), 8 * math.log(2), 8 * math.log(2)])
     (g,) = ag.gradients((0.0 ** leaf(2.0)).sum(), [exponent], allow_unused=True)
     assert g is None
+    below = leaf(-1.0, -0.5)
+    for base in (0.0, leaf(0.0, 0.0)):
+        with np.errstate(divide="ignore"):
+            out = ag.pow(base, below)
+        assert ag.gradients(out.sum(), [below])[0].tolist() == [0, 0]
 
 
 def test_the_mixed_second_derivative_of_a_power_holds_at_exponent_zero() -> None:
