@@ -10,15 +10,18 @@ from ..primitive import primitive
 from ..shapes import Axis
 from ..tensor import Operand
 from .cast import astype
+from .choice import where
 from .reduce import spread, sum
+from .shape import reshape
 
 __all__ = ["argmax", "argmin", "max", "min"]
 
 
 def _to_winners(g: Operand, x: Operand, out: Operand, axis: Axis) -> Operand:
-    won = astype(x == spread(out, x.shape, axis), dtype=x.dtype)
-    shares = sum(won, axis=axis, keepdims=True)
-    return spread(g, x.shape, axis) * (won / shares)
+    won = x == spread(out, x.shape, axis)
+    count = sum(astype(won, dtype=x.dtype), axis=axis, keepdims=True)
+    nothing = 0.0 / count  # NaN where NaN is the result, which equals no element
+    return where(won, spread(reshape(g, count.shape) / count, x.shape, axis), spread(nothing, x.shape, axis))
 
 
 @primitive

@@ -71,6 +71,14 @@ def test_ties_share_the_gradient_evenly(f: Any) -> None:
     assert g.tolist() == [[0.5, 0.5], [0.5, 0.5]]
 
 
+@pytest.mark.parametrize("f", [ag.max, ag.min])
+def test_an_infinite_gradient_brings_no_nan_to_those_who_lost(f: Any) -> None:
+    x = leaf([[1.0, 2.0, 2.0], [3.0, 3.0, 3.0]])
+    (g,) = ag.gradients(f(x, axis=1), [x], np.array([math.inf, 3.0]))
+    assert [v if v else 0 for v in g.tolist()[0]] == ([0, math.inf, math.inf] if f is ag.max else [math.inf, 0, 0])
+    assert g.tolist()[1] == [1, 1, 1]
+
+
 @pytest.mark.parametrize("f", [ag.std, ag.norm])
 def test_no_spread_and_no_length_have_gradient_zero(f: Any) -> None:
     x = leaf([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])
