@@ -21,6 +21,7 @@ from ..modes import is_tracing
 from ..primitive import primitive
 from ..shapes import Shape, normalize_axis
 from ..tensor import Operand, Tensor
+from .choice import where
 from .shape import broadcast_shapes, reshape, sum_to
 
 __all__ = ["index_add", "put_at", "scatter_add", "set_at", "take", "take_along_axis"]
@@ -200,7 +201,7 @@ set_at.vjp(
 def _gradient_of_value(g: Operand, value_shape: Shape, index: Any) -> Operand:
     part = getitem(g, index=index)
     if _may_repeat(index):
-        part = part * survives_at(g, index=index)
+        part = where(survives_at(g, index=index) == 1, part, 0.0)
     extra = max(len(value_shape) - part.ndim, 0)  # axes of length 1 in front, which an assignment lets go
     return reshape(sum_to(part, shape=value_shape[extra:]), value_shape)
 

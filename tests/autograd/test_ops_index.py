@@ -68,6 +68,14 @@ def test_where_a_place_is_written_twice_only_the_value_that_stays_has_a_gradient
         same(value.grad, stayed.astype(float))
 
 
+def test_an_infinite_gradient_brings_no_nan_to_a_value_that_was_replaced():
+    value = leaf(2)
+    y = Tensor(np.zeros(1))
+    y[[0, 0]] = value
+    y.backward([np.inf])
+    assert value.grad.tolist() == [0.0, np.inf]
+
+
 @pytest.mark.parametrize(
     "key",
     [[2, 0, 2], [[0, 1], [1, 2]], [True, False, True], (slice(None), [0, 0]), range(2), ([], 1), (1, [Tensor(1), 0])],
