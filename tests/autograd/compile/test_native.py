@@ -410,3 +410,15 @@ def test_layers_of_a_kind_share_their_loops() -> None:
     few, many = (trained_with_adam(layers).programs[0] for layers in (3, 6))
     assert Native(few).source.count("noinline") == Native(many).source.count("noinline")
     assert len(Native(few).steps) < len(Native(many).steps)
+
+
+@needs_c
+@pytest.mark.parametrize("length", [2, 4, 8, 16])
+def test_a_loop_that_reads_a_matrix_along_its_columns_is_not_left_out(length: int) -> None:
+    def written(x: Tensor, y: Tensor) -> Tensor:
+        a, b = x @ y, y @ x
+        return (a + b.T) @ b @ (a * 2.0)
+
+    x, y = (Tensor(np.random.default_rng(seed).normal(size=(length, length))) for seed in (0, 1))
+    found = ag.compile(written, executor="native")(x, y)
+    np.testing.assert_allclose(found.numpy(), written(x, y).numpy(), rtol=1e-10, atol=1e-10)
