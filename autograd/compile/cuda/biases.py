@@ -104,7 +104,7 @@ def _table_and_row(member: Member) -> Iterable[tuple[Ref, Ref]]:
     for table, row in (operands, operands[::-1]) if operands else ():
         if table.ref is None or row.ref is None or row.ref.base.dtype != member.out.dtype or not member.out.shape:
             continue
-        if row.ref.shape == member.out.shape[-1:] and row.ref.strides in ((1,), (0,)):
+        if row.ref.shape == member.out.shape[-1:] and (row.ref.strides == (1,) or row.ref.shape == (1,)):
             yield table.ref, row.ref
 
 

@@ -75,6 +75,15 @@ def test_rows_that_are_not_aligned_are_added_by_a_loop() -> None:
     assert not any("+ bias" in command for command in commands)
 
 
+@pytest.mark.parametrize("columns", [1, 8])
+def test_one_number_for_all_columns_is_no_row_of_them(columns: int) -> None:
+    x, w, b = numbers((5, 3), 9, 1), numbers((3, columns), 9, 2), numbers((1,), 9, 3)
+    fast = ag.compile(lambda x, w: x @ w + ag.broadcast_to(b, (columns,)))
+    for _ in range(2):
+        made = fast(x, w)
+    np.testing.assert_array_equal(to_host(made.data), to_host(x.data) @ to_host(w.data) + to_host(b.data))
+
+
 def test_two_products_with_one_bias_round_it_once() -> None:
     x, w, b = numbers((16, 32), 9, 1), numbers((32, 32), 9, 2), numbers((32,), 999, 3)
     (made,), commands = run(lambda x, w: (LINEAR(LINEAR(LINEAR(x, w, b), w, b), w),), x, w)
