@@ -38,10 +38,17 @@ template <class T, int N> __device__ Beside<T, N> beside(const T *x) {  // where
 struct Sum { template <class T> static __device__ T of(T a, T b) { return a + b; } };
 struct Max { template <class T> static __device__ T of(T a, T b) { return a > b ? a : b; } };
 struct Min { template <class T> static __device__ T of(T a, T b) { return a < b ? a : b; } };
+template <int L> __device__ unsigned lanes_of_row() {  // of L <= 32
+  return L == 32 ? ~0u : ((1u << (L & 31)) - 1) << (threadIdx.x & 31 & ~(L - 1));
+}
 template <class F, int L, class T> __device__ T over_lanes(T x) {  // of L <= 32 lanes; each gets the result
-  const unsigned mask = L == 32 ? ~0u : ((1u << (L & 31)) - 1) << (threadIdx.x & 31 & ~(L - 1));
+  const unsigned mask = lanes_of_row<L>();
   for (int o = L / 2; o; o /= 2) x = F::of(x, __shfl_xor_sync(mask, x, o));
   return x;
+}
+template <int L> __device__ void meet_in_row() {  // what all L lanes have read may be written from here on
+  if (L > 32) __syncthreads();
+  else __syncwarp(lanes_of_row<L <= 32 ? L : 32>());
 }
 template <class F, int L, class T> __device__ T over_row(T x) {  // of L lanes, which are all of a block if L > 32
   if (L <= 32) return over_lanes<F, L <= 32 ? L : 32>(x);

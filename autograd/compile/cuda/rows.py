@@ -253,7 +253,14 @@ class Rows(Writer):
             yield f"if (lane == 0) s{index} += {self.read(member.operands[0], member, member.out.dtype)};"
             return
         yield f"{ctype(member.out.dtype)} v{index} = {self.value(member)};"
+        if self._is_written_over(member.out):
+            yield f"meet_in_row<{self.lanes}>();"  # all lanes have read what one of them now writes over
         yield from (line.strip() for line in self._store_row(member))
+
+    def _is_written_over(self, variable: Variable) -> bool:
+        """Whether it lies where something lies that was read before."""
+        place = self.memory.place(variable) if self.memory.is_stored(variable) else None
+        return any(self.memory.place(base) == place for base, _ in self.outside)
 
     def _of_block(self, member: Member) -> Iterator[str]:
         """The partial sums of a block, from those of its threads."""

@@ -75,6 +75,9 @@ static inline int __syncthreads_or(int x) {
   __syncthreads();
   return found;
 }
+static inline void __syncwarp(unsigned mask) {
+  wait_at(of_lanes[(now & ~31) + __builtin_ctz(mask)][__builtin_popcount(mask)], __builtin_popcount(mask));
+}
 static char lanes[1024][16];
 template <class T> static T __shfl_xor_sync(unsigned mask, T x, int o) {
   int me = now, first = (me & ~31) + __builtin_ctz(mask), count = __builtin_popcount(mask);
@@ -149,7 +152,7 @@ def compiled(source: str) -> ctypes.CDLL:
 
 
 def _meets(body: str) -> bool:
-    return any(word in body for word in ("__syncthreads", "over_row", "over_lanes", "_sync("))
+    return any(word in body for word in ("__syncthreads", "over_row", "over_lanes", "in_row", "_sync("))
 
 
 _folder = functools.cache(lambda: tempfile.mkdtemp(prefix="tapegrad-simulated-"))

@@ -89,6 +89,23 @@ def test_so_many_neighbours_as_one_load_holds(columns, dtype, count):
     assert any(f"beside<{name}, {count}>(&x" in text for text in texts)
 
 
+@pytest.mark.parametrize("columns", [20, 300])
+def test_a_number_of_a_row_is_written_over_when_all_lanes_have_read_it(columns, device):
+    x = np.random.default_rng(3).standard_normal((5, columns)).astype("float32")
+    means = [Tensor(np.ones((5, 1), "float32"), device=name) for name in ("cpu", device)]
+
+    def step(x: Tensor, mean: Tensor) -> Tensor:
+        moved = mean * 0.9 + x.mean(axis=1, keepdims=True) * 0.1
+        mean.data[...] = moved.data
+        return x - moved
+
+    fast = ag.compile(lambda x: step(x, means[1]))
+    for _ in range(3):
+        made, wanted = fast(Tensor(x, device=device)), step(Tensor(x), means[0])
+        np.testing.assert_allclose(to_host(made.data), wanted.data, atol=1e-6)
+        np.testing.assert_allclose(to_host(means[1].data), means[0].data, atol=1e-6)
+
+
 @pytest.mark.parametrize("width", [3, 300])
 def test_rows_of_one_number_are_added_up_in_their_order(width, device):
     rng = np.random.default_rng(5)
