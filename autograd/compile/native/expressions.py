@@ -120,7 +120,7 @@ def elementwise() -> list[str]:
 
 def compute_dtype(name: str, inputs: list[Any], out: Any) -> Any:
     """The dtype to which the operands are brought before the function is computed."""
-    if out == "bool" and name != "where":
+    if out == "bool" and name not in ("where", "positive"):  # the latter is a cast to bool
         return host.result_type(*(dtype for dtype in inputs if not isinstance(dtype, type)))
     return out
 

@@ -321,6 +321,19 @@ def test_nan_goes_through_maxima() -> None:
             np.testing.assert_array_equal(wanted.numpy(), found.numpy())
 
 
+@needs_c
+def test_a_cast_to_bool_asks_whether_a_number_is_zero() -> None:
+    def function(x: Tensor) -> tuple[Tensor, ...]:
+        truth = ag.astype(x, "bool")
+        return truth, ag.astype(truth, "float32"), ag.astype(ag.permute_dims(x, (2, 1, 0)), "bool")
+
+    compiled = ag.compile(function, executor="native")
+    for dtype in ("float32", "float64", "int32"):
+        x = Tensor(np.array([0.0, 0.5, -0.25, 256, 5, np.pi, -1, 0]).astype(dtype).reshape(2, 2, 2))
+        for wanted, found in zip(function(x), compiled(x), strict=True):
+            np.testing.assert_array_equal(wanted.numpy(), found.numpy())
+
+
 def test_the_environment_of_this_process_names_the_executor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
     assert ag.compile(doubled).executor == "numpy"
