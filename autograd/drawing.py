@@ -2,7 +2,8 @@
 
 One idea: first the graph becomes a list of items, oldest first, each with a label and the items it was made from; text,
 DOT and picture are three ways to print that list. The picture needs no other program: layers from top to bottom, in
-each layer an order in which few lines cross, long lines led around by way-points. This is the last room of the engine.
+each layer an order in which few lines cross, long lines led around by way-points. This is the last file of the engine;
+`compile/__init__.py` opens the compiled step.
 """
 
 from __future__ import annotations

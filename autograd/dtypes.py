@@ -1,7 +1,7 @@
 """The dtypes and constants of the Array API, by its names, and the questions that it asks of dtypes.
 
 One idea: a dtype here is NumPy's own, so everything that NumPy and CuPy take is taken, and nothing is translated.
-Read `tensor.py` next.
+Read `writes.py` next.
 """
 
 from __future__ import annotations

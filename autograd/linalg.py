@@ -1,4 +1,7 @@
-"""The Array API's `linalg`: products of matrices, solving, factors. The rules are in `ops/`."""
+"""The Array API's `linalg`: products of matrices, solving, factors.
+
+One idea: names alone. The functions are in `ops/linalg.py` and `ops/linalg_solve.py`. Read `random.py` next.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Modes: whether operations are recorded, whether they are watched for NaN, and in what products multiply.
+"""Modes: whether operations are recorded, whether they are watched for NaN, and the dtype in which products multiply.
 
 One idea: a mode is a context variable, so it belongs to one thread (and one asyncio task): a thread under `no_grad()`
-takes nothing from another that is training. Read `tensor.py` next.
+takes nothing from another that is training. Read `shapes.py` next.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 One idea: `Surface` is written as the class that Tensor would inherit from, so editors and type checkers see real
 methods; at run time they are put onto Tensor here, so that `tensor.py` stays free of mathematics.
-Read `functional.py` next.
+Read `functional.py` next; `changing.py`, `asking.py` and `linalg.py` stand beside this one.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 One idea: NumPy is fast when one place of all windows is read at a time, as one strided slice, so every function is a
 loop over the places of a window. Where padding lies in the place of a number the slice is shorter, and no array is
-ever padded. The primitives with their rules are in `ops/pooling.py`.
+ever padded. The primitives with their rules are in `ops/pooling.py`. Read `attending.py` next.
 """
 
 # Note [Choosing by bits]

@@ -10,7 +10,8 @@ parameters are the list of what a node keeps: an input, `<input>_shape`, an opti
 
     exp.vjp(lambda g, out: g * out)
 
-Fused functions, in `fused.py`, add hand-made kernels. Read `ops/elementwise.py` next, then `engine.py`.
+Fused functions, in `fused.py`, add hand-made kernels. Read `ops/elementwise.py` next, then `fused.py` and
+`engine.py`.
 """
 
 from __future__ import annotations

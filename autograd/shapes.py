@@ -1,6 +1,6 @@
 """Shapes and axes as plain tuples: pure helpers that every family of operations uses.
 
-One idea: an axis is counted from the front before anything else is done with it. Read `tensor.py` next.
+One idea: an axis is counted from the front before anything else is done with it. Read `dtypes.py` next.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Tensor and Node: the data of a computation and of its graph, without any mathematics.
 
 One idea: a Tensor is an array and, when a gradient may have to flow through it, the node that made it. A node knows
-its primitive, its parents and the few arrays that its rules will need; it never knows its own Tensor, so no reference
+its primitive, its parents and the few arrays that its rules will need; it never holds its own Tensor, so no reference
 goes in a circle and a graph dies with the last Tensor that is held. The methods and operators of Tensor are added by
-`operators.py`. Read `primitive.py` next.
+`operators.py`. Read `primitive.py` next; `anomaly.py` and `instruction.py` stand before it.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class Tensor(Surface):
         return array.copy() if copy else array
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """NumPy's functions take a Tensor as its array, as `numpy.asarray` does; recorded is nothing.
+        """NumPy's functions take a Tensor as its array, as `numpy.asarray` does; nothing is recorded.
 
         Raises GradientError when a gradient is asked of it.
         """

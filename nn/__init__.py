@@ -1,6 +1,7 @@
 """Layers, losses and initialisers with PyTorch's names, on tapegrad's autograd.
 
-Read `module.py` first, then `linear.py`; the mathematics of the layers is in `functional/`.
+One idea: a layer is its parameters and one formula, and the formula is a function in `functional/`. Read `module.py`
+first, then `linear.py`.
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
 """Activations as layers: each keeps its options and calls the function of `functional/activation.py`.
 
-One idea: a layer without parameters is a function with its options filled in. Read `norm.py` next.
+One idea: a layer without parameters is a function with its options filled in. Read `dropout.py` next.
 """
 
 from __future__ import annotations

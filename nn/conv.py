@@ -1,7 +1,7 @@
 """Convolution layers: kernels that slide over one axis of space or two, and the same backwards.
 
 One idea: a window of x is what goes into a Linear whose weight is the kernel, the same for all windows; so a kernel
-starts as a Linear of that fan-in does. Read `norm.py` next.
+starts as a Linear of that fan-in does. Read `pool.py` next.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 One idea: the lecture's recipe ("train thinned networks, multiply by 1 - p at test time") is `mode="classic"`; today's,
 which scales while training instead, is `mode="inverted"`. With the same masks they are the same network.
-Read `norm.py` next.
+Read `conv.py` next.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Embedding as a layer: a table of learned vectors, picked by number. Read `container.py` next."""
+"""Embedding as a layer: a table of learned vectors, picked by number.
+
+One idea: to pick row i is to multiply a one-hot row by the table, without the product. Read `flatten.py` next.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Flatten as a layer: several axes as one, usually all but the first. Read `container.py` next."""
+"""Flatten as a layer: several axes as one, usually all but the first.
+
+One idea: what convolutions give as images a Linear takes as rows. Read `attention.py` next.
+"""
 
 from __future__ import annotations
 

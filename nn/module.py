@@ -3,7 +3,7 @@
 One idea: a Module is its attributes. What is a Parameter is a parameter, what is a Module is a child, what was named to
 `register_buffer` is a buffer; everything else here walks these attributes. So a subclass need not call
 `super().__init__()`, and nothing stands in the way of an editor that looks for an attribute.
-Read `state.py` and `tree.py` for what is loaded and printed, `linear.py` for the first layer.
+Read `parameter.py` next, then `linear.py`; `state.py`, `tree.py`, `hooks.py` and `settings.py` help here.
 """
 
 from __future__ import annotations

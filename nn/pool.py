@@ -1,4 +1,7 @@
-"""Pooling layers: each keeps its window's size, and no parameters. Read `container.py` next."""
+"""Pooling layers: the largest number, or the mean, of each window.
+
+One idea: there is nothing to learn here, so a layer keeps its options and calls a function. Read `norm.py` next.
+"""
 
 from __future__ import annotations
 

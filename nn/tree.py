@@ -1,6 +1,7 @@
 """How a Module is printed: its tree, the shapes of what it owns, and how many numbers that is.
 
 One idea: one line for each Module, its own parameters and buffers at the line's end, the total at the bottom.
+Read `linear.py` next.
 """
 
 from __future__ import annotations

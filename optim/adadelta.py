@@ -1,7 +1,7 @@
 """Adadelta: RMSprop whose rate is the size of its own recent steps, so that a step has the unit of a weight.
 
 One idea: the ratio of two running sizes, of the steps and of the gradients, replaces the hand-set rate.
-Read `adam.py` next.
+Read `adam.py` next, which adds momentum.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 One idea: a running mean of the gradient says where to go, a running mean of its square how far each weight may go.
 AdamW takes weight decay out of the gradient, so that it is not divided by the gradient's size.
-Read `schedule.py` next.
+Read `clip.py` next, then `schedule.py`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 One idea: a step in the gradient's direction is wanted, one of its length is not. `parameter.grad` is replaced, never
 scaled in place: somebody else may hold the array. Call between `backward()` and `step()`.
+Read `schedule.py` next.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The one-cycle schedule: the rate up and far down again in one run, the momentum the other way.
 
 One idea: two or three phases, in each of which an option goes from one value to another along half a cosine or a line.
+Read `plateau.py` next.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 One idea: a rule (`update` in a subclass) moves one array of weights along one array of gradients, element by element,
 and knows nothing else. The base class turns the gradient round for `maximize`, lets the penalties add to it, applies
 the rule over flat arrays, and lets the penalties have the last word.
-Read `sgd.py` for a rule, `flat.py` for the memory, `penalty.py` for the penalties.
+Read `sgd.py` for a rule, `groups.py` for what is given, `flat.py` for the memory, `penalty.py` for the penalties.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Reduce the learning rate when a measured quantity has stopped improving.
 
 One idea: this one is no function of t but of what was measured, so it keeps its own counts.
+This is the last file of the room.
 """
 
 from __future__ import annotations

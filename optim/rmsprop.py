@@ -1,7 +1,7 @@
 """RMSprop: each weight divides its gradient by the gradient's own recent size.
 
 One idea: Adagrad's sum becomes a running mean, so that old gradients are forgotten and the rate can grow again.
-Read `adam.py` next, which adds momentum.
+Read `adadelta.py` next, which sets the rate itself.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ another option by the same curve, and `Schedule` itself takes any function.
 An option has one schedule at a time: to combine several, write their values after one another with `SequentialLR` or
 into one function for `Schedule`. (PyTorch lets schedules multiply into one another; here the second one would
 overwrite the first, so `step()` refuses instead.)
-Read `one_cycle.py` and `plateau.py` next.
+Read `one_cycle.py` next.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Rows in order, some at a time. Read `trainer.py` for both uses."""
+"""Rows in order, some at a time.
+
+One idea: x and y are cut at the same places. Read `trainer.py` for both uses.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The number of BLAS threads, which is read from the environment once, when NumPy is loaded.
 
 One idea: by the time a flag is read NumPy is there already, so the process starts itself anew with the environment set.
+Read `cli.py` for its use.
 """
 
 from __future__ import annotations

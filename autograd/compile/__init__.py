@@ -1,7 +1,7 @@
 """The compiled step: trace, program, passes, plan, run.
 
 One idea: what a training step computes is the same at every call, only the numbers differ; so write it down once, make
-the writing shorter, and read it out ever after. Read `function.py`, which is what users call, then `traced.py`.
+the writing shorter, and read it out ever after. Read `function.py` first, which is what users call.
 """
 
 from .function import Compiled as Compiled

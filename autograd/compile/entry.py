@@ -2,7 +2,7 @@
 
 One idea: tracing asks questions of everything that it finds around the function and keeps the answers; as long as
 all of them are the same, the program does what the function would do. All questions are one Python function, made of
-their texts, since every call asks them. Read `replay.py` and `spare.py` next.
+their texts, since every call asks them. Read `replay.py` next.
 """
 
 # Note [Gradients let go]

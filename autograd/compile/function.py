@@ -2,7 +2,7 @@
 
 One idea: a program is right for one kind of call (shapes, dtypes, Python arguments) and while its guards hold; another
 kind of call gets a program of its own. Whatever cannot be told apart by these is an error while tracing, never a wrong
-number later. Read `program.py` first, `entry.py` next.
+number later. Read `program.py` next.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ One idea: of a step that a GPU will run, the host needs only shapes, dtypes and 
 product, a convolution, a sum, a function of every element, is told from its operands, or done on one element of each;
 its numbers are all 0, in memory that is never touched. So it is for floats; whole numbers may be places in an array,
 and what is done with them is done. Those that a pooling finds in floats follow from zeros and are 0 too, the first
-place of a window. Read `traced.py`, which asks.
+place of a window. Read `trace.py` next.
 """
 
 from __future__ import annotations

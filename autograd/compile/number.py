@@ -2,7 +2,7 @@
 
 One idea: a Number remembers how it was worked out, and is worked out again at each call, by Python. In a trace it
 goes into the program as an input, not as a constant. Where the user's program asks for its truth (`if weight_decay:`),
-the answer becomes a guard: once it turns out otherwise, the function is traced anew. Read `trace.py` next.
+the answer becomes a guard: once it turns out otherwise, the function is traced anew. Read `traced.py` next.
 """
 
 from __future__ import annotations

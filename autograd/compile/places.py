@@ -2,7 +2,7 @@
 
 One idea: a parameter's array may be another at the next call, so a program does not keep the array but the way to it.
 What is written to must not reach into what else is read, where the change would not be seen.
-Read `trace.py` next, which captures them.
+Read `watch.py` next, which sees what is read.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 One idea: an instruction calls one function of the array module on variables and constants, and gives one new variable;
 nothing is ever changed in place, so every pass over a program may move, merge or drop instructions as it likes. What
-the step changes (weights, moments, running means) are writes, done at the end. Read `traced.py` next, which makes it.
+the step changes (weights, moments, running means) are writes, done at the end. Read `expression.py` next, the questions
+that a program asks of Python.
 """
 
 from __future__ import annotations

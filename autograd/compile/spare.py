@@ -1,8 +1,7 @@
 """Spare: gradients that a call replaces and nobody else holds, so that it may write the new ones over them.
 
 One idea: the old gradients live until the new ones are there, though hardly anybody wants both; Python counts who holds
-an object, so a count that is as low as it can be says that nobody would see the difference. Read `passes/__init__.py`
-next.
+an object, so a count that is as low as it can be says that nobody would see the difference. Read `steps.py` next.
 """
 
 # Note [Who holds a gradient]

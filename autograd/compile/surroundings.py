@@ -3,7 +3,7 @@
 One idea: whatever a function finds by a global name, in its closure or in the object that it belongs to could be
 another at the next call, so each becomes a question that guards the program; so does what it reads there, attribute
 by attribute, and what the functions read that it calls. Nothing is run to find out: the names stand in the code, where
-`code.py` finds them. Read `entry.py`, which asks.
+`code.py` finds them. Read `entry.py` next, which asks.
 """
 
 # Note [What tracing itself changes]

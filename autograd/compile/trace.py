@@ -2,8 +2,7 @@
 
 One idea: the function runs once, on Traced copies of real arrays. What it reads from outside (a parameter, a running
 mean, an optimizer's state) is captured where it lives, as a place, and found there again at each call; whatever it
-changes is written back there at the end. If it fails on the way nothing has been changed. Read `places.py` and
-`watch.py`, which sees what is read, then `entry.py`.
+changes is written back there at the end. If it fails on the way nothing has been changed. Read `places.py` next.
 """
 
 from __future__ import annotations

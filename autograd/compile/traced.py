@@ -3,7 +3,7 @@
 One idea: tracing is one more kind of array beside NumPy's and CuPy's, with a module of its own (`tracer`), so every
 forward, rule, loss and optimizer that runs on those runs on it unchanged. Each call of the module is done on real
 values, which tells shape and dtype without a word of description, and written down as one instruction.
-Read `trace.py` next.
+Read `hollow.py` next.
 """
 
 # Note [Writing in place]

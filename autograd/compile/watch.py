@@ -3,7 +3,7 @@
 One idea: what a Tensor holds stands in plain slots. During a trace they are replaced, for the class as a whole, by
 descriptors that ask whether this thread is tracing: if not, they do what the slot does. So no Tensor escapes, however
 it is reached, none is changed before the trace has succeeded, and outside a trace nothing is slower.
-Read `function.py` next.
+Read `code.py` next.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ functions are the same for every tile and channel, they are matrix products too,
 16 x 36. Both adjoints are the same three functions turned round. Lavin and Gray 2016, section 4 and equation 8.
 
 The sums of 36 numbers, of factors up to 25, cost digits: the largest error is about 10 times that of a plain sum, so
-this is for float32 only, where networks do not feel it. Read `__init__.py` next, which says when it is used.
+this is for float32 only, where networks do not feel it. `__init__.py` says when it is used. Read `../pooling.py` next.
 """
 
 from __future__ import annotations

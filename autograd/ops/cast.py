@@ -1,5 +1,6 @@
-"""Change of dtype and of device: linear, each its own adjoint with the direction turned round.
+"""Change of dtype and of device.
 
+One idea: both are linear, and the adjoint of going there is coming back, to the dtype and the device of x.
 Read `creation.py` next.
 """
 

@@ -1,7 +1,7 @@
 """Choice: one input or the other, element by element.
 
 One idea: the gradient goes where the value came from, and nowhere else; a zero is chosen rather than multiplied in, so
-that no NaN of the road not taken comes back (0 * inf is NaN). Read `elementwise.py` next.
+that no NaN of the road not taken comes back (0 * inf is NaN). Read `trigonometric.py` next.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 One idea: a convolution is linear in x and linear in the weight, so three primitives are closed: the rules of each are
 the other two, at every order. How one is computed on arrays is in `autograd/convolution`, and
-`nn/functional/fused_conv.py` has PyTorch's layout. Read `cast.py` next.
+`nn/functional/fused_conv.py` has PyTorch's layout. Read `pooling.py` next.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 One idea: made on the host by NumPy, then moved where they shall live; `..._like` makes them where the other lives.
 `dtype` is float32 unless numbers say otherwise: Python ints make int64, bools bool.
+Read `../fused.py` next.
 """
 
 from __future__ import annotations

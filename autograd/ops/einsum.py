@@ -3,7 +3,7 @@
 One idea: first bring the operands into a form without special cases (see `einsum`), in which every letter of an operand
 stands in another one too or in the result. That form is closed: the gradient of one operand is the same sum of
 products, with g in its place and its letters as the result. So one rule of one line is right at every order.
-Read `linalg.py` next.
+Read `rounded.py` next.
 """
 
 from __future__ import annotations

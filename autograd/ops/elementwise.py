@@ -2,7 +2,7 @@
 
 One idea: the rule of an elementwise function is its derivative times g. Inputs broadcast against each other, and the
 engine undoes that for the gradients, so no rule here mentions a shape. A rule says `out` where the derivative is a
-function of the result, which is then all that the node keeps. Read `trigonometric.py` next, then `reduce.py`.
+function of the result, which is then all that the node keeps. Read `discrete.py` next.
 """
 
 from __future__ import annotations

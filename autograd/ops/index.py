@@ -2,9 +2,10 @@
 
 One idea: reading copies numbers out, so its adjoint puts them back into zeros, and adds where one number was read
 twice: getitem/put_at, take/index_add, take_along_axis/scatter_add, each the other's rule. All the adjoints share
-`_add_at`. Read `join.py` next.
+`_add_at`.
 
 On CuPy an integer array that points outside is not refused but wraps round, since asking would wait for the device.
+Read `join.py` next.
 """
 
 from __future__ import annotations

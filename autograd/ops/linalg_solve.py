@@ -3,7 +3,7 @@
 One idea: differentiate the equation that defines the result. From A X = 1 follows dX = -X dA X, and the rule is its
 transpose. A matrix that has no inverse is refused (on the CPU; CuPy gives Inf or NaN), also by the gradient of its
 determinant. Formulas: Giles, "Collected matrix derivative results for forward and reverse mode AD", 2008; Cholesky:
-Murray, "Differentiation of the Cholesky decomposition", 2016, section 3.1. Read `window.py` next.
+Murray, "Differentiation of the Cholesky decomposition", 2016, section 3.1. Read `sort.py` next.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 One idea: these move numbers and compute nothing, so each is linear, and they come in adjoint pairs: the rule of one is
 the other. A primitive takes its options by keyword, tidied. Where the Array API hands an option over by position, as in
 `reshape(x, shape)`, the primitive is `_reshape`, and a plain function of the public name reads the arguments for it.
-Read `index.py` next.
+Read `reduce.py` next.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Exponentials that cannot overflow: logsumexp, softmax, sigmoid and their logarithms.
 
 One idea: e^x is only ever taken of x minus the largest of its company, which is at most 0. An entry of -inf is an
-entry that is not there: it weighs 0 and its gradient is 0. Read `sort.py` next.
+entry that is not there: it weighs 0 and its gradient is 0. Read `index.py` next.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 One idea: convolution, pooling and moving averages all read overlapping windows; with the windows as axes of their own
 they are matrix products and reductions. Reading windows costs nothing (a view); adding them up again goes one strided
-slice at a time, over the places in a window or over the windows, whichever are fewer. Read `convolution.py`
-next.
+slice at a time, over the places in a window or over the windows, whichever are fewer. Read `convolution.py` next.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The mathematics of the layers as functions on Tensors, with PyTorch's names: `import nn.functional as F`.
 
-Read `activation.py` first, then `linear.py`.
+Read `activation.py` first.
 """
 
 from typing import TYPE_CHECKING

@@ -2,7 +2,7 @@
 
 One idea: a rule is written only where composing would cost passes over memory or be wrong at a kink; the rest is a sum
 of parts. At a kink the slopes are PyTorch's. A mask is applied by a product, which NumPy does several times faster than
-a choice with `where`. Read `norm.py` next.
+a choice with `where`. Read `rows.py` next.
 """
 
 from __future__ import annotations

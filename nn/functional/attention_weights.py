@@ -1,5 +1,6 @@
 """The weights of attention: how much of each value a query takes.
 
+One idea: a softmax over the keys turns scores into shares that sum to 1, and a key that is masked has the score -inf.
 Read `attention.py` next, which weighs with them.
 """
 

@@ -1,7 +1,7 @@
 """Batch normalisation: every channel with mean 0 and variance 1 over the batch, then scaled and shifted.
 
 One idea: with channels last a batch of images is a matrix with a column for each channel, so a batch of vectors and one
-of images are the same work, and neither is copied when its memory lies so already. Read `pool_windows.py` next.
+of images are the same work, and neither is copied when its memory lies so already. Read `given.py` next.
 """
 
 # Note [A few rows at a time]

@@ -1,7 +1,7 @@
 """Convolution under PyTorch's names, over one axis of space or two: what it asks of its arguments, and what they mean.
 
 One idea: an axis of space is a number of each option, so one function serves for any number of axes; what it makes of
-the options, `fused_conv.py` convolves. Read `norm.py` next.
+the options, `fused_conv.py` convolves. Read `pool_windows.py` next.
 """
 
 from __future__ import annotations

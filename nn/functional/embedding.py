@@ -1,7 +1,7 @@
 """Embedding and one-hot: numbers that stand for words, digits or classes, as vectors.
 
 One idea: an embedding picks rows of a table, so its gradient is g added up at the rows that were picked; `take` does
-both. Read `loss.py` next.
+both. Read `dropout.py` next.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Losses: how far a prediction is from its target, one number for each and their mean or sum.
 
 One idea: a loss never broadcasts. A prediction (N, 1) against a target (N,) would silently compare all pairs and train
-a network to predict the mean, so shapes that differ are an error here. Cross entropy has a file of its own; read
-`nn/loss.py` next.
+a network to predict the mean, so shapes that differ are an error here. Cross entropy has a file of its own. Read
+`embedding.py` next.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Callbacks: what may be hung on the loop.
 
-One idea: each watches one thing. Read `base.py` first.
+One idea: each watches one thing. Read `base.py` first, then any of them: `time_limit.py` is the shortest; `target.py`
+and `early_stopping.py` end a run, `nan_guard.py` guards it, `checkpoint.py` saves it, `monitors.py` looks inside,
+`log.py` and `progress.py` tell of it, and `lr_finder.py` looks for a rate.
 """
 
 from .base import Callback

@@ -1,4 +1,7 @@
-"""A limit on the seconds of training. The first example of a callback: one event, one decision."""
+"""A limit on the seconds of training.
+
+One idea: one event, one decision; the shortest example of a callback. Read `target.py` next.
+"""
 
 from __future__ import annotations
 

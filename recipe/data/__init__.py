@@ -1,7 +1,7 @@
 """Data: MNIST with every byte checked, batches, splits, standardisation, and small sets that need no file.
 
 One idea: all data are host arrays, and every random choice is a counted draw of a seeded generator.
-Read `mnist.py` first, then `batches.py`.
+Read `mnist.py` first, with `idx.py` and `fetch.py` beneath it, then `split.py`, `batches.py` and `synthetic.py`.
 """
 
 from typing import TYPE_CHECKING

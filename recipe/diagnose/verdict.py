@@ -2,7 +2,8 @@
 
 One idea: follow every way in which the open questions could be answered. If all lead to the same verdict, it stands; if
 not, the verdict is "undecided", with the candidates and what keeps them apart. So a missing measurement or a thin
-margin matters exactly when it could change the outcome. Read `remedies.py` for what is advised.
+margin matters exactly when it could change the outcome. Read `remedies.py` for what is advised,
+`words.py` for the text.
 """
 
 from __future__ import annotations

@@ -74,6 +74,19 @@ def test_an_opening_that_names_a_file_names_one_that_is_there() -> None:
     assert not lost
 
 
+def test_every_file_is_named_by_the_opening_of_another() -> None:
+    """Whoever follows the openings from file to file leaves none out."""
+    paths = [path for room in ("autograd", "nn", "optim", "recipe") for path in (ROOT / room).rglob("*.py")]
+    named: set[Path] = set()
+    for path in paths:
+        opening = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        for name in re.findall(r"`([\w./]+\.py)`", opening):
+            places = (place / name for place in path.parents if place.is_relative_to(ROOT))
+            named.update(place.resolve() for place in places if place.exists() and place.resolve() != path)
+    left_out = {path for path in paths if not path.stem.startswith("__")} - named
+    assert not left_out
+
+
 def test_links_to_files_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text(encoding="utf-8")):

@@ -1,7 +1,9 @@
 """The cuda executor: a program as kernels and products on a GPU, replayed as one graph.
 
 One idea: the groups are those of the native executor, written in CUDA C; what is told the GPU for a step is one tape of
-commands, recorded once and then launched with a single call. Read `commands.py` first.
+commands, recorded once and then launched with a single call. Read `commands.py` first. What every source begins with is
+in `header.py`, what a call is sent in `numbers.py` and `draws.py`, and what need not be copied in `whole.py` and
+`strided.py`.
 """
 
 from .device import Device as Device

@@ -2,7 +2,7 @@
 
 One idea: the same three loops as `autograd/convolution/columns.py`, but over a block of windows that fits beside the
 matrices in the second cache, with no array made on the way. A window's row is made of runs that lie in one piece, since
-channels are last. Only one group is done here. Read `pooling.py` next.
+channels are last. Only one group is done here. Read `winograd.py` next.
 """
 
 from __future__ import annotations

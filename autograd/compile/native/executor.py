@@ -1,7 +1,8 @@
 """Native: a program that runs as C, from one piece of memory.
 
 One idea: everything that can be decided beforehand is: where each array lies, which step writes into a parameter
-itself, what Python still has to do. A call sets a few addresses and calls one function. Read `memory.py` next.
+itself, what Python still has to do. A call sets a few addresses and calls one function. Read `template.py` next, where
+the kernels written by hand begin.
 """
 
 from __future__ import annotations

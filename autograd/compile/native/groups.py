@@ -4,7 +4,7 @@ One idea: all of a group see its elements as a table of R rows and C columns. A 
 for each row (a reduction along it, or a function of such), or adds up over the rows into a value for each column, or
 for all. The first two may be used by later members of the same group; sums over rows are ready when the group is done.
 So a softmax with its loss, a normalisation, a mask with the gradient of a bias, or Adam are one loop each.
-Read `source.py` next, which writes the loops.
+Read `memory.py` next.
 """
 
 # Note [Where a member goes]

@@ -2,7 +2,7 @@
 
 One idea: most instructions are loops, products or moves; what is none of these, such as a convolution or the rows of a
 table by their numbers, is written by hand, once, as a function from the instruction to its text. A new one is a file
-that fills in `KERNELS`; `rows.py` is one. Read `source.py` next.
+that fills in `KERNELS`; `rows.py` is one. Read `groups.py` next.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 One idea: a library is named after everything that it was made from, source, compiler and flags, so a name that exists
 is the right one. The folder belongs to the user alone, since whoever can write there can run code. Where there is no
-compiler, or it fails, there is no library: one warning says so, and `missing` tells before. Read `executor.py` next.
+compiler, or it fails, there is no library: one warning says so, and `missing` tells before. Read `threads.py` next.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Loops: a group written in C, all of it or a part.
 
 One idea: a group is a loop over rows, and in it, for each stage, a loop over columns that the compiler turns into
-vector instructions. Read `source.py` next, which writes the other steps.
+vector instructions. Read `mathematics.py` next.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Many: the products of two stacks of small matrices, side by side.
 
 One idea: OpenBLAS does a small product alone, on one core, and NumPy asks for one after the other. The pool's threads
-share the stack; each product is made as NumPy has it made, so the bits are the same. Read `threads.py` for the pool.
+share the stack; each product is made as NumPy has it made, so the bits are the same. This is the last file of the room;
+`../cuda/__init__.py` opens the next.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 One idea: how the elements are walked over differs between a processor and a GPU, what is done with each does not. So a
 writer of loops adds the walk to what stands here; in its lines `r` and `c` are row and column, v3 the value of member
 3, y3 its elements in memory, x0 elements from outside and n0 a number that changes from call to call.
-Read `source.py` next, or `../cuda/loops.py`.
+Read `parts.py` next.
 """
 
 from __future__ import annotations

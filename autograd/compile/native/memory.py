@@ -3,7 +3,7 @@
 One idea: a variable needs memory from the step that makes it to the last that reads it, so those that are never wanted
 at once share a place in one arena. What is written to a parameter at the end is written there at once, where nobody
 reads the old value any more and nothing can fail any more; what is returned is written into the array that will be
-returned. Read `executor.py`.
+returned. Read `members.py` next.
 """
 
 from __future__ import annotations

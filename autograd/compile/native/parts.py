@@ -1,7 +1,7 @@
 """Parts: into how many pieces work is cut, to be done side by side.
 
 One idea: the number follows from the size of the work alone, so that results do not depend on the machine's threads.
-Read `source.py` next, which cuts loops, and `threads.py`, which runs the parts.
+Read `loops.py` next.
 """
 
 # Note [How many parts]

@@ -1,7 +1,7 @@
 """Pooling in C: one window after the other, all channels of one place of it at a time.
 
 One idea: channels are last, so the loop over them reads memory in order and becomes vector instructions, and a window
-is done while it is in the first cache. Read `executor.py` next.
+is done while it is in the first cache. Read `rows.py` next.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Products: matrix products that BLAS can read where their factors lie.
 
 One idea: a transposed matrix, or one whose rows lie apart, is a flag and a leading dimension, no copy.
-Read `groups.py` next.
+Read `kernels.py` next.
 """
 
 from __future__ import annotations

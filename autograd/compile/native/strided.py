@@ -1,7 +1,7 @@
 """Strided: what is done element by element where the elements lie in no table.
 
 One idea: a group wants one stride along its rows and one along its columns, and a view such as the queries among the
-queries, keys and values of all heads has more; for those a nest of loops, one for each axis. Read `source.py` next.
+queries, keys and values of all heads has more; for those a nest of loops, one for each axis. Read `draws.py` next.
 """
 
 from __future__ import annotations

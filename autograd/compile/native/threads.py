@@ -3,7 +3,7 @@
 One idea: two pools of threads on the same cores wait for each other's turns and cost ten times what they gain. OpenBLAS
 lets its host run its jobs, so there is one pool, ours, and both work in it: a product between two loops finds the other
 cores awake. What is computed does not depend on how many threads there are, see Note [Parts].
-Read `executor.py` next.
+Read `numbers.py` next.
 """
 
 # Note [Parts]

@@ -1,7 +1,8 @@
 """Passes: each makes of one program another that computes the same with less work.
 
 One idea: a pass is a pure function from program to program, small enough to be read with a program before it and one
-after. `simplified` is their order. Read `dead.py` first.
+after; what it leaves unread is swept up by the first of them. `simplified` and `for_blas` are their orders. Read
+`dead.py` first.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 One idea: float32 holds every number of bfloat16, so to move numbers and to cast them is the same in either order. Casts
 to float32 come as late as they can, where a loop takes them in, casts to bfloat16 as early as they can, where a loop
-writes what it computed; where one meets the other both are gone. Read `products.py` next.
+writes what it computed; where one meets the other both are gone. Read `row_sums.py` next.
 """
 
 # Note [How early]

@@ -1,7 +1,7 @@
 """Common subexpressions: what was computed already is not computed again.
 
 One idea: two instructions are the same when they call the same function on the same variables and constants; since
-nothing changes in place, the first result serves for both. Read `native/memory.py` next, the plan.
+nothing changes in place, the first result serves for both. Read `constants.py` next.
 """
 
 from __future__ import annotations

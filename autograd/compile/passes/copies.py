@@ -2,7 +2,7 @@
 
 One idea: the engine copies so that nobody's array is changed behind their back; in a program nobody changes anything.
 A copy that lies otherwise in memory is another thing for NumPy, whose sums and products then round in another order; C
-lays out arrays as it likes. Read `products.py` next.
+lays out arrays as it likes. Read `common.py` next.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 One idea: the norm of all gradients is a number of each, added up. NumPy is quickest with vdot and a stack of them; as a
 product and a sum each is part of the loop that makes the gradient, and the rest is a line of arithmetic. They round
 otherwise.
-Read `dead.py`, which sweeps up, then `native/memory.py`, the plan.
+Read `permutations.py` next.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 One idea: f(x^T) = f(x)^T for every elementwise f, so a permutation of axes sinks below it, through sums along axes too,
 until it meets its inverse and both are gone. Layers speak (N, C, H, W), and convolution and pooling keep channels last:
-with this pass nothing between them is ever moved. Read `dead.py`, which sweeps up.
+with this pass nothing between them is ever moved. Read `products.py` next.
 """
 
 # Note [Who moves]

@@ -2,7 +2,7 @@
 
 One idea: einsum is quickest where NumPy does it alone, as in a max-norm; in C a product and a sum along the row are
 part of the loop that makes the row. They round otherwise.
-Read `dead.py`, which sweeps up, then `native/memory.py`, the plan.
+Read `norms.py` next.
 """
 
 from __future__ import annotations
