@@ -6,7 +6,6 @@ starts as a Linear of that fan-in does. Read `pool.py` next.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -63,11 +62,7 @@ class _Kernels(Module):
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
         """Draw weight and bias anew, evenly over ±1 / sqrt(fan-in), PyTorch's default."""
-        initial.kaiming_uniform_(self.weight, a=math.sqrt(5), generator=generator)
-        if self.bias is not None:
-            fan_in = math.prod(self.weight.shape[1:])
-            bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
-            initial.uniform_(self.bias, -bound, bound, generator)
+        initial.fill_layer(self.weight, self.bias, generator)
 
     def _repr(self, **options: Any) -> str:
         """The sizes, and those options that are not what they are by default."""

@@ -193,6 +193,16 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity, "kaiming_normal_"), generator)
 
 
+def fill_layer(weight: Tensor, bias: Tensor | None, generator: Generator | None = None) -> None:
+    """Fill both evenly over [-bound, bound), bound = 1 / sqrt(fan_in): how PyTorch's layers start."""
+    # The gain of the slope sqrt(5) is sqrt(2 / (1 + 5)), which takes away the sqrt(3) of the bound.
+    kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+    if bias is not None:
+        fan_in = math.prod(weight.shape[1:])
+        bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
+        uniform_(bias, -bound, bound, generator)
+
+
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with `gain` times a random matrix of orthonormal rows or columns, whichever are fewer.
 

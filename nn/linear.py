@@ -5,7 +5,6 @@ One idea: a layer is its parameters and one formula; the mathematics is in `func
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 import autograd as ag
@@ -53,10 +52,7 @@ class Linear(Module):
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
         """Draw weight and bias anew."""
-        initial.kaiming_uniform_(self.weight, a=math.sqrt(5), generator=generator)
-        if self.bias is not None:
-            bound = 1 / math.sqrt(self.in_features) if self.in_features else 0.0
-            initial.uniform_(self.bias, -bound, bound, generator)
+        initial.fill_layer(self.weight, self.bias, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)
@@ -105,10 +101,7 @@ class Maxout(Module):
         if self.init == "tangent":
             self._reset_to_tangents(generator)
             return
-        initial.kaiming_uniform_(self.weight, a=math.sqrt(5), generator=generator)
-        if self.bias is not None:
-            bound = 1 / math.sqrt(self.in_features) if self.in_features else 0.0
-            initial.uniform_(self.bias, -bound, bound, generator)
+        initial.fill_layer(self.weight, self.bias, generator)
 
     def _reset_to_tangents(self, generator: Generator | None) -> None:
         assert self.bias is not None
