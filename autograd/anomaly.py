@@ -18,7 +18,7 @@ from .modes import Watch, is_watching
 if TYPE_CHECKING:
     from .tensor import Node
 
-__all__ = ["check_backward", "check_forward", "inside_rule", "release"]
+__all__ = ["check_backward", "check_forward", "inside_rule", "release", "user_line"]
 
 _HOUSE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _ROOMS = tuple(os.path.join(_HOUSE, room) + os.sep for room in ("autograd", "nn", "optim"))

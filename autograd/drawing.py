@@ -92,7 +92,7 @@ def _items(roots: list[Tensor], names: Mapping[str, Tensor], limit: int) -> tupl
 
     for node in drawn:
         parents = [place_of(parent) for parent in node.parents]
-        title = node.primitive.name.lstrip("_")
+        title = node.primitive.name
         name = f"%{sum(item.kind == 'operation' for item in items) + 1}"
         put(node, _Item(name, title, f"{node.shape} {node.dtype}", "operation", parents))
     for tensor in roots:

@@ -55,7 +55,7 @@ def backward(
             return backward(tensors, gradients, create_graph=True)
     roots = _roots(tensors, gradients, create_graph)
     for edge, g in _walk(roots, None, retain_graph or create_graph, create_graph).items():
-        keeper = edge if isinstance(edge, Tensor) else edge.tensor()
+        keeper = edge if isinstance(edge, Tensor) else edge.keeper()
         if keeper is not None:
             g = wrap(g) if type(g) in modules else _as_tensor(g)
             keeper.grad = g if keeper.grad is None else add(keeper.grad, g)

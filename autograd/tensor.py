@@ -53,7 +53,7 @@ class Node:
         self.line: str | None = None  # where the user's program made it, inside `anomaly()`
         self.watcher: weakref.ref[Tensor] | None = None  # a Tensor that asked to keep its gradient
 
-    def tensor(self) -> Tensor | None:
+    def keeper(self) -> Tensor | None:
         """The Tensor that asked to keep its gradient, while it lives."""
         return None if self.watcher is None else self.watcher()
 

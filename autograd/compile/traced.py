@@ -17,17 +17,17 @@ from __future__ import annotations
 
 import functools
 import operator
-import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from ..anomaly import user_line
 from ..backend import host, module_of
 from ..errors import TraceError
 from ..modes import is_tracing
 from .number import Number
 from .program import Variable, layout_of
 
-__all__ = ["Traced", "record", "tracer", "user_line"]
+__all__ = ["Traced", "record", "tracer"]
 
 
 class Traced:
@@ -153,15 +153,6 @@ def refuse(what: str) -> NoReturn:
         f"inside a compiled function an array {what}, at {user_line()}: there it has no value yet. Use where() instead "
         "of if, return what you want to look at, or take this part out of the function."
     )
-
-
-def user_line() -> str:
-    """The line of the user's program that led here: the innermost one outside tapegrad."""
-    frame = sys._getframe(1)
-    inside = ("autograd", "nn", "optim")
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in inside:
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from ...backend import host
@@ -48,14 +49,7 @@ class Ref:
     @property
     def is_whole(self) -> bool:
         """Whether it is all of its base, in order."""
-        return self.offset == 0 and _size(self.shape) == _size(self.base.shape) and self.strides == packed(self.shape)
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
+        return self.offset == 0 and prod(self.shape) == prod(self.base.shape) and self.strides == packed(self.shape)
 
 
 def packed(shape: tuple[int, ...]) -> tuple[int, ...]:

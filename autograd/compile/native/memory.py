@@ -186,6 +186,7 @@ def _made(step: Step) -> list[Variable]:
 
 
 def reads_of(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
+    """What a step reads, each as the variable whose memory it lies in."""
     if isinstance(step, Group):
         operands = [operand for member in step.members.values() for operand in member.operands]
         return [operand.ref.base for operand in operands if operand.ref is not None]

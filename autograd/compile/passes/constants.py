@@ -28,17 +28,10 @@ def with_constants(program: Program) -> Program:
             if instruction.name in ("zeros", "zeros_like"):  # of any size, since it is a single number in memory
                 known[out] = host.broadcast_to(host.zeros((), out.dtype), out.shape)
                 continue
-            if out.dtype.itemsize * _size(out.shape) <= _LARGE:
+            if out.nbytes <= _LARGE:
                 given = replace_variables((instruction.inputs, instruction.options), known.__getitem__)
                 with host.errstate(all="ignore"):
                     known[out] = host.asarray(instruction.function(*given[0], **given[1]))
                 continue
         instructions.append(instruction)
     return replace(program, instructions=instructions, constants=list(known.items()))
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size

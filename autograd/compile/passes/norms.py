@@ -53,7 +53,10 @@ def with_plain_norms(program: Program) -> Program:
             total, *others = stacks[first]
             for other in others[:-1]:
                 total = made(_PAIRWISE[name], (total, other), {}, new((), out.dtype))
-            made(_PAIRWISE[name], (total, others[-1]), {}, out) if others else instructions.append(instruction)
+            if others:
+                made(_PAIRWISE[name], (total, others[-1]), {}, out)
+            else:
+                instructions.append(instruction)
         else:
             instructions.append(instruction)
     return replace(program, instructions=instructions)

@@ -12,6 +12,7 @@ with this pass nothing between them is ever moved. Read `products.py` next.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 from ...backend import host
@@ -175,7 +176,7 @@ class _Sinking:
             return long == sorted(long) and self._lies_in_order(u)
         of = self.maker.get(x)
         if of is not None and of.name == "reshape" and isinstance(of.inputs[0], Variable):
-            return self._lies_in_order(of.inputs[0]) or _size(x.shape) == _size(of.inputs[0].shape) == 1
+            return self._lies_in_order(of.inputs[0]) or prod(x.shape) == prod(of.inputs[0].shape) == 1
         return of is None or of.name not in _VIEWS
 
     def added(self, name: str, function: Any, inputs: Any, shape: tuple[int, ...], dtype: Any) -> Variable:
@@ -203,10 +204,3 @@ def _is_elementwise(instruction: Instruction) -> bool:
 
 def _inverse(order: Order) -> Order:
     return tuple(sorted(range(len(order)), key=order.__getitem__))
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
