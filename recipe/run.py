@@ -189,7 +189,8 @@ def _print_heading(config: Config, folder: Path, parts: Parts, trainer: Trainer,
     device = f"{config.device} ({gpu})" if gpu else config.device
     print(f"{net}, {count:,} parameters, on {device}; {config.data.source}: {', '.join(rows)}")
     begun = f", from step {trainer.step}" if trainer.step else ""
-    length = f"{config.fit.epochs} epochs" if config.fit.updates is None else f"{config.fit.updates:,} updates"
+    number, unit = (config.fit.epochs, "epoch") if config.fit.updates is None else (config.fit.updates, "update")
+    length = f"{number:,} {unit}{'' if number == 1 else 's'}"
     print(f"{length} in batches of {config.fit.batch_size}{begun}; the run: {folder}", flush=True)
 
 

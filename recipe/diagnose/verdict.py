@@ -29,7 +29,7 @@ from .words import as_text, shown
 
 __all__ = ["Diagnosis", "decide", "diagnose"]
 
-_UNDECIDED = Remedy("undecided", "", "Take the doubt away (measure what is missing, or train on) and ask again.")
+_UNDECIDED = Remedy("undecided", "", "Take the doubt away: measure what is missing, or train longer, and ask again.")
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ def _doubts(ways: Sequence[tuple[str, Sequence[Finding]]], gate: Check) -> list[
 
 def _close(check: Check) -> str:
     value, line = shown(check.value, check.unit), shown(check.threshold, check.unit)
-    return f"Too close to call: {check.what} is {value}, the line is {line}."
+    return f"Too close to call: {check.what}: {value}, and the line is {line}."
 
 
 def _rows(last: Finding | None, gate: Check, stage: str) -> list[dict[str, Any]]:
@@ -251,7 +251,7 @@ def _row(finding: Finding) -> dict[str, Any]:
 
 def _reason(check: Check) -> str:
     side = "not above" if check.sign == ">" else "not below"
-    return f"{check.what} is {shown(check.value, check.unit)}, {side} {shown(check.threshold, check.unit)}"
+    return f"{check.what}: {shown(check.value, check.unit)}, {side} {shown(check.threshold, check.unit)}"
 
 
 def _notes(f: Facts, t: Thresholds) -> list[str]:

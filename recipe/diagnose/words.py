@@ -40,7 +40,7 @@ def as_text(diagnosis: Mapping[str, Any]) -> str:
     if d["evidence"]:
         parts.append("What was seen, looking at " + _STAGES[d["stage"]] + "\n" + _table(d["evidence"]))
     if d["ruled_out"]:
-        parts.append("Ruled out before that\n" + _bullets([f"{row['title']}: {row['why']}" for row in d["ruled_out"]]))
+        parts.append("Ruled out before that\n" + "\n".join(map(_ruled_out, d["ruled_out"])))
     if d["notes"]:
         parts.append("To note\n" + _bullets(d["notes"]))
     parts.append("What to do\n" + _wrapped(d["remedy"], "  "))
@@ -56,10 +56,15 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
         line = f"  {'*' if row['fired'] else ' '} {row['what']:<{width}}"
         if row["sign"]:
             side = "above" if row["sign"] == ">" else "below"
-            line += f"  {shown(row['value'], row['unit']):>12}   {'fires' if row['fired'] else 'would fire'} {side} "
+            problem = "a problem" if row["fired"] else "would be a problem"
+            line += f"  {shown(row['value'], row['unit']):>12}   {problem} {side} "
             line += shown(row["threshold"], row["unit"])
         lines.append(line.rstrip())
     return "\n".join(lines)
+
+
+def _ruled_out(row: Mapping[str, Any]) -> str:
+    return f"{_bullets([row['title']])}\n{_wrapped(row['why'], '      ')}"
 
 
 def _bullets(lines: Sequence[str]) -> str:
