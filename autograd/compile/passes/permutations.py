@@ -18,10 +18,10 @@ from typing import Any
 from ...backend import host
 from ..program import CASTS, Instruction, Program, Variable, replace_variables
 
-__all__ = ["CHANNELS_LAST", "with_sunk_permutations"]
+__all__ = ["with_sunk_permutations"]
 
 # They read and write arrays in order, channels last.
-CHANNELS_LAST = {
+_CHANNELS_LAST = {
     "convolve",
     "convolve_input",
     "convolve_weight",
@@ -40,7 +40,7 @@ Order = tuple[int, ...]
 
 def with_sunk_permutations(program: Program) -> Program:
     """The program with permutations as late as possible, where it has instructions that want channels last."""
-    if not any(instruction.name in CHANNELS_LAST for instruction in program.instructions):
+    if not any(instruction.name in _CHANNELS_LAST for instruction in program.instructions):
         return program
     return _Sinking(program).program()
 
@@ -83,7 +83,7 @@ class _Sinking:
         if name == "transpose" and len(inputs) == 2 and isinstance(inputs[1], tuple) and len(inputs[1]) > 2:
             u, order = self.form.get(first, (first, tuple(range(len(inputs[1])))))
             self.view(u, tuple(order[axis] for axis in inputs[1]), out)
-        elif name in CHANNELS_LAST:
+        elif name in _CHANNELS_LAST:
             self.add(replace(instruction, inputs=tuple(self.packed(x) for x in inputs)))
         elif name in _REDUCTIONS and first in self.form and len(inputs) == 1 and self.reduced(instruction):
             pass
