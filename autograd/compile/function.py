@@ -141,6 +141,11 @@ class Compiled:
         self.refused = why
         return result
 
+    def __repr__(self) -> str:
+        name, count = getattr(self.function, "__qualname__", repr(self.function)), len(self.programs)
+        state = f"{count} program{'' if count == 1 else 's'}" if self.refused is None else f"refused, {self.refused}"
+        return f"<compiled {name}: {state}>"
+
     @property
     def _as_written(self) -> bool:
         """Whether a call made now runs the function itself."""

@@ -171,7 +171,8 @@ class Native:
         """The steps in order, what each keeps in memory, and how much memory a call holds at its peak."""
         peak = {what: count for what, count in self.plan.peak().items() if count}
         parts = ", ".join(f"{count:,} of {what}" for what, count in peak.items())
-        lines = [f"native: {len(self.steps)} steps; a call holds {sum(peak.values()):,} bytes at its peak: {parts}"]
+        steps = f"{len(self.steps)} step{'' if len(self.steps) == 1 else 's'}"
+        lines = [f"native: {steps}; a call holds {sum(peak.values()):,} bytes at its peak: {parts}"]
         for i, step in enumerate(self.steps):
             if isinstance(step, Group):
                 rows, columns = step.table

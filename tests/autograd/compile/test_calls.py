@@ -140,6 +140,19 @@ def test_nested_compiled_functions_are_one_program() -> None:
     assert (len(inner.programs), len(outer.programs)) == (1, 1)
 
 
+def test_a_compiled_function_shows_its_name_and_what_became_of_it() -> None:
+    @ag.compile(fallback=True)
+    def doubled(x):
+        return x * 2 if x.size < 3 else x * float(x.sum())
+
+    name = doubled.__qualname__
+    assert repr(doubled) == f"<compiled {name}: 0 programs>"
+    doubled(ag.ones(2))
+    assert repr(doubled) == f"<compiled {name}: 1 program>"
+    doubled(ag.ones(3))
+    assert repr(doubled).startswith(f"<compiled {name}: refused, inside a compiled function")
+
+
 def test_explain_shows_a_line_for_each_instruction() -> None:
     function = ag.compile(lambda x: ag.exp(x) * 2.0)
     assert "nothing is traced" in function.explain()
