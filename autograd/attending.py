@@ -3,7 +3,7 @@
 One idea: the weights of all queries are many times as large as what is attended to, and a GPU never needs them in
 memory; so to a trace attention shall be one call, which a device may do in its own way. One number for each query, its
 statistics, makes weights of scores again. Here all is done with weights, in float32 at least, for every array module.
-What half precision is rounded to in between is what cuDNN rounds. Read `ops/convolution.py` and `ops/pooling.py` for
+Half precision is rounded in between where cuDNN rounds it. Read `ops/convolution.py` and `ops/pooling.py` for
 rules, `compile/cuda/cudnn.py` for the device.
 """
 

@@ -60,7 +60,6 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bo
 
     With `has_aux` f returns `(value, aux)`, and the result is `((value, aux), gradient)`.
     """
-
     _check_call("value_and_grad", f, argnums)
 
     @_named("value and gradient", f)
@@ -126,7 +125,6 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     For an array in and an array out its shape is `out.shape + in.shape`; for containers, a tree like f's value of trees
     like the argument. It takes one walk backward per element of the value.
     """
-
     _check_call("jacobian", f, argnums)
 
     @_named("Jacobian", f)

@@ -1,4 +1,4 @@
-"""Modes: whether operations are recorded, whether they are watched for NaN, and the dtype in which products multiply.
+"""Modes: whether operations are recorded, whether they are watched for NaN, and in which dtype products are made.
 
 One idea: a mode is a context variable, so it belongs to one thread (and one asyncio task): a thread under `no_grad()`
 takes nothing from another that is training. Read `shapes.py` next.

@@ -304,25 +304,8 @@ class Trace:
         Raises TraceError where one of them shares memory with another array that was read, for an argument that was
         changed in place or asked for its gradient, and for a graph that would leave the function.
         """
-        changed = any(traced.variable is not first for traced, first in self._arguments)
-        if changed or any(data_of(tensor) is not argument for tensor, argument in self._wrapped):
-            raise TraceError(
-                "a compiled function changes an argument in place, which would be seen at this call only: return the "
-                "new value, or change a Tensor that the function finds by itself."
-            )
-        if any(grad_of(tensor) is not None or tensor.requires_grad for tensor, _ in self._wrapped):
-            raise TraceError(
-                "a compiled function leaves requires_grad or a gradient on a Tensor of an argument, where it would not "
-                "be seen: begin with x = x.detach(), and return the gradient."
-            )
-        for (_, name), (tensor, value) in self.slots.items():
-            if name == "requires_grad":
-                self.effects.append(functools.partial(setattr, tensor, name, value))
-            elif value is not None:
-                raise TraceError(
-                    "a compiled function changes a Tensor from outside on the record, and its graph cannot leave the "
-                    "function: change it under no_grad(), or return the new one."
-                )
+        self._refuse_changed_arguments()
+        self._leave_slots()
         found = [(place, traced) for place, traced, first in self.captured if traced.variable is not first]
         own = {id(place.tensor): (place, t) for place, t, _ in self.captured if isinstance(place, DataOf)}
         for key, (tensor, traced) in self.data.items():
@@ -338,6 +321,30 @@ class Trace:
                 "change would not be seen: use one Tensor for both, or copy."
             )
         return found
+
+    def _refuse_changed_arguments(self) -> None:
+        changed = any(traced.variable is not first for traced, first in self._arguments)
+        if changed or any(data_of(tensor) is not argument for tensor, argument in self._wrapped):
+            raise TraceError(
+                "a compiled function changes an argument in place, which would be seen at this call only: return the "
+                "new value, or change a Tensor that the function finds by itself."
+            )
+        if any(grad_of(tensor) is not None or tensor.requires_grad for tensor, _ in self._wrapped):
+            raise TraceError(
+                "a compiled function leaves requires_grad or a gradient on a Tensor of an argument, where it would not "
+                "be seen: begin with x = x.detach(), and return the gradient."
+            )
+
+    def _leave_slots(self) -> None:
+        """Set `requires_grad` of Tensors from outside after each call, as the function did; a node cannot be left."""
+        for (_, name), (tensor, value) in self.slots.items():
+            if name == "requires_grad":
+                self.effects.append(functools.partial(setattr, tensor, name, value))
+            elif value is not None:
+                raise TraceError(
+                    "a compiled function changes a Tensor from outside on the record, and its graph cannot leave the "
+                    "function: change it under no_grad(), or return the new one."
+                )
 
 
 def program_of(function: Callable[..., Any], arrays: Iterable[Any], options: dict[str, Any]) -> Program:

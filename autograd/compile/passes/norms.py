@@ -1,8 +1,8 @@
 """Norms: vdot(a, b), and the sum or the largest of a stack of numbers, as what loops can do.
 
-One idea: the norm of all gradients is a number of each, added up. NumPy is quickest with vdot and a stack of them; as a
-product and a sum each is part of the loop that makes the gradient, and the rest is a line of arithmetic. They round
-otherwise.
+One idea: the norm of all gradients is made of one number for each. NumPy is quickest when vdot gives the numbers and a
+stack joins them; in C a product and a sum are part of the loop that makes the gradient, and to join the numbers is a
+line of arithmetic. They round otherwise.
 Read `permutations.py` next.
 """
 
