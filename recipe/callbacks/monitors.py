@@ -1,8 +1,8 @@
 """Monitors: gradients, activations and weights, layer by layer, as entries of the epoch's record.
 
 One idea: what makes training fail is seen inside the network first: gradients that vanish on the way back, units that
-are silent for every row, weights that die or explode. The lecture's diagnosis reads these numbers. Read `base.py`
-first.
+are silent for every row, weights that die or explode. These numbers are for the logs and the live view; a diagnosis
+looks for itself (`../diagnose/evidence.py`). Read `base.py` first.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def _way(trainer: Trainer) -> dict[str, Any]:
 
 
 def line(record: Record, epochs: int) -> str:
-    """One epoch in one line: errors where there are accuracies, else losses, in evaluation mode."""
+    """One epoch in one line: losses in evaluation mode, errors where there are accuracies, the rate to go on with."""
     parts = [f"epoch {record['epoch'] + 1:>{len(str(epochs))}}/{epochs}"]
     for part in ("train", "val"):
         if f"{part}_loss" in record:
@@ -102,7 +102,7 @@ def line(record: Record, epochs: int) -> str:
             if f"{part}_accuracy" in record:
                 text += f", error {100 * (1 - record[f'{part}_accuracy']):.2f} %"
             parts.append(text)
-    parts += [f"lr {record['lr']:.2e}", f"{record['seconds']:.1f} s"]
+    parts += [f"next lr {record['lr']:.2e}", f"{record['seconds']:.1f} s"]
     return "  ".join(parts)
 
 

@@ -292,7 +292,7 @@ def test_progress_prints_a_line_an_epoch():
     assert lines == [line(record, 2) for record in run.history]
     assert re.fullmatch(
         r"epoch 1/2  train loss \d\.\d{4}, error \d+\.\d\d %  val loss \d\.\d{4}, error \d+\.\d\d %  "
-        r"lr \d\.\d\de-\d\d  \d+\.\d s",
+        r"next lr \d\.\d\de-\d\d  \d+\.\d s",
         lines[0],
     )
 
