@@ -23,6 +23,11 @@ from typing import Any, NamedTuple
 
 from ...backend import host
 
+# Note [Address 0]
+# Where GCC 12 knows that all arrays lie in one piece of memory, it may read one of them, a transposed matrix of 4 or 8
+# columns say, at an address counted from 0. It takes that for a null pointer then, concludes that the loop ends there
+# and writes nothing, and leaves it out. With -fno-delete-null-pointer-checks 0 is an address like any other.
+
 __all__ = ["Blas", "address_of", "blas", "load", "missing"]
 
 _FLAGS = (
@@ -34,6 +39,7 @@ _FLAGS = (
     "-fno-math-errno",
     "-fno-trapping-math",
     "-ffp-contract=fast",
+    "-fno-delete-null-pointer-checks",  # see Note [Address 0]
     "-w",
 )
 

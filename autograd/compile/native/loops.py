@@ -34,12 +34,6 @@ def group_source(group: Group, memory: Memory) -> tuple[str, list[int]]:
 # all of them. It is given a list of places: for each array which of the addresses of a call it is counted from, and the
 # number of bytes from there; for each number that changes from call to call, which it is.
 
-# Note [Out of the compiler's sight]
-# Where GCC 12 knows that all arrays lie in one piece of memory, it may read one of them, a transposed matrix of 4 or 8
-# columns say, at an address counted from 0, takes that for a null pointer, concludes that the function ends there and
-# writes nothing, and leaves out its call. It knows from the places of a single call, or from a function that `run`
-# calls. So neither is told across the call (`noipa`).
-
 
 class Writer(Members):
     """Writes the loop of a group in C."""
@@ -60,7 +54,7 @@ class Writer(Members):
 
     def functions(self) -> Iterator[str]:
         """A function that does everything, or one that does a part and one that has them all done."""
-        begin = "static __attribute__((noinline, noipa)) void @(char **p, const double *n, const long *at) {"
+        begin = "static __attribute__((noinline)) void @(char **p, const double *n, const long *at) {"
         lines = list(self._lines())  # which find out what has a place
         if self.parts == 1:
             yield begin

@@ -37,8 +37,7 @@ HEADER = "\n".join(
         "typedef void loop_t(int, char **, const double *);",
         "typedef void run_t(loop_t *, int, char **, const double *);",
         "static run_t *pool;",
-        # See Note [Out of the compiler's sight] in loops.py.
-        "static __attribute__((noinline, noipa)) void run(loop_t *f, int parts, char **p, const double *n) {",
+        "static void run(loop_t *f, int parts, char **p, const double *n) {",
         "  if (pool) pool(f, parts, p, n);",
         "  else for (int part = 0; part < parts; part++) f(part, p, n);",
         "}",
