@@ -130,6 +130,8 @@ FAILS = {
     "ag.manual_seed(0)": (AttributeError, "autograd.random.seed(n)"),
     "ag.nothing_of_the_kind": (AttributeError, "module 'autograd' has no attribute 'nothing_of_the_kind'$"),
     # Other libraries' methods
+    "x.lerp_(x, 0.1)": (AttributeError, "write x += share * (y - x), under no_grad()"),
+    "ag.autograd.grad(loss, leaf)": (AttributeError, "write autograd.gradients(y, [x]) for autograd.grad(y, x)"),
     "x.view(3, 1)": (AttributeError, "'Tensor' object has no attribute 'view'; write x.reshape(shape)"),
     "m.permute(1, 0)": (AttributeError, "write x.permute_dims(axes)"),
     "m.t()": (AttributeError, "write x.T"),
