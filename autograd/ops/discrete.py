@@ -179,31 +179,35 @@ def signbit(xp: Module, x: Operand) -> Array:
     return xp.signbit(x)
 
 
-# Rounding
+# Rounding; whole numbers stay what they are, where some array modules would make floating point of them
+
+
+def _is_whole(x: Operand) -> bool:
+    return hasattr(x, "dtype") and x.dtype.kind in "biu"
 
 
 @elementwise
 def floor(xp: Module, x: Operand) -> Array:
     """x rounded down."""
-    return xp.floor(x)
+    return xp.array(x) if _is_whole(x) else xp.floor(x)
 
 
 @elementwise
 def ceil(xp: Module, x: Operand) -> Array:
     """x rounded up."""
-    return xp.ceil(x)
+    return xp.array(x) if _is_whole(x) else xp.ceil(x)
 
 
 @elementwise
 def trunc(xp: Module, x: Operand) -> Array:
     """x rounded towards zero."""
-    return xp.trunc(x)
+    return xp.array(x) if _is_whole(x) else xp.trunc(x)
 
 
 @elementwise
 def round(xp: Module, x: Operand) -> Array:
     """x rounded to the nearest whole number, halves to the even one."""
-    return xp.rint(x)
+    return xp.array(x) if _is_whole(x) else xp.rint(x)
 
 
 @elementwise

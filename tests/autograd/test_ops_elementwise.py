@@ -173,6 +173,16 @@ def test_steps_start_no_graph() -> None:
         assert not y.requires_grad
 
 
+@pytest.mark.parametrize("f", [ag.floor, ag.ceil, ag.trunc, ag.round])
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int64"])
+def test_whole_numbers_are_round(f: Any, dtype: str) -> None:
+    x = np.array([0, np.iinfo(dtype).max], dtype)
+    y = f(x)
+    assert y.dtype == dtype
+    assert y.tolist() == x.tolist()
+    assert not np.shares_memory(x, y)
+
+
 # The error function
 
 

@@ -54,6 +54,10 @@ ROWS = [
         Spec(getattr(ops, name), getattr(np, name), elementwise_cases(tenths))
         for name in ("sign", "floor", "ceil", "trunc", "round")
     ),
+    *(
+        Spec(getattr(ops, name), np.positive, elementwise_cases(whole), label="ints")
+        for name in ("floor", "ceil", "trunc", "round")
+    ),
     Spec(ops.floor_divide, np.floor_divide, elementwise_cases(tenths, not_zero)),
     Spec(ops.nextafter, np.nextafter, elementwise_cases(tenths, tenths)),
 ]
