@@ -121,6 +121,9 @@ class Surface:
     def __rmatmul__(self, other: Operand) -> Tensor:
         return linalg.matmul(other, self)
 
+    def __imatmul__(self, other: Operand) -> Tensor:
+        return changing.write(self, linalg.matmul(self, other))
+
     def __neg__(self) -> Tensor:
         return elementwise.negative(self)
 
@@ -139,11 +142,17 @@ class Surface:
     def __rand__(self, other: Operand) -> Tensor:
         return discrete.bitwise_and(other, self)
 
+    def __iand__(self, other: Operand) -> Tensor:
+        return changing.write(self, discrete.bitwise_and(self, other))
+
     def __or__(self, other: Operand) -> Tensor:
         return discrete.bitwise_or(self, other)
 
     def __ror__(self, other: Operand) -> Tensor:
         return discrete.bitwise_or(other, self)
+
+    def __ior__(self, other: Operand) -> Tensor:
+        return changing.write(self, discrete.bitwise_or(self, other))
 
     def __xor__(self, other: Operand) -> Tensor:
         return discrete.bitwise_xor(self, other)
@@ -151,17 +160,26 @@ class Surface:
     def __rxor__(self, other: Operand) -> Tensor:
         return discrete.bitwise_xor(other, self)
 
+    def __ixor__(self, other: Operand) -> Tensor:
+        return changing.write(self, discrete.bitwise_xor(self, other))
+
     def __lshift__(self, other: Operand) -> Tensor:
         return discrete.bitwise_left_shift(self, other)
 
     def __rlshift__(self, other: Operand) -> Tensor:
         return discrete.bitwise_left_shift(other, self)
 
+    def __ilshift__(self, other: Operand) -> Tensor:
+        return changing.write(self, discrete.bitwise_left_shift(self, other))
+
     def __rshift__(self, other: Operand) -> Tensor:
         return discrete.bitwise_right_shift(self, other)
 
     def __rrshift__(self, other: Operand) -> Tensor:
         return discrete.bitwise_right_shift(other, self)
+
+    def __irshift__(self, other: Operand) -> Tensor:
+        return changing.write(self, discrete.bitwise_right_shift(self, other))
 
     # Comparison, element by element
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 
 import numpy as np
 import pytest
@@ -130,6 +131,29 @@ def test_under_no_grad_writes_go_into_the_array():
     same(view, [7.0, 3.0])
     assert x.requires_grad
     assert x.node is None
+
+
+@pytest.mark.parametrize("name", ["and", "or", "xor", "lshift", "rshift", "matmul", "add", "floordiv", "mod"])
+def test_every_augmented_assignment_writes_or_rebinds(name):
+    change, array = getattr(operator, f"i{name}"), np.array([[6, 3], [5, 2]])
+    wanted = change(array.copy(), array)
+    x = Tensor(array)
+    held = x.data
+    with ag.no_grad():
+        assert change(x, Tensor(array)) is x
+    assert x.data is held
+    same(x, wanted)
+    y = Tensor(array)
+    held = y.data
+    assert change(y, Tensor(array)) is y
+    same(y, wanted)
+    np.testing.assert_array_equal(held, array)
+
+
+def test_a_product_of_another_shape_is_no_change_in_place():
+    x = Tensor(np.ones((2, 3)))
+    with pytest.raises(ShapeError, match=r"shape \(2, 3\) cannot become one of shape \(2, 4\) in place"):
+        x @= Tensor(np.ones((3, 4)))
 
 
 def test_an_optimizer_step_by_hand():
