@@ -6,6 +6,7 @@ One idea: an axis is counted from the front before anything else is done with it
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 __all__ = ["Axis", "Shape", "axes_of", "kept_shape", "normalize_axis"]
 
@@ -27,8 +28,8 @@ def axes_of(axis: Axis, ndim: int) -> Shape:
     """
     if axis is None:
         return tuple(range(ndim))
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    axes = tuple(normalize_axis(a, ndim) for a in axes)
+    given = axis if isinstance(axis, tuple) else (axis,) if isinstance(axis, (int, Integral)) else tuple(axis)
+    axes = tuple(normalize_axis(a, ndim) for a in given)
     if len(set(axes)) != len(axes):
         raise ValueError(f"axis {axis} names the same axis twice.")
     return axes

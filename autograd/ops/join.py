@@ -7,6 +7,7 @@ the end add no rule. Read `diagonal.py` next.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 from ..backend import Array, Module, array_of, device_of, module_of
@@ -106,7 +107,7 @@ def split(x: Operand, sections: int | Sequence[int], *, axis: int = 0) -> tuple[
     """
     axis = normalize_axis(axis, x.ndim)
     length = x.shape[axis]
-    if isinstance(sections, int):
+    if isinstance(sections, (int, Integral)):
         if sections < 1 or length % sections:
             raise ShapeError(
                 f"split: axis {axis} of x, of shape {x.shape}, cannot be cut into {sections} equal parts; "
@@ -167,9 +168,9 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", *, constant_values: 
 
 def _widths(pad_width: Any, ndim: int) -> Widths:
     widths: Any = pad_width
-    if isinstance(widths, int):
+    if isinstance(widths, (int, Integral)):
         widths = (widths, widths)
-    if len(widths) == 2 and all(isinstance(width, int) for width in widths):
+    if len(widths) == 2 and all(isinstance(width, (int, Integral)) for width in widths):
         widths = (widths,)
     pairs = tuple(lengths_of(width) for width in widths)
     pairs = pairs * ndim if len(pairs) == 1 else pairs
@@ -213,7 +214,8 @@ def repeat(x: Operand, repeats: int | Operand, *, axis: int | None = None) -> Te
         x, axis = reshape(x, -1), 0
     axis = normalize_axis(axis, x.ndim)
     before, length, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
-    if isinstance(repeats, int):
+    if isinstance(repeats, (int, Integral)):
+        repeats = int(repeats)
         wide = broadcast_to(reshape(x, (*before, length, 1, *after)), (*before, length, repeats, *after))
         return reshape(wide, (*before, length * repeats, *after))
     counts = repeats.tolist() if hasattr(repeats, "tolist") else list(repeats)

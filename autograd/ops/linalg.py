@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 from ..backend import Array, Module
 from ..errors import ShapeError
@@ -127,7 +128,7 @@ def tensordot(a: Operand, b: Operand, *, axes: int | tuple[Sequence[int] | int, 
 
     The axes left over, a's first, are those of the result. Raises ShapeError when the lengths of a pair differ.
     """
-    if isinstance(axes, int):
+    if isinstance(axes, (int, Integral)):
         axes = (range(a.ndim - axes, a.ndim), range(axes))
     of_a, of_b = axes_of(lengths_of(axes[0]), a.ndim), axes_of(lengths_of(axes[1]), b.ndim)
     if len(of_a) != len(of_b) or any(a.shape[i] != b.shape[j] for i, j in zip(of_a, of_b, strict=True)):

@@ -109,6 +109,26 @@ def test_composites_have_right_gradients_of_two_orders(f):
     assert ag.gradgradcheck(f, x)
 
 
+def test_numpys_whole_numbers_are_whole_numbers():
+    x, one, two = Tensor(np.arange(4.0).reshape(2, 2), requires_grad=True), np.int64(1), np.int64(2)
+    calls = [
+        (lambda n: ag.sum(x, axis=n), 1),
+        (lambda n: ag.max(x, axis=n), 1),
+        (lambda n: ag.expand_dims(x, axis=n), 1),
+        (lambda n: ag.split(x, n)[1], 2),
+        (lambda n: ag.repeat(x, n, axis=0), 2),
+        (lambda n: ag.pad(x, n), 1),
+        (lambda n: ag.pad(x, (n, 0)), 1),
+        (lambda n: ag.roll(x, n), 1),
+        (lambda n: ag.tensordot(x, x, axes=n), 1),
+    ]
+    for f, n in calls:
+        a, b = f(n), f(one if n == 1 else two)
+        np.testing.assert_array_equal(a.detach(), b.detach())
+        (g,), (h,) = (ag.gradients(y.sum(), [x]) for y in (a, b))
+        np.testing.assert_array_equal(g, h)
+
+
 def test_composites_run_on_a_device():
     x = Tensor(np.arange(6.0).reshape(2, 3)).to("guard")
     waited = guard.synchronizations
