@@ -228,6 +228,9 @@ class Primitive(Operation[P]):
             if not self.fits(tuple(arrays), options):
                 self.bind(tuple(arrays), options)
             self._refuse_none(arrays)
+            axis = options.get("axis")
+            if isinstance(axis, list):
+                raise TypeError(f"{self.name} takes several axes as a tuple: axis={tuple(axis)}, not {axis}.") from None
             if str(error).startswith("ufunc "):  # NumPy's text, which names neither our function nor the dtypes
                 kinds = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in arrays)
                 raise TypeError(f"{self.name} is not defined for {kinds}; use astype.") from error

@@ -282,6 +282,13 @@ def test_bare_arrays_get_the_same_words():
         ag.exp("x")
 
 
+@pytest.mark.parametrize("x", [Tensor([[1.0]]), np.ones((1, 1))])
+def test_several_axes_are_a_tuple(x):
+    for f in (ag.sum, ag.max, ag.softmax, ag.var):
+        with pytest.raises(TypeError, match=r"[a-z]+ takes several axes as a tuple: axis=\(0, 1\), not \[0, 1\]\."):
+            f(x, axis=[0, 1])
+
+
 def test_shapes_that_do_not_fit():
     with pytest.raises(ValueError, match=r"\(2,\).*\(3,\)"):
         leaf([1.0, 2.0]) + leaf([1.0, 2.0, 3.0])
