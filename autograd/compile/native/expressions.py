@@ -96,6 +96,8 @@ def has_expression(name: str, inputs: list[Any], out: Any, types: Container[str]
         return name == "positive"
     if out == "bool" and name in _ARITHMETIC:
         return False  # NumPy's sums of bools are bools again
+    if out == "bool" and int in inputs and "uint64" in map(str, kinds):
+        return False  # in C there is no number below all of these
     if name in _OF_BOOLS:
         return out == "bool" and all(dtype == "bool" for dtype in kinds)
     if float in inputs and all(dtype.kind != "f" for dtype in kinds):
@@ -133,11 +135,14 @@ def expression(name: str, operands: list[str], dtype: Any) -> str:
 def constant(value: Any, dtype: Any) -> str:
     """A Python number in C."""
     if dtype.kind in "biu":
-        return f"{int(value)}" + ("LL" if dtype.itemsize == 8 else "")
-    number = float(dtype.type(value))
+        number = int(value)
+        # No number of the dtype is equal to one that does not fit, nor to what C would make of that.
+        fits = dtype.kind == "b" or host.iinfo(dtype).min <= number <= host.iinfo(dtype).max
+        return f"{number}" + ("LL" if dtype.itemsize == 8 or not fits else "")
+    real = float(dtype.type(value))
     ending = "f" if dtype == "float32" else ""
-    if number != number:
+    if real != real:
         return "NAN"
-    if number in (float("inf"), float("-inf")):
-        return "INFINITY" if number > 0 else "(-INFINITY)"
-    return f"({number.hex()}{ending})"
+    if real in (float("inf"), float("-inf")):
+        return "INFINITY" if real > 0 else "(-INFINITY)"
+    return f"({real.hex()}{ending})"

@@ -334,6 +334,14 @@ def test_a_cast_to_bool_asks_whether_a_number_is_zero() -> None:
             np.testing.assert_array_equal(wanted.numpy(), found.numpy())
 
 
+@needs_c
+@pytest.mark.parametrize("dtype", ["uint8", "uint32", "uint64"])
+def test_no_number_without_a_sign_is_below_zero(dtype: str) -> None:
+    compiled = ag.compile(lambda x: (x < -1, x > -1, x == -1), executor="native")
+    x = Tensor(np.array([0, 1, np.iinfo(dtype).max], dtype))
+    assert [found.tolist() for found in compiled(x)] == [[False] * 3, [True] * 3, [False] * 3]
+
+
 def test_the_environment_of_this_process_names_the_executor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
     assert ag.compile(doubled).executor == "numpy"
