@@ -3,7 +3,7 @@
 One idea: what NumPy does in ten passes over a large array is one pass in C, and the function that says what to do is
 there already: a definition, or the rule that follows from it. It is traced on a few rows; the loop then runs over as
 many as it is given. Small arrays are left to NumPy, which is as fast there and needs no compiler.
-Read `many.py` next.
+Read `images.py` next.
 """
 
 # Note [Rows]

@@ -2,7 +2,7 @@
 
 One idea: the texts of compiled steps take all lengths from a record, so one library serves every convolution, and a
 call hands it the record. Where there is no compiler NumPy does it, as it does groups and what is small. Read
-`winograd.py` and `convolution.py` first, and `many.py` next, which does the same for stacks of products.
+`many.py` next, which does the same for stacks of products.
 """
 
 from __future__ import annotations
