@@ -228,16 +228,16 @@ def _from_python(data: Any, dtype: Any) -> numpy.ndarray[Any, Any]:
         raise ValueError(f"cannot make an array of {_short(data)}: {why}.") from error
     if array.dtype.kind not in "biufcV":
         raise TypeError(f"cannot make an array of numbers from {_short(data)} (NumPy reads it as {array.dtype}).")
-    if dtype is None and array.dtype == numpy.float64 and not _holds_numpy(data):
+    if dtype is None and array.dtype == numpy.float64 and not _has_dtype(data):
         array = array.astype(float32)
     return array
 
 
-def _holds_numpy(data: Any) -> bool:
-    """Whether a nested list holds NumPy's numbers, which keep their dtype, rather than Python's."""
+def _has_dtype(data: Any) -> bool:
+    """Whether a nested list holds numbers, arrays or Tensors that have a dtype, which they keep, not Python's."""
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
-    return isinstance(data, (numpy.generic, numpy.ndarray))
+    return hasattr(data, "dtype")
 
 
 def arrays_in(value: Any) -> Iterator[Array]:

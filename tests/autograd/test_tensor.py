@@ -14,6 +14,16 @@ from autograd import Tensor
 from autograd.errors import DeviceError, GradientError
 
 
+class Foreign:
+    """An array of another library."""
+
+    def __init__(self, array):
+        self.array, self.dtype = array, array.dtype
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
 def leaf(values, dtype="float64"):
     return Tensor(np.asarray(values, dtype=dtype), requires_grad=True)
 
@@ -32,6 +42,8 @@ def leaf(values, dtype="float64"):
         ([], "float32", (0,)),
         (np.float64(1.0), "float64", ()),
         ([np.float64(1.0)], "float64", (1,)),
+        ([Tensor(np.ones(2)), Tensor(np.ones(2))], "float64", (2, 2)),
+        (Foreign(np.ones(2)), "float64", (2,)),
         (np.ones(2, "float16"), "float16", (2,)),
         (np.arange(3, dtype="uint8"), "uint8", (3,)),
         (1j, "complex128", ()),
