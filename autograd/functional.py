@@ -288,7 +288,10 @@ def _places(f: Function, count: int, argnums: int | Sequence[int]) -> tuple[int,
                 f"{_name(f)} shall be differentiated by argument {place}, but was called with {count} positional "
                 "argument(s); arguments by keyword are passed through, not differentiated."
             )
-    return tuple(place % count for place in places)
+    found = tuple(place % count for place in places)
+    if len(set(found)) < len(found):
+        raise ValueError(f"argnums {argnums} names an argument of {_name(f)} twice; name each once.")
+    return found
 
 
 def _check(f: Function, x: Any, argnums: tuple[int, ...], path: str) -> None:

@@ -312,6 +312,12 @@ def test_an_argument_that_is_not_there():
         grad(cube, 1)(POINT)
 
 
+@pytest.mark.parametrize("argnums", [(0, 0), (0, -1)])
+def test_an_argument_that_is_named_twice(argnums):
+    with pytest.raises(ValueError, match=r"argnums \(0, (0|-1)\) names an argument of cube twice"):
+        grad(cube, argnums)(POINT)
+
+
 @pytest.mark.parametrize("bad", [[1.0], "text", None])
 def test_a_value_that_is_no_tensor(bad):
     with pytest.raises(TypeError, match="must give a Tensor to be differentiated"):
