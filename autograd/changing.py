@@ -48,7 +48,13 @@ def assign(x: Tensor, key: Any, value: Operand) -> None:
     """x[key] = value."""
     where = index.as_index(key, module_of(x.data))
     if is_recording():
-        _rebind(x, index.set_at(x, value, index=where))
+        y = index.set_at(x, value, index=where)
+        if y.node is None and isinstance(value, Tensor) and value.requires_grad:
+            raise GradientError(
+                f"a Tensor of {x.dtype} cannot take in a value that requires a gradient, which would end there: make x "
+                "of floating point, or write value.detach()."
+            )
+        _rebind(x, y)
     else:
         x.data[where] = value.data if isinstance(value, Tensor) else value
         mark_written(x.data)

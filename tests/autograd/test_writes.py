@@ -150,6 +150,15 @@ def test_every_augmented_assignment_writes_or_rebinds(name):
     np.testing.assert_array_equal(held, array)
 
 
+def test_whole_numbers_take_in_no_value_with_a_gradient():
+    x, v = Tensor([1, 2, 3]), leaf(2.5)
+    with pytest.raises(GradientError, match=r"Tensor of int64 cannot take in a value that requires a gradient"):
+        x[0] = v
+    assert x.tolist() == [1, 2, 3]
+    x[0] = v.detach()
+    assert x.tolist() == [2, 2, 3]
+
+
 def test_a_product_of_another_shape_is_no_change_in_place():
     x = Tensor(np.ones((2, 3)))
     with pytest.raises(ShapeError, match=r"shape \(2, 3\) cannot become one of shape \(2, 4\) in place"):
