@@ -172,6 +172,8 @@ class Tensor(Surface):
         array = self.numpy()
         if dtype is not None:
             array = array.astype(dtype, copy=False)
+        if copy is False and array is not self.data:
+            raise ValueError(f"copy=False, but a Tensor of {self.dtype} on {self.device} must be copied for this.")
         return array.copy() if copy else array
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:

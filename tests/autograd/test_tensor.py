@@ -192,6 +192,9 @@ def test_numpy_shares_memory_and_asarray_reads():
     assert np.asarray(t) is t.data
     assert np.asarray(t, dtype="float64").dtype == np.float64
     assert not np.shares_memory(np.array(t, copy=True), t.data)
+    assert np.array(t, copy=False) is t.data
+    with pytest.raises(ValueError, match="copy=False, but a Tensor of float32 on cpu must be copied"):
+        np.array(t, dtype="float64", copy=False)
     np.testing.assert_array_equal(np.stack([t, t]), [[1, 2], [1, 2]])
 
 
