@@ -155,6 +155,7 @@ def test_python_numbers_leave_float32_alone() -> None:
         assert y.dtype == np.float32
     for y in (ag.where(x > 1, x, 0.0), ag.where(x > 1, 1.0, 0.0), ag.where(x > 1, 1, 0.0), ag.atan2(x, 2.0)):
         assert y.dtype == np.float32
+    assert ag.where(x > 1, 1.0, False).dtype == np.float32
     assert ag.where(x > 1, 1, 0).dtype == np.int64
 
 
