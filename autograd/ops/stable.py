@@ -86,9 +86,15 @@ logaddexp.vjp(
 )
 
 
+def _signed(x: Operand) -> Operand:
+    """x, whole numbers as floating point: an unsigned one has no -x, and the lowest of the others no size."""
+    return x * 1.0 if hasattr(x, "dtype") and x.dtype.kind in "biu" else x
+
+
 @elementwise
 def sigmoid(xp: Module, x: Operand) -> Array:
     """1 / (1 + e^-x), exact in both tails."""
+    x = _signed(x)
     # Above 0 the numerator is 1, below it is e^x, and the denominator is between 1 and 2.
     return xp.exp(xp.minimum(x, 0.0)) / (1.0 + xp.exp(-xp.abs(x)))
 
@@ -99,6 +105,7 @@ sigmoid.vjp(lambda g, out: g * (out * (1 - out)))
 @elementwise
 def softplus(xp: Module, x: Operand) -> Array:
     """log(1 + e^x), exact in both tails."""
+    x = _signed(x)
     return xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.abs(x)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +59,13 @@ def test_logaddexp_of_nothing_is_nothing() -> None:
     assert out.tolist() == [-inf, 0.0, 3.0, 1000.0]
     assert ga.tolist() == [0, 1, 0, 1]
     assert gb.tolist() == [0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("x", [np.array([0, 200], "uint8"), np.array([-128, 127], "int8"), np.array([False, True])])
+def test_sigmoid_and_softplus_of_whole_numbers(x: Any) -> None:
+    wide = x.astype("float64")
+    np.testing.assert_array_equal(ag.sigmoid(x), ag.sigmoid(wide))
+    np.testing.assert_array_equal(ag.softplus(x), ag.softplus(wide))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
