@@ -13,6 +13,7 @@ from ..primitive import primitive
 from ..shapes import Axis, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
 from ..words import telling
+from .cast import astype
 from .join import concat
 from .reduce import spread, sum
 from .shape import permute_dims, reshape
@@ -68,7 +69,9 @@ cumsum.vjp(lambda g, x_shape, axis, reverse: reshape(cumsum(g, axis=axis, revers
 
 @telling
 def cumprod(x: Operand, *, axis: int | None = None) -> Tensor:
-    """The running products along `axis`; for None along x as one long row."""
+    """The running products along `axis`; for None along x as one long row. Whole numbers in 64 bits, as in `prod`."""
+    if x.dtype.kind in "biu":
+        x = astype(x, "uint64" if x.dtype.kind == "u" else "int64", copy=False)
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
     axis = normalize_axis(axis, x.ndim)

@@ -112,6 +112,12 @@ def test_integers_and_bools_reduce_as_in_numpy() -> None:
     x = np.array([[1, 2], [3, 5]])
     assert ag.mean(x) == 2.75
     assert ag.sum(x > 1).dtype == np.int64
+    for dtype in ("int8", "uint8", "int32", "bool"):
+        short = np.array([100, 100, 100], dtype)
+        found = ag.cumprod(short)
+        assert found.dtype == np.cumprod(short).dtype
+        assert found.tolist() == np.cumprod(short).tolist()
+        assert ag.norm(short) == np.linalg.norm(short.astype("float64"))
     assert ag.count_nonzero(x > 1, axis=0, keepdims=True).tolist() == [[1, 2]]
     assert ag.all(Tensor(x) > 0).item() is True
 
