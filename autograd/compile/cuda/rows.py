@@ -201,7 +201,8 @@ class Rows(Writer):
         of_row, of_column = _ROW.search(place), _COLUMN.search(place)
         if self.loads is None or not self.read_before:
             return place
-        if of_column and not of_row and self.each * (len(self.held) + 1) <= _HELD:
+        # Of no rows nothing may be read, and one row reads it once anyway.
+        if self.rows > 1 and of_column and not of_row and self.each * (len(self.held) + 1) <= _HELD:
             assert operand.ref is not None
             name, dtype = f"h{len(self.held)}[k]", operand.ref.base.dtype
             return self.held.setdefault(place, Load(ctype(dtype), name, place, name, dtype.itemsize / 4)).element

@@ -106,6 +106,16 @@ def test_a_number_of_a_row_is_written_over_when_all_lanes_have_read_it(columns, 
         np.testing.assert_allclose(to_host(means[1].data), means[0].data, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (3,)])
+def test_nothing_of_a_row_is_read_where_there_may_be_none(shape):
+    """An empty array has no address on a GPU, and a row that is written over is read by those alone that write it."""
+    tape = Tape(program_of(lambda x: (x.sum(axis=0), x - x.max(axis=-1, keepdims=True)), (np.ones(shape),), {}))
+    texts = [command.text for command in tape.commands if isinstance(command, Launch)]
+    before = [text.partition("for (int from")[0] for text in texts if "for (int from" in text]
+    assert before
+    assert not any(re.search(r"x\d\[", text) for text in before)
+
+
 @pytest.mark.parametrize("width", [3, 300])
 def test_rows_of_one_number_are_added_up_in_their_order(width, device):
     rng = np.random.default_rng(5)
