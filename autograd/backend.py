@@ -199,8 +199,8 @@ def is_floating(dtype: Any) -> bool:
 def array_of(data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True) -> Array:
     """`data` (an array, numbers, nested lists of numbers) as an array on `device`.
 
-    Arrays keep their dtype; Python floats become float32, ints int64, bools bool. `copy=None` shares memory when that
-    is possible, True never does, False insists on it.
+    Arrays keep their dtype, in this machine's order of bytes; Python floats become float32, ints int64, bools bool.
+    `copy=None` shares memory when that is possible, True never does, False insists on it.
 
     Raises TypeError for what is no array of numbers, DeviceError for a device that is not there.
     """
@@ -210,6 +210,8 @@ def array_of(data: Any, dtype: Any = None, device: str | None = None, copy: bool
         array = data
     else:
         array = data.astype(dtype, copy=False)
+    if not array.dtype.isnative:  # C and BLAS would read its bytes in the wrong order
+        array = array.astype(array.dtype.newbyteorder("="))
     moved = array if device is None else move(array, device)
     if copy and moved is data:
         return moved.copy()

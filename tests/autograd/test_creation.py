@@ -90,3 +90,14 @@ def test_meshgrid_is_numpys():
                 same(tensor, expected, "float64")
     with pytest.raises(ValueError, match="neither"):
         ag.meshgrid(Tensor([1.0]), indexing="yx")
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "i8"])
+def test_numbers_whose_bytes_lie_in_the_other_order_are_turned(kind: str) -> None:
+    given = np.arange(6, dtype=np.dtype(kind).newbyteorder())
+    for made in (ag.Tensor(given), ag.asarray(given), ag.Tensor(given.tolist(), dtype=given.dtype)):
+        assert made.dtype.isnative
+        assert made.dtype == np.dtype(kind)
+        assert made.tolist() == given.tolist()
+    with pytest.raises(ValueError, match="copy=False"):
+        ag.asarray(given, copy=False)

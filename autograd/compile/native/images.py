@@ -72,7 +72,8 @@ def _source() -> str:
 
 def takes(geo: Geometry, *arrays: Array) -> bool:
     """Whether C does this convolution of these arrays, which have their channels last and lie in order without gaps."""
-    known = {array.dtype.char for array in arrays} in ({"f"}, {"d"})
+    kinds = {str(array.dtype) for array in arrays}
+    known = len(kinds) == 1 and kinds <= TYPES.keys()
     large = math.prod(geo.out_shape) >= LARGE and not geo.is_empty
     return known and large and geo.groups == 1 and has_c() and _library() is not None
 

@@ -63,7 +63,7 @@ def matmul_many(xp: Module, a: Array, b: Array, out: Array | None = None) -> Arr
 
 def _call(a: Array, b: Array, out: Array, work: int) -> bool:
     """Whether the products could be made so, and are."""
-    if not a.dtype == b.dtype == out.dtype or a.shape[-1] != b.shape[-2]:
+    if not a.dtype == b.dtype == out.dtype or not a.dtype.isnative or a.shape[-1] != b.shape[-2]:
         return False
     function = _functions().get(a.dtype.char)
     known = [layout for layout in map(_layout, (a, b, out)) if layout is not None]

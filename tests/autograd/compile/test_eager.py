@@ -262,6 +262,12 @@ def test_other_products_are_those_of_matmul():
         matmul_many(np, numbers(64, 40, 40), numbers(64, 41, 40))
 
 
+@needs_c
+def test_products_of_bytes_in_the_other_order_are_left_to_numpy():
+    a, b = numbers(64, 32, 32).astype(">f4"), numbers(64, 32, 32, seed=1).astype(">f4")
+    np.testing.assert_array_equal(matmul_many(np, a, b), a @ b)
+
+
 # Convolutions
 
 IMAGES = {  # (N, C, H, W), (O, kh, kw), options
@@ -328,5 +334,6 @@ def test_convolution_in_c_takes_one_dtype_and_one_group_and_what_is_large():
     assert images.takes(one, x, weight)
     assert not images.takes(one, x, weight.astype("float64"))
     assert not images.takes(one, x.astype("float16"), weight.astype("float16"))
+    assert not images.takes(one, x.astype(">f4"), weight.astype(">f4"))
     assert not images.takes(two, x, weight[..., :8])
     assert not images.takes(small, x[:1, :4, :4], weight)
