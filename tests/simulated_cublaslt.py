@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import traceback
+import zlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 from autograd.cuda.cublaslt import FUNCTIONS, Heuristic
 
 WORKSPACE = 4096  # bytes that every algorithm here asks for
+ALGORITHMS = 3  # for every product
 
 
 class Refused(Exception):
@@ -50,6 +52,7 @@ class SimulatedCublasLt:
         self.things: dict[int, SimpleNamespace] = {}  # what was created, by its made-up address
         self.calls: list[str] = []
         self.errors: list[str] = []  # tracebacks of our own mistakes
+        self.chosen: list[int] = []  # the number of each product's algorithm among those that were offered
         self._addresses = itertools.count(1 << 44, 64)
         self._handle: int | None = None
         for name, takes in FUNCTIONS.items():
@@ -104,10 +107,17 @@ class SimulatedCublasLt:
             refuse_unless(distance >= rows)
         wanted = self._thing(preference, "MatmulPreference").attributes
         refuse_unless(number(wanted[1]) >= WORKSPACE, 15)
-        result = Heuristic.from_address(found)
-        result.algorithm[:3] = (description, min(number(wanted[i]) for i in (5, 6, 7, 8)), self._pointers(description))
-        result.workspace_bytes, result.state = WORKSPACE, 0
-        ctypes.c_int.from_address(count).value = 1
+        alignment, pointers = min(number(wanted[i]) for i in (5, 6, 7, 8)), self._pointers(description)
+        given = min(asked, ALGORITHMS)
+        for i, result in enumerate((Heuristic * given).from_address(found)):
+            result.algorithm[:4] = (self._kind(description), alignment, pointers, i)
+            result.workspace_bytes, result.state = WORKSPACE, 0
+        ctypes.c_int.from_address(count).value = given
+
+    def _kind(self, description: int) -> int:
+        """A number for what a description says, but for the epilogue's addresses."""
+        said = {name: value for name, value in self._attributes(description).items() if name not in (8, 11)}
+        return zlib.crc32(repr((self._thing(description, "MatmulDesc").made_with, sorted(said.items()))).encode())
 
     def _pointers(self, description: int) -> int:
         """What the algorithm saw of the epilogue's addresses: their alignment."""
@@ -127,7 +137,9 @@ class SimulatedCublasLt:
     def _Matmul(self, handle: Any, description: int, *rest: Any) -> None:
         alpha, a, a_layout, b, b_layout, beta, c, c_layout, d, d_layout, algorithm, workspace, size, _ = rest
         chosen = Heuristic.from_address(algorithm).algorithm
-        refuse_unless(handle == self._handle and chosen[0] == description and c == d and c_layout == d_layout)
+        self.chosen.append(chosen[3])
+        refuse_unless(handle == self._handle and chosen[0] == self._kind(description))
+        refuse_unless(c == d and c_layout == d_layout)
         refuse_unless(bool(workspace) and size >= WORKSPACE and workspace % 256 == 0)
         refuse_unless(all(address and address % chosen[1] == 0 for address in (a, b, c)))
         refuse_unless(not chosen[2] or self._pointers(description) % chosen[2] == 0)
@@ -206,7 +218,7 @@ SIZES = {
 TYPES: dict[int, Any] = {0: np.dtype("float32"), 1: np.dtype("float64"), 2: np.dtype("float16")}
 NAMES = {
     **{1: "PLAIN", 2: "RELU", 4: "BIAS", 6: "RELU_BIAS", 32: "GELU", 36: "GELU_BIAS", 256: "BGRADA", 512: "BGRADB"},
-    **{134: "RELU_AUX_BIAS", 164: "GELU_AUX_BIAS", 136: "DRELU", 192: "DGELU"},
+    **{130: "RELU_AUX", 134: "RELU_AUX_BIAS", 164: "GELU_AUX_BIAS", 136: "DRELU", 192: "DGELU"},
     **{152: "DRELU_BGRAD", 208: "DGELU_BGRAD"},
 }
 try:

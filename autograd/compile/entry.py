@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..backend import is_array
+from ..cuda.algorithms import is_timed
 from ..cuda.precision import is_tf32
 from ..errors import TraceError
 from ..tensor import Tensor, wrap
@@ -63,7 +64,8 @@ class Entry:
                 question = Expression(f"({array.text}.shape, {array.text}.dtype, type({array.text}))", array.scope)
                 self.guards.append((question, question()))
         if isinstance(self.run_program, Cuda):
-            self.guards.append((Expression.of(is_tf32), is_tf32()))  # its products are made for this precision
+            # Its products are made for this precision, and their algorithms were chosen in this way.
+            self.guards += [(Expression.of(asked), asked()) for asked in (is_tf32, is_timed)]
         self._laid = {id(place) for place in trace.laid()}  # the places whose arrays must lie as they did
         self._written = [place for place, _ in self.program.writes]
         self._owned: set[int] = set()  # the owners of the memory of those

@@ -18,7 +18,7 @@ Source: NVIDIA, cuBLAS documentation, cublasLtMatmul().
 from __future__ import annotations
 
 import ctypes
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -61,7 +61,7 @@ _KINDS = {
 
 
 class Plan:
-    """A Product with the algorithm that cuBLASLt chose. Made by `plan`; threads may share it."""
+    """A Product with the algorithm that cuBLASLt expects to be the fastest. Made by `plan`; threads may share it."""
 
     def __init__(self, blas: Blas, product: Product, alignment: int) -> None:
         lt, kind = blas.library, _KINDS["tf32" if product.tf32 else product.dtype]
@@ -82,12 +82,20 @@ class Plan:
         self._lock = Lock() if self._has_bias or self._has_aux else None
         # Which algorithms there are depends on how the addresses are aligned, and nothing else of them.
         self._point(alignment if epilogue.bias else 0, alignment if epilogue.aux else 0)
-        chosen = _choose(lt, blas.handle, (described, first, second, result), product, alignment)
-        self.workspace_bytes: int = chosen.workspace_bytes  # what `run` needs to work in
-
-        self._alpha, self._beta, self._algorithm = (ctypes.c_void_p(ctypes.addressof(x)) for x in (alpha, beta, chosen))
+        self._alpha, self._beta = (ctypes.c_void_p(ctypes.addressof(x)) for x in (alpha, beta))
         self._description, self._b, self._a, self._c = (x.address for x in (described, first, second, result))
-        self._kept = (first, second, result, alpha, beta, chosen)  # alive as long as their addresses are used
+        self._kept = (first, second, result, alpha, beta)  # alive as long as their addresses are used
+        self._asked = partial(_algorithms, lt, blas.handle, (described, first, second, result), product, alignment)
+        self.use(self.algorithms(1)[0])
+
+    def algorithms(self, most: int) -> list[Heuristic]:
+        """So many algorithms at most that can do it, the one that cuBLASLt expects to be the fastest first."""
+        return self._asked(most)
+
+    def use(self, algorithm: Heuristic) -> None:
+        """Run by this one of `algorithms` from now on; not where others share the plan."""
+        self.workspace_bytes: int = algorithm.workspace_bytes  # what `run` needs to work in
+        self._chosen, self._algorithm = algorithm, ctypes.c_void_p(ctypes.addressof(algorithm))
 
     def run(self, a: int, b: int, c: int, bias: int = 0, aux: int = 0, stream: int = 0, workspace: int = 0) -> None:
         """Start the product: all are addresses in the GPU's memory, `stream` is the handle of a CUDA stream.
@@ -149,17 +157,21 @@ def _layout(lt: Any, kind: Kind, stored: tuple[int, int], distance: int, batch: 
     return made
 
 
-def _choose(lt: Any, handle: Any, parts: tuple[Opaque, ...], product: Product, alignment: int) -> Heuristic:
-    """The algorithm that cuBLASLt expects to be the fastest."""
+def _algorithms(
+    lt: Any, handle: Any, parts: tuple[Opaque, ...], product: Product, alignment: int, most: int
+) -> list[Heuristic]:
+    """See `Plan.algorithms`. Raises UnsupportedProduct where there is none."""
     preference = Opaque(lt, "MatmulPreference")
     preference.set(Preference.WORKSPACE_BYTES, ctypes.c_uint64(WORKSPACE_BYTES))
     for attribute in (Preference.ALIGNMENT_A, Preference.ALIGNMENT_B, Preference.ALIGNMENT_C, Preference.ALIGNMENT_D):
         preference.set(attribute, ctypes.c_uint32(alignment))
-    found, count = Heuristic(), ctypes.c_int()
+    found, count = (Heuristic * most)(), ctypes.c_int()
     addresses = [part.address for part in (*parts, parts[-1], preference)]
-    check(lt.cublasLtMatmulAlgoGetHeuristic(handle, *addresses, 1, ctypes.byref(found), ctypes.byref(count)), product)
-    check(found.state if count.value else NOT_SUPPORTED, product)
-    return found
+    status = lt.cublasLtMatmulAlgoGetHeuristic(handle, *addresses, most, ctypes.addressof(found), ctypes.byref(count))
+    check(status, product)
+    able = [algorithm for algorithm in found[: count.value] if not algorithm.state]
+    check(0 if able else found[0].state or NOT_SUPPORTED, product)
+    return able
 
 
 class Blas:

@@ -1,7 +1,8 @@
 """How exactly float32 is multiplied on the GPU: exactly, unless you ask for TF32.
 
 One idea: the setting is a context variable, so it belongs to one thread, and can be set for good or for a block.
-Read `convolutions.py` next.
+Read
+`algorithms.py` next.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ EPILOGUES: dict[str | None, Epilogue] = {
     "relu_bias": Epilogue(6, "in"),
     "gelu": Epilogue(32),
     "gelu_bias": Epilogue(36, "in"),
+    "relu_aux": Epilogue(130, "", "bits"),
     "relu_aux_bias": Epilogue(134, "in", "bits"),
     "gelu_aux_bias": Epilogue(164, "in", "values"),
     "drelu": Epilogue(136, "", "bits"),
@@ -116,6 +117,21 @@ class Product:
         """The elements from a row of `aux` to the next, bits for ReLU; 0 where the epilogue has none."""
         granule = {"bits": 128, "values": 8}.get(EPILOGUES[self.epilogue].aux)
         return 0 if granule is None else -(-self.n // granule) * granule
+
+    @property
+    def operand_bytes(self) -> tuple[int, int, int]:
+        """The bytes from the first element to the last of a, b and c."""
+        size, more = DTYPES[self.dtype], self.batch - 1
+        return (
+            size * (self.a_stored[0] * self.lda + more * self.stride_a),
+            size * (self.b_stored[0] * self.ldb + more * self.stride_b),
+            size * (self.m * self.ldc + more * self.stride_c),
+        )
+
+    @property
+    def bias_bytes(self) -> int:
+        """The size of the bias, or of the sums."""
+        return DTYPES[self.dtype] * max(self.m, self.n) if EPILOGUES[self.epilogue].bias else 0
 
     @property
     def aux_bytes(self) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from ..contender import Contender, Step
 from ..speed.environment import ONE_POOL
@@ -35,6 +35,7 @@ class TapegradOnGPU(Contender):
     """tapegrad in eager mode, where CuPy does the arithmetic, or compiled, as one CUDA graph."""
 
     compiled: bool = False
+    algorithms: Literal["expected", "timed"] = "expected"  # of products, as autograd.cuda.matmul_algorithms takes them
 
     module: ClassVar[str] = "cupy"
     install: ClassVar[str] = "pip install cupy-cuda13x"
@@ -49,13 +50,14 @@ class TapegradOnGPU(Contender):
         return ag.compile(step) if self.compiled else step
 
     def _begin(self) -> None:
-        """Forget the job before, and take the precision that was told."""
+        """Forget the job before, and take the precision and the algorithms that were told."""
         import cupy
 
         import autograd as ag
 
         cupy.get_default_memory_pool().free_all_blocks()
         ag.cuda.matmul_precision(wanted().tapegrad)
+        ag.cuda.matmul_algorithms(self.algorithms)
 
     def _cast(self, step: Callable[..., Any]) -> Callable[..., Any]:
         """The step inside `autocast`, where that was told."""
@@ -142,6 +144,9 @@ class WithoutCudnn(TapegradOnGPU):
 
 contenders = (
     TapegradOnGPU("tapegrad-compiled", "tapegrad, compiled: the step as one CUDA graph", {**HERE, **ONE_POOL}, True),
+    TapegradOnGPU(
+        "tapegrad-timed", "tapegrad, compiled, products by trial", {**HERE, **ONE_POOL}, True, algorithms="timed"
+    ),
     StepsOnGPU("tapegrad-8-steps", "tapegrad, compiled, 8 steps a launch", {**HERE, **ONE_POOL}, True),
     TapegradOnGPU("tapegrad", "tapegrad, eager, over CuPy", {**HERE, **ONE_POOL}),
     WithoutCudnn(

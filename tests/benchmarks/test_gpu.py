@@ -78,6 +78,7 @@ def test_what_is_measured_and_by_whom():
     assert list(WORKLOADS)[:-1] == run.USUAL
     assert list(package.all_contenders()) == [
         "tapegrad-compiled",
+        "tapegrad-timed",
         "tapegrad-8-steps",
         "tapegrad",
         "tapegrad-no-cudnn",
@@ -88,7 +89,7 @@ def test_what_is_measured_and_by_whom():
         "jax",
     ]
     ours = {c.name for c in package.all_contenders().values() if c.ours}
-    assert ours == {"tapegrad-compiled", "tapegrad-8-steps", "tapegrad", "tapegrad-no-cudnn"}
+    assert ours == {"tapegrad-compiled", "tapegrad-timed", "tapegrad-8-steps", "tapegrad", "tapegrad-no-cudnn"}
 
 
 def test_without_cudnn_is_measured_where_cudnn_would_convolve():

@@ -1,7 +1,7 @@
 """Biases: what is added to every row of a product, added by the product itself.
 
 One idea: cuBLASLt adds a row before it stores a result, so a loop that only did that is gone, and its pass over memory.
-It wants the row in the dtype of the result. Read `windows.py` next.
+It wants the row in the dtype of the result. Read `epilogues.py` next.
 """
 
 # Note [Biases in bfloat16]
@@ -20,7 +20,7 @@ from ..native.layout import Ref, whole
 from ..native.products import Product
 from ..program import Instruction, Program, Variable
 
-__all__ = ["with_biases"]
+__all__ = ["with_biases", "without_members"]
 
 _ALIGNED = 8  # columns: rows begin at multiples of 16 bytes, as where this was seen to work on a GPU
 
@@ -37,9 +37,9 @@ def with_biases(steps: list[Step], program: Program, refs: dict[Variable, Ref], 
     readers.update(refs[v].base for v in program.kept())
     given = {variable for _, variable in program.places}
     made = {step.instruction.out: i for i, step in enumerate(steps) if isinstance(step, Product)}
-    done: list[Step | None] = list(steps)
+    done, all_gone = list(steps), set[Variable]()
     halves: dict[Ref, Instruction] = {}
-    for i, step in enumerate(steps):
+    for step in steps:
         members = step.members if isinstance(step, Group) else {}
         for out, member in members.items():
             found = _added(member) or _added_and_rounded(members, member, readers)
@@ -55,16 +55,20 @@ def with_biases(steps: list[Step], program: Program, refs: dict[Variable, Ref], 
                     bias = refs[halves[bias].out]
                 instruction = replace(product.instruction, out=out)
                 done[made[factor]] = replace(product, instruction=instruction, bias=bias)
-                done[i] = _without(done[i], {m.out for m in gone})
+                all_gone.update(m.out for m in gone)
     casts = schedule(replace(program, instructions=[*halves.values()]), refs, dialect)
-    return casts + [step for step in done if step is not None]
+    return casts + without_members(done, all_gone)
 
 
-def _without(group: Step | None, gone: set[Variable]) -> Group | None:
-    """The group without these members, which are read from memory if at all; None where it has no other."""
-    assert isinstance(group, Group)
-    ways = {variable: way for variable, way in group.ways.items() if variable not in gone}
-    return replace(group, ways=ways) if ways else None
+def without_members(steps: list[Step], gone: set[Variable]) -> list[Step]:
+    """The steps without these members, which are read from memory if at all, and without groups that have no other."""
+    left: list[Step] = []
+    for step in steps:
+        if isinstance(step, Group) and not gone.isdisjoint(step.ways):
+            step = replace(step, ways={variable: way for variable, way in step.ways.items() if variable not in gone})
+        if not isinstance(step, Group) or step.ways:
+            left.append(step)
+    return left
 
 
 def _added(member: Member) -> Found | None:

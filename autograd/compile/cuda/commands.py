@@ -82,13 +82,14 @@ class Launch:
 
 @dataclass(frozen=True)
 class Multiply:
-    """A product of matrices, or of stacks of them: c = a b, with a bias for each column where there is one."""
+    """A product of matrices, or of stacks of them: c = a b, and what its epilogue does with `bias` and `aux`."""
 
     product: Product
     a: Place
     b: Place
     c: Place
     bias: Place | None
+    aux: Place | None
     reads: frozenset[Span]
     writes: frozenset[Span]
     about: str
@@ -96,8 +97,9 @@ class Multiply:
     def __str__(self) -> str:
         p = self.product
         stack = f"{p.batch} of " if p.batch > 1 else ""
-        added = " + bias" if self.bias else ""
-        return f"product {stack}{p.m} x {p.k} by {p.k} x {p.n}{added}: {self.about}"
+        epilogue = p.epilogue or ""
+        added, bend = " + bias" if epilogue.endswith("bias") else "", epilogue.removesuffix("bias").rstrip("_")
+        return f"product {stack}{p.m} x {p.k} by {p.k} x {p.n}{added}{bend and f', {bend}'}: {self.about}"
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ class _Products:
         product = Product(*sizes, lda=a.leading, ldb=b.leading, ldc=c.leading, dtype=str(self.dtype), **more)
         reads, writes = frozenset({a.array.span, b.array.span}), frozenset({c.array.span})
         out = repr(self.instruction.out)
-        return Multiply(product, a.array.place, b.array.place, c.array.place, None, reads, writes, out)
+        return Multiply(product, a.array.place, b.array.place, c.array.place, None, None, reads, writes, out)
 
 
 def _row_numbers(geo: Geometry) -> int:

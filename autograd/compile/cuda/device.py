@@ -9,17 +9,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ...cuda.blas import Product
 from ...cuda.graphs import Operation
 
-__all__ = ["Device", "Launcher", "Library", "Multiplier", "Run"]
+__all__ = ["Addresses", "Device", "Launcher", "Library", "Multiplier", "Run"]
 __all__ += ["device_named", "eager_device", "is_device", "register_device"]
 
 Run = Callable[[], Any]
 Launcher = Callable[[Sequence[int], int], Any]  # words, stream
 Multiplier = Callable[[int, int, int, int, int], Any]  # the addresses of a, b, c and the bias, stream
+
+
+class Addresses(NamedTuple):
+    """Where a product reads and writes; 0 for what its epilogue does not have."""
+
+    a: int
+    b: int
+    c: int
+    bias: int = 0
+    aux: int = 0
 
 
 class Library(Protocol):
@@ -59,8 +69,11 @@ class Device(Protocol):
     def library(self, source: str) -> Library:
         """Functions of a source in CUDA C. Raises CompileError where there is a mistake in it."""
 
-    def product(self, product: Product, a: int, b: int, c: int, bias: int) -> Run:
-        """What multiplies matrices at these addresses."""
+    def product(self, product: Product, at: Addresses, timed: bool) -> Run:
+        """What multiplies matrices at these addresses, by the algorithm that was `timed` to be the fastest or not."""
+
+    def pays(self, fused: Sequence[Product], apart: Sequence[Product], saved: int) -> bool:
+        """Whether products with epilogues are faster than those without, where these move so many bytes more."""
 
     def multiplier(self, product: Product) -> Multiplier:
         """What multiplies matrices that lie elsewhere each time."""

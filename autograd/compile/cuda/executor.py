@@ -20,6 +20,7 @@ from sys import getrefcount
 from typing import Any
 
 from ...backend import host, module_of
+from ...cuda.algorithms import is_timed
 from ...cuda.cudnn import ALIGNMENT
 from ...cuda.precision import is_tf32
 from ...writes import mark_written, owners
@@ -27,7 +28,7 @@ from ..native.layout import Ref
 from ..native.numbers import questions
 from ..program import Program, Variable, replace_variables
 from .commands import Call, Launch, Multiply, Operate, order_of
-from .device import Device, Library
+from .device import Addresses, Device, Library
 from .numbers import Numbers
 from .steps import Steps
 from .tape import RESERVED, Tape
@@ -43,7 +44,8 @@ class Cuda:
 
     def __init__(self, program: Program, device: Device) -> None:
         self.device = device
-        self.tape = Tape(program, is_tf32(), device.does)
+        self.timed = is_timed()
+        self.tape = Tape(program, is_tf32(), device.does, device.pays if self.timed else None)
         self.program, self.refs, self.plan = self.tape.program, self.tape.refs, self.tape.plan
         self.takes = tuple(i for i, _ in self.plan.fresh)
         self._library: Library | None = None
@@ -237,12 +239,12 @@ class Cuda:
                 name, words = self.tape.names[command.source], _words_of(command, at)
                 parts.append(self._library.launch(name, command.blocks, command.threads, words))
             elif isinstance(command, Multiply):
-                a, b, c = (at[slot] + start for slot, start in (command.a, command.b, command.c))
-                bias = 0 if command.bias is None else at[command.bias[0]] + command.bias[1]
-                parts.append(self.device.product(command.product, a, b, c, bias))
+                places = (command.a, command.b, command.c, command.bias, command.aux)
+                where = Addresses(*(0 if place is None else at[place[0]] + place[1] for place in places))
+                parts.append(self.device.product(command.product, where, self.timed))
             elif isinstance(command, Operate):
-                places = {role: at[slot] + start for role, (slot, start) in command.places}
-                parts.append(self.device.operation(command.operation, places))
+                roles = {role: at[slot] + start for role, (slot, start) in command.places}
+                parts.append(self.device.operation(command.operation, roles))
             else:
                 parts.append(command)
         return parts

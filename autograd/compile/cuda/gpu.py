@@ -1,24 +1,27 @@
 """GPU: the device that is real. Memory and streams are CuPy's, kernels are launched through the driver itself.
 
 One idea: what can be made ready is made ready once, so that a launch is one call of C: its arguments lie in memory, and
-a recording of all of them is a CUDA graph, which is one call for the whole step. Read `nvrtc.py` next.
+a recording of all of them is a CUDA graph, which is one call for the whole step. Read `trials.py` next.
 """
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 from collections.abc import Callable, Mapping, Sequence, Set
-from functools import partial
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any
 
 from ...backend import host
 from ...cuda import cudnn
-from ...cuda.blas import WORKSPACE_BYTES, Product, plan
+from ...cuda.blas import WORKSPACE_BYTES, Plan, Product, UnsupportedProduct, on_device, plan
 from ...cuda.graphs import Operation
+from ...cuda.product import DTYPES
 from ...errors import DeviceError
-from .device import Launcher, Library, Multiplier, Run
+from .device import Addresses, Launcher, Library, Multiplier, Run
 from .nvrtc import cubin_of
+from .trials import Trials
 
 __all__ = ["GPU"]
 
@@ -40,8 +43,17 @@ __all__ = ["GPU"]
 # has waited longer, and whoever needs something of the other lane waits for it. Products of the two lanes work in two
 # places.
 
+# Note [The time of a product]
+# A recording of ten of the same product is played a few times, and its least time counts. What it reads is in the cache
+# where that holds it, as it mostly is in a step of a small network. A product with an epilogue may take longer than one
+# without by what it saves: a node of a graph, of which a microsecond is counted, and bytes at the speed of the memory.
+
 _RING = 32
 _MOST_ALIGNED = 256  # bytes
+_REPEATED, _PLAYED = 10, 4  # products in a recording, and how often that is played
+_NODE = 1e-6  # seconds
+_MEMORY_CLOCK, _MEMORY_BITS = 36, 37  # attributes of a device (cudaDeviceAttr)
+_ALIGNED = 16  # bytes: where products are asked for before it is known where they read
 
 
 class GPU:
@@ -111,16 +123,65 @@ class GPU:
     def library(self, source: str) -> Library:
         return _Library(self, cubin_of(source, self.architecture))
 
-    def product(self, product: Product, a: int, b: int, c: int, bias: int) -> Run:
-        alignment = min(_MOST_ALIGNED, *(address & -address for address in (a, b, c, bias or _MOST_ALIGNED)))
-        start, side = plan(product, alignment).run, int(self.side.ptr)
+    def product(self, product: Product, at: Addresses, timed: bool) -> Run:
+        alignment = min(_MOST_ALIGNED, *(address & -address for address in at if address))
+        planned = self.trials.of(product, alignment).plan if timed else plan(product, alignment)
+        start, side = planned.run, int(self.side.ptr)
         workspace, beside = self.address(self.workspace), self.address(self.beside)
 
         def run() -> None:
             stream = self.stream
-            start(a, b, c, bias, stream=stream, workspace=beside if stream == side else workspace)
+            start(*at, stream, beside if stream == side else workspace)
 
         return run
+
+    @cached_property
+    def trials(self) -> Trials:
+        """Those of this GPU; see Note [The time of a product]."""
+        with self.cupy.cuda.Device(self.number):
+            blas = on_device(self.number)
+        name = self.cupy.cuda.runtime.getDeviceProperties(self.number)["name"].decode()
+        return Trials(blas, f"{name}, cuBLASLt {blas.library.version}", self._seconds)
+
+    @cached_property
+    def bytes_per_second(self) -> float:
+        """What its memory moves at most."""
+        ask = self.cupy.cuda.runtime.deviceGetAttribute
+        kilohertz, bits = ask(_MEMORY_CLOCK, self.number), ask(_MEMORY_BITS, self.number)
+        return float(2e3 * kilohertz * bits / 8)  # twice in each period
+
+    def pays(self, fused: Sequence[Product], apart: Sequence[Product], saved: int) -> bool:
+        """See Note [The time of a product]."""
+        try:
+            for product in fused:
+                plan(product, DTYPES[product.dtype])  # for they may begin anywhere
+            times = [sum(self.trials.of(product, _ALIGNED).seconds for product in some) for some in (fused, apart)]
+        except UnsupportedProduct:
+            return False
+        return times[0] <= times[1] + _NODE * len(fused) + saved / self.bytes_per_second
+
+    def _seconds(self, planned: Plan) -> float:
+        """How long a product takes; see Note [The time of a product]."""
+        product, stream = planned.product, self.recording
+        sizes = (*product.operand_bytes, product.bias_bytes, product.aux_bytes)
+        arrays = [self.empty((max(1, size),), "uint8") for size in sizes]
+        a, b, c, bias, aux = (self.address(array) for array in arrays)
+
+        def once() -> None:
+            planned.run(a, b, c, bias, aux, int(stream.ptr), self.address(self.workspace))
+
+        with self.cupy.cuda.Device(self.number), stream:
+            once()
+            play = self.record([once] * _REPEATED)
+            events = [self.cupy.cuda.Event() for _ in range(_PLAYED + 1)]
+            play()
+            events[0].record()
+            for event in events[1:]:
+                play()
+                event.record()
+            events[-1].synchronize()
+            times = [self.cupy.cuda.get_elapsed_time(a, b) for a, b in itertools.pairwise(events)]
+        return min(times) / 1e3 / _REPEATED
 
     def multiplier(self, product: Product) -> Multiplier:
         runs: dict[int, Any] = {}  # by alignment

@@ -16,22 +16,62 @@ from ...cuda.blas import Product as Plain
 from ..native.kernels import Memory
 from ..native.layout import Ref, joined_axes
 from ..native.products import Product, leading
+from ..program import Variable
 from .commands import Launch, Multiply, Place, Span, span_of
 from .nests import packed_copy
 
-__all__ = ["Products"]
+__all__ = ["Products", "plain"]
 
 Reserve = Callable[[int], Place]
+
+
+class Lies(NamedTuple):
+    """How the matrices of a stack lie."""
+
+    transposed: bool
+    leading: int
+    step: int = 0  # from matrix to matrix
 
 
 class Factor(NamedTuple):
     """A stack of matrices in memory."""
 
     place: Place
-    transposed: bool
-    leading: int
-    step: int  # from matrix to matrix
+    lies: Lies
     span: Span
+
+
+def plain(product: Product, tf32: bool) -> Plain | None:
+    """A product as cuBLASLt is told it; None where it is one of stacks, or its factors have to be packed first."""
+    ways = [leading(ref) for ref in (product.a, product.b) if len(ref.shape) == 2]
+    known = [Lies(*way) for way in ways if way is not None]
+    return _told(product, known[0], known[1], (), tf32) if len(known) == 2 else None
+
+
+def _told(product: Product, a: Lies, b: Lies, stack: tuple[int, ...], tf32: bool) -> Plain:
+    out, (m, k), n = product.instruction.out, product.a.shape[-2:], product.b.shape[-1]
+    return Plain(
+        m=m,
+        n=n,
+        k=k,
+        a_transposed=a.transposed,
+        b_transposed=b.transposed,
+        lda=a.leading,
+        ldb=b.leading,
+        ldc=n,
+        dtype=str(out.dtype),
+        batch=prod(stack),
+        stride_a=a.step,
+        stride_b=b.step,
+        stride_c=m * n if stack else 0,
+        tf32=tf32 and out.dtype == "float32",
+        epilogue=_epilogue(product),
+    )
+
+
+def _epilogue(product: Product) -> str | None:
+    parts = [product.activation.epilogue] if product.activation else []
+    return "_".join([*parts, *(["bias"] if product.bias is not None else [])]) or None
 
 
 class Products:
@@ -43,7 +83,7 @@ class Products:
 
     def commands(self, product: Product) -> Iterator[Launch | Multiply]:
         """A product, after what packs its factors."""
-        out, a, b, bias = product.instruction.out, product.a, product.b, product.bias
+        out, a, b = product.instruction.out, product.a, product.b
         stack = () if len(a.shape) == len(b.shape) == 2 else out.shape[:-2]
         factors = []
         for ref in (a, b):
@@ -55,40 +95,33 @@ class Products:
                 factor = self._factor(ref, step)
             factors.append(factor)
         first, second = factors
-        (m, k), n = a.shape[-2:], b.shape[-1]
-        plain = Plain(
-            m=m,
-            n=n,
-            k=k,
-            a_transposed=first.transposed,
-            b_transposed=second.transposed,
-            lda=first.leading,
-            ldb=second.leading,
-            ldc=n,
-            dtype=str(out.dtype),
-            batch=prod(stack),
-            stride_a=first.step,
-            stride_b=second.step,
-            stride_c=m * n if stack else 0,
-            tf32=self.tf32 and out.dtype == "float32",
-            epilogue=None if bias is None else "bias",
-        )
-        reads = {first.span, second.span}
-        added = None
-        if bias is not None:
-            slot, start = self.memory.place(bias.base)
-            reads.add(span_of(bias.base, (slot, start)))
-            added = slot, start + bias.offset * bias.base.dtype.itemsize
-        place = self.memory.place(out)
-        writes = frozenset({span_of(out, place)})
-        yield Multiply(plain, first.place, second.place, place, added, frozenset(reads), writes, repr(out))
+        told = _told(product, first.lies, second.lies, stack, self.tf32)
+        reads = frozenset({first.span, second.span, *map(self._span, product.beside)})
+        writes = frozenset(map(self._span, product.made))
+        places = first.place, second.place, self.memory.place(out)
+        yield Multiply(told, *places, self._vector(product), self._aux(product), reads, writes, repr(out))
+
+    def _vector(self, product: Product) -> Place | None:
+        """The bias that is added, or where the sums go."""
+        if product.bias is not None:
+            slot, start = self.memory.place(product.bias.base)
+            return slot, start + product.bias.offset * product.bias.base.dtype.itemsize
+        activation = product.activation
+        return None if activation is None or activation.sums is None else self.memory.place(activation.sums)
+
+    def _aux(self, product: Product) -> Place | None:
+        activation = product.activation
+        return None if activation is None or activation.aux is None else self.memory.place(activation.aux)
+
+    def _span(self, variable: Variable) -> Span:
+        return span_of(variable, self.memory.place(variable))
 
     def _factor(self, ref: Ref, step: int) -> Factor:
         known = leading(ref)
         assert known is not None
         slot, start = self.memory.place(ref.base)
         first = slot, start + ref.offset * ref.base.dtype.itemsize
-        return Factor(first, *known, step, span_of(ref.base, (slot, start)))
+        return Factor(first, Lies(*known, step), span_of(ref.base, (slot, start)))
 
     def _pack(self, ref: Ref) -> tuple[Factor, list[Launch]]:
         """A factor in order, and what copies it there, if it is not there yet."""
@@ -105,7 +138,7 @@ class Products:
             packing = [packed_copy(lies, self._places[lies], self.memory)]
         slot, start = place = self._places[lies]
         span = slot, start, start + prod(lies.shape) * lies.base.dtype.itemsize
-        return Factor(place, transposed, lies.shape[-1], rows * columns, span), packing
+        return Factor(place, Lies(transposed, lies.shape[-1], rows * columns), span), packing
 
 
 def _step(ref: Ref, stack: tuple[int, ...]) -> int | None:

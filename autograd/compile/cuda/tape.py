@@ -25,6 +25,7 @@ from .commands import Call, Command, Launch, Operate, Place, joined, spans
 from .convolution import Convolution
 from .cudnn import operation_of, with_statistics
 from .draws import GENERATOR
+from .epilogues import Pays, with_epilogues
 from .header import HEADER
 from .loops import loop_of
 from .nests import Launches, written_move
@@ -51,15 +52,18 @@ class Tape:
     """The `commands` of a program, their `source`, and the `names` of the kernels in it by their text.
 
     `plan` says where its variables lie; `reserved` is how many bytes it needs besides. `tf32` rounds what float32
-    products multiply, see `autograd.cuda.matmul_precision`; `does` says what else the device can do.
+    products multiply, see `autograd.cuda.matmul_precision`; `does` says what else the device can do, and `pays` which
+    epilogues are worth it, none where it is None.
     """
 
-    def __init__(self, program: Program, tf32: bool = False, does: Does = _nothing) -> None:
+    def __init__(self, program: Program, tf32: bool = False, does: Does = _nothing, pays: Pays | None = None) -> None:
         self.program = with_whole_arrays(for_blas(program))
         self.refs = layouts(self.program)
         self._tf32, self._does = tf32, does
         dialect = Dialect(self._kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), _LONGEST_ROW)
         steps = with_biases(schedule(self.program, self.refs, dialect), self.program, self.refs, dialect)
+        if pays is not None:
+            steps = with_epilogues(steps, self.program, self.refs, tf32, pays)
         self.steps = with_statistics(steps, self.refs, does)
         self.plan = Plan(self.program, self.refs, self.steps)
         self.reserved = 0

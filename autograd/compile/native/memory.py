@@ -182,6 +182,8 @@ class Plan:
 def _made(step: Step) -> list[Variable]:
     if isinstance(step, Kernel):
         return [v for v in (step.instruction.out, step.second, step.scratch) if v is not None]
+    if isinstance(step, Product):
+        return step.made
     return list(step.ways) if isinstance(step, Group) else [step.instruction.out]
 
 
@@ -191,7 +193,7 @@ def reads_of(step: Step, refs: dict[Variable, Ref]) -> list[Variable]:
         operands = [operand for member in step.members.values() for operand in member.operands]
         return [operand.ref.base for operand in operands if operand.ref is not None]
     if isinstance(step, Product):
-        return [ref.base for ref in (step.a, step.b, step.bias) if ref is not None]
+        return [step.a.base, step.b.base, *step.beside]
     if isinstance(step, Kernel):
         return [ref.base for ref in step.reads]
     if isinstance(step, Check):

@@ -13,17 +13,53 @@ from math import prod
 from ..program import Instruction, Variable
 from .layout import Ref, joined_axes
 
-__all__ = ["Product", "leading", "product_of"]
+__all__ = ["Activation", "Product", "leading", "product_of"]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """What is done to a product before it is stored, by the name of an epilogue without its bias.
+
+    `aux` is what "relu_aux" leaves for "drelu", which multiplies by the slope there; "drelu_bgrad" leaves the sums over
+    its rows in `sums` besides.
+    """
+
+    epilogue: str
+    aux: Variable | None = None
+    sums: Variable | None = None
+
+    @property
+    def is_backward(self) -> bool:
+        """Whether it reads `aux`, and does not make it."""
+        return self.epilogue.startswith("d")
+
+    @property
+    def makes(self) -> list[Variable]:
+        """What it makes beside the product."""
+        return [v for v in (None if self.is_backward else self.aux, self.sums) if v is not None]
 
 
 @dataclass
 class Product:
-    """A matrix product for BLAS, and the bias that is added to each of its rows, where there is one."""
+    """A matrix product for BLAS. cuBLASLt adds the bias to each of its rows, and does the activation, on the way."""
 
     instruction: Instruction
     a: Ref
     b: Ref
-    bias: Ref | None = None  # cuBLASLt adds it on the way
+    bias: Ref | None = None
+    activation: Activation | None = None
+
+    @property
+    def made(self) -> list[Variable]:
+        """What it makes."""
+        return [self.instruction.out, *(self.activation.makes if self.activation else ())]
+
+    @property
+    def beside(self) -> list[Variable]:
+        """What it reads beside its factors, each as the variable whose memory it lies in."""
+        bias = [] if self.bias is None else [self.bias.base]
+        backward = self.activation is not None and self.activation.is_backward
+        return bias + ([self.activation.aux] if backward and self.activation and self.activation.aux else [])
 
 
 def product_of(instruction: Instruction, refs: dict[Variable, Ref], dtypes: Container[str]) -> Product | None:

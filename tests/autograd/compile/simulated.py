@@ -24,10 +24,12 @@ import numpy as np
 import pytest
 
 from autograd.compile.cuda import register_device
-from autograd.cuda.blas import Product
+from autograd.compile.cuda.device import Addresses
+from autograd.cuda.blas import Blas, Product
 from autograd.cuda.cudnn import Cudnn, UnsupportedOperation
 from autograd.cuda.graphs import Operation
 from tests.guard import guard
+from tests.simulated_cublaslt import WORKSPACE, SimulatedCublasLt
 from tests.simulated_cudnn import STEPS, SimulatedCudnn
 
 needed = pytest.mark.skipif(shutil.which("g++") is None, reason="the simulated GPU needs g++")
@@ -220,6 +222,7 @@ class Simulated:
         self.recordings = 0
         library = cudnn or SimulatedCudnn(lacks=STEPS)  # so that our own kernels are shown to do it
         self.cudnn = Cudnn(library, handle=library.create_handle())
+        self.blas, self.workspace = Blas(SimulatedCublasLt()), aligned(WORKSPACE)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         array = np.empty(shape, dtype)
@@ -244,7 +247,12 @@ class Simulated:
     def library(self, source: str) -> SimulatedLibrary:
         return SimulatedLibrary(compiled(source))
 
-    def product(self, product: Product, a: int, b: int, c: int, bias: int) -> Callable[[], Any]:
+    def product(self, product: Product, at: Addresses, timed: bool = False) -> Callable[[], Any]:
+        a, b, c, bias, _ = at
+        if product.epilogue not in (None, "bias"):
+            planned = self.blas.plan(product, min(64, *(address & -address for address in at if address)))
+            return lambda: planned.run(*at, stream=0, workspace=self.workspace.ctypes.data)
+
         def run() -> None:
             p = product
             rows = (p.k, p.m) if p.a_transposed else (p.m, p.k)
@@ -260,7 +268,10 @@ class Simulated:
         return run
 
     def multiplier(self, product: Product) -> Callable[[int, int, int, int, int], Any]:
-        return lambda a, b, c, bias, stream: self.product(product, a, b, c, bias)()
+        return lambda a, b, c, bias, stream: self.product(product, Addresses(a, b, c, bias))()
+
+    def pays(self, fused: Sequence[Product], apart: Sequence[Product], saved: int) -> bool:
+        return True
 
     def does(self, operation: Operation) -> bool:
         try:
@@ -284,6 +295,13 @@ class Simulated:
                 runs[i]()
 
         return play
+
+
+def aligned(size: int) -> np.ndarray:
+    """So many bytes, from a multiple of 256 on."""
+    memory = np.empty(size + 256, "uint8")
+    start = -memory.ctypes.data % 256
+    return memory[start : start + size]
 
 
 def _backwards(after: Sequence[Set[int]]) -> list[int]:

@@ -15,6 +15,8 @@ from hypothesis import given
 import autograd as ag
 import nn
 from autograd.backend import module_of
+from autograd.compile.cuda import gpu
+from autograd.compile.cuda.device import Addresses
 from autograd.cuda import blas
 from autograd.cuda.product import EPILOGUES, Product
 from tests.autograd.cuda.arrays import TOLERANCE, pairs
@@ -292,3 +294,65 @@ def test_a_full_memory_says_what_to_do(cupy):
 def test_a_gpu_that_is_not_there():
     with pytest.raises(ag.DeviceError, match=r'"cuda:99" was asked for, but this machine has \d+ GPU'):
         ag.Tensor([1.0], device="cuda:99")
+
+
+# Algorithms by trial
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_a_trial_finds_an_algorithm_that_multiplies_right(cupy, rng, dtype, tmp_path, monkeypatch):
+    monkeypatch.setenv("TAPEGRAD_CACHE", str(tmp_path))
+    device, (m, n, k) = gpu.GPU(0), (96, 72, 512)
+    product = Product.packed(m, n, k, dtype)
+    trial = device.trials.of(product, 16)
+    assert 1e-7 < trial.seconds < 1e-2
+    a, b = (rng.uniform(-1, 1, shape).astype(dtype_of(dtype)) for shape in ((m, k), (k, n)))
+    x, y, c = cupy.asarray(a), cupy.asarray(b), cupy.full((m, n), np.nan, dtype_of(dtype))
+    device.product(product, Addresses(x.data.ptr, y.data.ptr, c.data.ptr), timed=True)()
+    close(c, a.astype(float) @ b.astype(float), dtype, k)
+    assert gpu.GPU(0).trials.of(product, 16).seconds == trial.seconds  # from the folder
+
+
+def test_what_pays_is_timed(cupy, tmp_path, monkeypatch):
+    monkeypatch.setenv("TAPEGRAD_CACHE", str(tmp_path))
+    device, plain = gpu.GPU(0), Product.packed(128, 512, 256, "float32")
+    fused = Product.packed(128, 512, 256, "float32", epilogue="relu_bias")
+    assert device.pays([fused], [plain], 1 << 40)  # a pass over a terabyte
+    assert not device.pays([fused], [plain], -(1 << 40))
+    assert 1e12 < device.bytes_per_second < 1e13
+
+
+def wherever_it_can(device, fused, apart, saved):
+    """Takes the place of `GPU.pays`: epilogues wherever the library has them."""
+    try:
+        return all(device.trials.of(product, 16) for product in fused)
+    except blas.UnsupportedProduct:
+        return False
+
+
+@pytest.mark.parametrize("algorithms", ["expected", "timed"])
+def test_a_step_with_epilogues_is_the_step_of_the_cpu(rng, algorithms, tmp_path, monkeypatch):
+    monkeypatch.setenv("TAPEGRAD_CACHE", str(tmp_path))
+    monkeypatch.setattr(gpu.GPU, "pays", wherever_it_can)
+    data = rng.normal(size=(128, 64)).astype("float32"), rng.integers(0, 10, 128)
+    weights = [rng.normal(size=shape).astype("float32") / 8 for shape in ((256, 64), (256,), (10, 256), (10,))]
+    found = []
+    for device in ("cpu", "cuda"):
+        net = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 10))
+        for parameter, weight in zip(net.parameters(), weights, strict=True):
+            parameter.data = weight.copy()
+        net.to(device)
+
+        def step(x, y, net=net):
+            net.zero_grad()
+            loss = nn.functional.cross_entropy(net(x), y)
+            loss.backward()
+            return loss
+
+        fast, (x, y) = ag.compile(step), (ag.Tensor(array, device=device) for array in data)
+        with ag.cuda.matmul_algorithms(algorithms):
+            for _ in range(3):
+                loss = fast(x, y)
+        found.append([float(loss), *(ag.Tensor(p.grad.data, device="cpu").data for p in net.parameters())])
+    for wanted, got in zip(*found, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-6)
