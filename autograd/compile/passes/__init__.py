@@ -14,6 +14,7 @@ from .common import without_repetition
 from .constants import with_constants
 from .copies import without_copies
 from .dead import without_dead
+from .early import with_early_sums
 from .norms import with_plain_norms
 from .parts import with_joined_parts
 from .permutations import with_sunk_permutations
@@ -34,4 +35,4 @@ def for_blas(program: Program) -> Program:
     """The program with its products as BLAS and C like them best; they may round otherwise."""
     program = with_moved_casts(with_joined_parts(without_copies(program, laid_alike=False)))
     program = without_repetition(with_sunk_permutations(with_plain_norms(with_row_sums(program))))
-    return with_less_kept(without_dead(with_turned_products(program)))
+    return with_less_kept(with_early_sums(without_dead(with_turned_products(program))))

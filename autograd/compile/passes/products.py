@@ -2,7 +2,7 @@
 
 One idea: BLAS reads a matrix along either axis as fast, but writes its result along one; so a transpose is moved from
 the result, where it costs a copy, to the factors, where it is free.
-Read `again.py` next.
+Read `early.py` next.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import pytest
 from autograd.compile.passes import simplified
 from autograd.compile.passes.common import without_repetition
 from autograd.compile.passes.dead import without_dead
+from autograd.compile.passes.early import with_early_sums
 from autograd.compile.passes.norms import with_plain_norms
 from autograd.compile.passes.row_sums import with_row_sums
 from autograd.compile.program import Instruction, Program, Variable
@@ -264,3 +265,45 @@ def test_other_stacks_and_products_stay() -> None:
 def test_other_einsums_stay(subscripts: str, dtype: str) -> None:
     before = of_einsum(subscripts, dtype)
     assert str(with_row_sums(before)) == str(before)
+
+
+# ---- early sums ----------------------------------------------------------------------------------------------------
+
+
+def of_mean(function: Any, read: int = 2) -> Program:
+    """A mean over labels that count, after a product; `function` makes their weights of argument 1 or 2."""
+    x, labels, product, weights, loss, count, mean, slope = (
+        Variable(i + 1, shape, np.dtype("float32"))
+        for i, shape in enumerate([(2, 2), (2,), (2, 2), (2,), (2,), (), (2,), (2,)])
+    )
+    made = Program(arguments=[x, labels], results=[mean, slope])
+    made.instructions = [
+        Instruction("matmul", np.matmul, (x, x), {}, product),
+        Instruction(function.__name__, function, ((x, labels, product)[read - 1], -100), {}, weights),
+        Instruction("multiply", np.multiply, (labels, product), {}, loss),
+        Instruction("sum", np.sum, (weights,), {}, count),
+        Instruction("divide", np.divide, (loss, count), {}, mean),
+        Instruction("divide", np.divide, (weights, count), {}, slope),
+    ]
+    return made
+
+
+def order(made: Program) -> list[int]:
+    return [instruction.out.index for instruction in made.instructions]
+
+
+def test_a_sum_of_what_is_given_comes_first_with_what_follows_from_it() -> None:
+    before = of_mean(np.not_equal)
+    assert order(before) == [3, 4, 5, 6, 7, 8]
+    assert order(with_early_sums(before)) == [4, 6, 8, 3, 5, 7]
+
+
+@pytest.mark.parametrize("made", [of_mean(np.not_equal, read=3), of_mean(np.matmul), of_mean(np.cumsum)])
+def test_a_sum_of_what_is_computed_stays_where_it_is(made: Program) -> None:
+    assert order(with_early_sums(made)) == order(made)
+
+
+def test_a_sum_that_has_to_wait_stays_where_it_is() -> None:
+    made = of_mean(np.not_equal)
+    made.instructions[1].after = made.instructions[0].out
+    assert order(with_early_sums(made)) == order(made)
