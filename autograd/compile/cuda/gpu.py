@@ -153,8 +153,9 @@ class GPU:
     def pays(self, fused: Sequence[Product], apart: Sequence[Product], saved: int) -> bool:
         """See Note [The time of a product]."""
         try:
-            for product in fused:
-                plan(product, DTYPES[product.dtype])  # for they may begin anywhere
+            with self.cupy.cuda.Device(self.number):
+                for product in fused:
+                    plan(product, DTYPES[product.dtype])  # for they may begin anywhere
             times = [sum(self.trials.of(product, _ALIGNED).seconds for product in some) for some in (fused, apart)]
         except UnsupportedProduct:
             return False
@@ -171,6 +172,7 @@ class GPU:
             planned.run(a, b, c, bias, aux, int(stream.ptr), self.address(self.workspace))
 
         with self.cupy.cuda.Device(self.number), stream:
+            self.cupy.cuda.runtime.deviceSynchronize()  # what is under way works in the same place
             once()
             play = self.record([once] * _REPEATED)
             events = [self.cupy.cuda.Event() for _ in range(_PLAYED + 1)]

@@ -1,7 +1,8 @@
 """A device does convolutions and attention at addresses, and keeps the memory that it works in as long as it is needed.
 
 One idea: the simulated device goes through the very layer over cuDNN that the real one does, so what it is told is
-shown by numbers. The real one is asked with a made-up CuPy: when does its memory to work in go?
+shown by numbers. The real one is asked with a made-up CuPy: when does its memory to work in go, and how long does a
+product take?
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from autograd.compile.cuda.commands import Launch, Operate
 from autograd.convolution import geometry
 from autograd.cuda import cudnn
 from autograd.cuda.attentions import Attention
+from autograd.cuda.blas import Blas, Product
 from autograd.cuda.convolutions import KINDS, Convolution
 from autograd.cuda.cudnn import Cudnn
 from autograd.ops.convolution import convolve
@@ -38,6 +40,7 @@ from tests import simulated_cudnn
 from tests.autograd.compile import simulated
 from tests.autograd.compile.simulated import Simulated
 from tests.guard import guard
+from tests.simulated_cublaslt import SimulatedCublasLt
 from tests.simulated_cudnn import SimulatedCudnn
 
 GEOMETRY = geometry("convolve", (2, 6, 5, 4), (6, 3, 3, 2), (1, 2), ((1, 0), (1, 1)), (1, 1), 2)
@@ -85,11 +88,12 @@ def test_a_device_that_has_no_engine_says_so_before():
 
 
 class Memory:
-    """An array of bytes."""
+    """An array of bytes, which begins where CuPy's do."""
 
     def __init__(self, shape: Any, dtype: str) -> None:
         (size,) = shape if isinstance(shape, tuple) else (shape,)
-        self.array = np.zeros(size, dtype)
+        assert dtype == "uint8"
+        self.array = simulated.aligned(size)
         self.nbytes = self.array.nbytes
         self.data = SimpleNamespace(ptr=self.array.ctypes.data)
 
@@ -167,6 +171,53 @@ def test_a_run_is_on_the_current_stream(device, monkeypatch):
     run, _ = made(device, "forward", simulated_cudnn.WORKSPACE, monkeypatch)
     run()
     assert sys.modules["cudnn"].ran == [("cores", Context.ptr)]
+
+
+# Products by trial
+
+
+PLAIN = Product.packed(8, 16, 4, "float32")
+FUSED = Product.packed(8, 16, 4, "float32", epilogue="relu_bias")
+
+
+@pytest.fixture
+def timed(device, monkeypatch, tmp_path):
+    """The device, with a cuBLASLt that has no "drelu", and `elapsed`, the milliseconds that plays will take."""
+    blas, cuda, device.elapsed = Blas(SimulatedCublasLt(without=(136,))), device.cupy.cuda, []
+    monkeypatch.setenv("TAPEGRAD_CACHE", str(tmp_path))
+    monkeypatch.setattr(gpu, "on_device", lambda number: blas)
+    monkeypatch.setattr(gpu, "plan", blas.plan)
+    cuda.Event = lambda: SimpleNamespace(record=lambda: None, synchronize=lambda: None)
+    cuda.get_elapsed_time = lambda begin, end: device.elapsed.pop(0)
+    cuda.runtime.deviceSynchronize = lambda: None
+    cuda.runtime.deviceGetAttribute = lambda which, number: {36: 1_000_000, 37: 4096}[which]
+    cuda.runtime.getDeviceProperties = lambda number: {"name": b"a GPU"}
+    return device
+
+
+def plays(*of_algorithms: float) -> list[float]:
+    """The milliseconds of the plays that each algorithm is timed by, of which one is undisturbed."""
+    return [time for least in of_algorithms for time in (least + 2, least, least + 1, least + 9)]
+
+
+def test_the_least_time_of_a_recording_of_ten_counts(timed):
+    timed.elapsed = plays(3.0, 0.5, 4.0)
+    assert timed.trials.of(PLAIN, 64).seconds == 5e-5
+    assert timed.elapsed == []
+
+
+@pytest.mark.parametrize(
+    ("fused", "saved", "pays"), [(5.0, 0, True), (5.01, 0, True), (5.02, 0, False), (5.02, 1 << 20, True)]
+)
+def test_an_epilogue_may_take_what_it_saves(timed, fused, saved, pays):
+    """A microsecond for its launch, and its bytes at the speed of the memory, here 1.024 TB/s."""
+    timed.elapsed = plays(*(fused,) * 3, *(5.0,) * 3)  # of ten products
+    assert timed.pays([FUSED], [PLAIN], saved) is pays
+
+
+def test_an_epilogue_that_the_library_lacks_does_not_pay(timed):
+    drelu = Product.packed(8, 16, 4, "float32", epilogue="drelu")
+    assert timed.pays([drelu], [PLAIN], 1 << 40) is False
 
 
 # In a compiled step
