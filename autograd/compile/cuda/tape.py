@@ -65,7 +65,7 @@ class Tape:
         if pays is not None:
             steps = with_epilogues(steps, self.program, self.refs, tf32, pays)
         self.steps = with_statistics(steps, self.refs, does)
-        self.plan = Plan(self.program, self.refs, self.steps)
+        self.plan = Plan(self.program, self.refs, self.steps, after=1)
         self.reserved = 0
         self.commands = joined(list(self._written()))
         operations = [command for command in self.commands if isinstance(command, Operate)]

@@ -23,10 +23,14 @@ _ALIGNED = 64  # bytes
 
 
 class Plan:
-    """The place of everything: a slot (an address set at each call) or an offset in the arena."""
+    """The place of everything: a slot (an address set at each call) or an offset in the arena.
 
-    def __init__(self, program: Program, refs: dict[Variable, Ref], steps: list[Step]) -> None:
-        self.program, self.refs, self.steps = program, refs, steps
+    A place in the arena is another's so many steps after its last reader: where the next step need not wait for that
+    one, as on a GPU, it shall not have to wait for its memory.
+    """
+
+    def __init__(self, program: Program, refs: dict[Variable, Ref], steps: list[Step], after: int = 0) -> None:
+        self.program, self.refs, self.steps, self.after = program, refs, steps, after
         self._zeros = program.zeros()
         self.made = {variable: i for i, step in enumerate(steps) for variable in _made(step)}
         self._last_risk = max((i for i, step in enumerate(steps) if isinstance(step, (Call, Check))), default=-1)
@@ -167,7 +171,7 @@ class Plan:
         placed: list[tuple[int, int, int, int]] = []  # from step, to step, from byte, to byte
         total = 0
         for variable in sorted(waiting, key=_bytes, reverse=True):
-            first, last, size = self.made[variable], self.last[variable], _bytes(variable)
+            first, last, size = self.made[variable], self.last[variable] + self.after, _bytes(variable)
             offset = 0
             for _, _, start, stop in sorted((p for p in placed if p[0] <= last and first <= p[1]), key=lambda p: p[2]):
                 if offset + size <= start:

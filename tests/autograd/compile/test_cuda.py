@@ -18,6 +18,7 @@ import optim
 from autograd import DeviceError, Tensor
 from autograd.backend import to_host
 from autograd.compile.cuda import Tape, device_named
+from autograd.compile.cuda.commands import Command, order_of
 from autograd.random import Generator
 from benchmarks.speed.models import make_model, make_optimizer
 from benchmarks.speed.networks import CNN, GPT, MLP
@@ -317,7 +318,20 @@ def test_products_are_rounded_only_where_it_is_asked_for(device: str) -> None:
 
 
 def tape(network: Any, optimizer: str) -> list[str]:
-    """The commands of a training step, without the names of variables; to write them takes no device."""
+    """The commands of a training step, without the names of variables."""
+    return [str(command).partition(": %")[0] for command in tape_of(network, optimizer).commands]
+
+
+def longest_chain(commands: list[Command]) -> int:
+    """How many commands wait for one another."""
+    depths: list[int] = []
+    for needed in order_of(commands):
+        depths.append(1 + max((depths[i] for i in needed), default=0))
+    return max(depths)
+
+
+def tape_of(network: Any, optimizer: str) -> Tape:
+    """The tape of a training step; to write it takes no device."""
     workload = Workload("", network, optimizer, 0.0)
     data = workload.data()
     model = make_model(nn, network, lambda x: ag.split(x, 3, axis=-1))
@@ -334,7 +348,13 @@ def tape(network: Any, optimizer: str) -> list[str]:
         return loss
 
     step(), step()
-    return [str(command).partition(": %")[0] for command in Tape(step.programs[-1]).commands]
+    return Tape(step.programs[-1])
+
+
+def test_commands_do_not_wait_for_memory() -> None:
+    """They would wait in longer chains if memory were given on to the very next command."""
+    assert longest_chain(tape_of(MLP((6, 5, 4, 3), 8), "adam").commands) == 12
+    assert longest_chain(tape_of(CNN((32, 64, 128), 2), "sgd").commands) == 67
 
 
 def test_the_tape_of_a_perceptron() -> None:
