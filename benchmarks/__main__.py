@@ -23,6 +23,7 @@ from .gpu import run as gpu
 from .gpu import shown as gpu_shown
 from .gpu.kernels import add_kernels, run_kernels, show_kernels
 from .gpu.precision import PRECISIONS
+from .gpu.products import add_products, run_products, show_products
 from .measure import VALUES, BenchmarkError, Plan, workers
 from .memory import MEMORY
 from .output import RESULTS, heading, left_out_lines, save
@@ -35,7 +36,12 @@ from .speed.run import SPEED
 __all__ = ["main"]
 
 BENCHMARKS = {b.name: b for b in (SPEED, MEMORY, OVERHEAD)}
-TEXTS = {"papers": show_papers, "curves": show_curves, "kernels": show_kernels}  # shown as text only
+TEXTS = {  # shown as text only
+    "papers": show_papers,
+    "curves": show_curves,
+    "kernels": show_kernels,
+    "products": show_products,
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -209,11 +215,12 @@ def _parser() -> Parser:
         "  python -m benchmarks papers runs/*-pocket            runs by the settings of papers, side by side\n"
         "  python -m benchmarks curves runs/cuda runs/cpu       the same run on two devices\n"
         "  python -m benchmarks kernels gpt-char                what a GPU does in a step\n"
+        "  python -m benchmarks products mlp-128                what a GPU's products take in a step\n"
         "  python -m benchmarks show benchmarks/results/speed-cpu.json\n"
         "  python -m benchmarks profile mlp-sgd                 where a step of ours spends its time",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    known = "speed|memory|overhead|gpu|claims|diagnosis|papers|curves|kernels|show|profile"
+    known = "speed|memory|overhead|gpu|claims|diagnosis|papers|curves|kernels|products|show|profile"
     commands = parser.add_subparsers(dest="command", required=True, metavar=known)
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)
@@ -223,6 +230,7 @@ def _parser() -> Parser:
     add_papers(commands, _folder)
     add_curves(commands, _folder)
     add_kernels(commands, _folder)
+    add_products(commands, _folder)
     _add_show(commands)
     _add_profile(commands)
     return parser
@@ -357,6 +365,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             run_curves(arguments)
         elif arguments.command == "kernels":
             run_kernels(arguments)
+        elif arguments.command == "products":
+            run_products(arguments)
         elif arguments.command == "show":
             _show(arguments.document)
         else:

@@ -28,10 +28,11 @@ Clock = Callable[[Plan], float]  # the seconds that a product takes
 
 
 class Trial(NamedTuple):
-    """A product with its fastest algorithm, and the seconds that it takes."""
+    """A product with its fastest algorithm, the seconds that it takes, and those of the one expected to be so."""
 
     plan: Plan
     seconds: float
+    expected: float
 
 
 class Trials:
@@ -55,7 +56,7 @@ class Trials:
     def _tried(self, product: Product, alignment: int) -> Trial:
         plan, path = Plan(self._blas, product, alignment), self._path(product, alignment)
         algorithms = {bytes(found.algorithm).hex(): found for found in plan.algorithms(_MOST)}
-        kept, seconds = _read(path)
+        kept, *seconds = _read(path)
         if kept not in algorithms:
             times = {}
             for name, algorithm in algorithms.items():
@@ -68,23 +69,23 @@ class Trials:
                 raise UnsupportedProduct(f"cuBLASLt, {product}: none of its algorithms runs.")
             first, best = next(iter(times)), min(times, key=times.__getitem__)
             kept = best if times[best] < _CLEARLY * times[first] else first
-            seconds = times[kept]
-            _write(path, {"product": str(product), "algorithm": kept, "seconds": seconds})
+            seconds = [times[kept], times[first]]
+            _write(path, {"product": str(product), "algorithm": kept, "seconds": times[kept], "expected": times[first]})
         plan.use(algorithms[kept])
-        return Trial(plan, seconds)
+        return Trial(plan, *seconds)
 
     def _path(self, product: Product, alignment: int) -> Path:
         key = "|".join((self._machine, repr(product), str(alignment), str(_MOST)))
         return folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.trial.json"
 
 
-def _read(path: Path) -> tuple[str, float]:
-    """The algorithm that was found before, and its seconds; of a file that is not there, or damaged, no algorithm."""
+def _read(path: Path) -> tuple[str, float, float]:
+    """What was found before: algorithm and seconds. Of a file that is not there, or damaged, no algorithm."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return str(record["algorithm"]), float(record["seconds"])
+        return str(record["algorithm"]), float(record["seconds"]), float(record["expected"])
     except (OSError, ValueError, KeyError, TypeError):
-        return "", 0.0
+        return "", 0.0, 0.0
 
 
 def _write(path: Path, record: dict[str, object]) -> None:

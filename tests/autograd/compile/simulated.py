@@ -298,8 +298,8 @@ class Simulated:
 
 
 def aligned(size: int) -> np.ndarray:
-    """So many bytes, from a multiple of 256 on."""
-    memory = np.empty(size + 256, "uint8")
+    """So many bytes, all 0, from a multiple of 256 on."""
+    memory = np.zeros(size + 256, "uint8")
     start = -memory.ctypes.data % 256
     return memory[start : start + size]
 

@@ -69,6 +69,7 @@ def tried(clock: Callable[[Plan], float], machine: str = "this one", alignment: 
 def test_the_fastest_is_taken(seconds: tuple[float | None, ...], best: int) -> None:
     trial = tried(Clock(*seconds))
     assert trial.seconds == seconds[best]
+    assert trial.expected == next(time for time in seconds if time is not None)
     assert ran(trial.plan) == best
 
 
@@ -81,7 +82,7 @@ def test_what_was_found_is_found_again_without_a_trial(folder: Path) -> None:
     assert ran(tried(Clock(3.0, 1.0, 2.0)).plan) == 1
     again = Clock(1.0, 2.0, 3.0)  # it would be another one now
     trial = tried(again)
-    assert (ran(trial.plan), trial.seconds, again.asked) == (1, 1.0, 0)
+    assert (ran(trial.plan), trial.seconds, trial.expected, again.asked) == (1, 1.0, 3.0, 0)
     assert len(list(folder.iterdir())) == 1
 
 
