@@ -303,7 +303,8 @@ def _reduction(
     if not instruction.options.keys() <= {"axis", "keepdims"} or source.dtype.kind != "f" or source.dtype != out.dtype:
         return {}
     shape, axis = source.shape, instruction.options.get("axis")
-    axes = sorted(range(len(shape)) if axis is None else [a % len(shape) for a in _row(axis)])
+    # NumPy takes the axis -1 of a single number too, which has none.
+    axes = sorted(range(len(shape)) if axis is None or not shape else [a % len(shape) for a in _row(axis)])
     ways = {}
     for (rows, columns), placed in _tables(shape, [Operand(ref=refs[source])]):
         split = _split_of(shape, rows, columns)

@@ -156,3 +156,13 @@ def test_positions_outside_are_refused_as_numpy_refuses_them(given: str) -> None
         with pytest.raises(IndexError, match=f"index {wrong} is out of bounds for axis 0 with size 4"):
             step(Tensor(np.array([0, wrong, 1])))
         np.testing.assert_array_equal(w.data, before)
+
+
+@pytest.mark.parametrize("function", [ag.softmax, ag.log_softmax, ag.logsumexp, ag.max, ag.sum], ids=lambda f: f.name)
+def test_a_single_number_is_a_row_of_one(function: Any) -> None:
+    def slopes(x: Tensor) -> Any:
+        return function(x, axis=-1), ag.grad(lambda x: ag.grad(lambda x: function(x, axis=-1) * x)(x))(x)
+
+    for x in (Tensor(2.0), Tensor(-3.0)):
+        for found, wanted in zip(ag.compile(slopes, executor="native")(x), slopes(x), strict=True):
+            np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-6)
