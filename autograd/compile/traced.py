@@ -24,6 +24,7 @@ from ..anomaly import user_line
 from ..backend import host, module_of
 from ..errors import TraceError
 from ..modes import is_tracing
+from .expression import Expression, named
 from .number import Number
 from .program import Variable, layout_of
 
@@ -95,6 +96,9 @@ class Traced:
         for part in key if isinstance(key, tuple) else (key,):
             if isinstance(part, Traced) and part.dtype == "bool":
                 refuse("was indexed by an array of bools, which gives a length that depends on values")
+            if isinstance(part, host.ndarray) and part.dtype == "bool":  # of NumPy alone: its values are known
+                word, scope = named(part)
+                self.trace.guard(Expression(f"({word}.shape, {word}.tobytes())", scope))
         return record("getitem", operator.getitem, (self, key), {})
 
     def __setitem__(self, key: Any, value: Any) -> None:

@@ -238,7 +238,9 @@ class Native:
         if instruction.out.dtype is None:
             self._others[instruction.out] = value
         elif instruction.out in self.plan.read:
-            self._array(instruction.out)[...] = value
+            target = self._array(instruction.out)
+            assert value.shape == target.shape, f"{instruction} gave shape {value.shape}"  # it would be broadcast
+            target[...] = value
 
     def _array(self, variable: Variable) -> Any:
         """The array of a variable, as it is now; a number as it is."""
