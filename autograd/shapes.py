@@ -24,8 +24,8 @@ def normalize_axis(axis: int, ndim: int) -> int:
 def axes_of(axis: Axis, ndim: int) -> Shape:
     """The axes that `axis` names, counted from the front: all of them for None.
 
-    A single number has no axis; 0 and -1 name none of it, as in NumPy. Raises ValueError for an axis out of range, or named
-    twice.
+    A single number has no axis; 0 and -1 name none of it, as in NumPy. Raises ValueError for an axis out of range, or
+    named twice.
     """
     if axis is None or (ndim == 0 and axis in (0, -1)):
         return tuple(range(ndim))

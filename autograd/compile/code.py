@@ -1,7 +1,7 @@
 """Code: which names a function reads, found in its byte code, with those of the functions written inside it.
 
 One idea: a program that Python has compiled says by itself which globals it loads and which attributes it asks for.
-Read `surroundings.py` next.
+Read `once.py` next.
 """
 
 from __future__ import annotations

@@ -24,12 +24,13 @@ from ..writes import owner_of
 from .cuda import Cuda, device_named, is_device
 from .expression import Expression, function_of
 from .native import Native, missing
+from .once import Drawn, Loose, Taken
 from .passes import simplified
 from .places import DataOf, GradOf, shares, touched
 from .program import Program, layout_of
 from .replay import Replay
 from .spare import lone_array, spare_array
-from .surroundings import Loose, questions_about
+from .surroundings import Contents, questions_about
 from .trace import Trace
 from .traced import Traced
 from .watch import data_of, set_grad, watching
@@ -56,7 +57,7 @@ class Entry:
         set_anew = {id(tensor) for tensor in self.with_grad}
         # A gradient that is added to lies in another array after each call.
         self._adds = any(isinstance(place, GradOf) and id(place.tensor) in set_anew for place, _ in self.program.places)
-        self.guards = [(q, answer) for q, answer in trace.guards if not isinstance(q, Loose) or q() == answer]
+        self.guards = [(q, answer) for q, answer in trace.guards if _stays(q, answer, trace)]
         kept = {id(place) for place, _ in self.program.places}
         for place, _, _ in trace.captured:  # of an array that the program does without, the shape was read perhaps
             if isinstance(place, DataOf) and id(place) not in kept:
@@ -243,6 +244,17 @@ class Entry:
     def explain(self) -> str:
         """The program as text, and how it is run."""
         return f"{self.program}\n\n{self.run_program.explain()}"
+
+
+def _stays(question: Any, answer: Any, trace: Trace) -> bool:
+    """Whether a question is asked at each call."""
+    if isinstance(question, Contents):
+        return not trace.reads(question.array)
+    if isinstance(question, (Drawn, Taken)):
+        question.refuse_changed()
+    if isinstance(question, Drawn):
+        return False
+    return not isinstance(question, Loose) or question() == answer
 
 
 def _executor(program: Program, name: str, only: bool, device: str | None) -> Native | Replay | Cuda:

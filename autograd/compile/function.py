@@ -66,9 +66,10 @@ def compile(
     that it returns are new ones, outside any graph.
 
     What it cannot do raises TraceError at the first call, which changes nothing: to let values decide the course (`if
-    loss > 1`, `float(loss)`), to change NumPy arrays or a list that it is given, to call a schedule. What Python does
-    besides, such as printing or appending to a list that it finds, is done while tracing only; so are NumPy's own
-    functions and random numbers.
+    loss > 1`, `float(loss)`), to change NumPy arrays or a list that it is given, to call a schedule, to take what the
+    next call would find gone (an item of an iterator, a random number of NumPy's). What Python does besides, such as
+    printing or appending to a list that it finds, is done while tracing only. So are NumPy's own functions of arrays
+    that it finds; where such an array, up to 64 KiB, holds other numbers, it is traced anew.
 
     `executor="native"` runs C, made by the system's compiler and kept in the user's cache; "numpy", which is also taken
     where there is no compiler, runs NumPy's functions, and gives the bits that eager code gives without its hand-made

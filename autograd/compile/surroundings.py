@@ -6,10 +6,10 @@ by attribute, and what the functions read that it calls. Nothing is run to find 
 `code.py` finds them. Read `entry.py` next, which asks.
 """
 
-# Note [What tracing itself changes]
-# What Python does besides is done while tracing only, so a function may append to a list and count its calls in an
-# object that it finds. A question about a list, or about an object that is neither given nor the method's own, is
-# loose: where tracing changed its answer, it is dropped.
+# Note [Arrays that NumPy reads]
+# An array that is found around the function is read anew at each call where the program computes with it. Where NumPy
+# alone reads it (`a.max()`, `if a[0] > 0`, `x ** a[0]`), what comes of that is in the program for good, so the numbers
+# of the array are asked for, if there are not too many. Which of the two it is is known when the trace has ended.
 
 # Note [What is handed on]
 # An object may be read far from where it is found: a function hands it to a helper, which asks for its attribute. Where
@@ -18,33 +18,62 @@ by attribute, and what the functions read that it calls. Nothing is run to find 
 
 from __future__ import annotations
 
+import array
+import contextvars
 import functools
 import inspect
+import threading
 import types
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import is_
 from typing import Any
 
 from ..backend import host, is_array
 from ..tensor import Tensor
 from .code import attributes_read, globals_read, is_library
 from .expression import Expression, Same, named
+from .once import Drawn, Loose, Taken, draws, refuse_iterator
 
-__all__ = ["Loose", "questions_about", "questions_about_methods"]
+__all__ = ["Contents", "questions_about", "questions_about_methods"]
 
-_MANY = 32  # entries of a container that are looked at
+_MANY = 32  # entries of a container that are looked at closely
+_MOST = 1024  # of which it is asked whether they are the same things
+_BYTES = 1 << 16  # of an array whose numbers are asked for
 _DEEPEST = 8  # functions within functions, and attributes of attributes, that are looked at
 
 _NOT_IN_A_CALL = {"__del__", "__init__", "__new__", "__repr__"}
 
 _CONTAINERS = (tuple, list, set, frozenset, deque, bytearray)
+_BUFFERS = (array.array, memoryview)
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, range)
 
 
-class Loose(Expression):
-    """A question to be dropped where tracing itself changes its answer. See Note [What tracing itself changes]."""
+class Contents(Expression):
+    """The numbers of an array; to be dropped where the program reads it. See Note [Arrays that NumPy reads]."""
 
-    __slots__ = ()
+    __slots__ = ("array",)
+
+    def __init__(self, found: Any) -> None:
+        word, scope = named(found)
+        super().__init__(f"{word}.tobytes()", scope)
+        self.array = found
+
+
+class _Things:
+    """Things that are equal where they are the same ones; they are kept, so that no others can take their place."""
+
+    __slots__ = ("things",)
+
+    def __init__(self, things: Iterable[Any]) -> None:
+        self.things = tuple(things)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Things) or len(self.things) != len(other.things):
+            return False
+        return all(map(is_, self.things, other.things))
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class _Walk:
@@ -76,8 +105,10 @@ def questions_about(function: Any, arguments: Iterable[Any] = ()) -> list[Expres
     def walked(walk: _Walk) -> Iterator[Expression]:
         yield from _of_callable(function, 0, walk)
         for thing in arguments:
-            if isinstance(thing, _CONTAINERS):  # a set, say: lists and dictionaries are taken apart
+            refuse_iterator(thing)
+            if isinstance(thing, (*_CONTAINERS, *_BUFFERS)) or _is_mapping(thing):  # lists and such are taken apart
                 yield from _question(*named(thing), thing)
+            yield from draws(thing, walk.names)
             yield from _of_parts(thing)
             yield from _of_callable(thing, 0, walk)
             yield from _of_attributes(thing, 0, walk)
@@ -119,7 +150,9 @@ def _of_callable(function: Any, depth: int, walk: _Walk) -> Iterator[Expression]
     elif isinstance(function, functools.partial):
         for value in (*function.args, *function.keywords.values()):
             yield from _of_parts(value)
-            yield from _of_attributes(value, depth, walk)
+        word, scope = named(function)
+        yield from _of_thing(f"{word}.args", scope, function.args, depth, walk)
+        yield from _of_thing(f"{word}.keywords", scope, function.keywords, depth, walk)
         yield from _of_callable(function.func, depth + 1, walk)
     elif _has(function, "__self__", "__func__"):  # a method, of a compiled function too
         thing = function.__self__
@@ -149,19 +182,30 @@ def _of_function(function: types.FunctionType, depth: int, walk: _Walk) -> Itera
             continue
         yield from _of_thing(f"{word}.cell_contents", scope, value, depth, walk)
     word, scope = named(function)
-    yield from _question(f"{word}.__defaults__", scope, function.__defaults__)
-    yield from _question(f"{word}.__kwdefaults__", scope, function.__kwdefaults__)
+    yield from _of_thing(f"{word}.__defaults__", scope, function.__defaults__, depth, walk)
+    yield from _of_thing(f"{word}.__kwdefaults__", scope, function.__kwdefaults__, depth, walk)
 
 
 def _of_thing(text: str, scope: dict[str, Any], thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
     """Whether the expression `text` still gives this thing, and what the code that is reached finds there."""
     yield from _question(text, scope, thing)
-    if isinstance(thing, dict):
-        thing = tuple(thing.values())
-    for part in thing if isinstance(thing, _CONTAINERS) and len(thing) <= _MANY else (thing,):
+    for part in _things_in(thing):
+        refuse_iterator(part)
+        yield from draws(part, walk.names)
+        yield from _contents(part)
         if not isinstance(part, type):
             yield from _of_callable(part, depth + 1, walk)
         yield from _of_attributes(part, depth, walk)
+
+
+def _things_in(thing: Any, around: tuple[int, ...] = ()) -> Iterator[Any]:
+    """The things that a container holds, and those in it hold, if they are not too many; itself where it is none."""
+    is_mapping = _is_mapping(thing)
+    if not (is_mapping or isinstance(thing, _CONTAINERS)) or len(thing) > _MANY:
+        yield thing
+    elif id(thing) not in around:
+        for part in tuple(thing.values() if is_mapping else thing):
+            yield from _things_in(part, (*around, id(thing)))
 
 
 def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
@@ -173,13 +217,16 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
         value = inspect.getattr_static(thing, name, None)
         if isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType)):  # a slot, or __dict__
             value = getattr(thing, name, None)
+        elif isinstance(thing, threading.local):  # each thread has its own
+            value = vars(thing).get(name)
         if _method_of(value) is not None and name not in getattr(thing, "__dict__", ()):
             kinds = (thing if isinstance(thing, type) else type(thing)).__mro__
             for method in filter(None, (_method_of(vars(kind).get(name)) for kind in kinds)):  # what super() finds too
                 yield from _of_callable(method, depth + 1, walk)
         elif value is not None:
             for question in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
-                yield Loose(question.text, question.scope)
+                firm = isinstance(question, (Contents, Drawn, Loose))
+                yield question if firm else Loose(question.text, question.scope)
 
 
 def _special(kind: type) -> list[str]:
@@ -213,6 +260,7 @@ def _of_parts(thing: Any) -> Iterator[Expression]:
     for name, value in getattr(thing, "__dict__", {}).items():
         if isinstance(value, (*_PLAIN, tuple, dict)) or _is_state(value):
             yield from _question(f"{word}.__dict__.get({name!r})", scope, value, lists=False)
+            yield from _contents(value)
 
 
 def _question(text: str, scope: dict[str, Any], value: Any, lists: bool = True) -> Iterator[Expression]:
@@ -223,14 +271,27 @@ def _question(text: str, scope: dict[str, Any], value: Any, lists: bool = True) 
         yield Expression(f"repr({text})", scope)  # tells -0.0 from 0.0
     elif isinstance(value, _PLAIN):
         yield Expression(f"(type({text}), {text})", scope)  # tells 1 from 1.0
-    elif isinstance(value, (*_CONTAINERS, dict, slice, host.generic)):
+    elif isinstance(value, (*_CONTAINERS, *_BUFFERS, slice, host.generic)) or _is_mapping(value):
         word, more = named(_parts)
         yield Expression(f"{word}({text})", {**scope, **more})
         if lists and _parts(value) != _parts(value, True):
-            yield Loose(f"{word}({text}, True)", {**scope, **more})
+            yield Taken(f"{word}({text}, True)", {**scope, **more}, value)
     elif not isinstance(value, types.ModuleType):
         word, more = named(value)
         yield Expression(f"({text} is {word})", {**scope, **more})
+        if isinstance(value, contextvars.ContextVar):
+            yield from _question(f"{word}.get(None)", more, value.get(None))
+
+
+def _contents(found: Any) -> Iterator[Expression]:
+    """What the numbers of an array are, where they are not too many."""
+    if isinstance(found, host.ndarray) and found.nbytes <= _BYTES and not found.dtype.hasobject:
+        yield Contents(found)
+
+
+def _is_mapping(value: Any) -> bool:
+    """Whether it is a dictionary, or one of Python's own things that are read as one, such as os.environ."""
+    return isinstance(value, dict) or (isinstance(value, Mapping) and is_library(type(value)))
 
 
 def _is_state(value: Any) -> bool:
@@ -239,9 +300,9 @@ def _is_state(value: Any) -> bool:
 
 
 def _parts(value: Any, lists: bool = False, around: tuple[int, ...] = ()) -> Any:
-    """What a container holds, or which object a thing is; of large ones, and of lists unless wanted, the type alone.
+    """What a container holds, or which object a thing is; of lists, unless wanted, the type alone.
 
-    So too of a container that is one of those `around` it.
+    So too of very large ones, and of a container that is one of those `around` it.
     """
     if isinstance(value, float):
         return value.hex()
@@ -251,13 +312,20 @@ def _parts(value: Any, lists: bool = False, around: tuple[int, ...] = ()) -> Any
         return type(value), value.tobytes()
     if isinstance(value, slice):
         return [_parts(part) for part in (value.start, value.stop, value.step)]
-    if not isinstance(value, (*_CONTAINERS, dict)):
+    if isinstance(value, _BUFFERS):
+        return type(value), bytes(value)
+    is_mapping = _is_mapping(value)
+    if not isinstance(value, _CONTAINERS) and not is_mapping:
         return Same(value)
-    if (not isinstance(value, tuple) and len(value) > _MANY) or id(value) in around:
+    if id(value) in around:
         return type(value)
     around = (*around, id(value))
-    if isinstance(value, dict):
-        return {name: _parts(part, lists, around) for name, part in value.items()}
+    if not isinstance(value, tuple) and len(value) > _MANY:
+        if len(value) > _MOST or not (lists or is_mapping):
+            return type(value)
+        return type(value), _Things((*value, *value.values()) if is_mapping else value)
+    if is_mapping:  # their order counts
+        return [(name, _parts(part, lists, around)) for name, part in value.items()]
     if isinstance(value, tuple):
         return [_parts(part, lists, around) for part in value]
     return type(value), [_parts(part, lists, around) for part in value] if lists else None

@@ -16,6 +16,7 @@ from ..errors import DeviceError, GradientError, TraceError
 from ..modes import enable_grad, is_tracing, unwatched
 from ..random import Draw, Generator
 from ..tensor import Tensor, wrap
+from ..writes import owner_of
 from .expression import Expression, named
 from .hollow import hollow, hollow_like
 from .number import Number
@@ -182,6 +183,11 @@ class Trace:
         if id(array) not in self._fixed:
             self._fixed[id(array)] = self.capture(Fixed(array))
         return self._fixed[id(array)]
+
+    def reads(self, array: Any) -> bool:
+        """Whether the program finds the numbers of this array, or some of them, at each call."""
+        owner = owner_of(array)
+        return any(owner_of(place.get()) is owner for place, _, _ in self.captured)
 
     def lies(self, traced: Traced) -> None:
         """Note that what is done with an array, or with what it is a view of, depends on how that lies in memory."""

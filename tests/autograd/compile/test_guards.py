@@ -7,9 +7,12 @@ programs there are afterwards says whether it was told apart by a guard or found
 from __future__ import annotations
 
 import collections
+import contextvars
 import copy
 import functools
+import threading
 import types
+from array import array as buffer
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -541,6 +544,79 @@ def _entry_of_a_deque() -> tuple[Any, Callable[[], Any]]:
     return lambda x: x * options[0], lambda: options.__setitem__(0, 5.0)
 
 
+def _numbers(use: Callable[[Tensor, Any], Any]) -> Callable[[], Any]:
+    """An array of the user's that NumPy or Python reads: the program holds what came of that."""
+
+    def make() -> tuple[Any, Callable[[], Any]]:
+        numbers = np.array([2.0, 1.0])
+        return lambda x: use(x, numbers), lambda: numbers.__setitem__(0, 5.0)
+
+    return make
+
+
+def _attribute_of_a_default() -> tuple[Any, Callable[[], Any]]:
+    options = types.SimpleNamespace(by=2.0)
+    return lambda x, options=options: x * options.by, lambda: setattr(options, "by", 5.0)
+
+
+def _list_of_a_partial_call() -> tuple[Any, Callable[[], Any]]:
+    options = [2.0]
+    return functools.partial(lambda options, x: x * options[0], options), lambda: options.__setitem__(0, 5.0)
+
+
+def _array_in_a_list() -> tuple[Any, Callable[[], Any]]:
+    arrays = [np.array([2.0])]
+    return lambda x: x * float(arrays[0][0]), lambda: arrays[0].fill(5.0)
+
+
+def _array_of_the_object() -> tuple[Any, Callable[[], Any]]:
+    thing = Scaled()
+    thing.by = np.array(2.0)  # type: ignore[assignment]
+    return lambda x: x * thing.by[()], lambda: thing.by.fill(5.0)  # type: ignore[attr-defined]
+
+
+def _entry_of_a_large_dictionary() -> tuple[Any, Callable[[], Any]]:
+    options = {f"option {i}": 2.0 for i in range(100)}
+    return lambda x: x * options["option 50"], lambda: options.update({"option 50": 5.0})
+
+
+def _entry_of_a_large_list() -> tuple[Any, Callable[[], Any]]:
+    options = [2.0] * 100
+    return lambda x: x * options[50], lambda: options.__setitem__(50, 5.0)
+
+
+def _first_of_a_dictionary() -> tuple[Any, Callable[[], Any]]:
+    options = {"first": 2.0, "second": 5.0}
+    return lambda x: x * next(iter(options.values())), lambda: options.update(first=options.pop("first"))
+
+
+def _entry_of_a_mapping() -> tuple[Any, Callable[[], Any]]:
+    options = {"by": 2.0}
+    mapping = types.MappingProxyType(options)
+    return lambda x: x * mapping["by"], lambda: options.update(by=5.0)
+
+
+def _entry_of_a_chain() -> tuple[Any, Callable[[], Any]]:
+    chain = collections.ChainMap({}, {"by": 2.0})
+    return lambda x: x * chain["by"], lambda: chain.update(by=5.0)
+
+
+def _number_in_a_buffer() -> tuple[Any, Callable[[], Any]]:
+    numbers = buffer("d", [2.0])
+    return lambda x: x * numbers[0], lambda: numbers.__setitem__(0, 5.0)
+
+
+def _number_of_a_context() -> tuple[Any, Callable[[], Any]]:
+    by = contextvars.ContextVar("by", default=2.0)
+    return lambda x: x * by.get(), lambda: by.set(5.0)
+
+
+def _number_of_a_thread() -> tuple[Any, Callable[[], Any]]:
+    local = threading.local()
+    local.by = 2.0
+    return lambda x: x * local.by, lambda: setattr(local, "by", 5.0)
+
+
 REACHED = [
     _attribute,
     _entry_of_a_dictionary,
@@ -584,6 +660,23 @@ REACHED = [
     _by_syntax(lambda x, thing: thing * x),
     _by_syntax(_with),
     _entry_of_a_deque,
+    _numbers(lambda x, a: x * a.max()),
+    _numbers(lambda x, a: x * np.square(a)[:1] / float(a[0])),
+    _numbers(lambda x, a: x * 2.0 if a[0] < 3.0 else x * 5.0),
+    _numbers(lambda x, a: x * Tensor(a[:1] * 1.0)),
+    _numbers(lambda x, a: ag.full((1,), a[0], dtype="float32") * x),
+    _attribute_of_a_default,
+    _list_of_a_partial_call,
+    _array_in_a_list,
+    _array_of_the_object,
+    _entry_of_a_large_dictionary,
+    _entry_of_a_large_list,
+    _first_of_a_dictionary,
+    _entry_of_a_mapping,
+    _entry_of_a_chain,
+    _number_in_a_buffer,
+    _number_of_a_context,
+    _number_of_a_thread,
 ]
 
 
@@ -594,6 +687,31 @@ def test_numbers_that_are_reached_another_way_are_guarded_too(make: Callable[[],
     assert function(tensor(1.0)).tolist() == [2.0]
     change()
     assert function(tensor(1.0)).tolist() == [5.0]
+
+
+def test_an_array_that_the_program_reads_needs_one_program() -> None:
+    numbers = np.array([2.0, 1.0])
+    function = ag.compile(lambda x: x * numbers + numbers[:1])
+    for by in (2.0, 5.0):
+        numbers[0] = by
+        assert function(tensor(1.0, 1.0)).tolist() == [2.0 * by, 1.0 + by]
+    assert len(function.programs) == 1
+
+
+@pytest.mark.parametrize("executor", ["numpy", "native"])
+def test_another_mask_of_numpy_gives_another_length(executor: Any) -> None:
+    mask = np.array([True, True, False])
+
+    def written(x: Tensor) -> Any:
+        changed = x * 1.0
+        changed[mask] += x[mask]
+        return x[mask] * 2.0, changed, ag.grad(lambda x: x[mask].square().sum())(x)
+
+    function = ag.compile(written, executor=executor)
+    for values in ([True, True, False], [True, False, False], [False, True, True]):
+        mask[:] = values
+        for found, wanted in zip(function(tensor(1.0, 2.0, 3.0)), written(tensor(1.0, 2.0, 3.0)), strict=True):
+            assert_same(found, wanted)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,11 @@ provoked at the end of a whole training step, when there is most to take back.
 
 from __future__ import annotations
 
+import collections
 import inspect
+import itertools
 import math
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -230,6 +233,54 @@ def test_a_container_that_is_given_and_changed_is_refused() -> None:
             ag.compile(function)(batch)
         assert list(batch) == ["x"]
         ag.compile(lambda batch, function=function: function(dict(batch)))(batch)
+
+
+TAKEN: dict[str, Callable[[], tuple[Callable[..., Any], Any]]] = {
+    "an iterator": lambda: (next, iter([1.0, 2.0, 3.0])),
+    "a generator": lambda: (next, (float(n) for n in (1, 2, 3))),
+    "a count": lambda: (next, itertools.count(1)),
+    "a list": lambda: (lambda batches: batches.pop(0), [1.0, 2.0, 3.0]),
+    "a long list": lambda: (lambda batches: batches.pop(0), [float(n) for n in range(1, 100)]),
+    "a deque": lambda: (lambda batches: batches.popleft(), collections.deque([1.0, 2.0, 3.0])),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_what_would_be_taken_at_the_first_call_only_is_refused(name: str) -> None:
+    take, batches = TAKEN[name]()
+    with pytest.raises(TraceError, match="at the first call only: take them outside"):
+        ag.compile(lambda x: x * take(batches))(tensor(1.0))
+    take, batches = TAKEN[name]()
+    function = ag.compile(lambda x: x * take(batches), fallback=True)
+    found = [function(tensor(1.0)).item() for _ in range(2)]
+    assert found[1] == found[0] + 1.0
+
+
+def test_an_iterator_that_is_given_is_refused() -> None:
+    with pytest.raises(TraceError, match="finds a generator"):
+        ag.compile(lambda x, batches: x * next(batches))(tensor(1.0), (n for n in (1, 2)))
+
+
+GENERATORS = np.random.default_rng(0), np.random.RandomState(0), random.Random(0)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: GENERATORS[0].normal(),
+        lambda generator=GENERATORS[1]: generator.rand(),
+        lambda generators=GENERATORS: generators[2].random(),
+        lambda: np.random.rand(),
+        lambda: random.gauss(0, 1),
+    ],
+    ids=["Generator", "RandomState", "Random", "NumPy's own", "Python's own"],
+)
+def test_random_numbers_of_others_are_refused_and_not_used_up(draw: Callable[..., Any]) -> None:
+    states = np.random.get_state(), random.getstate()
+    with pytest.raises(TraceError, match="draws from a random generator of"):
+        ag.compile(lambda x: x * draw())(tensor(1.0))
+    assert random.getstate() == states[1]
+    assert str(np.random.get_state()) == str(states[0])
 
 
 def test_a_schedule_inside_is_refused() -> None:

@@ -1,0 +1,109 @@
+"""Once: what a function would do at its first call only, while it is traced.
+
+One idea: Python's own doings, such as printing, happen while tracing, and no later call repeats them. To write to a log
+so does no harm. To take something, the next item of an iterator, an entry of a list, a random number, would freeze what
+was taken, so it is refused. Read `surroundings.py` next, which finds them.
+"""
+
+# Note [What tracing itself changes]
+# What Python does besides is done while tracing only, so a function may append to a list and count its calls in an
+# object that it finds. A question about a list, or about an object that is neither given nor the method's own, is
+# loose: where tracing changed its answer, it is dropped.
+
+from __future__ import annotations
+
+import io
+import pickle
+import random
+import types
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from ..backend import host
+from ..errors import TraceError
+from .expression import Expression, named
+
+__all__ = ["Drawn", "Loose", "Taken", "draws", "refuse_iterator"]
+
+_SOURCES = (host.random.Generator, host.random.RandomState, random.Random)
+
+
+class Loose(Expression):
+    """A question to be dropped where tracing itself changes its answer. See Note [What tracing itself changes]."""
+
+    __slots__ = ()
+
+
+class Taken(Loose):
+    """What a list holds. Tracing may let it grow, as a history does, but what it takes out, no other call would."""
+
+    __slots__ = ("count", "entries")
+
+    def __init__(self, text: str, scope: dict[str, Any], entries: Any) -> None:
+        super().__init__(text, scope)
+        self.entries, self.count = entries, len(entries)
+
+    def refuse_changed(self) -> None:
+        """Raise TraceError where it has become shorter."""
+        if len(self.entries) < self.count:
+            raise TraceError(
+                f"a compiled function takes entries out of a {type(self.entries).__name__} that it finds, which it "
+                "would do at the first call only: take them outside, and give each to the function."
+            )
+
+
+class Drawn(Expression):
+    """Where a random generator of NumPy or Python stands, which is asked for while tracing only."""
+
+    __slots__ = ("source", "state")
+
+    def __init__(self, source: Any) -> None:
+        word, scope = named(source)
+        super().__init__(f"({word}, 'drawn')", scope)
+        self.source, self.state = source, _state_of(source)
+
+    def refuse_changed(self) -> None:
+        """Raise TraceError where tracing has drawn from it, and let it stand where it stood."""
+        if pickle.dumps(_state_of(self.source)) != pickle.dumps(self.state):
+            _set_state(self.source, self.state)
+            whose = "Python's" if isinstance(self.source, random.Random) else "NumPy's"
+            raise TraceError(
+                f"a compiled function draws from a random generator of {whose}, which it would do at the first call "
+                "only: draw from autograd.random, or outside, and give what was drawn to the function."
+            )
+
+
+def refuse_iterator(value: Any) -> None:
+    """Raise TraceError for what gives another item whenever it is asked: a generator, or what iter() and zip() give."""
+    if isinstance(value, Iterator) and not isinstance(value, io.IOBase):
+        raise TraceError(
+            f"a compiled function finds a {type(value).__name__}, whose next items it would take at the first call "
+            "only: take them outside, and give each to the function."
+        )
+
+
+def draws(thing: Any, names: Collection[str]) -> Iterator[Expression]:
+    """The question about a generator of random numbers; of a module, or of its function, about the module's own.
+
+    `names` are the attributes that the code asks for.
+    """
+    if thing is host and "random" in names:
+        thing = host.random
+    if thing is random or thing is host.random:
+        thing = thing.random
+    source = thing.__self__ if isinstance(thing, (types.BuiltinMethodType, types.MethodType)) else thing
+    if isinstance(source, _SOURCES) and not isinstance(source, random.SystemRandom):
+        yield Drawn(source)
+
+
+def _state_of(source: Any) -> Any:
+    if isinstance(source, host.random.Generator):
+        return source.bit_generator.state
+    return source.getstate() if isinstance(source, random.Random) else source.get_state()
+
+
+def _set_state(source: Any, state: Any) -> None:
+    if isinstance(source, host.random.Generator):
+        source.bit_generator.state = state
+    else:
+        (source.setstate if isinstance(source, random.Random) else source.set_state)(state)
