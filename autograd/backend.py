@@ -32,6 +32,7 @@ __all__ = [
     "modules",
     "move",
     "numbers",
+    "plain",
     "register_backend",
     "synchronize",
     "to_host",
@@ -81,6 +82,18 @@ register_backend(
 def is_array(x: object) -> bool:
     """Whether x is an array of a registered backend (a Tensor is not: its `.data` is)."""
     return isinstance(x, _array_types) or _recognise_cupy(x)
+
+
+def plain(array: Array) -> Array:
+    """An array of a class derived from NumPy's as an array of NumPy's own, in the same memory; others as they are.
+
+    In a numpy.matrix the sign * means another product. Raises TypeError for an array with masked entries.
+    """
+    if type(array) in modules or not isinstance(array, numpy.ndarray):
+        return array
+    if isinstance(array, numpy.ma.MaskedArray) and numpy.ma.is_masked(array):
+        raise TypeError("an array with masked entries has no numbers there: give array.filled(0.0), or use where().")
+    return array.view(numpy.ndarray)
 
 
 def is_number(x: object) -> bool:
@@ -206,10 +219,10 @@ def array_of(data: Any, dtype: Any = None, device: str | None = None, copy: bool
     """
     if not is_array(data):
         array = _from_python(data, dtype)
-    elif dtype is None:
-        array = data
     else:
-        array = data.astype(dtype, copy=False)
+        data = plain(data)
+        _refuse_no_numbers(data.dtype, data)
+        array = data if dtype is None else data.astype(dtype, copy=False)
     if not array.dtype.isnative:  # C and BLAS would read its bytes in the wrong order
         array = array.astype(array.dtype.newbyteorder("="))
     moved = array if device is None else move(array, device)
@@ -228,11 +241,15 @@ def _from_python(data: Any, dtype: Any) -> numpy.ndarray[Any, Any]:
     except ValueError as error:
         why = "its rows differ in length" if "inhomogeneous" in str(error) else error
         raise ValueError(f"cannot make an array of {_short(data)}: {why}.") from error
-    if array.dtype.kind not in "biufcV":
-        raise TypeError(f"cannot make an array of numbers from {_short(data)} (NumPy reads it as {array.dtype}).")
+    _refuse_no_numbers(array.dtype, data)
     if dtype is None and array.dtype == numpy.float64 and not _has_dtype(data):
         array = array.astype(float32)
     return array
+
+
+def _refuse_no_numbers(dtype: Any, data: Any) -> None:
+    if dtype.kind not in "biufcV" or dtype.type is numpy.void:  # bfloat16 is a V too
+        raise TypeError(f"cannot make an array of numbers from {_short(data)} (NumPy reads it as {dtype}).")
 
 
 def _has_dtype(data: Any) -> bool:

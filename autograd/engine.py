@@ -54,7 +54,11 @@ def backward(
         with enable_grad():
             return backward(tensors, gradients, create_graph=True)
     roots = _roots(tensors, gradients, create_graph)
-    for edge, g in _walk(roots, None, retain_graph or create_graph, create_graph).items():
+    arrived = _walk(roots, None, retain_graph or create_graph, create_graph)
+    for edge, g in arrived.items():
+        if isinstance(edge, Tensor) and edge.grad is not None:
+            _check_addable(edge, g)
+    for edge, g in arrived.items():
         keeper = edge if isinstance(edge, Tensor) else edge.keeper()
         if keeper is not None:
             g = wrap(g) if type(g) in modules else _as_tensor(g)
@@ -134,11 +138,24 @@ def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
     array = weight.data if isinstance(weight, Tensor) else array_of(weight)
     if array.shape != tensor.shape:
         raise ShapeError(f"the gradient has shape {array.shape}, the Tensor has shape {tensor.shape}; they must agree.")
+    if array.dtype.kind == "c":
+        raise TypeError(f"the gradient has dtype {array.dtype}, the Tensor {tensor.dtype}; give its real part alone.")
     if module_of(array) is not xp:
         raise DeviceError(f'the gradient is on another device than the Tensor, which is on "{tensor.device}".')
     if not create_graph:
         return array.astype(tensor.dtype)
     return positive(astype(weight if isinstance(weight, Tensor) else wrap(array), dtype=tensor.dtype))
+
+
+def _check_addable(leaf: Tensor, g: Gradient) -> None:
+    there: Any = leaf.grad
+    if not isinstance(there, Tensor):
+        raise TypeError(f"tensor.grad must be a Tensor or None, got a {type(there).__name__}: assign Tensor(...).")
+    if there.shape != g.shape:
+        raise ShapeError(
+            f"a Tensor of shape {leaf.shape} has a gradient of shape {there.shape}, to which one of shape {g.shape} "
+            "cannot be added: assign a gradient of the Tensor's own shape, or None."
+        )
 
 
 def _walk(

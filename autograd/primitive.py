@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec
 
 from .anomaly import check_forward
-from .backend import Array, Module, device_of, host, is_array, is_floating, is_number, module_of, modules
+from .backend import Array, Module, device_of, host, is_array, is_floating, is_number, module_of, modules, plain
 from .errors import DeviceError, GradientError, RuleError
 from .modes import is_recording, is_tracing, is_watching
 from .tensor import Edge, Node, Tensor, wrap
@@ -133,6 +133,7 @@ class Operation(Generic[P]):
                 if is_number(x):
                     continue
                 module = module_of(x)
+                arrays[position] = plain(x)
             if xp is None:
                 xp = module
             elif module is not xp:

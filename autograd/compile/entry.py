@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..backend import is_array
+from ..backend import is_array, plain
 from ..cuda.algorithms import is_timed
 from ..cuda.precision import is_tf32
 from ..errors import TraceError
@@ -276,7 +276,7 @@ def _traced(trace: Trace, leaf: Any) -> Any:
     """An argument as the function sees it while it is traced."""
     if isinstance(leaf, Tensor) and not leaf.requires_grad:
         return trace.wrapped(trace.argument(data_of(leaf)))
-    return trace.argument(leaf) if is_array(leaf) else leaf
+    return trace.argument(plain(leaf)) if is_array(leaf) else leaf
 
 
 def _refuse_other(tree: Any, leaves: list[Any], structure: Structure) -> None:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
 
-from ..backend import is_array
+from ..backend import is_array, plain
 from ..errors import TraceError
 from ..modes import casting, is_recording, is_tracing, is_watching
 from ..tensor import Tensor
@@ -286,6 +286,7 @@ def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, l
             arrays.append(leaf.data)
             key.append((leaf.data.shape, leaf.data.dtype, type(leaf.data)))
         elif is_array(leaf):
+            leaf = plain(leaf)
             arrays.append(leaf)
             key.append((leaf.shape, leaf.dtype, type(leaf), "array"))
         elif isinstance(leaf, (bool, int, float, complex, str, bytes, types.NoneType)):

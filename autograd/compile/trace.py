@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..backend import Backend, device_of, host, is_array, is_floating, register_backend, to_host
+from ..backend import Backend, device_of, host, is_array, is_floating, plain, register_backend, to_host
 from ..errors import DeviceError, GradientError, TraceError
 from ..modes import enable_grad, is_tracing, unwatched
 from ..random import Draw, Generator
@@ -65,7 +65,7 @@ class Trace:
         self.data: dict[int, tuple[Tensor, Traced]] = {}  # of Tensors from outside, by id
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # those assigned, by id
         self._found: dict[int, tuple[Tensor, Tensor | None]] = {}  # those that were there before
-        self._fixed: dict[int, Traced] = {}
+        self._fixed: dict[int, tuple[Any, Traced]] = {}  # with the array, so that no other takes its id
         self._arguments: list[tuple[Traced, Variable]] = []
         self._given: list[Any] = []  # the arguments' own arrays
         self._wrapped: list[tuple[Tensor, Traced]] = []
@@ -181,8 +181,8 @@ class Trace:
         if isinstance(array, Traced):
             return array
         if id(array) not in self._fixed:
-            self._fixed[id(array)] = self.capture(Fixed(array))
-        return self._fixed[id(array)]
+            self._fixed[id(array)] = array, self.capture(Fixed(plain(array)))
+        return self._fixed[id(array)][1]
 
     def reads(self, array: Any) -> bool:
         """Whether the program finds the numbers of this array, or some of them, at each call."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,39 @@ def test_meshgrid_is_numpys():
                 same(tensor, expected, "float64")
     with pytest.raises(ValueError, match="neither"):
         ag.meshgrid(Tensor([1.0]), indexing="yx")
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("executor", [None, "numpy", "native"])
+def test_a_matrix_of_numpy_is_an_array_like_any_other(executor: Any) -> None:
+    matrix, weights = np.matrix([[1.0, 2.0], [3.0, 4.0]]), ag.Tensor([[1.0, 10.0], [100.0, 1000.0]], dtype="float64")
+
+    def function(given: Any) -> Any:
+        products = weights * matrix, weights * given, weights @ given
+        return products, ag.grad(lambda w: (w * matrix * w * given).sum())(weights)
+
+    products, slope = (function if executor is None else ag.compile(function, executor=executor))(matrix)
+    wanted = weights.data * np.asarray(matrix)
+    for product, numbers in zip(products, (wanted, wanted, weights.data @ np.asarray(matrix)), strict=True):
+        same(product, numbers, "float64")
+    same(slope, 2.0 * wanted * np.asarray(matrix), "float64")
+    for made in (ag.Tensor(matrix), ag.asarray(matrix)):
+        assert type(made.data) is np.ndarray
+        x = made.requires_grad_()
+        (x * x).sum().backward()
+        same(x.grad, 2.0 * np.asarray(matrix), "float64")
+
+
+def test_what_has_no_numbers_is_no_array() -> None:
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    for use in (ag.Tensor, ag.asarray, lambda array: ag.ones(2) * array):
+        with pytest.raises(TypeError, match=r"masked entries.*filled"):
+            use(masked)
+        same(use(np.ma.array([1.0, 2.0])), [1.0, 2.0], "float64")
+    for bad in (np.array(["2020-01-01"], "M8[D]"), np.zeros(2, [("a", "i4"), ("b", "f4")]), np.array(["text"])):
+        for make in (ag.Tensor, ag.asarray):
+            with pytest.raises(TypeError, match="cannot make an array of numbers from"):
+                make(bad)
 
 
 @pytest.mark.parametrize("kind", ["f4", "f8", "i8"])

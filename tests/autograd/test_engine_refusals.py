@@ -60,6 +60,21 @@ def test_the_gradient_must_have_the_shape_of_the_result():
         (x * x).backward(1.0)
 
 
+def test_a_complex_gradient_to_begin_with_is_refused():
+    with pytest.raises(TypeError, match="complex128"):
+        (leaf([1.0, 2.0]) * 2.0).backward(np.array([1.0j, 1.0]))
+
+
+def test_what_a_gradient_cannot_be_added_to_is_refused_before_any_is_added():
+    for wrong, error in ((Tensor([1.0]), ShapeError), (Tensor([[1.0], [1.0]]), ShapeError), (np.ones(2), TypeError)):
+        x, y = leaf([1.0, 2.0]), leaf([1.0, 2.0])
+        x.grad, y.grad = Tensor([1.0, 1.0]), wrong
+        with pytest.raises(error, match=r"assign .*Tensor"):
+            (x * y).sum().backward()
+        same(x.grad, [1.0, 1.0])
+        assert y.grad is wrong
+
+
 def test_nothing_to_differentiate():
     with pytest.raises(GradientError, match=r"requires no gradient .* no_grad\(\)"):
         Tensor([1.0]).sum().backward()
