@@ -364,7 +364,9 @@ def _labels(table: Any, index: Any, counts: dict[Variable, Any]) -> Variable | N
     if not isinstance(table, Variable) or len(table.shape) != 2 or type(index) is not tuple or len(index) != 2:
         return None
     rows, labels = index
-    if not isinstance(rows, Variable) or not isinstance(labels, Variable) or labels.dtype.kind != "i":
+    if not isinstance(rows, Variable) or not isinstance(labels, Variable):
+        return None
+    if labels.dtype.kind != "i" or not labels.dtype.isnative:
         return None
     numbers = counts.get(rows)
     if numbers is None or labels.shape not in ((table.shape[0],), (table.shape[0], 1)) or rows.shape != labels.shape:

@@ -103,4 +103,6 @@ def kernel_of(instruction: Instruction, refs: Refs) -> Kernel | None:
 
 def counts_positions(x: object) -> bool:
     """Whether it is an array of integers that C can count with, none of which wraps as a long."""
-    return isinstance(x, Variable) and x.dtype is not None and x.dtype.kind in "iu" and x.dtype != "uint64"
+    if not isinstance(x, Variable) or x.dtype is None:
+        return False
+    return x.dtype.kind in "iu" and x.dtype.isnative and x.dtype != "uint64"

@@ -166,3 +166,15 @@ def test_a_single_number_is_a_row_of_one(function: Any) -> None:
     for x in (Tensor(2.0), Tensor(-3.0)):
         for found, wanted in zip(ag.compile(slopes, executor="native")(x), slopes(x), strict=True):
             np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [">i8", ">i2"])
+def test_positions_whose_bytes_lie_in_the_other_order(kind: str) -> None:
+    table, i = numbers(np.random.default_rng(0), 3, 4), np.array([1, 0, 2], kind)
+
+    def function(table: Tensor) -> Any:
+        return table[i], table[[0, 1, 2], i], nn.functional.cross_entropy(table, i)
+
+    compiled = ag.compile(function, executor="native")
+    for found, wanted in zip(compiled(Tensor(table)), function(Tensor(table)), strict=True):
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-6)
