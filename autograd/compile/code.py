@@ -15,26 +15,26 @@ from typing import Any
 
 __all__ = ["attributes_read", "globals_read", "is_library"]
 
+_BY_TEXT = {"getattr", "vars", "__dict__", "attrgetter", "methodcaller"}
 _LIBRARIES = sys.stdlib_module_names | {"autograd", "nn", "optim", "numpy", "cupy"}
 
 
 @functools.cache
 def globals_read(code: types.CodeType) -> tuple[str, ...]:
-    """The names that it looks for among the globals, each once."""
-    return _names(code, "LOAD_GLOBAL", "LOAD_NAME")
+    """The names that it looks for among the globals, each once. Where it calls `globals` any text in it may be one."""
+    names = _names(code, "LOAD_GLOBAL", "LOAD_NAME")
+    return (*names, *_texts(code)) if "globals" in names else names
 
 
 @functools.cache
 def attributes_read(code: types.CodeType) -> tuple[str, ...]:
     """The names of the attributes and methods that it asks for, of whatever object, each once.
 
-    Where it calls `getattr` or `vars` any text in it may be one.
+    Where it calls `getattr`, or what else takes a name as a text, any text in it may be one.
     """
     names = _names(code, "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
-    if not {"getattr", "vars"}.intersection(globals_read(code)):
-        return names
-    texts = (text for part in _with_inner(code) for text in part.co_consts if isinstance(text, str))
-    return tuple(dict.fromkeys((*names, *texts)))
+    by_text = _BY_TEXT.intersection((*globals_read(code), *names))
+    return tuple(dict.fromkeys((*names, *_texts(code)))) if by_text else names
 
 
 def is_library(thing: Any) -> bool:
@@ -47,6 +47,10 @@ def is_library(thing: Any) -> bool:
 def _is_installed(package: str) -> bool:
     file = getattr(sys.modules.get(package), "__file__", None) or ""
     return package in _LIBRARIES or "site-packages" in file or "dist-packages" in file
+
+
+def _texts(code: types.CodeType) -> Iterator[str]:
+    return (text for part in _with_inner(code) for text in part.co_consts if isinstance(text, str))
 
 
 def _names(code: types.CodeType, *operations: str) -> tuple[str, ...]:

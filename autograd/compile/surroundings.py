@@ -170,6 +170,8 @@ def _of_callable(function: Any, depth: int, walk: _Walk) -> Iterator[Expression]
 
 
 def _of_function(function: types.FunctionType, depth: int, walk: _Walk) -> Iterator[Expression]:
+    (word, scope), (code, more) = named(function), named(function.__code__)
+    yield Expression(f"({word}.__code__ is {code})", {**scope, **more})  # what reloads a module changes it
     word, scope = named(function.__globals__)
     for name in globals_read(function.__code__):
         if name in function.__globals__:
@@ -220,6 +222,7 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
         elif isinstance(thing, threading.local):  # each thread has its own
             value = vars(thing).get(name)
         if _method_of(value) is not None and name not in getattr(thing, "__dict__", ()):
+            yield from _of_method(thing, name)
             kinds = (thing if isinstance(thing, type) else type(thing)).__mro__
             for method in filter(None, (_method_of(vars(kind).get(name)) for kind in kinds)):  # what super() finds too
                 yield from _of_callable(method, depth + 1, walk)
@@ -227,6 +230,18 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
             for question in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
                 firm = isinstance(question, (Contents, Drawn, Loose))
                 yield question if firm else Loose(question.text, question.scope)
+
+
+def _of_method(thing: Any, name: str) -> Iterator[Expression]:
+    """Whether a method is still the one of its class, and none of the object's own has taken its place."""
+    kind = thing if isinstance(thing, type) else type(thing)
+    found = getattr(kind, name, None)
+    if isinstance(found, (types.FunctionType, property)):
+        (word, scope), (method, more) = named(kind), named(found)
+        yield Expression(f"(getattr({word}, {name!r}, None) is {method})", {**scope, **more})
+    if kind is not thing and hasattr(thing, "__dict__"):
+        word, scope = named(thing)
+        yield Expression(f"({name!r} in {word}.__dict__)", scope)
 
 
 def _special(kind: type) -> list[str]:

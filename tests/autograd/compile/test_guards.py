@@ -10,6 +10,7 @@ import collections
 import contextvars
 import copy
 import functools
+import operator
 import threading
 import types
 from array import array as buffer
@@ -266,6 +267,7 @@ def _reached_by_the_global() -> dict[str, Callable[[Tensor], Any]]:
     inner = ag.compile(lambda x: x * SCALE)
     return {
         "a function that is called": lambda x: scaled(x),
+        "by its text": lambda x: x * globals()["SCALE"],
         "a function inside": lambda x: ag.vjp(lambda x: x * SCALE, x)[0],
         "a comprehension": lambda x: ag.stack([x * SCALE for _ in range(1)])[0],
         "a compiled function": lambda x: inner(x),
@@ -559,6 +561,36 @@ def _attribute_of_a_default() -> tuple[Any, Callable[[], Any]]:
     return lambda x, options=options: x * options.by, lambda: setattr(options, "by", 5.0)
 
 
+def _method_that_is_replaced() -> tuple[Any, Callable[[], Any]]:
+    class Own(Scaled):
+        pass
+
+    thing = Own()
+    return lambda x: thing.call(x), lambda: setattr(Own, "call", lambda self, x: x * 5.0)
+
+
+def _method_that_the_object_replaces() -> tuple[Any, Callable[[], Any]]:
+    thing = Scaled()
+    return lambda x: thing.call(x), lambda: setattr(thing, "call", lambda x: x * 5.0)
+
+
+def _code_that_is_replaced() -> tuple[Any, Callable[[], Any]]:
+    def inner(x: Tensor) -> Tensor:
+        return x * 2.0
+
+    return lambda x: inner(x), lambda: setattr(inner, "__code__", (lambda x: x * 5.0).__code__)
+
+
+def _attribute_by_a_getter() -> tuple[Any, Callable[[], Any]]:
+    thing = Scaled()
+    return lambda x: x * operator.attrgetter("by")(thing), lambda: setattr(thing, "by", 5.0)
+
+
+def _attribute_in_the_dictionary_of_an_object() -> tuple[Any, Callable[[], Any]]:
+    thing = Scaled()
+    return lambda x: x * thing.__dict__["by"], lambda: setattr(thing, "by", 5.0)
+
+
 def _list_of_a_partial_call() -> tuple[Any, Callable[[], Any]]:
     options = [2.0]
     return functools.partial(lambda options, x: x * options[0], options), lambda: options.__setitem__(0, 5.0)
@@ -666,6 +698,11 @@ REACHED = [
     _numbers(lambda x, a: x * Tensor(a[:1] * 1.0)),
     _numbers(lambda x, a: ag.full((1,), a[0], dtype="float32") * x),
     _attribute_of_a_default,
+    _method_that_is_replaced,
+    _method_that_the_object_replaces,
+    _code_that_is_replaced,
+    _attribute_by_a_getter,
+    _attribute_in_the_dictionary_of_an_object,
     _list_of_a_partial_call,
     _array_in_a_list,
     _array_of_the_object,
