@@ -16,19 +16,23 @@ from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
 from .clip import clip_grad_norm_, clip_grad_value_
+from .nadam import NAdam
 from .one_cycle import OneCycleLR
 from .optimizer import Optimizer
 from .penalty import L1, L2, MaxNorm, Penalty
 from .plateau import ReduceLROnPlateau
+from .radam import RAdam
 from .rmsprop import RMSprop
 from .schedule import (
     ConstantLR,
     CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
     ExponentialLR,
     InverseTimeLR,
     LambdaLR,
     LinearLR,
     MultiStepLR,
+    PolynomialLR,
     Schedule,
     SequentialLR,
     StepLR,
@@ -43,6 +47,8 @@ __all__ = [
     "RMSprop",
     "Adam",
     "AdamW",
+    "NAdam",
+    "RAdam",
     "Optimizer",
     # penalties and clipping
     "L1",
@@ -54,12 +60,14 @@ __all__ = [
     # schedules
     "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
     "ExponentialLR",
     "InverseTimeLR",
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
     "OneCycleLR",
+    "PolynomialLR",
     "ReduceLROnPlateau",
     "Schedule",
     "SequentialLR",

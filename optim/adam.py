@@ -2,7 +2,7 @@
 
 One idea: a running mean of the gradient says where to go, a running mean of its square how far each weight may go.
 AdamW takes weight decay out of the gradient, so that it is not divided by the gradient's size.
-Read `clip.py` next, then `schedule.py`.
+Read `nadam.py` next.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .groups import Parameters, at_least_zero
 from .optimizer import Optimizer
 from .penalty import Penalty
 
-__all__ = ["Adam", "AdamW"]
+__all__ = ["Adam", "AdamW", "Betas", "check_adam", "pair"]
 
 Betas = tuple[float, float]
 
@@ -43,7 +43,7 @@ class Adam(Optimizer):
         maximize: bool = False,
         penalties: Iterable[Penalty] = (),
     ) -> None:
-        defaults = {"lr": lr, "betas": _pair(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        defaults = {"lr": lr, "betas": pair(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
         super().__init__(params, defaults, penalties, maximize)
 
     @staticmethod
@@ -52,7 +52,7 @@ class Adam(Optimizer):
 
     @staticmethod
     def check(options: dict[str, Any]) -> None:
-        _check(options)
+        check_adam(options)
 
     @staticmethod
     def update(
@@ -91,7 +91,7 @@ class AdamW(Optimizer):
         maximize: bool = False,
         penalties: Iterable[Penalty] = (),
     ) -> None:
-        defaults = {"lr": lr, "betas": _pair(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        defaults = {"lr": lr, "betas": pair(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
         super().__init__(params, defaults, penalties, maximize)
 
     @staticmethod
@@ -100,7 +100,7 @@ class AdamW(Optimizer):
 
     @staticmethod
     def check(options: dict[str, Any]) -> None:
-        _check(options)
+        check_adam(options)
 
     @staticmethod
     def update(
@@ -159,7 +159,8 @@ def _adam(
     w -= step
 
 
-def _pair(betas: Any) -> Betas:
+def pair(betas: Any) -> Betas:
+    """Two betas as a tuple; raises ValueError for anything else."""
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:
         raise ValueError(f"betas must be two numbers, (beta1, beta2), got {betas!r}.")
     return betas[0], betas[1]
@@ -172,9 +173,10 @@ def _slots(options: dict[str, Any]) -> dict[str, float]:
     return dict.fromkeys(names, 0.0)
 
 
-def _check(options: dict[str, Any]) -> None:
+def check_adam(options: dict[str, Any]) -> None:
+    """Raise ValueError for options of Adam's kin out of range."""
     at_least_zero(options, "lr", "eps", "weight_decay")
-    _pair(options["betas"])
+    pair(options["betas"])
     for beta in options["betas"]:
         if not 0 <= beta < 1:
             raise ValueError(f"betas must be at least 0 and below 1, got {options['betas']}.")

@@ -430,6 +430,8 @@ def _loaded(index: int, parameter: Tensor, saved: dict[str, Any]) -> dict[str, A
         if name != "step":
             data = value.data if isinstance(value, Tensor) else value
             entry[name] = array_of(data, parameter.dtype, parameter.device)
+            if entry[name].ndim == 0:  # NAdam's product, which PyTorch keeps once for all weights
+                entry[name] = module_of(entry[name]).full(parameter.shape, entry[name])
             if entry[name].shape != parameter.shape:
                 raise ValueError(
                     f"{name!r} of parameter {index} has shape {entry[name].shape} in the state dict, "

@@ -26,11 +26,13 @@ from .optimizer import Optimizer
 __all__ = [
     "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
     "ExponentialLR",
     "InverseTimeLR",
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
+    "PolynomialLR",
     "Schedule",
     "SequentialLR",
     "StepLR",
@@ -193,6 +195,35 @@ class CosineAnnealingLR(Schedule):
             optimizer,
             {option: lambda t, start: eta_min + (start - eta_min) * (1 + cos(pi * t / T_max)) / 2},
         )
+
+
+class CosineAnnealingWarmRestarts(Schedule):
+    """The cosine of CosineAnnealingLR from `start` to `eta_min` in `T_0` steps, and from the top again.
+
+    Each cycle is `T_mult` times as long as the one before it. Loshchilov and Hutter 2017, equation 5.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, *, option: str = "lr"
+    ) -> None:
+        _check_count("CosineAnnealingWarmRestarts", "T_0", T_0)
+        _check_count("CosineAnnealingWarmRestarts", "T_mult", T_mult)
+
+        def cosine(t: int, start: float) -> float:
+            since, length = t % T_0 if T_mult == 1 else t, T_0
+            while since >= length:
+                since, length = since - length, length * T_mult
+            return eta_min + (start - eta_min) * (1 + cos(pi * since / length)) / 2
+
+        super().__init__(optimizer, {option: cosine})
+
+
+class PolynomialLR(Schedule):
+    """start * (1 - t / total_iters)^power: down to 0 in `total_iters` steps, and 0 from then on."""
+
+    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, *, option: str = "lr") -> None:
+        _check_count("PolynomialLR", "total_iters", total_iters)
+        super().__init__(optimizer, {option: lambda t, start: start * (1 - min(t, total_iters) / total_iters) ** power})
 
 
 class LambdaLR(Schedule):

@@ -509,6 +509,19 @@ def test_loading_keeps_the_dtype_of_the_parameters():
     assert second.state_dict()["state"][0]["exp_avg"].dtype == "float32"
 
 
+def test_a_number_for_all_weights_is_loaded_as_pytorch_keeps_it():
+    parameters, others = some_parameters("float64"), some_parameters("float64")
+    optimizer, second = optim.NAdam(parameters), optim.NAdam(others)
+    train(optimizer, parameters, [0, 1])
+    state = optimizer.state_dict()
+    product = state["state"][0]["mu_product"].reshape(-1)[0]
+    for entry in state["state"].values():
+        entry["mu_product"] = product
+    second.load_state_dict(state)
+    for index, entry in optimizer.state_dict()["state"].items():
+        np.testing.assert_array_equal(second.state_dict()["state"][index]["mu_product"], entry["mu_product"])
+
+
 def adam_state(**changes):
     optimizer = optim.Adam([parameter(np.zeros(2)), parameter(np.zeros(3))])
     give(optimizer.param_groups[0]["params"], [np.ones(2), np.ones(3)])

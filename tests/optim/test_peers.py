@@ -16,7 +16,11 @@ pytestmark = pytest.mark.peers
 
 @pytest.fixture(scope="module")
 def torch():
-    return pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # NAdam's product of momenta would be float32, whatever the parameters are
+    yield torch
+    torch.set_default_dtype(before)
 
 
 @pytest.fixture(scope="module")

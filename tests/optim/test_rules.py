@@ -8,7 +8,7 @@ import pytest
 import optim
 from tests.optim.helpers import give, parameter
 
-RULES = [optim.SGD, optim.Adagrad, optim.Adadelta, optim.RMSprop, optim.Adam, optim.AdamW]
+RULES = [optim.SGD, optim.Adagrad, optim.Adadelta, optim.RMSprop, optim.Adam, optim.AdamW, optim.NAdam, optim.RAdam]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,8 @@ def test_the_dtype_of_the_parameters_is_kept(rule, dtype):
         (optim.Adam, {"betas": (0.9,)}, "betas must be two numbers"),
         (optim.AdamW, {"weight_decay": -1}, "AdamW: weight_decay must be at least 0"),
         (optim.AdamW, {"eps": -1}, "eps must be at least 0"),
+        (optim.NAdam, {"momentum_decay": -1}, "NAdam: momentum_decay must be at least 0"),
+        (optim.RAdam, {"betas": (0.9, 1.0)}, "RAdam: betas must be at least 0 and below 1"),
     ],
 )
 def test_options_out_of_range(rule, options, message):

@@ -127,6 +127,7 @@ def on_host(tree: Any) -> Any:
 TRAININGS = {
     "momentum": (dense, lambda p: optim.SGD(p, lr=0.1, momentum=0.9), {}),
     "adam": (dense, lambda p: optim.Adam(p, lr=0.01, amsgrad=True), {}),
+    "nadam": (dense, lambda p: optim.NAdam(p, lr=0.01), {}),
     "adamw": (dense, lambda p: optim.AdamW(p, lr=0.01), {}),
     "clipping": (dense, lambda p: optim.AdamW(p, lr=0.01), {"clip": 0.1}),
     "dropout": (dropped, lambda p: optim.Adam(p, lr=0.01), {}),
@@ -152,6 +153,17 @@ def test_steps_are_calls_one_after_the_other(name: str, device: str, plays: list
     assert len(many.step.programs) == len(one.step.programs)
     (steps,) = many.program._steps.values()
     assert steps.count == K
+
+
+@simulated.needed
+def test_a_rule_that_becomes_another_within_the_steps_is_noticed(device: str) -> None:
+    # RAdam begins to divide in its sixth step, the second of the second round.
+    one, many = (Twin(device, dense, lambda p: optim.RAdam(p, lr=0.01)) for _ in range(2))
+    for round_number in range(3):
+        xs, ys = batches(device, seed=round_number)
+        wanted = one.one_by_one(xs, ys)
+        assert_same(to_host(many.step.steps(xs, ys).data), stacked(wanted))
+        assert_same(many.world(), one.world())
 
 
 @simulated.needed

@@ -43,6 +43,13 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("AdamW", {}),
     ("AdamW", {"lr": 0.05, "weight_decay": 0.3, "amsgrad": True, "betas": (0.5, 0.6)}),
     ("AdamW", {"lr": 0.05, "weight_decay": 0.3, "maximize": True}),
+    ("NAdam", {}),
+    ("NAdam", {"lr": 0.05, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.01, "momentum_decay": 0.1}),
+    ("NAdam", {"lr": 0.05, "weight_decay": 0.3, "decoupled_weight_decay": True, "maximize": True}),
+    ("RAdam", {}),
+    ("RAdam", {"lr": 0.05, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.01}),
+    ("RAdam", {"lr": 0.05, "betas": (0.5, 0.6), "maximize": True}),
+    ("RAdam", {"lr": 0.05, "weight_decay": 0.3, "decoupled_weight_decay": True}),
 ]
 
 SCHEDULES: list[tuple[str, dict[str, Any]]] = [
@@ -56,6 +63,10 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("LinearLR", {"start_factor": 1.0, "end_factor": 0.1, "total_iters": 12}),
     ("CosineAnnealingLR", {"T_max": 20}),
     ("CosineAnnealingLR", {"T_max": 8, "eta_min": 0.01}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 6}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 2, "T_mult": 2, "eta_min": 0.01}),
+    ("PolynomialLR", {}),
+    ("PolynomialLR", {"total_iters": 12, "power": 2.0}),
     ("OneCycleLR", {"max_lr": 1.0, "total_steps": 20}),
     ("OneCycleLR", {"max_lr": [1.0, 0.5], "epochs": 5, "steps_per_epoch": 5, "anneal_strategy": "linear"}),
     ("OneCycleLR", {"max_lr": 1.0, "total_steps": 20, "three_phase": True, "pct_start": 0.4, "div_factor": 10.0}),
@@ -181,6 +192,7 @@ def build() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    torch.set_default_dtype(torch.float64)  # NAdam's product of momenta would be float32, whatever the parameters are
     # One case a line, so that a change shows in a diff.
     texts = []
     for key, value in build().items():

@@ -61,6 +61,8 @@ def optimizers(exact: bool) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
         options("RMSprop", momentum=numbers([0, 0.9]), init=st.just("lecture"), eps=eps),
         options("Adam", betas=numbers([(0.9, 0.999), (0.5, 0.9)]), amsgrad=maybe, eps=eps),
         options("AdamW", amsgrad=maybe, eps=eps),
+        options("NAdam", decoupled_weight_decay=maybe, eps=eps),
+        options("RAdam", betas=numbers([(0.9, 0.999), (0.5, 0.6)]), decoupled_weight_decay=maybe, eps=eps),
     )
 
 
