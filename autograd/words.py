@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = ["FILES", "METHODS", "NAMES", "OF_MODULES", "OF_OPTIMIZERS", "OPTIONS"]
-__all__ += ["missing", "of_keywords", "of_places", "telling"]
+__all__ += ["missing", "of_keywords", "of_places", "refuse_foreign", "telling"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -167,6 +167,9 @@ OF_OPTIMIZERS = {
 }
 
 _RECURRENT = "a loop over time around nn.Linear layers: no layer here is recurrent"
+_NOTHING_LAZY = "the layer with its numbers of inputs: none here waits for its first input to know them"
+_UPSAMPLED = "autograd.repeat(autograd.repeat(x, 2, axis=2), 2, axis=3)"
+_PADDED = "autograd.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))"
 _OWN_RULE = "a function f(xp, x) under @autograd.primitive.primitive, and f.vjp(rule) beneath it"
 _ROWS_OF_PROBABILITIES = (
     "(autograd.log(p) - autograd.log(-autograd.log(autograd.random.uniform(p.shape)))).argmax(axis=-1), a draw a row"
@@ -307,48 +310,114 @@ NAMES = {
     },
     "autograd.linalg": {"norm": "autograd.norm(x)"},
     "nn": {
+        "Activation": "nn.ReLU() or its like",
+        "BatchNorm": "nn.BatchNorm1d(features), or nn.BatchNorm2d(channels)",
+        "BatchNorm3d": "nn.BatchNorm1d(channels) of x.reshape(*x.shape[:2], -1)",
         "BatchNormalization": "nn.BatchNorm1d(features), or nn.BatchNorm2d(channels)",
+        "Bilinear": 'autograd.einsum("bi,oij,bj->bo", x, weight, y) in forward',
+        "BinaryCrossentropy": "nn.BCELoss(), or nn.BCEWithLogitsLoss() for from_logits=True",
         "Buffer": "self.register_buffer(name, tensor) in __init__",
-        "ConstantPad2d": "autograd.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))) in forward",
+        "CTCLoss": "a loss over the paths with autograd.logaddexp: none is here",
+        "CategoricalCrossentropy": "nn.CrossEntropyLoss(), which takes logits",
+        "ConstantPad2d": f"{_PADDED} in forward",
         "Conv1D": "nn.Conv1d(in_channels, out_channels, kernel_size)",
         "Conv2D": "nn.Conv2d(in_channels, out_channels, kernel_size)",
+        "Conv3d": "autograd.windows(x, size=(d, h, w)) and autograd.tensordot with a weight",
+        "CosineSimilarity": "(x * y).sum(axis=-1) / (x.norm(axis=-1) * y.norm(axis=-1))",
+        "DataParallel": "the model alone: one process computes on one device",
         "Dense": "nn.Linear(in_features, out_features)",
+        "EmbeddingBag": "nn.Embedding(num_embeddings, embedding_dim)(indices).sum(axis=-2)",
         "GLU": "a, b = autograd.split(x, 2, axis=-1), then a * nn.functional.sigmoid(b)",
         "GRU": _RECURRENT,
         "GRUCell": _RECURRENT,
+        "GaussianNLLLoss": "(autograd.log(var) + (x - y) ** 2 / var).mean() / 2",
         "GlobalAveragePooling2D": "nn.AdaptiveAvgPool2d(1)",
+        "Hardshrink": "autograd.where(autograd.abs(x) > 0.5, x, 0.0) in forward",
+        "Huber": "nn.HuberLoss()",
         "InstanceNorm1d": "nn.GroupNorm(channels, channels, affine=False)",
         "InstanceNorm2d": "nn.GroupNorm(channels, channels, affine=False)",
+        "KLDivergence": "nn.KLDivLoss()",
+        "L2Loss": "nn.MSELoss()",
         "LSTM": _RECURRENT,
         "LSTMCell": _RECURRENT,
         "Lambda": "a Module of your own that calls the function in forward",
         "Layer": "nn.Module",
         "LayerNormalization": "nn.LayerNorm(shape)",
+        "LazyBatchNorm2d": _NOTHING_LAZY,
+        "LazyConv2d": _NOTHING_LAZY,
         "LazyLinear": "nn.Linear(in_features, out_features)",
+        "MarginRankingLoss": "nn.functional.relu(-y * (a - b) + margin).mean()",
         "MaxPool2D": "nn.MaxPool2d(kernel_size)",
         "MaxPooling2D": "nn.MaxPool2d(kernel_size)",
+        "MeanAbsoluteError": "nn.L1Loss()",
+        "MeanSquaredError": "nn.MSELoss()",
         "Model": "nn.Module",
         "MultiHeadAttention": "nn.MultiheadAttention(embed_dim, num_heads)",
+        "PairwiseDistance": "(x - y).norm(axis=-1)",
+        "PoissonNLLLoss": "(autograd.exp(x) - y * x).mean()",
         "RNN": _RECURRENT,
         "RNNCell": _RECURRENT,
+        "ReflectionPad2d": f'{_PADDED[:-1]}, "reflect") in forward',
+        "ReplicationPad2d": f'{_PADDED[:-1]}, "edge") in forward',
+        "Softmax2d": "nn.Softmax(dim=-3)",
+        "Softmin": "nn.Softmax(dim) of -x",
+        "Softshrink": "x - x.clip(-0.5, 0.5) in forward",
+        "SparseCategoricalCrossentropy": "nn.CrossEntropyLoss(), which takes logits",
+        "SpatialDropout2D": "nn.Dropout2d(p)",
         "Swish": "nn.SiLU()",
+        "SyncBatchNorm": "nn.BatchNorm2d(channels): one process computes on one device",
+        "Tanhshrink": "x - autograd.tanh(x) in forward",
         "Tensor": "autograd.Tensor(data)",
+        "Threshold": "autograd.where(x > threshold, x, value) in forward",
         "Transformer": "nn.TransformerEncoder and nn.TransformerDecoder",
+        "TripletMarginLoss": "nn.functional.relu((a - p).norm(axis=-1) - (a - n).norm(axis=-1) + margin).mean()",
         "Unflatten": "x.reshape(shape) in forward",
-        "Upsample": "autograd.repeat(autograd.repeat(x, 2, axis=2), 2, axis=3) in forward",
-        "ZeroPad2d": "autograd.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))) in forward",
+        "UpSampling2D": f"{_UPSAMPLED} in forward",
+        "Upsample": f"{_UPSAMPLED} in forward",
+        "UpsamplingNearest2d": f"{_UPSAMPLED} in forward",
+        "ZeroPad2d": f"{_PADDED} in forward",
+        "ZeroPadding2D": f"{_PADDED} in forward",
+        "losses": "nn.MSELoss(): losses stand in nn itself",
+        "optimizers": "optim.SGD(parameters, lr): optimizers stand in optim",
         "utils": "optim.clip_grad_norm_(parameters, max_norm), which stands in optim",
     },
     "nn.functional": {
+        "conv3d": "autograd.windows(x, size=(d, h, w)) and autograd.tensordot with a weight",
         "cosine_similarity": "(x * y).sum(axis=-1) / (x.norm(axis=-1) * y.norm(axis=-1))",
-        "glu": "a, b = autograd.split(x, 2, axis=-1), then a * nn.functional.sigmoid(b)",
+        "ctc_loss": "a loss over the paths with autograd.logaddexp: none is here",
+        "embedding_bag": "nn.functional.embedding(indices, weight).sum(axis=-2)",
         "gaussian_nll_loss": "(autograd.log(var) + (x - y) ** 2 / var).mean() / 2",
-        "interpolate": "autograd.repeat(autograd.repeat(x, 2, axis=2), 2, axis=3)",
+        "glu": "a, b = autograd.split(x, 2, axis=-1), then a * nn.functional.sigmoid(b)",
+        "gumbel_softmax": "softmax((x - log(-log(autograd.random.uniform(x.shape)))) / tau, axis=-1), all of autograd",
+        "hardshrink": "autograd.where(autograd.abs(x) > 0.5, x, 0.0)",
+        "instance_norm": "nn.functional.group_norm(x, channels)",
+        "interpolate": _UPSAMPLED,
+        "margin_ranking_loss": "nn.functional.relu(-y * (a - b) + margin).mean()",
         "normalize": "x / x.norm(axis=..., keepdims=True)",
         "pad": "autograd.pad(x, ((before, after), ...)), a pair an axis, the first axis first",
         "pairwise_distance": "(x - y).norm(axis=-1)",
+        "poisson_nll_loss": "(autograd.exp(x) - y * x).mean()",
+        "softmin": "nn.functional.softmax(-x, dim)",
+        "softshrink": "x - x.clip(-0.5, 0.5)",
         "swish": "nn.functional.silu(x)",
+        "tanhshrink": "x - autograd.tanh(x)",
+        "threshold": "autograd.where(x > threshold, x, value)",
         "triplet_margin_loss": "nn.functional.relu((a - p).norm(axis=-1) - (a - n).norm(axis=-1) + margin).mean()",
+        "upsample": _UPSAMPLED,
+    },
+    "nn.init": {
+        "glorot_normal": "nn.init.xavier_normal_(tensor)",
+        "glorot_uniform": "nn.init.xavier_uniform_(tensor)",
+        "he_normal": "nn.init.kaiming_normal_(tensor)",
+        "he_uniform": "nn.init.kaiming_uniform_(tensor)",
+        "kaiming_normal": "nn.init.kaiming_normal_(tensor)",
+        "kaiming_uniform": "nn.init.kaiming_uniform_(tensor)",
+        "lecun_normal": 'nn.init.kaiming_normal_(tensor, nonlinearity="linear")',
+        "normal": "nn.init.normal_(tensor)",
+        "orthogonal": "nn.init.orthogonal_(tensor)",
+        "uniform": "nn.init.uniform_(tensor)",
+        "xavier_normal": "nn.init.xavier_normal_(tensor)",
+        "xavier_uniform": "nn.init.xavier_uniform_(tensor)",
     },
     "recipe.data": {
         "DataLoader": "recipe.data.Batches(x, y, batch_size)",
@@ -357,13 +426,34 @@ NAMES = {
         "train_test_split": "recipe.data.split(x, y, sizes)",
     },
     "optim": {
+        "ASGD": "optim.SGD(parameters, lr), and average += (p - average) / (n + 1), under no_grad(), for all p",
+        "AdaMax": "optim.Adam(parameters, lr)",
+        "Adafactor": "optim.Adam(parameters, lr)",
+        "Adamax": "optim.Adam(parameters, lr)",
+        "ChainedScheduler": "optim.Schedule(optimizer, curves), with one function of t and the value at the start",
+        "CosineDecay": "optim.CosineAnnealingLR(optimizer, T_max)",
+        "CosineDecayRestarts": "optim.CosineAnnealingWarmRestarts(optimizer, T_0)",
+        "CyclicLR": "optim.LambdaLR(optimizer, factor), with factor a function of t",
         "ExponentialDecay": "optim.ExponentialLR(optimizer, gamma)",
+        "Ftrl": "optim.Adagrad(parameters, lr)",
+        "InverseTimeDecay": "optim.InverseTimeLR(optimizer, decay)",
+        "LBFGS": "optim.Adam(parameters, lr): no rule here asks for the loss several times a step",
+        "LRScheduler": "optim.Schedule",
+        "Lion": "optim.AdamW(parameters, lr)",
         "Momentum": "optim.SGD(parameters, lr, momentum=0.9)",
+        "MultiplicativeLR": "optim.LambdaLR(optimizer, factor), with the product so far as a function of t",
+        "Muon": "optim.AdamW(parameters, lr)",
+        "Nadam": "optim.NAdam(parameters, lr)",
+        "PiecewiseConstantDecay": "optim.MultiStepLR(optimizer, milestones)",
+        "PolynomialDecay": "optim.PolynomialLR(optimizer, total_iters, power)",
         "RMSProp": "optim.RMSprop(parameters, lr)",
+        "Rprop": "optim.RMSprop(parameters, lr)",
+        "SparseAdam": "optim.Adam(parameters, lr): gradients are dense here",
         "clip_by_global_norm": "optim.clip_grad_norm_(parameters, max_norm)",
         "clip_grad_norm": "optim.clip_grad_norm_(parameters, max_norm)",
         "clip_grad_value": "optim.clip_grad_value_(parameters, clip_value)",
         "lr_scheduler": "optim.StepLR(optimizer, step_size): schedules stand in optim itself",
+        "schedules": "optim.StepLR(optimizer, step_size): schedules stand in optim itself",
         "swa_utils": "average += (p - average) / (n + 1), under no_grad(), for all p of a model and its copy",
     },
 }
@@ -405,8 +495,53 @@ _KEYWORDS = {
     "unbiased": "correction",
 }
 OPTIONS = frozenset(_KEYWORDS.values())  # our options that have other names elsewhere
-_NEEDLESS = {"inplace": "nothing is done in place here, leave inplace out"}
-_KEYWORDS_THAT_DIFFER = {"unbiased": "correction=1 for unbiased=True, and 0 is the default"}
+# Options of layers, losses, optimizers and schedules.
+_OF_CLASSES = {
+    "alpha": "negative_slope",
+    "beta_1": "betas",
+    "beta_2": "betas",
+    "dilation_rate": "dilation",
+    "epsilon": "eps",
+    "filters": "out_channels",
+    "input_dim": "in_features",
+    "learning_rate": "lr",
+    "output_dim": "embedding_dim",
+    "pool_size": "kernel_size",
+    "rate": "p",
+    "reduce": "reduction",
+    "rho": "alpha",
+    "size_average": "reduction",
+    "strides": "stride",
+    "units": "out_features",
+    "use_bias": "bias",
+}
+_WHOLE_LOOP = "a step is one loop over all parameters in any case, leave {} out"
+_NEEDLESS = {
+    "activation": "put nn.ReLU() or its like behind it, leave activation out",
+    "amsgrad": "only Adam and AdamW have amsgrad",
+    "capturable": "autograd.compile takes the whole step, leave capturable out",
+    "clipnorm": "call optim.clip_grad_norm_(parameters, max_norm) before step(), leave clipnorm out",
+    "clipvalue": "call optim.clip_grad_value_(parameters, clip_value) before step(), leave clipvalue out",
+    "decay": "optim.InverseTimeLR(optimizer, decay) is that schedule, leave decay out",
+    "differentiable": "a step is taken outside the graph, leave differentiable out",
+    "dtype": "write x.astype(dtype) before it, leave dtype out",
+    "foreach": _WHOLE_LOOP.format("foreach"),
+    "from_logits": "nn.CrossEntropyLoss and nn.BCEWithLogitsLoss take logits, nn.BCELoss probabilities, leave it out",
+    "fused": _WHOLE_LOOP.format("fused"),
+    "inplace": "nothing is done in place here, leave inplace out",
+    "last_epoch": "load_state_dict of a schedule takes up its count, leave last_epoch out",
+    "max_norm": "penalties=[optim.MaxNorm(c)] of the optimizer keeps rows within a norm, leave max_norm out",
+    "sparse": "gradients are dense here, leave sparse out",
+    "verbose": "print(schedule) shows its values, leave verbose out",
+}
+_FOREIGN = frozenset({*_KEYWORDS, *_OF_CLASSES, *_NEEDLESS}) - {"dtype"}
+_KEYWORDS_THAT_DIFFER = {
+    "beta_1": "beta_1 is the first of betas=(beta1, beta2) here",
+    "beta_2": "beta_2 is the second of betas=(beta1, beta2) here",
+    "reduce": 'reduction="none" stands here for reduce=False',
+    "size_average": 'reduction="mean" or "sum" stands here for size_average=True or False',
+    "unbiased": "correction=1 for unbiased=True, and 0 is the default",
+}
 
 
 def missing(module: str, name: str) -> AttributeError:
@@ -420,10 +555,10 @@ def of_keywords(given: Iterable[str], known: Iterable[str]) -> str:
     known = set(known)
     told = []
     for name in given:
-        ours = _KEYWORDS.get(name)
+        ours = next((table[name] for table in (_KEYWORDS, _OF_CLASSES) if table.get(name) in known), None)
         if name not in known and name in _NEEDLESS:
             told.append(_NEEDLESS[name])
-        elif name not in known and ours in known:
+        elif name not in known and ours:
             told.append(_KEYWORDS_THAT_DIFFER.get(name, f"{name} is called {ours} here"))
     return f"; {', '.join(told)}" if told else ""
 
@@ -435,6 +570,19 @@ def of_places(name: str, places: list[str], option: str, extra: Any) -> str:
     if places == ["arrays"]:
         return f"; the arrays go in one list: {name}([x, y])"
     return f"; {_MORE[name]}" if name in _MORE else ""
+
+
+def refuse_foreign(kind: type, options: Mapping[str, Any]) -> None:
+    """Raise TypeError, with what to write, for an option of a class that it has elsewhere and not here."""
+    if _FOREIGN.isdisjoint(options):
+        return
+    known = inspect.signature(kind.__init__).parameters  # type: ignore[misc]
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        return
+    for name in options:
+        hint = of_keywords([name], known) if name in _FOREIGN else ""
+        if hint:
+            raise TypeError(f"{kind.__name__} has no option {name}{hint}.")
 
 
 def telling(function: Callable[P, T]) -> Callable[P, T]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograd import random
 from autograd.backend import module_of, move
@@ -276,3 +276,11 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str, name: s
     if mode not in fans:
         raise ValueError(f'{name} got mode="{mode}": take "fan_in" or "fan_out".')
     return calculate_gain(nonlinearity, a) / math.sqrt(max(1, fans[mode]))
+
+
+if not TYPE_CHECKING:  # a type checker shall find what is not there
+
+    def __getattr__(name):
+        from autograd.words import missing  # only a wrong name asks for this
+
+        raise missing("nn.init", name)

@@ -9,14 +9,13 @@ Read `parameter.py` next, then `linear.py`; `state.py`, `tree.py`, `hooks.py` an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Self
 
 from autograd.modes import is_tracing
 from autograd.operators import Elsewhere
 from autograd.ops.creation import zeros_like
 from autograd.tensor import Tensor
-from autograd.words import OF_MODULES, of_keywords
+from autograd.words import OF_MODULES, of_keywords, refuse_foreign
 
 from . import state, tree
 from .hooks import Handle, Hooks
@@ -50,7 +49,7 @@ class Module:
     if not TYPE_CHECKING:  # which reads the arguments of __init__
 
         def __new__(cls, *args: Any, **options: Any) -> Self:
-            """Raises TypeError for PyTorch's `inplace`, and for arguments where there is no `__init__` to take them."""
+            """Raises TypeError for options of other libraries, and for arguments where no `__init__` takes them."""
             _refuse_arguments(cls, args, options)
             return super().__new__(cls)
 
@@ -305,8 +304,8 @@ def _refuse_arguments(kind: type[Module], args: tuple[Any, ...], options: dict[s
         if args or options:
             hint = of_keywords(options or ("inplace",), ())
             raise TypeError(f"{kind.__name__}() takes no arguments{hint}: write {kind.__name__}().")
-    elif "inplace" in options and "inplace" not in signature(kind.__init__).parameters:
-        raise TypeError(f"{kind.__name__} has no option inplace{of_keywords(options, ())}.")
+    else:
+        refuse_foreign(kind, options)
 
 
 def _joined(path: str, name: str) -> str:

@@ -13,12 +13,14 @@ from typing import Any
 
 from autograd.backend import Array, array_of, host, module_of
 from autograd.tensor import Tensor, wrap
+from autograd.words import telling
 
 from .groups import refuse_module
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
+@telling
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor],
     max_norm: float,
@@ -58,6 +60,7 @@ def clip_grad_norm_(
     return norm
 
 
+@telling
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Bring every element of every gradient between -clip_value and clip_value."""
     if not clip_value >= 0:

@@ -125,6 +125,6 @@ def within_one(options: dict[str, Any], *names: str) -> None:
 
 def _number(options: dict[str, Any], name: str) -> Any:
     value = options[name]
-    if not isinstance(value, Real):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}, a {type(value).__name__}.")
     return value

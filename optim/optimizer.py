@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from inspect import signature
 from operator import attrgetter, is_
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from autograd.backend import array_of, module_of
 from autograd.compile.surroundings import questions_about
@@ -20,7 +20,7 @@ from autograd.compile.watch import paused
 from autograd.modes import enable_grad, is_tracing, refuse_in_trace
 from autograd.operators import Elsewhere
 from autograd.tensor import Tensor, wrap
-from autograd.words import OF_OPTIMIZERS
+from autograd.words import OF_OPTIMIZERS, refuse_foreign
 from autograd.writes import mark_written
 
 from .flat import Flat
@@ -46,6 +46,13 @@ class Optimizer(ABC):
     Raises ValueError for an option out of range, for no parameters and for one given twice, TypeError for what is no
     Tensor, TraceError inside a compiled function.
     """
+
+    if not TYPE_CHECKING:  # which reads the arguments of __init__
+
+        def __new__(cls, *args: Any, **options: Any) -> Self:
+            """Raises TypeError for options of other libraries, with what to write."""
+            refuse_foreign(cls, options)
+            return super().__new__(cls)
 
     def __init__(
         self, params: Parameters, defaults: dict[str, Any], penalties: Iterable[Penalty] = (), maximize: bool = False

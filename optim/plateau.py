@@ -7,9 +7,10 @@ This is the last file of the room.
 from __future__ import annotations
 
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from autograd.modes import refuse_in_trace
+from autograd.words import refuse_foreign
 
 from .optimizer import Optimizer
 from .schedule import _per_group
@@ -24,6 +25,13 @@ class ReduceLROnPlateau:
     ("abs"); with "max" it is above the same with the other sign. After a reduction `cooldown` calls are not counted. lr
     never falls below `min_lr`, and a change of `eps` or less is not made. A metric that is NaN is not better.
     """
+
+    if not TYPE_CHECKING:  # which reads the arguments of __init__
+
+        def __new__(cls, *args: Any, **options: Any) -> Self:
+            """Raises TypeError for options of other libraries, with what to write."""
+            refuse_foreign(cls, options)
+            return super().__new__(cls)
 
     _counts = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
 

@@ -17,9 +17,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from math import cos, pi
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from autograd.modes import refuse_in_trace
+from autograd.words import refuse_foreign
 
 from .optimizer import Optimizer
 
@@ -50,6 +51,13 @@ class Schedule:
 
     Raises ValueError for an option that the optimizer does not have.
     """
+
+    if not TYPE_CHECKING:  # which reads the arguments of __init__
+
+        def __new__(cls, *args: Any, **options: Any) -> Self:
+            """Raises TypeError for options of other libraries, with what to write."""
+            refuse_foreign(cls, options)
+            return super().__new__(cls)
 
     def __init__(self, optimizer: Optimizer, curves: Mapping[str, Curve | list[Curve]]) -> None:
         groups = optimizer.param_groups

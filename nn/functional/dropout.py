@@ -11,6 +11,7 @@ from typing import Literal
 from autograd import random
 from autograd.backend import module_of
 from autograd.tensor import Operand, Tensor
+from autograd.words import telling
 
 __all__ = ["dropout", "dropout2d"]
 
@@ -18,6 +19,7 @@ Mode = Literal["inverted", "classic"]
 Mask = Literal["per_case", "per_batch"]
 
 
+@telling
 def dropout(
     x: Tensor,
     p: float = 0.5,
@@ -49,6 +51,7 @@ def dropout(
     return _dropped(x, p, x.shape if mask == "per_case" else (1, *x.shape[1:]), scale, generator)
 
 
+@telling
 def dropout2d(
     x: Tensor, p: float = 0.5, training: bool = True, *, generator: random.Generator | None = None
 ) -> Operand:

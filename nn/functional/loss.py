@@ -13,6 +13,7 @@ import autograd as ag
 from autograd.backend import Array, Module, host, module_of
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor
+from autograd.words import telling
 
 from .activation import _hardtanh, logsigmoid
 from .given import refuse_none
@@ -33,6 +34,7 @@ Reduction = Literal["mean", "sum", "none"]
 # Distances
 
 
+@telling
 def mse_loss(input: Tensor, target: Operand, reduction: Reduction = "mean") -> Tensor:
     """(input - target)^2. Raises ValueError for shapes that differ."""
     _same_shape("mse_loss", input, target)
@@ -40,6 +42,7 @@ def mse_loss(input: Tensor, target: Operand, reduction: Reduction = "mean") -> T
     return _reduced("mse_loss", difference * difference, reduction)
 
 
+@telling
 def l1_loss(input: Tensor, target: Operand, reduction: Reduction = "mean") -> Tensor:
     """|input - target|; the slope at 0 is 0. Raises ValueError for shapes that differ."""
     _same_shape("l1_loss", input, target)
@@ -57,6 +60,7 @@ def _huber(xp: Module, x: Operand, *, delta: float) -> Array:
 _huber.vjp(lambda g, x, delta: g * _hardtanh(x, low=-delta, high=delta))
 
 
+@telling
 def huber_loss(input: Tensor, target: Operand, reduction: Reduction = "mean", delta: float = 1.0) -> Tensor:
     """d^2 / 2 for a difference |d| <= delta, beyond that delta (|d| - delta / 2); Huber 1964.
 
@@ -68,6 +72,7 @@ def huber_loss(input: Tensor, target: Operand, reduction: Reduction = "mean", de
     return _reduced("huber_loss", _huber(input - target, delta=delta), reduction)
 
 
+@telling
 def smooth_l1_loss(input: Tensor, target: Operand, reduction: Reduction = "mean", beta: float = 1.0) -> Tensor:
     """`huber_loss` divided by beta: d^2 / (2 beta) for |d| <= beta, beyond that |d| - beta / 2; Girshick 2015.
 
@@ -84,6 +89,7 @@ def smooth_l1_loss(input: Tensor, target: Operand, reduction: Reduction = "mean"
 # Classes
 
 
+@telling
 def nll_loss(
     input: Tensor,
     target: Operand,
@@ -156,6 +162,7 @@ def _clamped_log(xp: Module, x: Operand) -> Array:
 _clamped_log.vjp(lambda g, x: g / ag.maximum(x, 1e-12))
 
 
+@telling
 def binary_cross_entropy(
     input: Tensor, target: Operand, weight: Operand = None, reduction: Reduction = "mean"
 ) -> Tensor:
@@ -176,6 +183,7 @@ def binary_cross_entropy(
     return _reduced(name, _weighed(name, losses, weight), reduction)
 
 
+@telling
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Operand,
@@ -198,6 +206,7 @@ def binary_cross_entropy_with_logits(
     return _reduced(name, _weighed(name, losses, weight), reduction)
 
 
+@telling
 def kl_div(
     input: Tensor,
     target: Operand,

@@ -11,6 +11,7 @@ import autograd as ag
 import nn
 import optim
 from autograd import Tensor
+from autograd.words import NAMES
 from nn import functional as F
 
 
@@ -115,6 +116,31 @@ FAILS = {
     "optimizer.load_state_dict({})": (ValueError, "give what its own state_dict() gave."),
     "optim.clip_grad_norm_(model, 1.0)": (TypeError, "clipping takes parameters, got a Sequential"),
     "optim.clip_grad_value_(model, 1.0)": (TypeError, "give it model.parameters()."),
+    "nn.Softmax(axis=1)": (TypeError, "Softmax has no option axis; axis is called dim here."),
+    "nn.Dropout(rate=0.1)": (TypeError, "Dropout has no option rate; rate is called p here."),
+    "nn.Linear(2, 3, activation='relu')": (TypeError, "put nn.ReLU() or its like behind it, leave activation out."),
+    "nn.Conv2d(1, 2, 3, strides=2)": (TypeError, "Conv2d has no option strides; strides is called stride here."),
+    "nn.MSELoss(size_average=False)": (TypeError, 'reduction="mean" or "sum" stands here for size_average=True or'),
+    "nn.CrossEntropyLoss(from_logits=True)": (TypeError, "nn.BCELoss probabilities, leave it out."),
+    "nn.Bilinear(2, 3, 4)": (AttributeError, 'write autograd.einsum("bi,oij,bj->bo", x, weight, y) in forward'),
+    "nn.CTCLoss()": (AttributeError, "write a loss over the paths with autograd.logaddexp: none is here"),
+    "nn.MeanSquaredError()": (AttributeError, "write nn.MSELoss()"),
+    "nn.init.xavier_uniform(model[0].weight)": (AttributeError, "write nn.init.xavier_uniform_(tensor)"),
+    "F.softmax(logits, 1, dtype='float64')": (TypeError, "write x.astype(dtype) before it, leave dtype out."),
+    "F.dropout(x, 0.5, inplace=True)": (TypeError, "nothing is done in place here, leave inplace out."),
+    "F.mse_loss(x, x, size_average=False)": (TypeError, 'reduction="mean" or "sum" stands here for size_average'),
+    "optim.Adam(model.parameters(), fused=True)": (TypeError, "one loop over all parameters in any case, leave fused"),
+    "optim.Adam(model.parameters(), learning_rate=0.1)": (TypeError, "Adam has no option learning_rate; learning_rate"),
+    "optim.Adam(model.parameters(), beta_1=0.8)": (TypeError, "beta_1 is the first of betas=(beta1, beta2) here."),
+    "optim.SGD(model.parameters(), 0.1, True)": (TypeError, "momentum must be a number, got True, a bool."),
+    "optim.SGD(model.parameters(), clipnorm=1.0)": (
+        TypeError,
+        "call optim.clip_grad_norm_(parameters, max_norm) before",
+    ),
+    "optim.clip_grad_norm_(model.parameters(), 1.0, foreach=True)": (TypeError, "leave foreach out."),
+    "optim.StepLR(optimizer, 3, last_epoch=9)": (TypeError, "load_state_dict of a schedule takes up its count, leave"),
+    "optim.ReduceLROnPlateau(optimizer, verbose=True)": (TypeError, "print(schedule) shows its values, leave verbose"),
+    "optim.LBFGS(model.parameters())": (AttributeError, "no rule here asks for the loss several times a step"),
 }
 
 
@@ -124,6 +150,14 @@ def test_one_sentence_says_what_to_type(names, line):
     with pytest.raises(kind, match=re.escape(text)) as raised:
         eval(line, names)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("room", ["nn", "nn.functional", "nn.init", "optim"])
+def test_what_the_sentences_name_is_there_and_what_they_are_for_is_not(names, room):
+    for name, instead in NAMES[room].items():
+        assert not hasattr(eval(room, names), name)
+        for path in re.findall(r"\b(?:nn|optim|autograd)\.[\w.]*\w", instead):
+            assert eval(path, {**names, "autograd": ag}) is not None
 
 
 @pytest.mark.parametrize("wrong", [np.ones((3, 2), np.float32), [[1.0, 2.0]] * 3])
