@@ -55,6 +55,7 @@ from .loss import (
 from .module import Module
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from .parameter import Parameter
+from .patches import Fold, PixelShuffle, PixelUnshuffle, Unfold
 from .pool import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -98,6 +99,7 @@ __all__ = [
     "Dropout2d",
     "Embedding",
     "Flatten",
+    "Fold",
     "GroupNorm",
     "Identity",
     "LayerNorm",
@@ -106,11 +108,14 @@ __all__ = [
     "MaxPool2d",
     "Maxout",
     "MultiheadAttention",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "RMSNorm",
     "TransformerDecoder",
     "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
+    "Unfold",
     # Activations
     "CELU",
     "ELU",

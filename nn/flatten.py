@@ -1,6 +1,6 @@
 """Flatten as a layer: several axes as one, usually all but the first.
 
-One idea: what convolutions give as images a Linear takes as rows. Read `attention.py` next.
+One idea: what convolutions give as images a Linear takes as rows. Read `patches.py` next.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ from .loss import (
     smooth_l1_loss,
 )
 from .norm import group_norm, layer_norm, rms_norm
+from .patches import fold, pixel_shuffle, pixel_unshuffle, unfold
 from .pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 
 __all__ = [
@@ -97,6 +98,11 @@ __all__ = [
     "avg_pool2d",
     "max_pool1d",
     "max_pool2d",
+    # Patches of images
+    "fold",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "unfold",
     # Losses
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",

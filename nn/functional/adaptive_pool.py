@@ -1,7 +1,7 @@
 """Pooling over the parts of an image or a sequence, under PyTorch's names: as many as are asked for, of any length.
 
 One idea: parts of unequal lengths are filled up to the longest and laid side by side; then they are windows.
-Read `attention_weights.py` next.
+Read `patches.py` next.
 """
 
 from __future__ import annotations

@@ -281,4 +281,17 @@ def _losses() -> list[Case]:
     ]
 
 
-CASES = [*_activations(), *_layers(), *_losses(), *_images(), *_convolutions(), *_attentions()]
+def _patches() -> list[Case]:
+    """Patches that overlap, leave out and reach beyond; pixels and channels."""
+    return [
+        Case("Unfold", (2,), {}, [("normal", (1, 2, 4, 3))]),
+        Case("Unfold", ((2, 1),), {"dilation": (2, 1), "padding": (0, 1), "stride": 2}, [("normal", (2, 5, 2))]),
+        Case("Fold", ((3, 4), 2), {}, [("normal", (1, 8, 6))]),
+        Case("Fold", (5, (2, 3)), {"dilation": (2, 1), "padding": 1, "stride": (1, 2)}, [("normal", (6, 15))]),
+        Case("PixelShuffle", (2,), {}, [("normal", (1, 8, 2, 1))]),
+        Case("PixelShuffle", (3,), {}, [("normal", (9, 1, 2))]),
+        Case("PixelUnshuffle", (2,), {}, [("normal", (1, 2, 4, 2))]),
+    ]
+
+
+CASES = [*_activations(), *_layers(), *_losses(), *_images(), *_convolutions(), *_attentions(), *_patches()]
