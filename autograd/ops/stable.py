@@ -40,7 +40,10 @@ def _total(xp: Module, weights: Array, axis: Axis) -> Array:
 
 @primitive
 def logsumexp(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """log(sum(exp(x))) over `axis`; -inf, with gradient 0, for a row that is -inf throughout, or empty."""
+    """log(sum(exp(x))) over `axis`; -inf, with gradient 0, for a row that is -inf throughout, or empty.
+
+    A row with inf gives inf, and there a gradient of NaN: of several nothing says how they share it.
+    """
     shift = _shift(xp, x, axis)
     total = xp.sum(xp.exp(x - shift), axis=axis, keepdims=True)
     nothing = total == 0
@@ -76,13 +79,13 @@ log_softmax.vjp(lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=T
 
 @elementwise
 def logaddexp(xp: Module, x1: Operand, x2: Operand) -> Array:
-    """log(exp(x1) + exp(x2)); -inf, with gradient 0, where both are -inf."""
+    """log(exp(x1) + exp(x2)); -inf, with gradient 0, where both are -inf, and inf, with NaN, where both are inf."""
     return xp.logaddexp(x1, x2)
 
 
 logaddexp.vjp(
-    x1=lambda g, x1, out: g * exp(x1 - _finite(out)),
-    x2=lambda g, x2, out: g * exp(x2 - _finite(out)),
+    x1=lambda g, x1, x2, out: g * sigmoid(x1 - where(out == -float("inf"), 0.0, x2)),
+    x2=lambda g, x1, x2, out: g * sigmoid(x2 - where(out == -float("inf"), 0.0, x1)),
 )
 
 

@@ -61,6 +61,17 @@ def test_logaddexp_of_nothing_is_nothing() -> None:
     assert gb.tolist() == [0, 0, 1, 0]
 
 
+def test_logaddexp_goes_with_an_infinite_one_and_two_are_undecided() -> None:
+    a, b = leaf(inf, 1.0, inf, -inf, inf), leaf(1.0, inf, -inf, inf, inf)
+    out = ag.logaddexp(a, b)
+    with np.errstate(invalid="ignore"):
+        ga, gb = ag.gradients(out.sum(), [a, b])
+    assert out.tolist() == [inf] * 5
+    assert ga.tolist()[:4] == [1, 0, 1, 0]
+    assert gb.tolist()[:4] == [0, 1, 0, 1]
+    assert np.isnan([ga.data[4], gb.data[4]]).all()
+
+
 @pytest.mark.parametrize("x", [np.array([0, 200], "uint8"), np.array([-128, 127], "int8"), np.array([False, True])])
 def test_sigmoid_and_softplus_of_whole_numbers(x: Any) -> None:
     wide = x.astype("float64")
