@@ -77,18 +77,6 @@ def log_softmax(xp: Module, x: Operand, *, axis: Axis = -1) -> Array:
 log_softmax.vjp(lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))
 
 
-@elementwise
-def logaddexp(xp: Module, x1: Operand, x2: Operand) -> Array:
-    """log(exp(x1) + exp(x2)); -inf, with gradient 0, where both are -inf, and inf, with NaN, where both are inf."""
-    return xp.logaddexp(x1, x2)
-
-
-logaddexp.vjp(
-    x1=lambda g, x1, x2, out: g * sigmoid(x1 - where(out == -float("inf"), 0.0, x2)),
-    x2=lambda g, x1, x2, out: g * sigmoid(x2 - where(out == -float("inf"), 0.0, x1)),
-)
-
-
 def _signed(x: Operand) -> Operand:
     """x, whole numbers as floating point: an unsigned one has no -x, and the lowest of the others no size."""
     return x * 1.0 if hasattr(x, "dtype") and x.dtype.kind in "biu" else x
@@ -103,6 +91,18 @@ def sigmoid(xp: Module, x: Operand) -> Array:
 
 
 sigmoid.vjp(lambda g, out: g * (out * (1 - out)))
+
+
+@elementwise
+def logaddexp(xp: Module, x1: Operand, x2: Operand) -> Array:
+    """log(exp(x1) + exp(x2)); -inf, with gradient 0, where both are -inf, and inf, with NaN, where both are inf."""
+    return xp.logaddexp(x1, x2)
+
+
+logaddexp.vjp(
+    x1=lambda g, x1, x2, out: g * sigmoid(x1 - where(out == -float("inf"), 0.0, x2)),
+    x2=lambda g, x1, x2, out: g * sigmoid(x2 - where(out == -float("inf"), 0.0, x1)),
+)
 
 
 @elementwise
