@@ -148,7 +148,10 @@ def _axes_named(index: Any, ndim: int) -> int:
 @primitive
 def getitem(xp: Module, x: Operand, *, index: Any) -> Array:
     """x[index]: a view for integers and slices, a copy where `index` holds arrays."""
-    return x[index]
+    part = x[index]
+    if isinstance(part, type(x)) or not isinstance(x, xp.ndarray):
+        return part
+    return x[(*index, ...) if isinstance(index, tuple) else (index, ...)]  # NumPy gave a number, which is a copy
 
 
 @primitive

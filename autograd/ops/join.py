@@ -16,6 +16,7 @@ from ..primitive import primitive
 from ..shapes import Shape, normalize_axis
 from ..tensor import Operand, Tensor
 from ..words import telling
+from .elementwise import positive
 from .index import getitem, take
 from .shape import broadcast_to, lengths_of, reshape
 
@@ -199,7 +200,14 @@ def tile(x: Operand, repetitions: int | Sequence[int]) -> Tensor:
     narrow = tuple(length for n in shape for length in (1, n))
     wide = tuple(length for pair in zip(times, shape, strict=True) for length in pair)
     tiled = broadcast_to(reshape(x, narrow), wide)
-    return reshape(tiled, tuple(a * b for a, b in zip(times, shape, strict=True)))
+    out = reshape(tiled, tuple(a * b for a, b in zip(times, shape, strict=True)))
+    return _own(out, times, shape)
+
+
+def _own(out: Tensor, times: Sequence[int], lengths: Sequence[int]) -> Tensor:
+    """`out` in memory of its own: where each axis is repeated once or has one place, reshaping copied nothing."""
+    is_view = all(1 in pair for pair in zip(times, lengths, strict=True))
+    return positive(out) if is_view else out
 
 
 @telling
@@ -217,7 +225,7 @@ def repeat(x: Operand, repeats: int | Operand, *, axis: int | None = None) -> Te
     if isinstance(repeats, (int, Integral)):
         repeats = int(repeats)
         wide = broadcast_to(reshape(x, (*before, length, 1, *after)), (*before, length, repeats, *after))
-        return reshape(wide, (*before, length * repeats, *after))
+        return _own(reshape(wide, (*before, length * repeats, *after)), (repeats,), (length,))
     counts = repeats.tolist() if hasattr(repeats, "tolist") else list(repeats)
     if len(counts) != length:
         raise ShapeError(f"repeat: {len(counts)} numbers of repeats for the {length} places of axis {axis}.")

@@ -133,6 +133,35 @@ def test_under_no_grad_writes_go_into_the_array():
     assert x.node is None
 
 
+@pytest.mark.parametrize("key", [1, (1,), (0, 2), (slice(1, 3), 0), np.int64(1), (..., 1)])
+def test_under_no_grad_a_part_is_a_view_also_of_one_element(key):
+    array = np.zeros((2, 3)) if isinstance(key, tuple) and len(key) > 1 else np.zeros(3)
+    wanted, x = array.copy(), Tensor(array)
+    wanted[key] += 5.0
+    with ag.no_grad():
+        part = x[key]
+        part += 5.0
+    same(x, wanted)
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        *(lambda x: ag.tile(x, 1), lambda x: ag.tile(x, (1, 1)), lambda x: ag.repeat(x, 1)),
+        *(lambda x: ag.tile(x[:1], 3), lambda x: ag.tile(x, (2, 1)), lambda x: ag.repeat(x[:1], 3)),
+    ],
+)
+def test_what_is_repeated_has_memory_of_its_own(repeated):
+    x = Tensor(np.array([1.0, 2.0]))
+    y = repeated(x)
+    wanted = y.data.copy()
+    wanted[0] = 7.0
+    with ag.no_grad():
+        y[0] = 7.0
+    same(y, wanted)
+    same(x, [1.0, 2.0])
+
+
 @pytest.mark.parametrize("name", ["and", "or", "xor", "lshift", "rshift", "matmul", "add", "floordiv", "mod"])
 def test_every_augmented_assignment_writes_or_rebinds(name):
     change, array = getattr(operator, f"i{name}"), np.array([[6, 3], [5, 2]])
