@@ -94,12 +94,24 @@ def gradients(
     roots = _roots(outputs, weights, create_graph)
     arrived = _walk(roots, wanted, retain_graph or create_graph, create_graph)
     found = [None if edge is None or edge not in arrived else _as_tensor(arrived[edge]) for edge in edges]
+    if len(wanted) < len(edges):
+        found = _apart(edges, found)
     if not allow_unused and any(g is None for g in found):
         position = next(i for i, g in enumerate(found) if g is None)
         raise GradientError(
             f"the outputs do not depend on input {position}; pass allow_unused=True to get None for it."
         )
     return found
+
+
+def _apart(edges: list[Edge | None], found: list[Tensor | None]) -> list[Tensor | None]:
+    """The gradients, one for each time that an input is given: what is written to one is not written to another."""
+    seen: set[Edge | None] = {None}
+    apart = []
+    for edge, g in zip(edges, found, strict=True):
+        apart.append(positive(g) if g is not None and edge in seen else g)
+        seen.add(edge)
+    return apart
 
 
 def _roots(tensors: Tensor | Sequence[Tensor], weights: Any, create_graph: bool) -> dict[Edge, Gradient]:

@@ -254,6 +254,19 @@ def test_gradients_of_leaves_and_results_leave_grad_alone():
     assert x.grad is None
 
 
+def test_gradients_by_one_input_twice_share_no_memory():
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    for more in (False, True):
+        one, two, by_w, missing = gradients(
+            (x * x * w).sum(), [x, x, w, leaf(1.0)], create_graph=more, allow_unused=True
+        )
+        with ag.no_grad():
+            one *= 0.0
+        same(two, 2 * x.data * w.data)
+        same(by_w, x.data**2)
+        assert missing is None
+
+
 def test_gradients_by_a_result_alone_stop_there():
     x = leaf([1.0, 2.0])
     middle = x * 3.0
