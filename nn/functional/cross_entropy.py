@@ -43,7 +43,8 @@ def cross_entropy(
     logits are (N, C), (C,) or (N, C, d1, ...); target holds integer labels, of the same shape without the class axis,
     or probabilities of the logits' shape. `weight`, (C,), weighs the classes. Rows labelled `ignore_index` do not
     count, and the mean divides by the sum of the weights that count. `label_smoothing` moves that share of the target
-    to all classes evenly (Szegedy et al. 2016, section 7). The conventions are PyTorch's.
+    to all classes evenly (Szegedy et al. 2016, section 7). The conventions are PyTorch's; but where no row counts the
+    mean is NaN, 0 / 0, and so is its gradient, which PyTorch makes 0: leave such batches out, or take "sum".
 
     Raises ValueError for shapes that do not fit, labels outside 0 ... C-1, or options that are not known.
     """

@@ -101,8 +101,9 @@ def nll_loss(
 
     input is (N, C), (C,) or (N, C, d1, ...); target holds integer labels of that shape without C. `weight`, (C,),
     weighs the classes; labels equal to `ignore_index` do not count; the mean divides by the sum of the weights that
-    count. Raises TypeError for labels that are no integers, ValueError for shapes that do not fit or labels outside
-    0 ... C-1 (on a GPU, where asking would wait for the device, they make the loss NaN).
+    count, and is NaN, with its gradient, where none does. Raises TypeError for labels that are no integers, ValueError
+    for shapes that do not fit or labels outside 0 ... C-1 (on a GPU, where asking would wait for the device, they make
+    the loss NaN).
     """
     labels = _labels(input, target)
     axis = 1 if input.ndim > 1 else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import autograd as ag
 import nn
 import nn.functional as F
 from autograd import Tensor
@@ -98,6 +99,18 @@ def test_cross_entropy_is_nll_of_log_softmax():
     other.backward()
     assert loss.item() == pytest.approx(other.item(), rel=1e-12)
     np.testing.assert_allclose(found.data, logits.grad.data, rtol=1e-10)
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_a_mean_over_no_label_is_nan_and_a_sum_is_nothing(loss):
+    x, labels = Tensor(np.zeros((2, 3)), requires_grad=True), np.array([-100, -100])
+    with np.errstate(all="ignore"):
+        mean = loss(x, labels)
+        (g,) = ag.gradients(mean, [x])
+    assert np.isnan(mean.item())
+    assert np.isnan(g.data).any()
+    total = loss(x, labels, reduction="sum")
+    assert (total.item(), ag.gradients(total, [x])[0].tolist()) == (0, [[0.0] * 3] * 2)
 
 
 def test_cross_entropy_with_logits_is_that_of_the_sigmoid():
