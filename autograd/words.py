@@ -141,7 +141,7 @@ OF_MODULES = {
     "count_params": "sum(p.size for p in model.parameters())",
     "device": "next(model.parameters()).device",
     "dtype": "next(model.parameters()).dtype",
-    "evaluate": "recipe.Trainer(model, loss, optimizer).evaluate(x, y)",
+    "evaluate": "recipe.Trainer(model, loss, optimizer).evaluate((x, y))",
     "fit": "recipe.Trainer(model, loss, optimizer).fit((x, y), epochs=..., batch_size=...)",
     "freeze": "model.requires_grad_(False)",
     "get_parameter": "dict(model.named_parameters())[name]",

@@ -18,7 +18,7 @@ from optim import Optimizer, ReduceLROnPlateau, Schedule
 
 from .callbacks.base import Callback
 
-__all__ = ["check_count", "check_more", "check_output", "check_parts", "checked", "pair"]
+__all__ = ["check_count", "check_more", "check_output", "check_parts", "checked", "is_rows", "pair"]
 
 
 def check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any, metrics: Any) -> None:
@@ -67,14 +67,19 @@ def _described(given: Any) -> str:
     return f"{given!r}, a str" if isinstance(given, str) else f"a {type(given).__name__}"
 
 
-def pair(data: Any) -> tuple[Array, Array]:
+def is_rows(data: Any) -> bool:
+    """Whether this is an array or a Tensor, and so no pair of them."""
+    return isinstance(data, Tensor) or is_array(data)
+
+
+def pair(data: Any, call: str = "fit((x, y), epochs=..., batch_size=...)") -> tuple[Array, Array]:
     """Rows and their labels as two arrays; Tensors give theirs.
 
-    Raises TypeError for what is no pair of arrays.
+    Raises TypeError for what is no pair of arrays, with the `call` to write.
     """
     if not (isinstance(data, (tuple, list)) and len(data) == 2):
         kind = f"{type(data).__name__}" + (f" of shape {data.shape}" if is_array(data) else "")
-        raise TypeError(f"fit takes rows and labels as a pair, fit((x, y), epochs=..., batch_size=...), got a {kind}.")
+        raise TypeError(f"{call.partition('(')[0]} takes rows and labels as a pair, {call}, got a {kind}.")
     x, y = (part.data if isinstance(part, Tensor) else part for part in data)
     for part in (x, y):
         module_of(part)

@@ -22,7 +22,7 @@ from optim import Optimizer, ReduceLROnPlateau, Schedule
 from .callbacks.base import Callback
 from .data.batches import Batches
 from .formulas import Compile, Formulas
-from .given import check_count, check_more, check_parts, checked, pair
+from .given import check_count, check_more, check_parts, checked, is_rows, pair
 from .history import History, Record
 from .interrupt import Interrupt, deferred
 from .metrics import Means, Metric, accuracy, evaluating
@@ -123,6 +123,8 @@ class Trainer:
         check_count("batch_size", batch_size)
         if updates is not None:
             check_count("updates", updates)
+        if is_rows(train) and is_rows(val):  # fit(x, y), as elsewhere
+            train, val = (train, val), None
         if self.batches is not None:  # neither new nor resumed
             check_more(epochs, self.epoch)
         self._prepare(train, val, epochs, batch_size, updates, shuffle)
@@ -217,9 +219,14 @@ class Trainer:
                 self.schedule.step(record.get("val_loss", record["train_loss"]))
         self._tell("on_epoch_end", record)
 
-    def evaluate(self, x: Array, y: Array, batch_size: int = EVALUATION_ROWS) -> dict[str, float]:
-        """The mean loss and metrics over all rows, arrays or Tensors, in evaluation mode, without a graph."""
-        x, y = pair((x, y))
+    def evaluate(
+        self, data: Data | Array, y: Array | None = None, batch_size: int = EVALUATION_ROWS
+    ) -> dict[str, float]:
+        """The mean loss and metrics over all rows of a pair (x, y), as `fit` takes it, or of x and y one by one.
+
+        In evaluation mode, without a graph.
+        """
+        x, y = pair(data if y is None else (data, y), "evaluate((x, y))")
         if not len(x):
             raise ValueError("Trainer.evaluate got no rows: a mean needs at least one.")
         means = Means()

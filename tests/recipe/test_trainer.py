@@ -559,9 +559,24 @@ def test_a_finished_run_that_is_loaded_is_measured_without_a_warning():
     assert len(again.fit(rows, epochs=1, batch_size=4)) == 1
 
 
-def test_evaluate_takes_tensors_as_fit_does():
+def test_evaluate_takes_tensors_and_pairs_as_fit_does():
     run, x, y = made(), np.ones((8, 4), "float32"), np.zeros(8, "int64")
-    assert run.evaluate(ag.Tensor(x), ag.Tensor(y)) == run.evaluate(x, y)
+    assert (
+        run.evaluate(ag.Tensor(x), ag.Tensor(y)) == run.evaluate(x, y) == run.evaluate((x, y)) == run.evaluate([x, y])
+    )
+    with pytest.raises(
+        TypeError, match=r"evaluate takes rows and labels as a pair, evaluate\(\(x, y\)\), got a ndarray"
+    ):
+        run.evaluate(x)
+
+
+def test_fit_takes_rows_and_labels_one_by_one_as_other_libraries_do():
+    x, y = data()
+    runs = trainer(plain()), trainer(plain())
+    runs[0].fit((x, y), epochs=1, batch_size=BATCH)
+    runs[1].fit(x, ag.Tensor(y), epochs=1, batch_size=BATCH)
+    assert [run.history.last["train_loss"] for run in runs] == [runs[0].history.last["train_loss"]] * 2
+    assert runs[1].val_data is None
 
 
 def test_an_event_that_there_is_not_is_refused_when_it_is_written():
