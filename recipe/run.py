@@ -87,6 +87,7 @@ def _carry_out(
         except (KeyError, ValueError) as error:
             text = f"{folder}/checkpoint.safetensors does not fit the run's configuration: {error}"
             raise checkpoint.CheckpointError(text) from None
+        run_file.go_on(read_run(folder))
     else:
         if begin is not None:
             loaded(trainer.model, begin.weights, begin.folder)

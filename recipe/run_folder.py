@@ -116,6 +116,7 @@ class RunFile(Callback):
             "status": "running",
             "config": config.to_dict(),
             "machine": machine(config.device),
+            "machines_before": [],
             "model": None,
             "parameters": None,
             "plan": None,
@@ -129,6 +130,11 @@ class RunFile(Callback):
             "diagnosis": None,
             "seconds": 0.0,
         }
+
+    def go_on(self, earlier: dict[str, Any]) -> None:
+        """Keep, from what run.json said before a resume, the machines other than this one that the seconds are of."""
+        machines = [*earlier.get("machines_before", ()), earlier.get("machine")]
+        self.run["machines_before"] = [m for m in machines if m and m != self.run["machine"]]
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         self.run["model"] = repr(trainer.model)

@@ -35,6 +35,7 @@ def page(run: Mapping[str, Any], name: str, plots: Sequence[Plot], links: Mappin
         f"<p class='soft'>{_(missing)}</p>" if missing else "",
         _model(run),
         _table("Configuration", flat(dict(run.get("config") or {}))),
+        *(_table("Machine before a resume", flat(dict(machine))) for machine in run.get("machines_before") or ()),
         _table("Machine", flat(dict(run.get("machine") or {}))),
         _files(files),
         "</main>",

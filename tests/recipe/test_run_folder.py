@@ -24,3 +24,22 @@ def test_the_first_line_and_the_report_name_the_gpu(monkeypatch, tmp_path, capsy
     assert main(["train", "--data", "blobs", "--limit-rows", "300", "--epochs", "1", "--out", out]) == 0
     assert "parameters, on cpu (NVIDIA H200); blobs: " in capsys.readouterr().out
     assert "NVIDIA H200" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_resumed_run_keeps_what_it_began_on(monkeypatch, tmp_path):
+    out = str(tmp_path / "run")
+    options = ["--data", "blobs", "--limit-rows", "300", "--epochs", "3", "--checkpoint-steps", "1", "--out", out]
+    for name, command in (
+        ("one", ["train", *options, "--time-limit", "1e-9"]),
+        ("two", ["resume", out, "--time-limit", "1e-9"]),
+        ("two", ["resume", out]),
+    ):
+        monkeypatch.setattr("recipe.run_folder.machine", lambda device, name=name: {"processor": name})
+        main(command)
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (run["status"], run["machine"], run["machines_before"]) == (
+        "finished",
+        {"processor": "two"},
+        [{"processor": "one"}],
+    )
+    assert "Machine before a resume" in (tmp_path / "run" / "report.html").read_text()
