@@ -23,7 +23,7 @@ __all__ = ["convert_dropout"]
 # f(c x) = c f(x) for c > 0: a factor passes through these as it is.
 _HOMOGENEOUS = (
     *(nn.Identity, nn.Flatten, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.RReLU),
-    *(nn.AvgPool1d, nn.AvgPool2d, nn.MaxPool1d, nn.MaxPool2d),
+    *(nn.AvgPool1d, nn.AvgPool2d, nn.MaxPool1d, nn.MaxPool2d, nn.Unfold, nn.Fold, nn.PixelShuffle, nn.PixelUnshuffle),
     *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Dropout, nn.Dropout2d),
 )
 # What comes out is a function of W x + b: a factor of x can stand in W.
