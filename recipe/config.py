@@ -16,7 +16,7 @@ from typing import Any, Literal
 from .errors import ConfigError
 from .kinds import Kind, choice, number, one_or_several, optional, several, switch, text, whole
 from .papers import NAMES, paper
-from .together import check_together
+from .together import PIECES, check_together
 
 __all__ = ["Config", "ConfigError", "Option", "configure", "from_dict", "options", "read_toml"]
 
@@ -79,7 +79,7 @@ class ModelConfig:
         synthetic=(32, 32),
     )
     activation: str = option(choice(ACTIVATIONS), "relu", "after each hidden layer")
-    pieces: int = option(whole(1, 256), 2, "of each maxout unit")
+    pieces: int = option(whole(1, 256), PIECES, "of each maxout unit")
     dropout: tuple[float, ...] = option(
         several(_PROBABILITY, "probabilities below 1: input,hidden, or one for the hidden layers", (0, 1, 2)),
         (0.2, 0.5),

@@ -11,9 +11,11 @@ from typing import Any
 
 from .errors import ConfigError
 
-__all__ = ["check_together"]
+__all__ = ["PIECES", "check_together"]
 
 Values = Mapping[str, Any]  # of all options, by their dotted keys
+
+PIECES = 2  # of a maxout unit, unless it is said
 
 # Options that mean nothing unless another has one of these values.
 _BELONGS = {
@@ -41,6 +43,11 @@ def _check_optimizer(values: Values) -> None:
         raise ConfigError(f"optim.momentum is an option of sgd and rmsprop; {name} has none: leave it at 0.")
     if values["optim.nesterov"] and not (name == "sgd" and values["optim.momentum"]):
         raise ConfigError("optim.nesterov needs optim.name = sgd and optim.momentum above 0.")
+    if values["optim.min_lr"] > values["optim.lr"]:
+        raise ConfigError(
+            f"optim.min_lr = {values['optim.min_lr']:g} needs a rate that begins there or above, and optim.lr is "
+            f"{values['optim.lr']:g}."
+        )
     for key in ("optim.warmup", "optim.min_lr", "optim.momentum_end"):
         if values[key] and schedule in ("one_cycle", "plateau"):
             raise ConfigError(f"{key} does not go with optim.schedule = {schedule}: leave it at its default.")
@@ -59,6 +66,10 @@ def _check_momentum_schedule(values: Values) -> None:
 
 def _check_layers(values: Values) -> None:
     """That what is given for inputs or for each layer finds them."""
+    if values["model.pieces"] != PIECES and values["model.activation"] != "maxout":
+        raise ConfigError(
+            f"model.pieces is an option of model.activation = maxout, and here it is {values['model.activation']}."
+        )
     if values["model.input_scale"] is not None and not (0.0, 0.0, *values["model.dropout"])[-2]:
         raise ConfigError("model.input_scale needs dropout of inputs, the first of two numbers in model.dropout.")
     layers, scales = len(values["model.hidden"]) + 1, values["model.init_scale"]

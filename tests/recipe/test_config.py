@@ -93,6 +93,8 @@ def test_a_configuration_survives_json():
             {"optim.decay": "1e-4"},
             "optim.decay is an option of optim.schedule = inverse_time, and here it is cosine.",
         ),
+        ({}, {"model.pieces": "3"}, "model.pieces is an option of model.activation = maxout, and here it is relu."),
+        ({}, {"optim.min_lr": "1"}, "optim.min_lr = 1 needs a rate that begins there or above, and optim.lr is 0.001."),
         ({}, {"optim.end_factor": "0.1"}, "optim.end_factor is an option of optim.schedule = linear, and here it is"),
         ({}, {"optim.momentum_epochs": "3"}, "optim.momentum_epochs needs optim.momentum_end, the momentum that is"),
         (
