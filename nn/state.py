@@ -101,6 +101,7 @@ def load(module: Module, state: Mapping[str, Any], strict: bool) -> Differences:
     missing = [name for name, place in places.items() if id(place) not in given]
     unexpected = [name for name in state if name not in places]
     wrong = [text for name in arrays if (text := _misfit(name, places[name], arrays[name]))]
+    wrong += [] if wrong else _at_odds(places, arrays)
     if wrong or (strict and (missing or unexpected)):
         raise ValueError(_report(module, missing, unexpected, wrong, strict))
     ready = [
@@ -132,9 +133,20 @@ def _misfit(name: str, place: Tensor, array: Any) -> str | None:
     return None
 
 
+def _at_odds(places: Mapping[str, Tensor], arrays: Mapping[str, Any]) -> Iterator[str]:
+    """Names of one shared parameter that have different values in the state."""
+    first: dict[int, str] = {}
+    for name, array in arrays.items():
+        other = first.setdefault(id(places[name]), name)
+        if other != name and array is not arrays[other]:
+            one, two = (moved(each, "cpu") for each in (arrays[other], array))
+            if not ((one == two) | ((one != one) & (two != two))).all():
+                yield f"{other} and {name} are one Tensor here and differ in the state"
+
+
 def _report(module: Module, missing: list[str], unexpected: list[str], wrong: list[str], strict: bool) -> str:
     lines = [f"load_state_dict of {type(module).__name__}: the state does not fit, and nothing was loaded."]
-    parts = [("wrong shape or kind", wrong), ("missing in the state", missing), ("no place for", unexpected)]
+    parts = [("wrong shape, kind or value", wrong), ("missing in the state", missing), ("no place for", unexpected)]
     for title, names in parts if strict else parts[:1]:
         if names:
             more = f", and {len(names) - 20} more" if len(names) > 20 else ""

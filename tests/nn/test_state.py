@@ -115,6 +115,19 @@ def test_one_name_of_a_shared_parameter_is_enough():
         model.load_state_dict(state)
 
 
+def test_two_values_for_one_shared_parameter_are_refused():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    apart = model.state_dict()
+    model[1].weight = model[0].weight
+    before = model[0].weight.data.copy()
+    for strict in (True, False):
+        with pytest.raises(ValueError, match=r"0\.weight and 1\.weight are one Tensor here and differ in the state"):
+            model.load_state_dict(apart, strict=strict)
+    np.testing.assert_array_equal(model[0].weight.data, before)
+    apart["1.weight"] = apart["0.weight"].clone()
+    model.load_state_dict(apart)
+
+
 @pytest.mark.parametrize("state", [[("0.weight", 1)], {"weight": "text", "bias": [0.0]}, {"weight": object()}])
 def test_what_is_no_state_is_refused(state):
     with pytest.raises(TypeError, match="load_state_dict"):
