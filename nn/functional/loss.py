@@ -163,6 +163,15 @@ def _clamped_log(xp: Module, x: Operand) -> Array:
 _clamped_log.vjp(lambda g, x: g / ag.maximum(x, 1e-12))
 
 
+_TARGETS = "it must be labels 0 and 1, or probabilities; labels -1 and 1 become those by (y + 1) / 2."
+
+
+def _check_shares(name: str, what: str, given: Operand, wanted: str) -> None:
+    array = _array(given)
+    if module_of(array) is host and array.size and not (array.min() >= 0 and array.max() <= 1):
+        raise ValueError(f"{name} got {what} from {array.min()} to {array.max()}: {wanted}")
+
+
 @telling
 def binary_cross_entropy(
     input: Tensor, target: Operand, weight: Operand = None, reduction: Reduction = "mean"
@@ -170,16 +179,12 @@ def binary_cross_entropy(
     """-(target log(input) + (1 - target) log(1 - input)), times weight; input and target are probabilities.
 
     Logarithms are cut off at -100, as in PyTorch. Prefer `binary_cross_entropy_with_logits`, which loses no digits.
-    Raises ValueError for shapes that differ, or, on the CPU, input outside [0, 1].
+    Raises ValueError for shapes that differ, or, in eager code on the CPU, input or target outside [0, 1].
     """
     name = "binary_cross_entropy"
     _same_shape(name, input, target)
-    array = _array(input)
-    if module_of(array) is host and array.size and not (array.min() >= 0 and array.max() <= 1):
-        raise ValueError(
-            f"{name} got input from {array.min()} to {array.max()}: it must be probabilities; logits go to "
-            f"binary_cross_entropy_with_logits."
-        )
+    _check_shares(name, "input", input, "it must be probabilities; logits go to binary_cross_entropy_with_logits.")
+    _check_shares(name, "target", target, _TARGETS)
     losses = -(target * _clamped_log(input) + (1.0 - target) * _clamped_log(1.0 - input))
     return _reduced(name, _weighed(name, losses, weight), reduction)
 
@@ -195,10 +200,11 @@ def binary_cross_entropy_with_logits(
     """`binary_cross_entropy` of sigmoid(input), without overflow or loss of digits.
 
     `pos_weight` weighs the part of the positive examples; it and `weight` broadcast to input. Raises ValueError for
-    shapes that differ.
+    shapes that differ, or, in eager code on the CPU, a target outside [0, 1].
     """
     name = "binary_cross_entropy_with_logits"
     _same_shape(name, input, target)
+    _check_shares(name, "target", target, _TARGETS)
     log_p = logsigmoid(input)
     if pos_weight is not None:
         _check_broadcasts(name, "pos_weight", pos_weight, input)

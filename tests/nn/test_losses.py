@@ -119,6 +119,14 @@ def test_cross_entropy_with_logits_is_that_of_the_sigmoid():
     assert F.binary_cross_entropy_with_logits(logits, target, weight).item() == pytest.approx(wanted, rel=1e-10)
 
 
+@pytest.mark.parametrize("loss", [F.binary_cross_entropy, F.binary_cross_entropy_with_logits])
+@pytest.mark.parametrize("labels", [[-1.0, 1.0], [1.0, 2.0]])
+def test_labels_that_are_no_shares_are_refused(loss, labels):
+    with pytest.raises(ValueError, match=r"got target from .* labels -1 and 1 become those by \(y \+ 1\) / 2"):
+        loss(Tensor(np.array([0.5, 0.5])), np.array(labels))
+    assert loss(Tensor(np.array([0.5, 0.5])), np.array([False, True])).item() > 0
+
+
 def test_with_logits_far_tails_keep_their_loss():
     logits, target = Tensor([1000.0, -1000.0, 1000.0]), Tensor([0.0, 1.0, 1.0])
     loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
