@@ -19,6 +19,9 @@ __all__ = ["Group", "Parameters", "at_least_zero", "named_parameters", "refuse_m
 Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
 
 
+_ELSEWHERE = {"learning_rate": "lr", "epsilon": "eps", "beta_1": "betas", "beta_2": "betas"}
+
+
 class Group(dict[str, Any]):
     """A group of parameters and its options, as in `optimizer.param_groups`: a dictionary.
 
@@ -30,6 +33,9 @@ class Group(dict[str, Any]):
         super().__init__({name: _plain(value) for name, value in dict(*args, **options).items()})
 
     def __setitem__(self, name: str, value: Any) -> None:
+        """Raises KeyError for an option that has another name here, and would change nothing."""
+        if _ELSEWHERE.get(name) in self:
+            raise KeyError(f"{name} is called {_ELSEWHERE[name]} here")
         super().__setitem__(name, _plain(value))
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]  # dict has overloads

@@ -111,6 +111,7 @@ FAILS = {
     "optimizer.learning_rate": (AttributeError, 'write optimizer.param_groups[0]["lr"]'),
     "setattr(optimizer, 'lr', 0.5)": (AttributeError, "SGD.lr would change no step; each group of parameters has its"),
     "setattr(optimizer, 'learning_rate', 0.5)": (AttributeError, 'optimizer.param_groups[0]["lr"] = ...'),
+    "optimizer.param_groups[0].__setitem__('learning_rate', 0.5)": (KeyError, "learning_rate is called lr here"),
     "optimizer.state[model[0].weight]": (AttributeError, 'write optimizer.state_dict()["state"]'),
     "optimizer.bogus": (AttributeError, "'SGD' object has no attribute 'bogus'"),
     "optimizer.load_state_dict({})": (ValueError, "give what its own state_dict() gave."),
