@@ -60,7 +60,7 @@ def test_values_may_be_tensors_arrays_or_lists_of_other_dtypes(convert):
         (lambda s: s.update({"3.weight": Tensor([1.0])}), [r"no place for \(1\): 3.weight", "strict=False"]),
         (
             lambda s: s.update({"0.weight": Tensor(np.zeros((4, 4)))}),
-            [r"wrong shape or kind \(1\): 0.weight is \(4, 3\) here and \(4, 4\) in the state"],
+            [r"wrong shape, kind or value \(1\): 0.weight is \(4, 3\) here and \(4, 4\) in the state"],
         ),
         (
             lambda s: s.update({"1.num_batches_tracked": Tensor(1.5)}),
