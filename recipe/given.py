@@ -29,6 +29,8 @@ def check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any, metrics: A
     _check_kind("its optimizer", optimizer, (Optimizer,), "an Optimizer of optim")
     if schedule is not None:
         _check_kind("its schedule", schedule, (Schedule, ReduceLROnPlateau), "a Schedule of optim")
+        if schedule.optimizer is not optimizer:
+            raise ValueError("Trainer got a schedule of another optimizer: make it of the one that it gets.")
     if not isinstance(metrics, Mapping):
         raise TypeError(f'Trainer takes metrics by name, {{"accuracy": accuracy}}, got {_described(metrics)}.')
     ours = {id(parameter) for parameter in model.parameters()}
@@ -75,7 +77,7 @@ def is_rows(data: Any) -> bool:
 def pair(data: Any, call: str = "fit((x, y), epochs=..., batch_size=...)") -> tuple[Array, Array]:
     """Rows and their labels as two arrays; Tensors give theirs.
 
-    Raises TypeError for what is no pair of arrays, with the `call` to write.
+    Raises TypeError for what is no pair of arrays, with the `call` to write, ValueError for another number of labels.
     """
     if not (isinstance(data, (tuple, list)) and len(data) == 2):
         kind = f"{type(data).__name__}" + (f" of shape {data.shape}" if is_array(data) else "")
@@ -83,6 +85,8 @@ def pair(data: Any, call: str = "fit((x, y), epochs=..., batch_size=...)") -> tu
     x, y = (part.data if isinstance(part, Tensor) else part for part in data)
     for part in (x, y):
         module_of(part)
+    if x.ndim and y.ndim and len(x) != len(y):
+        raise ValueError(f"{call.partition('(')[0]} got {len(x)} rows and {len(y)} labels: one of each is wanted.")
     return x, y
 
 
@@ -97,8 +101,10 @@ def check_more(epochs: int, complete: int) -> None:
 
 
 def check_count(name: str, value: Any) -> None:
-    """Raise TypeError for what is no whole number."""
+    """Raise TypeError for what is no whole number, ValueError for one below 0."""
     try:
-        index(value)
+        count = index(value)
     except TypeError:
         raise TypeError(f"fit takes a whole number as {name}, got {value!r}.") from None
+    if count < 0:
+        raise ValueError(f"fit got {name}={value}: 0 or more is wanted.")

@@ -121,8 +121,9 @@ class Trainer:
         """
         check_count("epochs", epochs)
         check_count("batch_size", batch_size)
-        if updates is not None:
-            check_count("updates", updates)
+        for name, count in (("updates", updates), ("evaluate_rows", evaluate_rows)):
+            if count is not None:
+                check_count(name, count)
         if is_rows(train) and is_rows(val):  # fit(x, y), as elsewhere
             train, val = (train, val), None
         if self.batches is not None:  # neither new nor resumed

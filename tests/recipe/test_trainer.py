@@ -570,6 +570,24 @@ def test_evaluate_takes_tensors_and_pairs_as_fit_does():
         run.evaluate(x)
 
 
+def test_rows_without_their_labels_and_counts_below_zero_are_refused():
+    run, (x, y) = trainer(plain()), data()
+    for call in (lambda: run.evaluate(x[:40], y), lambda: run.fit((x, y), (x[:40], y), epochs=1, batch_size=BATCH)):
+        with pytest.raises(ValueError, match=r"got 40 rows and 90 labels: one of each is wanted"):
+            call()
+    for wrong in ({"epochs": -1}, {"updates": -1}, {"evaluate_rows": -5}):
+        with pytest.raises(ValueError, match=rf"fit got {next(iter(wrong))}=-\d: 0 or more is wanted"):
+            run.fit((x, y), **{"epochs": 1, "batch_size": BATCH, **wrong})
+    assert run.step == 0
+
+
+def test_a_schedule_of_another_optimizer_is_refused():
+    model = plain()
+    one, other = (optim.SGD(model.parameters(), lr=0.1) for _ in range(2))
+    with pytest.raises(ValueError, match="Trainer got a schedule of another optimizer"):
+        Trainer(model, nn.CrossEntropyLoss(), one, schedule=optim.StepLR(other, 3))
+
+
 def test_fit_takes_rows_and_labels_one_by_one_as_other_libraries_do():
     x, y = data()
     runs = trainer(plain()), trainer(plain())
