@@ -2,7 +2,7 @@
 
 One idea: the same three loops as `autograd/convolution/columns.py`, but over a block of windows that fits beside the
 matrices in the second cache, with no array made on the way. A window's row is made of runs that lie in one piece, since
-channels are last. Only one group is done here. Read `winograd.py` next.
+channels are last; of several groups they are those of one group at a time. Read `shares.py` next.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 from ...backend import host
 from ...convolution import Geometry, geometry_of
 from ..program import Instruction, Variable
+from . import depthwise, winograd
 from .kernels import KERNELS, Memory, Refs, Statements
-from .template import TYPES, address, filled, is_packed
-from .winograd import pays, winograd
+from .shares import shared
+from .template import COPY, TYPES, address, filled, is_packed
 
 __all__ = ["BLOCK", "FUNCTIONS", "lengths_of"]
 
@@ -20,30 +21,29 @@ BLOCK = 1 << 18  # bytes of windows
 
 _GEOMETRY = """\
 typedef struct {
-  long h, w, c, o, kh, kw, oh, ow, sh, sw, top, left, dh, dw;  // lengths, channels, features, kernel, windows, options
-  long block;  // windows at a time
+  long h, w, c, o, kh, kw, oh, ow, sh, sw, top, left, dh, dw;  // lengths, kernel, windows, options
+  long groups, block;  // of c channels and o features each; windows at a time
 } conv_t;"""
 
 _ROWS = """\
-// The windows from `first` on as rows, zeros where they reach over the edge.
+// The windows from `first` on as rows, zeros where they reach over the edge; x is its first channel of a group.
 static void windows_@(const T *x, T *rows, long first, long count, const conv_t *g) {
-  const long run = g->kw * g->c;
+  const long run = g->kw * g->c, channels = g->groups * g->c;
   long b = first / (g->oh * g->ow), oy = first / g->ow % g->oh, ox = first % g->ow;
   for (long r = 0; r < count; r++) {
     const long x0 = ox * g->sw - g->left;
     for (long i = 0; i < g->kh; i++, rows += run) {
       const long y = oy * g->sh - g->top + i * g->dh;
-      const T *line = x + (b * g->h + y) * g->w * g->c;
+      const T *line = x + (b * g->h + y) * g->w * channels;
       if (y < 0 || y >= g->h) {
         for (long k = 0; k < run; k++) rows[k] = 0;
-      } else if (g->dw == 1 && x0 >= 0 && x0 + g->kw <= g->w) {
-        const T *from = line + x0 * g->c;
-        for (long k = 0; k < run; k++) rows[k] = from[k];
+      } else if (g->dw == 1 && g->groups == 1 && x0 >= 0 && x0 + g->kw <= g->w) {
+        copy_@(rows, line + x0 * channels, run);
       } else {
         for (long j = 0; j < g->kw; j++) {
           const long at = x0 + j * g->dw;
-          const int inside = at >= 0 && at < g->w;
-          for (long c = 0; c < g->c; c++) rows[j * g->c + c] = inside ? line[at * g->c + c] : 0;
+          if (at >= 0 && at < g->w) copy_@(rows + j * g->c, line + at * channels, g->c);
+          else for (long c = 0; c < g->c; c++) rows[j * g->c + c] = 0;
         }
       }
     }
@@ -54,68 +54,78 @@ static void windows_@(const T *x, T *rows, long first, long count, const conv_t 
 _SPREAD = """\
 // The adjoint: rows are added to where the windows from `first` on came from.
 static void spread_@(T *x, const T *rows, long first, long count, const conv_t *g) {
-  const long run = g->kw * g->c;
+  const long run = g->kw * g->c, channels = g->groups * g->c;
   long b = first / (g->oh * g->ow), oy = first / g->ow % g->oh, ox = first % g->ow;
   for (long r = 0; r < count; r++) {
     const long x0 = ox * g->sw - g->left;
     for (long i = 0; i < g->kh; i++, rows += run) {
       const long y = oy * g->sh - g->top + i * g->dh;
       if (y < 0 || y >= g->h) continue;
-      T *line = x + (b * g->h + y) * g->w * g->c;
-      if (g->dw == 1 && x0 >= 0 && x0 + g->kw <= g->w) {
-        T *to = line + x0 * g->c;
+      T *line = x + (b * g->h + y) * g->w * channels;
+      if (g->dw == 1 && g->groups == 1 && x0 >= 0 && x0 + g->kw <= g->w) {
+        T *to = line + x0 * channels;
         for (long k = 0; k < run; k++) to[k] += rows[k];
         continue;
       }
       for (long j = 0; j < g->kw; j++) {
         const long at = x0 + j * g->dw;
         if (at < 0 || at >= g->w) continue;
-        for (long c = 0; c < g->c; c++) line[at * g->c + c] += rows[j * g->c + c];
+        for (long c = 0; c < g->c; c++) line[at * channels + c] += rows[j * g->c + c];
       }
     }
     if (++ox == g->ow) { ox = 0; if (++oy == g->oh) { oy = 0; b++; } }
   }
 }"""
 
-# Each does the samples from `from` to `to`, in blocks of windows whose rows lie in `rows`.
+# Each does the samples from `from` to `to`, in blocks of windows, of which those of a group lie in `rows`; where there
+# are no rows, each window is one pixel, and x is read or written as it lies.
 
 _CONVOLVE = """\
 static void convolve_@(const T *x, const T *w, T *y, T *rows, long from, long to, const conv_t *g) {
-  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c;
+  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c, c = g->groups * g->c, o = g->groups * g->o;
   for (long first = from * size; first < to * size; first += g->block) {
     const long count = first + g->block < to * size ? g->block : to * size - first;
-    if (rows) windows_@(x, rows, first, count, g);
-    gemm(101, 111, 112, count, g->o, k, 1, rows ? rows : x + first * k, k, w, k, 0, y + first * g->o, g->o);
+    for (long i = 0; i < g->groups; i++) {
+      if (rows) windows_@(x + i * g->c, rows, first, count, g);
+      gemm(101, 111, 112, count, g->o, k, 1, rows ? rows : x + first * c + i * k, rows ? k : c, w + i * g->o * k, k, 0,
+           y + first * o + i * g->o, o);
+    }
   }
 }"""
 
 _INPUT = """\
 static void convolve_input_@(const T *y, const T *w, T *x, T *rows, long from, long to, const conv_t *g) {
-  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c, sample = g->h * g->w * g->c;
+  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c, c = g->groups * g->c, o = g->groups * g->o;
+  const long sample = g->h * g->w * c;
   if (rows) memset(x + from * sample, 0, (to - from) * sample * sizeof(T));
   for (long first = from * size; first < to * size; first += g->block) {
     const long count = first + g->block < to * size ? g->block : to * size - first;
-    gemm(101, 111, 111, count, k, g->o, 1, y + first * g->o, g->o, w, k, 0, rows ? rows : x + first * k, k);
-    if (rows) spread_@(x, rows, first, count, g);
+    for (long i = 0; i < g->groups; i++) {
+      gemm(101, 111, 111, count, k, g->o, 1, y + first * o + i * g->o, o, w + i * g->o * k, k, 0,
+           rows ? rows : x + first * c + i * k, rows ? k : c);
+      if (rows) spread_@(x + i * g->c, rows, first, count, g);
+    }
   }
 }"""
 
 _WEIGHT = """\
 static void convolve_weight_@(const T *x, const T *y, T *w, T *rows, long from, long to, const conv_t *g) {
-  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c;
+  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c, c = g->groups * g->c, o = g->groups * g->o;
   for (long first = from * size; first < to * size; first += g->block) {
     const long count = first + g->block < to * size ? g->block : to * size - first;
-    if (rows) windows_@(x, rows, first, count, g);
-    gemm(101, 112, 111, g->o, k, count, 1, y + first * g->o, g->o, rows ? rows : x + first * k, k,
-         first == from * size ? 0 : 1, w, k);
+    for (long i = 0; i < g->groups; i++) {
+      if (rows) windows_@(x + i * g->c, rows, first, count, g);
+      gemm(101, 112, 111, g->o, k, count, 1, y + first * o + i * g->o, o, rows ? rows : x + first * c + i * k,
+           rows ? k : c, first == from * size ? 0 : 1, w + i * g->o * k, k);
+    }
   }
 }"""
 
 
-FUNCTIONS = {
-    "convolve": (_GEOMETRY, _ROWS, _CONVOLVE),
+FUNCTIONS: dict[str, tuple[str, ...]] = {
+    "convolve": (_GEOMETRY, COPY, _ROWS, _CONVOLVE),
     "convolve_input": (_GEOMETRY, _SPREAD, _INPUT),
-    "convolve_weight": (_GEOMETRY, _ROWS, _WEIGHT),
+    "convolve_weight": (_GEOMETRY, COPY, _ROWS, _WEIGHT),
 }
 
 
@@ -127,10 +137,14 @@ def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
     out = instruction.out
     a, b = reads = [refs[variable] for variable in instruction.inputs]
     alike = all(ref.base.dtype == out.dtype and is_packed(ref) and 0 not in ref.shape for ref in reads)
-    if geo.groups != 1 or str(out.dtype) not in TYPES or not alike or 0 in out.shape:
+    if str(out.dtype) not in TYPES or not alike or 0 in out.shape:
         return None
-    if out.dtype == "float32" and pays(geo):
-        return winograd(instruction, refs, geo)
+    if out.dtype == "float32" and winograd.pays(geo):
+        work, functions = winograd.work_of(name, geo), winograd.FUNCTIONS[name]
+        return shared(instruction, refs, work, functions, "wino", "convolution (Winograd)")
+    if depthwise.pays(geo):
+        work, functions = depthwise.work_of(name, geo, out.dtype.itemsize), depthwise.FUNCTIONS[name]
+        return shared(instruction, refs, work, functions, "side", "convolution (groups side by side)")
     kind, _, ending = TYPES[str(out.dtype)]
     numbers, room = lengths_of(geo, out.dtype.itemsize)
     rows = Variable(-1, (room * out.dtype.itemsize,), host.dtype("uint8")) if room else None
@@ -152,8 +166,11 @@ def lengths_of(geo: Geometry, itemsize: int) -> tuple[tuple[int, ...], int]:
     every = geo.batch * geo.windows
     block = every if _is_product(geo) else min(every, max(16, BLOCK // (geo.kernel * itemsize)))
     (top, _), (left, _) = geo.padding
-    lengths = (*geo.length, geo.channels, geo.features, *geo.size, *geo.counts)
-    return (*lengths, *geo.stride, top, left, *geo.dilation, block), 0 if _is_product(geo) else block * geo.kernel
+    channels, features = geo.channels // geo.groups, geo.features // geo.groups
+    lengths = (*geo.length, channels, features, *geo.size, *geo.counts)
+    return (*lengths, *geo.stride, top, left, *geo.dilation, geo.groups, block), 0 if _is_product(
+        geo
+    ) else block * geo.kernel
 
 
 def _is_product(geo: Geometry) -> bool:

@@ -11,9 +11,21 @@ import re
 from .kernels import Memory
 from .layout import Ref, packed
 
-__all__ = ["TYPES", "address", "filled", "is_packed"]
+__all__ = ["COPY", "TYPES", "address", "filled", "is_packed"]
 
 TYPES = {"float32": ("float", "sgemm", "s"), "float64": ("double", "dgemm", "d")}
+
+COPY = """\
+typedef T vector_@ __attribute__((vector_size(32), aligned(sizeof(T)), may_alias));
+enum { lanes_@ = 32 / sizeof(T) };
+
+// A copy of a few numbers to another place, the last of them twice where that saves single steps.
+static inline void copy_@(T *to, const T *from, long n) {
+  long k = 0;
+  for (; k + lanes_@ <= n; k += lanes_@) *(vector_@ *)(to + k) = *(const vector_@ *)(from + k);
+  if (k < n && n > lanes_@) *(vector_@ *)(to + n - lanes_@) = *(const vector_@ *)(from + n - lanes_@);
+  else for (; k < n; k++) to[k] = from[k];
+}"""
 
 
 def filled(text: str, dtype: object) -> str:

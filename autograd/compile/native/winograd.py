@@ -23,16 +23,12 @@ Read `pooling.py` next.
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
 
-from ...backend import host
 from ...convolution import Geometry
-from ..program import Instruction, Variable
-from .kernels import Memory, Refs, Statements
 from .parts import parts_of
-from .template import address, filled
+from .shares import Work
 
-__all__ = ["FUNCTIONS", "Work", "pays", "winograd", "work_of"]
+__all__ = ["FUNCTIONS", "pays", "work_of"]
 
 _POINTS = 36
 _LANES = 16  # channels at a time, in the product
@@ -240,7 +236,7 @@ static void wino_product(const float *a, long row, long down, const float *b, lo
 # Each does its part; `u`, `v` and `m` lie one behind the other in the room that all parts are given.
 
 _CONVOLVE = """\
-static void wino_convolve(const float *x, const float *w, float *y, float *room, long part, const wino_t *g) {
+static void wino_convolve_@(const float *x, const float *w, float *y, float *room, long part, const wino_t *g) {
   const wino_share my = wino_shared(part, g->o, g);
   const long c = g->c, tiles = g->down * g->across, end = my.to * tiles;
   float *u = room + part * g->room, *v = u + 36 * c * my.width, *m = v + 36 * g->block * c;
@@ -256,7 +252,7 @@ static void wino_convolve(const float *x, const float *w, float *y, float *room,
 }"""
 
 _INPUT = """\
-static void wino_convolve_input(const float *y, const float *w, float *x, float *room, long part, const wino_t *g) {
+static void wino_convolve_input_@(const float *y, const float *w, float *x, float *room, long part, const wino_t *g) {
   const wino_share my = wino_shared(part, g->c, g);
   const long o = g->o, tiles = g->down * g->across, end = my.to * tiles;
   float *u = room + part * g->room, *v = u + 36 * o * my.width, *m = v + 36 * g->block * my.width;
@@ -275,7 +271,7 @@ static void wino_convolve_input(const float *y, const float *w, float *x, float 
 
 # Of several parts by samples each makes a sum of its own, one behind the other in `w`.
 _WEIGHT = """\
-static void wino_convolve_weight(const float *x, const float *y, float *w, float *room, long part, const wino_t *g) {
+static void wino_convolve_weight_@(const float *x, const float *y, float *w, float *room, long part, const wino_t *g) {
   const wino_share my = wino_shared(part, g->o, g);
   const long c = g->c, tiles = g->down * g->across, begin = my.from * tiles, end = my.to * tiles;
   float *u = room + part * g->room, *v = u + 36 * c * my.width, *m = v + 36 * g->block * c;
@@ -290,7 +286,7 @@ static void wino_convolve_weight(const float *x, const float *y, float *w, float
   wino_kernels_back(g->by_channels ? w : w + part * 9 * c * g->o, u, my.first, my.width, g);
 }"""
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, tuple[str, ...]] = {
     "convolve": (_LINES, _TILES, _PRODUCT, _CONVOLVE),
     "convolve_input": (_LINES, _TILES, _PRODUCT, _INPUT),
     "convolve_weight": (_LINES, _TILES, _PRODUCT, _WEIGHT),
@@ -302,15 +298,6 @@ def pays(geo: Geometry) -> bool:
     tiles = prod(_tiles(geo))
     plain = geo.size == (3, 3) and geo.stride == geo.dilation == (1, 1) and geo.groups == 1
     return plain and geo.channels % _LANES == geo.features % _LANES == 0 and 16 * tiles <= 2 * geo.windows
-
-
-class Work(NamedTuple):
-    """How one of the three instructions is done."""
-
-    numbers: tuple[int, ...]  # of a `wino_t`
-    parts: int
-    room: int  # floats that all parts work in
-    sums: int  # how many sums of a weight's gradient are made, to be added up; 1 where there is nothing to add
 
 
 def work_of(name: str, geo: Geometry) -> Work:
@@ -333,48 +320,6 @@ def work_of(name: str, geo: Geometry) -> Work:
     lengths = (geo.batch, *geo.length, geo.channels, geo.features, *geo.counts, top, left, down, across)
     sums = parts if name == "convolve_weight" and parts == by_samples else 1
     return Work((*lengths, block, parts, int(parts > by_samples), room), parts, parts * room, sums)
-
-
-def winograd(instruction: Instruction, refs: Refs, geo: Geometry) -> Statements:
-    """The kernel of one of the three instructions over packed arrays of float32, where it pays."""
-    a, b = reads = [refs[variable] for variable in instruction.inputs]
-    work = work_of(instruction.name, geo)
-    size = prod(instruction.out.shape)
-    behind = work.sums * size if work.sums > 1 else 0
-    scratch = Variable(-1, (4 * (work.room + behind),), host.dtype("uint8"))
-
-    def result(memory: Memory) -> str:
-        return f"(float *){memory.address(instruction.out)}"
-
-    def sums(memory: Memory) -> str:
-        return f"(float *){memory.address(scratch)} + {work.room}L"
-
-    def statements(memory: Memory) -> str:
-        return (
-            f"  {{ static const wino_t g = {{{', '.join(map(str, work.numbers))}}};\n"
-            f"    wino_{instruction.name}({address(a, memory, 'float')}, {address(b, memory, 'float')}, "
-            f"{sums(memory) if behind else result(memory)}, (float *){memory.address(scratch)}, "
-            f"{'part' if work.parts > 1 else 0}, &g); }}"
-        )
-
-    def add_up(memory: Memory) -> str:
-        return (
-            f"  {{ float *w = {result(memory)};\n"
-            f"    const float *s = {sums(memory)};\n"
-            f"    for (long i = 0; i < {size}; i++) {{ w[i] = s[i];\n"
-            f"      for (long part = 1; part < {work.sums}; part++) w[i] += s[{size}L * part + i]; }} }}"
-        )
-
-    return Statements(
-        instruction,
-        reads,
-        statements=statements,
-        functions=tuple(filled(text, "float32") for text in FUNCTIONS[instruction.name]),
-        scratch=scratch,
-        about="convolution (Winograd)",
-        parts=work.parts,
-        ending=add_up if behind else None,
-    )
 
 
 def _tiles(geo: Geometry) -> tuple[int, int]:

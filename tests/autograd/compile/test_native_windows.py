@@ -54,13 +54,21 @@ def agree(found: Any, wanted: Any, terms: int) -> None:
 
 
 def check_convolution(
-    x_shape: tuple[int, ...], features: int, size: Any, stride: Any, padding: Any, dilation: Any, kind: str, seed: int
+    x_shape: tuple[int, ...],
+    features: int,
+    size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    kind: str,
+    seed: int,
+    groups: int = 1,
 ) -> set[str]:
     """All three kernels against NumPy; what they are called in the plans."""
-    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": 1}
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     rng = np.random.default_rng(seed)
     x = rng.normal(size=x_shape).astype(kind)
-    w = rng.normal(size=(features, *size, x_shape[3])).astype(kind)
+    w = rng.normal(size=(features, *size, x_shape[3] // groups)).astype(kind)
     try:
         y = convolution.convolve(x, w, **options)
     except ShapeError:
@@ -144,14 +152,24 @@ def test_several_blocks_are_one_result() -> None:
     check_convolution((40, 30, 30, 3), 2, (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), "f8", 1)
 
 
-def test_groups_are_left_to_numpy() -> None:
-    options = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 2}
-    rng = np.random.default_rng(0)
-    x, w = rng.normal(size=(2, 5, 5, 4)), rng.normal(size=(6, 3, 3, 2))
-    compiled = ag.compile(lambda x, w: Tensor(convolution.convolve(x.data, w.data, **options)), executor="native")
-    for _ in range(2):
-        found = compiled(Tensor(x), Tensor(w))
-    np.testing.assert_array_equal(found.data, convolution.convolve(x, w, **options))
+SIDE, PRODUCTS = "convolution (groups side by side)", "convolution"
+GROUPS = [  # (N, H, W), groups, channels of each, features of each, stride, what the kernels are called
+    ((2, 7, 6), 19, 1, 1, (1, 1), SIDE),
+    ((1, 9, 5), 11, 1, 3, (2, 3), SIDE),
+    ((2, 5, 8), 9, 4, 3, (1, 2), SIDE),
+    ((9, 24, 24), 24, 2, 1, (1, 1), SIDE),  # of several parts
+    ((2, 6, 7), 2, 9, 10, (1, 1), PRODUCTS),
+]
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize(("images", "groups", "channels", "features", "stride", "about"), GROUPS)
+def test_convolution_of_groups_is_that_of_numpy(
+    images: Any, groups: int, channels: int, features: int, stride: Any, about: str, kind: str
+) -> None:
+    shape, padding = (*images, groups * channels), ((1, 0), (2, 1))
+    abouts = check_convolution(shape, groups * features, (3, 2), stride, padding, (1, 2), kind, 0, groups)
+    assert abouts == {about}
 
 
 def test_the_function_of_numpy_that_has_the_same_name_is_another() -> None:

@@ -1,0 +1,74 @@
+"""Shares: a kernel of two arrays whose parts each have room of their own, and whose sums are added up afterwards.
+
+One idea: what several ways to convolve have in common is how they are called: f(a, b, out, room, part, lengths). One
+text serves a compiled step; eager code calls the same function with lengths that it is given. Read `depthwise.py` next.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import NamedTuple
+
+from ...backend import host
+from ..program import Instruction, Variable
+from .kernels import Memory, Refs, Statements
+from .template import TYPES, address, filled
+
+__all__ = ["Work", "shared"]
+
+
+class Work(NamedTuple):
+    """How one of these instructions is done."""
+
+    numbers: tuple[int, ...]  # of the record of lengths
+    parts: int
+    room: int  # elements that all parts work in
+    sums: int  # how many sums of a weight's gradient are made, to be added up; 1 where there is nothing to add
+
+
+def shared(
+    instruction: Instruction, refs: Refs, work: Work, functions: tuple[str, ...], way: str, about: str
+) -> Statements:
+    """The kernel of an instruction over packed arrays, by the function `{way}_{instruction}_{s or d}` of a text.
+
+    The record of lengths is a `{way}_t`.
+    """
+    out, name = instruction.out, instruction.name
+    kind, _, ending = TYPES[str(out.dtype)]
+    a, b = reads = [refs[variable] for variable in instruction.inputs]
+    size = prod(out.shape)
+    behind = work.sums * size if work.sums > 1 else 0
+    scratch = Variable(-1, ((work.room + behind) * out.dtype.itemsize,), host.dtype("uint8"))
+
+    def result(memory: Memory) -> str:
+        return f"({kind} *){memory.address(out)}"
+
+    def sums(memory: Memory) -> str:
+        return f"({kind} *){memory.address(scratch)} + {work.room}L"
+
+    def statements(memory: Memory) -> str:
+        return (
+            f"  {{ static const {way}_t g = {{{', '.join(map(str, work.numbers))}}};\n"
+            f"    {way}_{name}_{ending}({address(a, memory, kind)}, {address(b, memory, kind)}, "
+            f"{sums(memory) if behind else result(memory)}, ({kind} *){memory.address(scratch)}, "
+            f"{'part' if work.parts > 1 else 0}, &g); }}"
+        )
+
+    def add_up(memory: Memory) -> str:
+        return (
+            f"  {{ {kind} *w = {result(memory)};\n"
+            f"    const {kind} *s = {sums(memory)};\n"
+            f"    for (long i = 0; i < {size}; i++) {{ w[i] = s[i];\n"
+            f"      for (long part = 1; part < {work.sums}; part++) w[i] += s[{size}L * part + i]; }} }}"
+        )
+
+    return Statements(
+        instruction,
+        reads,
+        statements=statements,
+        functions=tuple(filled(text, out.dtype) for text in functions),
+        scratch=scratch,
+        about=about,
+        parts=work.parts,
+        ending=add_up if behind else None,
+    )
