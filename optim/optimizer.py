@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from functools import cache
 from inspect import signature
 from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any, Self
 
-from autograd.backend import array_of, module_of
+from autograd.backend import array_of, host, module_of
+from autograd.compile.cuda.in_place import InPlace
 from autograd.compile.surroundings import questions_about
 from autograd.compile.watch import paused
 from autograd.modes import enable_grad, is_tracing, refuse_in_trace
@@ -151,7 +153,8 @@ class Optimizer(ABC):
             g = -g
         for penalty in penalties:
             g = penalty.add_gradient(xp, w, g)
-        self.update(xp, w, g, state, t, **options)
+        if not _on_device(self.update, xp, w, g, state, t, options):
+            self.update(xp, w, g, state, t, **options)
         for penalty in penalties:
             penalty.shrink(xp, w, options["lr"])
 
@@ -371,6 +374,26 @@ class Optimizer(ABC):
                     f"group {i} of the state dict has {len(saved['params'])} parameters, this {name}'s has "
                     f"{len(group['params'])}: build the optimizer from the same parameters."
                 )
+
+
+def _on_device(
+    update: Callable[..., Any], xp: Any, w: Any, g: Any, state: dict[str, Any], t: Any, options: dict[str, Any]
+) -> bool:
+    """Whether the rule was done as one kernel of a GPU."""
+    # One of the user's own may read what nobody can see here, and must be asked at every step.
+    if xp is host or is_tracing() is not None or update.__module__.partition(".")[0] != __package__:
+        return False
+    return _tape(update)([w, *state.values()], [g], {"names": tuple(state), "t": t, **options})
+
+
+@cache
+def _tape(update: Callable[..., Any]) -> InPlace:
+    def function(written: Any, read: Any, options: dict[str, Any]) -> None:
+        w, *state = written
+        names, t = options.pop("names"), options.pop("t")
+        update(module_of(w), w, *read, dict(zip(names, state, strict=True)), t, **options)
+
+    return InPlace(function)
 
 
 def _in_groups(option: str) -> str:

@@ -2,8 +2,8 @@
 
 One idea: the groups are those of the native executor, written in CUDA C; what is told the GPU for a step is one tape of
 commands, recorded once and then launched with a single call. Read `commands.py` first. What every source begins with is
-in `header.py`, what a call is sent in `numbers.py` and `draws.py`, and what need not be copied in `whole.py` and
-`strided.py`.
+in `header.py`, what a call is sent in `numbers.py` and `draws.py`, what need not be copied in `whole.py` and
+`strided.py`, and what eager code takes of all this in `eager.py` and `in_place.py`.
 """
 
 from .device import Device as Device

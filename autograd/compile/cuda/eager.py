@@ -21,8 +21,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ...backend import Array, Module, device_of, host, is_array, is_floating, module_of, modules
-from ...cuda.blas import ALIGNMENT
+from ...backend import Array, Module, device_of, host, is_array, is_floating, modules
 from ...cuda.precision import is_tf32
 from ...errors import DeviceError
 from ...functional import vjp
@@ -31,11 +30,10 @@ from ...ops.shape import permute_dims, reshape
 from ...tensor import Tensor, wrap
 from ..passes import simplified
 from ..trace import program_of
-from .commands import Call, Command, Launch, Multiply
 from .device import Device, eager_device
-from .executor import sizes_of
+from .loaded import Loaded, is_plain
 from .strided import memory_of, order_of, view_of
-from .tape import NUMBERS, RESERVED, Tape
+from .tape import Tape
 
 __all__ = ["OnDevice", "kernel_on_device", "needed", "placed", "slopes_of"]
 
@@ -44,7 +42,6 @@ Needs = tuple[bool, ...]
 Laid = tuple[tuple[int, ...], tuple[int, ...] | None]
 
 _KINDS = 256  # of arguments that are remembered
-_BYTE = host.dtype("uint8")
 
 
 class OnDevice:
@@ -168,37 +165,14 @@ class _Made:
     """
 
     def __init__(self, tape: Tape, device: Device, takes: list[int], packs: set[int], laid: list[Laid]) -> None:
-        self.tape, self.device, self.packs = tape, device, packs
+        self.device, self.packs = device, packs
         plan = tape.plan
-        self._library = device.library(tape.source)
-        self._starts = [self._start(command) for command in tape.commands]
+        held = [(variable, place.get()) for place, variable in tape.program.places]  # by the function, such as a mask
+        self._loaded = Loaded(tape, device, [*plan.constants(), *held])
         self._inputs = [(plan.slots[v], i) for v, i in zip(tape.program.arguments, takes, strict=True)]
         self._outputs = [
             (plan.slots[base], *lies, base.dtype) for (_, base), lies in zip(plan.fresh, laid, strict=True)
         ]
-        self._reserved = -(-plan.arena_bytes // ALIGNMENT) * ALIGNMENT  # where it begins, behind the arena
-        self._room = (self._reserved + tape.reserved,)
-        self._at = [0] * (1 + max(plan.slots.values()) - min(NUMBERS, RESERVED))  # by slot, from either end
-        self._held = []
-        held = [(variable, place.get()) for place, variable in tape.program.places]  # by the function, such as a mask
-        for variable, array in [*plan.constants(), *held]:
-            copy = device.empty(variable.shape, variable.dtype)
-            copy[...] = module_of(copy).asarray(host.ascontiguousarray(array))
-            self._held.append(copy)
-            self._at[plan.slots[variable]] = device.address(copy)
-
-    def _start(self, command: Command) -> Callable[[list[int], int], Any]:
-        """What gives a command, with the addresses of a call, on a stream."""
-        if isinstance(command, Launch):
-            sizes, places = sizes_of(command), [place for job in command.jobs for place in job.places]
-            name, count = self.tape.names[command.source], len(sizes) + len(places)
-            launch = self._library.launcher(name, command.blocks, command.threads, count)
-            return lambda at, stream: launch(sizes + [at[slot] + start for slot, start in places], stream)
-        assert isinstance(command, Multiply)  # cuDNN is slow to ask, and left to recordings
-        multiply = self.device.multiplier(command.product)
-        (a, in_a), (b, in_b), (c, in_c) = command.a, command.b, command.c
-        bias, in_bias = command.bias or (NUMBERS, 0)
-        return lambda at, stream: multiply(at[a] + in_a, at[b] + in_b, at[c] + in_c, at[bias] + in_bias, stream)
 
     @classmethod
     def of(
@@ -226,28 +200,22 @@ class _Made:
         if program.numbers or not all(isinstance(place.get(), host.ndarray) for place, _ in program.places):
             return None
         tape = Tape(simplified(program), is_tf32())
-        plan = tape.plan
-        if plan.numbers or plan.draws or any(isinstance(command, Call) for command in tape.commands):
+        if tape.plan.numbers or not is_plain(tape):
             return None
-        if len(plan.fresh) < len(laid):  # a result is an argument, or another result, as it is
+        if len(tape.plan.fresh) < len(laid):  # a result is an argument, or another result, as it is
             return None
         return cls(tape, device, [i for i, x in enumerate(arrays) if x is not None], packs, laid)
 
     def __call__(self, arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-        address, empty, stream = self.device.address, self.device.empty, self.device.stream
+        address, empty = self.device.address, self.device.empty
         given = [x.copy() if i in self.packs else x for i, x in enumerate(arrays)] if self.packs else arrays
-        at = self._at.copy()
+        at = self._loaded.addresses()
         for slot, i in self._inputs:
             at[slot] = address(given[i])
-        if self._room[0]:
-            room = empty(self._room, _BYTE)
-            at[0] = address(room)
-            at[RESERVED] = at[0] + self._reserved
         results = []
         for slot, shape, axes, dtype in self._outputs:
             result = empty(shape, dtype)
             at[slot] = address(result)
             results.append(result if axes is None else result.transpose(axes))
-        for start in self._starts:
-            start(at, stream)
+        self._loaded.start(at)
         return tuple(results)

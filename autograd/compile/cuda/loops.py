@@ -11,17 +11,17 @@ from __future__ import annotations
 from ..native.groups import Group
 from ..native.kernels import Memory
 from .columns import Columns, is_long
-from .commands import Launch, Place
+from .commands import Launch
 from .lines import Lines
 from .rows import Rows
-from .writer import Reserve, Sums, Writer
+from .writer import Locate, Reserve, Sums, Writer
 
 __all__ = ["loop_of"]
 
 
-def loop_of(group: Group, memory: Memory, numbers: Place, reserve: Reserve) -> tuple[Launch, list[Sums]]:
+def loop_of(group: Group, memory: Memory, number: Locate, reserve: Reserve) -> tuple[Launch, list[Sums]]:
     """The kernel of a group, and those that add up its sums over rows."""
-    return _kind_of(group)(group, memory, numbers).launch(reserve)
+    return _kind_of(group)(group, memory, number).launch(reserve)
 
 
 def _kind_of(group: Group) -> type[Writer]:

@@ -14,8 +14,7 @@ from ..native.groups import Group, Member, Operand
 from ..native.kernels import Memory
 from ..native.members import ctype, position
 from ..program import Variable
-from .commands import Place
-from .writer import AT_ONCE, LOADED, MOST_BLOCKS, MULTIPROCESSORS, THREADS, Load, Loads, Writer, summing_blocks
+from .writer import AT_ONCE, LOADED, MOST_BLOCKS, MULTIPROCESSORS, THREADS, Load, Loads, Locate, Writer, summing_blocks
 
 __all__ = ["Rows"]
 
@@ -29,8 +28,8 @@ _ROW, _COLUMN = (re.compile(rf"\b{letter}\b") for letter in "rc")  # in the plac
 class Rows(Writer):
     """Rows with values of their own, each worked on by a number of lanes."""
 
-    def __init__(self, group: Group, memory: Memory, numbers: Place) -> None:
-        super().__init__(group, memory, numbers)
+    def __init__(self, group: Group, memory: Memory, number: Locate) -> None:
+        super().__init__(group, memory, number)
         self.held: Loads = {}  # what is read of a column
         self.rows_at_once = 1
         self.most_read = 0.0  # words that a thread reads before it goes on

@@ -18,7 +18,7 @@ from ..native.memory import Plan, reads_of
 from ..native.moves import Move
 from ..native.products import Product
 from ..passes import for_blas
-from ..program import Instruction, Program
+from ..program import Instruction, Program, Variable
 from . import convolution, draws, nests, pooling
 from .biases import with_biases
 from .commands import Call, Command, Launch, Operate, Place, joined, spans
@@ -32,11 +32,13 @@ from .nests import Launches, written_move
 from .operations import Does, Operated
 from .products import Products
 from .whole import with_whole_arrays
-from .writer import Sums
+from .writer import FromPython, Sums
 
-__all__ = ["NUMBERS", "RESERVED", "Tape"]
+__all__ = ["NUMBERS", "RESERVED", "WORDS", "Tape"]
 
-NUMBERS, RESERVED = -1, -2  # addresses besides those of the plan: numbers and draws; partial sums and packed factors
+# Addresses besides those of the plan: numbers and draws; partial sums and packed factors; the first of the numbers that
+# are no addresses but their own bits, from which on they go down, see `Tape`.
+NUMBERS, RESERVED, WORDS = -1, -2, -3
 _ALIGNED = 256  # bytes
 _KERNELS = {**nests.KERNELS, **draws.KERNELS, **convolution.KERNELS, **pooling.KERNELS}
 
@@ -53,13 +55,21 @@ class Tape:
 
     `plan` says where its variables lie; `reserved` is how many bytes it needs besides. `tf32` rounds what float32
     products multiply, see `autograd.cuda.matmul_precision`; `does` says what else the device can do, and `pays` which
-    epilogues are worth it, none where it is None.
+    epilogues are worth it, none where it is None. Numbers from Python lie in memory, since a recording is always given
+    the same words; with `words` a kernel is given themselves.
     """
 
-    def __init__(self, program: Program, tf32: bool = False, does: Does = _nothing, pays: Pays | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        tf32: bool = False,
+        does: Does = _nothing,
+        pays: Pays | None = None,
+        words: bool = False,
+    ) -> None:
         self.program = with_whole_arrays(for_blas(program))
         self.refs = layouts(self.program)
-        self._tf32, self._does = tf32, does
+        self._tf32, self._does, self._words = tf32, does, words
         dialect = Dialect(self._kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), _LONGEST_ROW)
         steps = with_biases(schedule(self.program, self.refs, dialect), self.program, self.refs, dialect)
         if pays is not None:
@@ -82,6 +92,11 @@ class Tape:
         lines = [f"cuda: {len(self.commands)} commands, {about}"]
         return "\n".join([*lines, *(f"{i:4} {command}" for i, command in enumerate(self.commands))])
 
+    @property
+    def last_word(self) -> int:
+        """The address of the last number that is its own bits."""
+        return WORDS - len(self.plan.numbers) + 1
+
     def moved(self) -> int:
         """The bytes that the commands read and write, at most: of an array of which one reads a part, all of it counts.
 
@@ -102,7 +117,7 @@ class Tape:
                 yield from (sums.launch for sums in waiting)
                 waiting = []
             if isinstance(step, Group):
-                launch, sums_of_group = loop_of(step, self.plan, (NUMBERS, 0), self._reserve)
+                launch, sums_of_group = loop_of(step, self.plan, self._number, self._reserve)
                 yield launch
                 waiting += sums_of_group
             elif isinstance(step, Product):
@@ -120,6 +135,10 @@ class Tape:
             else:
                 assert isinstance(step, Check)  # a wrong position shows as NaN, see Note [Wrong positions]
         yield from (sums.launch for sums in waiting)
+
+    def _number(self, variable: Variable) -> FromPython:
+        order = self.plan.order(variable)
+        return FromPython((WORDS - order, 0), True) if self._words else FromPython((NUMBERS, 8 * order), False)
 
     def _reserve(self, size: int) -> Place:
         place = RESERVED, self.reserved

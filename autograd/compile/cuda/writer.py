@@ -40,7 +40,18 @@ from ..program import Variable
 from .commands import Job, Launch, Place, Span, span_of
 
 __all__ = ["ARGUMENTS", "AT_ONCE", "LOADED", "MOST_BLOCKS", "MULTIPROCESSORS", "THREADS"]
-__all__ += ["Load", "Loads", "Reserve", "Sums", "Writer", "index_type", "is_one_load", "summing_blocks"]
+__all__ += [
+    "Load",
+    "Loads",
+    "FromPython",
+    "Locate",
+    "Reserve",
+    "Sums",
+    "Writer",
+    "index_type",
+    "is_one_load",
+    "summing_blocks",
+]
 
 THREADS = 256
 MULTIPROCESSORS = 132  # of an H100
@@ -61,6 +72,16 @@ ARGUMENTS = """  int j = 0;
   const long n = jobs.size[j], block = blockIdx.x - jobs.first[j], blocks = jobs.first[j + 1] - jobs.first[j];"""
 
 Reserve = Callable[[int], Place]  # bytes -> where they are
+
+
+class FromPython(NamedTuple):
+    """A number from Python: where it lies, or which of the addresses has its bits."""
+
+    place: Place
+    bits: bool
+
+
+Locate = Callable[[Variable], FromPython]
 
 
 class Load(NamedTuple):
@@ -109,9 +130,9 @@ class Writer(Members, ABC):
     threads = THREADS
     neighbours = 1  # elements of a row that a thread takes together
 
-    def __init__(self, group: Group, memory: Memory, numbers: Place) -> None:
+    def __init__(self, group: Group, memory: Memory, number: Locate) -> None:
         super().__init__(group, memory)
-        self.at, self.places = numbers, list[Place]()
+        self.number, self.places = number, list[Place]()
         self.reads: set[Span] = set()
         self.writes: set[Span] = set()
         self.blocks = self.count_blocks()
@@ -240,9 +261,8 @@ class Writer(Members, ABC):
             kind = ctype(variable.dtype)
             yield f"  {kind} *y{self.order[variable]} = ({kind} *){self._pointer(place)};"
         for variable, name in self.numbers.items():
-            slot, start = self.at
-            pointer = self._pointer((slot, start + 8 * self.memory.order(variable)))
-            yield f"  const double {name} = *(const double *){pointer};"
+            place, bits = self.number(variable)
+            yield f"  const double {name} = *(const double *){'&' if bits else ''}{self._pointer(place)};"
 
     def _summed(self, member: Member, room: Place) -> Sums:
         """The launch that adds up the partial sums of a member, which lie at `room`."""

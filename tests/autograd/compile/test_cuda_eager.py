@@ -184,6 +184,83 @@ def test_the_gradients_of_an_optimizer_are_gathered_by_a_tape(monkeypatch: pytes
         np.testing.assert_array_equal(a, b)
 
 
+RULES: dict[str, Any] = {
+    "sgd": lambda p: optim.SGD(p, lr=0.1),
+    "momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.2, weight_decay=0.01),
+    "nesterov": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, maximize=True),
+    "adagrad": lambda p: optim.Adagrad(p, lr=0.1, lr_decay=0.1),
+    "adadelta": lambda p: optim.Adadelta(p, lr=0.5),
+    "rmsprop": lambda p: optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True),
+    "adam": lambda p: optim.Adam(p, lr=0.1, amsgrad=True, weight_decay=0.1),
+    "adamw": lambda p: optim.AdamW(p, lr=0.1, penalties=[optim.L1(0.01, "proximal"), optim.L2(0.01)]),
+}
+
+
+@pytest.mark.parametrize(("name", "dtype"), [*[(name, "float64") for name in RULES], ("adamw", "float32")])
+def test_the_rule_of_an_optimizer_is_one_kernel(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trained(device: str) -> tuple[list[np.ndarray], list[int]]:
+        weights = [Tensor(numbers(*shape).astype(dtype), device=device, requires_grad=True) for shape in ((3, 4), (5,))]
+        optimizer, counts = RULES[name](weights), []
+        for step in range(6):
+            for i, w in enumerate(weights):
+                w.grad = Tensor(numbers(*w.shape, seed=2 * step + i).astype(dtype), device=device)
+            optimizer.param_groups[0]["lr"] *= 0.9  # as a schedule does
+            before = launches()
+            optimizer.step()
+            counts.append(launches() - before)
+        return [to_host(w.data) for w in weights], counts
+
+    wanted, found, counts = *trained("cpu")[:1], *trained("guard")
+    assert counts[3:] == [2, 2, 2]  # one that gathers the gradients, one that moves the weights
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12 if dtype == "float64" else 2e-5, atol=1e-7)
+
+
+def test_a_rule_goes_another_way_when_its_options_say_so() -> None:
+    def trained(device: str) -> np.ndarray:
+        w = Tensor(numbers(7), device=device, requires_grad=True)
+        optimizer = optim.SGD([w], lr=0.1, momentum=0.9)
+        for step, momentum in enumerate([0.9, 0.9, 0.9, 0.0, 0, 0.8, 0.8, 0.0]):
+            optimizer.param_groups[0].update(momentum=momentum, weight_decay=0.1 * (step > 4))
+            w.grad = Tensor(numbers(7, seed=step), device=device)
+            optimizer.step()
+        return to_host(w.data)
+
+    np.testing.assert_allclose(trained("guard"), trained("cpu"), rtol=1e-5, atol=1e-6)
+
+
+def test_a_gradient_that_lies_among_the_weights_is_read_before_they_change() -> None:
+    def trained(device: str) -> np.ndarray:
+        first, second = (Tensor(numbers(16, seed=i), device=device, requires_grad=True) for i in range(2))
+        optimizer = optim.SGD([first, second], lr=0.1)
+        for step in range(4):
+            second.grad = Tensor(numbers(16), device=device)
+            if step:
+                second.grad.data = second.data.base[15:31]  # of which each element is the weight before
+            optimizer.step()
+        return to_host(second.data)
+
+    np.testing.assert_allclose(trained("guard"), trained("cpu"), rtol=1e-6, atol=1e-7)
+
+
+def test_a_rule_of_the_users_own_is_asked_at_every_step() -> None:
+    class Mine(optim.SGD):
+        @staticmethod
+        def update(xp: Any, w: Any, g: Any, state: Any, t: int, **options: Any) -> None:
+            asked.append(t)
+            w -= scale[0] * g
+
+    asked: list[int] = []
+    scale = [1.0]
+    w = Tensor(np.ones(3, "float32"), device="guard", requires_grad=True)
+    optimizer = Mine([w])
+    for scale[0] in (1.0, 2.0, 4.0):
+        w.grad = Tensor(np.ones(3, "float32"), device="guard")
+        optimizer.step()
+    assert asked == [1, 2, 3]
+    assert to_host(w.data).tolist() == [-6.0] * 3
+
+
 def test_tapes_are_made_inside_anomaly_and_watched_there() -> None:
     x = numbers(5, 11)
     with ag.anomaly():

@@ -14,6 +14,7 @@ import pytest
 
 import autograd as ag
 import nn
+import optim
 from autograd import DeviceError, Tensor, pooling
 from autograd.compile.cuda import Tape
 from autograd.compile.cuda.nvrtc import compiled
@@ -27,11 +28,11 @@ from . import simulated
 from .test_cuda_windows import numbers, plain, three
 
 
-def tape_of(step: Callable[..., Any], *arguments: Any) -> Tape:
+def tape_of(step: Callable[..., Any], *arguments: Any, words: bool = False) -> Tape:
     traced = ag.compile(step)
     for _ in range(2):
         traced(*arguments)
-    return Tape(traced.programs[-1])
+    return Tape(traced.programs[-1], words=words)
 
 
 def for_h100(tape: Tape) -> int:
@@ -73,6 +74,14 @@ def test_convolutions_and_poolings(dtype: str) -> None:
 
     tape = tape_of(step, arrays)
     assert "CuPy" not in str(tape)
+    assert for_h100(tape) > 0
+
+
+def test_a_rule_whose_numbers_are_words_of_its_launch() -> None:
+    w = Tensor(np.ones(5, "float32"), requires_grad=True)
+    w.grad = Tensor(np.ones(5, "float32"))
+    tape = tape_of(optim.AdamW([w]).step, words=True)
+    assert "*(const double *)&p[" in tape.source
     assert for_h100(tape) > 0
 
 
