@@ -261,6 +261,37 @@ def test_a_rule_of_the_users_own_is_asked_at_every_step() -> None:
     assert to_host(w.data).tolist() == [-6.0] * 3
 
 
+@pytest.mark.parametrize(("max_norm", "dtypes"), [(1.0, "dd"), (100.0, "ff"), (1.0, "df")])
+def test_gradients_are_clipped_by_a_few_kernels(max_norm: float, dtypes: str) -> None:
+    given = [numbers(3, 4).astype(dtypes[0]), numbers(5, seed=1).astype(dtypes[1])]
+
+    def clipped(device: str) -> tuple[list[np.ndarray], int]:
+        weights = [Tensor(np.zeros_like(x), device=device) for x in given]
+        for _ in range(3):
+            before, gradients = launches(), [Tensor(x, device=device) for x in given]
+            for w, gradient in zip(weights, gradients, strict=True):
+                w.grad = gradient
+            norm = optim.clip_grad_norm_(weights, max_norm)
+        assert all((to_host(g.data) == x).all() for g, x in zip(gradients, given, strict=True))
+        return [to_host(norm), *(to_host(w.grad.data) for w in weights)], launches() - before
+
+    found, count = clipped("guard")
+    assert count == (0 if dtypes == "df" else 3)  # end to end, their norm, all scaled
+    for a, b in zip(found, clipped("cpu")[0], strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=1e-6 if "f" in dtypes else 1e-14)
+
+
+def test_a_norm_that_is_not_finite_is_told_and_scales_nothing() -> None:
+    w = Tensor(numbers(5), device="guard", requires_grad=True)
+    for _ in range(3):
+        w.grad = Tensor(np.full(5, np.nan, "float32"), device="guard")
+        before = w.grad
+        with pytest.raises(RuntimeError, match="not finite"):
+            optim.clip_grad_norm_([w], 1.0, error_if_nonfinite=True)
+        assert w.grad is before
+
+
 def test_tapes_are_made_inside_anomaly_and_watched_there() -> None:
     x = numbers(5, 11)
     with ag.anomaly():
