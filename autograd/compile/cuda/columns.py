@@ -1,7 +1,8 @@
 """Columns: the loop over long rows of which nothing but sums over rows is wanted.
 
 One idea: where a lane could not keep a sum for each of its columns in registers, a thread takes one column and walks
-down its rows, so that it has one sum of each kind. Its neighbours read what lies beside. Read `rows.py` for short rows.
+down its rows, so that it has one sum of each kind. Its neighbours read what lies beside. Read `rows.py` for short rows,
+`bands.py` for few.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from ..native.groups import Group, Member
 from ..native.members import ctype
 from .writer import THREADS, Writer
 
-__all__ = ["Columns", "is_long"]
+__all__ = ["Columns", "are_sums_of_columns", "is_long"]
 
 _LONGEST = 8192  # columns: 16 for each of 512 lanes, see `rows.py`
 _ROWS = 64  # that a thread walks down at least, before the rows are dealt out to several
@@ -21,9 +22,14 @@ _ROWS = 64  # that a thread walks down at least, before the rows are dealt out t
 
 def is_long(group: Group) -> bool:
     """Whether a group is elements of long rows, and sums over rows."""
+    return are_sums_of_columns(group) and group.table[1] > _LONGEST
+
+
+def are_sums_of_columns(group: Group) -> bool:
+    """Whether a group is elements, and sums over rows."""
     kinds = {member.kind for member in group.members.values()}
     plain = not any(m.stage or m.per_row or m.name == "pick" for m in group.members.values())
-    return plain and "column" in kinds <= {"element", "column"} and group.table[1] > _LONGEST
+    return plain and "column" in kinds <= {"element", "column"}
 
 
 class Columns(Writer):

@@ -199,7 +199,7 @@ class _Made:
         program = program_of(on_memory, memory, options)
         if program.numbers or not all(isinstance(place.get(), host.ndarray) for place, _ in program.places):
             return None
-        tape = Tape(simplified(program), is_tf32())
+        tape = Tape(simplified(program), is_tf32(), eager=True)
         if tape.plan.numbers or not is_plain(tape):
             return None
         if len(tape.plan.fresh) < len(laid):  # a result is an argument, or another result, as it is

@@ -141,7 +141,7 @@ class _Way:
             function(changed, given, {name: _in_trace(trace, name, options, x) for name, x in options.items()})
         program = trace.program
         program.writes = [(place, now.variable) for place, now, first in trace.captured if now.variable is not first]
-        tape = Tape(simplified(program), words=True)
+        tape = Tape(simplified(program), eager=True)
         if len(program.places) > len(places) or len(tape.plan.in_place) < len(program.writes):
             return None
         return cls(tape, device, places, [*options], trace.guards) if is_plain(tape) else None

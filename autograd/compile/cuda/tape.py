@@ -55,8 +55,9 @@ class Tape:
 
     `plan` says where its variables lie; `reserved` is how many bytes it needs besides. `tf32` rounds what float32
     products multiply, see `autograd.cuda.matmul_precision`; `does` says what else the device can do, and `pays` which
-    epilogues are worth it, none where it is None. Numbers from Python lie in memory, since a recording is always given
-    the same words; with `words` a kernel is given themselves.
+    epilogues are worth it, none where it is None. `eager` is for commands that are given there and then: numbers from
+    Python go to a kernel themselves, where for a recording, which is always given the same words, they lie in memory;
+    and no launch is kept for others to share.
     """
 
     def __init__(
@@ -65,11 +66,11 @@ class Tape:
         tf32: bool = False,
         does: Does = _nothing,
         pays: Pays | None = None,
-        words: bool = False,
+        eager: bool = False,
     ) -> None:
         self.program = with_whole_arrays(for_blas(program))
         self.refs = layouts(self.program)
-        self._tf32, self._does, self._words = tf32, does, words
+        self._tf32, self._does, self._eager = tf32, does, eager
         dialect = Dialect(self._kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), _LONGEST_ROW)
         steps = with_biases(schedule(self.program, self.refs, dialect), self.program, self.refs, dialect)
         if pays is not None:
@@ -117,7 +118,7 @@ class Tape:
                 yield from (sums.launch for sums in waiting)
                 waiting = []
             if isinstance(step, Group):
-                launch, sums_of_group = loop_of(step, self.plan, self._number, self._reserve)
+                launch, sums_of_group = loop_of(step, self.plan, self._number, self._reserve, self._eager)
                 yield launch
                 waiting += sums_of_group
             elif isinstance(step, Product):
@@ -138,7 +139,7 @@ class Tape:
 
     def _number(self, variable: Variable) -> FromPython:
         order = self.plan.order(variable)
-        return FromPython((WORDS - order, 0), True) if self._words else FromPython((NUMBERS, 8 * order), False)
+        return FromPython((WORDS - order, 0), True) if self._eager else FromPython((NUMBERS, 8 * order), False)
 
     def _reserve(self, size: int) -> Place:
         place = RESERVED, self.reserved

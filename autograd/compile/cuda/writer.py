@@ -128,6 +128,7 @@ class Writer(Members, ABC):
     """What all kinds of loops have: pointers, what is read beforehand, sums, and the launch."""
 
     threads = THREADS
+    in_parts = True  # whether its blocks make partial sums, see Note [Sums over rows]
     neighbours = 1  # elements of a row that a thread takes together
 
     def __init__(self, group: Group, memory: Memory, number: Locate) -> None:
@@ -224,7 +225,7 @@ class Writer(Members, ABC):
         lines = list(self.body())  # which find out what has a place
         pointers = list(self._pointers())
         sums = []
-        for member in self.sums:
+        for member in self.sums if self.in_parts else ():
             room = reserve(self.partials * self.length(member) * member.out.dtype.itemsize)
             kind = ctype(member.out.dtype)
             pointers.append(f"  {kind} *z{self.order[member.out]} = ({kind} *){self._pointer(room)};")

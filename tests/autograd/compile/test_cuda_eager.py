@@ -145,6 +145,21 @@ def test_a_layer_does_no_product_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(products) == 2  # the gradients of both factors; that of the forward needs no tape
 
 
+@pytest.mark.parametrize("shape", [(70, 33), (5, 700), (1024, 40), (1025, 3)])
+def test_sums_over_few_rows_are_one_launch(shape: tuple[int, int]) -> None:
+    def summed(x: Tensor, w: Tensor) -> tuple[Tensor, ...]:
+        y = x * w
+        return y, y.sum(axis=0), (y * x).mean(axis=0)
+
+    tape, given = OnDevice(summed, lambda _: [0, 1, 1]), [numbers(*shape), numbers(shape[1], seed=1)]
+    arrays = tuple(Tensor(x, device="guard").data for x in given)
+    for _ in range(3):
+        before, found = launches(), tape(arrays, {})
+    assert launches() - before == (1 if shape[0] <= 1024 else 3)  # then one that adds up the parts of each kind
+    for a, b in zip(found, summed(*(Tensor(x.astype("float64")) for x in given)), strict=True):
+        np.testing.assert_allclose(to_host(a), b.data, rtol=2e-5, atol=1e-4)
+
+
 def test_heads_of_an_attention_are_taken_and_given_as_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
     def mixed(*heads: Tensor) -> Tensor:
         out = F.scaled_dot_product_attention(*heads, is_causal=True)

@@ -28,11 +28,11 @@ from . import simulated
 from .test_cuda_windows import numbers, plain, three
 
 
-def tape_of(step: Callable[..., Any], *arguments: Any, words: bool = False) -> Tape:
+def tape_of(step: Callable[..., Any], *arguments: Any, eager: bool = False) -> Tape:
     traced = ag.compile(step)
     for _ in range(2):
         traced(*arguments)
-    return Tape(traced.programs[-1], words=words)
+    return Tape(traced.programs[-1], eager=eager)
 
 
 def for_h100(tape: Tape) -> int:
@@ -47,7 +47,8 @@ def for_h100(tape: Tape) -> int:
 
 @pytest.mark.parametrize("network", [MLP((5, 7, 6, 3), 4), CNN((4, 8), 2), GPT(2, 16, 2, 8, 2, 11)])
 def test_the_step_of_a_network(network: Any) -> None:
-    assert for_h100(tape_of(training_step(Workload("", network, "adamw", 0.0)))) > 0
+    for eager in (False, True):
+        assert for_h100(tape_of(training_step(Workload("", network, "adamw", 0.0)), eager=eager)) > 0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -80,7 +81,7 @@ def test_convolutions_and_poolings(dtype: str) -> None:
 def test_a_rule_whose_numbers_are_words_of_its_launch() -> None:
     w = Tensor(np.ones(5, "float32"), requires_grad=True)
     w.grad = Tensor(np.ones(5, "float32"))
-    tape = tape_of(optim.AdamW([w]).step, words=True)
+    tape = tape_of(optim.AdamW([w]).step, eager=True)
     assert "*(const double *)&p[" in tape.source
     assert for_h100(tape) > 0
 
