@@ -167,7 +167,11 @@ put_at.vjp(lambda g, index: getitem(g, index=index))
 def _put_into(total: Array, g: Array, x_shape: Shape, index: Any) -> Any:
     if _may_repeat(index) or total.ndim == 0 or is_tracing() is not None:
         return NotImplemented  # of no axes, the sum may be a NumPy scalar
-    total[index] += g
+    part = total[index]
+    if is_array(part) and not any(is_array(entry) or type(entry) is bool for entry in _parts(index)):
+        part += g  # a view; `total[index] += g` would put it back where it is
+    else:
+        total[index] = part + g
     return None
 
 

@@ -104,6 +104,26 @@ def test_parts_of_a_tensor_without_axes():
     same(x.grad, 20.0)
 
 
+@pytest.mark.parametrize("key", [True, 1, np.array([True, False]), (0, ...), (0, 1), np.array(1)], ids=repr)
+def test_parts_that_are_copies_are_put_back_with_what_is_added(key):
+    x = leaf(np.ones((2, 3)))
+    y = x * 1.0
+    (y[key].sum() + y[key].sum() * 2.0).backward()
+    wanted = np.zeros((2, 3))
+    wanted[key] = 3.0
+    assert x.grad.tolist() == wanted.tolist()
+
+
+def test_parts_are_not_put_back_where_they_are():
+    class Watched(np.ndarray):
+        def __setitem__(self, index, value):
+            raise AssertionError("written twice")
+
+    total = np.zeros(4).view(Watched)
+    ag.ops.index.getitem.rules["x"].into(total, np.ones(2), (4,), slice(1, 3))
+    assert total.tolist() == [0, 1, 1, 0]
+
+
 def test_the_gradient_of_a_part_is_not_added_into_what_another_node_holds():
     x = leaf([1.0, 2.0])
     a, b = x * 3.0, x * 5.0
