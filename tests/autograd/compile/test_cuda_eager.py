@@ -17,6 +17,9 @@ from autograd import Tensor
 from autograd.backend import to_host
 from autograd.compile.cuda import device_named
 from autograd.compile.cuda.eager import OnDevice
+from benchmarks.speed.networks import GPT, MLP
+from benchmarks.speed.tapegrad import training_step
+from benchmarks.speed.workloads import Workload
 
 from ... import guard
 from . import simulated
@@ -229,6 +232,30 @@ def test_the_rule_of_an_optimizer_is_one_kernel(name: str, dtype: str, monkeypat
     assert counts[3:] == [2, 2, 2]  # one that gathers the gradients, one that moves the weights
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12 if dtype == "float64" else 2e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("network", "wanted"),
+    [
+        # The loss and its gradient 4 and 3, a bias each, gathered gradients and the rule.
+        (MLP((5, 7, 6, 3), 4), (4 + 3 + 3 + 2, 0)),
+        # Residuals forward and back, the places, and the parts of queries, keys and values are left to CuPy.
+        (GPT(2, 16, 2, 8, 2, 11), (65, 13)),
+    ],
+    ids=["mlp", "gpt"],
+)
+def test_a_step_is_so_many_launches(network: Any, wanted: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    step = training_step(Workload("", network, "adamw", 0.0), "guard")
+    for _ in range(3):
+        step()
+    called: list[str] = []
+    call = guard.Ufunc.__call__
+    monkeypatch.setattr(
+        guard.Ufunc, "__call__", lambda f, *given, **how: called.append(f.name) or call(f, *given, **how)
+    )
+    before = launches()
+    step()
+    assert (launches() - before, len(called)) == wanted, called
 
 
 def test_a_rule_goes_another_way_when_its_options_say_so() -> None:
