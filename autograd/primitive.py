@@ -140,7 +140,7 @@ class Operation(Generic[P]):
                 return self.read(self._joined(inputs, arrays, x))
         if xp is None:
             xp = host
-        elif xp is not host:
+        elif xp is not host and len(arrays) > 1:
             self._check_devices(arrays)
         return xp, arrays, edges, requires_grad
 
@@ -220,7 +220,8 @@ class Primitive(Operation[P]):
         for x in options.values():
             if isinstance(x, Tensor):
                 return self._on_tensors(*self.bind(inputs, options))
-        return self._forward(self.read(inputs)[0], inputs, options)  # a bare array
+        xp = modules.get(type(inputs[0])) if len(inputs) == 1 else None  # a bare array; most rules are of one
+        return self._forward(self.read(inputs)[0] if xp is None else xp, inputs, options)
 
     def _forward(self, xp: Module, arrays: Any, options: dict[str, Any]) -> Array:
         try:

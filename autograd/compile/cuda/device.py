@@ -15,10 +15,10 @@ from ...cuda.blas import Product
 from ...cuda.graphs import Operation
 
 __all__ = ["Addresses", "Device", "Launcher", "Library", "Multiplier", "Run"]
-__all__ += ["device_named", "eager_device", "is_device", "register_device"]
+__all__ += ["device_named", "eager_device", "is_device", "is_switched_off", "register_device"]
 
 Run = Callable[[], Any]
-Launcher = Callable[[Sequence[int], int], Any]  # words, stream
+Launcher = Callable[[Sequence[int], int], Any]  # addresses, stream
 Multiplier = Callable[[int, int, int, int, int], Any]  # the addresses of a, b, c and the bias, stream
 
 
@@ -38,8 +38,8 @@ class Library(Protocol):
     def launch(self, name: str, blocks: int, threads: int, words: Sequence[int]) -> Run:
         """What launches a function with these 64-bit words."""
 
-    def launcher(self, name: str, blocks: int, threads: int, count: int) -> Launcher:
-        """What launches a function with so many words, others each time."""
+    def launcher(self, name: str, blocks: int, threads: int, sizes: Sequence[int], count: int) -> Launcher:
+        """What launches a function with these words and so many addresses, others each time."""
 
 
 class Device(Protocol):
@@ -116,11 +116,18 @@ def device_named(name: str) -> Device:
 
 
 def eager_device(name: str) -> Device | None:
-    """The device on which fused functions of eager code are to be kernels; None where they are left to the module."""
-    if (name not in _known and not is_device(name)) or os.environ.get("TAPEGRAD_EXECUTOR") == "numpy":
-        return None
-    device = device_named(name)
+    """The device on which fused functions of eager code may be kernels; None where they are left to the module."""
+    device = _known.get(name)
+    if device is None:
+        if not is_device(name) or is_switched_off():
+            return None
+        device = device_named(name)
     return device if device.eager else None
+
+
+def is_switched_off() -> bool:
+    """Whether eager code is to make no kernels. To ask takes longer than a look-up, so it is asked when one is made."""
+    return os.environ.get("TAPEGRAD_EXECUTOR") == "numpy"
 
 
 def _gpu(name: str) -> Device:

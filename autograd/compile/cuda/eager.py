@@ -30,7 +30,7 @@ from ...ops.shape import permute_dims, reshape
 from ...tensor import Tensor, wrap
 from ..passes import simplified
 from ..trace import program_of
-from .device import Device, eager_device
+from .device import Device, eager_device, is_switched_off
 from .loaded import Loaded, is_plain
 from .strided import memory_of, order_of, view_of
 from .tape import Tape
@@ -77,6 +77,8 @@ class OnDevice:
         return None if made is None else made(arrays)
 
     def _make(self, key: Any, device: Device, arrays: tuple[Any, ...], options: Options) -> _Made | None:
+        if is_switched_off():
+            return None
         with self._lock:
             if key not in self._waiting:
                 if len(self._waiting) == _KINDS:

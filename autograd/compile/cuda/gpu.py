@@ -283,13 +283,13 @@ class _Library:
 
         return run
 
-    def launcher(self, name: str, blocks: int, threads: int, count: int) -> Launcher:
-        gpu, (start, given, arguments) = self.gpu, self._prepared(name, (0,) * count)
-        lock = Lock()
+    def launcher(self, name: str, blocks: int, threads: int, sizes: Sequence[int], count: int) -> Launcher:
+        gpu, (start, given, arguments) = self.gpu, self._prepared(name, [*sizes, *(0,) * count])
+        lock, rest = Lock(), slice(len(sizes), None)
 
-        def run(words: Sequence[int], stream: int) -> None:
+        def run(addresses: Sequence[int], stream: int) -> None:
             with lock:  # until the driver has copied them
-                given[:] = words
+                given[rest] = addresses
                 status = start(blocks, 1, 1, threads, 1, 1, 0, stream, arguments, None)
             if status:
                 gpu.check(status, f"launch the kernel {name}")

@@ -27,7 +27,7 @@ from ..passes import simplified
 from ..places import Fixed
 from ..trace import Trace
 from ..watch import watching
-from .device import Device, eager_device
+from .device import Device, eager_device, is_switched_off
 from .loaded import Loaded, is_plain
 from .tape import WORDS, Tape
 
@@ -67,7 +67,7 @@ class InPlace:
         if ways is not None:
             if any(way(arrays, options) for way in ways):
                 return True
-            ways = self._ways(device, written, read, options, ways)
+            ways = ways if is_switched_off() else self._ways(device, written, read, options, ways)
         elif key not in self._known:
             ways = []  # so that the next call makes a tape
         with self._lock:

@@ -49,9 +49,9 @@ class Loaded:
         """What gives a command, with the addresses of a call, on a stream."""
         if isinstance(command, Launch):
             sizes, places = sizes_of(command), [place for job in command.jobs for place in job.places]
-            name, count = tape.names[command.source], len(sizes) + len(places)
-            launch = self._library.launcher(name, command.blocks, command.threads, count)
-            return lambda at, stream: launch(sizes + [at[slot] + start for slot, start in places], stream)
+            name = tape.names[command.source]
+            launch = self._library.launcher(name, command.blocks, command.threads, sizes, len(places))
+            return lambda at, stream: launch([at[slot] + start for slot, start in places], stream)
         assert isinstance(command, Multiply)  # cuDNN is slow to ask, and left to recordings
         multiply = self.device.multiplier(command.product)
         (a, in_a), (b, in_b), (c, in_c) = command.a, command.b, command.c

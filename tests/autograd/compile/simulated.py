@@ -203,10 +203,12 @@ class SimulatedLibrary:
 
         return run
 
-    def launcher(self, name: str, blocks: int, threads: int, count: int) -> Callable[[Sequence[int], int], Any]:
-        def run(words: Sequence[int], stream: int) -> None:
-            assert len(words) == count
-            self.launch(name, blocks, threads, words)()
+    def launcher(
+        self, name: str, blocks: int, threads: int, sizes: Sequence[int], count: int
+    ) -> Callable[[Sequence[int], int], Any]:
+        def run(addresses: Sequence[int], stream: int) -> None:
+            assert len(addresses) == count
+            self.launch(name, blocks, threads, [*sizes, *addresses])()
 
         return run
 
