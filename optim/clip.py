@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from math import inf
 from typing import Any
 
-from autograd import concat, minimum, reshape, sqrt, sum
+from autograd import concat, minimum, reshape, sqrt
 from autograd.backend import Array, array_of, host, module_of
 from autograd.compile.cuda.eager import OnDevice
 from autograd.modes import is_tracing
@@ -21,6 +21,8 @@ from autograd.words import telling
 from .groups import refuse_module
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
+_MOST = 1 << 24  # elements that are clipped all at once: of more, each keeps a GPU busy, and all would fill its memory
 
 
 @telling
@@ -46,25 +48,25 @@ def clip_grad_norm_(
     holders = _with_gradient(parameters)
     if not holders:
         return array_of(0.0)
-    gradients = [_gradient(p) for p in holders]
-    made = _on_device(gradients, max_norm, norm_type)
-    norm = _norm(gradients, norm_type) if made is None else made[0]
+    made = _on_device([_gradient(p) for p in holders], max_norm, norm_type)
+    norm = _norm([_gradient(p) for p in holders], norm_type) if made is None else made[0]
     xp = module_of(norm)
     if error_if_nonfinite and not bool(xp.isfinite(norm)):
         raise RuntimeError(
             f"clip_grad_norm_: the norm of the gradients is {norm.item()}: some gradient is not finite, and scaling "
             "cannot repair it. Find where it is born with autograd.anomaly(), or lower the learning rate."
         )
-    if made is None:
-        factor = xp.minimum(max_norm / (norm + 1e-6), 1.0)
-        # On the CPU the factor can be looked at for nothing; on a GPU looking means waiting, multiplying by 1 does not.
-        if xp is host and factor == 1.0:
-            return norm
-        scaled = [gradient * factor.astype(gradient.dtype) for gradient in gradients]
-    else:
-        scaled = [*made[1:]]
-    for parameter, gradient in zip(holders, scaled, strict=True):
-        parameter.grad = wrap(gradient)
+    if made is not None:
+        for parameter, scaled in zip(holders, made[1:], strict=True):
+            parameter.grad = wrap(scaled)
+        return norm
+    factor = xp.minimum(max_norm / (norm + 1e-6), 1.0)
+    # On the CPU the factor can be looked at for nothing; on a GPU looking means waiting, multiplying by 1 does not.
+    if xp is host and factor == 1.0:
+        return norm
+    for parameter in holders:
+        gradient = _gradient(parameter)
+        parameter.grad = wrap(gradient * factor.astype(gradient.dtype))
     return norm
 
 
@@ -91,10 +93,10 @@ def _gradient(parameter: Tensor) -> Array:
 
 def _on_device(gradients: list[Array], max_norm: float, p: float) -> tuple[Array, ...] | None:
     """The norm and the scaled gradients, as a few kernels for all of them; None where it is to be done one by one."""
-    kinds = {g.dtype.num for g in gradients}
-    if p != 2 or len(kinds) > 1 or gradients[0].dtype.name not in ("float32", "float64"):
+    if p != 2 or is_tracing() is not None or module_of(gradients[0]) is host:
         return None
-    if is_tracing() is not None or module_of(gradients[0]) is host:
+    kinds, size = {g.dtype.num for g in gradients}, sum(g.size for g in gradients)
+    if len(kinds) > 1 or gradients[0].dtype.name not in ("float32", "float64") or size > _MOST:
         return None
     return _tape(tuple(gradients), {"max_norm": max_norm, "count": len(gradients)})
 
@@ -102,7 +104,7 @@ def _on_device(gradients: list[Array], max_norm: float, p: float) -> tuple[Array
 def _clipped(*gradients: Tensor, max_norm: float, count: int) -> list[Tensor]:
     """What `clip_grad_norm_` makes of gradients of one dtype for the norm 2."""
     flat = concat([reshape(g, -1) for g in gradients])
-    norm = sqrt(sum(flat * flat))
+    norm = sqrt((flat * flat).sum())
     factor = minimum(max_norm / (norm + 1e-6), 1.0)
     return [norm, *(g * factor for g in gradients)]
 

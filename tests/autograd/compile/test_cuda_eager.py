@@ -5,6 +5,7 @@ One idea: the simulated device counts launches, so a test sees that a tape was u
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -322,6 +323,15 @@ def test_gradients_are_clipped_by_a_few_kernels(max_norm: float, dtypes: str) ->
     for a, b in zip(found, clipped("cpu")[0], strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_allclose(a, b, rtol=1e-6 if "f" in dtypes else 1e-14)
+
+
+def test_many_numbers_are_clipped_array_by_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["optim.clip"], "_MOST", 10)
+    w = Tensor(numbers(11), device="guard", requires_grad=True)
+    for _ in range(3):
+        w.grad, before = Tensor(numbers(11), device="guard"), launches()
+        optim.clip_grad_norm_([w], 1.0)
+    assert launches() == before
 
 
 def test_a_norm_that_is_not_finite_is_told_and_scales_nothing() -> None:
