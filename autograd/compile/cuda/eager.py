@@ -1,7 +1,7 @@
 """Eager code on a GPU: a fused function as a small tape, whose kernels are launched there and then.
 
 One idea: what CuPy does in ten launches is one or two of ours, and the function that says what to do is there already:
-the definition of a fused function, and the rule that follows from it. Read `tape.py` next; `../native/eager.py` does
+the definition of a fused function, and the rule that follows from it. Read `loaded.py` next; `../native/eager.py` does
 the same for the host.
 """
 

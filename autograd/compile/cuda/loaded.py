@@ -1,7 +1,7 @@
 """Loaded: a tape of eager code on its device, ready to be told where its arrays are.
 
 One idea: the arrays of eager code are others at each call, so all that can be made ready before is made, and a call
-only fills in addresses and starts the commands there and then. Read `eager.py` next, `in_place.py` beside it.
+only fills in addresses and starts the commands there and then. Read `in_place.py` next, and `tape.py`.
 """
 
 from __future__ import annotations
