@@ -153,7 +153,7 @@ def test_samples_are_laid_out_in_blocks_that_fit(device: str, monkeypatch: pytes
     monkeypatch.setattr(commands, "BLOCK", 2 * 9 * 18 * 8)  # two samples of nine windows of 3 x 3 x 2
     shapes = [((5, 5, 5, 2), (4, 3, 3, 2), plain())]
     tape = check(shapes, "float64", device)
-    assert tape.plan.arena_bytes < 2 * 2 * 9 * 18 * 8
+    assert tape.plan.arena_bytes < 3 * 2 * 9 * 18 * 8  # two blocks, for one is given on a step later, and a result
     laid, spread = "kernel <{} x 256>: {} samples as windows", "kernel <{} x 256>: {} samples from their windows"
     assert names_of(tape) == [
         *(laid.format(2, 2), "product 18 x 18 by 18 x 4") * 2,
@@ -214,7 +214,9 @@ def test_operands_that_lie_out_of_order(device: str) -> None:
     arrays = [x.mT.copy() for x in arrays]
     found, tape = on_device(function, arrays, device)
     kinds = [name.partition(": ")[2] for name in names_of(tape)]
-    assert (kinds.count("packed"), sum("move" in kind for kind in kinds)) == (9, 0)
+    packed = [kind for kind in kinds if kind == "packed"]
+    assert len(packed) == 7  # launches, of nine operands
+    assert not any("move" in kind for kind in kinds)
     for one, wanted in zip(found, function(arrays), strict=True):
         close(one, wanted, "") if one.dtype.kind == "f" else np.testing.assert_array_equal(one, wanted)
 
