@@ -56,8 +56,9 @@ def backward(
     roots = _roots(tensors, gradients, create_graph)
     arrived = _walk(roots, None, retain_graph or create_graph, create_graph)
     for edge, g in arrived.items():
-        if isinstance(edge, Tensor) and edge.grad is not None:
-            _check_addable(edge, g)
+        keeper = edge if isinstance(edge, Tensor) else edge.keeper()
+        if keeper is not None and keeper.grad is not None:
+            _check_addable(keeper, g)
     for edge, g in arrived.items():
         keeper = edge if isinstance(edge, Tensor) else edge.keeper()
         if keeper is not None:
@@ -159,13 +160,13 @@ def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
     return positive(astype(weight if isinstance(weight, Tensor) else wrap(array), dtype=tensor.dtype))
 
 
-def _check_addable(leaf: Tensor, g: Gradient) -> None:
-    there: Any = leaf.grad
+def _check_addable(tensor: Tensor, g: Gradient) -> None:
+    there: Any = tensor.grad
     if not isinstance(there, Tensor):
         raise TypeError(f"tensor.grad must be a Tensor or None, got a {type(there).__name__}: assign Tensor(...).")
     if there.shape != g.shape:
         raise ShapeError(
-            f"a Tensor of shape {leaf.shape} has a gradient of shape {there.shape}, to which one of shape {g.shape} "
+            f"a Tensor of shape {tensor.shape} has a gradient of shape {there.shape}, to which one of shape {g.shape} "
             "cannot be added: assign a gradient of the Tensor's own shape, or None."
         )
 

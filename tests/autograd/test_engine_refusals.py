@@ -133,3 +133,13 @@ def test_the_unused_one_of_several_inputs_is_named():
     a, b = Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0], requires_grad=True)
     with pytest.raises(GradientError, match="do not depend on input 1"):
         gradients((a * 2.0).sum(), [a, b])
+
+
+def test_a_kept_gradient_of_another_shape_is_not_added_to():
+    x = leaf([1.0, 2.0])
+    y = x * 2.0
+    y.retain_grad()
+    y.grad = Tensor(np.ones((3, 2), "float32"))
+    with pytest.raises(ShapeError, match=r"a Tensor of shape \(2,\) has a gradient of shape \(3, 2\)"):
+        y.sum().backward()
+    assert x.grad is None
