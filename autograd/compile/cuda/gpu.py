@@ -16,6 +16,7 @@ from typing import Any
 from ...backend import host
 from ...cuda import cudnn
 from ...cuda.blas import WORKSPACE_BYTES, Plan, Product, UnsupportedProduct, on_device, plan
+from ...cuda.device import OutOfMemory
 from ...cuda.graphs import Operation
 from ...cuda.product import DTYPES
 from ...errors import DeviceError
@@ -125,7 +126,7 @@ class GPU:
 
     def product(self, product: Product, at: Addresses, timed: bool) -> Run:
         alignment = min(_MOST_ALIGNED, *(address & -address for address in at if address))
-        planned = self.trials.of(product, alignment).plan if timed else plan(product, alignment)
+        planned = self._fastest(product, alignment) if timed else plan(product, alignment)
         start, side = planned.run, int(self.side.ptr)
         workspace, beside = self.address(self.workspace), self.address(self.beside)
 
@@ -134,6 +135,12 @@ class GPU:
             start(*at, stream, beside if stream == side else workspace)
 
         return run
+
+    def _fastest(self, product: Product, alignment: int) -> Plan:
+        try:
+            return self.trials.of(product, alignment).plan
+        except OutOfMemory:  # there is no room for arrays to try it with
+            return plan(product, alignment)
 
     @cached_property
     def trials(self) -> Trials:
@@ -157,7 +164,7 @@ class GPU:
                 for product in fused:
                     plan(product, DTYPES[product.dtype])  # for they may begin anywhere
             times = [sum(self.trials.of(product, _ALIGNED).seconds for product in some) for some in (fused, apart)]
-        except UnsupportedProduct:
+        except (UnsupportedProduct, OutOfMemory):
             return False
         return times[0] <= times[1] + _NODE * len(fused) + saved / self.bytes_per_second
 

@@ -23,8 +23,9 @@ import optim
 from autograd import ShapeError, Tensor, attending, convolution
 from autograd.compile.cuda import device_named, gpu
 from autograd.compile.cuda.commands import Launch, Operate
+from autograd.compile.cuda.device import Addresses
 from autograd.convolution import geometry
-from autograd.cuda import cudnn
+from autograd.cuda import OutOfMemory, cudnn
 from autograd.cuda.attentions import Attention
 from autograd.cuda.blas import Blas, Product
 from autograd.cuda.convolutions import KINDS, Convolution
@@ -218,6 +219,17 @@ def test_an_epilogue_may_take_what_it_saves(timed, fused, saved, pays):
 def test_an_epilogue_that_the_library_lacks_does_not_pay(timed):
     drelu = Product.packed(8, 16, 4, "float32", epilogue="drelu")
     assert timed.pays([drelu], [PLAIN], 1 << 40) is False
+
+
+def test_without_room_for_a_trial_the_expected_algorithm_is_taken(timed, monkeypatch):
+    def full(shape, dtype):
+        raise OutOfMemory("full")
+
+    monkeypatch.setattr(timed, "empty", full)
+    assert timed.pays([FUSED], [PLAIN], 1 << 40) is False
+    arrays = [Memory(size, "uint8") for size in PLAIN.operand_bytes]
+    timed.product(PLAIN, Addresses(*(array.data.ptr for array in arrays)), timed=True)()
+    assert timed.trials._blas.library.chosen == [0]
 
 
 # In a compiled step
