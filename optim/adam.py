@@ -16,7 +16,7 @@ from .groups import Parameters, at_least_zero
 from .optimizer import Optimizer
 from .penalty import Penalty
 
-__all__ = ["Adam", "AdamW", "Betas", "check_adam", "pair"]
+__all__ = ["Adam", "AdamW", "Betas", "check_adam", "decayed", "means", "pair"]
 
 Betas = tuple[float, float]
 
@@ -141,13 +141,7 @@ def _adam(
     c = (1 - beta2**t) ** 0.5
     rate = lr * c / (1 - beta1**t)
 
-    m, v = state["exp_avg"], state["exp_avg_sq"]
-    m *= beta1
-    m += (1 - beta1) * g
-    square = g * g
-    square *= 1 - beta2
-    v *= beta2
-    v += square
+    m, v = means(g, state, betas)
     if amsgrad:
         largest = state["max_exp_avg_sq"]
         xp.maximum(largest, v, out=largest)
@@ -157,6 +151,27 @@ def _adam(
     xp.divide(m, step, out=step)
     step *= rate
     w -= step
+
+
+def means(g: Array, state: dict[str, Array], betas: Betas) -> tuple[Array, Array]:
+    """m and v, the running means of g and of its square, after this step; the state is changed in place."""
+    (beta1, beta2), m, v = betas, state["exp_avg"], state["exp_avg_sq"]
+    m *= beta1
+    m += (1 - beta1) * g
+    square = g * g
+    square *= 1 - beta2
+    v *= beta2
+    v += square
+    return m, v
+
+
+def decayed(w: Array, g: Array, lr: float, weight_decay: float, decoupled: bool) -> Array:
+    """g with weight_decay w added; where that is decoupled, g as it is, and w made shorter in place."""
+    if weight_decay and not decoupled:
+        return g + weight_decay * w
+    if weight_decay:
+        w *= 1 - lr * weight_decay
+    return g
 
 
 def pair(betas: Any) -> Betas:

@@ -10,7 +10,7 @@ from typing import Any
 
 from autograd.backend import Array, Module
 
-from .adam import Betas, check_adam, pair
+from .adam import Betas, check_adam, decayed, means, pair
 from .groups import Parameters, at_least_zero
 from .optimizer import Optimizer
 from .penalty import Penalty
@@ -69,19 +69,13 @@ class NAdam(Optimizer):
         momentum_decay: float,
         decoupled_weight_decay: bool,
     ) -> None:
-        if weight_decay and decoupled_weight_decay:
-            w *= 1 - lr * weight_decay
-        elif weight_decay:
-            g = g + weight_decay * w
+        g = decayed(w, g, lr, weight_decay, decoupled_weight_decay)
         beta1, beta2 = betas
         mu = beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
         ahead = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * momentum_decay))
 
-        m, v, product = state["exp_avg"], state["exp_avg_sq"], state["mu_product"]
-        m *= beta1
-        m += (1 - beta1) * g
-        v *= beta2
-        v += (1 - beta2) * g * g
+        m, v = means(g, state, betas)
+        product = state["mu_product"]
         product *= mu
         size = xp.sqrt(v * (1 / (1 - beta2**t))) + eps
         step = (lr * ahead) * m / (1 - ahead * product) + (lr * (1 - mu)) * g / (1 - product)

@@ -11,7 +11,7 @@ from typing import Any
 
 from autograd.backend import Array, Module
 
-from .adam import Betas, check_adam, pair
+from .adam import Betas, check_adam, decayed, means, pair
 from .groups import Parameters
 from .optimizer import Optimizer
 from .penalty import Penalty
@@ -66,17 +66,9 @@ class RAdam(Optimizer):
         weight_decay: float,
         decoupled_weight_decay: bool,
     ) -> None:
-        if weight_decay and decoupled_weight_decay:
-            w *= 1 - lr * weight_decay
-        elif weight_decay:
-            g = g + weight_decay * w
+        g = decayed(w, g, lr, weight_decay, decoupled_weight_decay)
         beta1, beta2 = betas
-        m, v = state["exp_avg"], state["exp_avg_sq"]
-        m *= beta1
-        m += (1 - beta1) * g
-        v *= beta2
-        v += (1 - beta2) * g * g
-
+        m, v = means(g, state, betas)
         rate, kept = lr / (1 - beta1**t), beta2**t
         most = 2 / (1 - beta2) - 1
         worth = most - 2 * t * kept / (1 - kept)

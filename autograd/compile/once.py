@@ -13,7 +13,6 @@ was taken, so it is refused. Read `surroundings.py` next, which finds them.
 from __future__ import annotations
 
 import io
-import pickle
 import random
 import types
 from collections.abc import Collection, Iterator
@@ -64,7 +63,7 @@ class Drawn(Expression):
 
     def refuse_changed(self) -> None:
         """Raise TraceError where tracing has drawn from it, and let it stand where it stood."""
-        if pickle.dumps(_state_of(self.source)) != pickle.dumps(self.state):
+        if _plain(_state_of(self.source)) != _plain(self.state):
             _set_state(self.source, self.state)
             whose = "Python's" if isinstance(self.source, random.Random) else "NumPy's"
             raise TraceError(
@@ -100,6 +99,15 @@ def _state_of(source: Any) -> Any:
     if isinstance(source, host.random.Generator):
         return source.bit_generator.state
     return source.getstate() if isinstance(source, random.Random) else source.get_state()
+
+
+def _plain(state: Any) -> Any:
+    """A state as what == compares: arrays as lists."""
+    if isinstance(state, dict):
+        return {name: _plain(value) for name, value in state.items()}
+    if isinstance(state, tuple):
+        return tuple(map(_plain, state))
+    return state.tolist() if isinstance(state, host.ndarray) else state
 
 
 def _set_state(source: Any, state: Any) -> None:

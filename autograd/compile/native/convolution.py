@@ -170,9 +170,8 @@ def lengths_of(geo: Geometry, itemsize: int) -> tuple[tuple[int, ...], int]:
     (top, _), (left, _) = geo.padding
     channels, features = geo.channels // geo.groups, geo.features // geo.groups
     lengths = (*geo.length, channels, features, *geo.size, *geo.counts)
-    return (*lengths, *geo.stride, top, left, *geo.dilation, geo.groups, block), 0 if _is_product(
-        geo
-    ) else block * geo.kernel
+    numbers = (*lengths, *geo.stride, top, left, *geo.dilation, geo.groups, block)
+    return numbers, 0 if _is_product(geo) else block * geo.kernel
 
 
 def _is_product(geo: Geometry) -> bool:
