@@ -30,7 +30,7 @@ class matmul_algorithms:
         with autograd.cuda.matmul_algorithms("timed"):
             loss = train_step(x, y)
 
-    Raises ValueError for another word.
+    Raises ValueError for another word. Source: NVIDIA, cuBLAS documentation, cublasLtMatmulAlgoGetHeuristic().
     """
 
     def __init__(self, algorithms: Algorithms) -> None:
