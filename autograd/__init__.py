@@ -49,6 +49,6 @@ keep_freed_memory()
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 
     def __getattr__(name):
-        from .words import missing  # only a wrong name asks for this
+        from .hints import missing  # only a wrong name asks for this
 
         raise missing("autograd", name)

@@ -1,8 +1,8 @@
 """The errors of the engine: each says what came, what was wanted, and what to do.
 
 One idea: a user's mistake is a built-in kind of error (ValueError, TypeError, RuntimeError) with a name of its own, so
-that both `except ValueError` and `except ShapeError` work. Read `backend.py` next;
-`words.py` and `allocator.py` stand beside it.
+that both `except ValueError` and `except ShapeError` work. Read `backend.py` next; `allocator.py` stands beside it, and
+`words.py` and `hints.py`, which tell what other libraries call a thing.
 """
 
 from __future__ import annotations

@@ -31,6 +31,6 @@ __all__ = [
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 
     def __getattr__(name):
-        from .words import missing  # only a wrong name asks for this
+        from .hints import missing  # only a wrong name asks for this
 
         raise missing("autograd.linalg", name)

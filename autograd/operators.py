@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from . import asking, changing, engine
 from .errors import ShapeError
+from .hints import OPTIONS, telling
 from .ops import (
     cast,
     choice,
@@ -32,7 +33,7 @@ from .ops import (
 from .ops import shape as shapes_
 from .shapes import Axis, Shape
 from .tensor import Operand, Tensor
-from .words import FILES, METHODS, OPTIONS, telling
+from .words import FILES, METHODS
 
 __all__ = ["Elsewhere", "Surface"]
 

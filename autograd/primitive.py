@@ -24,9 +24,9 @@ from typing import Any, Concatenate, Generic, NoReturn, ParamSpec
 from .anomaly import check_forward
 from .backend import Array, Module, device_of, host, is_array, is_floating, is_number, module_of, modules, plain
 from .errors import DeviceError, GradientError, RuleError
+from .hints import of_keywords, of_places
 from .modes import is_recording, is_tracing, is_watching
 from .tensor import Edge, Node, Tensor, wrap
-from .words import of_keywords, of_places
 
 __all__ = ["Operation", "Primitive", "Rule", "Saved", "elementwise", "primitive", "primitives", "register"]
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .backend import Array, host, module_of, move
+from .hints import telling
 from .modes import is_tracing, refuse_in_trace
 from .tensor import Tensor, wrap
-from .words import telling
 
 __all__ = [
     "Draw",
@@ -386,6 +386,6 @@ def _tensor(array: Array, requires_grad: bool) -> Tensor:
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 
     def __getattr__(name):
-        from .words import missing  # only a wrong name asks for this
+        from .hints import missing  # only a wrong name asks for this
 
         raise missing("autograd.random", name)

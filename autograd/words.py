@@ -1,22 +1,14 @@
-"""Words of PyTorch and NumPy that have another name here, so that an error can tell the newcomer ours.
+"""Words of PyTorch, NumPy, JAX and Keras that have another name here: tables, from theirs to ours.
 
 One idea: one word for one thing. So aliases are few (`unsqueeze`, `rand`, `randn`), and whoever types another
-library's word is told which one to type. Nothing here is looked at unless a call has failed already. Read `errors.py`
-next.
+library's word is told which one to type. Nothing here is looked at unless a call has failed already. Read `hints.py`
+next, which makes errors of it.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ParamSpec, TypeVar
-
-__all__ = ["FILES", "METHODS", "NAMES", "OF_MODULES", "OF_OPTIMIZERS", "OPTIONS"]
-__all__ += ["missing", "of_keywords", "of_places", "refuse_foreign", "telling"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
+__all__ = ["FILES", "METHODS", "MORE_ARRAYS", "NAMES", "OF_MODULES", "OF_OPTIMIZERS"]
+__all__ += ["NEEDLESS_OPTIONS", "OPTIONS_OF_CLASSES", "OPTIONS_OF_FUNCTIONS", "OPTIONS_THAT_DIFFER"]
 
 _WRITE = "x += y, or x[...] = value, under no_grad()"
 
@@ -466,14 +458,14 @@ FILES = {
 }
 
 # Functions of one array that elsewhere take something more by place -> what to write.
-_MORE = {
+MORE_ARRAYS = {
     "max": "for two arrays write maximum(x1, x2)",
     "min": "for two arrays write minimum(x1, x2)",
     "norm": "this is the Euclidean norm, the one of order 2, and its axis goes by keyword: norm(x, axis=...)",
 }
 
 # Options.
-_KEYWORDS = {
+OPTIONS_OF_FUNCTIONS = {
     "a_max": "high",
     "a_min": "low",
     "axis": "dim",
@@ -494,9 +486,8 @@ _KEYWORDS = {
     "steps": "num",
     "unbiased": "correction",
 }
-OPTIONS = frozenset(_KEYWORDS.values())  # our options that have other names elsewhere
 # Options of layers, losses, optimizers and schedules.
-_OF_CLASSES = {
+OPTIONS_OF_CLASSES = {
     "alpha": "negative_slope",
     "beta_1": "betas",
     "beta_2": "betas",
@@ -516,7 +507,7 @@ _OF_CLASSES = {
     "use_bias": "bias",
 }
 _WHOLE_LOOP = "a step is one loop over all parameters in any case, leave {} out"
-_NEEDLESS = {
+NEEDLESS_OPTIONS = {
     "activation": "put nn.ReLU() or its like behind it, leave activation out",
     "amsgrad": "only Adam and AdamW have amsgrad",
     "capturable": "autograd.compile takes the whole step, leave capturable out",
@@ -534,73 +525,10 @@ _NEEDLESS = {
     "sparse": "gradients are dense here, leave sparse out",
     "verbose": "print(schedule) shows its values, leave verbose out",
 }
-_FOREIGN = frozenset({*_KEYWORDS, *_OF_CLASSES, *_NEEDLESS}) - {"dtype"}
-_KEYWORDS_THAT_DIFFER = {
+OPTIONS_THAT_DIFFER = {
     "beta_1": "beta_1 is the first of betas=(beta1, beta2) here",
     "beta_2": "beta_2 is the second of betas=(beta1, beta2) here",
     "reduce": 'reduction="none" stands here for reduce=False',
     "size_average": 'reduction="mean" or "sum" stands here for size_average=True or False',
     "unbiased": "correction=1 for unbiased=True, and 0 is the default",
 }
-
-
-def missing(module: str, name: str) -> AttributeError:
-    """The error for a name that a package lacks, with what to write."""
-    hint = f"; write {NAMES[module][name]}" if name in NAMES[module] else ""
-    return AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
-
-
-def of_keywords(given: Iterable[str], known: Iterable[str]) -> str:
-    """What to write for options of other libraries, when the function has `known` ones."""
-    known = set(known)
-    told = []
-    for name in given:
-        ours = next((table[name] for table in (_KEYWORDS, _OF_CLASSES) if table.get(name) in known), None)
-        if name not in known and name in _NEEDLESS:
-            told.append(_NEEDLESS[name])
-        elif name not in known and ours:
-            told.append(_KEYWORDS_THAT_DIFFER.get(name, f"{name} is called {ours} here"))
-    return f"; {', '.join(told)}" if told else ""
-
-
-def of_places(name: str, places: list[str], option: str, extra: Any) -> str:
-    """What to write where a function of `places` and, by keyword, an `option` got something more by place."""
-    if name != "norm" and (isinstance(extra, (int, float, str, tuple)) or extra is None):
-        return f"; options go by keyword: {name}({', '.join(places)}, {option}={extra!r})"
-    if places == ["arrays"]:
-        return f"; the arrays go in one list: {name}([x, y])"
-    return f"; {_MORE[name]}" if name in _MORE else ""
-
-
-def refuse_foreign(kind: type, options: Mapping[str, Any]) -> None:
-    """Raise TypeError, with what to write, for an option of a class that it has elsewhere and not here."""
-    if _FOREIGN.isdisjoint(options):
-        return
-    known = inspect.signature(kind.__init__).parameters  # type: ignore[misc]
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-        return
-    for name in options:
-        hint = of_keywords([name], known) if name in _FOREIGN else ""
-        if hint:
-            raise TypeError(f"{kind.__name__} has no option {name}{hint}.")
-
-
-def telling(function: Callable[P, T]) -> Callable[P, T]:
-    """The function, which tells whoever gives it an option by place, or by another library's name, what to write."""
-    known = inspect.signature(function).parameters
-    places = [p.name for p in known.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    option = next((p.name for p in known.values() if p.kind is p.KEYWORD_ONLY), None)
-
-    @functools.wraps(function)
-    def called(*args: P.args, **options: P.kwargs) -> T:
-        try:
-            return function(*args, **options)
-        except TypeError as error:
-            hint = of_keywords(options, known)
-            if option and len(args) > len(places) and "self" not in known:
-                hint = of_places(function.__name__, places, option, args[len(places)])
-            if not hint:
-                raise
-            raise TypeError(f"{error}{hint}.") from None
-
-    return called

@@ -281,6 +281,6 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str, name: s
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 
     def __getattr__(name):
-        from autograd.words import missing  # only a wrong name asks for this
+        from autograd.hints import missing  # only a wrong name asks for this
 
         raise missing("nn.init", name)

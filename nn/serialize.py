@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from autograd.backend import array_of, to_host
+from autograd.hints import telling
 from autograd.tensor import Tensor
-from autograd.words import telling
 
 from .module import Module
 

@@ -77,6 +77,6 @@ __all__ = [
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 
     def __getattr__(name):
-        from autograd.words import missing  # only a wrong name asks for this
+        from autograd.hints import missing  # only a wrong name asks for this
 
         raise missing("optim", name)

@@ -14,9 +14,9 @@ from typing import Any
 from autograd import concat, minimum, reshape, sqrt
 from autograd.backend import Array, array_of, host, module_of
 from autograd.compile.cuda.eager import OnDevice
+from autograd.hints import telling
 from autograd.modes import is_tracing
 from autograd.tensor import Tensor, wrap
-from autograd.words import telling
 
 from .groups import refuse_module
 

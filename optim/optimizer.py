@@ -3,39 +3,38 @@
 One idea: a rule (`update` in a subclass) moves one array of weights along one array of gradients, element by element,
 and knows nothing else. The base class turns the gradient round for `maximize`, lets the penalties add to it, applies
 the rule over flat arrays, and lets the penalties have the last word.
-Read `sgd.py` for a rule, `groups.py` for what is given, `flat.py` for the memory, `penalty.py` for the penalties.
+Read `sgd.py` for a rule, `groups.py` for what is given, `layout.py` for the memory, `on_device.py` for a GPU,
+`penalty.py` for the penalties.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from functools import cache
 from inspect import signature
-from operator import attrgetter, is_
-from typing import TYPE_CHECKING, Any, Self
+from operator import is_
+from typing import Any
 
-from autograd.backend import array_of, host, module_of
-from autograd.compile.cuda.in_place import InPlace
+from autograd.backend import array_of, module_of
 from autograd.compile.surroundings import questions_about
 from autograd.compile.watch import paused
+from autograd.hints import Telling
 from autograd.modes import enable_grad, is_tracing, refuse_in_trace
 from autograd.operators import Elsewhere
 from autograd.tensor import Tensor, wrap
-from autograd.words import OF_OPTIMIZERS, refuse_foreign
+from autograd.words import OF_OPTIMIZERS
 from autograd.writes import mark_written
 
-from .flat import Flat
 from .groups import Group, Parameters, named_parameters, split_groups
+from .layout import Layout
+from .on_device import done_on_device
 from .penalty import Penalty
 from .runs import Run
 
 __all__ = ["Optimizer"]
 
-_DATA = attrgetter("data")
 
-
-class Optimizer(ABC):
+class Optimizer(Telling, ABC):
     """The base of every optimizer; a subclass gives the rule `update`, the names of its state and its checks.
 
     `params` is an iterable of Tensors, or of (name, Tensor), or of groups: dictionaries with "params" and the options
@@ -49,13 +48,6 @@ class Optimizer(ABC):
     Tensor, TraceError inside a compiled function.
     """
 
-    if not TYPE_CHECKING:  # which reads the arguments of __init__
-
-        def __new__(cls, *args: Any, **options: Any) -> Self:
-            """Raises TypeError for options of other libraries, with what to write."""
-            refuse_foreign(cls, options)
-            return super().__new__(cls)
-
     def __init__(
         self, params: Parameters, defaults: dict[str, Any], penalties: Iterable[Penalty] = (), maximize: bool = False
     ) -> None:
@@ -65,7 +57,7 @@ class Optimizer(ABC):
         self.param_groups: list[dict[str, Any]] = []
         self._given: list[list[Tensor]] = []  # the parameters of each group
         self._entries: list[dict[str, Any]] = []  # for each parameter, in the order of the groups: its steps and state
-        self._layouts: list[_Layout | None] = []
+        self._layouts: list[Layout | None] = []
         for group in split_groups(params, type(self).__name__):
             self.add_param_group(group)
 
@@ -153,7 +145,7 @@ class Optimizer(ABC):
             g = -g
         for penalty in penalties:
             g = penalty.add_gradient(xp, w, g)
-        if not _on_device(self.update, xp, w, g, state, t, options):
+        if not done_on_device(self.update, xp, w, g, state, t, options):
             self.update(xp, w, g, state, t, **options)
         for penalty in penalties:
             penalty.shrink(xp, w, options["lr"])
@@ -193,19 +185,19 @@ class Optimizer(ABC):
                 mark_written(w)
             trace.effects.append(lambda entries=entries: _age(entries))
 
-    def _current_layouts(self) -> list[_Layout]:
+    def _current_layouts(self) -> list[Layout]:
         """The layouts of all groups, before one of them is moved."""
         if len(self.param_groups) != len(self._layouts):
             self._check_given()
         return [self._layout(index) for index in range(len(self._layouts))]
 
-    def _layout(self, index: int) -> _Layout:
+    def _layout(self, index: int) -> Layout:
         """The flat arrays of a group, laid out anew when a parameter's array or the penalties have been replaced."""
         group, layout = self.param_groups[index], self._layouts[index]
         if layout is None or not layout.is_current(group):
             self._check_given()
             start = sum(len(g["params"]) for g in self.param_groups[:index])
-            layout = self._layouts[index] = _Layout(group, self._entries[start:], self.slots(group))
+            layout = self._layouts[index] = Layout(group, self._entries[start:], self.slots(group))
         return layout
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -376,26 +368,6 @@ class Optimizer(ABC):
                 )
 
 
-def _on_device(
-    update: Callable[..., Any], xp: Any, w: Any, g: Any, state: dict[str, Any], t: Any, options: dict[str, Any]
-) -> bool:
-    """Whether the rule was done as one kernel of a GPU."""
-    # One of the user's own may read what nobody can see here, and must be asked at every step.
-    if xp is host or is_tracing() is not None or update.__module__.partition(".")[0] != __package__:
-        return False
-    return _tape(update)([w, *state.values()], [g], {"names": tuple(state), "t": t, **options})
-
-
-@cache
-def _tape(update: Callable[..., Any]) -> InPlace:
-    def function(written: Any, read: Any, options: dict[str, Any]) -> None:
-        w, *state = written
-        names, t = options.pop("names"), options.pop("t")
-        update(module_of(w), w, *read, dict(zip(names, state, strict=True)), t, **options)
-
-    return InPlace(function)
-
-
 def _in_groups(option: str) -> str:
     return f'optimizer.param_groups[0]["{option}"]'
 
@@ -403,42 +375,6 @@ def _in_groups(option: str) -> str:
 def _age(entries: list[dict[str, Any]]) -> None:
     for entry in entries:
         entry["step"] += 1
-
-
-class _Layout:
-    """The flat arrays of one group: one for each dtype, device and set of penalties."""
-
-    def __init__(self, group: dict[str, Any], entries: list[dict[str, Any]], starts: dict[str, float]) -> None:
-        self.penalties = _with_roles(group)
-        kinds: dict[Any, tuple[list[Tensor], list[dict[str, Any]]]] = {}
-        for parameter, entry in zip(group["params"], entries, strict=False):
-            _check_shape(parameter, entry)
-            penalties = tuple(penalty for penalty in group["penalties"] if penalty.applies_to(parameter))
-            kind = (parameter.dtype, parameter.device, penalties)
-            members = kinds.setdefault(kind, ([], []))
-            members[0].append(parameter)
-            members[1].append(entry)
-        self.flats = [(Flat(*members, starts), kind[-1]) for kind, members in kinds.items()]
-        self.views = [parameter.data for parameter in group["params"]]
-
-    def is_current(self, group: dict[str, Any]) -> bool:
-        """Whether the same parameters still hold the views they were given, and the penalties are as they were."""
-        parameters = group["params"]
-        same = len(parameters) == len(self.views) and all(map(is_, map(_DATA, parameters), self.views))
-        return same and _with_roles(group) == self.penalties
-
-
-def _with_roles(group: dict[str, Any]) -> list[tuple[Penalty, tuple[str, ...]]]:
-    return [(penalty, penalty.roles) for penalty in group["penalties"]]
-
-
-def _check_shape(parameter: Tensor, entry: dict[str, Any]) -> None:
-    for name, value in entry.items():
-        if name != "step" and value.shape != parameter.shape:
-            raise ValueError(
-                f"a parameter has shape {parameter.shape} now, but its state {name!r} has shape {value.shape}: "
-                "after a change of shape make a new optimizer."
-            )
 
 
 def _penalties(given: Iterable[Penalty]) -> tuple[Penalty, ...]:

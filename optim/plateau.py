@@ -7,10 +7,10 @@ This is the last file of the room.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
+from autograd.hints import Telling
 from autograd.modes import refuse_in_trace
-from autograd.words import refuse_foreign
 
 from .optimizer import Optimizer
 from .schedule import _per_group
@@ -18,20 +18,13 @@ from .schedule import _per_group
 __all__ = ["ReduceLROnPlateau"]
 
 
-class ReduceLROnPlateau:
+class ReduceLROnPlateau(Telling):
     """Multiplies lr by `factor` when more than `patience` calls of `step(metric)` running brought no better metric.
 
     Better, with `mode="min"`, is below best * (1 - threshold) (`threshold_mode="rel"`) or below best - threshold
     ("abs"); with "max" it is above the same with the other sign. After a reduction `cooldown` calls are not counted. lr
     never falls below `min_lr`, and a change of `eps` or less is not made. A metric that is NaN is not better.
     """
-
-    if not TYPE_CHECKING:  # which reads the arguments of __init__
-
-        def __new__(cls, *args: Any, **options: Any) -> Self:
-            """Raises TypeError for options of other libraries, with what to write."""
-            refuse_foreign(cls, options)
-            return super().__new__(cls)
 
     _counts = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
 

@@ -17,10 +17,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from math import cos, pi
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
+from autograd.hints import Telling
 from autograd.modes import refuse_in_trace
-from autograd.words import refuse_foreign
 
 from .optimizer import Optimizer
 
@@ -42,7 +42,7 @@ __all__ = [
 Curve = Callable[[int, float], float]  # (t, value at the start) -> value
 
 
-class Schedule:
+class Schedule(Telling):
     """Drives options of an optimizer: `curves` gives, by an option's name, a function (t, start) -> value.
 
     A list of functions in the place of one has a function for each group. "beta1" is the first of `betas`. The values
@@ -51,13 +51,6 @@ class Schedule:
 
     Raises ValueError for an option that the optimizer does not have.
     """
-
-    if not TYPE_CHECKING:  # which reads the arguments of __init__
-
-        def __new__(cls, *args: Any, **options: Any) -> Self:
-            """Raises TypeError for options of other libraries, with what to write."""
-            refuse_foreign(cls, options)
-            return super().__new__(cls)
 
     def __init__(self, optimizer: Optimizer, curves: Mapping[str, Curve | list[Curve]]) -> None:
         groups = optimizer.param_groups

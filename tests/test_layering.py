@@ -26,6 +26,7 @@ ROOMS = {
 # The engine from the ground up: a file may import those of earlier lines. (errors is below backend, which raises them.)
 LEVELS = [
     {"errors", "allocator", "words"},
+    {"hints"},
     {"backend"},
     {"cuda"},
     {"shapes", "dtypes", "modes", "writes"},

@@ -13,8 +13,8 @@ from typing import Any, Literal, ParamSpec
 
 from ..backend import Array, array_of, module_of
 from ..errors import ShapeError
+from ..hints import telling
 from ..tensor import Operand, Tensor, wrap
-from ..words import telling
 from .cast import astype, to
 from .elementwise import positive
 from .shape import broadcast_to, lengths_of, reshape

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from ..backend import Array, Module
 from ..errors import ShapeError
+from ..hints import telling
 from ..primitive import primitive
 from ..tensor import Operand, Tensor
-from ..words import telling
 from .reduce import sum
 
 __all__ = ["diag_embed", "diagonal", "trace", "tril", "triu"]

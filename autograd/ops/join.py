@@ -12,10 +12,10 @@ from typing import Any
 
 from ..backend import Array, Module, array_of, device_of, module_of
 from ..errors import ShapeError
+from ..hints import telling
 from ..primitive import primitive
 from ..shapes import Shape, normalize_axis
 from ..tensor import Operand, Tensor
-from ..words import telling
 from .elementwise import positive
 from .index import getitem, take
 from .shape import broadcast_to, lengths_of, reshape

@@ -12,10 +12,10 @@ from numbers import Integral
 
 from ..backend import Array, Module
 from ..errors import ShapeError
+from ..hints import telling
 from ..primitive import primitive
 from ..shapes import Shape, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
-from ..words import telling
 from .einsum import einsum, tensordot_subscripts
 from .elementwise import multiply
 from .rounded import rounded

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 from ..backend import Array, Module
+from ..hints import telling
 from ..primitive import primitive
 from ..shapes import Axis, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
-from ..words import telling
 from .cast import astype
 from .join import concat
 from .reduce import spread, sum

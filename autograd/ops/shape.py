@@ -15,10 +15,10 @@ from operator import index as as_int
 
 from ..backend import Array, Module
 from ..errors import ShapeError
+from ..hints import telling
 from ..primitive import primitive
 from ..shapes import Axis, Shape, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
-from ..words import telling
 
 __all__ = [
     "broadcast_arrays",

@@ -10,10 +10,10 @@ import math
 
 from ..backend import Array, Module
 from ..errors import ShapeError
+from ..hints import telling
 from ..primitive import primitive
 from ..shapes import kept_shape, normalize_axis
 from ..tensor import Operand, Tensor
-from ..words import telling
 from .choice import where
 from .discrete import isnan
 from .index import take_along_axis

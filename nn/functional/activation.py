@@ -17,10 +17,10 @@ from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.eager import elementwise_kernel
 from autograd.fused import Fused, fused
+from autograd.hints import telling
 from autograd.ops.special import atanh_of_erf
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor
-from autograd.words import telling
 
 __all__ = [
     "celu",

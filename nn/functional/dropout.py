@@ -10,8 +10,8 @@ from typing import Literal
 
 from autograd import random
 from autograd.backend import module_of
+from autograd.hints import telling
 from autograd.tensor import Operand, Tensor
-from autograd.words import telling
 
 __all__ = ["dropout", "dropout2d"]
 

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import autograd as ag
 from autograd.backend import Array, Module, host, module_of
+from autograd.hints import telling
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor
-from autograd.words import telling
 
 from .activation import _hardtanh, logsigmoid
 from .given import refuse_none

@@ -1,0 +1,105 @@
+"""Errors that tell the newcomer our word: for a name, an option or an array by place that others have.
+
+One idea: a call that fails is asked what it was given, and the tables of `words.py` say what to write. A call that
+works pays nothing, or one look at the names of its options. Read `errors.py` next.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+
+from .words import (
+    MORE_ARRAYS,
+    NAMES,
+    NEEDLESS_OPTIONS,
+    OPTIONS_OF_CLASSES,
+    OPTIONS_OF_FUNCTIONS,
+    OPTIONS_THAT_DIFFER,
+)
+
+__all__ = ["OPTIONS", "Telling", "missing", "of_keywords", "of_places", "refuse_foreign", "telling"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+OPTIONS = frozenset(OPTIONS_OF_FUNCTIONS.values())  # our options that have other names elsewhere
+_FOREIGN = frozenset({*OPTIONS_OF_FUNCTIONS, *OPTIONS_OF_CLASSES, *NEEDLESS_OPTIONS}) - {"dtype"}
+
+
+def missing(module: str, name: str) -> AttributeError:
+    """The error for a name that a package lacks, with what to write."""
+    hint = f"; write {NAMES[module][name]}" if name in NAMES[module] else ""
+    return AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
+
+
+def of_keywords(given: Iterable[str], known: Iterable[str]) -> str:
+    """What to write for options of other libraries, when the function has `known` ones."""
+    known = set(known)
+    tables = (OPTIONS_OF_FUNCTIONS, OPTIONS_OF_CLASSES)
+    told = []
+    for name in given:
+        ours = next((table[name] for table in tables if table.get(name) in known), None)
+        if name in known:
+            continue
+        if name in NEEDLESS_OPTIONS:
+            told.append(NEEDLESS_OPTIONS[name])
+        elif ours:
+            told.append(OPTIONS_THAT_DIFFER.get(name, f"{name} is called {ours} here"))
+    return f"; {', '.join(told)}" if told else ""
+
+
+def of_places(name: str, places: list[str], option: str, extra: Any) -> str:
+    """What to write where a function of `places` and, by keyword, an `option` got something more by place."""
+    if name != "norm" and (isinstance(extra, (int, float, str, tuple)) or extra is None):
+        return f"; options go by keyword: {name}({', '.join(places)}, {option}={extra!r})"
+    if places == ["arrays"]:
+        return f"; the arrays go in one list: {name}([x, y])"
+    return f"; {MORE_ARRAYS[name]}" if name in MORE_ARRAYS else ""
+
+
+def refuse_foreign(kind: type, options: Mapping[str, Any]) -> None:
+    """Raise TypeError, with what to write, for an option of a class that it has elsewhere and not here."""
+    if _FOREIGN.isdisjoint(options):
+        return
+    known = inspect.signature(kind.__init__).parameters  # type: ignore[misc]
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        return
+    for name in options:
+        hint = of_keywords([name], known) if name in _FOREIGN else ""
+        if hint:
+            raise TypeError(f"{kind.__name__} has no option {name}{hint}.")
+
+
+class Telling:
+    """The base of a class that takes options: it tells whoever types another library's what to write."""
+
+    if not TYPE_CHECKING:  # which reads the arguments of __init__
+
+        def __new__(cls, *args: Any, **options: Any) -> Self:
+            """Raises TypeError for options of other libraries, with what to write."""
+            refuse_foreign(cls, options)
+            return super().__new__(cls)
+
+
+def telling(function: Callable[P, T]) -> Callable[P, T]:
+    """The function, which tells whoever gives it an option by place, or by another library's name, what to write."""
+    known = inspect.signature(function).parameters
+    places = [p.name for p in known.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    option = next((p.name for p in known.values() if p.kind is p.KEYWORD_ONLY), None)
+
+    @functools.wraps(function)
+    def called(*args: P.args, **options: P.kwargs) -> T:
+        try:
+            return function(*args, **options)
+        except TypeError as error:
+            hint = of_keywords(options, known)
+            if option and len(args) > len(places) and "self" not in known:
+                hint = of_places(function.__name__, places, option, args[len(places)])
+            if not hint:
+                raise
+            raise TypeError(f"{error}{hint}.") from None
+
+    return called
