@@ -121,28 +121,28 @@ def _finish(bias: Any, activation: Activation) -> Finish:
 
 def _convolve(x: Array, w: Array, bias: Any, activation: Activation, **options: Any) -> Array:
     geo = arrays.geometry("convolve", x.shape, w.shape, **options)
-    if images.takes(geo, x, w):
+    if images.takes("convolve", geo, x, w):
         return images.convolve(x, w, geo, bias, activation == "relu")
     return arrays.convolve_and(_finish(bias, activation), x, w, **options)
 
 
 def _convolve_input(y: Array, w: Array, *, length: Pair, **options: Any) -> Array:
     geo = arrays.geometry_of("convolve_input", y.shape, w.shape, length=length, **options)
-    if images.takes(geo, y, w):
+    if images.takes("convolve_input", geo, y, w):
         return images.convolve_input(y, w, geo)
     return arrays.convolve_input(y, w, length=length, **options)
 
 
 def _convolve_weight(x: Array, y: Array, *, size: Pair, **options: Any) -> Array:
     geo = arrays.geometry_of("convolve_weight", x.shape, y.shape, size=size, **options)
-    if images.takes(geo, x, y):
+    if images.takes("convolve_weight", geo, x, y):
         return images.convolve_weight(x, y, geo)
     return arrays.convolve_weight(x, y, size=size, **options)
 
 
 def _convolve_both(x: Array, w: Array, y: Array, **options: Any) -> tuple[Array, Array]:
     geo = arrays.geometry("convolve", x.shape, w.shape, **options)
-    if images.takes(geo, x, w, y):
+    if images.takes("convolve_input", geo, y, w) and images.takes("convolve_weight", geo, x, y):
         return images.convolve_input(y, w, geo), images.convolve_weight(x, y, geo)
     return arrays.convolve_both(x, w, y, **options)
 

@@ -2,7 +2,7 @@
 
 One idea: the same three loops as `autograd/convolution/columns.py`, over a block of windows that stays in the caches,
 with no array made on the way. A window's row is made of runs that lie in one piece, since channels are last; of several
-groups they are those of one group at a time. Read `shares.py` next.
+groups they are those of one group at a time. Read `ways.py` next.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from ...backend import host
 from ...convolution import Geometry, geometry_of
 from ..program import Instruction, Variable
-from . import depthwise, winograd
 from .kernels import KERNELS, Memory, Refs, Statements
 from .shares import shared
 from .template import COPY, TYPES, address, filled, is_packed
+from .ways import WAYS, way_of
 
 __all__ = ["BLOCK", "FUNCTIONS", "lengths_of"]
 
@@ -141,12 +141,9 @@ def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
     alike = all(ref.base.dtype == out.dtype and is_packed(ref) and 0 not in ref.shape for ref in reads)
     if str(out.dtype) not in TYPES or not alike or 0 in out.shape:
         return None
-    if out.dtype == "float32" and winograd.pays(geo):
-        work, functions = winograd.work_of(name, geo), winograd.FUNCTIONS[name]
-        return shared(instruction, refs, work, functions, "wino", "convolution (Winograd)")
-    if depthwise.pays(geo):
-        work, functions = depthwise.work_of(name, geo, out.dtype.itemsize), depthwise.FUNCTIONS[name]
-        return shared(instruction, refs, work, functions, "side", "convolution (groups side by side)")
+    way = way_of(name, geo, out.dtype)
+    if way in WAYS:
+        return shared(instruction, refs, geo, way, WAYS[way])
     kind, _, ending = TYPES[str(out.dtype)]
     numbers, room = lengths_of(geo, out.dtype.itemsize)
     rows = Variable(-1, (room * out.dtype.itemsize,), host.dtype("uint8")) if room else None
@@ -166,17 +163,12 @@ def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
 def lengths_of(geo: Geometry, itemsize: int) -> tuple[tuple[int, ...], int]:
     """The numbers of a `conv_t`, and how many numbers a block of windows has that is laid out; 0 where none is."""
     every = geo.batch * geo.windows
-    block = every if _is_product(geo) else min(every, max(16, BLOCK // (geo.kernel * itemsize)))
+    block = every if geo.is_pointwise else min(every, max(16, BLOCK // (geo.kernel * itemsize)))
     (top, _), (left, _) = geo.padding
     channels, features = geo.channels // geo.groups, geo.features // geo.groups
     lengths = (*geo.length, channels, features, *geo.size, *geo.counts)
     numbers = (*lengths, *geo.stride, top, left, *geo.dilation, geo.groups, block)
-    return numbers, 0 if _is_product(geo) else block * geo.kernel
-
-
-def _is_product(geo: Geometry) -> bool:
-    """Whether each window is one number of space, in order, so that x is its own rows."""
-    return geo.size == geo.stride == (1, 1) and geo.padding == ((0, 0), (0, 0))
+    return numbers, 0 if geo.is_pointwise else block * geo.kernel
 
 
 KERNELS.update(dict.fromkeys(FUNCTIONS, _convolution))

@@ -5,11 +5,6 @@ side by side; then a convolution is a sum of a few products of vectors, which st
 next.
 """
 
-# Note [A ring of rows]
-# Neighbouring rows of results read the same rows. Each is laid out once, in the place of one that is needed no longer:
-# row y in place y modulo their number, [place in the group][pixel][group], with zeros before and behind it for pixels
-# outside. One place more holds zeros, for rows outside.
-
 # Note [Zeros at the edge]
 # By its definition a convolution multiplies the zeros of its padding, so infinity in a weight gives NaN there, and so
 # it is here. The adjoint in x is another matter: where there is no result nothing is added. Zeros that are multiplied
@@ -21,56 +16,24 @@ from math import prod
 
 from ...convolution import Geometry
 from .parts import parts_of
+from .rings import GEOMETRY, RING, laid, ring_of
 from .shares import Work
 from .template import COPY
 
-__all__ = ["FUNCTIONS", "pays", "work_of"]
+__all__ = ["FUNCTIONS", "work_of"]
 
 _BYTES = 32  # of a vector
 _RING = 1 << 16  # bytes of rows that are laid out, about
 _LEAST = 16  # groups at a time
 _ROOM = 16 << 20  # numbers that all parts together may lay out, about
 
-_GEOMETRY = """\
-typedef struct {
-  long batch, h, w, oh, ow, kh, kw, sh, sw, top, left, dh, dw;  // lengths, windows, kernel, options
-  long groups, ins, outs, width;  // channels of x and of the result in a group, groups at a time
-  long slots, lead, across;  // the ring: rows, zeros before each, pixels of each with zeros
-  long parts, room;  // numbers that a part works in
-} side_t;
-typedef struct { long x, w; } side_tap;  // where a place of the kernel lies in the ring, and in the weight"""
-
-_RING_OF_ROWS = """\
-// A row of `count` pixels as [place in the group][pixel][group]: n groups, in lines of `width`.
-static void side_lay_@(const T *x, T *to, long count, long channels, long ins, long n, long width, long across) {
-  for (long p = 0; p < count; p++, x += channels, to += width) {
-    if (ins == 1) copy_@(to, x, n);
-    else
-      for (long k = 0; k < ins; k++)
-        for (long l = 0; l < n; l++) to[k * across * width + l] = x[l * ins + k];
-  }
-}
-// Rows `low` to `high` of a sample, where they exist, are in the ring afterwards; those before `next` were put there.
-static void side_fill_@(const T *x, T *ring, long low, long high, long *next, long h, long w, long channels, long ins,
-    long n, long width, const side_t *g) {
-  long y = low > *next ? low : *next;
-  for (; y <= high && y < h; y++)
-    side_lay_@(x + y * w * channels, ring + y % g->slots * ins * g->across * width + g->lead * width, w, channels, ins,
-               n, width, g->across);
-  if (y > *next) *next = y;
-}
-// Where a row lies in the ring.
-static inline long side_row_@(long y, long h, long size, const side_t *g) {
-  return (y < 0 || y >= h ? g->slots : y % g->slots) * size;
-}"""
-
 _LINE = """\
 // R results of V vectors: sums over taps of numbers of x, `step` from one result to the next, times those of w.
 static inline __attribute__((always_inline)) void side_block_@(int R, int V, int whole, const T *x, long step,
-    const T *w, const side_tap *tap, long taps, T *y, long next, long gap, long n) {
+    const T *w, const ring_tap *tap, long taps, T *y, long next, long gap, long n) {
   vector_@ sum[14];
   for (int r = 0; r < R * V; r++) sum[r] = (vector_@){0};
-  for (const side_tap *end = tap + taps; tap < end; tap++) {
+  for (const ring_tap *end = tap + taps; tap < end; tap++) {
     const T *p = x + tap->x, *k = w + tap->w;
     vector_@ factor[2];
     for (int v = 0; v < V; v++) factor[v] = *(const vector_@ *)(k + v * lanes_@);
@@ -87,7 +50,7 @@ static inline __attribute__((always_inline)) void side_block_@(int R, int V, int
 }
 // R results, `next` apart, each `outs` for n groups; the weight has `size` numbers for each of these.
 static inline __attribute__((always_inline)) void side_few_@(int R, const T *x, long step, const T *w,
-    const side_tap *tap, long taps, long size, T *y, long next, long outs, long n) {
+    const ring_tap *tap, long taps, long size, T *y, long next, long outs, long n) {
   long c = 0;
   if (outs == 1)
     for (; c + 2 * lanes_@ <= n; c += 2 * lanes_@)
@@ -99,7 +62,7 @@ static inline __attribute__((always_inline)) void side_few_@(int R, const T *x, 
     for (long q = 0; q < outs; q++)
       side_block_@(R, 1, 0, x + c, step, w + q * size + c, tap, taps, y + c * outs + q, next, outs, n - c);
 }
-static void side_line_@(const T *x, long step, long count, const T *w, const side_tap *tap, long taps, long size, T *y,
+static void side_line_@(const T *x, long step, long count, const T *w, const ring_tap *tap, long taps, long size, T *y,
     long next, long outs, long n) {
   // Seven at a time, as often as they fit into most images, then four; the last may be made twice.
   for (long k = 0, many; k < count; k += many) {
@@ -115,9 +78,9 @@ static void side_line_@(const T *x, long step, long count, const T *w, const sid
 # Each does its part, some rows of what is made, or of the result: for so many groups at a time, row after row.
 
 _CONVOLVE = """\
-static void side_convolve_@(const T *x, const T *w, T *y, T *room, long part, const side_t *g) {
+static void side_convolve_@(const T *x, const T *w, T *y, T *room, long part, const ring_t *g) {
   const long c = g->groups * g->ins, o = g->groups * g->outs, taps = g->kh * g->kw * g->ins;
-  side_tap *tap = (side_tap *)(room + part * g->room);
+  ring_tap *tap = (ring_tap *)(room + part * g->room);
   for (long first = 0; first < g->groups; first += g->width) {
     const long n = first + g->width < g->groups ? g->width : g->groups - first;
     const long width = (n + lanes_@ - 1) / lanes_@ * lanes_@;
@@ -132,12 +95,12 @@ static void side_convolve_@(const T *x, const T *w, T *y, T *room, long part, co
     for (long row = from, next = 0; row < to; row++) {
       const long b = row / g->oh, oy = row % g->oh, low = oy * g->sh - g->top;
       if (oy == 0) next = 0;
-      side_fill_@(x + b * g->h * g->w * c + first * g->ins, ring, low, low + (g->kh - 1) * g->dh, &next, g->h, g->w, c,
+      ring_fill_@(x + b * g->h * g->w * c + first * g->ins, ring, low, low + (g->kh - 1) * g->dh, &next, g->h, g->w, c,
                   g->ins, n, width, g);
       for (long i = 0, t = 0; i < g->kh; i++)
         for (long j = 0; j < g->kw; j++)
           for (long k = 0; k < g->ins; k++, t++) {
-            tap[t].x = side_row_@(low + i * g->dh, g->h, size, g) + k * line + j * g->dw * width;
+            tap[t].x = ring_row_@(low + i * g->dh, g->h, size, g) + k * line + j * g->dw * width;
             tap[t].w = t * width;
           }
       side_line_@(ring, g->sw * width, g->ow, turned, tap, taps, taps * width, y + row * g->ow * o + first * g->outs,
@@ -147,9 +110,9 @@ static void side_convolve_@(const T *x, const T *w, T *y, T *room, long part, co
 }"""
 
 _INPUT = """\
-static void side_convolve_input_@(const T *y, const T *w, T *x, T *room, long part, const side_t *g) {
+static void side_convolve_input_@(const T *y, const T *w, T *x, T *room, long part, const ring_t *g) {
   const long c = g->groups * g->ins, o = g->groups * g->outs, places = g->kh * g->kw, taps = places * g->outs;
-  side_tap *tap = (side_tap *)(room + part * g->room);
+  ring_tap *tap = (ring_tap *)(room + part * g->room);
   for (long first = 0; first < g->groups; first += g->width) {
     const long n = first + g->width < g->groups ? g->width : g->groups - first;
     const long width = (n + lanes_@ - 1) / lanes_@ * lanes_@;
@@ -169,7 +132,7 @@ static void side_convolve_input_@(const T *y, const T *w, T *x, T *room, long pa
     for (long row = from, next = 0; row < to; row++) {
       const long b = row / g->h, y0 = row % g->h, last = y0 + g->top, low = last - (g->kh - 1) * g->dh;
       if (y0 == 0) next = 0;
-      side_fill_@(y + b * g->oh * g->ow * o + first * g->outs, ring, low > 0 ? (low + g->sh - 1) / g->sh : 0,
+      ring_fill_@(y + b * g->oh * g->ow * o + first * g->outs, ring, low > 0 ? (low + g->sh - 1) / g->sh : 0,
                   last / g->sh, &next, g->oh, g->ow, o, g->outs, n, width, g);
       // Pixels one stride apart are reached by the same places of the kernel, see Note [Zeros at the edge].
       for (long x0 = 0; x0 < g->sw && x0 < g->w; x0++) {
@@ -182,7 +145,7 @@ static void side_convolve_input_@(const T *y, const T *w, T *x, T *room, long pa
               if (down < 0 || down % g->sh || down / g->sh >= g->oh || right % g->sw) continue;
               if (!finite && (ox < 0 || ox >= g->ow)) continue;
               for (long q = 0; q < g->outs; q++, found++) {
-                tap[found].x = side_row_@(down / g->sh, g->oh, size, g) + q * line + (g->lead + ox) * width;
+                tap[found].x = ring_row_@(down / g->sh, g->oh, size, g) + q * line + (g->lead + ox) * width;
                 tap[found].w = ((i * g->kw + j) * g->outs + q) * width;
               }
             }
@@ -214,7 +177,7 @@ static void side_taps_@(const T *x, long step, const long *at, long taps, const 
   for (; t + 3 <= taps; t += 3) side_sums_@(3, x, step, at + t, y, width, count, sums + t * width);
   for (; t < taps; t++) side_sums_@(1, x, step, at + t, y, width, count, sums + t * width);
 }
-static void side_convolve_weight_@(const T *x, const T *y, T *w, T *room, long part, const side_t *g) {
+static void side_convolve_weight_@(const T *x, const T *y, T *w, T *room, long part, const ring_t *g) {
   const long c = g->groups * g->ins, o = g->groups * g->outs, taps = g->kh * g->kw * g->ins;
   long *at = (long *)(room + part * g->room);
   w += part * o * taps;
@@ -228,13 +191,13 @@ static void side_convolve_weight_@(const T *x, const T *y, T *w, T *room, long p
     for (long row = from, next = 0; row < to; row++) {
       const long b = row / g->oh, oy = row % g->oh, low = oy * g->sh - g->top;
       if (oy == 0) next = 0;
-      side_fill_@(x + b * g->h * g->w * c + first * g->ins, ring, low, low + (g->kh - 1) * g->dh, &next, g->h, g->w, c,
+      ring_fill_@(x + b * g->h * g->w * c + first * g->ins, ring, low, low + (g->kh - 1) * g->dh, &next, g->h, g->w, c,
                   g->ins, n, width, g);
-      side_lay_@(y + row * g->ow * o + first * g->outs, of_y, g->ow, o, g->outs, n, width, g->ow);
+      ring_lay_@(y + row * g->ow * o + first * g->outs, of_y, g->ow, o, g->outs, n, width, g->ow);
       for (long i = 0, t = 0; i < g->kh; i++)
         for (long j = 0; j < g->kw; j++)
           for (long k = 0; k < g->ins; k++, t++)
-            at[t] = side_row_@(low + i * g->dh, g->h, size, g) + k * line + j * g->dw * width;
+            at[t] = ring_row_@(low + i * g->dh, g->h, size, g) + k * line + j * g->dw * width;
       for (long l = 0; l < width; l += lanes_@)
         for (long q = 0; q < g->outs; q++)
           side_taps_@(ring + l, g->sw * width, at, taps, of_y + q * length + l, width, g->ow,
@@ -248,27 +211,19 @@ static void side_convolve_weight_@(const T *x, const T *y, T *w, T *room, long p
 }"""
 
 FUNCTIONS: dict[str, tuple[str, ...]] = {
-    "convolve": (_GEOMETRY, COPY, _RING_OF_ROWS, _LINE, _CONVOLVE),
-    "convolve_input": (_GEOMETRY, COPY, _RING_OF_ROWS, _LINE, _INPUT),
-    "convolve_weight": (_GEOMETRY, COPY, _RING_OF_ROWS, _WEIGHT),
+    "convolve": (GEOMETRY, COPY, RING, _LINE, _CONVOLVE),
+    "convolve_input": (GEOMETRY, COPY, RING, _LINE, _INPUT),
+    "convolve_weight": (GEOMETRY, COPY, RING, _WEIGHT),
 }
-
-
-def pays(geo: Geometry) -> bool:
-    """Whether groups as lanes are the fastest way: they have few channels, and the fewer, the fewer groups there are.
-
-    Measured with one thread beside a product for each group.
-    """
-    each = geo.channels // geo.groups * (geo.features // geo.groups)
-    return geo.groups > 1 and each <= 16 * min(geo.groups, 16)
 
 
 def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
     """How "convolve", "convolve_input" or "convolve_weight" is done."""
+    geo = laid(geo)
     lanes = _BYTES // itemsize
     ins, outs = geo.channels // geo.groups, geo.features // geo.groups
     taps = prod(geo.size) * (outs if name == "convolve_input" else ins)
-    slots, lead, across = _ring(name, geo)
+    slots, lead, across = ring_of(name, geo)
     planes = outs if name == "convolve_input" else ins
     line = (slots + 1) * planes * across * itemsize  # bytes of one group
     width = min(geo.groups, max(_LEAST, _RING // line // lanes * lanes))
@@ -285,14 +240,3 @@ def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
         geo.groups, ins, outs, width, slots, lead, across, parts, room,
     )  # fmt: skip
     return Work(numbers, parts, parts * room, parts if name == "convolve_weight" else 1)
-
-
-def _ring(name: str, geo: Geometry) -> tuple[int, int, int]:
-    """How many rows of x, or of the result, one row of what is made reads, its zeros before, and pixels with zeros."""
-    (_, _), (left, _) = geo.padding
-    (height, width), (sh, sw), (down, right) = geo.length, geo.stride, geo.spans
-    if name != "convolve_input":
-        return min(down, height), left, max(left + width, (geo.counts[1] - 1) * sw + right)
-    lead = max(0, -((left - right + 1) // sw))
-    stop = max(geo.counts[1], (width - 1 + left) // sw + 1)
-    return min((down - 1) // sh + 1, geo.counts[0]), lead, lead + stop

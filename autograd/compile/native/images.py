@@ -1,7 +1,7 @@
 """Images: convolution in C for eager code, of any number of samples, pixels and channels.
 
-One idea: the texts of compiled steps take all lengths from a record, so one library serves every convolution (a second
-one those of groups side by side, which few need), and a call hands it the record. Where there is no compiler NumPy does
+One idea: the texts of compiled steps take all lengths from a record, so one library serves every convolution of
+its kind, and a call hands it the record. Where there is no compiler NumPy does
 it, as it does what is small. Read `many.py` next, which does the same for stacks of products.
 """
 
@@ -15,14 +15,14 @@ from typing import Any
 from ...backend import Array, host
 from ...convolution import Geometry
 from ...shapes import Shape
-from . import convolution, depthwise, winograd
+from . import convolution
 from .eager import LARGE, has_c
 from .library import blas, load
 from .parts import parts_of
-from .shares import Work
 from .source import HEADER
 from .template import TYPES, filled
 from .threads import runner
+from .ways import WAYS, way_of
 
 __all__ = ["convolve", "convolve_input", "convolve_weight", "takes"]
 
@@ -31,15 +31,15 @@ _PARTS = """\
 static void WAY_part_NAME_@(int part, char **p, const double *n) {
   WAY_NAME_@((const T *)p[0], (const T *)p[1], (T *)p[2], (T *)p[3], part, (const WAY_t *)p[4]);
 }
-void parts_WAY_NAME_@(int parts, char **p, const double *n) { run(WAY_part_NAME_@, parts, p, n); }"""
+void WAY_NAME_all_@(int parts, char **p, const double *n) { run(WAY_part_NAME_@, parts, p, n); }"""
 _BLOCKS = """\
-void blocks_convolve_@(int samples, char **p, const double *n) {
+void blocks_convolve_all_@(int samples, char **p, const double *n) {
   convolve_@((T *)p[0], (T *)p[1], (T *)p[2], (T *)p[3], 0, samples, (conv_t *)p[4]);
 }
-void blocks_convolve_input_@(int samples, char **p, const double *n) {
+void blocks_convolve_input_all_@(int samples, char **p, const double *n) {
   convolve_input_@((T *)p[0], (T *)p[1], (T *)p[2], (T *)p[3], 0, samples, (conv_t *)p[4]);
 }
-void blocks_convolve_weight_@(int samples, char **p, const double *n) {
+void blocks_convolve_weight_all_@(int samples, char **p, const double *n) {
   convolve_weight_@((T *)p[0], (T *)p[1], (T *)p[2], (T *)p[3], 0, samples, (conv_t *)p[4]);
 }
 """
@@ -61,39 +61,37 @@ void setup(void *s, void *d, void *r) { sgemm = (sgemm_t *)s; dgemm = (dgemm_t *
 """
 
 
-def _source(side_by_side: bool) -> str:
+def _source(way: str) -> str:
     texts = ["static sgemm_t *sgemm;", "static dgemm_t *dgemm;"]
-    for dtype in TYPES:
-        for way, functions in _ways(side_by_side, dtype).items():
-            texts += [filled(text, dtype) for found in functions.values() for text in found]
-            texts += [filled(_PARTS.replace("WAY", way).replace("NAME", name), dtype) for name in functions]
-        if not side_by_side:
+    for dtype in _dtypes(way):
+        if way in WAYS:
+            texts += [filled(text, dtype) for found in WAYS[way].functions.values() for text in found]
+            parts = _PARTS.replace("WAY_t", WAYS[way].record).replace("WAY", way)
+            texts += [filled(parts.replace("NAME", name), dtype) for name in convolution.FUNCTIONS]
+        else:
             texts += [filled(text, dtype) for found in convolution.FUNCTIONS.values() for text in found]
             texts.append(filled(_BLOCKS, dtype))
         texts.append(filled(_FINISH, dtype))
     return "\n".join([HEADER, *dict.fromkeys(texts), _SETUP])
 
 
-def _ways(side_by_side: bool, dtype: str) -> dict[str, dict[str, tuple[str, ...]]]:
-    """The ways that are shared by parts, with their functions."""
-    if side_by_side:
-        return {"side": depthwise.FUNCTIONS}
-    return {"wino": winograd.FUNCTIONS} if dtype == "float32" else {}
+def _dtypes(way: str) -> list[str]:
+    return ["float32"] if way == "wino" else list(TYPES)
 
 
-def takes(geo: Geometry, *arrays: Array) -> bool:
-    """Whether C does this convolution of these arrays, which have their channels last and lie in order without gaps."""
+def takes(name: str, geo: Geometry, *arrays: Array) -> bool:
+    """Whether C does "convolve", or a gradient of it, of arrays with their channels last that lie without gaps."""
     kinds = {str(array.dtype) for array in arrays}
     known = len(kinds) == 1 and kinds <= TYPES.keys()
     large = math.prod(geo.out_shape) >= LARGE and not geo.is_empty
-    return known and large and has_c() and _library(depthwise.pays(geo)) is not None
+    return known and large and has_c() and _library_of(name, geo, arrays[0]) is not None
 
 
 def convolve(x: Array, w: Array, geo: Geometry, bias: Array | None, relu: bool) -> Array:
     """The result, (N, H', W', O), with the bias added, then ReLU."""
     out = _call("convolve", x, w, geo, geo.out_shape)
     if bias is not None or relu:
-        _finish(out, bias, relu, depthwise.pays(geo))
+        _finish(out, bias, relu, _library_of("convolve", geo, x))
     return out
 
 
@@ -108,24 +106,20 @@ def convolve_weight(x: Array, y: Array, geo: Geometry) -> Array:
 
 
 def _call(name: str, a: Array, b: Array, geo: Geometry, shape: Shape) -> Array:
-    if a.dtype.char == "f" and winograd.pays(geo):
-        return _in_parts("wino", name, a, b, winograd.work_of(name, geo), shape)
-    if depthwise.pays(geo):
-        return _in_parts("side", name, a, b, depthwise.work_of(name, geo, a.itemsize), shape)
+    way, library = way_of(name, geo, a.dtype), _library_of(name, geo, a)
+    if way in WAYS:
+        work = WAYS[way].work_of(name, geo, a.itemsize)
+        out, room = host.empty((work.sums, *shape), a.dtype), host.empty(work.room, a.dtype)
+        _run(getattr(library, f"{way}_{name}_all_{_ending(a)}"), work.parts, [a, b, out, room], work.numbers)
+        return out[0] if work.sums == 1 else out.sum(axis=0)
     numbers, size = convolution.lengths_of(geo, a.itemsize)
     out = host.empty(shape, a.dtype)
     arrays = [a, b, out, host.empty(size, a.dtype)] if size else [a, b, out]
-    _run(f"blocks_{name}_{_ending(a)}", geo.batch, arrays, numbers)
+    _run(getattr(library, f"blocks_{name}_all_{_ending(a)}"), geo.batch, arrays, numbers)
     return out
 
 
-def _in_parts(way: str, name: str, a: Array, b: Array, work: Work, shape: Shape) -> Array:
-    out, room = host.empty((work.sums, *shape), a.dtype), host.empty(work.room, a.dtype)
-    _run(f"parts_{way}_{name}_{_ending(a)}", work.parts, [a, b, out, room], work.numbers)
-    return out[0] if work.sums == 1 else out.sum(axis=0)
-
-
-def _finish(out: Array, bias: Array | None, relu: bool, side_by_side: bool) -> None:
+def _finish(out: Array, bias: Array | None, relu: bool, library: Any) -> None:
     """Add the bias, then ReLU, in place."""
     width = out.shape[-1]
     rows = out.size // width
@@ -135,16 +129,14 @@ def _finish(out: Array, bias: Array | None, relu: bool, side_by_side: bool) -> N
     if bias is not None:
         bias = host.ascontiguousarray(bias)
         pointers[5] = _address(bias)
-    getattr(_library(side_by_side), f"finish_{_ending(out)}")(
-        parts, pointers, (ctypes.c_double * 4)(parts, rows, width, relu)
-    )
+    getattr(library, f"finish_{_ending(out)}")(parts, pointers, (ctypes.c_double * 4)(parts, rows, width, relu))
 
 
-def _run(function: str, count: int, arrays: list[Array], numbers: tuple[int, ...]) -> None:
+def _run(function: Any, count: int, arrays: list[Array], numbers: tuple[int, ...]) -> None:
     pointers = (ctypes.c_void_p * 6)(*map(_address, arrays))
     lengths = (ctypes.c_long * len(numbers))(*numbers)
     pointers[4] = ctypes.addressof(lengths)
-    getattr(_library(function.startswith("parts_side")), function)(count, pointers, None)
+    function(count, pointers, None)
 
 
 def _address(array: Array) -> int:
@@ -155,27 +147,24 @@ def _ending(array: Array) -> str:
     return TYPES[str(array.dtype)][2]
 
 
+def _library_of(name: str, geo: Geometry, array: Array) -> Any:
+    return _library(way_of(name, geo, array.dtype))
+
+
 @functools.cache
-def _library(side_by_side: bool) -> Any:
-    """The library of groups side by side, or that of all else; None where it cannot be had."""
+def _library(way: str) -> Any:
+    """The library of a way to convolve; None where it cannot be had."""
     found = blas()
     pool = 0 if found is None else runner(found)
     try:
-        library = load(_source(side_by_side)) if pool else None
+        library = load(_source(way)) if pool else None
     except OSError:  # there is no folder to keep it in
         return None
     if found is None or library is None:
         return None
     library.setup(ctypes.c_void_p(found.single), ctypes.c_void_p(found.double), ctypes.c_void_p(pool))
-    names = []
-    for dtype, (_, _, ending) in TYPES.items():
-        for way, functions in _ways(side_by_side, dtype).items():
-            names += [f"parts_{way}_{name}_{ending}" for name in functions]
-        names += [f"finish_{ending}"] if side_by_side else [f"finish_{ending}", *_blocks(ending)]
-    for name in names:
-        getattr(library, name).argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    for dtype in _dtypes(way):
+        ending = TYPES[dtype][2]
+        for name in [f"finish_{ending}", *(f"{way}_{name}_all_{ending}" for name in convolution.FUNCTIONS)]:
+            getattr(library, name).argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
     return library
-
-
-def _blocks(ending: str) -> list[str]:
-    return [f"blocks_{name}_{ending}" for name in convolution.FUNCTIONS]

@@ -6,15 +6,17 @@ text serves a compiled step; eager code calls the same function with lengths tha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
 
 from ...backend import host
+from ...convolution import Geometry
 from ..program import Instruction, Variable
 from .kernels import Memory, Refs, Statements
 from .template import TYPES, address, filled
 
-__all__ = ["Work", "shared"]
+__all__ = ["Way", "Work", "shared"]
 
 
 class Work(NamedTuple):
@@ -26,15 +28,20 @@ class Work(NamedTuple):
     sums: int  # how many sums of a weight's gradient are made, to be added up; 1 where there is nothing to add
 
 
-def shared(
-    instruction: Instruction, refs: Refs, work: Work, functions: tuple[str, ...], way: str, about: str
-) -> Statements:
-    """The kernel of an instruction over packed arrays, by the function `{way}_{instruction}_{s or d}` of a text.
+class Way(NamedTuple):
+    """Functions in C that do instructions in parts."""
 
-    The record of lengths is a `{way}_t`.
-    """
+    functions: dict[str, tuple[str, ...]]  # by instruction, the texts with the function `{way}_{instruction}_@`
+    work_of: Callable[[str, Geometry, int], Work]  # (instruction, geometry, bytes of a number)
+    record: str  # the type of the lengths
+    about: str
+
+
+def shared(instruction: Instruction, refs: Refs, geo: Geometry, name_of_way: str, way: Way) -> Statements:
+    """The kernel of an instruction over packed arrays."""
     out, name = instruction.out, instruction.name
     kind, _, ending = TYPES[str(out.dtype)]
+    work = way.work_of(name, geo, out.dtype.itemsize)
     a, b = reads = [refs[variable] for variable in instruction.inputs]
     size = prod(out.shape)
     behind = work.sums * size if work.sums > 1 else 0
@@ -48,8 +55,8 @@ def shared(
 
     def statements(memory: Memory) -> str:
         return (
-            f"  {{ static const {way}_t g = {{{', '.join(map(str, work.numbers))}}};\n"
-            f"    {way}_{name}_{ending}({address(a, memory, kind)}, {address(b, memory, kind)}, "
+            f"  {{ static const {way.record} g = {{{', '.join(map(str, work.numbers))}}};\n"
+            f"    {name_of_way}_{name}_{ending}({address(a, memory, kind)}, {address(b, memory, kind)}, "
             f"{sums(memory) if behind else result(memory)}, ({kind} *){memory.address(scratch)}, "
             f"{'part' if work.parts > 1 else 0}, &g); }}"
         )
@@ -66,9 +73,9 @@ def shared(
         instruction,
         reads,
         statements=statements,
-        functions=tuple(filled(text, out.dtype) for text in functions),
+        functions=tuple(filled(text, out.dtype) for text in way.functions[name]),
         scratch=scratch,
-        about=about,
+        about=way.about,
         parts=work.parts,
         ending=add_up if behind else None,
     )

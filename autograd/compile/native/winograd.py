@@ -300,8 +300,9 @@ def pays(geo: Geometry) -> bool:
     return plain and geo.channels % _LANES == geo.features % _LANES == 0 and 16 * tiles <= 2 * geo.windows
 
 
-def work_of(name: str, geo: Geometry) -> Work:
+def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
     """How "convolve", "convolve_input" or "convolve_weight" is done, where it pays."""
+    assert itemsize == 4  # the texts count in floats
     down, across = _tiles(geo)
     tiles = geo.batch * down * across
     made, others = geo.features, geo.channels

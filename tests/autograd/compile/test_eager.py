@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import autograd as ag
 import nn.functional as F
 from autograd import convolution
-from autograd.compile.native import depthwise, eager, images, library
+from autograd.compile.native import eager, images, library
 from autograd.compile.native.eager import LARGE, Loop
 from autograd.compile.native.many import matmul_many
 from autograd.convolution import windows
@@ -328,8 +328,10 @@ def test_convolution_in_c_is_that_of_numpy(which, transposed, dtype, monkeypatch
 
 @st.composite
 def groups_of_images(draw):
-    """A geometry of groups that share no channels, as strange as they come."""
-    groups, ins, outs = draw(st.integers(2, 20)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    """A geometry of groups that share no channels, or of one, as strange as they come."""
+    groups = draw(st.integers(1, 20))
+    most = 3 if groups > 3 else 20
+    ins, outs = draw(st.integers(1, most)), draw(st.integers(1, most))
     length, size, stride, dilation = (
         draw(st.tuples(st.integers(1, most), st.integers(1, most))) for most in (9, 5, 6, 3)
     )
@@ -345,16 +347,16 @@ def groups_of_images(draw):
 
 @needs_c
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("side_by_side", [True, False])
+@pytest.mark.parametrize("way", ["side", "direct", "blocks"])
 @settings(max_examples=40, deadline=None)
 @given(geo=groups_of_images(), seed=st.integers(0, 99), strange=st.sampled_from([None, np.inf, np.nan]))
-def test_groups_in_c_give_what_windows_and_one_product_give(side_by_side, dtype, geo, seed, strange):
+def test_groups_in_c_give_what_windows_and_one_product_give(way, dtype, geo, seed, strange):
     x, w, y = (numbers(*shape, dtype=dtype, seed=seed) for shape in (geo.x_shape, geo.w_shape, geo.out_shape))
     if strange is not None:
         given = (x, w, y)[seed % 3].reshape(-1)
         given[seed % given.size] = strange
     with pytest.MonkeyPatch.context() as patch, np.errstate(invalid="ignore"):
-        patch.setattr(depthwise, "pays", lambda geo: side_by_side)
+        patch.setattr(images, "way_of", lambda name, geo, dtype: way)
         for name, given in (("convolve", (x, w)), ("convolve_input", (y, w)), ("convolve_weight", (x, y))):
             wanted = getattr(windows, name)(np, *(array.astype("float64") for array in given), geo)
             tolerance = 1e-4 if dtype == "float32" else 1e-12
@@ -370,7 +372,7 @@ def test_convolution_in_c_adds_a_bias_and_keeps_what_is_no_number(channels):
     x[1, 5, 5, 3] = np.nan
     options = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
     geo = convolution.geometry("convolve", x.shape, weight.shape, **options)
-    assert images.takes(geo, x, weight)
+    assert images.takes("convolve", geo, x, weight)
     plain = images.convolve(x, weight, geo, None, False)
     np.testing.assert_array_equal(images.convolve(x, weight, geo, bias, True), np.maximum(plain + bias, 0))
     assert np.isnan(plain).any()
@@ -382,8 +384,8 @@ def test_convolution_in_c_takes_one_dtype_and_what_is_large():
     options = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1)}
     one = convolution.geometry("convolve", x.shape, weight.shape, **options, groups=1)
     small = convolution.geometry("convolve", (1, 4, 4, 16), weight.shape, **options, groups=1)
-    assert images.takes(one, x, weight)
-    assert not images.takes(one, x, weight.astype("float64"))
-    assert not images.takes(one, x.astype("float16"), weight.astype("float16"))
-    assert not images.takes(one, x.astype(">f4"), weight.astype(">f4"))
-    assert not images.takes(small, x[:1, :4, :4], weight)
+    assert images.takes("convolve", one, x, weight)
+    assert not images.takes("convolve", one, x, weight.astype("float64"))
+    assert not images.takes("convolve", one, x.astype("float16"), weight.astype("float16"))
+    assert not images.takes("convolve", one, x.astype(">f4"), weight.astype(">f4"))
+    assert not images.takes("convolve", small, x[:1, :4, :4], weight)

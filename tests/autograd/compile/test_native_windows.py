@@ -20,7 +20,9 @@ import nn.functional as F
 import optim
 from autograd import Tensor, convolution, pooling
 from autograd.compile.native import Native
+from autograd.compile.native import convolution as native_convolution
 from autograd.compile.native.library import blas, load
+from autograd.compile.native.ways import way_of
 from autograd.compile.native.winograd import work_of
 from autograd.errors import ShapeError
 from tests.autograd.compile.worlds import assert_same, world
@@ -63,8 +65,9 @@ def check_convolution(
     kind: str,
     seed: int,
     groups: int = 1,
+    way: str | None = None,
 ) -> set[str]:
-    """All three kernels against NumPy; what they are called in the plans."""
+    """All three kernels against NumPy, in this way or the one that is chosen; what they are called in the plans."""
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     rng = np.random.default_rng(seed)
     x = rng.normal(size=x_shape).astype(kind)
@@ -83,7 +86,10 @@ def check_convolution(
             convolution.convolve_weight(x, g, size=size, **options),
         ]
 
-    found, abouts = in_c(three, x, w, g)
+    with pytest.MonkeyPatch.context() as patch:
+        if way is not None:
+            patch.setattr(native_convolution, "way_of", lambda name, geo, dtype: way)
+        found, abouts = in_c(three, x, w, g)
     terms = (taps * x.shape[3], taps * features, y[..., 0].size)
     for one, wanted, count in zip(found, three(x, w, g), terms, strict=True):
         agree(one, wanted, count)
@@ -91,10 +97,11 @@ def check_convolution(
     return set(abouts)
 
 
+@pytest.mark.parametrize(("way", "about"), [("blocks", "convolution"), ("direct", "convolution (direct)")])
 @few
 @given(
-    st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 7), st.integers(1, 4)),
-    st.integers(1, 4),
+    st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 7), st.integers(1, 9)),
+    st.integers(1, 20),
     *[pairs] * 2,
     sides,
     pairs,
@@ -102,9 +109,19 @@ def check_convolution(
     seeds,
 )
 def test_convolution_is_that_of_numpy(
-    x_shape: Any, features: int, size: Any, stride: Any, padding: Any, dilation: Any, kind: str, seed: int
+    way: str,
+    about: str,
+    x_shape: Any,
+    features: int,
+    size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    kind: str,
+    seed: int,
 ) -> None:
-    assert check_convolution(x_shape, features, size, stride, padding, dilation, kind, seed) == {"convolution"}
+    abouts = check_convolution(x_shape, features, size, stride, padding, dilation, kind, seed, way=way)
+    assert abouts == {about}
 
 
 @few
@@ -118,7 +135,7 @@ def test_convolution_over_tiles_is_that_of_numpy(x_shape: Any, features: int, pa
     counts = [n + sum(side) - 2 for n, side in zip(x_shape[1:3], padding, strict=True)]
     whole = 16 * np.prod([-(-n // 4) for n in counts]) <= 2 * np.prod(counts)
     abouts = check_convolution(x_shape, features, (3, 3), (1, 1), padding, (1, 1), "f4", seed)
-    assert abouts == {"convolution (Winograd)" if whole else "convolution"}
+    assert abouts & {"convolution (Winograd)"} == ({"convolution (Winograd)"} if whole else set())
 
 
 FEW_OR_MANY = [((2, 7, 8, 128), 208), ((1, 12, 5, 144), 192), ((9, 16, 16, 16), 32)]  # tiles
@@ -130,7 +147,7 @@ def test_convolution_over_tiles_is_shared_by_samples_or_by_channels(x_shape: Any
     options: dict[str, Any] = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
     geo = convolution.geometry("convolve", x_shape, (features, 3, 3, x_shape[3]), *options.values())
     for name in ("convolve", "convolve_input", "convolve_weight"):
-        work = work_of(name, geo)
+        work = work_of(name, geo, 4)
         assert work.parts > 1
         assert work.sums == (work.parts if name == "convolve_weight" and not few_tiles else 1)
     abouts = check_convolution(x_shape, features, (3, 3), (1, 1), options["padding"], (1, 1), "f4", 0)
@@ -143,7 +160,7 @@ def test_many_channels_do_not_take_much_memory_to_work_in() -> None:
         geo = convolution.geometry("convolve", shape, weight, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
         kernels = 4 * 36 * channels * channels
         for name in ("convolve", "convolve_input", "convolve_weight"):
-            assert 4 * work_of(name, geo).room < kernels + (128 << 20)
+            assert 4 * work_of(name, geo, 4).room < kernels + (128 << 20)
 
 
 def test_several_blocks_are_one_result() -> None:
@@ -152,24 +169,56 @@ def test_several_blocks_are_one_result() -> None:
     check_convolution((40, 30, 30, 3), 2, (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), "f8", 1)
 
 
-SIDE, PRODUCTS = "convolution (groups side by side)", "convolution"
-GROUPS = [  # (N, H, W), groups, channels of each, features of each, stride, what the kernels are called
-    ((2, 7, 6), 19, 1, 1, (1, 1), SIDE),
-    ((1, 9, 5), 11, 1, 3, (2, 3), SIDE),
-    ((2, 5, 8), 9, 4, 3, (1, 2), SIDE),
-    ((9, 24, 24), 24, 2, 1, (1, 1), SIDE),  # of several parts
-    ((2, 6, 7), 2, 9, 10, (1, 1), PRODUCTS),
+GROUPS = [  # (N, H, W), groups, channels of each, features of each, stride, way
+    ((2, 7, 6), 19, 1, 1, (1, 1), "side"),
+    ((1, 9, 5), 11, 1, 3, (2, 3), "side"),
+    ((2, 5, 8), 9, 4, 3, (1, 2), "side"),
+    ((9, 24, 24), 24, 2, 1, (1, 1), "side"),  # of several parts
+    ((2, 6, 7), 2, 9, 10, (1, 1), "blocks"),
+    ((2, 5, 8), 3, 4, 17, (1, 2), "direct"),
+    ((9, 24, 24), 3, 8, 8, (1, 1), "direct"),  # of several parts
 ]
 
 
 @pytest.mark.parametrize("kind", ["f4", "f8"])
-@pytest.mark.parametrize(("images", "groups", "channels", "features", "stride", "about"), GROUPS)
+@pytest.mark.parametrize(("images", "groups", "channels", "features", "stride", "way"), GROUPS)
 def test_convolution_of_groups_is_that_of_numpy(
-    images: Any, groups: int, channels: int, features: int, stride: Any, about: str, kind: str
+    images: Any, groups: int, channels: int, features: int, stride: Any, way: str, kind: str
 ) -> None:
     shape, padding = (*images, groups * channels), ((1, 0), (2, 1))
-    abouts = check_convolution(shape, groups * features, (3, 2), stride, padding, (1, 2), kind, 0, groups)
-    assert abouts == {about}
+    check_convolution(shape, groups * features, (3, 2), stride, padding, (1, 2), kind, 0, groups, way)
+
+
+def test_one_axis_of_space_is_a_row_of_pixels() -> None:
+    for way in ("direct", "side"):
+        sides = ((2, 1), (0, 0))
+        check_convolution((2, 40, 1, 12), 12, (5, 1), (2, 1), sides, (2, 1), "f4", 0, groups=6, way=way)
+
+
+CHOSEN = [  # x, (O, kh, kw), options; how the result, the gradient of x and that of the weight are made
+    ((64, 28, 28, 1), (32, 5, 5), {}, "direct blocks direct"),
+    ((64, 32, 32, 3), (64, 3, 3), {"padding": 1}, "direct blocks direct"),
+    ((16, 32, 32, 64), (3, 3, 3), {"padding": 1}, "direct direct direct"),
+    ((16, 28, 28, 16), (16, 5, 5), {"padding": 2}, "direct direct direct"),
+    ((16, 28, 28, 64), (64, 3, 3), {"padding": 1, "groups": 4}, "direct direct direct"),
+    ((16, 28, 28, 256), (256, 3, 3), {"padding": 1, "groups": 32}, "direct direct direct"),
+    ((16, 56, 56, 128), (128, 3, 3), {"padding": 1, "groups": 32}, "side side side"),
+    ((32, 56, 56, 64), (64, 3, 3), {"padding": 1, "groups": 64}, "side side side"),
+    ((16, 28, 28, 64), (64, 3, 3), {"padding": 1}, "wino wino wino"),
+    ((16, 14, 14, 256), (256, 3, 3), {"stride": 2, "padding": 1}, "blocks blocks blocks"),
+    ((16, 14, 14, 256), (256, 1, 1), {}, "blocks blocks blocks"),
+]
+
+
+@pytest.mark.parametrize(("x", "weight", "options", "ways"), CHOSEN)
+def test_the_way_to_convolve_is_the_one_that_was_measured_to_be_fastest(
+    x: Any, weight: Any, options: dict[str, int], ways: str
+) -> None:
+    stride, padding, groups = options.get("stride", 1), options.get("padding", 0), options.get("groups", 1)
+    shape = (*weight, x[3] // groups)
+    geo = convolution.geometry("convolve", x, shape, (stride, stride), ((padding, padding),) * 2, (1, 1), groups)
+    names = ("convolve", "convolve_input", "convolve_weight")
+    assert " ".join(way_of(name, geo, "float32") for name in names) == ways
 
 
 def test_the_function_of_numpy_that_has_the_same_name_is_another() -> None:
