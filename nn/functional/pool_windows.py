@@ -12,8 +12,9 @@ from typing import Any
 
 import autograd as ag
 from autograd import pooling
-from autograd.backend import Array, Module
+from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
+from autograd.compile.native import pools
 from autograd.fused import fused
 from autograd.pooling import Pair, Sides, geometry
 from autograd.tensor import Operand
@@ -37,6 +38,9 @@ def _largest(x: Operand, **options: Any) -> Operand:
 
 def _forward_last(xp: Module, x: Array, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Any:
     x = xp.ascontiguousarray(x)
+    if xp is host and pools.takes(x, size):
+        out, places = pools.largest_and_places(x, size=size, stride=stride, padding=padding, dilation=dilation)
+        return out, places
     out = pooling.largest(x, geometry(x.shape[1:3], size, stride, padding, dilation))
     return out, (x, out)
 
@@ -46,13 +50,15 @@ def _backward_last(
     g: Array,
     needs: tuple[bool],
     inputs: tuple[Array],
-    residuals: tuple[Array, Array],
+    residuals: Any,
     **options: Any,
 ) -> tuple[Array]:
-    x, out = residuals
-    length = x.shape[1:3]
-    places = pooling.places_of(x, out, geometry(length, **options))
-    return (pooling.pool_put(xp.ascontiguousarray(g), places, length=length, **options),)
+    g, length = xp.ascontiguousarray(g), inputs[0].shape[1:3]
+    if isinstance(residuals, tuple):
+        x, out = residuals
+        return (pooling.pool_put(g, pooling.places_of(x, out, geometry(length, **options)), length=length, **options),)
+    put = pools.put if g.dtype == inputs[0].dtype else pooling.pool_put
+    return (put(g, residuals, length=length, **options),)
 
 
 def _turned(forward: Callable[..., Any], backward: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:

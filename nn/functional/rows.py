@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from autograd.backend import host
+from autograd.compile.native.eager import Loop
 
 __all__ = ["SMALL", "as_rows", "let_through", "ones", "sum_of_rows", "zeros"]
 
@@ -28,10 +29,16 @@ def let_through(xp: Any, g: Any, out: Any) -> Any:
     """g where ReLU gave more than 0, else 0; NumPy multiplies two arrays of floats faster than floats and bools."""
     if xp is not host:
         return g * (out > 0)
+    made = _let_through(g, out)
+    if made is not None:
+        return made[0]
     nothing = zeros(out.shape, out.dtype) if out.size <= SMALL else 0
     mask = (out > nothing).astype(g.dtype)
     mask *= g
     return mask
+
+
+_let_through = Loop(lambda g, out: g * (out > 0))
 
 
 @functools.lru_cache(maxsize=32)

@@ -2,7 +2,7 @@
 
 One idea: the texts of compiled steps take all lengths from a record, so one library serves every convolution of
 its kind, and a call hands it the record. Where there is no compiler NumPy does
-it, as it does what is small. Read `many.py` next, which does the same for stacks of products.
+it, as it does what is small. Read `pools.py` next, which does the same for windows.
 """
 
 from __future__ import annotations

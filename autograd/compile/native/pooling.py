@@ -16,9 +16,9 @@ from .kernels import KERNELS, Memory, Refs, Statements
 from .parts import parts_of
 from .template import TYPES, address, filled, is_packed
 
-__all__: list[str] = []
+__all__ = ["GEOMETRY", "PLACES", "PUT"]
 
-_GEOMETRY = """\
+GEOMETRY = """\
 typedef struct {
   long h, w, c, kh, kw, oh, ow, sh, sw, top, left, dh, dw;  // lengths, channels, window, windows, options
 } pool_t;"""
@@ -51,7 +51,7 @@ def _function(head: str, place: str, begin: str = "", end: str = "", first: str 
 
 
 # Of NaN, which is not equal to itself, the first is taken, and it is larger than all numbers.
-_PLACES = _function(
+PLACES = _function(
     "pool_places_@(const T *x_, K *places, T *best_, long step",
     f"""if (!any) {{
               any = 1;
@@ -71,7 +71,7 @@ _PICK = _function(
     f"{_CHANNELS} out[at + c] = places[at + c] == k ? x_[p + c] : out[at + c];",
     f"{_CHANNELS} out[at + c] = 0;",
 )
-_PUT = _function(
+PUT = _function(
     "pool_put_@(const T *g_, const K *places, T *out, int apart, int covered",
     f"""if (apart) {{
               {_CHANNELS} out[p + c] = places[at + c] == k ? g_[at + c] : 0;
@@ -100,7 +100,7 @@ def _pool_places(instruction: Instruction, refs: Refs) -> Statements | None:
     def call(memory: Memory, kind: str, out: str) -> str:
         return f"{address(refs[x], memory, kind)}, {out}, ({kind} *){memory.address(best)}, 0"
 
-    return _kernel(instruction, refs, x.dtype, instruction.out.dtype, _PLACES, call, best)
+    return _kernel(instruction, refs, x.dtype, instruction.out.dtype, PLACES, call, best)
 
 
 def _pool_pick(instruction: Instruction, refs: Refs) -> Statements | None:
@@ -120,7 +120,7 @@ def _pool_put(instruction: Instruction, refs: Refs) -> Statements | None:
         given = f"{address(refs[g], memory, kind)}, {address(refs[places], memory, _number(places.dtype))}"
         return f"{given}, {out}, {int(geo.apart)}, {int(geo.covered)}"
 
-    return _kernel(instruction, refs, g.dtype, places.dtype, _PUT, call)
+    return _kernel(instruction, refs, g.dtype, places.dtype, PUT, call)
 
 
 def _pool_sum(instruction: Instruction, refs: Refs) -> Statements | None:
@@ -176,7 +176,7 @@ def _kernel(
         instruction,
         reads,
         statements=statements,
-        functions=(_GEOMETRY, own),
+        functions=(GEOMETRY, own),
         scratch=scratch,
         about="pooling",
         parts=parts,

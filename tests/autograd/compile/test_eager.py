@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import autograd as ag
 import nn.functional as F
-from autograd import convolution
-from autograd.compile.native import eager, images, library
+from autograd import convolution, pooling
+from autograd.compile.native import eager, images, library, pools
 from autograd.compile.native.eager import LARGE, Loop
 from autograd.compile.native.many import matmul_many
 from autograd.convolution import windows
@@ -389,3 +389,59 @@ def test_convolution_in_c_takes_one_dtype_and_what_is_large():
     assert not images.takes("convolve", one, x.astype("float16"), weight.astype("float16"))
     assert not images.takes("convolve", one, x.astype(">f4"), weight.astype(">f4"))
     assert not images.takes("convolve", small, x[:1, :4, :4], weight)
+
+
+# Pooling and ReLU's gradient
+
+
+@needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 8), st.integers(1, 8), st.integers(1, 19)),
+    windows=st.tuples(*[st.tuples(st.integers(1, 3), st.integers(1, 3))] * 3),
+    padding=st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2),
+    seed=st.integers(0, 99),
+)
+def test_the_largest_of_windows_in_c_are_those_of_numpy(dtype, shape, windows, padding, seed):
+    size, stride, dilation = windows
+    options = {"size": size, "stride": stride, "padding": padding, "dilation": dilation}
+    x = np.random.default_rng(seed).integers(-2, 2, shape).astype(dtype)  # with equal numbers in many windows
+    x.reshape(-1)[seed % x.size], x.reshape(-1)[-1 - seed % x.size] = np.nan, -np.inf
+    try:
+        wanted = pooling.pool_places(x, **options)
+    except ShapeError:
+        assume(False)
+    out, places = pools.largest_and_places(x, **options)
+    np.testing.assert_array_equal(places, wanted)
+    np.testing.assert_array_equal(out, pooling.pool_pick(x, wanted, **options), strict=True)
+    g = numbers(*out.shape, dtype=dtype, seed=seed)
+    found, length = pools.put(g, places, length=shape[1:3], **options), shape[1:3]
+    np.testing.assert_allclose(found, pooling.pool_put(g, wanted, length=length, **options), rtol=1e-6, strict=True)
+
+
+@needs_c
+@pytest.mark.parametrize("options", [{}, {"stride": 1, "padding": 1}, {"stride": 2, "dilation": 2}])
+@pytest.mark.parametrize("slope", ["float32", "float64"])
+def test_max_pooling_and_relu_in_c_are_those_of_numpy(options, slope, monkeypatch):
+    x = numbers(6, 20, 24, 24)
+    x[0, 3, 5, 7], x[1, 2, 3, 4] = np.nan, np.inf
+    images = ag.Tensor(x, requires_grad=True)
+    weight = ag.Tensor(numbers(16, 20, 1, 1), requires_grad=True)
+
+    def results():
+        images.grad = weight.grad = None
+        with np.errstate(invalid="ignore"):
+            out = F.max_pool2d(F.relu(F.conv2d(images, weight)), 3, **options)
+            out.backward(ag.Tensor(numbers(*out.shape, dtype=slope, seed=1)))
+        return out.data, images.grad.data, weight.grad.data
+
+    taken = []
+    monkeypatch.setattr(pools, "_run", lambda name, *rest, run=pools._run: taken.append(name) or run(name, *rest))
+    found = results()
+    assert taken == ["largest", "put"]
+    monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
+    for one, wanted in zip(found, results(), strict=True):
+        assert np.isfinite(wanted).any()
+        np.testing.assert_allclose(one, wanted, rtol=1e-4, atol=1e-4, strict=True)
+    assert len(taken) == 2

@@ -1,0 +1,112 @@
+"""Pools: the largest number of each window in C for eager code, of any number of windows and channels.
+
+One idea: one pass finds the largest number and its place, where NumPy reads everything twice for each place of a
+window; the gradient then needs the places alone. Read `many.py` next.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import math
+from typing import Any
+
+from ...backend import Array, host
+from ...pooling import Geometry, Pair, Sides, geometry
+from . import pooling
+from .eager import LARGE, has_c
+from .library import blas, load
+from .parts import parts_of
+from .source import HEADER
+from .template import TYPES, filled
+from .threads import runner
+
+__all__ = ["largest_and_places", "put", "takes"]
+
+_MOST = 255  # places of a window that a byte can tell apart
+
+# p: what is read, places, what is written, a record of lengths. n: parts, samples, and of `put` whether windows lie
+# apart and cover everything.
+_PARTS = """\
+static void largest_part_@(int part, char **p, const double *n) {
+  const long parts = n[0], batch = n[1];
+  pool_places_@((const T *)p[0], (unsigned char *)p[1], (T *)p[2], 1, batch * part / parts, batch * (part + 1) / parts,
+                (const pool_t *)p[3]);
+}
+void largest_@(int parts, char **p, const double *n) { run(largest_part_@, parts, p, n); }
+static void put_part_@(int part, char **p, const double *n) {
+  const long parts = n[0], batch = n[1];
+  pool_put_@((const T *)p[0], (const unsigned char *)p[1], (T *)p[2], n[2], n[3], batch * part / parts,
+             batch * (part + 1) / parts, (const pool_t *)p[3]);
+}
+void put_@(int parts, char **p, const double *n) { run(put_part_@, parts, p, n); }
+"""
+
+
+def _source() -> str:
+    texts = [pooling.GEOMETRY]
+    for dtype in TYPES:
+        for text in (pooling.PLACES, pooling.PUT, _PARTS):
+            texts.append(filled(text.replace("K *", "unsigned char *"), dtype))
+    return "\n".join([HEADER, *texts, "void setup(void *r) { pool = (run_t *)r; }"])
+
+
+def takes(x: Array, size: Pair) -> bool:
+    """Whether C does this pooling of x (N, H, W, C)."""
+    known = str(x.dtype) in TYPES and x.dtype.isnative and math.prod(size) <= _MOST
+    return known and x.size >= LARGE and has_c() and _library() is not None
+
+
+def largest_and_places(x: Array, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> tuple[Array, Array]:
+    """The largest number of each window, and its place: of x (N, H, W, C), packed, two arrays (N, H', W', C)."""
+    geo = geometry(x.shape[1:3], size, stride, padding, dilation)
+    shape = (x.shape[0], *geo.counts, x.shape[3])
+    out, places = host.empty(shape, x.dtype), host.empty(shape, "uint8")
+    _run("largest", (x, places, out), x.shape[3], geo, size, stride, padding, dilation)
+    return out, places
+
+
+def put(g: Array, places: Array, *, length: Pair, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Array:
+    """Each number of g (N, H', W', C), packed, at its place of its window, added up: (N, *length, C)."""
+    geo = geometry(length, size, stride, padding, dilation)
+    out = host.empty((g.shape[0], *length, g.shape[3]), g.dtype)
+    _run("put", (g, places, out), g.shape[3], geo, size, stride, padding, dilation)
+    return out
+
+
+def _run(
+    name: str,
+    arrays: tuple[Array, Array, Array],
+    channels: int,
+    geo: Geometry,
+    size: Pair,
+    stride: Pair,
+    padding: Sides,
+    dilation: Pair,
+) -> None:
+    batch = len(arrays[0])
+    parts = parts_of(math.prod(size) * max(array.size for array in arrays), batch)
+    lengths = (*geo.length, channels, *size, *geo.counts, *stride, padding[0][0], padding[1][0], *dilation)
+    record = (ctypes.c_long * len(lengths))(*lengths)
+    addresses = [array.__array_interface__["data"][0] for array in arrays]
+    pointers = (ctypes.c_void_p * 4)(*addresses, ctypes.addressof(record))
+    numbers = (ctypes.c_double * 4)(parts, batch, geo.apart, geo.covered)
+    getattr(_library(), f"{name}_{TYPES[str(arrays[0].dtype)][2]}")(parts, pointers, numbers)
+
+
+@functools.cache
+def _library() -> Any:
+    """The library; None where it cannot be had."""
+    found = blas()
+    pool = 0 if found is None else runner(found)
+    try:
+        library = load(_source()) if pool else None
+    except OSError:  # there is no folder to keep it in
+        return None
+    if library is None:
+        return None
+    library.setup(ctypes.c_void_p(pool))
+    for _, _, ending in TYPES.values():
+        for name in ("largest", "put"):
+            getattr(library, f"{name}_{ending}").argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    return library
