@@ -43,6 +43,7 @@ lint: $(VENV)/.dev ## ruff and mypy
 bench: peers ## measure single ops, training steps and their memory against peers (installs them)
 	@$(PY) -m benchmarks overhead
 	@$(PY) -m benchmarks speed
+	@$(PY) -m benchmarks layers
 	@$(PY) -m benchmarks memory
 
 gpu-report: $(if $(filter $(PY),$(GPU_PYTHON)),$(VENV)/.gpu) ## measure training steps and launches on a GPU, within five minutes

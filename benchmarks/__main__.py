@@ -24,6 +24,7 @@ from .gpu import shown as gpu_shown
 from .gpu.kernels import add_kernels, run_kernels, show_kernels
 from .gpu.precision import PRECISIONS
 from .gpu.products import add_products, run_products, show_products
+from .layers.run import LAYERS_BENCHMARK
 from .measure import VALUES, BenchmarkError, Plan, workers
 from .memory import MEMORY
 from .output import RESULTS, heading, left_out_lines, save
@@ -35,7 +36,7 @@ from .speed.run import SPEED
 
 __all__ = ["main"]
 
-BENCHMARKS = {b.name: b for b in (SPEED, MEMORY, OVERHEAD)}
+BENCHMARKS = {b.name: b for b in (SPEED, LAYERS_BENCHMARK, MEMORY, OVERHEAD)}
 TEXTS = {  # shown as text only
     "papers": show_papers,
     "curves": show_curves,
@@ -207,6 +208,7 @@ def _parser() -> Parser:
         "  python -m benchmarks speed --quick                   does everything work?\n"
         "  python -m benchmarks speed                           the whole comparison, some minutes\n"
         "  python -m benchmarks speed --only tiny,deep --contenders tapegrad,torch\n"
+        "  python -m benchmarks layers                          one layer at a time\n"
         "  python -m benchmarks memory                          what a step holds at its peak\n"
         "  python -m benchmarks overhead                        what one operation costs\n"
         "  python -m benchmarks gpu                             training steps on a GPU, some minutes\n"
@@ -220,7 +222,7 @@ def _parser() -> Parser:
         "  python -m benchmarks profile mlp-sgd                 where a step of ours spends its time",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    known = "speed|memory|overhead|gpu|claims|diagnosis|papers|curves|kernels|products|show|profile"
+    known = "speed|layers|memory|overhead|gpu|claims|diagnosis|papers|curves|kernels|products|show|profile"
     commands = parser.add_subparsers(dest="command", required=True, metavar=known)
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)

@@ -14,7 +14,7 @@ import benchmarks.__main__ as cli
 from benchmarks.measure import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = "speed|memory|overhead|gpu|claims|diagnosis|papers|curves|kernels|products|show|profile"
+COMMANDS = "speed|layers|memory|overhead|gpu|claims|diagnosis|papers|curves|kernels|products|show|profile"
 
 
 @pytest.fixture

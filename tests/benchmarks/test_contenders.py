@@ -10,7 +10,8 @@ import pytest
 import autograd as ag
 import nn
 import optim
-from benchmarks import overhead, run, speed
+from benchmarks import layers, overhead, run, speed
+from benchmarks.layers.table import LAYERS
 from benchmarks.measure import BenchmarkError, check_agreement, workers
 from benchmarks.overhead.operations import MODES, OPERATIONS, job_name
 from benchmarks.speed import hips, mygrad
@@ -109,6 +110,32 @@ def test_every_operation_runs_in_every_mode_and_has_the_floors_value(operation):
 def test_a_gradient_is_that_of_one_call_however_often_it_is_called():
     ours = overhead.all_contenders()["tapegrad"]
     assert losses(ours, job_name("times 2.0", MODES[1]), 3) == [2.0, 2.0, 2.0]
+
+
+@pytest.fixture(params=LAYERS)
+def layer(request, monkeypatch):
+    """The name of a layer, of which a single sample is asked."""
+    usual = LAYERS[request.param]
+    monkeypatch.setitem(LAYERS, request.param, replace(usual, shape=(1, *usual.shape[1:])))
+    return request.param
+
+
+def test_every_layer_takes_a_step_and_forgets_its_gradients(layer):
+    step = layers.all_contenders()["tapegrad"].prepare(layer)
+    first, second = (layers.all_contenders()["tapegrad"].value(step()) for _ in range(2))
+    assert np.isfinite(first)
+    assert second == pytest.approx(first, rel=1e-5)
+    _, leaves = step()
+    assert all((leaf.grad.data != 0).any() for leaf in leaves)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("peer", ["torch", "torch-channels-last", "tapegrad-native"])
+def test_peers_have_our_layers(layer, peer):
+    contenders = layers.all_contenders()
+    if not contenders[peer].is_installed() or not contenders[peer].does(layer):
+        pytest.skip("not asked")
+    assert losses(contenders[peer], layer, 2) == pytest.approx(losses(contenders["tapegrad"], layer, 2), rel=1e-4)
 
 
 def test_what_is_built_in_the_first_step_is_known():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import output
+from benchmarks.layers.run import LAYERS_BENCHMARK, measure_layers
 from benchmarks.measure import BenchmarkError, Plan
 from benchmarks.overhead.run import OVERHEAD, measure_overhead
 from benchmarks.plot import COLOURS, Panel, draw
@@ -224,6 +225,19 @@ def test_longer_bars_are_cut_at_the_end_and_every_series_looks_its_own(tmp_path)
     assert drawn["cut"].count("<!-- 80 -->") == 1  # its number is written all the same
     assert "<!-- 2.5 -->" in drawn["cut"]
     assert "<!-- 2.5 -->" not in drawn["whole"]
+
+
+def test_layers_have_a_table_and_a_panel(fakes, tmp_path):
+    contenders = [fakes["ours"], fakes["slow"]]
+    document = measure_layers(contenders, ["GELU", "linear"], PLAN, False, lambda text: None)
+    header, _, first, second = LAYERS_BENCHMARK.tables(document).splitlines()
+    assert header.split("  ")[0] == "forward and backward, ms"
+    assert first.split()[:4] == ["GELU", "0.01", "0.04", "0.25"]
+    assert second.startswith("linear")
+    (panel,) = LAYERS_BENCHMARK.panels(document)
+    assert panel.bars["slow"]["linear"] == (0.04, 0.04, 0.04)
+    draw([panel], "layers", tmp_path / "layers.svg")
+    assert (tmp_path / "layers.svg").stat().st_size > 10_000
 
 
 def test_overhead_has_a_table_and_a_panel_for_each_mode(fakes, tmp_path):

@@ -1,0 +1,113 @@
+"""The layers that are timed, in PyTorch's names, and the step that is taken: forward, and back from a given gradient.
+
+One idea: tapegrad's names are PyTorch's, so a row of the table is both frameworks' layer. Read `tapegrad.py` next.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contender import Contender, Step
+
+__all__ = ["AGREEMENT", "LAYERS", "Layer", "Layers", "numbers"]
+
+AGREEMENT = {1: 1e-3, 20: 1e-3}
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A module, given `nn`, and the shape of its input."""
+
+    make: Callable[[Any], Any]
+    shape: Shape
+    first: bool = False  # the input is data, whose gradient nobody wants
+    call: Callable[[Any, Any], Any] = lambda module, x: module(x)
+
+    @property
+    def is_of_images(self) -> bool:
+        """Whether the channels could lie last."""
+        return len(self.shape) == 4
+
+
+def _itself(module: Any, x: Any) -> Any:
+    """Attention of x to itself."""
+    return module(x, x, x, need_weights=False)[0]
+
+
+LAYERS = {
+    "linear": Layer(lambda nn: nn.Linear(512, 2048), (1024, 512)),
+    "conv 3x3": Layer(lambda nn: nn.Conv2d(64, 64, 3, padding=1), (8, 64, 56, 56)),
+    "conv 3x3, 512 channels": Layer(lambda nn: nn.Conv2d(512, 512, 3, padding=1), (8, 512, 7, 7)),
+    "conv 3x3, stride 2": Layer(lambda nn: nn.Conv2d(128, 256, 3, stride=2, padding=1), (8, 128, 28, 28)),
+    "conv 3x3, dilation 2": Layer(lambda nn: nn.Conv2d(64, 64, 3, padding=2, dilation=2), (8, 64, 28, 28)),
+    "conv 5x5, 16 channels": Layer(lambda nn: nn.Conv2d(16, 16, 5, padding=2), (32, 16, 28, 28)),
+    "conv 1x1": Layer(lambda nn: nn.Conv2d(256, 64, 1), (8, 256, 28, 28)),
+    "first conv 7x7": Layer(lambda nn: nn.Conv2d(3, 64, 7, stride=2, padding=3), (8, 3, 112, 112), first=True),
+    "first conv 3x3": Layer(lambda nn: nn.Conv2d(3, 64, 3, padding=1), (64, 3, 32, 32), first=True),
+    "conv 3x3, depthwise": Layer(lambda nn: nn.Conv2d(128, 128, 3, padding=1, groups=128), (16, 128, 28, 28)),
+    "conv 3x3, 32 groups": Layer(lambda nn: nn.Conv2d(256, 256, 3, padding=1, groups=32), (8, 256, 28, 28)),
+    "conv 3x3, 4 groups": Layer(lambda nn: nn.Conv2d(64, 64, 3, padding=1, groups=4), (16, 64, 28, 28)),
+    "conv 1d": Layer(lambda nn: nn.Conv1d(64, 64, 5, padding=2), (16, 64, 500)),
+    "transposed conv": Layer(lambda nn: nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1), (16, 64, 14, 14)),
+    "max pooling": Layer(lambda nn: nn.MaxPool2d(2), (16, 64, 56, 56)),
+    "batch norm": Layer(lambda nn: nn.BatchNorm2d(64), (16, 64, 56, 56)),
+    "layer norm": Layer(lambda nn: nn.LayerNorm(512), (2048, 512)),
+    "GELU": Layer(lambda nn: nn.GELU(), (2048, 512)),
+    "attention": Layer(lambda nn: nn.MultiheadAttention(256, 8, batch_first=True), (16, 128, 256), call=_itself),
+}
+
+
+def numbers(shape: Sequence[int], seed: int) -> NDArray[np.float32]:
+    """Numbers of about the size that a layer of so many inputs keeps."""
+    inputs = np.prod(shape[1:]) if len(shape) > 1 else 4
+    drawn = np.random.default_rng(seed).standard_normal(tuple(shape)) / np.sqrt(inputs)
+    return drawn.astype(np.float32)
+
+
+class Layers(Contender):
+    """A framework that is asked for single layers."""
+
+    @abstractmethod
+    def tensor(self, array: NDArray[np.float32], wanted: bool = False) -> Any:
+        """A tensor, which asks for its gradient where that is wanted."""
+
+    @abstractmethod
+    def filled(self, layer: Layer) -> Any:
+        """The module of a layer, each parameter filled by `numbers`, seeded by its place."""
+
+    def prepare(self, job: str) -> Step:
+        """The layer's output of random numbers, and the way back from a random gradient."""
+        layer = LAYERS[job]
+        module = self.filled(layer)
+        drawn = np.random.default_rng(0).standard_normal(layer.shape).astype(np.float32)
+        x = self.tensor(drawn, not layer.first)
+        out = layer.call(module, x)
+        g = self.tensor(np.random.default_rng(1).standard_normal(tuple(out.shape)).astype(np.float32))
+        leaves = [*([] if layer.first else [x]), *module.parameters()]
+
+        def step() -> Any:
+            for leaf in leaves:
+                leaf.grad = None
+            out = layer.call(module, x)
+            out.backward(g)
+            return out
+
+        made = self.built(step)
+        return lambda: (made(), leaves)
+
+    def built(self, step: Step) -> Step:
+        """The step as it is run."""
+        return step
+
+    def value(self, result: Any) -> float:
+        """The mean square of the output, plus those of all gradients."""
+        out, leaves = result
+        return sum(float((x.detach() ** 2).mean().item()) for x in (out, *(leaf.grad for leaf in leaves)))
