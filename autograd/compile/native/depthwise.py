@@ -1,7 +1,7 @@
 """Convolution of many groups in C, of single channels above all: the groups side by side are the lanes of a vector.
 
 One idea: channels that stand at the same place in their groups are treated alike, so a row of x is laid out with them
-side by side; then a convolution is a sum of a few products of vectors, which stays in registers. Read `winograd.py`
+side by side; then a convolution is a sum of a few products of vectors, which stays in registers. Read `direct.py`
 next.
 """
 

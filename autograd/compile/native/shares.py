@@ -1,7 +1,7 @@
 """Shares: a kernel of two arrays whose parts each have room of their own, and whose sums are added up afterwards.
 
 One idea: what several ways to convolve have in common is how they are called: f(a, b, out, room, part, lengths). One
-text serves a compiled step; eager code calls the same function with lengths that it is given. Read `depthwise.py` next.
+text serves a compiled step; eager code calls the same function with lengths that it is given. Read `rings.py` next.
 """
 
 from __future__ import annotations
