@@ -31,6 +31,7 @@ _ATTENTIONS = {
     inspect.unwrap(function)
     for function in (attending.attend, attending.attend_statistics, attending.attend_gradients)
 }
+_SOLVING = {host.linalg.inv, host.linalg.solve, host.linalg.cholesky}  # they refuse zeros, which are singular
 _POOLINGS = {
     inspect.unwrap(function)
     for function in (pooling.pool_places, pooling.pool_pick, pooling.pool_put, pooling.pool_sum, pooling.pool_spread)
@@ -47,6 +48,8 @@ def hollow(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[
         return _product(*arrays) if not options and min(x.ndim for x in arrays) > 1 else None
     if function in _OVER_ROWS and isinstance(inputs[0], host.ndarray):
         return _over_rows(function, *inputs, **options)
+    if function in _SOLVING:
+        return _in_order(arrays[-1].shape, host.result_type(*arrays)) if min(x.ndim for x in arrays) > 1 else None
     if function in _CONVOLUTIONS:
         return _convolved(function.__name__, *arrays, **options)
     if function in _ATTENTIONS:
