@@ -34,6 +34,7 @@ from .ops.linalg import *
 from .ops.pooling import *
 from .ops.products import *
 from .ops.reduce import *
+from .ops.search import *
 from .ops.shape import *
 from .ops.sort import *
 from .ops.special import *

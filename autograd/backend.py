@@ -23,6 +23,7 @@ __all__ = [
     "arrays_in",
     "bfloat16",
     "device_of",
+    "exchanged",
     "float32",
     "host",
     "is_array",
@@ -178,6 +179,17 @@ def move(array: Array, device: str) -> Array:
     if here == device or (":" not in device and here.partition(":")[0] == device):
         return array
     return backend.from_host(to_host(array), device)
+
+
+def exchanged(x: Any) -> Array:
+    """An array of another library as one of ours in the same memory, by the protocol DLPack, where it lives.
+
+    Raises TypeError for what does not speak it.
+    """
+    if not hasattr(x, "__dlpack_device__"):
+        raise TypeError(f"from_dlpack takes an array that speaks DLPack, got {_described(x)}.")
+    is_on_gpu = x.__dlpack_device__()[0] in (2, 13)  # CUDA's memory, and what it manages
+    return _backend_for("cuda" if is_on_gpu else "cpu").module.from_dlpack(x)
 
 
 def to_host(array: Array) -> numpy.ndarray[Any, Any]:

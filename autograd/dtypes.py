@@ -9,8 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from .backend import host, is_number
+from .cuda import device_count
 
 __all__ = [
+    "__array_api_version__",
+    "__array_namespace_info__",
     "bool",
     "can_cast",
     "complex64",
@@ -49,6 +52,8 @@ nan: float = host.nan
 pi: float = host.pi
 newaxis = None
 
+__array_api_version__ = "2024.12"
+
 
 def _plain(x: Any) -> Any:
     """A dtype or a Python number as it is, the dtype of a Tensor or an array."""
@@ -80,3 +85,37 @@ def isdtype(dtype: Any, kind: Any) -> Any:
 def result_type(*arrays_and_dtypes: Any) -> Any:
     """The dtype that an operation on these would give; Python numbers yield to arrays."""
     return host.result_type(*map(_plain, arrays_and_dtypes))
+
+
+# What the namespace says of itself
+
+
+class _Info:
+    """The answers of `__array_namespace_info__()`."""
+
+    def capabilities(self) -> dict[str, Any]:
+        """What goes here that the standard leaves open; no compiled function takes either of the first two."""
+        return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
+
+    def default_device(self) -> str:
+        """Where Tensors are made."""
+        return "cpu"
+
+    def default_dtypes(self, *, device: str | None = None) -> dict[str, Any]:
+        """What Python's numbers become."""
+        floats = {"real floating": float32, "complex floating": complex128}
+        return {**floats, "integral": int64, "indexing": int64}
+
+    def dtypes(self, *, device: str | None = None, kind: Any = None) -> dict[str, Any]:
+        """The dtypes of a kind, or all, by name."""
+        names = [name for name in __all__ if isinstance(globals()[name], host.dtype) and name != "float16"]
+        return {name: globals()[name] for name in names if kind is None or isdtype(globals()[name], kind)}
+
+    def devices(self) -> list[str]:
+        """The devices that are there."""
+        return ["cpu", *(f"cuda:{i}" for i in range(device_count()))]
+
+
+def __array_namespace_info__() -> _Info:
+    """What this namespace can do, by the Array API's questions: dtypes, devices, defaults."""
+    return _Info()

@@ -176,6 +176,15 @@ class Tensor(Surface):
             raise ValueError(f"copy=False, but a Tensor of {self.dtype} on {self.device} must be copied for this.")
         return array.copy() if copy else array
 
+    def __dlpack__(self, **options: Any) -> Any:
+        """The array for another library, in the same memory, as `numpy()` gives it to NumPy; see `from_dlpack`."""
+        if self.requires_grad:
+            raise GradientError("another library would leave the graph unseen; give it tensor.detach().")
+        return self.data.__dlpack__(**{name: value for name, value in options.items() if value is not None})
+
+    def __dlpack_device__(self) -> Any:
+        return self.data.__dlpack_device__()
+
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """NumPy's functions take a Tensor as its array, as `numpy.asarray` does; nothing is recorded.
 

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, ParamSpec
 
-from ..backend import Array, array_of, module_of
+from ..backend import Array, array_of, exchanged, module_of
 from ..errors import ShapeError
 from ..hints import telling
 from ..tensor import Operand, Tensor, wrap
@@ -25,6 +25,7 @@ __all__ = [
     "empty",
     "empty_like",
     "eye",
+    "from_dlpack",
     "full",
     "full_like",
     "linspace",
@@ -69,6 +70,14 @@ def asarray(
     if copy and result is obj:
         result = positive(obj) if obj.dtype.kind != "b" else astype(obj, obj.dtype)
     return result.requires_grad_() if requires_grad else result
+
+
+def from_dlpack(x: Any, *, device: str | None = None, copy: bool | None = None) -> Tensor:
+    """An array of another library (of PyTorch, JAX, ...) as a Tensor in the same memory, by the protocol DLPack.
+
+    `device` moves it, `copy=True` never shares, False never copies. Raises TypeError for what does not speak DLPack.
+    """
+    return asarray(x if isinstance(x, Tensor) else exchanged(x), device=device, copy=copy)
 
 
 # Filled

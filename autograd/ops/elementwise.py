@@ -18,10 +18,12 @@ from .discrete import floor_divide, sign
 __all__ = [
     "abs",
     "add",
+    "conj",
     "divide",
     "exp",
     "expm1",
     "hypot",
+    "imag",
     "log",
     "log10",
     "log1p",
@@ -30,6 +32,7 @@ __all__ = [
     "negative",
     "positive",
     "pow",
+    "real",
     "reciprocal",
     "remainder",
     "rsqrt",
@@ -49,6 +52,30 @@ def positive(xp: Module, x: Operand) -> Array:
 
 
 positive.vjp(lambda g: positive(g))
+
+
+@elementwise
+def conj(xp: Module, x: Operand) -> Array:
+    """The complex conjugate of x: a copy of what is real."""
+    return xp.conj(x)
+
+
+conj.vjp(lambda g: positive(g))
+
+
+@elementwise
+def real(xp: Module, x: Operand) -> Array:
+    """The real part of x: a copy of what is real. Complex numbers carry no gradient here."""
+    return xp.real(x) if xp.iscomplexobj(x) else xp.array(x, copy=True)
+
+
+real.vjp(lambda g: positive(g))
+
+
+@elementwise
+def imag(xp: Module, x: Operand) -> Array:
+    """The imaginary part of x: zeros for what is real, so it has no gradient."""
+    return xp.imag(x) if xp.iscomplexobj(x) else xp.zeros_like(x)
 
 
 @elementwise

@@ -1,4 +1,4 @@
-"""Products and running sums and products, right also where elements are zero.
+"""Products, running sums and products, right also where elements are zero, and differences.
 
 One idea: the gradient of a product is the product of the others, and that is never found by dividing. It is multiplied
 up from pairs (`_of_others`), in primitives, so every higher order is right as well. Read `stable.py` next.
@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import math
 
-from ..backend import Array, Module
+from ..backend import Array, Module, is_number
+from ..dtypes import result_type
 from ..hints import telling
 from ..primitive import primitive
 from ..shapes import Axis, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
 from .cast import astype
+from .creation import full_like
 from .join import concat
 from .reduce import spread, sum
 from .shape import permute_dims, reshape
 
-__all__ = ["cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "prod"]
+__all__ = ["cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "diff", "prod"]
 
 
 @primitive
@@ -84,6 +86,7 @@ def cumprod(x: Operand, *, axis: int | None = None) -> Tensor:
     return reshape(x, shape=x.shape)
 
 
+@telling
 def cumulative_sum(x: Operand, *, axis: int | None = None, include_initial: bool = False) -> Tensor:
     """The running sums along `axis` (the only one, for None), with a 0 in front if `include_initial`."""
     axis = _only_axis(x, axis, "cumulative_sum")
@@ -93,6 +96,7 @@ def cumulative_sum(x: Operand, *, axis: int | None = None, include_initial: bool
     return concat([sum(sums[_part(axis, None, 0)], axis=axis, keepdims=True), sums], axis=axis)
 
 
+@telling
 def cumulative_prod(x: Operand, *, axis: int | None = None, include_initial: bool = False) -> Tensor:
     """The running products along `axis` (the only one, for None), with a 1 in front if `include_initial`."""
     axis = _only_axis(x, axis, "cumulative_prod")
@@ -100,6 +104,28 @@ def cumulative_prod(x: Operand, *, axis: int | None = None, include_initial: boo
     if not include_initial:
         return products
     return concat([prod(products[_part(axis, None, 0)], axis=axis, keepdims=True), products], axis=axis)
+
+
+@telling
+def diff(x: Operand, *, axis: int = -1, n: int = 1, prepend: Operand = None, append: Operand = None) -> Tensor:
+    """The differences between neighbours along `axis`, taken n times: what undoes `cumulative_sum`.
+
+    `prepend` and `append`, arrays or numbers, are joined to the ends of x before. Raises ValueError for n below 0.
+    """
+    if n < 0:
+        raise ValueError(f"diff: n = {n}; differences are taken 0 times or more.")
+    axis = normalize_axis(axis, x.ndim)
+    ends = [_as_end(x, part, axis) if is_number(part) else part for part in (prepend, append)]
+    parts = [part for part in (ends[0], x, ends[1]) if part is not None]
+    x = concat(parts, axis=axis) if len(parts) > 1 else x
+    for _ in range(n):
+        x = x[_part(axis, 1, None)] - x[_part(axis, None, -1)]
+    return x
+
+
+def _as_end(x: Operand, number: float, axis: int) -> Tensor:
+    """A number in every place of an end of x, in the dtype that both have together."""
+    return full_like(x[_part(axis, None, 1)], number, dtype=result_type(x.dtype, number))
 
 
 def _only_axis(x: Operand, axis: int | None, name: str) -> int:

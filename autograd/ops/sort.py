@@ -1,7 +1,7 @@
 """Order: sort, argsort, the k largest, medians and quantiles.
 
 One idea: an order is found once, as positions (`argsort`, which has no rule); the values are then picked by position,
-and picking knows its gradient. Read `window.py` next.
+and picking knows its gradient. Read `search.py` next.
 """
 
 from __future__ import annotations

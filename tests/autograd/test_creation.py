@@ -136,3 +136,26 @@ def test_numbers_whose_bytes_lie_in_the_other_order_are_turned(kind: str) -> Non
         assert made.tolist() == given.tolist()
     with pytest.raises(ValueError, match="copy=False"):
         ag.asarray(given, copy=False)
+
+
+# DLPack
+
+
+def test_arrays_of_other_libraries_come_and_go_in_the_same_memory():
+    array = np.arange(3.0)
+    x = ag.from_dlpack(array)
+    array[0] = 7.0
+    assert x.tolist() == [7.0, 1.0, 2.0]
+    assert np.shares_memory(np.from_dlpack(x), array)
+    assert ag.from_dlpack(x) is x
+    assert not np.shares_memory(ag.from_dlpack(array, copy=True).data, array)
+    assert x.__dlpack_device__() == (1, 0)
+
+
+def test_dlpack_does_not_leave_a_graph_unseen():
+    with pytest.raises(ag.GradientError, match=r"give it tensor\.detach\(\)"):
+        np.from_dlpack(Tensor([1.0], requires_grad=True))
+    with pytest.raises(TypeError, match="from_dlpack takes an array that speaks DLPack, got list"):
+        ag.from_dlpack([1.0])
+    with pytest.raises(ValueError, match="copy=False"):
+        ag.from_dlpack(np.ones(3), device="guard", copy=False)

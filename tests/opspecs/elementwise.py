@@ -37,8 +37,25 @@ def _remainder(draw: Any, rng: np.random.Generator) -> Case:
     return Case((x2 * (rng.integers(-3, 4, shape) + rng.uniform(0.25, 0.75, shape)), x2))
 
 
+def _complex(draw: Any, rng: np.random.Generator) -> Case:
+    shape = draw(shapes())
+    return Case((fill(anything, shape, rng) + 1j * fill(anything, shape, rng),))
+
+
 ROWS = [
     Spec(ops.positive, np.positive, elementwise_cases(anything), adjoint=lambda y, x: y),
+    *(
+        row
+        for name, derives in (
+            ("conj", {"adjoint": lambda y, x: y}),
+            ("real", {"adjoint": lambda y, x: y}),
+            ("imag", {}),
+        )
+        for row in (
+            Spec(getattr(ops, name), getattr(np, name), elementwise_cases(anything), **derives),
+            Spec(getattr(ops, name), getattr(np, name), composite_case(_complex), "complex", ()),
+        )
+    ),
     Spec(ops.negative, np.negative, elementwise_cases(anything), adjoint=lambda y, x: -y),
     Spec(ops.add, np.add, elementwise_cases(anything, anything)),
     Spec(ops.add, np.add, elementwise_cases(anything).map(lambda c: Case((*c.inputs, 2.5))), label="number"),

@@ -36,7 +36,13 @@ def _running_sum(x: Any, *, axis: int | None, reverse: bool) -> Any:
     return np.flip(np.cumsum(np.flip(x, axis), axis), axis) if reverse else np.cumsum(x, axis)
 
 
+def _differences(draw: Any, rng: np.random.Generator) -> Case:
+    x = fill(anything, draw(shapes(min_ndim=1)), rng, draw(st.sampled_from(LAYOUTS)))
+    return Case((x,), {"axis": draw(st.integers(-x.ndim, x.ndim - 1)), "n": draw(st.integers(1, 3))})
+
+
 ROWS = [
+    Spec(ops.diff, np.diff, composite_case(_differences)),
     Spec(ops.prod, np.prod, composite_case(_product)),
     Spec(
         ops.cumsum,

@@ -54,7 +54,9 @@ class Spec:
     `order` is the highest derivative that is checked. `adjoint(y, *inputs, **options)` is f* of an operation linear in
     its first input. `rtol` is what forward may differ by in float64, `rtol32` in float32. `same_dtype` is False where
     float32 in does not give float32 out. `synchronizes` says that the result's shape depends on the data, so that a
-    device has to be waited for. `approximate` is for a fused function: how far its kernel may be from its definition.
+    device has to be waited for, and `by_values` that no compiled function takes it, for that reason. `unique` is False
+    where another library may give a result that is as good, such as a vector with the other sign. `approximate` is for
+    a fused function: how far its kernel may be from its definition.
     """
 
     op: Callable[..., Any]
@@ -68,6 +70,8 @@ class Spec:
     rtol32: float = 2e-5
     same_dtype: bool = True
     synchronizes: bool = False
+    by_values: bool = False
+    unique: bool = True
     approximate: float = 1e-10
 
     @property

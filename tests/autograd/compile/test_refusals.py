@@ -407,6 +407,12 @@ def test_values_that_leave_by_a_function_of_numpy_are_refused(act: Callable[[Ten
         OUTSIDE[...] = 0.0
 
 
+@pytest.mark.parametrize("find", [ag.nonzero, ag.unique_values, ag.unique_all])
+def test_what_finds_as_many_as_there_are_is_refused(find: Callable[[Tensor], Any]) -> None:
+    with pytest.raises(TraceError, match="nonzero, whose result has a length that depends on values"):
+        ag.compile(find)(tensor(1.0, 0.0, 3.0))
+
+
 def test_slogdet_of_one_matrix_is_computed_anew() -> None:
     function = ag.compile(lambda x: ag.linalg.slogdet(x)[1])
     first, second = tensor([2.0, 0.0], [0.0, 3.0]), tensor([5.0, 0.0], [0.0, 7.0])
