@@ -17,13 +17,14 @@ from ..primitive import primitive
 from ..shapes import Shape, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
 from .einsum import einsum, tensordot_subscripts
-from .elementwise import multiply
+from .elementwise import conj, multiply
 from .rounded import rounded
 from .shape import lengths_of, moveaxis, permute_dims, reshape, roll, sum_to, swapaxes
 
 __all__ = [
     "cross",
     "dot",
+    "kron",
     "matmul",
     "matrix_transpose",
     "outer",
@@ -147,16 +148,31 @@ def dot(a: Operand, b: Operand) -> Tensor:
 def vecdot(x1: Operand, x2: Operand, *, axis: int = -1) -> Tensor:
     """The dot products of the vectors that lie along an axis of both; the other axes broadcast.
 
-    Raises ShapeError when the vectors differ in length.
+    Of complex vectors the first is conjugated. Raises ShapeError when the vectors differ in length.
     """
     if x1.shape[normalize_axis(axis, x1.ndim)] != x2.shape[normalize_axis(axis, x2.ndim)]:
         raise ShapeError(f"vecdot: axis {axis} of shapes {x1.shape} and {x2.shape} must have the same length.")
+    x1 = conj(x1) if x1.dtype.kind == "c" else x1
     return einsum("...i,...i->...", moveaxis(x1, axis, -1), moveaxis(x2, axis, -1))
 
 
 def outer(x1: Operand, x2: Operand) -> Tensor:
     """Every product of an element of x1 with one of x2: a matrix of shape (x1.size, x2.size)."""
     return multiply(reshape(x1, (-1, 1)), reshape(x2, (1, -1)))
+
+
+def kron(a: Operand, b: Operand) -> Tensor:
+    """Kronecker's product: each element of a times the whole of b. Shapes (n, m) and (k, l) give (n * k, m * l).
+
+    The one with fewer axes gets more in front.
+    """
+    ndim = max(a.ndim, b.ndim)
+    of_a, of_b = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))
+    every = multiply(
+        reshape(a, tuple(length for n in of_a for length in (n, 1))),
+        reshape(b, tuple(length for n in of_b for length in (1, n))),
+    )
+    return reshape(every, tuple(n * m for n, m in zip(of_a, of_b, strict=True)))
 
 
 @telling

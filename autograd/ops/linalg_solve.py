@@ -1,29 +1,41 @@
-"""Inverse, linear equations, determinants, Cholesky factors: the Array API's linalg, for matrices in the last two axes.
+"""Inverse, powers, linear equations, determinants, Cholesky factors, of the matrices in the last two axes.
 
 One idea: differentiate the equation that defines the result. From A X = 1 follows dX = -X dA X, and the rule is its
 transpose. A matrix that has no inverse is refused (on the CPU; CuPy gives Inf or NaN), also by the gradient of its
 determinant. Formulas: Giles, "Collected matrix derivative results for forward and reverse mode AD", 2008; Cholesky:
-Murray, "Differentiation of the Cholesky decomposition", 2016, section 3.1. Read `sort.py` next.
+Murray, "Differentiation of the Cholesky decomposition", 2016, section 3.1.
+Read `linalg_factors.py` next.
 """
 
 from __future__ import annotations
 
+from operator import index as as_int
 from typing import NamedTuple
 
 from ..backend import Array, Module
 from ..errors import ShapeError
 from ..primitive import primitive
 from ..tensor import Operand, Tensor
-from .diagonal import tril
+from .diagonal import diag_embed, diagonal, tril
+from .elementwise import positive
 from .linalg import matmul, matrix_transpose
 from .shape import expand_dims, squeeze, sum_to
 
-__all__ = ["SlogdetResult", "cholesky", "det", "inv", "slogdet", "solve"]
+__all__ = ["SlogdetResult", "cholesky", "det", "inv", "matrix_power", "slogdet", "solve"]
 
 
 def _square(name: str, x: Operand) -> Operand:
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ShapeError(f"{name}: needs square matrices in the last two axes, got shape {x.shape}.")
+    return x
+
+
+def _real(name: str, x: Operand) -> Operand:
+    if x.dtype.kind == "c":
+        raise TypeError(
+            f"{name}: takes real matrices, got {x.dtype}, and complex numbers carry no gradient here; "
+            f"numpy.linalg.{name}(x.numpy()) takes them."
+        )
     return x
 
 
@@ -37,6 +49,23 @@ def inv(xp: Module, x: Operand) -> Array:
 def _(g: Operand, out: Operand) -> Operand:
     turned = matrix_transpose(out)
     return -matmul(turned, matmul(g, turned))
+
+
+def matrix_power(x: Operand, n: int) -> Tensor:
+    """Each square matrix multiplied n times by itself; its inverse for a negative n, the identity for 0.
+
+    Raises LinAlgError (a ValueError) for a negative power of a singular matrix.
+    """
+    n = as_int(n)
+    if n < 0:
+        return matrix_power(inv(x), -n)
+    if n == 0:
+        nothing = matmul(_square("matrix_power", x)[..., :0], x[..., :0, :])  # zeros, which have a gradient
+        return diag_embed(diagonal(nothing) + 1)
+    if n == 1:
+        return positive(_square("matrix_power", x))
+    half = matrix_power(x, n // 2)
+    return matmul(matmul(half, half), x) if n % 2 else matmul(half, half)
 
 
 @primitive
@@ -108,21 +137,22 @@ def slogdet(x: Operand) -> SlogdetResult:
 
 
 @primitive
-def cholesky(xp: Module, x: Operand) -> Array:
-    """The lower triangle L with L @ L.mT = x, for symmetric positive definite x.
+def cholesky(xp: Module, x: Operand, *, upper: bool = False) -> Array:
+    """The lower triangle L with L @ L.mT = x, for symmetric positive definite x; L.mT if `upper`.
 
     What is read is the symmetric part, (x + x.mT) / 2, so the gradient is symmetric too.
 
     Raises LinAlgError (a ValueError) when x is not positive definite.
     """
-    _square("cholesky", x)
-    return xp.linalg.cholesky((x + xp.swapaxes(x, -2, -1)) / 2)
+    _real("cholesky", _square("cholesky", x))
+    lower = xp.linalg.cholesky((x + xp.swapaxes(x, -2, -1)) / 2)
+    return xp.swapaxes(lower, -2, -1) if upper else lower
 
 
 @cholesky.vjp
-def _(g: Operand, out: Operand) -> Operand:
-    turned = matrix_transpose(out)
-    inner = matmul(turned, tril(g))
+def _(g: Operand, out: Operand, upper: bool) -> Operand:
+    turned = out if upper else matrix_transpose(out)
+    inner = matmul(turned, tril(matrix_transpose(g) if upper else g))
     half = (tril(inner) + tril(inner, k=-1)) / 2  # the lower triangle, its diagonal counted half
     sides = _solve(turned, matrix_transpose(_solve(turned, matrix_transpose(half))))
     return (sides + matrix_transpose(sides)) / 2

@@ -84,8 +84,11 @@ def _(g: Operand, x: Operand, out: Operand, axis: Axis, correction: float) -> Op
 @primitive
 def norm(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The Euclidean norm, the square root of the sum of squares over `axis`; its gradient at 0 is 0."""
-    if hasattr(x, "dtype") and x.dtype.kind in "biu":
+    kind = x.dtype.kind if hasattr(x, "dtype") else "f"
+    if kind in "biu":
         x = x.astype("float64")  # the square of a short one is not of its dtype
+    elif kind == "c":
+        x = xp.abs(x)
     return xp.sqrt(xp.sum(xp.square(x), axis=axis, keepdims=keepdims))
 
 

@@ -41,6 +41,18 @@ WITHOUT: dict[tuple[str, str], str] = {
         ("torch", name): "refuses kernels and images without numbers; the layers made of it are compared in tests/nn"
         for name in ("convolve", "convolve_input", "convolve_weight", "conv", "conv_transpose")
     },
+    **{
+        (peer, name): "which of several vectors that are equally good is found is left open"
+        for name in ("eigh", "svd", "complement")
+        for peer in ("jax", "torch")
+    },
+    **{
+        (peer, name): "takes its part of what was found; the functions of factors in the table compare its gradient"
+        for name in ("eigenvalues", "eigenvectors", "left_vectors", "singular_values", "right_vectors")
+        for peer in ("jax", "torch")
+    },
+    ("jax", "unique_values"): "has no gradient of a function whose result has a length that depends on values",
+    ("torch", "unique_values"): "has no gradient there",
     ("jax", "huber"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-kernel"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-labels"): "JAX's losses are in another package, optax",
@@ -49,6 +61,33 @@ WITHOUT: dict[tuple[str, str], str] = {
 
 
 # ---- spellings that both need ---------------------------------------------------------------------------------------
+
+
+def _factors(linalg: Any, join: Function, weights: Function) -> dict[str, Function]:
+    """Functions of factors; `weights(x)` is 1, 2, 3, ..., one for each column of x."""
+
+    def symmetric(x: Any) -> Any:
+        return (x + x.mT) / 2
+
+    def weighed(left: Any, right: Any) -> Any:
+        return (left * weights(left)) @ right
+
+    def svd(x: Any) -> Any:
+        return linalg.svd(x, full_matrices=False)
+
+    return {
+        **{name: getattr(linalg, name) for name in ("svdvals", "pinv", "matrix_rank", "matrix_power")},
+        "eigvalsh": lambda x: linalg.eigvalsh(symmetric(x)),
+        "values_of_eigh": lambda x: linalg.eigh(symmetric(x))[0],
+        "weighed_eigenvectors": lambda x: weighed(linalg.eigh(symmetric(x))[1], linalg.eigh(symmetric(x))[1].mT),
+        "values_of_svd": lambda x: svd(x)[1],
+        "weighed_left": lambda x: weighed(svd(x)[0], svd(x)[0].mT),
+        "weighed_right": lambda x: weighed(svd(x)[2].mT, svd(x)[2]),
+        "weighed_both": lambda x: weighed(svd(x)[0], svd(x)[2]),
+        "qr": lambda x: join(linalg.qr(x), -2),
+        "q_of_wide": lambda x: linalg.qr(x)[0],
+        "r_of_wide": lambda x: linalg.qr(x)[1],
+    }
 
 
 def _pools(pad: Function, windows: Function, overlap_add: Function, module: Any) -> dict[str, Function]:
@@ -274,6 +313,11 @@ JAX: dict[str, Function] = {
     "sign_of_det": lambda x: jnp.linalg.slogdet(x)[0],
     "log_of_det": lambda x: jnp.linalg.slogdet(x)[1],
     "cholesky": jnp.linalg.cholesky,
+    **_factors(jnp.linalg, jnp.concatenate, lambda x: jnp.arange(1.0, x.shape[-1] + 1)),
+    "matrix_rank": lambda x: jnp.linalg.matrix_rank(x) if x.size else jnp.zeros(x.shape[:-2], int),  # fails on nothing
+    "norm_of_order": lambda x, *, ord, **options: jnp.sum(jnp.abs(x) ** ord, **options) ** (1 / ord),
+    "vector_norm": jnp.linalg.vector_norm,
+    "nonzero": lambda x: jnp.stack(jnp.nonzero(x)),
     "windows": _jax_windows,
     "overlap_add": _jax_overlap_add,
     **_pools(_jax_pad, _jax_windows, _jax_overlap_add, jnp),
@@ -440,7 +484,17 @@ TORCH: dict[str, Function] = {
     "sign_of_det": lambda x: torch.linalg.slogdet(x)[0],
     "log_of_det": lambda x: torch.linalg.slogdet(x)[1],
     # PyTorch reads the lower triangle only; ours and JAX's the mean of the two.
-    "cholesky": lambda x: torch.linalg.cholesky((x + x.mT) / 2),
+    "cholesky": lambda x, **options: torch.linalg.cholesky((x + x.mT) / 2, **options),
+    **_factors(torch.linalg, torch.cat, lambda x: torch.arange(1.0, x.shape[-1] + 1)),
+    **{
+        name: _over(lambda x, *, dim, ord: torch.linalg.vector_norm(x, ord, dim))
+        for name in ("norm_of_order", "vector_norm")
+    },
+    "conj": lambda x: torch.conj(x).resolve_conj(),
+    "diff": lambda x, *, axis, n: torch.diff(x, n, axis),
+    "imag": lambda x: torch.imag(x) if torch.is_complex(x) else torch.zeros_like(x),
+    "nonzero": lambda x: torch.nonzero(x).mT,
+    "searchsorted": lambda x1, x2, *, side: torch.searchsorted(x1, x2.contiguous(), side=side),
     "windows": _torch_windows,
     "overlap_add": _torch_overlap_add,
     **_pools(_torch_pad, _torch_windows, _torch_overlap_add, torch),

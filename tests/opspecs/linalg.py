@@ -52,6 +52,11 @@ def diag_embed_case(draw: Any, rng: np.random.Generator) -> Case:
     return Case((x,), {"offset": offset, "shape": shape[-2:]})
 
 
+def kron_case(draw: Any, rng: np.random.Generator) -> Case:
+    a, b = (draw(shapes(max_ndim=2, max_side=3)) for _ in range(2))
+    return Case((fill(anything, a, rng), fill(anything, b, rng)))
+
+
 def embedded(x: np.ndarray, *, offset: int, shape: tuple[int, int]) -> np.ndarray:
     out = np.zeros((*x.shape[:-1], *shape), x.dtype)
     for i in range(x.shape[-1]):
@@ -115,4 +120,11 @@ ROWS = [
     Spec(linalg_solve._sign_of_det, lambda x: np.linalg.slogdet(x)[0], composite_case(square_case)),
     Spec(linalg_solve._log_of_det, lambda x: np.linalg.slogdet(x)[1], composite_case(square_case)),
     Spec(linalg_solve.cholesky, cholesky_of, composite_case(square_case)),
+    Spec(
+        linalg_solve.cholesky,
+        lambda x, *, upper: cholesky_of(x).swapaxes(-2, -1),
+        composite_case(square_case).map(lambda case: Case(case.inputs, {"upper": True})),
+        label="upper",
+    ),
+    Spec(linalg.kron, np.kron, composite_case(kron_case)),
 ]

@@ -296,6 +296,28 @@ def test_what_cupy_has_to_do_stands_between_recordings(device: str) -> None:
     assert "CuPy: " in function.explain()
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: ag.linalg.inv(x).sum(),
+        lambda x: ag.linalg.cholesky(x).sum(),
+        lambda x: ag.linalg.eigh(x).eigenvectors[0, 0] ** 2 + ag.linalg.matrix_norm(x, ord="nuc"),
+        lambda x: ag.linalg.qr(x).Q[0, 1] + ag.linalg.svd(x).U[0, 0] ** 2,
+    ],
+    ids=["inv", "cholesky", "eigh", "qr and svd"],
+)
+def test_factors_of_a_matrix_in_a_step(f: Any, device: str) -> None:
+    def step(x: Tensor) -> Tensor:
+        return ag.value_and_grad(f)(x)
+
+    compiled = ag.compile(step)
+    for scale in (1.0, 2.0):
+        x = np.diag([3.0, 2.0, 1.0]) * scale + 0.1
+        wanted, found = step(Tensor(x)), compiled(Tensor(x, device=device))
+        for a, b in zip(wanted, found, strict=True):
+            np.testing.assert_allclose(b.cpu().numpy(), a.numpy(), rtol=1e-10, atol=1e-12)
+
+
 def test_products_are_rounded_only_where_it_is_asked_for(device: str) -> None:
     rng = np.random.default_rng(2)
     a, b = (rng.normal(size=(64, 64)).astype("float32") for _ in range(2))
