@@ -20,6 +20,7 @@ METHODS = {
     "amax": "x.max()",
     "amin": "x.min()",
     "addcmul_": _WRITE,
+    "argwhere": "autograd.stack(autograd.nonzero(x), axis=-1)",
     "at": "x[i] = value, which leaves what was computed from x before as it was",
     "bernoulli": "autograd.random.uniform(x.shape) < x",
     "bfloat16": 'x.astype("bfloat16")',
@@ -85,7 +86,6 @@ METHODS = {
     "new_ones": "autograd.ones(shape, dtype=x.dtype, device=x.device)",
     "new_tensor": "autograd.Tensor(data, dtype=x.dtype, device=x.device)",
     "new_zeros": "autograd.zeros(shape, dtype=x.dtype, device=x.device)",
-    "nonzero": "x.numpy().nonzero()",
     "normal_": "nn.init.normal_(x)",
     "numel": "x.size",
     "permute": "x.permute_dims(axes)",
@@ -103,12 +103,13 @@ METHODS = {
     "sub_": _WRITE,
     "swapdims": "x.swapaxes(i, j)",
     "t": "x.T",
+    "to_device": "x.to(device)",
     "type": "x.dtype, or x.astype(dtype)",
     "type_as": "x.astype(y.dtype)",
     "unbind": "autograd.unstack(x)",
     "unflatten": "x.reshape(shape)",
     "uniform_": "nn.init.uniform_(x)",
-    "unique": "numpy.unique(x.numpy())",
+    "unique": "autograd.unique_values(x), or unique_all(x) with places and counts",
     "view": "x.reshape(shape)",
     "view_as": "x.reshape(y.shape)",
     "zero_": "x[...] = 0 under no_grad(), or x.grad = None for a gradient",
@@ -119,12 +120,18 @@ METHODS = {
 METHODS |= {
     name: f"autograd.{name}(x, ...)"
     for name in (
-        *("acos", "add", "argsort", "asin", "atan", "concat", "cosh", "count_nonzero", "cross", "cumprod", "diagonal"),
-        *("divide", "dot", "flip", "floor_divide", "greater", "hypot", "index_add", "less", "logical_and"),
-        *("logical_not", "logical_or", "matmul", "median", "moveaxis", "multiply", "negative", "outer", "quantile"),
-        *("remainder", "roll", "scatter_add", "sigmoid", "sinh", "sort", "stack", "subtract", "take"),
+        *("acos", "add", "argsort", "asin", "atan", "concat", "conj", "cosh", "count_nonzero", "cross", "cumprod"),
+        *("diagonal", "diff", "divide", "dot", "flip", "floor_divide", "greater", "hypot", "imag", "index_add"),
+        *("isin", "kron", "less", "logical_and", "logical_not", "logical_or", "matmul", "median", "moveaxis"),
+        *("multiply", "negative", "nonzero", "outer", "quantile", "real", "remainder", "roll", "scatter_add"),
+        *("searchsorted", "sigmoid", "sinh", "sort", "stack", "subtract", "take"),
         *("take_along_axis", "tensordot", "tile", "topk", "trace", "tril", "triu", "unstack", "where"),
     )
+}
+
+METHODS |= {
+    name: f"autograd.linalg.{name}(x)"
+    for name in ("cholesky", "eigh", "inv", "matrix_power", "pinv", "qr", "slogdet", "svd", "svdvals")
 }
 
 # What is no attribute of a Module -> what to write.
@@ -162,6 +169,7 @@ _RECURRENT = "a loop over time around nn.Linear layers: no layer here is recurre
 _NOTHING_LAZY = "the layer with its numbers of inputs: none here waits for its first input to know them"
 _UPSAMPLED = "autograd.repeat(autograd.repeat(x, 2, axis=2), 2, axis=3)"
 _PADDED = "autograd.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))"
+_NO_COMPLEX = "complex numbers carry no gradient here"
 _OWN_RULE = "a function f(xp, x) under @autograd.primitive.primitive, and f.vjp(rule) beneath it"
 _ROWS_OF_PROBABILITIES = (
     "(autograd.log(p) - autograd.log(-autograd.log(autograd.random.uniform(p.shape)))).argmax(axis=-1), a draw a row"
@@ -190,6 +198,7 @@ NAMES = {
         "arcsin": "autograd.asin(x)",
         "arctan": "autograd.atan(x)",
         "arctan2": "autograd.atan2(x, y)",
+        "argwhere": "autograd.stack(autograd.nonzero(x), axis=-1)",
         "array": "autograd.Tensor(data)",
         "array_equal": "(x == y).all()",
         "as_tensor": "autograd.asarray(data)",
@@ -200,10 +209,14 @@ NAMES = {
         "bincount": "numpy.bincount(x)",
         "bmm": "autograd.matmul(x, y)",
         "cat": "autograd.concat([x, y])",
+        "cdist": "autograd.norm(x[:, None] - y[None], axis=-1)",
+        "checkpoint": "f(x) alone: what f keeps for backward is kept, and nothing is computed again",
+        "cholesky": "autograd.linalg.cholesky(x)",
         "chunk": "autograd.split(x, parts, axis=...)",
         "clamp": "autograd.clip(x, low, high)",
         "clone": "x.clone()",
         "concatenate": "autograd.concat([x, y])",
+        "cov": "x.T @ x / len(x) of x - x.mean(0)",
         "custom_gradient": _OWN_RULE,
         "custom_jvp": _OWN_RULE,
         "custom_vjp": _OWN_RULE,
@@ -212,9 +225,12 @@ NAMES = {
         "diag": "autograd.diagonal(x), or autograd.diag_embed(x) for the matrix with this diagonal",
         "div": "autograd.divide(x, y)",
         "double": "autograd.float64",
+        "eigh": "autograd.linalg.eigh(x)",
+        "eigvalsh": "autograd.linalg.eigvalsh(x)",
         "elementwise_grad": "autograd.grad(lambda x: f(x).sum())",
         "eq": "autograd.equal(x, y)",
         "expand": "autograd.broadcast_to(x, shape)",
+        "fft": f"numpy.fft.fft(x.numpy()): {_NO_COMPLEX}",
         "float": "autograd.float32",
         "from_numpy": "autograd.asarray(array)",
         "gather": "autograd.take_along_axis(x, indices, axis=...)",
@@ -223,6 +239,7 @@ NAMES = {
         "get_rng_state": "autograd.random.default.state_dict()",
         "gt": "autograd.greater(x, y)",
         "half": "autograd.float16",
+        "histogram": "numpy.histogram(x.numpy())",
         "hstack": "autograd.concat([x, y], axis=-1)",
         "index_select": "autograd.take(x, indices, axis=...)",
         "inference_mode": "autograd.no_grad()",
@@ -239,10 +256,14 @@ NAMES = {
         "lerp": "x + share * (y - x)",
         "load": "nn.load(path)",
         "long": "autograd.int64",
+        "lstsq": "autograd.linalg.pinv(a) @ b",
         "lt": "autograd.less(x, y)",
         "manual_seed": "autograd.random.seed(n)",
         "masked_fill": "autograd.where(mask, value, x)",
         "masked_select": "x[mask]",
+        "matrix_norm": "autograd.linalg.matrix_norm(x)",
+        "matrix_power": "autograd.linalg.matrix_power(x, n)",
+        "matrix_rank": "autograd.linalg.matrix_rank(x)",
         "mm": "autograd.matmul(x, y)",
         "mod": "autograd.remainder(x, y)",
         "movedim": "autograd.moveaxis(x, source, destination)",
@@ -253,13 +274,14 @@ NAMES = {
         "ne": "autograd.not_equal(x, y)",
         "neg": "autograd.negative(x)",
         "nn": "import nn",
-        "nonzero": "x.numpy().nonzero()",
         "normal": "autograd.random.normal(shape, mean, std)",
         "numel": "x.size",
         "optim": "import optim",
         "percentile": "autograd.quantile(x, percent / 100)",
         "permute": "autograd.permute_dims(x, axes)",
+        "pinv": "autograd.linalg.pinv(x)",
         "power": "autograd.pow(x, y)",
+        "qr": "autograd.linalg.qr(x)",
         "rand": "autograd.random.uniform(shape)",
         "rand_like": "autograd.random.uniform(x.shape)",
         "randint": "autograd.random.randint(low, high, shape)",
@@ -277,13 +299,18 @@ NAMES = {
         "set_printoptions": "numpy.set_printoptions(...)",
         "set_rng_state": "autograd.random.default.load_state_dict(state)",
         "set_seed": "autograd.random.seed(n)",
+        "slogdet": "autograd.linalg.slogdet(x)",
+        "solve": "autograd.linalg.solve(a, b)",
         "stop_gradient": "x.detach()",
         "sub": "autograd.subtract(x, y)",
+        "svd": "autograd.linalg.svd(x)",
+        "svdvals": "autograd.linalg.svdvals(x)",
         "transpose": "autograd.permute_dims(x, axes), swapaxes(x, i, j) or matrix_transpose(x)",
         "true_divide": "autograd.divide(x, y)",
         "unbind": "autograd.unstack(x)",
-        "unique": "numpy.unique(x.numpy())",
+        "unique": "autograd.unique_values(x), or unique_all(x) with places and counts",
         "unsqueeze": "autograd.expand_dims(x, axis=...)",
+        "vector_norm": "autograd.linalg.vector_norm(x)",
         "view": "autograd.reshape(x, shape)",
         "vmap": "f for arrays with one more axis in front, which every operation takes",
         "vstack": "autograd.concat([x, y]) for matrices, autograd.stack([x, y]) for rows",
@@ -300,7 +327,17 @@ NAMES = {
         "shuffle": "x[autograd.random.permutation(len(x))]",
         "standard_normal": "autograd.random.normal(shape)",
     },
-    "autograd.linalg": {"norm": "autograd.norm(x)"},
+    "autograd.linalg": {
+        "cond": "s[..., 0] / s[..., -1], where s = autograd.linalg.svdvals(x)",
+        "eig": f"autograd.linalg.eigh(x) for symmetric x; others have complex eigenvalues, and {_NO_COMPLEX}",
+        "eigvals": f"autograd.linalg.eigvalsh(x) for symmetric x; others have complex ones, and {_NO_COMPLEX}",
+        "inverse": "autograd.linalg.inv(x)",
+        "lstsq": "autograd.linalg.pinv(a) @ b",
+        "matrix_exp": "v * autograd.exp(w) @ v.mT for symmetric x, where w, v = autograd.linalg.eigh(x)",
+        "multi_dot": "a @ b @ c, with parentheses where the smallest product is",
+        "norm": "autograd.norm(x), or vector_norm(x, ord=...) and matrix_norm(x, ord=...) for other orders",
+        "pinverse": "autograd.linalg.pinv(x)",
+    },
     "nn": {
         "Activation": "nn.ReLU() or its like",
         "BatchNorm": "nn.BatchNorm1d(features), or nn.BatchNorm2d(channels)",
@@ -461,7 +498,8 @@ FILES = {
 MORE_ARRAYS = {
     "max": "for two arrays write maximum(x1, x2)",
     "min": "for two arrays write minimum(x1, x2)",
-    "norm": "this is the Euclidean norm, the one of order 2, and its axis goes by keyword: norm(x, axis=...)",
+    "norm": "this is the Euclidean norm, the one of order 2, and its axis goes by keyword: norm(x, axis=...); "
+    "linalg.vector_norm has others",
 }
 
 # Options.
@@ -480,6 +518,7 @@ OPTIONS_OF_FUNCTIONS = {
     "map_location": "device",
     "max": "high",
     "min": "low",
+    "rcond": "rtol",
     "size": "shape",
     "split_size_or_sections": "sections",
     "start_dim": "start_axis",
