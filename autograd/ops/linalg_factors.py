@@ -137,8 +137,9 @@ def eigh(x: Operand) -> EighResult:
 def eigvalsh(xp: Module, x: Operand) -> Array:
     """The eigenvalues of each symmetric matrix, rising; their gradient is right also where some are equal.
 
-    What is read is the symmetric part, as in `eigh`, whose work its gradient does. The second order is that of the
-    eigenvectors: NaN where two eigenvalues are equal.
+    What is read is the symmetric part, as in `eigh`, whose work its gradient does: where one is asked for,
+    `eigh(x).eigenvalues` is less work. The second order is that of the eigenvectors: NaN where two eigenvalues are
+    equal.
     """
     return xp.linalg.eigvalsh(_symmetric(xp, _real("eigvalsh", _square("eigvalsh", x))))
 
@@ -255,7 +256,8 @@ def svd(x: Operand, *, full_matrices: bool = True) -> SVDResult:
 def svdvals(xp: Module, x: Operand) -> Array:
     """The singular values of each matrix, falling; their gradient is right also where some are equal.
 
-    At 0 it is one of many slopes. It does the work of `svd`; the second order is that of the singular vectors.
+    At 0 it is one of many slopes. It does the work of `svd`: where one is asked for, `svd(x, full_matrices=False).S` is
+    less work. The second order is that of the singular vectors: NaN where two singular values are equal.
     """
     return xp.linalg.svd(_matrix("svdvals", x), compute_uv=False)
 

@@ -18,7 +18,7 @@ from ..tensor import Operand, Tensor
 from .cast import astype
 from .choice import where
 from .discrete import sign
-from .elementwise import abs
+from .elementwise import abs, pow
 from .extrema import max, min
 from .linalg_factors import svdvals
 from .reduce import count_nonzero, norm, spread, sum
@@ -49,7 +49,7 @@ def _(g: Operand, x: Operand, out: Operand, ord: float, axis: Axis) -> Operand:
     whole = spread(out, x.shape, axis)
     corner = (x == 0.0) | (whole == 0.0)
     share = where(corner, 1.0, abs(x)) / where(corner, 1.0, whole)
-    return where(corner, 0.0, spread(g, x.shape, axis) * sign(x) * share ** (ord - 1))
+    return where(corner, 0.0, spread(g, x.shape, axis) * sign(x) * pow(share, ord - 1))
 
 
 @telling

@@ -76,7 +76,7 @@ def searchsorted(
 @primitive
 def isin(xp: Module, x1: Operand, x2: Operand, *, invert: bool = False) -> Array:
     """Where an element of x1 is one of the elements of x2; where it is none of them if `invert`."""
-    return xp.isin(x1, x2, invert=invert)
+    return xp.isin(xp.asarray(x1), xp.asarray(x2), invert=invert)
 
 
 # Unique elements

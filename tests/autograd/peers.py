@@ -85,8 +85,7 @@ def _factors(linalg: Any, join: Function, weights: Function) -> dict[str, Functi
         "weighed_right": lambda x: weighed(svd(x)[2].mT, svd(x)[2]),
         "weighed_both": lambda x: weighed(svd(x)[0], svd(x)[2]),
         "qr": lambda x: join(linalg.qr(x), -2),
-        "q_of_wide": lambda x: linalg.qr(x)[0],
-        "r_of_wide": lambda x: linalg.qr(x)[1],
+        "qr_of_wide": lambda x: join(linalg.qr(x), -1),
     }
 
 

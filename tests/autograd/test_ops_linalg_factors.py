@@ -127,6 +127,26 @@ def test_vectors_have_no_gradient_where_values_are_equal(x, f):
     assert np.isnan(slope_of(lambda x: (f(x) ** 2).sum(), x)).all()
 
 
+def test_the_watch_names_the_vectors_whose_gradient_is_no_number():
+    with ag.anomaly(), pytest.raises(ag.AnomalyError, match="the gradient of eigenvectors gave NaN"):
+        linalg.eigh(leaf(np.eye(2))).eigenvectors.sum().backward()
+
+
+def test_gradients_of_factors_are_not_rounded_by_autocast():
+    pytest.importorskip("ml_dtypes")
+
+    def f(x):
+        return (
+            (linalg.eigh(x).eigenvectors[..., 0] ** 2).sum() + linalg.svd(x).U[..., 0, 0].sum() + linalg.qr(x).R.sum()
+        )
+
+    x = SYMMETRIC.astype("float32")
+    (wanted,) = ag.gradients(f(a := Tensor(x, requires_grad=True)), [a])
+    with ag.autocast("bfloat16"):
+        (found,) = ag.gradients(f(a := Tensor(x, requires_grad=True)), [a])
+    np.testing.assert_array_equal(found.numpy(), wanted.numpy())
+
+
 def test_the_second_order_of_equal_values_is_no_number_rather_than_a_wrong_one():
     for x in (np.eye(2), np.zeros((2, 2))):
         a = leaf(x)
@@ -237,6 +257,7 @@ def test_the_power_0_is_the_identity_whatever_the_matrix_holds():
     power = linalg.matrix_power(x, 0)
     same(power, np.eye(2))
     same(ag.gradients(power.sum(), [x])[0], np.zeros((2, 2)))
+    assert linalg.matrix_power(x, 1) is not x
 
 
 # ---- refusals -------------------------------------------------------------------------------------------------------
