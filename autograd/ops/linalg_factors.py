@@ -6,8 +6,8 @@ knows how the matrix moves it. So a rule has the other factors at hand, at every
 singular values alone gets a cheaper function, and pays for the vectors when their gradient is asked for. Formulas:
 Giles, "Collected matrix derivative results for forward and reverse mode AD", 2008, section 3; Townsend,
 "Differentiating the singular value decomposition", 2016; for Q and R Walter and Lehmann, "Algorithmic differentiation
-of linear algebra functions", 2012; Golub and Pereyra, "The differentiation of pseudo-inverses", 1973, equation 4.12.
-Read `linalg_norms.py` next.
+of linear algebra functions with application in optimum experimental design", arXiv 1001.1654, 2010; Golub and Pereyra,
+"The differentiation of pseudo-inverses", 1973, equation 4.12. Read `linalg_norms.py` next.
 """
 
 # Note [Equal values]
@@ -301,7 +301,7 @@ def qr(x: Operand, *, mode: str = "reduced") -> QRResult:
     (..., m, n) gives Q of (..., m, k) and R of (..., k, n), k = min(m, n); with mode="complete" k = m, and the columns
     of Q beyond n have no gradient, so backward through Q raises GradientError.
 
-    For a gradient the first k columns of x must be independent. Walter and Lehmann 2012; where x is wide, the columns
+    For a gradient the first k columns of x must be independent. Walter and Lehmann 2010; where x is wide, the columns
     beyond m are turned by the Q of those before.
     """
     if mode not in ("reduced", "complete"):
