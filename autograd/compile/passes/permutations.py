@@ -199,7 +199,9 @@ def _is_elementwise(instruction: Instruction) -> bool:
     cast = instruction.name in CASTS and instruction.options.keys() <= {"dtype"}
     if cast or instruction.name == "where":
         return len(instruction.out.shape) > 2
-    return isinstance(function, host.ufunc) and function.nout == 1 and len(instruction.out.shape) > 2
+    if not isinstance(function, host.ufunc) or function.signature is not None:  # matmul is a ufunc of whole matrices
+        return False
+    return function.nout == 1 and len(instruction.out.shape) > 2
 
 
 def _inverse(order: Order) -> Order:

@@ -88,6 +88,14 @@ def test_what_lies_otherwise_is_copied_once() -> None:
     assert names(after) == ["pool_sum", "transpose", "ascontiguousarray", "add", "multiply", "pool_sum"]
 
 
+def test_a_product_of_square_matrices_is_no_function_of_each_element() -> None:
+    """NumPy's matmul is a ufunc as `add` is, and attention over the pixels of an image multiplies what was permuted."""
+    build = Build((2, 4, 2, 2))
+    pixels = build(np.reshape, build(pool_sum, build.arguments[0], **POOL), (2, 4, 4))
+    turned = build(np.transpose, pixels, (0, 2, 1))
+    build.give(build(np.matmul, turned, pixels), build(np.matmul, pixels, turned), build(np.matmul, turned, turned))
+
+
 def test_parameters_stay_as_they_are() -> None:
     build = Build((2, 3, 4, 5), (2, 5, 3, 4))
     x, weight = build.arguments
