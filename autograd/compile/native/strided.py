@@ -25,6 +25,11 @@ from .expressions import (
 from .kernels import KERNELS, Memory, Refs, Statements
 from .layout import Ref, joined_axes, packed
 
+# Note [Read before choosing]
+# In `m[i] ? x[j] : 0` an element of x is read only where m says so. Where x is a transposed matrix of 4 columns, GCC 12
+# reads it by masked vectors and forgets to turn them (-O3 with AVX2 or AVX-512; also 2 columns of short numbers). Read
+# into a variable first, whatever m says, it is turned as it should be.
+
 __all__ = ["Elementwise", "strided"]
 
 
@@ -91,8 +96,10 @@ def strided(instruction: Instruction, refs: Refs) -> Statements | None:
             " + ".join([f"i{i} * {steps[which]}" for i, (_, *steps) in enumerate(axes) if steps[which]]) or "0"
             for which in range(1 + len(found.arrays))
         ]
-        value = found.value(lambda which: f"x{which}[{places[which + 1]}]")
-        return "\n".join([*lines, f"      y[{places[0]}] = {value};", "  }"])
+        lines += ["    {"]  # see Note [Read before choosing]
+        for i, ref in enumerate(found.arrays):
+            lines.append(f"      const {C_TYPES[str(ref.base.dtype)]} e{i} = x{i}[{places[i + 1]}];")
+        return "\n".join([*lines, f"      y[{places[0]}] = {found.value('e{}'.format)};", "    }", "  }"])
 
     return Statements(instruction, found.arrays, statements=statements, about="strided")
 

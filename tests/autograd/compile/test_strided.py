@@ -31,3 +31,20 @@ def test_a_view_of_three_strides_is_computed_in_c(dtype: str) -> None:
     plan = compiled.explain().split("\n\n")[1]
     assert plan.count("strided:") == 4
     assert "NumPy" not in plan
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+@pytest.mark.parametrize("n", [2, 4, 8])
+def test_what_is_chosen_out_of_a_transposed_matrix(dtype: str, n: int) -> None:
+    """GCC 12 turns no small matrix of which only some elements are read; see Note [Read before choosing]."""
+
+    def function(x: Tensor, mask: Tensor) -> Any:
+        turned = ag.matrix_transpose(x)
+        return ag.where(mask, turned, 0), ag.where(mask, 0, ag.flip(turned, axis=-1))
+
+    compiled = ag.compile(function, executor="native")
+    rng = np.random.default_rng(0)
+    x, mask = Tensor((10 * rng.normal(size=(4, n, n))).astype(dtype)), Tensor(rng.random((4, n, n)) > 0.5)
+    for _ in range(2):
+        for found, wanted in zip(compiled(x, mask), function(x, mask), strict=True):
+            assert same_bits(found, wanted)
