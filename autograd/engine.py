@@ -22,6 +22,7 @@ from .anomaly import check_backward, inside_rule, release
 from .backend import Array, array_of, arrays_in, is_array, is_floating, module_of, modules
 from .errors import AnomalyError, DeviceError, GradientError, ShapeError, WrittenError
 from .fused import Fused
+from .hints import telling
 from .modes import enable_grad, is_recording, is_watching
 from .ops.cast import astype
 from .ops.elementwise import add, positive
@@ -66,6 +67,7 @@ def backward(
             keeper.grad = g if keeper.grad is None else add(keeper.grad, g)
 
 
+@telling
 def gradients(
     outputs: Tensor | Sequence[Tensor],
     inputs: Sequence[Tensor],

@@ -156,7 +156,17 @@ FAILS = {
     "x.__array_struct__": (AttributeError, "'Tensor' object has no attribute '__array_struct__'$"),
     "x.size(0)": (TypeError, "size is the number of elements here, 3; for the lengths write tensor.shape[0]."),
     "x.size()": (TypeError, "write tensor.shape."),
+    "m.max(1).values": (AttributeError, "write x.max(axis=...) itself, which gives the values alone: x.argmax(axis="),
+    "m.index_add_(0, i, m)": (AttributeError, "write x + autograd.index_add(values, indices, axis=..., length=...)"),
+    'x.astype("float32").bfloat16()': (AttributeError, 'or x.astype("bfloat16") after import ml_dtypes'),
+    "ag.index_add(m, 0, i, m)": (TypeError, "to add to x write x + index_add(values, indices, axis=..."),
+    "ag.scatter_add(m, 0, m, m)": (TypeError, "to add to x write x + scatter_add(values, indices, axis=..., length="),
     # Other libraries' options
+    "y.backward(inputs=[leaf])": (
+        TypeError,
+        "Tensor.backward() got an unexpected keyword argument 'inputs'; autograd.gradients(y",
+    ),
+    "ag.gradients(loss, [leaf], grad_outputs=loss)": (TypeError, "grad_outputs is called weights here."),
     "m.sum(dim=1)": (TypeError, "Tensor.sum() got an unexpected keyword argument 'dim'; dim is called axis here."),
     "m.mean(1, keepdim=True)": (TypeError, "keepdim is called keepdims here."),
     "m.max(dim=1, keepdim=True)": (TypeError, "dim is called axis here, keepdim is called keepdims here."),
