@@ -1,12 +1,13 @@
 """Trees: nested lists, tuples and dictionaries of values, taken apart into a list and put together again.
 
 One idea: a tree is its leaves, in order, and a structure that remembers where they sat; whoever computes with leaves
-need not know about containers. Tuples keep their type (named tuples too), dictionaries their order of insertion; None
-is a container without leaves; everything else is a leaf. Read `functional.py` next.
+need not know about containers. Tuples keep their type (named tuples too), dictionaries their order of insertion (an
+OrderedDict stays one); None is a container without leaves; everything else is a leaf. Read `functional.py` next.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,8 @@ def _put_together(structure: Structure, leaves: Iterator[Any]) -> Any:
         return None
     parts = [_put_together(part, leaves) for part in structure.parts]
     if issubclass(structure.kind, dict):
-        return dict(zip(structure.keys, parts, strict=True))
+        kind = OrderedDict if issubclass(structure.kind, OrderedDict) else dict
+        return kind(zip(structure.keys, parts, strict=True))
     if hasattr(structure.kind, "_fields"):  # a named tuple
         return structure.kind(*parts)
     return tuple(parts) if issubclass(structure.kind, tuple) else parts

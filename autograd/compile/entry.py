@@ -11,7 +11,10 @@ their texts, since every call asks them. Read `replay.py` next.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, ItemsView, Iterator, Set, ValuesView
+from contextlib import suppress
+from types import FunctionType
 from typing import Any
 
 from ..backend import is_array, plain
@@ -102,9 +105,12 @@ class Entry:
             changes = trace.changes()
             trace.program.writes = [(place, traced.variable) for place, traced in changes]
             fixed = [_kind_of_result(x) if isinstance(y, Traced) else (x,) for x, y in zip(given, outcome, strict=True)]
-            return cls(trace, shape, fixed, executor, only)
+            entry = cls(trace, shape, fixed, executor, only)
         finally:
             trace.undo()
+        for leaf in given:
+            _refuse_hidden(leaf)
+        return entry
 
     def holds(self) -> bool:
         """Whether the program is right for a call made now."""
@@ -287,6 +293,32 @@ def _refuse_other(tree: Any, leaves: list[Any], structure: Structure) -> None:
             "a compiled function changes a list or dictionary that it is given, which would be seen at this call only: "
             "copy it first, as in dict(batch), or return the new one."
         )
+
+
+def _refuse_hidden(leaf: Any) -> None:
+    """Raise TraceError where a result that is no array has some inside, which a later call would not make anew."""
+    if isinstance(leaf, Tensor) or is_array(leaf):
+        return
+    inside = [x for x in flatten(_inside(leaf))[0] if isinstance(x, Tensor) and isinstance(x.data, Traced)]
+    if inside or isinstance(leaf, Iterator):
+        raise TraceError(
+            f"a compiled function returns a {type(leaf).__name__}, whose Tensors it would compute at the first call "
+            "only: return them in a tuple, a list or a dictionary."
+        )
+
+
+def _inside(thing: Any) -> list[Any]:
+    """What a thing that is no tuple, list or dictionary holds: its items, the variables of a function, attributes."""
+    if isinstance(thing, (Set, ValuesView, ItemsView, deque)):
+        return list(thing)
+    if isinstance(thing, FunctionType):
+        found = []
+        for cell in thing.__closure__ or ():
+            with suppress(ValueError):  # a variable that was given nothing yet
+                found.append(cell.cell_contents)
+        return found
+    slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+    return [*getattr(thing, "__dict__", {}).values(), *(getattr(thing, name, None) for name in slots)]
 
 
 def _kind_of_result(leaf: Any) -> Callable[[Any], Any]:

@@ -5,7 +5,7 @@ One idea: to a caller it is the function itself: the same results in the same co
 
 from __future__ import annotations
 
-from collections import namedtuple
+from collections import OrderedDict, namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -184,6 +184,13 @@ def test_results_keep_their_containers() -> None:
         assert found["pair"].first.tolist() == [k]
         assert found["pair"].second[0].tolist() == [k + 1]
     assert len(function.programs) == 1
+
+
+def test_an_ordered_dictionary_is_given_and_comes_back_as_one() -> None:
+    ordered = OrderedDict(b=tensor(1.0), a=tensor(2.0))
+    found = ag.compile(lambda given: OrderedDict((k, v * 2.0) for k, v in given.items()))(ordered)
+    assert type(found) is OrderedDict
+    assert [(k, v.tolist()) for k, v in found.items()] == [("b", [2.0]), ("a", [4.0])]
 
 
 def test_nothing_can_be_given() -> None:

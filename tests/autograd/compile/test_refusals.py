@@ -235,6 +235,29 @@ def test_a_container_that_is_given_and_changed_is_refused() -> None:
         ag.compile(lambda batch, function=function: function(dict(batch)))(batch)
 
 
+class Answer:
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+
+
+HIDING: dict[str, Callable[[Tensor], Any]] = {
+    "Answer": Answer,
+    "set": lambda x: {x},
+    "deque": lambda x: collections.deque([x]),
+    "dict_values": lambda x: {"logits": x}.values(),
+    "function": lambda x: lambda: x,
+    "generator": lambda x: (row for row in x),
+}
+
+
+@pytest.mark.parametrize("kind", HIDING)
+def test_a_result_that_hides_its_tensors_is_refused(kind: str) -> None:
+    with pytest.raises(TraceError, match=f"returns a {kind}, whose Tensors it would compute at the first call only"):
+        ag.compile(lambda x: (HIDING[kind](x * 2.0), x))(tensor(1.0))
+    model = Answer(tensor(3.0))  # what was there before the call comes back as it is
+    assert ag.compile(lambda x: (model, x))(tensor(1.0))[0] is model
+
+
 TAKEN: dict[str, Callable[[], tuple[Callable[..., Any], Any]]] = {
     "an iterator": lambda: (next, iter([1.0, 2.0, 3.0])),
     "a generator": lambda: (next, (float(n) for n in (1, 2, 3))),
