@@ -7,7 +7,7 @@ next, which makes errors of it.
 
 from __future__ import annotations
 
-__all__ = ["FILES", "METHODS", "MORE_ARRAYS", "NAMES", "OF_MODULES", "OF_OPTIMIZERS"]
+__all__ = ["FILES", "METHODS", "MORE_ARRAYS", "NAMES", "OF_MODULES", "OF_OPTIMIZERS", "OF_TRAINERS"]
 __all__ += ["NEEDLESS_OPTIONS", "OPTIONS_OF_CLASSES", "OPTIONS_OF_FUNCTIONS", "OPTIONS_THAT_DIFFER"]
 
 _WRITE = "x += y, or x[...] = value, under no_grad()"
@@ -199,6 +199,16 @@ OF_OPTIMIZERS = {
     "learning_rate": 'optimizer.param_groups[0]["lr"]',
     "minimize": "loss.backward(), then optimizer.step()",
     "state": 'optimizer.state_dict()["state"]',
+}
+
+# What is no attribute of a recipe.Trainer -> what to write.
+OF_TRAINERS = {
+    "load_weights": "trainer.model.load_state_dict(nn.load(path))",
+    "predict": "trainer.model(autograd.Tensor(x)) under autograd.no_grad(), after trainer.model.eval()",
+    "save": "nn.save(trainer.model, path), or recipe.callbacks.ModelCheckpoint(folder) for a run that goes on",
+    "save_weights": "nn.save(trainer.model, path)",
+    "score": "trainer.evaluate((x, y))",
+    "summary": "print(trainer.model)",
 }
 
 _RECURRENT = "a loop over time around nn.Linear layers: no layer here is recurrent"
@@ -524,6 +534,14 @@ NAMES = {
         "xavier_normal": "nn.init.xavier_normal_(tensor)",
         "xavier_uniform": "nn.init.xavier_uniform_(tensor)",
     },
+    "recipe.callbacks": {
+        "CSVLogger": "recipe.callbacks.HistoryLog(path)",
+        "LambdaCallback": "a class of your own with the events of recipe.callbacks.Callback",
+        "LearningRateScheduler": "recipe.Trainer(..., schedule=optim.LambdaLR(optimizer, factor)), a step an update",
+        "ProgbarLogger": "recipe.callbacks.Progress()",
+        "ReduceLROnPlateau": "recipe.Trainer(..., schedule=optim.ReduceLROnPlateau(optimizer))",
+        "TerminateOnNaN": "recipe.callbacks.NanGuard()",
+    },
     "recipe.data": {
         "DataLoader": "recipe.data.Batches(x, y, batch_size)",
         "TensorDataset": "the pair of arrays (x, y)",
@@ -604,6 +622,7 @@ OPTIONS_OF_FUNCTIONS = {
     "start_dim": "start_axis",
     "steps": "num",
     "unbiased": "correction",
+    "validation_data": "val",
 }
 # Options of layers, losses, optimizers and schedules.
 OPTIONS_OF_CLASSES = {
@@ -622,6 +641,7 @@ OPTIONS_OF_CLASSES = {
     "rho": "alpha",
     "size_average": "reduction",
     "strides": "stride",
+    "restore_best_weights": "restore_best",
     "units": "out_features",
     "use_bias": "bias",
 }
@@ -629,7 +649,9 @@ _WHOLE_LOOP = "a step is one loop over all parameters in any case, leave {} out"
 NEEDLESS_OPTIONS = {
     "activation": "put nn.ReLU() or its like behind it, leave activation out",
     "amsgrad": "only Adam and AdamW have amsgrad",
+    "callbacks": "Trainer(..., callbacks=[...]) takes them, leave callbacks out",
     "capturable": "autograd.compile takes the whole step, leave capturable out",
+    "class_weight": "nn.CrossEntropyLoss(weight=...) weighs classes, leave class_weight out",
     "clipnorm": "call optim.clip_grad_norm_(parameters, max_norm) before step(), leave clipnorm out",
     "clipvalue": "call optim.clip_grad_value_(parameters, clip_value) before step(), leave clipvalue out",
     "decay": "optim.InverseTimeLR(optimizer, decay) is that schedule, leave decay out",
@@ -642,8 +664,10 @@ NEEDLESS_OPTIONS = {
     "inplace": "nothing is done in place here, leave inplace out",
     "last_epoch": "load_state_dict of a schedule takes up its count, leave last_epoch out",
     "max_norm": "penalties=[optim.MaxNorm(c)] of the optimizer keeps rows within a norm, leave max_norm out",
+    "sample_weight": "a loss of your own weighs rows, by weights that stand in y, leave sample_weight out",
     "sparse": "gradients are dense here, leave sparse out",
-    "verbose": "print(schedule) shows its values, leave verbose out",
+    "validation_split": "recipe.data.split(x, y, sizes) gives parts, leave validation_split out",
+    "verbose": "print(schedule) shows its values, recipe.callbacks.Progress() a run, leave verbose out",
 }
 OPTIONS_THAT_DIFFER = {
     "beta_1": "beta_1 is the first of betas=(beta1, beta2) here",

@@ -18,7 +18,7 @@ from optim import Optimizer, ReduceLROnPlateau, Schedule
 
 from .callbacks.base import Callback
 
-__all__ = ["check_count", "check_more", "check_output", "check_parts", "checked", "is_rows", "pair"]
+__all__ = ["check_count", "check_more", "check_numbers", "check_output", "check_parts", "checked", "is_rows", "pair"]
 
 
 def check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any, metrics: Any) -> None:
@@ -56,6 +56,16 @@ def check_output(part: str, value: Any) -> None:
     if not isinstance(value, Tensor):
         what = "None: does it return its result?" if value is None else f"{_described(value)}, which has no graph."
         raise TypeError(f"the {part} must give one Tensor, it gave {what}")
+
+
+def check_numbers(values: Mapping[str, Any]) -> None:
+    """Raise ValueError for a metric that gave more than one number for a batch."""
+    for name, value in values.items():
+        if getattr(value, "shape", ()):
+            raise ValueError(
+                f"the metric {name!r} must give the mean over the rows, one number, it gave shape {value.shape}: "
+                "reduce it with .mean()."
+            )
 
 
 def _check_kind(part: str, given: Any, kinds: tuple[type, ...], wanted: str) -> None:
@@ -96,7 +106,7 @@ def check_more(epochs: int, complete: int) -> None:
         warnings.warn(
             f"fit(epochs={epochs}) has nothing to do: {complete} epochs are complete, and epochs counts those of "
             f"earlier fits too; for {epochs} more write epochs={complete + epochs}.",
-            stacklevel=3,
+            stacklevel=4,  # of whoever called fit, which is wrapped by `telling`
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from autograd.backend import Array, module_of, to_host
 from nn.module import Module
 
-__all__ = ["Means", "Metric", "accuracy", "evaluating"]
+__all__ = ["Means", "Metric", "accuracy", "are_labels", "evaluating"]
 
 _KEPT = 1024  # batches whose values are kept
 
@@ -21,9 +21,24 @@ Metric = Callable[[Array, Array], Array]
 
 
 def accuracy(logits: Array, y: Array) -> Array:
-    """The share of rows whose largest logit is at the label: logits (rows, classes), y (rows,) of integers."""
+    """The share of rows whose largest logit is at the label: logits (rows, classes, ...), y (rows, ...) of integers.
+
+    Of y with a number for each class, one-hot or probabilities, the largest one is the label. Raises ValueError for
+    anything else, such as one logit a row.
+    """
     xp = module_of(logits)
-    return xp.asarray((logits.argmax(axis=1) == y).mean())
+    labels = y.argmax(axis=1) if y.shape == logits.shape and logits.ndim > 1 else y
+    if not are_labels(logits, labels):
+        raise ValueError(
+            f"accuracy got outputs of shape {logits.shape} and targets of {y.dtype} of shape {y.shape}: it compares "
+            "(rows, classes) with whole numbers (rows,); for others give Trainer metrics of your own, or metrics={}."
+        )
+    return xp.asarray((logits.argmax(axis=1) == labels).mean())
+
+
+def are_labels(logits: Array, y: Array) -> bool:
+    """Whether y is the class of each row of logits, as a whole number."""
+    return y.dtype.kind in "iu" and logits.ndim == y.ndim + 1 and logits.shape[1] > 1
 
 
 class Means:

@@ -15,17 +15,20 @@ from typing import Any
 
 from autograd import no_grad, random
 from autograd.backend import Array, module_of, move
+from autograd.hints import telling
+from autograd.operators import Elsewhere
 from autograd.tensor import Tensor, wrap
+from autograd.words import OF_TRAINERS
 from nn.module import Module
 from optim import Optimizer, ReduceLROnPlateau, Schedule
 
 from .callbacks.base import Callback
 from .data.batches import Batches
 from .formulas import Compile, Formulas
-from .given import check_count, check_more, check_parts, checked, is_rows, pair
+from .given import check_count, check_more, check_numbers, check_parts, checked, is_rows, pair
 from .history import History, Record
 from .interrupt import Interrupt, deferred
-from .metrics import Means, Metric, accuracy, evaluating
+from .metrics import Means, Metric, accuracy, are_labels, evaluating
 from .rows import pieces, slices
 
 __all__ = ["EVALUATION_ROWS", "SHUFFLE", "Data", "Trainer"]
@@ -40,8 +43,9 @@ class Trainer:
     """One visible loop: `Trainer(model, loss, optimizer).fit(train, val, epochs=8, batch_size=128)`.
 
     `loss(output, y)` gives the mean over the rows as a scalar Tensor; `metrics` are functions of bare arrays (see
-    `metrics.py`), by name. A `schedule` is stepped after every update (ReduceLROnPlateau after every epoch, with the
-    validation loss, or the training loss where there is none). Penalties are the optimizer's.
+    `metrics.py`), by name; without them the accuracy is measured, where y holds the class of each row. A `schedule` is
+    stepped after every update (ReduceLROnPlateau after every epoch, with the validation loss, or the training loss
+    where there is none). Penalties are the optimizer's.
 
     `clip_norm` and `clip_value` clip the gradients before an update. `accumulate=n` sends each batch through the model
     in n pieces, weighed by their rows: the same update as the whole batch, in less memory. `seed` decides the order of
@@ -76,6 +80,7 @@ class Trainer:
         self.model = model.to(device)
         self.loss, self.optimizer, self.schedule = loss, optimizer, schedule
         self.metrics = {"accuracy": accuracy} if metrics is None else dict(metrics)
+        self._chosen = metrics is not None
         self.callbacks = sorted(checked(callbacks), key=lambda callback: callback.order)
         self.clip_norm, self.clip_value, self.accumulate = clip_norm, clip_value, accumulate
         self.device, self.compile = device, compile
@@ -99,6 +104,7 @@ class Trainer:
 
     # The loop
 
+    @telling
     def fit(
         self,
         train: Data,
@@ -220,6 +226,7 @@ class Trainer:
                 self.schedule.step(record.get("val_loss", record["train_loss"]))
         self._tell("on_epoch_end", record)
 
+    @telling
     def evaluate(
         self, data: Data | Array, y: Array | None = None, batch_size: int = EVALUATION_ROWS
     ) -> dict[str, float]:
@@ -240,7 +247,11 @@ class Trainer:
         return means.read()
 
     def _measured(self, loss: Array, output: Array, y: Array) -> dict[str, Array]:
-        values = {name: metric(output, y) for name, metric in self.metrics.items()}
+        metrics = dict(self.metrics)
+        if not (self._chosen or are_labels(output, y)):  # a regression, say
+            metrics.pop("accuracy", None)
+        values = {name: metric(output, y) for name, metric in metrics.items()}
+        check_numbers(values)
         # A metric may give what a later step writes to, such as a parameter, and its values are kept.
         return {"loss": loss} | {name: module_of(value).array(value) for name, value in values.items()}
 
@@ -372,3 +383,7 @@ class Trainer:
             name = type(callback).__name__
             counts[name] = counts.get(name, 0) + 1
             yield (name if counts[name] == 1 else f"{name} {counts[name]}"), callback
+
+
+for _name, _instead in OF_TRAINERS.items():
+    setattr(Trainer, _name, Elsewhere(_name, _instead))

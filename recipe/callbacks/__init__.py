@@ -5,6 +5,8 @@ and `early_stopping.py` end a run, `nan_guard.py` guards it, `checkpoint.py` sav
 `log.py` and `progress.py` tell of it, and `lr_finder.py` looks for a rate.
 """
 
+from typing import TYPE_CHECKING
+
 from .base import Callback
 from .checkpoint import ModelCheckpoint
 from .early_stopping import EarlyStopping
@@ -33,3 +35,10 @@ __all__ = [
     "TimeLimit",
     "WeightMonitor",
 ]
+
+if not TYPE_CHECKING:  # a type checker shall find what is not there
+
+    def __getattr__(name):
+        from autograd.hints import missing  # only a wrong name asks for this
+
+        raise missing("recipe.callbacks", name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from autograd.backend import Array
+from autograd.hints import Telling
 
 from ..history import Record
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Callback"]
 
 
-class Callback:
+class Callback(Telling):
     """The base of all callbacks; every event does nothing until a subclass says otherwise.
 
     `order` sorts the callbacks of a trainer (equal ones keep the order in which they were given): those that measure

@@ -16,8 +16,9 @@ import nn
 import optim
 from autograd.backend import module_of
 from autograd.random import Generator
-from recipe import Trainer
+from recipe import Trainer, callbacks
 from recipe.callbacks import Callback
+from recipe.metrics import accuracy
 from tests.autograd.compile import simulated
 from tests.recipe.small import BATCH, EPOCHS, assert_same_run, data, fit, network, plain, timeless, trainer, weights
 
@@ -303,6 +304,49 @@ def test_a_metric_may_give_what_a_later_step_writes_to(compile, device):
     run.fit(data(64), epochs=1, batch_size=16)
     for name, values in seen.items():
         assert run.history.last[f"running_{name}"] == pytest.approx(np.mean(values[:4]), rel=1e-6)
+
+
+@pytest.mark.parametrize("targets", ["a column", "numbers", "one-hot"])
+def test_without_classes_there_is_no_accuracy(targets):
+    x, labels = data(64)
+    y = {"a column": labels[:, None] == 1, "numbers": x[:, :1], "one-hot": np.eye(3)[labels]}[targets]
+    outputs, loss = (3, nn.functional.cross_entropy) if targets == "one-hot" else (1, nn.functional.mse_loss)
+    model = nn.Linear(x.shape[1], outputs)
+    parts = model, loss, optim.SGD(model.parameters(), lr=0.1)
+    y = y.astype("float32")
+    assert "train_accuracy" not in Trainer(*parts).fit((x, y), epochs=1, batch_size=16).last
+    run = Trainer(*parts, metrics={"accuracy": accuracy})
+    if targets == "one-hot":
+        run.fit((x, y), epochs=1, batch_size=16)
+        assert run.evaluate((x, y))["accuracy"] == run.evaluate((x, y.argmax(axis=1)))["accuracy"]
+    else:
+        with pytest.raises(ValueError, match=re.escape("accuracy got outputs of shape (16, 1) and targets of float32")):
+            run.fit((x, y), epochs=1, batch_size=16)
+
+
+def test_a_metric_that_gives_a_row_is_named():
+    run = made(metrics={"right": lambda output, y: output.argmax(axis=1) == y})
+    with pytest.raises(ValueError, match=re.escape("the metric 'right' must give the mean over the rows, one number")):
+        run.fit((np.ones((8, 4), "float32"), np.zeros(8, "int64")), epochs=1, batch_size=4)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "text"),
+    [
+        ("run.predict(x)", AttributeError, "write trainer.model(autograd.Tensor(x)) under autograd.no_grad(), after"),
+        ("run.save('a')", AttributeError, "write nn.save(trainer.model, path), or recipe.callbacks.ModelCheckpoint"),
+        ("run.fit((x, y), validation_data=1)", TypeError, "validation_data is called val here."),
+        ("run.fit((x, y), validation_split=0.2)", TypeError, "recipe.data.split(x, y, sizes) gives parts, leave"),
+        ("run.fit((x, y), callbacks=[])", TypeError, "Trainer(..., callbacks=[...]) takes them, leave callbacks out."),
+        ("run.evaluate(x, y, verbose=0)", TypeError, "recipe.callbacks.Progress() a run, leave verbose out."),
+        ("callbacks.CSVLogger('a.csv')", AttributeError, "write recipe.callbacks.HistoryLog(path)"),
+        ("callbacks.EarlyStopping(restore_best_weights=True)", TypeError, "is called restore_best here."),
+    ],
+)
+def test_words_of_keras_are_answered(line, kind, text):
+    rows = {"x": np.ones((8, 4), "float32"), "y": np.zeros(8, "int64")}
+    with pytest.raises(kind, match=re.escape(text)):
+        eval(line, {"run": made(), "callbacks": callbacks, **rows})
 
 
 def test_a_run_that_is_stopped_by_the_last_batch_of_an_epoch_goes_on_with_the_next():
