@@ -106,6 +106,7 @@ def _check(logits: Operand, target: Operand, weight: Operand, reduction: Reducti
     labels = logits.shape[:1] + logits.shape[2:] if logits.ndim > 1 else ()
     if array.dtype.kind in "iu" and array.shape != labels:
         hint = "; drop its last axis" if array.shape == (*labels, 1) else ""
+        hint = "; for one-hot ones write labels.argmax(axis=1)" if array.shape == logits.shape else hint
         raise ValueError(
             f"cross_entropy got logits of shape {logits.shape} and integer labels of shape {array.shape}: "
             f"the labels must have shape {labels}{hint}."
@@ -116,7 +117,11 @@ def _check(logits: Operand, target: Operand, weight: Operand, reduction: Reducti
             "labels must be integers (astype('int64')); probabilities must have the shape of the logits."
         )
     if array.dtype.kind not in "iuf":
-        raise TypeError(f"cross_entropy got a target of {array.dtype}: labels must be integers, probabilities floats.")
+        way = "; write numpy.unique(words, return_inverse=True)[1]" if array.dtype.kind in "UO" else ""
+        way = "; write labels.astype('int64')" if array.dtype.kind == "b" else way
+        raise TypeError(
+            f"cross_entropy got a target of {array.dtype}: labels must be integers, probabilities floats{way}."
+        )
     classes = logits.shape[1 if logits.ndim > 1 else 0]
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"cross_entropy got weight of shape {weight.shape}: it must be one for each class, {classes}.")

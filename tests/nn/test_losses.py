@@ -72,6 +72,13 @@ def test_the_layer_refuses_it_when_it_is_made(name):
         (lambda: F.cross_entropy(normal(2, 3), Tensor([0, 3])), ValueError, "labels from 0 to 3"),
         (lambda: F.cross_entropy(normal(2, 3), Tensor([0.0, 1.0])), ValueError, "labels must be integers"),
         (lambda: F.cross_entropy(normal(2, 3), Tensor([[0], [1]])), ValueError, "drop its last axis"),
+        (lambda: F.cross_entropy(normal(2, 2), Tensor([[0, 1], [1, 0]])), ValueError, r"write labels.argmax\(axis=1\)"),
+        (lambda: F.cross_entropy(normal(2, 2), np.array([True, False])), TypeError, r"write labels.astype\('int64'\)"),
+        (
+            lambda: F.cross_entropy(normal(2, 2), np.array(["a", "b"])),
+            TypeError,
+            r"write numpy.unique\(words, ret",
+        ),
         (lambda: F.huber_loss(normal(2), normal(2), delta=0.0), ValueError, "delta=0.0"),
         (lambda: F.smooth_l1_loss(normal(2), normal(2), beta=-1.0), ValueError, "beta=-1.0"),
         (lambda: F.binary_cross_entropy(normal(9), share(9)), ValueError, "logits go to .*with_logits"),
