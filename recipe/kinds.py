@@ -31,7 +31,7 @@ class Kind:
 def literal(given: str) -> Any:
     """What a text means: a number, true, false, none, several of these with commas between, or the text itself."""
     if "," in given:
-        return [literal(part.strip()) for part in given.split(",") if part.strip()]
+        return [literal(part.strip()) for part in given.strip().removesuffix(",").split(",")]
     words = {"true": True, "false": False, "none": None}
     if given.lower() in words:
         return words[given.lower()]

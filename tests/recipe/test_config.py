@@ -71,6 +71,7 @@ def test_a_configuration_survives_json():
         ({}, {"optim.lr": "nan"}, 'optim.lr = "nan": wanted is a number above 0, or none.'),
         ({}, {"optim.lr": "inf"}, 'optim.lr = "inf": wanted is a number above 0, or none.'),
         ({"model": {"hidden": [5, 0]}}, {}, "model.hidden = [5, 0] in run.toml: wanted is widths, such as 512,512"),
+        ({}, {"model.hidden": "64,,10"}, 'model.hidden = "64,,10": wanted is widths, such as 512,512'),
         ({}, {"model.dropout": "0.1,0.2,0.3"}, 'model.dropout = "0.1,0.2,0.3": wanted is probabilities below 1'),
         ({}, {"model.activation": "rlu"}, 'model.activation = "rlu": wanted is one of relu, sigmoid,'),
         ({"optm": {"lr": 1}}, {}, "there is no option optm.lr in run.toml; did you mean optim.lr?"),
