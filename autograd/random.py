@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 from .backend import Array, host, module_of, move
 from .hints import telling
 from .modes import is_tracing, refuse_in_trace
+from .operators import Elsewhere
 from .tensor import Tensor, wrap
+from .words import OF_GENERATORS
 
 __all__ = [
     "Draw",
@@ -305,6 +307,9 @@ def keep_probability(p: float) -> float:
     """
     return 1.0 - dropped_of_65536(p) / _QUARTER
 
+
+for _name, _instead in OF_GENERATORS.items():
+    setattr(Generator, _name, Elsewhere(_name, _instead))
 
 default = Generator()
 

@@ -7,7 +7,7 @@ next, which makes errors of it.
 
 from __future__ import annotations
 
-__all__ = ["FILES", "METHODS", "MORE_ARRAYS", "NAMES", "OF_MODULES", "OF_OPTIMIZERS", "OF_TRAINERS"]
+__all__ = ["FILES", "METHODS", "MORE_ARRAYS", "NAMES", "OF_GENERATORS", "OF_MODULES", "OF_OPTIMIZERS", "OF_TRAINERS"]
 __all__ += ["NEEDLESS_OPTIONS", "OPTIONS_OF_CLASSES", "OPTIONS_OF_FUNCTIONS", "OPTIONS_THAT_DIFFER"]
 
 _WRITE = "x += y, or x[...] = value, under no_grad()"
@@ -201,6 +201,20 @@ OF_OPTIMIZERS = {
     "state": 'optimizer.state_dict()["state"]',
 }
 
+# What is no attribute of a random.Generator -> what to write.
+OF_GENERATORS = {
+    "choice": "x[generator.permutation(len(x))[:n]]",
+    "fold_in": "generator.spawn(stream), a generator of its own for each number",
+    "manual_seed": "autograd.random.Generator(seed)",
+    "rand": "generator.uniform(shape)",
+    "randint": "generator.integers(low, high, shape)",
+    "randn": "generator.normal(shape)",
+    "random": "generator.uniform(shape)",
+    "shuffle": "x[generator.permutation(len(x))]",
+    "split": "generator.spawn(stream), a generator of its own for each number",
+    "standard_normal": "generator.normal(shape)",
+}
+
 # What is no attribute of a recipe.Trainer -> what to write.
 OF_TRAINERS = {
     "load_weights": "trainer.model.load_state_dict(nn.load(path))",
@@ -307,6 +321,7 @@ NAMES = {
         "jacfwd": "autograd.jacobian(f)",
         "jacrev": "autograd.jacobian(f)",
         "jit": "autograd.compile(f)",
+        "lax": "a loop of Python for scan, autograd.where(c, x, y) for cond, x.detach() for stop_gradient",
         "le": "autograd.less_equal(x, y)",
         "lerp": "x + share * (y - x)",
         "load": "nn.load(path)",
@@ -371,6 +386,8 @@ NAMES = {
         "svd": "autograd.linalg.svd(x)",
         "svdvals": "autograd.linalg.svdvals(x)",
         "transpose": "autograd.permute_dims(x, axes), swapaxes(x, i, j) or matrix_transpose(x)",
+        "tree_map": "autograd.tree.map_tree(f, tree)",
+        "tree_util": "autograd.tree.flatten(tree) and autograd.tree.map_tree(f, tree)",
         "tril_indices": "numpy.tril_indices(n)",
         "triu_indices": "numpy.triu_indices(n)",
         "true_divide": "autograd.divide(x, y)",

@@ -122,6 +122,12 @@ FAILS = {
     "recipe.data.bogus": (AttributeError, "module 'recipe.data' has no attribute 'bogus'$"),
     "ag.randint(0, 3, (2,))": (AttributeError, "write autograd.random.randint(low, high, shape)"),
     "ag.random.integers(0, 3, (2,))": (AttributeError, "write autograd.random.randint(low, high, shape)"),
+    "ag.random.Generator(0).split(2)": (
+        AttributeError,
+        "'Generator' object has no attribute 'split'; write gener",
+    ),
+    "ag.lax.scan": (AttributeError, "write a loop of Python for scan, autograd.where(c, x, y) for cond"),
+    "ag.tree_map(abs, {})": (AttributeError, "write autograd.tree.map_tree(f, tree)"),
     "ag.random.bogus": (AttributeError, "module 'autograd.random' has no attribute 'bogus'$"),
     "ag.eigh(m)": (AttributeError, "write autograd.linalg.eigh(x)"),
     "ag.lstsq(m, x)": (AttributeError, "write autograd.linalg.pinv(a) @ b"),
@@ -247,6 +253,7 @@ def test_arrays_of_other_libraries_are_turned_into_ours(names):
 
 def test_what_the_words_promise_is_there(names):
     texts = [*words.METHODS.values(), *words.OF_MODULES.values(), *words.OF_OPTIMIZERS.values()]
+    texts += [*words.OF_GENERATORS.values(), *words.OF_TRAINERS.values()]
     texts += [text for told in words.NAMES.values() for text in told.values()]
     packages = {"autograd": ag, "nn": nn, "optim": optim, "recipe": recipe, "numpy": np}
     for text in texts:
@@ -255,6 +262,8 @@ def test_what_the_words_promise_is_there(names):
             for name in path.split("."):
                 assert hasattr(found, name), f"{text}: there is no {name}"
                 found = getattr(found, name)
+        for name in re.findall(r"\bgenerator\.(\w+)", text):
+            assert hasattr(ag.random.Generator, name), f"{text}: a Generator has no {name}"
         for name in re.findall(r"\bx\.(?!numpy\(\)\.|grad\b|dtype\.)(\w+)", text):
             assert hasattr(names["m"], name), f"{text}: a Tensor has no {name}"
 
