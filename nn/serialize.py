@@ -61,6 +61,8 @@ def _host_array(name: str, value: Any) -> Any:
 def _write(path: Path, content: bytes) -> None:
     """Put a file in the place of another, or leave that one alone."""
     path = Path(os.path.realpath(path))  # through a link to the file behind it
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to save {path.name} in: make it first.")
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(beside, "xb") as file:

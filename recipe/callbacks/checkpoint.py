@@ -29,7 +29,7 @@ class ModelCheckpoint(Callback):
     """Writes `folder`/checkpoint.safetensors after every epoch, on Ctrl-C, and every `every_steps` or `every_seconds`.
 
     `best` names the value of the records by which `folder`/best.safetensors is kept, the weights alone of the best
-    epoch so far; None keeps none. `mode` as in EarlyStopping.
+    epoch so far; None keeps none. `mode` as in EarlyStopping. A folder that is not there is made.
     """
 
     order = 100
@@ -52,6 +52,7 @@ class ModelCheckpoint(Callback):
         self._saved_at = 0.0
 
     def on_fit_begin(self, trainer: Trainer) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._saved_at = time.monotonic()
 
     def on_batch_end(self, trainer: Trainer, loss: Array) -> None:

@@ -49,6 +49,7 @@ class StepLog(Callback):
         self._waiting: list[tuple[int, Array, float, Array]] = []
 
     def on_fit_begin(self, trainer: Trainer) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = []
         if trainer.step and self.path.exists():
             with open(self.path, newline="") as file:
@@ -88,6 +89,9 @@ class HistoryLog(Callback):
         self.path = Path(path)
         if self.path.suffix not in (".csv", ".jsonl"):
             raise ValueError(f"HistoryLog writes .csv or .jsonl files, got {self.path.name}.")
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         records = list(trainer.history)

@@ -139,7 +139,7 @@ def test_damaged_files_are_named(tmp_path):
         nn.load(path)
     with pytest.raises(FileNotFoundError, match=r"there is no file .*elsewhere"):
         nn.load(tmp_path / "elsewhere")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*no folder to save file in: make it first."):
         nn.save({}, tmp_path / "no folder" / "file")
 
 

@@ -265,6 +265,15 @@ def test_a_target_ends_the_run_with_the_first_epoch_that_reaches_it(monitor):
     assert (len(out_of_reach.history), out_of_reach.stop) == (EPOCHS, None)
 
 
+def test_a_folder_that_is_not_there_is_made(tmp_path):
+    folder = tmp_path / "runs" / "first"
+    written = [ModelCheckpoint(folder), StepLog(folder / "logs" / "steps.csv"), HistoryLog(folder / "history.csv")]
+    for callback in written:
+        fit(trainer(callbacks=[callback]), epochs=1)
+    names = ["best.safetensors", "checkpoint.safetensors", "history.csv", "logs/steps.csv"]
+    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*")) == names
+
+
 def test_best_weights_are_those_of_the_best_epoch(tmp_path):
     kept = {}
 
