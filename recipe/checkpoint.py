@@ -40,6 +40,8 @@ def load(path: Path) -> dict[str, Any]:
 
     Raises CheckpointError for a file that is missing, damaged or no checkpoint.
     """
+    if Path(path).is_dir():
+        raise CheckpointError(f"{path} is a folder: name the checkpoint.safetensors in it.")
     try:
         arrays = {name: tensor.data for name, tensor in nn.load(path).items()}
         metadata = nn.load_metadata(path)

@@ -18,7 +18,8 @@ from optim import Optimizer, ReduceLROnPlateau, Schedule
 
 from .callbacks.base import Callback
 
-__all__ = ["check_count", "check_more", "check_numbers", "check_output", "check_parts", "checked", "is_rows", "pair"]
+__all__ = ["check_count", "check_more", "check_numbers", "check_output", "check_parts", "check_state", "checked"]
+__all__ += ["is_rows", "pair"]
 
 
 def check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any, metrics: Any) -> None:
@@ -38,6 +39,15 @@ def check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any, metrics: A
         raise ValueError(
             f"Trainer got an optimizer that moves no parameter of this {type(model).__name__}: "
             f"make it of the same model, {type(optimizer).__name__}(model.parameters(), ...)."
+        )
+
+
+def check_state(state: Any) -> None:
+    """Raise TypeError for what no Trainer gave as its state, such as the weights of a model."""
+    if not (isinstance(state, Mapping) and "generators" in state):
+        raise TypeError(
+            "Trainer.load_state_dict takes what state_dict gave, or recipe.checkpoint.load(path) of a run's "
+            "checkpoint.safetensors; weights alone go into trainer.model.load_state_dict(nn.load(path))."
         )
 
 

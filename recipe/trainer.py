@@ -25,7 +25,7 @@ from optim import Optimizer, ReduceLROnPlateau, Schedule
 from .callbacks.base import Callback
 from .data.batches import Batches
 from .formulas import Compile, Formulas
-from .given import check_count, check_more, check_numbers, check_parts, checked, is_rows, pair
+from .given import check_count, check_more, check_numbers, check_parts, check_state, checked, is_rows, pair
 from .history import History, Record
 from .interrupt import Interrupt, deferred
 from .metrics import Means, Metric, accuracy, are_labels, evaluating
@@ -350,8 +350,10 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was taken: the next `fit`, with the same data and settings, repeats what came then.
 
-        Raises ValueError when the model, the optimizer or the generators are not those of the state.
+        Raises TypeError for what is no such state, ValueError when the model, the optimizer or the generators are not
+        those of the state.
         """
+        check_state(state)
         generators = self.generators()
         if generators.keys() != state["generators"].keys():
             raise ValueError(

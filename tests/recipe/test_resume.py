@@ -206,9 +206,18 @@ def test_a_file_that_is_no_checkpoint(tmp_path):
         (missing, f"{missing} does not exist: the run saved nothing there, or the path is another."),
         (damaged, f"{damaged} cannot be used:"),
         (only_weights, f"{only_weights} holds weights but no state of a run"),
+        (tmp_path, f"{tmp_path} is a folder: name the checkpoint.safetensors in it."),
     ]:
         with pytest.raises(CheckpointError, match=f"^{re.escape(text)}"):
             checkpoint.load(path)
+
+
+@pytest.mark.parametrize("wrong", ["a path", {"0.weight": np.ones(3)}])
+def test_what_is_no_state_of_a_run_is_named(wrong):
+    with pytest.raises(
+        TypeError, match=re.escape("weights alone go into trainer.model.load_state_dict(nn")
+    ):
+        trainer(plain()).load_state_dict(wrong)
 
 
 @pytest.mark.parametrize("cut", [10, 1000, -1])
