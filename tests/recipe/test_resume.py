@@ -214,9 +214,7 @@ def test_a_file_that_is_no_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("wrong", ["a path", {"0.weight": np.ones(3)}])
 def test_what_is_no_state_of_a_run_is_named(wrong):
-    with pytest.raises(
-        TypeError, match=re.escape("weights alone go into trainer.model.load_state_dict(nn")
-    ):
+    with pytest.raises(TypeError, match=re.escape("weights alone go into trainer.model.load_state_dict(nn")):
         trainer(plain()).load_state_dict(wrong)
 
 
