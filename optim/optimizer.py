@@ -170,7 +170,9 @@ class Optimizer(Telling, ABC):
         for flat, penalties in flats:
             moved = [i for i, parameter in enumerate(flat.parameters) if parameter.grad is not None]
             entries = [flat.entries[i] for i in moved]
-            alike = trace.guard(lambda entries=entries: len({entry["step"] for entry in entries}) == 1)
+            alike = len({trace.grown(entry, "step") for entry in entries}) == 1 and trace.guard(
+                lambda entries=entries: len({entry["step"] for entry in entries}) == 1
+            )
             for i, entry in zip(moved, entries, strict=True):
                 parameter = flat.parameters[i]
                 w, grad = parameter.data, parameter.grad
@@ -183,7 +185,7 @@ class Optimizer(Telling, ABC):
                 for penalty in penalties:
                     penalty.project(xp, w)
                 mark_written(w)
-            trace.effects.append(lambda entries=entries: _age(entries))
+            trace.count(entries, "step")
 
     def _current_layouts(self) -> list[Layout]:
         """The layouts of all groups, before one of them is moved."""
@@ -370,11 +372,6 @@ class Optimizer(Telling, ABC):
 
 def _in_groups(option: str) -> str:
     return f'optimizer.param_groups[0]["{option}"]'
-
-
-def _age(entries: list[dict[str, Any]]) -> None:
-    for entry in entries:
-        entry["step"] += 1
 
 
 def _penalties(given: Iterable[Penalty]) -> tuple[Penalty, ...]:

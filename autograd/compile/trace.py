@@ -8,6 +8,7 @@ changes is written back there at the end. If it fails on the way nothing has bee
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -75,6 +76,7 @@ class Trace:
         self._attended: dict[int, Any] = {}
         self._generators: dict[int, tuple[Generator, int]] = {}
         self._items: dict[tuple[int, str], Traced] = {}
+        self._grown: Counter[tuple[int, str]] = Counter()  # by how much a number of a dictionary has grown
         self._lying: set[int] = set()  # the Traced of which it counts how they lie in memory, by id
         self._count = 0
         self.device: str | None = None  # where the arrays from outside are
@@ -207,8 +209,18 @@ class Trace:
         if isinstance(value, tuple):
             return tuple(Number(self, Expression(f"{text}[{i}]", scope)) for i in range(len(value)))
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return Number(self, Expression(text, scope))
+            grown = self.grown(table, name)
+            return Number(self, Expression(f"({text} + {grown})" if grown else text, scope))
         return self.guard(Expression(text, scope))
+
+    def count(self, tables: list[dict[str, Any]], name: str) -> None:
+        """Let a number in each of these grow by one: here for what the function reads from now on, and at each call."""
+        self._grown.update((id(table), name) for table in tables)
+        self.effects.append(lambda: _count(tables, name))
+
+    def grown(self, table: dict[str, Any], name: str) -> int:
+        """By how much a number has grown since the call began."""
+        return self._grown[id(table), name]
 
     def item(self, table: dict[str, Any], name: str) -> Traced:
         """The array under a key of a dictionary."""
@@ -374,6 +386,11 @@ def _copy_as_it_lies(array: Any) -> Any:
     copy = host.ndarray(array.shape, array.dtype, memory, offset, array.strides)
     copy[...] = array
     return copy
+
+
+def _count(tables: list[dict[str, Any]], name: str) -> None:
+    for table in tables:
+        table[name] += 1
 
 
 def _mapped(tree: Any, function: Callable[[Any], Any], arrays: bool = False) -> Any:

@@ -29,7 +29,7 @@ from autograd.backend import to_host
 from autograd.errors import TraceError
 from autograd.tensor import wrap
 from tests.autograd.compile import simulated
-from tests.autograd.compile.worlds import Training, assert_same, both_step, tensor, twins
+from tests.autograd.compile.worlds import Training, assert_same, both_step, tensor, twins, world
 
 pytestmark = pytest.mark.usefixtures("kernels_off")
 
@@ -1255,6 +1255,29 @@ def test_momentum_needs_one_program_from_the_first_step_on() -> None:
         written(tensor(1.0, 2.0))
         assert_same(w, v)
     assert len(compiled.programs) == 1
+
+
+@pytest.mark.parametrize("rule", [optim.Adam, optim.NAdam, optim.RAdam])
+def test_steps_within_one_call_are_counted_on(rule: Any) -> None:
+    def steps() -> None:
+        for _ in range(2):
+            optimizer.zero_grad()
+            (w * w + w * v).sum().backward()
+            optimizer.step()
+        v.grad = None  # so that the next step finds one parameter younger than the other
+        optimizer.step()
+        (w * v).sum().backward()
+        optimizer.step()
+
+    found = []
+    for written in (steps, ag.compile(steps)):
+        w, v = tensor(1.0, 2.0, requires_grad=True), tensor(3.0, -1.0, requires_grad=True)
+        optimizer = rule([w, v], lr=0.1)
+        written()
+        written()
+        found.append(world(None, optimizer, w, v))
+    assert found[0]["optimizer"]["state"][0]["step"] == 8
+    assert_same(found[1], found[0])
 
 
 def test_a_loaded_optimizer_is_found() -> None:
