@@ -277,7 +277,8 @@ def _traced(trace: Any, name: str, function: Any, inputs: Any, options: Any, res
             path = _Path(function, trace.values(inputs[1:]), trace.values(options))
             variable = trace.emit(name, function, trace.names(inputs), trace.names(options), result)
             return Traced(trace, result, variable, first, path)
-    result = host.asarray(result)
+    # A part without elements shares no memory, but a broadcast one is for reading only.
+    result = host.asarray(result) if result.size else host.empty(result.shape, result.dtype)
     return Traced(trace, result, trace.emit(name, function, trace.names(inputs), trace.names(options), result))
 
 

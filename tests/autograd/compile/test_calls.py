@@ -294,6 +294,17 @@ def test_a_step_without_batch_of_its_own() -> None:
 # ---- derivatives ---------------------------------------------------------------------------------------------------
 
 
+def test_gradients_of_a_part_without_elements_add_up() -> None:
+    def step(x: Tensor) -> Tensor:
+        def total(x: Tensor) -> Tensor:
+            part = x[:0]
+            return part.sum() + ag.flatten(part).sum() + x.sum()
+
+        return ag.grad(total)(x)
+
+    np.testing.assert_array_equal(ag.compile(step)(ag.ones((5, 2))).numpy(), np.ones((5, 2)))
+
+
 @pytest.mark.parametrize(
     "make",
     [
