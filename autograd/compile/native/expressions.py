@@ -80,6 +80,7 @@ _FUNCTIONS = {
     "where": "({0} ? {1} : {2})",
 }
 _ARITHMETIC = {"add", "subtract", "negative", "power", "square"}
+_WRAPPING = {"add", "multiply", "negative", "square", "subtract"}
 _OF_BOOLS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
 _FLOATING = {name for name, text in _FUNCTIONS.items() if "{f}" in text} | {"divide", "reciprocal"}
 
@@ -129,6 +130,12 @@ def compute_dtype(name: str, inputs: list[Any], out: Any) -> Any:
 
 def expression(name: str, operands: list[str], dtype: Any) -> str:
     """The function of operands of this dtype, in C."""
+    if name in _WRAPPING and dtype.kind in "iu":
+        # Beyond the largest number NumPy goes on with the smallest; C says so of numbers without a sign alone, to which
+        # it does not count short ones.
+        kind = "unsigned long long" if dtype.itemsize == 8 else "unsigned int"
+        text = _FUNCTIONS[name].format(*(f"({kind}){operand}" for operand in operands))
+        return f"(({C_TYPES[str(dtype)]}){text})"
     return _FUNCTIONS[name].format(*operands, f="f" if dtype == "float32" else "")
 
 

@@ -342,6 +342,20 @@ def test_no_number_without_a_sign_is_below_zero(dtype: str) -> None:
     assert [found.tolist() for found in compiled(x)] == [[False] * 3, [True] * 3, [False] * 3]
 
 
+@needs_c
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int32", "int64"])
+def test_whole_numbers_go_round_as_in_numpy(dtype: str) -> None:
+    def function(x: Tensor) -> Any:
+        return x + 1 > x, -x < 0, x * x, ag.square(x) - x
+
+    limits = np.iinfo(dtype)
+    x = np.array([limits.max, limits.min, 3] * 30, dtype)
+    with np.errstate(over="ignore"):
+        wanted = function(Tensor(x))
+    for found, expected in zip(ag.compile(function, executor="native")(Tensor(x)), wanted, strict=True):
+        np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
 def test_the_environment_of_this_process_names_the_executor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
     assert ag.compile(doubled).executor == "numpy"
