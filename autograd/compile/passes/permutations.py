@@ -154,9 +154,10 @@ class _Sinking:
             found = self.added("broadcast_to", host.broadcast_to, (small, new), new, x.dtype)
         else:
             if shape != x.shape:
-                x = self.added("reshape", host.reshape, (x, shape), shape, x.dtype)
+                u = self.added("reshape", host.reshape, (x, shape), shape, x.dtype)
+                order = tuple(range(len(shape)))
             found = self.variable(new, x.dtype)
-            self.view(x if x not in self.form else u, tuple(order[axis] for axis in back), found)
+            self.view(u, tuple(order[axis] for axis in back), found)
             found = self.packed(found)
         self.copies[x, back] = found
         return found

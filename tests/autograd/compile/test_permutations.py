@@ -96,6 +96,16 @@ def test_a_product_of_square_matrices_is_no_function_of_each_element() -> None:
     build.give(build(np.matmul, turned, pixels), build(np.matmul, pixels, turned), build(np.matmul, turned, turned))
 
 
+def test_what_is_permuted_and_has_fewer_axes_is_broadcast_as_it_is() -> None:
+    build = Build((2, 3, 4, 5), (4, 5, 3))
+    x, small = build.arguments
+    first = build(np.transpose, build(pool_sum, x, **POOL), FIRST)
+    turned = build(np.transpose, small, (1, 2, 0))
+    last = build(pool_sum, build(np.transpose, build(np.add, first, turned), LAST), **POOL)
+    after = names(build.give(last))
+    assert after == ["pool_sum", "transpose", "reshape", "transpose", "ascontiguousarray", "add", "pool_sum"]
+
+
 def test_parameters_stay_as_they_are() -> None:
     build = Build((2, 3, 4, 5), (2, 5, 3, 4))
     x, weight = build.arguments
