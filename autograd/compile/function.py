@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
 
-from ..backend import is_array, plain
+from ..backend import host, is_array, plain
 from ..errors import TraceError
 from ..modes import casting, is_recording, is_tracing, is_watching
 from ..tensor import Tensor
@@ -291,6 +291,8 @@ def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, l
             key.append((leaf.shape, leaf.dtype, type(leaf), "array"))
         elif isinstance(leaf, (bool, int, float, complex, str, bytes, types.NoneType)):
             key.append((type(leaf), leaf.hex() if isinstance(leaf, float) else leaf))  # tells -0.0 from 0.0
+        elif isinstance(leaf, host.generic) and leaf.dtype.kind in "biufc":
+            key.append((type(leaf), leaf.tobytes()))
         else:
             key.append(Same(leaf))
     return tuple(key), arrays

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ...backend import host
 from ..program import Instruction, Program, Variable, replace_variables
 
 __all__ = ["without_repetition"]
@@ -52,6 +53,8 @@ def _key(value: Any) -> Any:
         return (slice, value.start, value.stop, value.step)
     if isinstance(value, float):
         return (float, value.hex())  # 0.0 and -0.0 are equal, and not the same
+    if isinstance(value, host.generic):
+        return (type(value), value.tobytes())  # so too here
     if value is None or value is Ellipsis:
         return ("the", str(value))
     try:

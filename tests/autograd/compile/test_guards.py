@@ -30,6 +30,7 @@ from autograd.errors import TraceError
 from autograd.tensor import wrap
 from tests.autograd.compile import simulated
 from tests.autograd.compile.worlds import Training, assert_same, both_step, tensor, twins, world
+from tests.opspecs.laws import same_bits
 
 pytestmark = pytest.mark.usefixtures("kernels_off")
 
@@ -132,6 +133,13 @@ def test_minus_zero_is_another_argument() -> None:
     function = ag.compile(lambda x, k: x * k)
     assert not np.signbit(function(tensor(1.0), 0.0).data).any()
     assert np.signbit(function(tensor(1.0), -0.0).data).all()
+
+
+def test_a_number_of_numpy_is_an_argument_as_pythons_is() -> None:
+    function = ag.compile(lambda x, k: x * k)
+    for k in (0.0, 2.0, 0.0, 2.0, -0.0):
+        assert same_bits(function(tensor(1.0), np.float32(k)), tensor(k))
+    assert len(function.programs) == 3
 
 
 def test_nan_is_an_argument_like_any_other() -> None:
