@@ -18,7 +18,7 @@ from .conv import Conv1d, Conv2d
 from .linear import Linear
 from .module import Module
 from .parameter import Parameter
-from .settings import count
+from .settings import count, held
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Residual", "Sequential"]
 
@@ -48,7 +48,7 @@ class _Row(Module, Generic[T]):
         return len(self._items())
 
     def _items(self) -> list[T]:
-        items: list[Any] = [value for value in vars(self).values() if isinstance(value, self._kind)]
+        items: list[Any] = [value for value in held(self).values() if isinstance(value, self._kind)]
         return items
 
     def __iter__(self) -> Iterator[T]:
@@ -124,7 +124,7 @@ class _Table(Module, Generic[T]):
 
     def keys(self) -> list[str]:
         """The keys, in the order in which they were put in."""
-        return [name for name, value in vars(self).items() if isinstance(value, self._kind)]
+        return [name for name, value in held(self).items() if isinstance(value, self._kind)]
 
     def values(self) -> list[T]:
         """What they stand for."""

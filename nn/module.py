@@ -21,7 +21,7 @@ from autograd.words import OF_MODULES
 from . import state, tree
 from .hooks import Handle, Hooks
 from .parameter import Parameter
-from .settings import Settings, changed
+from .settings import Settings, below, changed, held
 
 __all__ = ["Module"]
 
@@ -62,7 +62,7 @@ class Module:
         """`forward`, with the hooks before and after it."""
         trace = is_tracing()
         if trace is not None:
-            trace.attend(tuple(self.modules()), Settings(self))
+            trace.attend(below(self), Settings(self), called=True)
         if self._hooks is None:
             return self.forward(*inputs, **options)
         return self._hooks.call(self, inputs, options)
@@ -140,7 +140,7 @@ class Module:
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The Modules that are attributes of this one with their names, each once."""
         seen: set[int] = set()
-        for name, value in tuple(vars(self).items()):
+        for name, value in tuple(held(self).items()):
             if isinstance(value, Module) and id(value) not in seen:
                 seen.add(id(value))
                 yield name, value
@@ -172,7 +172,7 @@ class Module:
         state.refuse_hidden(owners)
         seen: set[int] = set()
         for path, module in owners.items():
-            for name, value in tuple(vars(module).items()):
+            for name, value in tuple(held(module).items()):
                 if isinstance(value, Parameter) and id(value) not in seen:
                     seen.add(id(value))
                     yield _joined(path, name), value
@@ -185,7 +185,7 @@ class Module:
         """The buffers with their names, each once."""
         seen: set[int] = set()
         for path, module in dict(self.named_modules(prefix)).items() if recurse else [(prefix, self)]:
-            for name in vars(module).get(_BUFFERS, {}):
+            for name in held(module).get(_BUFFERS, {}):
                 value = vars(module)[name]
                 if value is not None and id(value) not in seen:
                     seen.add(id(value))
@@ -195,7 +195,7 @@ class Module:
         """The Module of a dotted name ("layers.0"); raises AttributeError where there is none."""
         module: Any = self
         for name in target.split(".") if target else ():
-            child = vars(module).get(name)
+            child = held(module).get(name)
             if not isinstance(child, Module):
                 raise AttributeError(f"{type(module).__name__} has no Module {name!r}, looking for {target!r}.")
             module = child

@@ -10,8 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from autograd.compile.expression import Same
+from autograd.modes import is_tracing
 
-__all__ = ["Hooked", "Settings", "changed", "count"]
+from . import module as modules
+
+__all__ = ["Hooked", "Settings", "below", "changed", "count", "held"]
 
 _changes = 0
 _OWN = {"_buffers", "_hooks"}  # tables of a Module's own, changed by its methods only
@@ -28,6 +31,26 @@ def count() -> int:
     return _changes
 
 
+def below(module: Any) -> tuple[Any, ...]:
+    """A Module, first, and all below it, each once."""
+    found = {id(module): module}
+    waiting = [module]
+    while waiting:
+        for value in vars(waiting.pop()).values():
+            if isinstance(value, modules.Module) and id(value) not in found:
+                found[id(value)] = value
+                waiting.append(value)
+    return tuple(found.values())
+
+
+def held(module: Any) -> dict[str, Any]:
+    """All attributes of a Module; a compiled function that asks is traced anew when they, or those below, change."""
+    trace = is_tracing()
+    if trace is not None:
+        trace.attend(below(module), Settings(module), called=False)
+    return vars(module)
+
+
 class Settings:
     """Called, it gives everything that a Module and those below it are, but for the values of their Tensors."""
 
@@ -38,7 +61,7 @@ class Settings:
 
     def __call__(self) -> tuple[Any, ...]:
         if self._seen != _changes:
-            held = [item for module in self.module.modules() for item in vars(module).items()]
+            held = [item for module in below(self.module) for item in vars(module).items()]
             held = [(name, value) for name, value in held if not (_are_hooks(value) and value.is_empty())]
             # What is changed without an assignment, a list, has to be looked at every time.
             loose = any(isinstance(value, (list, dict, set)) and name not in _OWN for name, value in held)
@@ -57,7 +80,7 @@ class Hooked:
 
     def __call__(self) -> bool:
         if self._seen != _changes:
-            held = [value for module in self.module.modules() for value in vars(module).values()]
+            held = [value for module in below(self.module) for value in vars(module).values()]
             self._last = any(_are_hooks(value) and not value.is_empty() for value in held)
             self._seen = _changes
         return self._last

@@ -74,6 +74,7 @@ class Trace:
         self._numbers: dict[Any, Variable] = {}
         self._answers: dict[str, Any] = {}
         self._attended: dict[int, Any] = {}
+        self._called: dict[int, Any] = {}
         self._generators: dict[int, tuple[Generator, int]] = {}
         self._items: dict[tuple[int, str], Traced] = {}
         self._grown: Counter[tuple[int, str]] = Counter()  # by how much a number of a dictionary has grown
@@ -248,14 +249,16 @@ class Trace:
         function(*self.values(inputs))
         self.program.checks.append(self.emit(name, function, self.names(inputs), {}, None))
 
-    def attend(self, things: tuple[Any, ...], settings: Callable[[], Any]) -> None:
+    def attend(self, things: tuple[Any, ...], settings: Callable[[], Any], called: bool) -> None:
         """Use this program only while `settings()` of things, a Module and those below it, are what they are now.
 
-        What their `forward` finds around it is asked about too.
+        Of one that is `called`, what the `forward` of these finds around it is asked about too.
         """
         if id(things[0]) not in self._attended:
             self._attended.update((id(thing), thing) for thing in things)
             self.guard(settings)
+        if called and id(things[0]) not in self._called:
+            self._called.update((id(thing), thing) for thing in things)
             for question in questions_about_methods(things, "forward"):
                 self.guard(question)
 

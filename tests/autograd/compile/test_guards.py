@@ -987,6 +987,32 @@ def test_parameters_that_come_to_lie_in_one_memory_are_guarded() -> None:
     assert function(tensor(1.0)).tolist() == [4.0]
 
 
+READ = {
+    "parameters": lambda model: [p.detach() for p in model.parameters()],
+    "names": lambda model: dict(model.named_buffers()),
+    "state": lambda model: model.state_dict(),
+    "places": lambda model: [model[0].weight.detach(), model[1].running_mean, ag.full((1,), len(model))],
+    "path": lambda model: model.get_submodule("0").weight.detach(),
+}
+REPLACED = {
+    "parameter": lambda model: setattr(model[0], "weight", nn.Parameter(np.ones((2, 2), "float32"))),
+    "buffer": lambda model: setattr(model[1], "running_mean", tensor(7.0, 8.0)),
+    "layer": lambda model: operator.setitem(model, 0, nn.Linear(2, 2)),
+    "end": lambda model: model.append(nn.Linear(2, 1)),
+}
+
+
+@pytest.mark.parametrize("read", READ)
+@pytest.mark.parametrize("change", REPLACED)
+def test_what_a_model_holds_is_guarded_where_it_is_not_called(read: str, change: str) -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    written = lambda: READ[read](model)  # noqa: E731
+    compiled = ag.compile(written)
+    assert_same(compiled(), written())
+    REPLACED[change](model)
+    assert_same(compiled(), written())
+
+
 def test_a_list_of_numbers_in_a_module_is_guarded() -> None:
     class Scale(nn.Module):
         def __init__(self) -> None:
