@@ -18,6 +18,7 @@ __all__ = ["Writer", "group_source"]
 
 _SLOW = dict.fromkeys(("exp", "log", "tanh", "sin", "cos", "power", "divide", "sqrt", "expm1", "log1p"), 8)
 _MOST_ON_STACK = 1 << 18  # bytes of sums by part
+_PIECE = 1024  # columns
 
 
 def group_source(group: Group, memory: Memory) -> tuple[str, list[int]]:
@@ -28,6 +29,10 @@ def group_source(group: Group, memory: Memory) -> tuple[str, list[int]]:
     writer = Writer(group, memory)
     return "\n".join(writer.functions()), writer.places
 
+
+# Note [Sums of sums]
+# A large sum in float32 loses of each number that is added to it, so a sum over all elements adds up each row, or a
+# piece of the only one, by itself, and these in float64.
 
 # Note [Places]
 # A model has many layers of a kind, each with arrays of its own, and a compiler is slow: so a loop is compiled once for
@@ -119,7 +124,7 @@ class Writer(Members):
             if member.kind == "column":
                 yield f"  for (long c = 0; c < {self.columns}; c++) y{self.order[member.out]}[c] = 0;"
             else:
-                yield f"  {ctype(member.out.dtype)} s{self.order[member.out]} = 0;"
+                yield f"  {_wide(member)} t{self.order[member.out]} = 0;"
         for variable in self.kept:
             yield f"  {ctype(variable.dtype)} b{self.order[variable]}[{self.columns}];"
         cut = self.parts > 1
@@ -131,7 +136,7 @@ class Writer(Members):
         yield "  }"
         for member in self.sums:
             if member.kind == "all":
-                yield f"  y{self.order[member.out]}[0] = s{self.order[member.out]};"
+                yield f"  y{self.order[member.out]}[0] = t{self.order[member.out]};"
 
     def _pointers(self) -> Iterator[str]:
         """What gives the arrays and numbers that the lines name their places."""
@@ -161,11 +166,22 @@ class Writer(Members):
             for kind in ("max", "min"):
                 named = [f"v{self.order[member.out]}" for member in largest if member.name == kind]
                 clauses += f" reduction({kind}:{','.join(named)})" if named else ""
+            totals = [member for member in sums if member.kind == "all"]  # see Note [Sums of sums]
+            first, last = self.over
+            pieces = bool(totals) and self.rows == 1 and self.columns > _PIECE
+            if pieces:
+                yield f"    for (long from = {first}; from < {last}; from += {_PIECE}) {{"
+                yield f"    const long to = from + {_PIECE} < {last} ? from + {_PIECE} : {last};"
+                first, last = "from", "to"
+            yield from (f"    {ctype(member.out.dtype)} s{self.order[member.out]} = 0;" for member in totals)
             yield f"    #pragma omp simd{clauses}"
-            yield f"    for (long c = {self.over[0]}; c < {self.over[1]}; c++) {{"
+            yield f"    for (long c = {first}; c < {last}; c++) {{"
             for member in inside:
                 yield from (f"      {line}" for line in self.in_loop(member))
             yield "    }"
+            yield from (f"    t{self.order[member.out]} += s{self.order[member.out]};" for member in totals)
+            if pieces:
+                yield "    }"
         for member in inside:
             if member.kind == "row":
                 index = self.order[member.out]
@@ -182,8 +198,13 @@ class Writer(Members):
     def _for_row(self, member: Member) -> Iterator[str]:
         index = self.order[member.out]
         if member.kind == "all":
-            yield f"s{index} += {self.read(member.operands[0], member, member.out.dtype)};"
+            yield f"t{index} += {self.read(member.operands[0], member, member.out.dtype)};"
             return
         yield f"{ctype(member.out.dtype)} v{index} = {self.value(member)};"
         if self.memory.is_stored(member.out):
             yield f"{self.stored(member.out)}[r] = v{index};"
+
+
+def _wide(member: Member) -> str:
+    """The type in which sums of a member's sums are added up."""
+    return "double" if member.out.dtype == "float32" else ctype(member.out.dtype)

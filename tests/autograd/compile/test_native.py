@@ -343,6 +343,17 @@ def test_no_number_without_a_sign_is_below_zero(dtype: str) -> None:
 
 
 @needs_c
+@pytest.mark.parametrize("shape", [(300_003,), (100_001, 3)])
+def test_a_sum_of_many_numbers_loses_none_of_them(shape: tuple[int, ...]) -> None:
+    def function(x: Tensor, y: Tensor) -> Tensor:
+        return (x - y).sum()
+
+    x, y = np.full(shape, 0.5, "float32"), np.full(shape[1:], 0.4, "float32")
+    found = ag.compile(function, executor="native")(Tensor(x), Tensor(y)).item()
+    assert found == pytest.approx(float((x - y).astype("float64").sum()), rel=1e-6)
+
+
+@needs_c
 @pytest.mark.parametrize("dtype", ["int8", "uint16", "int32", "int64"])
 def test_whole_numbers_go_round_as_in_numpy(dtype: str) -> None:
     def function(x: Tensor) -> Any:
