@@ -25,7 +25,7 @@ from .places import DataOf, Fixed, GradOf, Item, shares, touched
 from .program import Instruction, Program, Variable, layout_of
 from .surroundings import questions_about_methods
 from .traced import Traced, record, tracer
-from .watch import data_of, grad_of, watching
+from .watch import data_of, grad_of, paused, watching
 
 __all__ = ["Trace", "program_of"]
 
@@ -287,7 +287,8 @@ class Trace:
     def ask_requires_grad(self, tensor: Tensor) -> None:
         """Use this program only while a Tensor asks for its gradient as it did before the call."""
         word, scope = named(tensor)
-        self.guard(Expression(f"{word}.requires_grad", scope))
+        with paused():  # the question itself reads it
+            self.guard(Expression(f"{word}.requires_grad", scope))
 
     def write_data(self, tensor: Tensor, array: Any) -> None:
         """Another array assigned to the data of a Tensor from outside."""

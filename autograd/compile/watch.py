@@ -42,8 +42,11 @@ class _Plain:
         if tensor is None:
             return self
         trace = is_tracing()
-        if trace is not None and (id(tensor), self.name) in trace.slots:
-            return trace.slots[id(tensor), self.name][1]
+        if trace is not None:
+            if (id(tensor), self.name) in trace.slots:
+                return trace.slots[id(tensor), self.name][1]
+            if self.name == "requires_grad" and not _is_new(tensor):
+                trace.ask_requires_grad(tensor)
         return self.slot.__get__(tensor)
 
     def __set__(self, tensor: Any, value: Any) -> None:

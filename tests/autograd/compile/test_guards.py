@@ -939,6 +939,20 @@ def test_a_frozen_parameter_is_guarded() -> None:
     after(lambda t: t.model[0].weight.requires_grad_(False), programs=1)
 
 
+def test_parameters_that_are_passed_over_as_frozen_are_guarded() -> None:
+    model = nn.Linear(2, 2)
+
+    def trained() -> list[Tensor]:
+        return [p.detach() * 2.0 for p in model.parameters() if p.requires_grad]
+
+    compiled = ag.compile(trained)
+    model.bias.requires_grad_(False)
+    for count in (1, 2, 1):
+        assert len(compiled()) == count
+        model.bias.requires_grad_(not model.bias.requires_grad)
+    assert len(compiled.programs) == 2
+
+
 def test_a_parameter_that_is_frozen_inside_stays_frozen() -> None:
     w = tensor(2.0, requires_grad=True)
 
