@@ -37,8 +37,8 @@ from .once import Drawn, Loose, Taken, draws, refuse_iterator
 
 __all__ = ["Contents", "questions_about", "questions_about_methods"]
 
-_MANY = 32  # entries of a container that are looked at closely
-_MOST = 1024  # of which it is asked whether they are the same things
+_MANY = 32  # entries of a container whose values are compared
+_MOST = 1024  # of which it is asked whether they are the same things, with the same attributes
 _BYTES = 1 << 16  # of an array whose numbers are asked for
 _DEEPEST = 8  # functions within functions, and attributes of attributes, that are looked at
 
@@ -191,10 +191,12 @@ def _of_function(function: types.FunctionType, depth: int, walk: _Walk) -> Itera
 def _of_thing(text: str, scope: dict[str, Any], thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
     """Whether the expression `text` still gives this thing, and what the code that is reached finds there."""
     yield from _question(text, scope, thing)
-    for part in _things_in(thing):
+    parts = [part for part in _things_in(thing) if not isinstance(part, _PLAIN)]
+    for part in parts:
         refuse_iterator(part)
         yield from draws(part, walk.names)
-        yield from _contents(part)
+        if len(parts) <= _MANY:
+            yield from _contents(part)
         if not isinstance(part, type):
             yield from _of_callable(part, depth + 1, walk)
         yield from _of_attributes(part, depth, walk)
@@ -203,7 +205,7 @@ def _of_thing(text: str, scope: dict[str, Any], thing: Any, depth: int, walk: _W
 def _things_in(thing: Any, around: tuple[int, ...] = ()) -> Iterator[Any]:
     """The things that a container holds, and those in it hold, if they are not too many; itself where it is none."""
     is_mapping = _is_mapping(thing)
-    if not (is_mapping or isinstance(thing, _CONTAINERS)) or len(thing) > _MANY:
+    if not (is_mapping or isinstance(thing, _CONTAINERS)) or len(thing) > _MOST:
         yield thing
     elif id(thing) not in around:
         for part in tuple(thing.values() if is_mapping else thing):

@@ -823,6 +823,16 @@ def test_containers_may_hold_themselves() -> None:
     assert function(tensor(1.0)).tolist() == [25.0]
 
 
+@pytest.mark.parametrize("count", [3, 40])
+@pytest.mark.parametrize("kind", [list, tuple, lambda things: dict(enumerate(things))], ids=["list", "tuple", "dict"])
+def test_an_attribute_of_one_of_many_things_is_guarded(count: int, kind: Any) -> None:
+    things = kind([types.SimpleNamespace(weight=tensor(1.0)) for _ in range(count)])
+    compiled = ag.compile(lambda: things[0].weight + things[count - 1].weight)
+    assert compiled().tolist() == [2.0]
+    things[count - 1].weight = tensor(5.0)
+    assert compiled().tolist() == [6.0]
+
+
 def test_a_list_of_the_object_that_the_method_does_not_read_may_grow() -> None:
     class Loop:
         def __init__(self) -> None:
