@@ -284,6 +284,7 @@ class Generator:
 
     def state_dict(self) -> dict[str, int]:
         """The state: {"seed", "stream", "draw"}; `draw` is the number that the next draw will take."""
+        refuse_in_trace("takes the state of a generator")
         with _counting:
             return {"seed": self.seed, "stream": self.stream, "draw": self.draw}
 

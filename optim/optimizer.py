@@ -303,8 +303,10 @@ class Optimizer(Telling, ABC):
         """The state as copies of arrays and plain numbers, in PyTorch's form.
 
         "state" has for each parameter that has made a step, by its index, its "step" and its arrays; "param_groups" the
-        options and the indices. Penalties are objects of the program and stay out.
+        options and the indices. Penalties are objects of the program and stay out. Raises TraceError inside a compiled
+        function.
         """
+        refuse_in_trace("takes the state of an optimizer")
         self._check_given()
         index = 0
         groups = []

@@ -96,6 +96,7 @@ class ReduceLROnPlateau(Telling):
 
     def state_dict(self) -> dict[str, Any]:
         """The counts, as plain numbers; the rates themselves are in the optimizer's state."""
+        refuse_in_trace("takes the state of a schedule")
         return {name: getattr(self, name) for name in self._counts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

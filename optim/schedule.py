@@ -95,6 +95,7 @@ class Schedule(Telling):
 
     def state_dict(self) -> dict[str, Any]:
         """The step count and the values at the start, as plain numbers; the curves are the program's."""
+        refuse_in_trace("takes the state of a schedule")
         initial = {option: list(values) for option, values in self.initial.items()}
         return {"last_epoch": self.last_epoch, "initial": initial}
 

@@ -322,6 +322,16 @@ def test_a_schedule_inside_is_refused() -> None:
         assert_same((training.world(), [schedule.state_dict() for schedule in schedules]), before)
 
 
+@pytest.mark.parametrize("what", ["optimizer", "schedule", "generator"])
+def test_a_state_that_is_taken_inside_is_refused(what: str) -> None:
+    training = Training()
+    schedules = optim.StepLR(training.optimizer, 1, 0.5), optim.ReduceLROnPlateau(training.optimizer)
+    of = {"optimizer": [training.optimizer], "schedule": schedules, "generator": [ag.random.Generator(0)]}[what]
+    for one in of:
+        with pytest.raises(TraceError, match=f"a compiled function takes the state of an? {what}"):
+            ag.compile(one.state_dict)()
+
+
 def test_an_optimizer_that_is_made_inside_is_refused() -> None:
     weight = nn.Parameter([1.0, 2.0])
     with pytest.raises(TraceError, match="makes an optimizer, SGD, which would be done at one call only"):
