@@ -92,6 +92,7 @@ class ReduceLROnPlateau(Telling):
 
     def get_last_lr(self) -> list[float]:
         """The learning rate that each group has now."""
+        refuse_in_trace("asks a schedule for its rates")
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:

@@ -330,6 +330,10 @@ def test_a_state_that_is_taken_inside_is_refused(what: str) -> None:
     for one in of:
         with pytest.raises(TraceError, match=f"a compiled function takes the state of an? {what}"):
             ag.compile(one.state_dict)()
+    if what == "schedule":
+        for one in of:
+            with pytest.raises(TraceError, match="a compiled function asks a schedule for its rates"):
+                ag.compile(one.get_last_lr)()
 
 
 def test_an_optimizer_that_is_made_inside_is_refused() -> None:
