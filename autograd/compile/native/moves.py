@@ -43,9 +43,9 @@ _COPIES = {"ascontiguousarray", "ndarray.copy", "ndarray.ravel", "ndarray.reshap
 def move_of(
     instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Variable], types: Container[str] = C_TYPES
 ) -> Move | None:
-    """A copy in another order, a piece put into an array, or arrays end to end, of one of these dtypes."""
-    if instruction.name == "concatenate":
-        return _end_to_end(instruction, refs, types)
+    """A copy in another order, a piece put into an array, or arrays that are joined, of one of these dtypes."""
+    if instruction.name in ("concatenate", "stack"):
+        return _joined(instruction, refs, types)
     out, source = instruction.out, instruction.inputs[0] if instruction.inputs else None
     if not isinstance(source, Variable) or source not in refs or out not in refs or 0 in out.shape:
         return None
@@ -63,7 +63,7 @@ def move_of(
     return Move(instruction, None if source in zeros else refs[source], [(part, refs[value])])
 
 
-def _end_to_end(instruction: Instruction, refs: dict[Variable, Ref], types: Container[str]) -> Move | None:
+def _joined(instruction: Instruction, refs: dict[Variable, Ref], types: Container[str]) -> Move | None:
     out, (arrays, *more), axis = instruction.out, instruction.inputs, instruction.options.get("axis", 0)
     if more or instruction.options.keys() - {"axis"} or not isinstance(axis, int) or len(arrays) > _MOST_PARTS:
         return None
@@ -72,8 +72,10 @@ def _end_to_end(instruction: Instruction, refs: dict[Variable, Ref], types: Cont
     if not all(isinstance(x, Variable) and x in refs and x.dtype == out.dtype for x in arrays):
         return None
     axis %= len(out.shape)
-    ends = [0, *accumulate(x.shape[axis] for x in arrays)]
-    places = [(*(slice(None),) * axis, slice(start, stop)) for start, stop in pairwise(ends)]
+    where: list[int | slice] = list(range(len(arrays)))
+    if instruction.name == "concatenate":
+        where = [slice(*ends) for ends in pairwise([0, *accumulate(x.shape[axis] for x in arrays)])]
+    places = [(*(slice(None),) * axis, place) for place in where]
     parts = [(part_of(refs[out], place), refs[x]) for place, x in zip(places, arrays, strict=True) if 0 not in x.shape]
     return Move(instruction, None, parts)
 

@@ -266,6 +266,17 @@ def test_joined_arrays_are_moved_to_their_places(axis: int, executor: Any, devic
     assert not [line for line in join.explain().splitlines() if "Py: " in line and "concatenate" in line]
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("executor", ["native", None])
+def test_stacked_arrays_are_moved_to_their_places(axis: int, executor: Any, device: str) -> None:
+    x, y = (np.arange(12, dtype="float32").reshape(shape) for shape in ((3, 4), (4, 3)))
+    join = ag.compile(lambda x, y: ag.stack([x.T, y + 1.0, y], axis=axis), executor=executor)
+    given = [Tensor(each, device="cpu" if executor else device) for each in (x, y)]
+    for _ in range(3):
+        np.testing.assert_array_equal(join(*given).numpy(), np.stack([x.T, y + 1, y], axis))
+    assert not [line for line in join.explain().splitlines() if "Py: " in line and "stack" in line]
+
+
 @pytest.mark.parametrize("starts", [(0, 0), (0, 1), (0, 2, 1)])
 @pytest.mark.parametrize("executor", ["native", None])
 def test_of_parts_that_overlap_the_last_one_stays(starts: tuple[int, ...], executor: Any, device: str) -> None:
