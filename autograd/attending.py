@@ -4,7 +4,7 @@ One idea: the weights of all queries are many times as large as what is attended
 memory; so to a trace attention shall be one call, which a device may do in its own way. One number for each query, its
 statistics, makes weights of scores again. Here all is done with weights, in float32 at least, for every array module.
 Half precision is rounded in between where cuDNN rounds it. Read `ops/convolution.py` and `ops/pooling.py` for
-rules, `compile/cuda/cudnn.py` for the device.
+rules, `compile/cuda/cudnn.py` for the device, and `recurring.py` next.
 """
 
 from __future__ import annotations

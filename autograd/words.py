@@ -176,6 +176,7 @@ OF_MODULES = {
     "dtype": "next(model.parameters()).dtype",
     "evaluate": "recipe.Trainer(model, loss, optimizer).evaluate((x, y))",
     "fit": "recipe.Trainer(model, loss, optimizer).fit((x, y), epochs=..., batch_size=...)",
+    "flatten_parameters": "nothing for it: the weights lie where they are used",
     "freeze": "model.requires_grad_(False)",
     "get_buffer": "dict(model.named_buffers())[name]",
     "get_parameter": "dict(model.named_parameters())[name]",
@@ -225,14 +226,14 @@ OF_TRAINERS = {
     "summary": "print(trainer.model)",
 }
 
-_RECURRENT = "a loop over time around nn.Linear layers: no layer here is recurrent"
 _NOTHING_LAZY = "the layer with its numbers of inputs: none here waits for its first input to know them"
 _UPSAMPLED = "autograd.repeat(autograd.repeat(x, 2, axis=2), 2, axis=3)"
 _PADDED = "autograd.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))"
 _NO_COMPLEX = "complex numbers carry no gradient here"
 _UTILITIES = (
     "optim.clip_grad_norm_(parameters, max_norm), which stands in optim; for parameters_to_vector "
-    "autograd.concat([p.ravel() for p in parameters]); for weight_norm g * v / v.norm(axis=1, keepdims=True) in forward"
+    "autograd.concat([p.ravel() for p in parameters]); for weight_norm g * v / v.norm(axis=1, keepdims=True) in forward; "
+    "a sequence is not packed here: pad it, and leave what lies behind its end out of the loss"
 )
 _OWN_RULE = "a function f(xp, x) under @autograd.primitive.primitive, and f.vjp(rule) beneath it"
 _ROWS_OF_PROBABILITIES = (
@@ -449,8 +450,6 @@ NAMES = {
         "EmbeddingBag": "nn.Embedding(num_embeddings, embedding_dim)(indices).sum(axis=-2)",
         "FeatureAlphaDropout": "nn.Dropout2d(p), which is another rule",
         "GLU": "a, b = autograd.split(x, 2, axis=-1), then a * nn.functional.sigmoid(b)",
-        "GRU": _RECURRENT,
-        "GRUCell": _RECURRENT,
         "GaussianNLLLoss": "(autograd.log(var) + (x - y) ** 2 / var).mean() / 2",
         "GlobalAveragePooling2D": "nn.AdaptiveAvgPool2d(1)",
         "Hardshrink": "autograd.where(autograd.abs(x) > 0.5, x, 0.0) in forward",
@@ -460,8 +459,6 @@ NAMES = {
         "InstanceNorm2d": "nn.GroupNorm(channels, channels, affine=False)",
         "KLDivergence": "nn.KLDivLoss()",
         "L2Loss": "nn.MSELoss()",
-        "LSTM": _RECURRENT,
-        "LSTMCell": _RECURRENT,
         "Lambda": "a Module of your own that calls the function in forward",
         "Layer": "nn.Module",
         "LayerNormalization": "nn.LayerNorm(shape)",
@@ -478,8 +475,6 @@ NAMES = {
         "MultiLabelSoftMarginLoss": "nn.BCEWithLogitsLoss()",
         "PairwiseDistance": "(x - y).norm(axis=-1)",
         "PoissonNLLLoss": "(autograd.exp(x) - y * x).mean()",
-        "RNN": _RECURRENT,
-        "RNNCell": _RECURRENT,
         "ReflectionPad2d": f'{_PADDED[:-1]}, "reflect") in forward',
         "ReplicationPad2d": f'{_PADDED[:-1]}, "edge") in forward',
         "SoftMarginLoss": "nn.functional.softplus(-y * x).mean()",

@@ -9,7 +9,7 @@ Where a token stands is no part of these layers: attention does not see it. Lear
     tokens, places = nn.Embedding(vocabulary, width), nn.Embedding(longest, width)
     x = tokens(indices) + places(ag.arange(indices.shape[-1]))
 
-Read `loss.py` next.
+Read `recurrent.py` next.
 """
 
 from __future__ import annotations

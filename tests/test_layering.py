@@ -32,7 +32,7 @@ LEVELS = [
     {"shapes", "dtypes", "modes", "writes"},
     {"tensor"},
     {"anomaly", "instruction"},
-    {"attending", "convolution", "pooling"},
+    {"attending", "convolution", "pooling", "recurring"},
     {"primitive"},
     {"fused"},
     {"ops"},

@@ -294,4 +294,31 @@ def _patches() -> list[Case]:
     ]
 
 
-CASES = [*_activations(), *_layers(), *_losses(), *_images(), *_convolutions(), *_attentions(), *_patches()]
+def _recurrent() -> list[Case]:
+    """One step and several, layers and directions, with and without a batch and states to begin with."""
+    x, alone, state = ("normal", (4, 2, 3)), ("normal", (3, 3)), ("normal", (1, 2, 2))
+    both = {"num_layers": 2, "bidirectional": True}
+    layers = ("RNN", "LSTM", "GRU")
+    return [
+        *(Case(layer, (3, 2), {}, [x]) for layer in layers),
+        *(Case(layer, (3, 2), {"bias": False}, [alone]) for layer in layers),
+        *(Case(layer, (3, 2), {**both, "batch_first": True}, [("normal", (2, 3, 3))]) for layer in layers),
+        *(Case(layer, (3, 2), {}, [x, state]) for layer in ("RNN", "GRU")),
+        Case("RNN", (3, 2), {**both, "nonlinearity": "relu"}, [alone, ("normal", (4, 2))]),
+        Case("GRU", (2, 1), {"num_layers": 2, "dropout": 0.5}, [("normal", (2, 1, 2))], training=False),
+        *(Case(f"{layer}Cell", (3, 2), {}, [("normal", (2, 3))]) for layer in layers),
+        *(Case(f"{layer}Cell", (3, 2), {}, [("normal", (3,)), ("normal", (2,))]) for layer in ("RNN", "GRU")),
+        Case("RNNCell", (3, 2), {"nonlinearity": "relu", "bias": False}, [("normal", (2, 3)), ("normal", (2, 2))]),
+    ]
+
+
+CASES = [
+    *_activations(),
+    *_layers(),
+    *_losses(),
+    *_images(),
+    *_convolutions(),
+    *_attentions(),
+    *_patches(),
+    *_recurrent(),
+]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from nn.functional import activation, attention, cross_entropy, flash, fused_conv, linear, loss, norm
+from nn.functional import activation, attention, cross_entropy, flash, fused_conv, linear, loss, norm, recurrent
 from nn.functional.batch_norm import _by_batch
 from nn.functional.embedding import gated
 from nn.functional.pool_windows import max_windows
@@ -214,6 +215,53 @@ def _classes(draw: Any, rng: np.random.Generator, labels: bool, plain: bool) -> 
     return Case((logits, target, weight), options)
 
 
+def _step(
+    name: str, x: Any, states: list[Any], w: Any, u: Any, b: Any, d: Any, nonlinearity: str = "tanh"
+) -> list[Any]:
+    """The states after x, a formula a line as the papers have them."""
+    h = states[0]
+    a, s = x @ w.T + b, h @ u.T + d
+    if name == "rnn":
+        return [np.tanh(a + s) if nonlinearity == "tanh" else np.maximum(a + s, 0)]
+    sigma = [1 / (1 + np.exp(-part)) for part in np.split(a + s, len(w) // h.shape[1], axis=1)]
+    if name == "lstm":
+        i, f, _, o = sigma
+        c = f * states[1] + i * np.tanh(np.split(a + s, 4, axis=1)[2])
+        return [o * np.tanh(c), c]
+    r, z, _ = sigma
+    n = np.tanh(np.split(a, 3, axis=1)[2] + r * np.split(s, 3, axis=1)[2])
+    return [(1 - z) * n + z * h]
+
+
+def _recurrent(name: str, x: Any, *given: Any, reverse: bool, **options: Any) -> Any:
+    states, weights = list(given[:-4]), [0 if a is None else a for a in given[-4:]]
+    out = np.zeros((len(x), *states[0].shape))
+    for t in reversed(range(len(x))) if reverse else range(len(x)):
+        states = _step(name, x[t], states, *weights, **options)
+        out[t] = states[0]
+    return np.concatenate([out, states[1][None]]) if name == "lstm" else out
+
+
+def _sequence(draw: Any, rng: np.random.Generator, gates: int, states: int, bias: float = 0.0) -> Case:
+    """A sequence with its weights; `bias` keeps a ReLU on one side of its kink."""
+    steps, batch, features, width = draw(st.tuples(*[st.integers(1, 3)] * 4))
+    shapes = [(steps, batch, features), *[(batch, width)] * states, (gates * width, features), (gates * width, width)]
+    inputs = [fill(Values(-1.0, 1.0), shape, rng, draw(st.sampled_from(LAYOUTS))) for shape in shapes]
+    biases: list[Any] = [fill(anything, (gates * width,), rng) for _ in range(2)]
+    if bias:
+        inputs[1:] = [np.abs(a) / width for a in inputs[1:]]
+        biases = [np.full(width, draw(st.sampled_from([-bias, bias]))), np.zeros(width)]
+    elif draw(st.booleans()):
+        biases = [None, None]
+    return Case((*inputs, *biases), {"reverse": draw(st.booleans())})
+
+
+def _relus(draw: Any, rng: np.random.Generator) -> Case:
+    # Of the inputs come 3 at the most, and of a state no more than the largest in it.
+    case = _sequence(draw, rng, 1, 1, bias=4.0)
+    return Case(case.inputs, {**case.options, "nonlinearity": "relu"})
+
+
 ROWS = [
     Spec(activation.relu, lambda x: np.maximum(x, 0), elementwise_cases(off_zero)),
     Spec(
@@ -256,6 +304,10 @@ ROWS = [
     ),
     Spec(loss._clamped_log, np.log, elementwise_cases(Values(0.5, 3.0))),
     Spec(linear, _linear, composite_case(_affine)),
+    Spec(recurrent.rnn, partial(_recurrent, "rnn"), composite_case(lambda draw, rng: _sequence(draw, rng, 1, 1))),
+    Spec(recurrent.rnn, partial(_recurrent, "rnn"), composite_case(_relus), label="relu"),
+    Spec(recurrent.lstm, partial(_recurrent, "lstm"), composite_case(lambda draw, rng: _sequence(draw, rng, 4, 2))),
+    Spec(recurrent.gru, partial(_recurrent, "gru"), composite_case(lambda draw, rng: _sequence(draw, rng, 3, 1))),
     Spec(
         fused_conv.conv,
         lambda *inputs, **options: _by_channels_last(convolved, *inputs, **options),

@@ -5,9 +5,10 @@ and everything lies in one piece of memory that was planned beforehand; Python m
 Read `layout.py` first.
 """
 
-from . import convolution as convolution  # this and the next four fill in kernels
+from . import convolution as convolution  # this and the next five fill in kernels
 from . import draws as draws
 from . import pooling as pooling
+from . import recurrent as recurrent
 from . import rows as rows
 from . import strided as strided
 from .executor import Native as Native

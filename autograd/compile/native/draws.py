@@ -1,7 +1,7 @@
 """Draws: random numbers made in C, the same to the last bit as those of `autograd/random.py`.
 
 One idea: a random number depends on key, counter and position alone, so all that C is told of a generator are three
-words (seed, stream, number of the draw), at each call anew. Read `eager.py` next.
+words (seed, stream, number of the draw), at each call anew. Read `recurrent.py` next.
 """
 
 # Note [Draws in C]
