@@ -230,9 +230,8 @@ def test_compiled_with_numpy_it_has_the_bits_of_eager_code_in_numpy(kind, monkey
 
 
 @simulated.needed
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_compiled_step_on_a_device(kind, device):
-    train(kind, *steps(kind, device, layers=1), device, rtol=2e-5, times=2)
+def test_a_compiled_step_on_a_device(device):
+    train("LSTM", *steps("LSTM", device, layers=1), device, rtol=2e-5, times=2)
 
 
 # Mistakes
@@ -315,13 +314,15 @@ def test_states_and_their_gradients_are_pytorchs(kind, layout):
 # In C
 
 
-@pytest.mark.parametrize("function", [rnn, lstm, gru])
+@pytest.mark.parametrize(
+    ("function", "batch", "width"), [(rnn, 50, 268), (lstm, 50, 67), (gru, 50, 89), (lstm, 15, 270), (rnn, 3, 5)]
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_c_gives_numpys_numbers(function, dtype, reverse, monkeypatch):
-    """Of rows that are cut into parts, and of lengths that fill no vector."""
+def test_c_gives_numpys_numbers(function, batch, width, dtype, reverse, monkeypatch):
+    """Of rows in parts and of few rows, in blocks and as a whole, of lengths that fill no vector."""
     gates, states = {"rnn": (1, 1), "lstm": (4, 2), "gru": (3, 1)}[function.__name__]
-    steps, batch, features, width = 4, 50, 5, 67 * 4 // gates
+    steps, features = 5, 7
     rows, rng = gates * width, np.random.default_rng(0)
     shapes = [(steps, batch, features), *[(batch, width)] * states, (rows, features), (rows, width), (rows,), (rows,)]
     arrays = [rng.normal(size=shape).astype(dtype) / np.sqrt(width) for shape in shapes]

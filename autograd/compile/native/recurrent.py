@@ -1,10 +1,16 @@
 """Recurrent layers in C: the loop over time with its gates in place, for compiled steps and for eager code.
 
-One idea: of each time there is one product by BLAS and one walk over the gates of all rows, which are in the first
-caches then. The same texts serve both: a compiled step calls them with its lengths, eager code through one library,
-made once. Where there is no compiler, or a sequence is tiny, `autograd/recurring.py` does it in NumPy.
-Read `eager.py` next.
+One idea: the rows of a batch know nothing of each other, so each part of them goes through all times by itself, and no
+thread waits for another before the end. The same texts serve both: a compiled step calls them with its lengths, eager
+code through one library, made once. Where there is no compiler, or a sequence is tiny, `autograd/recurring.py` does it
+in NumPy. Read `eager.py` next.
 """
+
+# Note [Blocks of a product]
+# The product of a time is of few rows with a large matrix, which BLAS would first bring into an order of its own, at
+# each time anew. OpenBLAS has kernels for small matrices that read them as they lie, if neither is turned: in blocks
+# of 16 x 128 x 128 they are a quarter faster than the whole, and each is done by the thread that asks for it (see
+# Note [Parts do not share] in threads.py). So the weight is turned round once before the loop.
 
 from __future__ import annotations
 
@@ -34,27 +40,43 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Numbers of the first array from which on C is called: to call it costs as much as a few of NumPy's functions.
 _LARGE = 64
 
-_WORK = 10  # operations for each gate of a row at one time, see Note [How many parts] in parts.py
+_LEAST_ROWS = 16  # of a part
+_ALONE = 4_000_000  # multiplications of one time that are left to one thread, where there are too few rows for parts
 
 _LENGTHS = """\
-typedef struct { long steps, batch, width, back, relu, parts; } recurrent_t;
+typedef struct { long steps, batch, width, back, relu, parts, whole; } recurrent_t;
 // Where the state before step t lies in a sequence of states, and the one after it.
 #define BEFORE(t) ((t) + g->back)
 #define AFTER(t) ((t) + 1 - g->back)
 // Step number s of forward, and of backward.
 #define FORTH(s) (g->back ? g->steps - 1 - (s) : (s))
 #define BACK(s) (g->back ? (s) : g->steps - 1 - (s))
-#define EACH _Pragma("omp simd") for (long j = 0; j < w; j++)
-// The gates of the rows of a part, at the time at p[1]; behind it come the addresses that a function is given.
-#define ROWS \\
+// What a part is given: the lengths, then the arrays; it does the rows from `from` on, n numbers being those of a time.
+#define PART \\
   const recurrent_t *g = (const recurrent_t *)p[0]; \\
-  const long t = *(const long *)p[1], w = g->width, n = g->batch * w; \\
-  for (long b = g->batch * part / g->parts; b < g->batch * (part + 1) / g->parts; b++)"""
+  const long w = g->width, n = g->batch * w, from = g->batch * part / g->parts, to = g->batch * (part + 1) / g->parts;
+#define ROWS for (long b = from; b < to; b++)
+#define EACH _Pragma("omp simd") for (long j = 0; j < w; j++)"""
 
 _SIGMOID = """\
 static inline T sigmoid_@(T x) { return 1 / (1 + EXP(-x)); }"""
 
-# BLAS would bring a matrix that it reads the other way round into order once more at each time.
+# See Note [Blocks of a product]; `more` adds to what is there.
+_PRODUCT = """\
+static void product_@(const T *a, const T *b, T *c, long m, long n, long k, long ldc, int more, int whole) {
+  if (whole) {
+    gemm(101, 111, 111, m, n, k, 1, a, k, b, n, more, c, ldc);
+    return;
+  }
+  for (long i = 0; i < m; i += 16) {
+    const long rows = m - i < 16 ? m - i : 16, deep = rows > 8 ? 128 : 256;
+    for (long j = 0; j < n; j += 128)
+      for (long l = 0; l < k; l += deep)
+        gemm(101, 111, 111, rows, n - j < 128 ? n - j : 128, k - l < deep ? k - l : deep, 1, a + i * k + l, k,
+             b + l * n + j, n, l || more, c + i * ldc + j, ldc);
+  }
+}"""
+
 _TURN = """\
 static void turn_@(const T *a, T *to, long rows, long columns) {
   for (long i = 0; i < rows; i += 8)
@@ -63,171 +85,178 @@ static void turn_@(const T *a, T *to, long rows, long columns) {
 }"""
 
 _RNN_STATES = """\
-static void rnn_states_rows_@(int part, char **p, const double *n_) {
-  ROWS {
-    T *y = (T *)p[2] + AFTER(t) * n + b * w;
-    if (g->relu) EACH y[j] = y[j] < 0 ? 0 : y[j];
-    else EACH y[j] = TANH(y[j]);
+static void rnn_states_part_@(int part, char **p, const double *n_) {
+  PART
+  const T *projected = (T *)p[1], *turned = (T *)p[3];
+  T *out = (T *)p[2];
+  for (long s = 0; s < g->steps; s++) {
+    const long t = FORTH(s);
+    T *y = out + AFTER(t) * n + from * w;
+    memcpy(y, projected + t * n + from * w, (to - from) * w * sizeof(T));
+    product_@(out + BEFORE(t) * n + from * w, turned, y, to - from, w, w, w, 1, g->whole);
+    ROWS {
+      if (g->relu) EACH y[j] = y[j] < 0 ? 0 : y[j];
+      else EACH y[j] = TANH(y[j]);
+      y += w;
+    }
   }
 }
-static void rnn_states_@(const T *p, const T *weight, const T *h, T *out, T *turned, const recurrent_t *g) {
+static void rnn_states_@(const T *projected, const T *weight, const T *h, T *out, T *turned, const recurrent_t *g) {
   const long w = g->width, n = g->batch * w;
+  char *at[] = {(char *)g, (char *)projected, (char *)out, (char *)turned};
   memcpy(out + (g->back ? g->steps * n : 0), h, n * sizeof(T));
   turn_@(weight, turned, w, w);
-  for (long s = 0; s < g->steps; s++) {
-    long t = FORTH(s);
-    T *y = out + AFTER(t) * n;
-    char *at[] = {(char *)g, (char *)&t, (char *)out};
-    memcpy(y, p + t * n, n * sizeof(T));
-    gemm(101, 111, 111, g->batch, w, w, 1, out + BEFORE(t) * n, w, turned, w, 1, y, w);
-    run(rnn_states_rows_@, g->parts, at, 0);
-  }
+  run(rnn_states_part_@, g->parts, at, 0);
 }"""
 
 _RNN_SLOPES = """\
-static void rnn_slopes_rows_@(int part, char **p, const double *n_) {
-  ROWS {
-    T *restrict to = (T *)p[4] + t * n + b * w;
-    const T *of_y = (T *)p[2] + t * n + b * w, *y = (T *)p[3] + AFTER(t) * n + b * w;
-    const T *of_h = (T *)p[4] + g->steps * n + b * w;
-    if (g->relu) EACH to[j] = y[j] > 0 ? of_y[j] + of_h[j] : 0;
-    else EACH to[j] = (of_y[j] + of_h[j]) * (1 - y[j] * y[j]);
+static void rnn_slopes_part_@(int part, char **p, const double *n_) {
+  PART
+  const T *given = (T *)p[1], *states = (T *)p[2], *weight = (T *)p[3];
+  T *out = (T *)p[4], *of_h = out + g->steps * n;
+  memset(of_h + from * w, 0, (to - from) * w * sizeof(T));
+  for (long s = 0; s < g->steps; s++) {
+    const long t = BACK(s);
+    ROWS {
+      T *restrict of_y = out + t * n + b * w;
+      const T *g_y = given + t * n + b * w, *y = states + AFTER(t) * n + b * w, *g_h = of_h + b * w;
+      if (g->relu) EACH of_y[j] = y[j] > 0 ? g_y[j] + g_h[j] : 0;
+      else EACH of_y[j] = (g_y[j] + g_h[j]) * (1 - y[j] * y[j]);
+    }
+    product_@(out + t * n + from * w, weight, of_h + from * w, to - from, w, w, w, 0, g->whole);
   }
 }
-static void rnn_slopes_@(const T *g_, const T *states, const T *weight, T *out, const recurrent_t *g) {
-  const long w = g->width, n = g->batch * w;
-  T *of_h = out + g->steps * n;
-  memset(of_h, 0, n * sizeof(T));
-  for (long s = 0; s < g->steps; s++) {
-    long t = BACK(s);
-    char *at[] = {(char *)g, (char *)&t, (char *)g_, (char *)states, (char *)out};
-    run(rnn_slopes_rows_@, g->parts, at, 0);
-    gemm(101, 111, 111, g->batch, w, w, 1, out + t * n, w, weight, w, 0, of_h, w);
-  }
+static void rnn_slopes_@(const T *given, const T *states, const T *weight, T *out, const recurrent_t *g) {
+  char *at[] = {(char *)g, (char *)given, (char *)states, (char *)weight, (char *)out};
+  run(rnn_slopes_part_@, g->parts, at, 0);
 }"""
 
 _LSTM_STATES = """\
-static void lstm_states_rows_@(int part, char **p, const double *n_) {
-  ROWS {
-    T *restrict a = (T *)p[2] + t * 4 * n + b * 4 * w, *cells = (T *)p[3], *outputs = (T *)p[4];
-    T *restrict cell = cells + AFTER(t) * n + b * w, *restrict y = outputs + AFTER(t) * n + b * w;
-    const T *before = cells + BEFORE(t) * n + b * w;
-    EACH {
-      const T i = sigmoid_@(a[j]), f = sigmoid_@(a[w + j]), u = TANH(a[2 * w + j]), o = sigmoid_@(a[3 * w + j]);
-      const T c = f * before[j] + i * u;
-      a[j] = i, a[w + j] = f, a[2 * w + j] = u, a[3 * w + j] = o;
-      cell[j] = c;
-      y[j] = o * TANH(c);
+static void lstm_states_part_@(int part, char **p, const double *n_) {
+  PART
+  const T *projected = (T *)p[1], *turned = (T *)p[3];
+  T *out = (T *)p[2], *cells = out + g->steps * 4 * n, *outputs = cells + (g->steps + 1) * n;
+  for (long s = 0; s < g->steps; s++) {
+    const long t = FORTH(s);
+    T *gates = out + t * 4 * n + from * 4 * w;
+    memcpy(gates, projected + t * 4 * n + from * 4 * w, (to - from) * 4 * w * sizeof(T));
+    product_@(outputs + BEFORE(t) * n + from * w, turned, gates, to - from, 4 * w, w, 4 * w, 1, g->whole);
+    ROWS {
+      T *restrict a = out + t * 4 * n + b * 4 * w, *restrict cell = cells + AFTER(t) * n + b * w;
+      T *restrict y = outputs + AFTER(t) * n + b * w;
+      const T *before = cells + BEFORE(t) * n + b * w;
+      EACH {
+        const T i = sigmoid_@(a[j]), f = sigmoid_@(a[w + j]), u = TANH(a[2 * w + j]), o = sigmoid_@(a[3 * w + j]);
+        const T c = f * before[j] + i * u;
+        a[j] = i, a[w + j] = f, a[2 * w + j] = u, a[3 * w + j] = o;
+        cell[j] = c;
+        y[j] = o * TANH(c);
+      }
     }
   }
 }
-static void lstm_states_@(const T *p, const T *weight, const T *h, const T *c, T *out, T *turned,
+static void lstm_states_@(const T *projected, const T *weight, const T *h, const T *c, T *out, T *turned,
                           const recurrent_t *g) {
   const long w = g->width, n = g->batch * w, first = g->back ? g->steps * n : 0;
   T *cells = out + g->steps * 4 * n, *outputs = cells + (g->steps + 1) * n;
+  char *at[] = {(char *)g, (char *)projected, (char *)out, (char *)turned};
   memcpy(cells + first, c, n * sizeof(T));
   memcpy(outputs + first, h, n * sizeof(T));
   turn_@(weight, turned, 4 * w, w);
-  for (long s = 0; s < g->steps; s++) {
-    long t = FORTH(s);
-    T *gates = out + t * 4 * n;
-    char *at[] = {(char *)g, (char *)&t, (char *)out, (char *)cells, (char *)outputs};
-    memcpy(gates, p + t * 4 * n, 4 * n * sizeof(T));
-    gemm(101, 111, 111, g->batch, 4 * w, w, 1, outputs + BEFORE(t) * n, w, turned, 4 * w, 1, gates, 4 * w);
-    run(lstm_states_rows_@, g->parts, at, 0);
-  }
+  run(lstm_states_part_@, g->parts, at, 0);
 }"""
 
 _LSTM_SLOPES = """\
-static void lstm_slopes_rows_@(int part, char **p, const double *n_) {
-  ROWS {
-    const T *of_y = (T *)p[2] + t * n + b * w, *a = (T *)p[3] + t * 4 * n + b * 4 * w;
-    const T *cells = (T *)p[3] + g->steps * 4 * n + b * w;
-    const T *cell = cells + AFTER(t) * n, *before = cells + BEFORE(t) * n;
-    T *restrict to = (T *)p[4] + t * 4 * n + b * 4 * w;
-    T *of_h = (T *)p[4] + g->steps * 4 * n + b * w, *restrict of_c = of_h + n;
-    EACH {
-      const T i = a[j], f = a[w + j], u = a[2 * w + j], o = a[3 * w + j];
-      const T of_out = of_y[j] + of_h[j], bent = TANH(cell[j]), d = of_c[j] + of_out * o * (1 - bent * bent);
-      to[j] = d * u * i * (1 - i);
-      to[w + j] = d * before[j] * f * (1 - f);
-      to[2 * w + j] = d * i * (1 - u * u);
-      to[3 * w + j] = of_out * bent * o * (1 - o);
-      of_c[j] = d * f;
+static void lstm_slopes_part_@(int part, char **p, const double *n_) {
+  PART
+  const T *given = (T *)p[1], *states = (T *)p[2], *weight = (T *)p[3], *cells = states + g->steps * 4 * n;
+  T *out = (T *)p[4], *of_h = out + g->steps * 4 * n, *of_c = of_h + n;
+  memset(of_h + from * w, 0, (to - from) * w * sizeof(T));
+  memcpy(of_c + from * w, given + g->steps * n + from * w, (to - from) * w * sizeof(T));
+  for (long s = 0; s < g->steps; s++) {
+    const long t = BACK(s);
+    ROWS {
+      const T *g_y = given + t * n + b * w, *a = states + t * 4 * n + b * 4 * w, *g_h = of_h + b * w;
+      const T *cell = cells + AFTER(t) * n + b * w, *before = cells + BEFORE(t) * n + b * w;
+      T *restrict of_a = out + t * 4 * n + b * 4 * w, *restrict g_c = of_c + b * w;
+      EACH {
+        const T i = a[j], f = a[w + j], u = a[2 * w + j], o = a[3 * w + j];
+        const T of_out = g_y[j] + g_h[j], bent = TANH(cell[j]), d = g_c[j] + of_out * o * (1 - bent * bent);
+        of_a[j] = d * u * i * (1 - i);
+        of_a[w + j] = d * before[j] * f * (1 - f);
+        of_a[2 * w + j] = d * i * (1 - u * u);
+        of_a[3 * w + j] = of_out * bent * o * (1 - o);
+        g_c[j] = d * f;
+      }
     }
+    product_@(out + t * 4 * n + from * 4 * w, weight, of_h + from * w, to - from, w, 4 * w, w, 0, g->whole);
   }
 }
-static void lstm_slopes_@(const T *g_, const T *states, const T *weight, T *out, const recurrent_t *g) {
-  const long w = g->width, n = g->batch * w;
-  T *of_h = out + g->steps * 4 * n;
-  memset(of_h, 0, n * sizeof(T));
-  memcpy(of_h + n, g_ + g->steps * n, n * sizeof(T));
-  for (long s = 0; s < g->steps; s++) {
-    long t = BACK(s);
-    char *at[] = {(char *)g, (char *)&t, (char *)g_, (char *)states, (char *)out};
-    run(lstm_slopes_rows_@, g->parts, at, 0);
-    gemm(101, 111, 111, g->batch, w, 4 * w, 1, out + t * 4 * n, 4 * w, weight, w, 0, of_h, w);
-  }
+static void lstm_slopes_@(const T *given, const T *states, const T *weight, T *out, const recurrent_t *g) {
+  char *at[] = {(char *)g, (char *)given, (char *)states, (char *)weight, (char *)out};
+  run(lstm_slopes_part_@, g->parts, at, 0);
 }"""
 
 _GRU_STATES = """\
-static void gru_states_rows_@(int part, char **p, const double *n_) {
-  ROWS {
-    const T *q = (T *)p[2] + t * 3 * n + b * 3 * w, *bias = (T *)p[3];
-    T *restrict a = (T *)p[4] + t * 4 * n + b * 4 * w, *outputs = (T *)p[4] + g->steps * 4 * n + b * w;
-    T *restrict y = outputs + AFTER(t) * n;
-    const T *before = outputs + BEFORE(t) * n;
-    EACH {
-      const T r = sigmoid_@(q[j] + (a[j] + bias[j])), z = sigmoid_@(q[w + j] + (a[w + j] + bias[w + j]));
-      const T of_state = a[2 * w + j] + bias[2 * w + j], u = TANH(q[2 * w + j] + r * of_state);
-      a[j] = r, a[w + j] = z, a[2 * w + j] = u, a[3 * w + j] = of_state;
-      y[j] = u + z * (before[j] - u);
+static void gru_states_part_@(int part, char **p, const double *n_) {
+  PART
+  const T *projected = (T *)p[1], *turned = (T *)p[3], *bias = (T *)p[4];
+  T *out = (T *)p[2], *outputs = out + g->steps * 4 * n;
+  for (long s = 0; s < g->steps; s++) {
+    const long t = FORTH(s);
+    T *gates = out + t * 4 * n + from * 4 * w;
+    product_@(outputs + BEFORE(t) * n + from * w, turned, gates, to - from, 3 * w, w, 4 * w, 0, g->whole);
+    ROWS {
+      T *restrict a = out + t * 4 * n + b * 4 * w, *restrict y = outputs + AFTER(t) * n + b * w;
+      const T *q = projected + t * 3 * n + b * 3 * w, *before = outputs + BEFORE(t) * n + b * w;
+      EACH {
+        const T r = sigmoid_@(q[j] + (a[j] + bias[j])), z = sigmoid_@(q[w + j] + (a[w + j] + bias[w + j]));
+        const T of_state = a[2 * w + j] + bias[2 * w + j], u = TANH(q[2 * w + j] + r * of_state);
+        a[j] = r, a[w + j] = z, a[2 * w + j] = u, a[3 * w + j] = of_state;
+        y[j] = u + z * (before[j] - u);
+      }
     }
   }
 }
-static void gru_states_@(const T *p, const T *weight, const T *bias, const T *h, T *out, T *turned,
+static void gru_states_@(const T *projected, const T *weight, const T *bias, const T *h, T *out, T *turned,
                          const recurrent_t *g) {
   const long w = g->width, n = g->batch * w;
-  T *outputs = out + g->steps * 4 * n;
-  memcpy(outputs + (g->back ? g->steps * n : 0), h, n * sizeof(T));
+  char *at[] = {(char *)g, (char *)projected, (char *)out, (char *)turned, (char *)bias};
+  memcpy(out + g->steps * 4 * n + (g->back ? g->steps * n : 0), h, n * sizeof(T));
   turn_@(weight, turned, 3 * w, w);
-  for (long s = 0; s < g->steps; s++) {
-    long t = FORTH(s);
-    char *at[] = {(char *)g, (char *)&t, (char *)p, (char *)bias, (char *)out};
-    gemm(101, 111, 111, g->batch, 3 * w, w, 1, outputs + BEFORE(t) * n, w, turned, 3 * w, 0, out + t * 4 * n, 4 * w);
-    run(gru_states_rows_@, g->parts, at, 0);
-  }
+  run(gru_states_part_@, g->parts, at, 0);
 }"""
 
 _GRU_SLOPES = """\
-static void gru_slopes_rows_@(int part, char **p, const double *n_) {
-  ROWS {
-    const T *of_y = (T *)p[2] + t * n + b * w, *a = (T *)p[3] + t * 4 * n + b * 4 * w;
-    const T *before = (T *)p[3] + g->steps * 4 * n + BEFORE(t) * n + b * w;
-    T *restrict to = (T *)p[4] + t * 3 * n + b * 3 * w, *restrict of_states = to + g->steps * 3 * n;
-    T *restrict of_h = (T *)p[4] + g->steps * 6 * n + b * w;
-    EACH {
-      const T r = a[j], z = a[w + j], u = a[2 * w + j], of_out = of_y[j] + of_h[j];
-      const T of_z = of_out * (before[j] - u) * z * (1 - z), of_u = of_out * (1 - z) * (1 - u * u);
-      const T of_r = of_u * a[3 * w + j] * r * (1 - r);
-      to[j] = of_states[j] = of_r;
-      to[w + j] = of_states[w + j] = of_z;
-      to[2 * w + j] = of_u;
-      of_states[2 * w + j] = of_u * r;
-      of_h[j] = of_out * z;
+static void gru_slopes_part_@(int part, char **p, const double *n_) {
+  PART
+  const T *given = (T *)p[1], *states = (T *)p[2], *weight = (T *)p[3], *outputs = states + g->steps * 4 * n;
+  T *out = (T *)p[4], *of_states = out + g->steps * 3 * n, *of_h = of_states + g->steps * 3 * n;
+  memset(of_h + from * w, 0, (to - from) * w * sizeof(T));
+  for (long s = 0; s < g->steps; s++) {
+    const long t = BACK(s);
+    ROWS {
+      const T *g_y = given + t * n + b * w, *a = states + t * 4 * n + b * 4 * w;
+      const T *before = outputs + BEFORE(t) * n + b * w;
+      T *restrict of_a = out + t * 3 * n + b * 3 * w, *restrict of_s = of_states + t * 3 * n + b * 3 * w;
+      T *restrict g_h = of_h + b * w;
+      EACH {
+        const T r = a[j], z = a[w + j], u = a[2 * w + j], of_out = g_y[j] + g_h[j];
+        const T of_z = of_out * (before[j] - u) * z * (1 - z), of_u = of_out * (1 - z) * (1 - u * u);
+        const T of_r = of_u * a[3 * w + j] * r * (1 - r);
+        of_a[j] = of_s[j] = of_r;
+        of_a[w + j] = of_s[w + j] = of_z;
+        of_a[2 * w + j] = of_u;
+        of_s[2 * w + j] = of_u * r;
+        g_h[j] = of_out * z;
+      }
     }
+    product_@(of_states + t * 3 * n + from * 3 * w, weight, of_h + from * w, to - from, w, 3 * w, w, 1, g->whole);
   }
 }
-static void gru_slopes_@(const T *g_, const T *states, const T *weight, T *out, const recurrent_t *g) {
-  const long w = g->width, n = g->batch * w;
-  T *of_states = out + g->steps * 3 * n, *of_h = of_states + g->steps * 3 * n;
-  memset(of_h, 0, n * sizeof(T));
-  for (long s = 0; s < g->steps; s++) {
-    long t = BACK(s);
-    char *at[] = {(char *)g, (char *)&t, (char *)g_, (char *)states, (char *)out};
-    run(gru_slopes_rows_@, g->parts, at, 0);
-    gemm(101, 111, 111, g->batch, w, 3 * w, 1, of_states + t * 3 * n, 3 * w, weight, w, 1, of_h, w);
-  }
+static void gru_slopes_@(const T *given, const T *states, const T *weight, T *out, const recurrent_t *g) {
+  char *at[] = {(char *)g, (char *)given, (char *)states, (char *)weight, (char *)out};
+  run(gru_slopes_part_@, g->parts, at, 0);
 }"""
 
 _TEXTS = {
@@ -246,7 +275,7 @@ void setup(void *s, void *d, void *r) { sgemm = (sgemm_t *)s; dgemm = (dgemm_t *
 
 def _functions(name: str, dtype: Any) -> tuple[str, ...]:
     kind = TYPES[str(dtype)][0]
-    texts = (_LENGTHS, _SIGMOID, _TURN, _TEXTS[name])
+    texts = (_LENGTHS, _SIGMOID, _PRODUCT, _TURN, _TEXTS[name])
     tanh = {"float": "tanhf", "double": "tanh"}[kind]
     return tuple(filled(text, dtype).replace("EXP", f"exp_{kind}").replace("TANH", tanh) for text in texts)
 
@@ -256,8 +285,11 @@ def _lengths(name: str, arrays: Any, options: dict[str, Any]) -> tuple[int, ...]
     steps, batch, _ = arrays[0].shape
     rows, width = arrays[2 if name.endswith("slopes") else 1].shape
     steps -= name == "lstm_slopes"  # behind the gradients of the outputs stands that of the last cell
-    parts = parts_of(_WORK * batch * rows, batch)
-    return steps, batch, width, int(options["reverse"]), int(options.get("nonlinearity") == "relu"), parts
+    work = batch * rows * width
+    parts = parts_of(steps * work // 16, batch // _LEAST_ROWS)
+    whole = parts == 1 and work > _ALONE
+    relu = options.get("nonlinearity") == "relu"
+    return steps, batch, width, int(options["reverse"]), int(relu), parts, int(whole)
 
 
 def _turned(name: str, lengths: tuple[int, ...]) -> int:
@@ -318,7 +350,7 @@ def in_c(function: F) -> F:
         out = host.empty(sum(map(prod, recurring.shapes_of(name, *lengths[:3]))), first.dtype)
         room = host.empty(_turned(name, lengths), first.dtype)
         pointers = (ctypes.c_void_p * 6)(*(a.__array_interface__["data"][0] for a in (*packed, out, room)))
-        getattr(library, f"call_{name}_{TYPES[str(first.dtype)][2]}")(pointers, (ctypes.c_long * 6)(*lengths))
+        getattr(library, f"call_{name}_{TYPES[str(first.dtype)][2]}")(pointers, (ctypes.c_long * 7)(*lengths))
         return out
 
     return call  # type: ignore[return-value]
