@@ -75,6 +75,10 @@ class Launch:
         """How many 64-bit words the kernel is given."""
         return 1 + sum(2 + len(job.places) for job in self.jobs)
 
+    def has_room_for(self, other: Launch) -> bool:
+        """Whether the jobs of another launch of the same text fit into this one."""
+        return self.words() + other.words() <= _MOST_WORDS
+
     def __str__(self) -> str:
         jobs = f", {len(self.jobs)} jobs" if len(self.jobs) > 1 else ""
         return f"kernel <{self.blocks} x {self.threads}{jobs}>: {self.about}"
@@ -158,8 +162,7 @@ def _partner(done: list[Command], command: Launch) -> int | None:
         if isinstance(other, Call):
             return None
         if isinstance(other, Launch) and (other.text, other.threads) == (command.text, command.threads):
-            fits = other.words() + command.words() <= _MOST_WORDS
-            return place if fits and not waits(command, other) else None
+            return place if other.has_room_for(command) and not waits(command, other) else None
     return None
 
 

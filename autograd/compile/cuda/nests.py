@@ -132,12 +132,15 @@ def written_move(move: Move, memory: Memory) -> list[Launch]:
     elif covered < prod(out.shape):
         launches.append(kernel_over("zeros", prod(out.shape), [], [Array.of(target, memory)], ["y0[i] = 0;"]))
     # The pieces meet nowhere, so those of one text are jobs of one launch, though all write to one array.
-    pieces: dict[str, Launch] = {}
+    pieces: dict[str, list[Launch]] = {}
     for part, source in move.parts:
         piece = _copy(move.instruction.name, part, source, memory)
-        same = pieces.get(piece.text)
-        pieces[piece.text] = piece if same is None else replace(same, jobs=same.jobs + piece.jobs)
-    return [*launches, *pieces.values()]
+        alike = pieces.setdefault(piece.text, [])
+        if alike and alike[-1].has_room_for(piece):
+            alike[-1] = replace(alike[-1], jobs=alike[-1].jobs + piece.jobs)
+        else:
+            alike.append(piece)
+    return [*launches, *(launch for alike in pieces.values() for launch in alike)]
 
 
 def _copy(name: str, to: Ref, source: Ref, memory: Memory) -> Launch:

@@ -44,6 +44,7 @@ _KERNELS = {**nests.KERNELS, **draws.KERNELS, **convolution.KERNELS, **pooling.K
 
 
 _LONGEST_ROW = 65_536  # elements that are kept: 128 in each of 512 lanes
+_MOST_PARTS = 10_000  # of a joined array, of which a launch copies some 120
 
 
 def _nothing(operation: Operation) -> bool:
@@ -71,7 +72,7 @@ class Tape:
         self.program = with_whole_arrays(for_blas(program))
         self.refs = layouts(self.program)
         self._tf32, self._does, self._eager = tf32, does, eager
-        dialect = Dialect(self._kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), _LONGEST_ROW)
+        dialect = Dialect(self._kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), _LONGEST_ROW, _MOST_PARTS)
         steps = with_biases(schedule(self.program, self.refs, dialect), self.program, self.refs, dialect)
         if pays is not None:
             steps = with_epilogues(steps, self.program, self.refs, tf32, pays)

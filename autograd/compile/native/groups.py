@@ -143,9 +143,11 @@ class Dialect:
     types: Container[str]  # the dtypes that it has
     products: tuple[str, ...]  # those that its BLAS multiplies
     longest_row: int  # elements that may be kept from one stage to the next
+    most_parts: int  # of a joined array
 
 
-HOST = Dialect(kernel_of, C_TYPES, ("float32", "float64"), 16_384)  # 64 KiB of the stack
+# A row takes 64 KiB of the stack at most; each part is a loop of its own in C, which takes the compiler 5 ms.
+HOST = Dialect(kernel_of, C_TYPES, ("float32", "float64"), 16_384, 100)
 
 
 def schedule(program: Program, refs: dict[Variable, Ref], dialect: Dialect = HOST) -> list[Step]:
@@ -229,7 +231,7 @@ def _move_or_product(
     instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Variable], dialect: Dialect
 ) -> Move | Product | None:
     product = product_of(instruction, refs, dialect.products)
-    return product or move_of(instruction, refs, zeros, dialect.types)
+    return product or move_of(instruction, refs, zeros, dialect.types, dialect.most_parts)
 
 
 # How an instruction may be a member
@@ -294,9 +296,7 @@ def _tables(shape: tuple[int, ...], operands: list[Operand]) -> Iterator[tuple[T
             yield (prod(shape[:split]), prod(shape[split:])), placed
 
 
-def _reduction(
-    instruction: Instruction, name: str, refs: dict[Variable, Ref], longest_row: int
-) -> dict[Table, Member]:
+def _reduction(instruction: Instruction, name: str, refs: dict[Variable, Ref], longest_row: int) -> dict[Table, Member]:
     source, out = instruction.inputs[0], instruction.out
     if not isinstance(source, Variable) or len(instruction.inputs) > 1:
         return {}

@@ -15,7 +15,6 @@ from typing import TypeVar
 
 from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
-from .expressions import C_TYPES
 from .layout import Ref, overlap, packed, part_of, reshaped
 
 __all__ = ["Move", "joined_moves", "move_of"]
@@ -35,17 +34,18 @@ class Move:
     parts: list[tuple[Ref, Ref]]
 
 
-_MOST_PARTS = 100  # of a joined array: a kernel of a GPU is given 4 KB at most
-
 _COPIES = {"ascontiguousarray", "ndarray.copy", "ndarray.ravel", "ndarray.reshape", "ravel", "reshape"}
 
 
 def move_of(
-    instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Variable], types: Container[str] = C_TYPES
+    instruction: Instruction, refs: dict[Variable, Ref], zeros: set[Variable], types: Container[str], most: int
 ) -> Move | None:
-    """A copy in another order, a piece put into an array, or arrays that are joined, of one of these dtypes."""
+    """A copy in another order, a piece put into an array, or arrays, `most` of them, that are joined.
+
+    All are of one of these dtypes.
+    """
     if instruction.name in ("concatenate", "stack"):
-        return _joined(instruction, refs, types)
+        return _joined(instruction, refs, types) if len(instruction.inputs[0]) <= most else None
     out, source = instruction.out, instruction.inputs[0] if instruction.inputs else None
     if not isinstance(source, Variable) or source not in refs or out not in refs or 0 in out.shape:
         return None
@@ -65,7 +65,7 @@ def move_of(
 
 def _joined(instruction: Instruction, refs: dict[Variable, Ref], types: Container[str]) -> Move | None:
     out, (arrays, *more), axis = instruction.out, instruction.inputs, instruction.options.get("axis", 0)
-    if more or instruction.options.keys() - {"axis"} or not isinstance(axis, int) or len(arrays) > _MOST_PARTS:
+    if more or instruction.options.keys() - {"axis"} or not isinstance(axis, int):
         return None
     if out not in refs or 0 in out.shape or str(out.dtype) not in types:
         return None

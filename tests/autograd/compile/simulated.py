@@ -194,6 +194,7 @@ class SimulatedLibrary:
         self.library = library
 
     def launch(self, name: str, blocks: int, threads: int, words: Sequence[int]) -> Callable[[], Any]:
+        assert len(words) <= 512, f"{name} is given {8 * len(words)} bytes, and CUDA takes 4096"
         function = getattr(self.library, f"launch_{name}")
         given = (ctypes.c_uint64 * len(words))(*words)
 

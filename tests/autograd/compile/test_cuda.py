@@ -277,6 +277,19 @@ def test_stacked_arrays_are_moved_to_their_places(axis: int, executor: Any, devi
     assert not [line for line in join.explain().splitlines() if "Py: " in line and "stack" in line]
 
 
+def test_many_pieces_are_moved_by_several_kernels(device: str) -> None:
+    """A kernel is given 4 KB at most, which are the places of some 120 pieces."""
+    x = np.arange(260, dtype="float32").reshape(130, 2)
+    join = ag.compile(lambda x: ag.stack([*x[::-1]]))
+    pick = ag.compile(lambda x: ag.grad(lambda x: sum((row @ row * i).sum() for i, row in enumerate(x)))(x))
+    given = Tensor(x, device=device)
+    for _ in range(3):
+        np.testing.assert_array_equal(join(given).numpy(), x[::-1])
+        np.testing.assert_array_equal(pick(given).numpy(), 2 * np.arange(130.0)[:, None] * x)
+    for function in (join, pick):
+        assert "CuPy: " not in function.explain()
+
+
 @pytest.mark.parametrize("starts", [(0, 0), (0, 1), (0, 2, 1)])
 @pytest.mark.parametrize("executor", ["native", None])
 def test_of_parts_that_overlap_the_last_one_stays(starts: tuple[int, ...], executor: Any, device: str) -> None:
