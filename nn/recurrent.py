@@ -152,7 +152,7 @@ class _Layers(_Recurrent):
             out = ag.permute_dims(out, (1, 0, 2))
         count, width = self.num_layers * (1 + self.bidirectional), self.hidden_size
         start = self._begin(hx, (count, batch, width) if batched else (count, width), x, self.weight_ih_l0)
-        start = tuple(ag.reshape(state, (count, batch, width)) for state in start)
+        start = start if batched else tuple(ag.expand_dims(state, axis=1) for state in start)
         last: list[States] = []
         for layer in range(self.num_layers):
             if layer:
@@ -344,10 +344,11 @@ class _Cell(_Recurrent):
                 f"({self.input_size},) without a batch."
             )
         start = self._begin(hx, (*x.shape[:-1], self.hidden_size), x, self.weight_ih)
-        batch = x.shape[0] if x.ndim == 2 else 1
-        start = tuple(ag.reshape(state, (batch, self.hidden_size)) for state in start)
-        _, ends = self._run(ag.reshape(x, (1, batch, self.input_size)), start, "")
-        return ends if x.ndim == 2 else tuple(state[0] for state in ends)
+        if x.ndim == 2:
+            return self._run(ag.expand_dims(x, axis=0), start, "")[1]
+        rows = tuple(ag.expand_dims(state, axis=0) for state in start)
+        _, ends = self._run(ag.reshape(x, (1, 1, self.input_size)), rows, "")
+        return tuple(state[0] for state in ends)
 
     def extra_repr(self) -> str:
         shown = {"bias": True, "nonlinearity": "tanh"}
