@@ -232,8 +232,8 @@ _PADDED = "autograd.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))"
 _NO_COMPLEX = "complex numbers carry no gradient here"
 _UTILITIES = (
     "optim.clip_grad_norm_(parameters, max_norm), which stands in optim; for parameters_to_vector "
-    "autograd.concat([p.ravel() for p in parameters]); for weight_norm g * v / v.norm(axis=1, keepdims=True) in forward; "
-    "a sequence is not packed here: pad it, and leave what lies behind its end out of the loss"
+    "autograd.concat([p.ravel() for p in parameters]); for weight_norm g * v / v.norm(axis=1, keepdims=True) in forward"
+    "; a sequence is not packed here: pad it, and leave what lies behind its end out of the loss"
 )
 _OWN_RULE = "a function f(xp, x) under @autograd.primitive.primitive, and f.vjp(rule) beneath it"
 _ROWS_OF_PROBABILITIES = (
