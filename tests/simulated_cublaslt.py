@@ -218,7 +218,7 @@ SIZES = {
 TYPES: dict[int, Any] = {0: np.dtype("float32"), 1: np.dtype("float64"), 2: np.dtype("float16")}
 NAMES = {
     **{1: "PLAIN", 2: "RELU", 4: "BIAS", 6: "RELU_BIAS", 32: "GELU", 36: "GELU_BIAS", 256: "BGRADA", 512: "BGRADB"},
-    **{130: "RELU_AUX", 134: "RELU_AUX_BIAS", 164: "GELU_AUX_BIAS", 136: "DRELU", 192: "DGELU"},
+    **{130: "RELU_AUX", 134: "RELU_AUX_BIAS", 160: "GELU_AUX", 164: "GELU_AUX_BIAS", 136: "DRELU", 192: "DGELU"},
     **{152: "DRELU_BGRAD", 208: "DGELU_BGRAD"},
 }
 try:

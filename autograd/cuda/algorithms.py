@@ -22,7 +22,7 @@ class matmul_algorithms:
     """How functions compiled in this thread choose the algorithms of products on a GPU: "expected" or "timed".
 
     "expected" takes what cuBLASLt expects to be the fastest. "timed" runs the first eight of its list when a function
-    is compiled, and takes the fastest; where that pays, products do the ReLU beside them too, forward and backward.
+    is compiled, and takes the fastest; where that pays, products do the ReLU or GELU beside them too, and its backward.
     What was found is kept in the user's folder (TAPEGRAD_CACHE), so that later runs on this machine take the same ones,
     to the last bit. Another algorithm adds up in another order: results differ within the rounding of the dtype.
     Called, it sets; in a `with` statement it also sets back:

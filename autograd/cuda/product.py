@@ -35,6 +35,7 @@ EPILOGUES: dict[str | None, Epilogue] = {
     "gelu_bias": Epilogue(36, "in"),
     "relu_aux": Epilogue(130, "", "bits"),
     "relu_aux_bias": Epilogue(134, "in", "bits"),
+    "gelu_aux": Epilogue(160, "", "values"),
     "gelu_aux_bias": Epilogue(164, "in", "values"),
     "drelu": Epilogue(136, "", "bits"),
     "dgelu": Epilogue(192, "", "values"),

@@ -2,7 +2,7 @@
 
 One idea: a step cannot take less than those of its products that wait for one another. Each is timed alone, in a
 recording, with the algorithm that cuBLASLt expects to be the fastest and with the fastest of eight; then those of the
-step in which products do the ReLU beside them, where that pays. Read `kernels.py` for all that a step does.
+step in which products do the activations beside them, where that pays. Read `kernels.py` for all that a step does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Biases: what is added to every row of a product, added by the product itself.
 
 One idea: cuBLASLt adds a row before it stores a result, so a loop that only did that is gone, and its pass over memory.
-It wants the row in the dtype of the result. Read `epilogues.py` next.
+It wants the row in the dtype of the result. Read `formulas.py` next.
 """
 
 # Note [Biases in bfloat16]
@@ -14,15 +14,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from ..native.groups import Dialect, Group, Member, Operand, Step, schedule
 from ..native.layout import Ref, whole
 from ..native.products import Product
 from ..program import Instruction, Program, Variable
 
-__all__ = ["with_biases", "without_members"]
+__all__ = ["ALIGNED", "half_of", "new_variable", "table_and_row", "with_biases", "without_members"]
 
-_ALIGNED = 8  # columns: rows begin at multiples of 16 bytes, as where this was seen to work on a GPU
+ALIGNED = 8  # columns: rows begin at multiples of 16 bytes, as where this was seen to work on a GPU
 
 Found = tuple[Variable, Ref, list[Member]]  # a product, a row that is added to it, and the members that do so
 
@@ -51,7 +52,7 @@ def with_biases(steps: list[Step], program: Program, refs: dict[Variable, Ref], 
             if isinstance(product, Product) and outside and readers[factor] == 1 and out.shape == factor.shape:
                 if bias.base.dtype != out.dtype:
                     if bias not in halves:
-                        halves[bias] = _half(member, bias, refs)
+                        halves[bias] = half_of(member.instruction, bias, refs)
                     bias = refs[halves[bias].out]
                 instruction = replace(product.instruction, out=out)
                 done[made[factor]] = replace(product, instruction=instruction, bias=bias)
@@ -75,7 +76,7 @@ def _added(member: Member) -> Found | None:
     """What a row is added to, in each of its rows, by a member that does so, and the row."""
     if str(member.out.dtype) not in ("float32", "float64"):
         return None
-    for table, row in _table_and_row(member):
+    for table, row in table_and_row(member):
         if table.is_whole and table.base.dtype == row.base.dtype:
             return table.base, row, [member]
     return None
@@ -84,12 +85,12 @@ def _added(member: Member) -> Found | None:
 def _added_and_rounded(members: dict[Variable, Member], last: Member, readers: Counter[Variable]) -> Found | None:
     """The same where the last of three members rounds the sum to bfloat16, the product's dtype."""
     total = _cast_of(members, last, readers) if str(last.out.dtype) == "bfloat16" else None
-    for table, row in _table_and_row(total) if total is not None else ():
+    for table, row in table_and_row(total) if total is not None else ():
         first = members.get(table.base)
         if first is None or first.name != "positive" or readers[first.out] != 1:
             continue
         product = first.operands[0].ref
-        fits = last.out.shape[-1] % _ALIGNED == 0
+        fits = last.out.shape[-1] % ALIGNED == 0
         if fits and product is not None and product.is_whole and product.base.dtype == last.out.dtype:
             assert total is not None
             return product.base, row, [first, total, last]
@@ -102,7 +103,7 @@ def _cast_of(members: dict[Variable, Member], cast: Member, readers: Counter[Var
     return members.get(ref.base) if ref is not None and readers[ref.base] == 1 else None
 
 
-def _table_and_row(member: Member) -> Iterable[tuple[Ref, Ref]]:
+def table_and_row(member: Member) -> Iterable[tuple[Ref, Ref]]:
     """The operands of an addition where the second may be a row, of the same dtype as the sum."""
     operands: list[Operand] = member.operands if member.name == "add" else []
     for table, row in (operands, operands[::-1]) if operands else ():
@@ -112,10 +113,15 @@ def _table_and_row(member: Member) -> Iterable[tuple[Ref, Ref]]:
             yield table.ref, row.ref
 
 
-def _half(cast: Member, bias: Ref, refs: dict[Variable, Ref]) -> Instruction:
-    """What casts a bias as this member casts its sum."""
-    number = 1 + max(variable.index for variable in refs)
-    half = Variable(number, bias.shape, cast.out.dtype)
-    refs[half] = whole(half)
+def half_of(cast: Instruction, bias: Ref, refs: dict[Variable, Ref]) -> Instruction:
+    """What casts a bias as this instruction casts something else."""
+    half = new_variable(refs, bias.shape, cast.out.dtype)
     source = next(variable for variable, ref in refs.items() if ref == bias)
-    return replace(cast.instruction, inputs=(source, *cast.instruction.inputs[1:]), out=half)
+    return replace(cast, inputs=(source, *cast.inputs[1:]), out=half)
+
+
+def new_variable(refs: dict[Variable, Ref], shape: tuple[int, ...], dtype: Any) -> Variable:
+    """A variable more, with memory of its own."""
+    made = Variable(1 + max(variable.index for variable in refs), shape, dtype)
+    refs[made] = whole(made)
+    return made

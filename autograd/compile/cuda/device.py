@@ -72,8 +72,11 @@ class Device(Protocol):
     def product(self, product: Product, at: Addresses, timed: bool) -> Run:
         """What multiplies matrices at these addresses, by the algorithm that was `timed` to be the fastest or not."""
 
-    def pays(self, fused: Sequence[Product], apart: Sequence[Product], saved: int) -> bool:
-        """Whether products with epilogues are faster than those without, where these move so many bytes more."""
+    def pays(self, fused: Sequence[Product], apart: Sequence[Product], saved: int, alignment: int) -> bool:
+        """Whether products with epilogues are faster than those without, with which loops move so many bytes more.
+
+        All addresses will be multiples of `alignment`.
+        """
 
     def multiplier(self, product: Product) -> Multiplier:
         """What multiplies matrices that lie elsewhere each time."""

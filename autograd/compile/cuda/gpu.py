@@ -18,7 +18,6 @@ from ...cuda import cudnn
 from ...cuda.blas import WORKSPACE_BYTES, Plan, Product, UnsupportedProduct, on_device, plan
 from ...cuda.device import OutOfMemory
 from ...cuda.graphs import Operation
-from ...cuda.product import DTYPES
 from ...errors import DeviceError
 from .device import Addresses, Launcher, Library, Multiplier, Run
 from .nvrtc import cubin_of
@@ -157,12 +156,12 @@ class GPU:
         kilohertz, bits = ask(_MEMORY_CLOCK, self.number), ask(_MEMORY_BITS, self.number)
         return float(2e3 * kilohertz * bits / 8)  # twice in each period
 
-    def pays(self, fused: Sequence[Product], apart: Sequence[Product], saved: int) -> bool:
+    def pays(self, fused: Sequence[Product], apart: Sequence[Product], saved: int, alignment: int) -> bool:
         """See Note [The time of a product]."""
         try:
             with self.cupy.cuda.Device(self.number):
                 for product in fused:
-                    plan(product, DTYPES[product.dtype])  # for they may begin anywhere
+                    plan(product, alignment)
             times = [sum(self.trials.of(product, _ALIGNED).seconds for product in some) for some in (fused, apart)]
         except (UnsupportedProduct, OutOfMemory):
             return False

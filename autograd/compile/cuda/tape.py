@@ -75,7 +75,7 @@ class Tape:
         dialect = Dialect(self._kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), _LONGEST_ROW, _MOST_PARTS)
         steps = with_biases(schedule(self.program, self.refs, dialect), self.program, self.refs, dialect)
         if pays is not None:
-            steps = with_epilogues(steps, self.program, self.refs, tf32, pays)
+            steps = with_epilogues(steps, self.program, self.refs, dialect, tf32, pays)
         self.steps = with_statistics(steps, self.refs, does)
         self.plan = Plan(self.program, self.refs, self.steps, after=1)
         self.reserved = 0

@@ -21,7 +21,7 @@ class Activation:
     """What is done to a product before it is stored, by the name of an epilogue without its bias.
 
     `aux` is what "relu_aux" leaves for "drelu", which multiplies by the slope there; "drelu_bgrad" leaves the sums over
-    its rows in `sums` besides.
+    its rows in `sums` besides. So it is of GELU. "bgrad_a" and "bgrad_b" leave the sums over the rows of a factor.
     """
 
     epilogue: str

@@ -273,7 +273,7 @@ class Simulated:
     def multiplier(self, product: Product) -> Callable[[int, int, int, int, int], Any]:
         return lambda a, b, c, bias, stream: self.product(product, Addresses(a, b, c, bias))()
 
-    def pays(self, fused: Sequence[Product], apart: Sequence[Product], saved: int) -> bool:
+    def pays(self, fused: Sequence[Product], apart: Sequence[Product], saved: int, alignment: int) -> bool:
         return True
 
     def does(self, operation: Operation) -> bool:

@@ -213,12 +213,12 @@ def test_the_least_time_of_a_recording_of_ten_counts(timed):
 def test_an_epilogue_may_take_what_it_saves(timed, fused, saved, pays):
     """A microsecond for its launch, and its bytes at the speed of the memory, here 1.024 TB/s."""
     timed.elapsed = plays(*(fused,) * 3, *(5.0,) * 3)  # of ten products
-    assert timed.pays([FUSED], [PLAIN], saved) is pays
+    assert timed.pays([FUSED], [PLAIN], saved, 4) is pays
 
 
 def test_an_epilogue_that_the_library_lacks_does_not_pay(timed):
     drelu = Product.packed(8, 16, 4, "float32", epilogue="drelu")
-    assert timed.pays([drelu], [PLAIN], 1 << 40) is False
+    assert timed.pays([drelu], [PLAIN], 1 << 40, 4) is False
 
 
 def test_without_room_for_a_trial_the_expected_algorithm_is_taken(timed, monkeypatch):
@@ -226,7 +226,7 @@ def test_without_room_for_a_trial_the_expected_algorithm_is_taken(timed, monkeyp
         raise OutOfMemory("full")
 
     monkeypatch.setattr(timed, "empty", full)
-    assert timed.pays([FUSED], [PLAIN], 1 << 40) is False
+    assert timed.pays([FUSED], [PLAIN], 1 << 40, 4) is False
     arrays = [Memory(size, "uint8") for size in PLAIN.operand_bytes]
     timed.product(PLAIN, Addresses(*(array.data.ptr for array in arrays)), timed=True)()
     assert timed.trials._blas.library.chosen == [0]
