@@ -33,13 +33,17 @@ _MOST_WORDS = 500  # a kernel is given 4 KB at most
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work for a kernel: so many blocks, a size, and the places of its arrays."""
+    """One piece of work for a kernel: so many blocks, a size, and the places of its arrays.
+
+    `piece_of` numbers an array of which it writes a part; others that write parts of it write other bytes.
+    """
 
     blocks: int
     size: int
     places: tuple[Place, ...]
     reads: frozenset[Span] = frozenset()
     writes: frozenset[Span] = frozenset()
+    piece_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,19 @@ def waits(later: Command, earlier: Command) -> bool:
     if isinstance(later, Operate) and isinstance(earlier, Operate):
         return True  # they work in one place
     reads, writes = later.reads, later.writes
-    return _meet(writes, earlier.reads) or _meet(writes, earlier.writes) or _meet(reads, earlier.writes)
+    return _meet(writes, earlier.reads) or _meet(reads, earlier.writes) or _write_the_same(later, earlier)
+
+
+def _write_the_same(some: Launch | Multiply | Operate, others: Launch | Multiply | Operate) -> bool:
+    """Whether two commands write the same bytes; two pieces of an array lie between each other, and do not."""
+    if not _meet(some.writes, others.writes):
+        return False
+    pairs = ((a, b) for a in _jobs(some) for b in _jobs(others) if _meet(a.writes, b.writes))
+    return any(a.piece_of is None or a.piece_of != b.piece_of for a, b in pairs)
+
+
+def _jobs(command: Launch | Multiply | Operate) -> tuple[Job, ...]:
+    return command.jobs if isinstance(command, Launch) else (Job(0, 0, (), command.reads, command.writes),)
 
 
 def _meet(some: frozenset[Span], others: frozenset[Span]) -> bool:

@@ -31,7 +31,7 @@ from ..native.members import ctype
 from ..native.moves import Move
 from ..native.rows import along_an_axis
 from ..native.strided import Elementwise
-from ..program import CASTS, Instruction
+from ..program import CASTS, Instruction, Variable
 from .commands import Job, Launch, Place, Span, meet, span_of
 from .writer import ARGUMENTS, index_type
 
@@ -131,16 +131,22 @@ def written_move(move: Move, memory: Memory) -> list[Launch]:
         launches.append(_copy(move.instruction.name, target, source, memory))
     elif covered < prod(out.shape):
         launches.append(kernel_over("zeros", prod(out.shape), [], [Array.of(target, memory)], ["y0[i] = 0;"]))
-    # The pieces meet nowhere, so those of one text are jobs of one launch, though all write to one array.
+    # The pieces meet nowhere, so those of one text are jobs of one launch, and others do not wait for them, though all
+    # write to one array.
     pieces: dict[str, list[Launch]] = {}
     for part, source in move.parts:
-        piece = _copy(move.instruction.name, part, source, memory)
+        piece = _piece(_copy(move.instruction.name, part, source, memory), out)
         alike = pieces.setdefault(piece.text, [])
         if alike and alike[-1].has_room_for(piece):
             alike[-1] = replace(alike[-1], jobs=alike[-1].jobs + piece.jobs)
         else:
             alike.append(piece)
     return [*launches, *(launch for alike in pieces.values() for launch in alike)]
+
+
+def _piece(launch: Launch, of: Variable) -> Launch:
+    """A launch that writes a part of a variable, beside others."""
+    return replace(launch, jobs=tuple(replace(job, piece_of=of.index) for job in launch.jobs))
 
 
 def _copy(name: str, to: Ref, source: Ref, memory: Memory) -> Launch:

@@ -403,6 +403,17 @@ def test_commands_do_not_wait_for_memory() -> None:
     assert longest_chain(tape_of(CNN((32, 64, 128), 2), "sgd").commands) == 67
 
 
+def test_pieces_of_an_array_do_not_wait_for_one_another(device: str) -> None:
+    """Nor does a piece for one that lies between its bytes; whoever reads the array waits for all."""
+    x, y = (Tensor(np.random.default_rng(i).normal(size=(5, 4)).astype("float32"), device=device) for i in range(2))
+    joined = ag.compile(lambda x, y: ag.flip(ag.concat([x[:4], y.mT[:, :4]], axis=1), axis=0) * 2)
+    for _ in range(3):
+        made = joined(x, y)
+    X, Y = to_host(x.data), to_host(y.data)
+    np.testing.assert_array_equal(to_host(made.data), np.concatenate([X[:4], Y.T[:, :4]], axis=1)[::-1] * 2)
+    assert order_of(Tape(joined.programs[-1]).commands) == [set(), set(), {0, 1}]
+
+
 def test_the_tape_of_a_perceptron() -> None:
     assert tape(MLP((6, 5, 4, 3), 8), "adam") == [
         "kernel <1 x 128>: 1 x 8, not_equal multiply sum divide multiply negative where",
