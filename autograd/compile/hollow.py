@@ -28,8 +28,7 @@ _CONVOLUTIONS = {
     for function in (convolution.convolve, convolution.convolve_input, convolution.convolve_weight)
 }
 _ATTENTIONS = {
-    inspect.unwrap(function)
-    for function in (attending.attend, attending.attend_statistics, attending.attend_gradients)
+    inspect.unwrap(function) for function in (attending.attend, attending.attend_statistics, attending.attend_gradients)
 }
 _SOLVING = {host.linalg.inv, host.linalg.solve, host.linalg.cholesky}  # they refuse zeros, which are singular
 _POOLINGS = {

@@ -18,6 +18,12 @@ from .writer import AT_ONCE, LOADED, MOST_BLOCKS, MULTIPROCESSORS, THREADS, Load
 
 __all__ = ["Rows"]
 
+# Note [Made again]
+# What backward makes again of what it reads, as a row less its mean, it makes in each stage that wants it: a stage
+# reads what it needs anyway, which is in the cache by then, and a register for each element of a lane is one that other
+# rows, under way at the same time, would want.
+
+_STEPS = {"add", "multiply", "positive", "subtract"}
 _BUSY = 32_768  # threads
 _UNROLLED = 16  # elements of a lane that are kept in registers
 _HELD = 4  # the same of a column, kept from row to row
@@ -50,6 +56,17 @@ class Rows(Writer):
 
     def kept_at(self, variable: Variable, column: str) -> str:
         return f"b{self.order[variable]}[k]"
+
+    def is_made_again(self, variable: Variable) -> bool:
+        """Whether it is a step from what is read and from values of the row; see Note [Made again]."""
+        member = self.members[variable]
+        bases = [operand.ref.base for operand in member.operands if operand.ref is not None]
+        makers = [self.members[base] for base in bases if base in self.members]
+        is_step = member.name in _STEPS and all(maker.kind == "row" for maker in makers)
+        if not is_step or member.instruction.after is None or self.memory.is_stored(variable):
+            return False
+        picking = [m for m in self.members.values() if m.name == "pick"]
+        return all(o.ref is None or o.ref.base is not variable for m in picking for o in m.operands)
 
     def column_sum(self, member: Member) -> str:
         return f"s{self.order[member.out]}[k]"

@@ -58,7 +58,13 @@ class Members:
                     continue
                 if maker.stage < member.stage or member.name == "pick":
                     found[maker.out] = None
-        return [variable for variable in found if not self.memory.is_stored(variable)]
+        return [
+            variable for variable in found if not self.memory.is_stored(variable) and not self.is_made_again(variable)
+        ]
+
+    def is_made_again(self, variable: Variable) -> bool:
+        """Whether each stage works it out for itself, rather than that it is kept from the first one on."""
+        return False
 
     def column_sum(self, member: Member) -> str:
         """Where a sum over rows, of this column, is added up."""
@@ -150,6 +156,8 @@ class Members:
             text = f"v{self.order[base]}"
         elif base in self.kept:
             text = self.kept_at(base, "c")
+        elif self.is_made_again(base):
+            text = f"({self.value(maker)})"
         else:
             text = f"{self.stored(base)}[r * {self.columns} + c]"
         if base.dtype == dtype:

@@ -221,8 +221,7 @@ def _reads_in_step(group: Group, new: Variable, old: Variable) -> bool:
             if operand.ref is None or operand.ref.base is not old:
                 continue
             same = operand.ref.offset == 0 and all(
-                n == 1 or got == wanted
-                for n, got, wanted in zip((rows, columns), operand.strides, wanted, strict=True)
+                n == 1 or got == wanted for n, got, wanted in zip((rows, columns), operand.strides, wanted, strict=True)
             )
             before = list(members).index(member.out) <= list(members).index(new)
             if (

@@ -13,6 +13,10 @@ fifth of the memory. Read `../native/__init__.py` next, which runs what comes of
 # is read just for this, unless it is smaller, as bfloat16 is beside its cast to float32. What else reads a late
 # variable, such as the product for a weight's gradient, waits for it.
 #
+# What a normalisation of rows keeps, a row less its mean say, follows from an array that is in memory for others to
+# read, as the sum of a residual is, and from values of its rows, which are few. Then that array is kept to be read in
+# its place: backward reads as much, and forward writes one array less.
+#
 # Cheap instructions that stand after the turn, but read nothing that is made there, count as made before: groups.py
 # would join them to the loops of forward, and what they give would be kept.
 
@@ -59,11 +63,13 @@ class _Again:
         for i, instruction in enumerate(self.instructions):
             for variable in dict.fromkeys(instruction.variables()):
                 self.readers.setdefault(variable, []).append(i)
+        self._products = [i for i, instruction in enumerate(self.instructions) if instruction.name in _PRODUCTS]
         self.ends = {*program.kept()}  # they are there to the end in any case
         self.turn = self._turn()
         self.early = self._early()
         self.ways = {variable: _Way(frozenset([variable])) for variable in self.readers.keys() - self.made.keys()}
         self.late: dict[int, list[Variable]] = {}
+        self.read_again: set[Variable] = set()  # what loops of backward read because of what is late
         for instruction in self.instructions:
             self._decide(instruction)
 
@@ -71,7 +77,7 @@ class _Again:
 
     def _turn(self) -> int:
         """The product before which most is kept."""
-        products = [i for i, instruction in enumerate(self.instructions) if instruction.name in _PRODUCTS]
+        products = self._products
         changes = [0] * (len(products) + 1)
         for variable in self.made.keys() & self.readers.keys() - self.ends:
             first = bisect_right(products, self.made[variable])
@@ -101,6 +107,10 @@ class _Again:
             steps = frozenset([self.made[out]]).union(*(way.steps for way in ways))
             way = _Way(frozenset().union(*(way.starts for way in ways)), steps)
             home = self._home(out, way) if is_kept else None
+            if is_kept and home is None and self._is_of_rows(instruction):
+                way = _Way(frozenset(inputs), frozenset([self.made[out]]))
+                home = self._home(out, way, read_anyway=True)
+                self.read_again |= inputs if home is not None else set()
             if home is not None:
                 self.late.setdefault(home, []).append(out)
             if home is not None or not is_kept:
@@ -109,12 +119,25 @@ class _Again:
         if self.made[out] < self.turn:
             self.ways[out] = _Way(frozenset([out]))
 
-    def _home(self, variable: Variable, way: _Way) -> int | None:
+    def _is_of_rows(self, instruction: Instruction) -> bool:
+        """Whether it follows from an array that is in memory, as large at most, and from values of its rows."""
+        out, inputs = instruction.out, {*instruction.variables()}
+        tables = [x for x in inputs if x.shape == out.shape and x.nbytes <= out.nbytes and self._is_in_memory(x)]
+        rows = [x for x in inputs if x.shape == (*out.shape[:-1], 1) and out.shape[-1] > 1]
+        return len(tables) == 1 and len(rows) == len(inputs) - 1 > 0
+
+    def _is_in_memory(self, variable: Variable) -> bool:
+        """Whether it is given, or somebody reads it before the turn, but behind a product."""
+        made = self.made.get(variable)
+        last = max((i for i in self.readers[variable] if i <= self.turn), default=0)
+        return made is None or bisect_right(self._products, made) < bisect_right(self._products, last)
+
+    def _home(self, variable: Variable, way: _Way, read_anyway: bool = False) -> int | None:
         """Before which instruction to go the way again; None where that would not pay."""
         if variable in self.ends or variable.nbytes < self.large or len(way.steps) > _LONGEST:
             return None
-        unread = sum(start.nbytes for start in way.starts if not self._loops(start))
-        if unread >= max(self.large, variable.nbytes):
+        unread = sum(start.nbytes for start in way.starts - self.read_again if not self._loops(start))
+        if unread >= max(self.large, variable.nbytes) and not read_anyway:
             return None
         passed = [*way.starts, *(self.instructions[step].out for step in way.steps)]
         homes = [i for v in passed for i in self._loops(v) if self.instructions[i].out.shape == variable.shape]

@@ -122,8 +122,7 @@ class _Moving:
         """Whether all that is read of it is cast to bfloat16."""
         readers = self.readers.get(x, [])
         return x not in self.kept and all(
-            (_is_cast(reader) and _is_bfloat16(reader.out))
-            or (reader.name in _MOVES and self.is_only_cast(reader.out))
+            (_is_cast(reader) and _is_bfloat16(reader.out)) or (reader.name in _MOVES and self.is_only_cast(reader.out))
             for reader in readers
         )
 

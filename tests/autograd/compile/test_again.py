@@ -17,9 +17,11 @@ import nn
 import optim
 from autograd import Tensor
 from autograd.compile.native import Native
+from autograd.compile.passes import for_blas, simplified
 from autograd.compile.passes.again import with_less_kept
 from autograd.compile.program import Instruction, Program, Variable
 from autograd.compile.replay import Replay
+from autograd.compile.trace import program_of
 from tests.autograd.compile.test_native import needs_c
 from tests.autograd.compile.test_passes import V, program, text
 
@@ -89,6 +91,33 @@ def test_what_would_have_to_be_read_for_it_alone_is_not() -> None:
         give=[7, 8],
     )
     assert with_less_kept(before, large=1) is before
+
+
+def test_an_array_that_is_in_memory_is_kept_for_what_follows_from_its_rows() -> None:
+    """A row less its mean is made again of what is given, or of a residual; what nobody reads later is not kept."""
+
+    def normed(x: Any, w: Any) -> Any:
+        return x + nn.functional.layer_norm(x, (4,)) @ w
+
+    arrays = [np.random.default_rng(i).normal(size=shape).astype("float32") for i, shape in enumerate(((3, 4), (4, 4)))]
+    made = {}
+    for name, network in (
+        ("residual", lambda x, w: normed(normed(normed(x, w), w), w).sum()),
+        ("none", lambda x, w: (nn.functional.layer_norm(x @ w, (4,)) @ w).sum()),
+    ):
+        before = for_blas(simplified(program_of(ag.grad(network, argnums=(0, 1)), arrays, {})))
+        after = with_less_kept(before, large=8)
+        made[name] = [line.partition("= ")[2] for line in text(after) if "subtract" in line and "after" in line]
+        for wanted, found in zip(of(before, arrays), of(after, arrays), strict=True):
+            np.testing.assert_array_equal(found, wanted)
+    assert len(made["residual"]) == 2
+    assert made["none"] == []
+
+
+def of(made: Program, arrays: list[np.ndarray]) -> Any:
+    replay = Replay(made)
+    replay.bind([])
+    return replay(arrays, {})[0]
 
 
 @pytest.mark.parametrize("between", [np.matmul, np.add])
