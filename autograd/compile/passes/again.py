@@ -15,7 +15,8 @@ fifth of the memory. Read `../native/__init__.py` next, which runs what comes of
 #
 # What a normalisation of rows keeps, a row less its mean say, follows from an array that is in memory for others to
 # read, as the sum of a residual is, and from values of its rows, which are few. Then that array is kept to be read in
-# its place: backward reads as much, and forward writes one array less.
+# its place: backward reads as much, and forward writes one array less. So it is of a weight that is cast to be
+# multiplied, and decayed to be updated: it is decayed by the loop that updates it.
 #
 # Cheap instructions that stand after the turn, but read nothing that is made there, count as made before: groups.py
 # would join them to the loops of forward, and what they give would be kept.
@@ -107,7 +108,7 @@ class _Again:
             steps = frozenset([self.made[out]]).union(*(way.steps for way in ways))
             way = _Way(frozenset().union(*(way.starts for way in ways)), steps)
             home = self._home(out, way) if is_kept else None
-            if is_kept and home is None and self._is_of_rows(instruction):
+            if is_kept and home is None and self._follows(instruction):
                 way = _Way(frozenset(inputs), frozenset([self.made[out]]))
                 home = self._home(out, way, read_anyway=True)
                 self.read_again |= inputs if home is not None else set()
@@ -119,12 +120,22 @@ class _Again:
         if self.made[out] < self.turn:
             self.ways[out] = _Way(frozenset([out]))
 
-    def _is_of_rows(self, instruction: Instruction) -> bool:
-        """Whether it follows from an array that is in memory, as large at most, and from values of its rows."""
+    def _follows(self, instruction: Instruction) -> bool:
+        """Whether loops alone want it, and it follows from an array in memory, as large at most, and from little.
+
+        That is values of its rows; or numbers, where a cast reads the array before, to whose loop it would be joined.
+        """
         out, inputs = instruction.out, {*instruction.variables()}
         tables = [x for x in inputs if x.shape == out.shape and x.nbytes <= out.nbytes and self._is_in_memory(x)]
-        rows = [x for x in inputs if x.shape == (*out.shape[:-1], 1) and out.shape[-1] > 1]
-        return len(tables) == 1 and len(rows) == len(inputs) - 1 > 0
+        late = (self.instructions[i] for i in self.readers.get(out, []) if i > self.turn)
+        if len(tables) != 1 or len(inputs) < 2 or not all(map(_is_cheap, late)):
+            return False
+        rest = inputs - {*tables}
+        if all(x.shape == (*out.shape[:-1], 1) for x in rest) and out.shape[-1] > 1:
+            return True
+        readers = (self.instructions[i] for i in self.readers[tables[0]] if i < self.turn)
+        cast = any(reader.name in CASTS and reader is not instruction for reader in readers)
+        return cast and tables[0] not in self.made and all(x.dtype is None for x in rest)
 
     def _is_in_memory(self, variable: Variable) -> bool:
         """Whether it is given, or somebody reads it before the turn, but behind a product."""

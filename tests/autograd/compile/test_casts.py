@@ -117,3 +117,27 @@ def test_a_sum_in_float32_is_not_kept_where_it_follows_from_bfloat16() -> None:
     step()
     loop = next(command for command in Tape(step.programs[0]).commands if "tanh" in command.about)
     assert sum(stop - start for _, start, stop in loop.writes) == 2 * 128 * 256
+
+
+@simulated.needed
+def test_a_weight_that_is_cast_is_decayed_where_it_is_updated() -> None:
+    """Not where it is cast, to be written and read once more."""
+    model = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 128)).to("guard")
+    optimizer = optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
+    x = Tensor(numbers(8, 128), device="guard")
+
+    @ag.compile
+    def step() -> Tensor:
+        optimizer.zero_grad()
+        with ag.autocast():
+            loss = model(x).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step()
+    commands = Tape(step.programs[0]).commands
+    first = next(i for i, command in enumerate(commands) if hasattr(command, "product"))
+    assert not any("multiply" in command.about for command in commands[:first])
+    (updates,) = (command for command in commands if "128 x 128" in command.about and "sqrt" in command.about)
+    assert sum(stop - start for _, start, stop in updates.writes) == 2 * 4 * 4 * 128 * 128  # with its gradient
