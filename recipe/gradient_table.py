@@ -94,6 +94,12 @@ _ROWS: dict[str, Row] = {
     "TransformerDecoderLayer": lambda: (_decoder(), [_x(2, 1, 4), _x(3, 1, 4)]),
     "TransformerEncoder": lambda: (nn.TransformerEncoder(_encoder(), 2), [_x(2, 1, 4)]),
     "TransformerDecoder": lambda: (nn.TransformerDecoder(_decoder(), 2), [_x(2, 1, 4), _x(3, 1, 4)]),
+    "RNN": lambda: (nn.RNN(3, 2, num_layers=2), [_x(3, 2, 3)]),
+    "LSTM": lambda: (nn.LSTM(3, 2, bidirectional=True), [_x(2, 2, 3)]),
+    "GRU": lambda: (nn.GRU(3, 2), [_x(3, 2, 3), _x(1, 2, 2)]),
+    "RNNCell": lambda: (nn.RNNCell(3, 2), [_x(2, 3), _x(2, 2)]),
+    "LSTMCell": lambda: (nn.LSTMCell(3, 2), [_x(2, 3)]),
+    "GRUCell": lambda: (nn.GRUCell(3, 2), [_x(2, 3), _x(2, 2)]),
     "BatchNorm1d": lambda: (nn.BatchNorm1d(4), [_x(6, 4)]),
     "BatchNorm2d": lambda: (nn.BatchNorm2d(2), [_x(2, 2, 2, 2)]),
     "GroupNorm": lambda: (nn.GroupNorm(2, 4), [_x(3, 4)]),
@@ -149,6 +155,6 @@ def _as_function(module: nn.Module, inputs: Sequence[Any]) -> tuple[Callable[...
         for (owner, name, _), value in zip(places, values[len(inputs) :], strict=True):
             vars(owner)[name] = value  # past Module's check that a parameter stays one
         out: Any = module(*(values[: len(inputs)]))
-        return out[0] if isinstance(out, tuple) else out  # attention gives its weights too
+        return out[0] if isinstance(out, tuple) else out  # attention gives its weights too, a recurrent layer its state
 
     return f, [*inputs, *(parameter.data.copy() for _, _, parameter in places)]
