@@ -42,6 +42,11 @@ def _itself(module: Any, x: Any) -> Any:
     return module(x, x, x, need_weights=False)[0]
 
 
+def _outputs(module: Any, x: Any) -> Any:
+    """Those of all times, without the last state."""
+    return module(x)[0]
+
+
 LAYERS = {
     "linear": Layer(lambda nn: nn.Linear(512, 2048), (1024, 512)),
     "conv 3x3": Layer(lambda nn: nn.Conv2d(64, 64, 3, padding=1), (8, 64, 56, 56)),
@@ -61,6 +66,8 @@ LAYERS = {
     "batch norm": Layer(lambda nn: nn.BatchNorm2d(64), (16, 64, 56, 56)),
     "layer norm": Layer(lambda nn: nn.LayerNorm(512), (2048, 512)),
     "GELU": Layer(lambda nn: nn.GELU(), (2048, 512)),
+    "LSTM": Layer(lambda nn: nn.LSTM(64, 128), (64, 32, 64), call=_outputs),
+    "GRU": Layer(lambda nn: nn.GRU(64, 128), (64, 32, 64), call=_outputs),
     "attention": Layer(lambda nn: nn.MultiheadAttention(256, 8, batch_first=True), (16, 128, 256), call=_itself),
 }
 
