@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..contender import Step
 from ..speed import tapegrad
-from .table import Layer, Layers, numbers
+from .table import LAYERS, Layer, Layers, numbers
 
 __all__ = ["Tapegrad", "contenders"]
 
@@ -20,16 +20,24 @@ class Tapegrad(Layers):
     """tapegrad in eager mode, or compiled."""
 
     executor: Literal["native"] | None = None  # eager without one
+    channels_last: bool = False
 
     module: ClassVar[str] = tapegrad.Tapegrad.module
     install: ClassVar[str] = tapegrad.Tapegrad.install
     ours: ClassVar[bool] = True
 
+    def does(self, job: str) -> bool:
+        """Channels can lie last in images."""
+        return not self.channels_last or LAYERS[job].is_of_images
+
     def tensor(self, array: NDArray[np.float32], wanted: bool = False) -> Any:
         """A Tensor."""
         import autograd as ag
 
-        return ag.Tensor(array, requires_grad=wanted)
+        tensor = ag.Tensor(array, requires_grad=wanted)
+        if self.channels_last:
+            tensor.data = np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        return tensor
 
     def filled(self, layer: Layer) -> Any:
         """A Module of nn."""
@@ -57,5 +65,13 @@ class Tapegrad(Layers):
 
 contenders = (
     Tapegrad("tapegrad", "tapegrad, eager", tapegrad.HERE),
+    Tapegrad("tapegrad-channels-last", "the same, images with their channels last", tapegrad.HERE, channels_last=True),
     Tapegrad("tapegrad-native", "tapegrad, compiled, C and NumPy's BLAS", tapegrad.HERE, executor="native"),
+    Tapegrad(
+        "tapegrad-native-channels-last",
+        "the same, images with their channels last",
+        tapegrad.HERE,
+        executor="native",
+        channels_last=True,
+    ),
 )

@@ -17,6 +17,7 @@ from typing import Any
 
 import autograd as ag
 from autograd.backend import Array, Module, host, module_of
+from autograd.compile.native.ordered import in_order
 from autograd.fused import fused
 from autograd.tensor import Operand, Tensor
 
@@ -129,7 +130,8 @@ class _Columns:
 
     def __init__(self, xp: Module, x: Array) -> None:
         self.xp, self.channels = xp, x.shape[1]
-        last = xp.ascontiguousarray(x.transpose(0, *range(2, x.ndim), 1))
+        last = x.transpose(0, *range(2, x.ndim), 1)
+        last = in_order(last) if xp is host else xp.ascontiguousarray(last)
         self.shape = last.shape
         self.together = _together(x.size // self.channels, self.channels) if xp is host else 1
         self.rows = last.reshape(-1, self.together * self.channels)

@@ -18,6 +18,7 @@ from autograd import convolution as arrays
 from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native import images
+from autograd.compile.native.ordered import in_order
 from autograd.convolution import Finish, Pair, Sides
 from autograd.fused import fused
 from autograd.modes import casting, is_tracing
@@ -100,7 +101,7 @@ def _is_plain(x: Any, weight: Any, bias: Any) -> bool:
 
 def _packed(x: Array) -> Array:
     """x with its channels last, one after the other in memory; no copy where a convolution gave it."""
-    return host.ascontiguousarray(_channels_last(x))
+    return in_order(_channels_last(x))
 
 
 def _finish(bias: Any, activation: Activation) -> Finish:

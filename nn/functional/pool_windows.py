@@ -15,6 +15,7 @@ from autograd import pooling
 from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native import pools
+from autograd.compile.native.ordered import in_order
 from autograd.fused import fused
 from autograd.pooling import Pair, Sides, geometry
 from autograd.tensor import Operand
@@ -37,7 +38,7 @@ def _largest(x: Operand, **options: Any) -> Operand:
 
 
 def _forward_last(xp: Module, x: Array, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Any:
-    x = xp.ascontiguousarray(x)
+    x = in_order(x) if xp is host else xp.ascontiguousarray(x)
     if xp is host and pools.takes(x, size):
         out, places = pools.largest_and_places(x, size=size, stride=stride, padding=padding, dilation=dilation)
         return out, places
@@ -53,7 +54,7 @@ def _backward_last(
     residuals: Any,
     **options: Any,
 ) -> tuple[Array]:
-    g, length = xp.ascontiguousarray(g), inputs[0].shape[1:3]
+    g, length = in_order(g) if xp is host else xp.ascontiguousarray(g), inputs[0].shape[1:3]
     if isinstance(residuals, tuple):
         x, out = residuals
         return (pooling.pool_put(g, pooling.places_of(x, out, geometry(length, **options)), length=length, **options),)

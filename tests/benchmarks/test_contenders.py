@@ -114,9 +114,9 @@ def test_a_gradient_is_that_of_one_call_however_often_it_is_called():
 
 @pytest.fixture(params=LAYERS)
 def layer(request, monkeypatch):
-    """The name of a layer, of which a single sample is asked."""
+    """The name of a layer, of which two samples are asked, or times."""
     usual = LAYERS[request.param]
-    monkeypatch.setitem(LAYERS, request.param, replace(usual, shape=(1, *usual.shape[1:])))
+    monkeypatch.setitem(LAYERS, request.param, replace(usual, shape=(2, *usual.shape[1:])))
     return request.param
 
 

@@ -149,7 +149,9 @@ class Native:
                 functions.append(function)
                 body.append(statements)
             elif isinstance(step, Move):
-                body.append(move_source(step, self.plan))
+                turns, statements = move_source(step, self.plan)
+                functions += [turn for turn in turns if turn not in functions]
+                body.append(statements)
             elif isinstance(step, Statements):
                 functions += [function for function in step.functions if function not in functions]
                 function, statements = kernel_source(f"kernel{i}", step, self.plan)

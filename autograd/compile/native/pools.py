@@ -1,7 +1,7 @@
 """Pools: the largest number of each window in C for eager code, of any number of windows and channels.
 
 One idea: one pass finds the largest number and its place, where NumPy reads everything twice for each place of a
-window; the gradient then needs the places alone. Read `many.py` next.
+window; the gradient then needs the places alone. Read `ordered.py` next.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from .members import ctype
 from .moves import Move
 from .parts import parts_of
 from .products import Product, leading
+from .turns import TURN, numbers_of
 
 __all__ = ["HEADER", "check_source", "kernel_source", "move_source", "product_source"]
 
@@ -51,8 +52,13 @@ SINGLE = 262_144
 # Moves
 
 
-def move_source(move: Move, memory: Memory) -> str:
-    """Statements that move numbers."""
+def move_source(move: Move, memory: Memory) -> tuple[list[str], str]:
+    """The functions that it calls, and statements that move numbers."""
+    turns = {TURN[of.base.dtype.itemsize] for to, of in move.parts if _turned(to, of) is not None}
+    return sorted(turns), _statements(move, memory)
+
+
+def _statements(move: Move, memory: Memory) -> str:
     out = move.instruction.out
     kind = ctype(out.dtype)
     size = out.dtype.itemsize * prod(out.shape)
@@ -69,7 +75,15 @@ def move_source(move: Move, memory: Memory) -> str:
 
 
 def _copy(kind: str, to: Ref, source: Ref, memory: Memory) -> Iterator[str]:
-    """Loops over the axes."""
+    """Loops over the axes; a call for what is turned."""
+    numbers = _turned(to, source)
+    if numbers is not None:
+        size = to.base.dtype.itemsize
+        yield f"  {{ char *q[] = {{{memory.address(source.base)} + {size * source.offset}L,"
+        yield f"                {memory.address(to.base)} + {size * to.offset}L}};"
+        yield f"    static const double m[] = {{{', '.join(map(str, numbers))}}};"
+        yield f"    run(turn_{8 * size}, {numbers[0]}, q, m); }}"
+        return
     axes = joined_axes(to.shape, to.strides, source.strides)
     yield "  {"
     yield f"    {kind} *y = ({kind} *){memory.address(to.base)} + {to.offset};"
@@ -80,6 +94,10 @@ def _copy(kind: str, to: Ref, source: Ref, memory: Memory) -> Iterator[str]:
     places = [" + ".join(step) or "0" for step in steps]
     yield f"      y[{places[0]}] = x[{places[1]}];"
     yield "  }"
+
+
+def _turned(to: Ref, source: Ref) -> tuple[int, ...] | None:
+    return numbers_of(joined_axes(to.shape, to.strides, source.strides), to.base.dtype.itemsize)
 
 
 # Kernels

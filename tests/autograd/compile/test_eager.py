@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import autograd as ag
 import nn.functional as F
 from autograd import convolution, pooling
-from autograd.compile.native import eager, images, library, pools
+from autograd.compile.native import Native, eager, images, library, ordered, pools
 from autograd.compile.native.eager import LARGE, Loop
 from autograd.compile.native.many import matmul_many
 from autograd.convolution import windows
@@ -389,6 +389,47 @@ def test_convolution_in_c_takes_one_dtype_and_what_is_large():
     assert not images.takes("convolve", one, x.astype("float16"), weight.astype("float16"))
     assert not images.takes("convolve", one, x.astype(">f4"), weight.astype(">f4"))
     assert not images.takes("convolve", small, x[:1, :4, :4], weight)
+
+
+# Orders of memory
+
+
+TURNED = [  # the shape as it lies, and how its axes are permuted
+    ((3, 17, 19, 20), (0, 2, 3, 1)),
+    ((64, 3, 16, 16), (0, 2, 3, 1)),
+    ((5, 20, 21, 16), (0, 3, 1, 2)),
+    ((130, 129), (1, 0)),
+    ((2, 40, 1000), (0, 2, 1)),
+]
+
+
+@needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize(("shape", "axes"), TURNED)
+def test_turned_matrices_are_copied_in_order(shape, axes, dtype, monkeypatch):
+    x = np.arange(np.prod(shape)).astype(dtype).reshape(shape).transpose(axes)
+    called = []
+    monkeypatch.setattr(ordered.host, "ascontiguousarray", lambda x: called.append(x) or np.array(x, order="C"))
+    found = ordered.in_order(x)
+    np.testing.assert_array_equal(found, x, strict=True)
+    assert found.flags.c_contiguous
+    assert not called
+    for other in (x[1:], x[..., 1:], x[::2], x[:, ::-1]):  # some of them are turned matrices with gaps
+        np.testing.assert_array_equal(ordered.in_order(other), other, strict=True)
+    assert called
+    packed = np.ascontiguousarray(x)
+    assert ordered.in_order(packed) is packed
+
+
+@needs_c
+@pytest.mark.parametrize(("shape", "axes"), TURNED)
+def test_turned_matrices_are_copied_in_order_in_a_compiled_step(shape, axes):
+    x = np.arange(np.prod(shape)).astype("float32").reshape(shape)
+    flat = ag.compile(lambda x: ag.reshape(ag.permute_dims(x, axes), (-1,)), executor="native")
+    for _ in range(2):
+        np.testing.assert_array_equal(flat(ag.Tensor(x)).data, x.transpose(axes).reshape(-1))
+    (program,) = flat.programs
+    assert "turn_32" in Native.of(program).source
 
 
 # Pooling and ReLU's gradient
