@@ -67,11 +67,4 @@ contenders = (
     Tapegrad("tapegrad", "tapegrad, eager", tapegrad.HERE),
     Tapegrad("tapegrad-channels-last", "the same, images with their channels last", tapegrad.HERE, channels_last=True),
     Tapegrad("tapegrad-native", "tapegrad, compiled, C and NumPy's BLAS", tapegrad.HERE, executor="native"),
-    Tapegrad(
-        "tapegrad-native-channels-last",
-        "the same, images with their channels last",
-        tapegrad.HERE,
-        executor="native",
-        channels_last=True,
-    ),
 )

@@ -1,7 +1,7 @@
 """Batch normalisation: every channel with mean 0 and variance 1 over the batch, then scaled and shifted.
 
 One idea: with channels last a batch of images is a matrix with a column for each channel, so a batch of vectors and one
-of images are the same work, and neither is copied when its memory lies so already. Read `given.py` next.
+of images are the same work, and neither is copied when its memory lies so already. Read `batch_norm_loops.py` next.
 """
 
 # Note [A few rows at a time]
@@ -21,6 +21,7 @@ from autograd.compile.native.ordered import in_order
 from autograd.fused import fused
 from autograd.tensor import Operand, Tensor
 
+from . import batch_norm_loops as loops
 from .norm import standardize
 from .rows import sum_of_rows
 
@@ -133,7 +134,8 @@ class _Columns:
         last = x.transpose(0, *range(2, x.ndim), 1)
         last = in_order(last) if xp is host else xp.ascontiguousarray(last)
         self.shape = last.shape
-        self.together = _together(x.size // self.channels, self.channels) if xp is host else 1
+        self.in_c = xp is host and loops.takes(last)
+        self.together = _together(x.size // self.channels, self.channels) if xp is host and not self.in_c else 1
         self.rows = last.reshape(-1, self.together * self.channels)
 
     def row(self, numbers: Array) -> Array:
@@ -159,6 +161,10 @@ class _Columns:
             sums = sum_of_rows(self.xp, rows)
         else:
             sums = host.einsum("ij,ij->j", rows, by) if self.xp is host else (rows * by).sum(axis=0)
+        return self.folded(sums)
+
+    def folded(self, sums: Array) -> Array:
+        """One number for each channel, of a long row."""
         return sum_of_rows(self.xp, sums.reshape(self.together, self.channels)) if self.together > 1 else sums
 
 
@@ -178,16 +184,36 @@ def _forward(xp: Module, x: Array, weight: Any, bias: Any, *, eps: float, found:
     if any(a is not None and a.dtype != x.dtype for a in (weight, bias)):
         return NotImplemented
     columns = _Columns(xp, x)
-    rows, count = columns.rows, x.size // columns.channels
-    mean = sum(columns.total(rows[block]) for block in columns.blocks()) / count
+    count = x.size // columns.channels
+    compute = _in_c if columns.in_c else _in_blocks
+    mean, var, scale, out = compute(columns, weight, bias, eps, count)
+    if found is not None:
+        found += [mean, var]
+    return columns.back(out), (columns, columns.row(mean), scale)
+
+
+Found = tuple[Array, Array, Array, Array]  # mean, variance, 1 / sqrt(variance + eps), and the result
+
+
+def _in_c(columns: _Columns, weight: Any, bias: Any, eps: float, count: int) -> Found:
+    rows = columns.rows
+    mean = loops.total(rows) / count
+    var = loops.sum_of_squares(rows, mean) / count
+    scale = 1 / host.sqrt(var + eps)
+    shift = host.zeros_like(mean) if bias is None else bias
+    return mean, var, scale, loops.standardized(rows, mean, scale if weight is None else scale * weight, shift)
+
+
+def _in_blocks(columns: _Columns, weight: Any, bias: Any, eps: float, count: int) -> Found:
+    xp, rows = columns.xp, columns.rows
+    mean: Any = sum(columns.total(rows[block]) for block in columns.blocks()) / count
     mean_row = columns.row(mean)
-    out, var = columns.like(), 0
+    out = columns.like()
+    var: Any = 0
     for block in columns.blocks():
         plain = xp.subtract(rows[block], mean_row, out=out[block])
         var = var + columns.total(plain, plain)
     var = var / count
-    if found is not None:
-        found += [mean, var]
     scale = 1 / xp.sqrt(var + eps)
     scale_row = columns.row(scale if weight is None else scale * weight)
     bias_row = None if bias is None else columns.row(bias)
@@ -196,7 +222,7 @@ def _forward(xp: Module, x: Array, weight: Any, bias: Any, *, eps: float, found:
         part *= scale_row
         if bias_row is not None:
             part += bias_row
-    return columns.back(out), (columns, mean_row, scale)
+    return mean, var, scale, out
 
 
 def _backward(
@@ -211,26 +237,44 @@ def _backward(
 ) -> tuple[Any, Any, Any]:
     columns, mean_row, scale = residuals
     weight = inputs[1]
-    rows, g_rows = columns.rows, _Columns(xp, g).rows
-    of_x, of_weight, of_bias = columns.like(), 0, 0
-    for block in columns.blocks():
-        plain = xp.subtract(rows[block], mean_row, out=of_x[block])
-        of_weight = of_weight + columns.total(plain, g_rows[block])
-        of_bias = of_bias + columns.total(g_rows[block])
+    g_rows = _Columns(xp, g).rows.reshape(columns.rows.shape)
+    if columns.in_c:
+        plain, (of_weight, of_bias) = None, loops.sums_of_slopes(columns.rows, g_rows, mean_row)
+    else:
+        plain, of_weight, of_bias = _sums_in_blocks(columns, g_rows, mean_row)
     of_weight = of_weight * scale
     if not needs[0]:
         return None, of_weight if needs[1] else None, of_bias if needs[2] else None
     # What x moves in mean and scale is taken off again: g loses its parts along 1 and along the result.
-    count = rows.size // columns.channels
+    count = g_rows.size // columns.channels
     along_row, part_row = columns.row(of_weight * scale / -count), columns.row(of_bias / count)
     scale_row = columns.row(scale if weight is None else scale * weight)
-    for block in columns.blocks():
-        part = of_x[block]
-        part *= along_row
-        part += g_rows[block]
-        part -= part_row
-        part *= scale_row
+    if plain is None:
+        of_x = loops.slopes(columns.rows, g_rows, mean_row, along_row, part_row, scale_row)
+    else:
+        of_x = _slopes_in_blocks(columns, plain, g_rows, along_row, part_row, scale_row)
     return columns.back(of_x), of_weight if needs[1] else None, of_bias if needs[2] else None
+
+
+def _sums_in_blocks(columns: _Columns, g_rows: Array, mean_row: Array) -> tuple[Array, Any, Any]:
+    """The rows less their mean, the sums of their products with those of g, and of those of g."""
+    less_mean, products, sums = columns.like(), 0, 0
+    for block in columns.blocks():
+        plain = columns.xp.subtract(columns.rows[block], mean_row, out=less_mean[block])
+        products = products + columns.total(plain, g_rows[block])
+        sums = sums + columns.total(g_rows[block])
+    return less_mean, products, sums
+
+
+def _slopes_in_blocks(columns: _Columns, plain: Array, g_rows: Array, along: Array, part: Array, scale: Array) -> Array:
+    """((x - mean) along + g - part) scale, in the place of x - mean."""
+    for block in columns.blocks():
+        moving = plain[block]
+        moving *= along
+        moving += g_rows[block]
+        moving -= part
+        moving *= scale
+    return plain
 
 
 _by_batch.kernel(_forward, _backward)

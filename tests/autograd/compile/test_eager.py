@@ -12,6 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
+import nn
 import nn.functional as F
 from autograd import convolution, pooling
 from autograd.compile.native import Native, eager, images, library, ordered, pools
@@ -486,3 +487,30 @@ def test_max_pooling_and_relu_in_c_are_those_of_numpy(options, slope, monkeypatc
         assert np.isfinite(wanted).any()
         np.testing.assert_allclose(one, wanted, rtol=1e-4, atol=1e-4, strict=True)
     assert len(taken) == 2
+
+
+@needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("shape", "affine"), [((9, 33, 40, 31), True), ((20_000, 17), True), ((3, 5, 200, 99), False)])
+def test_batch_norm_in_c_is_that_of_numpy(shape, affine, dtype, monkeypatch):
+    x, g = numbers(*shape, dtype=dtype) + 3, numbers(*shape, dtype=dtype, seed=1)
+    made = []
+    made_loop = eager._Made.__call__
+    monkeypatch.setattr(eager._Made, "__call__", lambda *given: made.append(given) or made_loop(*given))
+
+    def results():
+        layer = nn.BatchNorm2d(shape[1], affine=affine) if len(shape) == 4 else nn.BatchNorm1d(shape[1], affine=affine)
+        layer.to(dtype)
+        if affine:
+            layer.weight.data, layer.bias.data = numbers(shape[1], dtype=dtype), numbers(shape[1], dtype=dtype, seed=2)
+        leaves = [ag.Tensor(x, requires_grad=True), *layer.parameters()]
+        out = layer(leaves[0])
+        out.backward(ag.Tensor(g))
+        return [out.data, *(leaf.grad.data for leaf in leaves), layer.running_mean.data, layer.running_var.data]
+
+    found = results()
+    assert len(made) == (5 if shape[1] != 5 else 0)  # five channels are as many as the rows on which loops are traced
+    monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
+    for one, wanted in zip(found, results(), strict=True):
+        assert one.dtype == wanted.dtype == dtype
+        assert np.abs(one - wanted).max() <= (3e-5 if dtype == "float32" else 1e-12) * np.abs(wanted).max()
