@@ -1,6 +1,7 @@
 """Source: the steps of a program that are no loops over groups, written in C, and what stands before them all.
 
-One idea: nothing is allocated and nothing decided while it runs. Read `library.py` next.
+One idea: nothing is allocated and nothing decided while it runs. Copies with rows for columns are in `turns.py`.
+Read `library.py` next.
 """
 
 from __future__ import annotations
