@@ -158,7 +158,7 @@ def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
     if module_of(array) is not xp:
         raise DeviceError(f'the gradient is on another device than the Tensor, which is on "{tensor.device}".')
     if not create_graph:
-        return array.astype(tensor.dtype)
+        return array.astype(tensor.dtype, copy=tensor.node is None)  # a leaf keeps what it gets; a node only reads it
     return positive(astype(weight if isinstance(weight, Tensor) else wrap(array), dtype=tensor.dtype))
 
 
