@@ -53,6 +53,11 @@ WITHOUT: dict[tuple[str, str], str] = {
     },
     ("jax", "unique_values"): "has no gradient of a function whose result has a length that depends on values",
     ("torch", "unique_values"): "has no gradient there",
+    **{
+        (peer, name): "a loop over time; the layers made of it are compared with PyTorch's in tests/nn"
+        for name in ("rnn", "rnn-relu", "lstm", "gru")
+        for peer in ("jax", "torch")
+    },
     ("jax", "huber"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-kernel"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-labels"): "JAX's losses are in another package, optax",
