@@ -17,11 +17,10 @@ from ...convolution import Geometry
 from ...shapes import Shape
 from . import convolution
 from .eager import LARGE, has_c
-from .library import blas, load
 from .parts import parts_of
 from .source import HEADER
 from .template import TYPES, filled
-from .threads import runner
+from .threads import in_pool
 from .ways import WAYS, way_of
 
 __all__ = ["convolve", "convolve_input", "convolve_weight", "takes"]
@@ -154,17 +153,5 @@ def _library_of(name: str, geo: Geometry, array: Array) -> Any:
 @functools.cache
 def _library(way: str) -> Any:
     """The library of a way to convolve; None where it cannot be had."""
-    found = blas()
-    pool = 0 if found is None else runner(found)
-    try:
-        library = load(_source(way)) if pool else None
-    except OSError:  # there is no folder to keep it in
-        return None
-    if found is None or library is None:
-        return None
-    library.setup(ctypes.c_void_p(found.single), ctypes.c_void_p(found.double), ctypes.c_void_p(pool))
-    for dtype in _dtypes(way):
-        ending = TYPES[dtype][2]
-        for name in [f"finish_{ending}", *(f"{way}_{name}_all_{ending}" for name in convolution.FUNCTIONS)]:
-            getattr(library, name).argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
-    return library
+    names = ["finish", *(f"{way}_{name}_all" for name in convolution.FUNCTIONS)]
+    return in_pool(_source(way), [f"{name}_{TYPES[dtype][2]}" for dtype in _dtypes(way) for name in names])

@@ -13,9 +13,8 @@ from typing import Any
 
 from ...backend import Array, Module, host
 from .eager import has_c
-from .library import blas, load
 from .source import HEADER, SINGLE
-from .threads import runner
+from .threads import in_pool
 
 __all__ = ["matmul_many"]
 
@@ -107,17 +106,5 @@ def _starts(shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
 @functools.cache
 def _functions() -> dict[str, Any]:
     """The C functions by dtype; none where they cannot be had."""
-    found = blas()
-    pool = 0 if found is None else runner(found)
-    try:
-        library = load(_SOURCE) if pool else None
-    except OSError:  # there is no folder to keep it in
-        library = None
-    if found is None or library is None:
-        return {}
-    library.setup(ctypes.c_void_p(found.single), ctypes.c_void_p(found.double), ctypes.c_void_p(pool))
-    functions = {"f": library.all_sgemm, "d": library.all_dgemm}
-    for function in functions.values():
-        function.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
-        function.restype = None
-    return functions
+    library = in_pool(_SOURCE, ["all_sgemm", "all_dgemm"])
+    return {} if library is None else {"f": library.all_sgemm, "d": library.all_dgemm}

@@ -13,9 +13,8 @@ from typing import Any
 from ...backend import Array, host
 from .eager import LARGE, has_c
 from .layout import joined_axes, packed
-from .library import blas, load
 from .source import HEADER
-from .threads import runner
+from .threads import in_pool
 from .turns import TURN, numbers_of
 
 __all__ = ["in_order"]
@@ -43,16 +42,6 @@ def in_order(x: Array) -> Array:
 @functools.cache
 def _library() -> Any:
     """The library; None where it cannot be had."""
-    found = blas()
-    pool = 0 if found is None else runner(found)
-    texts = [*TURN.values(), _ALL.replace("BITS", "32"), _ALL.replace("BITS", "64")]
-    try:
-        library = load("\n".join([HEADER, *texts, "void setup(void *r) { pool = (run_t *)r; }"])) if pool else None
-    except OSError:  # there is no folder to keep it in
-        return None
-    if library is None:
-        return None
-    library.setup(ctypes.c_void_p(pool))
-    for name in ("all_32", "all_64"):
-        getattr(library, name).argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
-    return library
+    setup = "void setup(void *s, void *d, void *r) { pool = (run_t *)r; }"
+    calls = [_ALL.replace("BITS", bits) for bits in ("32", "64")]
+    return in_pool("\n".join([HEADER, *TURN.values(), *calls, setup]), ["all_32", "all_64"])

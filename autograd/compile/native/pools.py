@@ -15,11 +15,10 @@ from ...backend import Array, host
 from ...pooling import Geometry, Pair, Sides, geometry
 from . import pooling
 from .eager import LARGE, has_c
-from .library import blas, load
 from .parts import parts_of
 from .source import HEADER
 from .template import TYPES, filled
-from .threads import runner
+from .threads import in_pool
 
 __all__ = ["largest_and_places", "put", "takes"]
 
@@ -48,7 +47,7 @@ def _source() -> str:
     for dtype in TYPES:
         for text in (pooling.PLACES, pooling.PUT, _PARTS):
             texts.append(filled(text.replace("K *", "unsigned char *"), dtype))
-    return "\n".join([HEADER, *texts, "void setup(void *r) { pool = (run_t *)r; }"])
+    return "\n".join([HEADER, *texts, "void setup(void *s, void *d, void *r) { pool = (run_t *)r; }"])
 
 
 def takes(x: Array, size: Pair) -> bool:
@@ -97,16 +96,5 @@ def _run(
 @functools.cache
 def _library() -> Any:
     """The library; None where it cannot be had."""
-    found = blas()
-    pool = 0 if found is None else runner(found)
-    try:
-        library = load(_source()) if pool else None
-    except OSError:  # there is no folder to keep it in
-        return None
-    if library is None:
-        return None
-    library.setup(ctypes.c_void_p(pool))
-    for _, _, ending in TYPES.values():
-        for name in ("largest", "put"):
-            getattr(library, f"{name}_{ending}").argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
-    return library
+    endings = [ending for _, _, ending in TYPES.values()]
+    return in_pool(_source(), [f"{name}_{ending}" for name in ("largest", "put") for ending in endings])

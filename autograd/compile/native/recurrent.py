@@ -27,11 +27,10 @@ from ...modes import is_tracing
 from ..program import Instruction, Variable
 from .eager import has_c
 from .kernels import KERNELS, Memory, Refs, Statements
-from .library import blas, load
 from .parts import parts_of
 from .source import HEADER
 from .template import TYPES, address, filled, is_packed
-from .threads import runner
+from .threads import in_pool
 
 __all__ = ["in_c"]
 
@@ -359,16 +358,7 @@ def in_c(function: F) -> F:
 @functools.cache
 def _library() -> Any:
     """The library of all these functions; None where it cannot be had."""
-    found = blas()
-    pool = 0 if found is None else runner(found)
-    try:
-        library = load(_source()) if pool else None
-    except OSError:  # there is no folder to keep it in
-        return None
-    if found is None or library is None:
-        return None
-    library.setup(ctypes.c_void_p(found.single), ctypes.c_void_p(found.double), ctypes.c_void_p(pool))
-    return library
+    return in_pool(_source())
 
 
 def _source() -> str:

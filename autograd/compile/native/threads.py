@@ -29,10 +29,12 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Iterable
+from typing import Any
 
-from .library import Blas, address_of, load
+from .library import Blas, address_of, blas, load
 
-__all__ = ["runner"]
+__all__ = ["in_pool", "runner"]
 
 SOURCE = r"""
 #include <pthread.h>
@@ -194,3 +196,22 @@ def runner(blas: Blas) -> int:
         return 0
     library.begin(ctypes.c_void_p(blas.set_callback), ctypes.c_void_p(blas.get_threads), blas.places)
     return address_of(library.run)
+
+
+def in_pool(source: str, functions: Iterable[str] = ()) -> Any:
+    """The library of a source whose functions work in the pool; None where it cannot be had.
+
+    Its `setup(sgemm, dgemm, run)` is called with the addresses of these. The `functions` are of (parts, p, n).
+    """
+    found = blas()
+    pool = 0 if found is None else runner(found)
+    try:
+        library = load(source) if pool else None
+    except OSError:  # there is no folder to keep it in
+        return None
+    if found is None or library is None:
+        return None
+    library.setup(*map(ctypes.c_void_p, (found.single, found.double, pool)))
+    for name in functions:
+        getattr(library, name).argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    return library
