@@ -120,6 +120,10 @@ def layer(request, monkeypatch):
     return request.param
 
 
+def test_a_layer_can_be_named_among_others():
+    assert not [name for name in LAYERS if "," in name]  # which parts the names of --only
+
+
 def test_every_layer_takes_a_step_and_forgets_its_gradients(layer):
     step = layers.all_contenders()["tapegrad"].prepare(layer)
     first, second = (layers.all_contenders()["tapegrad"].value(step()) for _ in range(2))
