@@ -17,6 +17,7 @@ from .words import (
     NEEDLESS_OPTIONS,
     OPTIONS_OF_CLASSES,
     OPTIONS_OF_FUNCTIONS,
+    OPTIONS_OF_RECURRENT_LAYERS,
     OPTIONS_THAT_DIFFER,
 )
 
@@ -38,7 +39,7 @@ def missing(module: str, name: str) -> AttributeError:
 def of_keywords(given: Iterable[str], known: Iterable[str]) -> str:
     """What to write for options of other libraries, when the function has `known` ones."""
     known = set(known)
-    tables = (OPTIONS_OF_FUNCTIONS, OPTIONS_OF_CLASSES)
+    tables = (OPTIONS_OF_FUNCTIONS, OPTIONS_OF_CLASSES, OPTIONS_OF_RECURRENT_LAYERS)
     told = []
     for name in given:
         ours = next((table[name] for table in tables if table.get(name) in known), None)

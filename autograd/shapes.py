@@ -17,7 +17,8 @@ Axis = int | Sequence[int] | None
 def normalize_axis(axis: int, ndim: int) -> int:
     """An axis counted from the front. Raises ValueError when x has no such axis."""
     if not -ndim <= axis < ndim:
-        raise ValueError(f"axis {axis} is out of range for {ndim} axes ({-ndim} to {ndim - 1}).")
+        known = f"{ndim} axes ({-ndim} to {ndim - 1})" if ndim else "a single number, which has no axes"
+        raise ValueError(f"axis {axis} is out of range for {known}.")
     return axis % ndim
 
 

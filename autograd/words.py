@@ -8,7 +8,8 @@ next, which makes errors of it.
 from __future__ import annotations
 
 __all__ = ["FILES", "METHODS", "MORE_ARRAYS", "NAMES", "OF_GENERATORS", "OF_MODULES", "OF_OPTIMIZERS", "OF_TRAINERS"]
-__all__ += ["NEEDLESS_OPTIONS", "OPTIONS_OF_CLASSES", "OPTIONS_OF_FUNCTIONS", "OPTIONS_THAT_DIFFER"]
+__all__ += ["NEEDLESS_OPTIONS", "OPTIONS_OF_CLASSES", "OPTIONS_OF_FUNCTIONS"]
+__all__ += ["OPTIONS_OF_RECURRENT_LAYERS", "OPTIONS_THAT_DIFFER"]
 
 _WRITE = "x += y, or x[...] = value, under no_grad()"
 
@@ -657,6 +658,7 @@ OPTIONS_OF_CLASSES = {
     "units": "out_features",
     "use_bias": "bias",
 }
+OPTIONS_OF_RECURRENT_LAYERS = {"input_dim": "input_size", "units": "hidden_size"}
 _WHOLE_LOOP = "a step is one loop over all parameters in any case, leave {} out"
 NEEDLESS_OPTIONS = {
     "activation": "put nn.ReLU() or its like behind it, leave activation out",

@@ -54,8 +54,10 @@ def _(g: Operand, out: Operand) -> Operand:
 def matrix_power(x: Operand, n: int) -> Tensor:
     """Each square matrix multiplied n times by itself; its inverse for a negative n, the identity for 0.
 
-    Raises LinAlgError (a ValueError) for a negative power of a singular matrix.
+    Raises LinAlgError (a ValueError) for a negative power of a singular matrix, TypeError for n that is not whole.
     """
+    if not hasattr(n, "__index__"):
+        raise TypeError(f"matrix_power: n must be a whole number, got {n!r}.")
     n = as_int(n)
     if n < 0:
         return matrix_power(inv(x), -n)

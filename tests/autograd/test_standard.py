@@ -104,3 +104,10 @@ def test_the_namespace_says_what_it_can_do():
     assert info.dtypes(kind="real floating") == {"float32": ag.float32, "float64": ag.float64}
     assert info.dtypes() == np.__array_namespace_info__().dtypes()
     assert info.dtypes(kind=("signed integer", "bool")).keys() == {"bool", "int8", "int16", "int32", "int64"}
+
+
+def test_what_is_no_power_and_no_axis_is_named():
+    with pytest.raises(TypeError, match=r"matrix_power: n must be a whole number, got 0\.5\."):
+        ag.linalg.matrix_power(ag.eye(2), 0.5)
+    with pytest.raises(ValueError, match="axis -1 is out of range for a single number, which has no axes"):
+        ag.diff(ag.Tensor(1.0))

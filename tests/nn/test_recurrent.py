@@ -346,3 +346,10 @@ def test_long_sequences_are_differentiated_without_recursion():
     layer(x)[0][-1].sum().backward()
     assert np.isfinite(x.grad.data).all()
     assert not x.grad.data[:2000].any() or np.abs(x.grad.data[:2000]).max() < 1e-6  # what is long ago is forgotten
+
+
+def test_the_size_of_keras_has_another_name():
+    with pytest.raises(TypeError, match="LSTM has no option units; units is called hidden_size here"):
+        nn.LSTM(3, units=4)
+    with pytest.raises(TypeError, match="units is called out_features here"):
+        nn.Linear(3, units=4)

@@ -13,7 +13,7 @@ Read `changes.py` next.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -234,8 +234,8 @@ def _is_narrow(variable: Variable) -> bool:
     return str(variable.dtype) == "bfloat16"
 
 
-def _in_order(variables: object) -> list[Variable]:
-    return sorted(variables, key=lambda variable: variable.index)  # type: ignore[call-overload]
+def _in_order(variables: Iterable[Variable]) -> list[Variable]:
+    return sorted(variables, key=lambda variable: variable.index)
 
 
 def _turned(ref: Ref) -> Ref:
