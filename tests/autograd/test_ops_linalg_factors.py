@@ -276,7 +276,7 @@ def test_the_power_0_is_the_identity_whatever_the_matrix_holds():
         (lambda: linalg.matrix_rank(leaf([1.0])), ShapeError, "matrix_rank: needs matrices"),
         (lambda: linalg.matrix_power(leaf(TALL), 2), ShapeError, "matrix_power: needs square matrices"),
         (lambda: linalg.matrix_power(leaf(np.zeros((2, 2))), -1), ValueError, "[Ss]ingular"),
-        (lambda: linalg.matrix_power(leaf(SQUARE), 0.5), TypeError, "float"),
+        (lambda: linalg.matrix_power(leaf(SQUARE), 0.5), TypeError, "a whole number, got"),
         (lambda: linalg.matrix_norm(leaf([1.0])), ShapeError, "write vector_norm"),
         (lambda: linalg.matrix_norm(leaf(TALL), ord=3), ValueError, 'ord 3 is none of "fro", "nuc", 1'),
         (lambda: linalg.vector_norm(leaf(TALL), ord="fro"), TypeError, "real number"),
