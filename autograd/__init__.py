@@ -6,7 +6,7 @@ tour of the engine.
 
 from typing import TYPE_CHECKING
 
-from . import cuda, linalg, operators, random
+from . import cuda, hints, linalg, operators, random
 from .allocator import keep_freed_memory as keep_freed_memory
 from .backend import synchronize as synchronize
 from .compile import compile as compile
@@ -46,6 +46,7 @@ from .tensor import Tensor as Tensor
 __project__ = "tapegrad"  # the mark that tells this autograd from the other one on PyPI
 
 keep_freed_memory()
+hints.tell_calls_of_files()
 
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 

@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .backend import Array, host, module_of, move
-from .hints import telling
+from .hints import Elsewhere, telling
 from .modes import is_tracing, refuse_in_trace
-from .operators import Elsewhere
 from .tensor import Tensor, wrap
 from .words import OF_GENERATORS
 

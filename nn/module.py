@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from autograd.hints import of_keywords, refuse_foreign
+from autograd.hints import Elsewhere, of_keywords, refuse_foreign
 from autograd.modes import is_tracing
-from autograd.operators import Elsewhere
 from autograd.ops.creation import zeros_like
 from autograd.tensor import Tensor
 from autograd.words import OF_MODULES

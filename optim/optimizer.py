@@ -18,9 +18,8 @@ from typing import Any
 from autograd.backend import array_of, module_of
 from autograd.compile.surroundings import questions_about
 from autograd.compile.watch import paused
-from autograd.hints import Telling
+from autograd.hints import Elsewhere, Telling
 from autograd.modes import enable_grad, is_tracing, refuse_in_trace
-from autograd.operators import Elsewhere
 from autograd.tensor import Tensor, wrap
 from autograd.words import OF_OPTIMIZERS
 from autograd.writes import mark_written

@@ -15,8 +15,7 @@ from typing import Any
 
 from autograd import no_grad, random
 from autograd.backend import Array, module_of, move
-from autograd.hints import telling
-from autograd.operators import Elsewhere
+from autograd.hints import Elsewhere, telling
 from autograd.tensor import Tensor, wrap
 from autograd.words import OF_TRAINERS
 from nn.module import Module

@@ -37,7 +37,7 @@ LEVELS = [
     {"fused"},
     {"ops"},
     {"engine"},
-    {"asking", "changing"},
+    {"asking", "changing", "methods"},
     {"operators"},
     {"linalg", "random", "tree"},
     {"functional"},
