@@ -18,10 +18,11 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
-from ..native.groups import Group, Member, Step
+from ..native.groups import Group, Member
 from ..native.layout import Ref, whole
 from ..native.memory import reads_of
 from ..native.products import Product
+from ..native.schedule import Step
 from ..program import Program, Variable
 from .biases import ALIGNED, table_and_row
 from .formulas import GELU, GELU_BACKWARD, Formula, G, Z, formula_of, is_same

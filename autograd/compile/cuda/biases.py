@@ -16,9 +16,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from ..native.groups import Dialect, Group, Member, Operand, Step, schedule
+from ..native.dialect import Dialect
+from ..native.groups import Group, Member, Operand
 from ..native.layout import Ref, whole
 from ..native.products import Product
+from ..native.schedule import Step, schedule
 from ..program import Instruction, Program, Variable
 
 __all__ = ["ALIGNED", "half_of", "new_variable", "table_and_row", "with_biases", "without_members"]

@@ -14,9 +14,11 @@ from typing import NamedTuple
 
 from ...backend import host
 from ...cuda.blas import Product as Plain
-from ..native.groups import Dialect, Group, Member, Step, schedule
+from ..native.dialect import Dialect
+from ..native.groups import Group, Member
 from ..native.layout import Ref, whole
 from ..native.products import Activation, Product
+from ..native.schedule import Step, schedule
 from ..program import Instruction, Program, Variable
 from .bends import Bend, Refs, Scene
 from .biases import half_of, new_variable

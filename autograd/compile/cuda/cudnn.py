@@ -13,9 +13,9 @@ from typing import Any
 from ...convolution import geometry_of
 from ...cuda.attentions import READS, Attention
 from ...cuda.convolutions import DTYPES, Convolution
-from ..native.groups import Call, Step
 from ..native.kernels import Memory, Refs
 from ..native.layout import Ref, whole
+from ..native.schedule import Call, Step
 from ..native.template import is_packed
 from ..program import Instruction, Variable
 from .commands import Command

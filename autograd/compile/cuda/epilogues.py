@@ -24,8 +24,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from ...cuda.blas import Product as Plain
-from ..native.groups import Dialect, Step
+from ..native.dialect import Dialect
 from ..native.products import Product
+from ..native.schedule import Step
 from ..program import Program, Variable
 from .bends import Refs, Scene
 from .changes import Change, Changes, Choice

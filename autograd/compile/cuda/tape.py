@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...cuda.graphs import Operation
+from ..native.dialect import HOST, Dialect
 from ..native.expressions import CUDA_TYPES
-from ..native.groups import HOST, Dialect, Group, schedule
-from ..native.groups import Call as Step
+from ..native.groups import Group
 from ..native.kernels import Check, Kernel, Refs
 from ..native.layout import layouts
 from ..native.memory import Plan, reads_of
 from ..native.moves import Move
 from ..native.products import Product
+from ..native.schedule import Call as Step
+from ..native.schedule import schedule
 from ..passes import for_blas
 from ..program import Instruction, Program, Variable
 from . import convolution, draws, nests, pooling

@@ -27,13 +27,14 @@ from ...tensor import Tensor
 from ..passes import for_blas, simplified
 from ..program import Program
 from ..trace import program_of
-from .groups import Group, schedule
+from .groups import Group
 from .layout import layouts
 from .library import blas, load, missing
 from .loops import Writer
 from .members import ctype
 from .memory import Plan
 from .parts import parts_of
+from .schedule import schedule
 from .source import HEADER
 from .threads import runner
 

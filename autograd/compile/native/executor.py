@@ -15,7 +15,7 @@ from ...backend import host
 from ...writes import mark_written, owners
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
-from .groups import Call, Group, schedule
+from .groups import Group
 from .kernels import Check, Statements
 from .layout import Ref, layouts
 from .library import blas, load
@@ -24,6 +24,7 @@ from .memory import Plan
 from .moves import Move
 from .numbers import questions
 from .products import Product
+from .schedule import Call, schedule
 from .source import HEADER, check_source, kernel_source, move_source, product_source
 from .threads import runner
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..program import Program, Variable
-from .groups import Call, Group, Step
+from .groups import Group
 from .kernels import Check, Kernel
 from .layout import Ref
 from .moves import Move
 from .products import Product
+from .schedule import Call, Step
 
 __all__ = ["Plan", "reads_of"]
 

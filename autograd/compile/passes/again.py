@@ -18,7 +18,7 @@ fifth of the memory. Read `../native/__init__.py` next, which runs what comes of
 # its place: backward reads as much, and forward writes one array less. So it is of a weight that is cast to be
 # multiplied, and decayed to be updated: it is decayed by the loop that updates it.
 #
-# Cheap instructions that stand after the turn, but read nothing that is made there, count as made before: groups.py
+# Cheap instructions that stand after the turn, but read nothing that is made there, count as made before: schedule.py
 # would join them to the loops of forward, and what they give would be kept.
 
 from __future__ import annotations

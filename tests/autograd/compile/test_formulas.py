@@ -11,9 +11,11 @@ import pytest
 
 import autograd as ag
 from autograd.compile.cuda.formulas import GELU, GELU_BACKWARD, G, Z, formula_of, is_same
+from autograd.compile.native.dialect import HOST
 from autograd.compile.native.expressions import CUDA_TYPES
-from autograd.compile.native.groups import HOST, Group, schedule
+from autograd.compile.native.groups import Group
 from autograd.compile.native.layout import layouts
+from autograd.compile.native.schedule import schedule
 from autograd.compile.passes import simplified
 from autograd.compile.trace import program_of
 from nn import functional as F

@@ -1,0 +1,32 @@
+"""Dialects: what can be said of a program in a language, C for the host or CUDA C for a GPU.
+
+One idea: both languages have the same loops; they differ in the instructions that have a text of their own, in dtypes,
+in what their BLAS multiplies, and in how much a loop may keep. Read `tables.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+
+from ..program import Instruction, Variable
+from .expressions import C_TYPES
+from .kernels import Kernel, kernel_of
+from .layout import Ref
+
+__all__ = ["HOST", "Dialect"]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A language in which programs are written."""
+
+    kernel: Callable[[Instruction, dict[Variable, Ref]], Kernel | None]  # makes the kernels that are written by hand
+    types: Container[str]  # the dtypes that it has
+    products: tuple[str, ...]  # those that its BLAS multiplies
+    longest_row: int  # elements that may be kept from one stage to the next
+    most_parts: int  # of a joined array
+
+
+# A row takes 64 KiB of the stack at most; each part is a loop of its own in C, which takes the compiler 5 ms.
+HOST = Dialect(kernel_of, C_TYPES, ("float32", "float64"), 16_384, 100)

@@ -1,0 +1,215 @@
+"""The schedule: the instructions of a program as steps, each a group, a product, a move, a kernel or a call of NumPy's.
+
+One idea: see Note [Where a member goes]. Read `memory.py` next.
+"""
+
+# Note [Where a member goes]
+# Groups and other steps run in the order in which they stand. A member must stand where all that it reads is ready: in
+# the same group as what it reads element by element, behind what it reads otherwise. It joins the first group from
+# there on that has its table and shares something that it reads, or opens a new one at the end. What a group reads from
+# outside comes from steps before. An element that shares nothing with any group yet, such as a moment of Adam times its
+# factor, waits for its first reader, to join the group of what else that one reads.
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..program import Instruction, Program, Variable
+from .dialect import HOST, Dialect
+from .groups import Group, Member, Table
+from .kernels import Check, Kernel, counts_positions
+from .layout import Ref
+from .moves import Move, joined_moves, move_of
+from .products import Product, product_of
+from .tables import Tables, Ways
+
+__all__ = ["Call", "Step", "schedule"]
+
+
+@dataclass
+class Call:
+    """An instruction that NumPy does."""
+
+    instruction: Instruction
+
+
+Step = Group | Product | Move | Kernel | Check | Call
+
+
+def schedule(program: Program, refs: dict[Variable, Ref], dialect: Dialect = HOST) -> list[Step]:
+    """The instructions as steps in a dialect, see Note [Where a member goes]."""
+    return joined_moves(_Schedule(program, refs, dialect).steps, program, refs)
+
+
+class _Schedule:
+    """The steps of a program, one instruction after the other."""
+
+    def __init__(self, program: Program, refs: dict[Variable, Ref], dialect: Dialect) -> None:
+        self.refs, self.dialect = refs, dialect
+        self.tables = Tables(program, refs, dialect)
+        self.outside = {*program.arguments, *(variable for _, variable in program.places)}
+        self.steps: list[Step] = []
+        self.ready: dict[Variable, int] = {}  # a base variable -> the step that makes it
+        self.checks: list[Check] = []  # those that are done before anything else
+        self.waiting: dict[Variable, tuple[Instruction, Ways]] = {}  # see Note [Where a member goes]
+        for instruction in self._calls_and_draws_first(program):
+            if not self._is_view(instruction.out):
+                self._add(instruction)
+        for instruction, ways in self.waiting.values():
+            self._join(instruction, ways)
+
+    def _is_view(self, out: Variable) -> bool:
+        return out in self.refs and self.refs[out].base is not out
+
+    def _calls_and_draws_first(self, program: Program) -> list[Instruction]:
+        """The instructions; in front those that only NumPy can do and that wait for nothing, and random draws."""
+        computed = {instruction.out for instruction in program.instructions}
+        first = []
+        for instruction in program.instructions:
+            waits = any(variable in computed for variable in instruction.variables())
+            if waits or self._is_view(instruction.out) or self._move_or_product(instruction):
+                continue
+            made = self.dialect.kernel(instruction, self.refs)
+            if (made is None or made.draw is not None) and not self.tables.ways(instruction):
+                first.append(instruction)
+        early = set(map(id, first))
+        return first + [instruction for instruction in program.instructions if id(instruction) not in early]
+
+    def _add(self, instruction: Instruction) -> None:
+        """Make it a member of a group, let it wait for one, or make it a step of its own."""
+        reads = [self.refs[variable].base for variable in instruction.variables() if variable in self.refs]
+        needs = reads
+        if instruction.after in self.refs:
+            after = self.refs[instruction.after].base
+            instruction, needs = replace(instruction, after=after), [*reads, after]
+        for base in needs:
+            if base in self.waiting:
+                self._join(*self.waiting.pop(base), near=reads)
+        ways = self.tables.ways(instruction)
+        waits = bool(ways) and all(way.kind == "element" for way in ways.values())
+        if ways and self._join(instruction, ways, opens=not waits):
+            return
+        if waits:
+            self.waiting[instruction.out] = instruction, ways
+        else:
+            self._add_step(instruction)
+
+    def _add_step(self, instruction: Instruction) -> None:
+        check = _check(instruction, self.refs)
+        if check is not None and check.positions.base in self.outside:
+            self._add_first(check)
+            return
+        known = check or self._move_or_product(instruction) or self.dialect.kernel(instruction, self.refs)
+        if isinstance(known, Kernel) and known.check is not None:
+            if known.check.positions.base not in self.outside:
+                self.steps.append(known.check)
+            elif not any(check.covers(known.check) for check in self.checks):
+                self._add_first(known.check)
+        self.ready[instruction.out] = len(self.steps)
+        self.steps.append(known or Call(instruction))
+
+    def _add_first(self, check: Check) -> None:
+        self.steps.insert(0, check)
+        self.checks.append(check)
+        self.ready = {variable: place + 1 for variable, place in self.ready.items()}
+
+    def _move_or_product(self, instruction: Instruction) -> Move | Product | None:
+        product = product_of(instruction, self.refs, self.dialect.products)
+        zeros, dialect = self.tables.zeros, self.dialect
+        return product or move_of(instruction, self.refs, zeros, dialect.types, dialect.most_parts)
+
+    def _join(self, instruction: Instruction, ways: Ways, near: Sequence[Variable] = (), opens: bool = True) -> bool:
+        """Make the instruction a member of a group that has to do with what it reads or `near`; False where it is none.
+
+        Where there is no such group it opens one, if it `opens` any.
+        """
+        steps, ready = self.steps, self.ready
+        reads = [operand.ref.base for operand in next(iter(ways.values())).operands if operand.ref is not None]
+        needs = reads if instruction.after is None else [*reads, instruction.after]
+        earliest = max((ready.get(base, 0) for base in needs), default=0)
+        for place in range(earliest, len(steps) + opens):
+            step = steps[place] if place < len(steps) else Group(set(ways))
+            if not isinstance(step, Group):
+                continue
+            if place < len(steps) and not step.touches([*needs, *near]):
+                continue  # it would share nothing but the loop
+            own = {base for base in reads if ready.get(base) == place}
+            fitting = {
+                table: way
+                for table, way in _widened(ways, step).items()
+                if table in step.tables and _fits(way, table, step, own)
+            }
+            if not fitting:
+                continue
+            if place == len(steps):
+                steps.append(step)
+            _take_in(step, instruction, fitting, reads)
+            ready[instruction.out] = place
+            return True
+        return False
+
+
+def _take_in(group: Group, instruction: Instruction, ways: Ways, reads: list[Variable]) -> None:
+    """Make the instruction a member of the group, over those of its tables that both can have."""
+    group.tables = set(ways)
+    if any(way.kind != "element" for way in ways.values()):
+        group.tables = {group.table}  # one table, as soon as a member goes by rows
+    for table in group.tables:
+        ways[table].stage = _stage(ways[table], group, table)
+    group.ways[instruction.out] = ways
+    group.reads.update(reads)
+
+
+def _widened(ways: Ways, group: Group) -> Ways:
+    """The ways of a member, and besides those in which its elements are the rows of the group's table."""
+    more = dict(ways)
+    for rows, columns in group.tables:
+        way = ways.get((rows, 1))
+        if columns > 1 and way is not None and (rows, columns) not in ways:
+            if way.kind == "element":
+                more[rows, columns] = Member(way.instruction, way.name, "row", way.operands, per_row=True)
+            elif way.kind == "all":
+                more[rows, columns] = Member(way.instruction, way.name, "all", way.operands, per_row=True)
+    return more
+
+
+def _fits(way: Member, table: Table, group: Group, own: set[Variable]) -> bool:
+    """Whether what the member reads of its own group is at the same element, or row; see Note [Stages] in groups.py."""
+    _rows, columns = table
+    for operand in way.operands:
+        if operand.ref is None or operand.ref.base not in own:
+            continue
+        maker = group.ways[operand.ref.base].get(table)
+        if maker is None or maker.kind in ("column", "all") or operand.ref.offset:
+            return False
+        picked = way.name == "pick" and operand is way.operands[0]
+        if way.per_row and (maker.kind == "row") == picked:
+            return False
+        wanted = (1, 0) if maker.kind == "row" else (columns, 1)
+        if any(n > 1 and g != w for n, g, w in zip(table, operand.strides, wanted, strict=True)):
+            return False
+    return True
+
+
+def _stage(member: Member, group: Group, table: Table) -> int:
+    """The loop over the columns in which, or after which, it is computed; see Note [Stages] in groups.py."""
+    stage = 0
+    for operand in member.operands:
+        made = group.ways.get(operand.ref.base) if operand.ref is not None else None
+        if made is not None:
+            maker = made[table]
+            stage = max(stage, maker.stage + (maker.kind == "row" and not member.per_row))
+    return stage
+
+
+def _check(instruction: Instruction, refs: dict[Variable, Ref]) -> Check | None:
+    """A check of positions, which can be done before anything else where they come from outside."""
+    if instruction.name == "check_labels":
+        labels, ignored, classes = instruction.inputs
+    elif instruction.name == "check_range" and isinstance(instruction.function, functools.partial):
+        labels, ignored, classes = instruction.inputs[0], None, instruction.function.args[-1]
+    else:
+        return None
+    return Check(instruction, refs[labels], 0, classes, ignored) if counts_positions(labels) else None

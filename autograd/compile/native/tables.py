@@ -1,0 +1,173 @@
+"""Tables: over which tables of rows and columns an instruction can be a member of a group, and what member it would be.
+
+One idea: an instruction asks little of a table. A function of elements takes every split of its axes along which its
+inputs can be read; a reduction the one that puts what it adds up into the columns, or into the rows; a label names one
+column of each row. Read `schedule.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+from ...backend import host
+from ..program import Instruction, Program, Variable
+from .dialect import Dialect
+from .expressions import called, has_expression
+from .groups import Member, Operand, Table
+from .layout import Ref, strides_over
+
+__all__ = ["Tables"]
+
+_REDUCTIONS = {
+    "add.reduce": "sum",
+    "max": "max",
+    "maximum.reduce": "max",
+    "mean": "mean",
+    "min": "min",
+    "ndarray.max": "max",
+    "ndarray.mean": "mean",
+    "ndarray.min": "min",
+    "ndarray.sum": "sum",
+    "sum": "sum",
+}
+_LONG = 16  # columns of a table whose rows may go over several axes
+
+
+Ways = dict[Table, Member]  # for each table over which an instruction can be a member, that member
+
+
+class Tables:
+    """The tables of the instructions of one program."""
+
+    def __init__(self, program: Program, refs: dict[Variable, Ref], dialect: Dialect) -> None:
+        self.refs, self.dialect = refs, dialect
+        self.zeros = program.zeros()
+        self.counts = {variable: array for variable, array in program.constants if array.dtype.kind == "i"}
+
+    def ways(self, instruction: Instruction) -> Ways:
+        """The tables over which an instruction can be a member, with the member that it would be."""
+        name, inputs, options = called(instruction)
+        out = instruction.out
+        if out.dtype is None or str(out.dtype) not in self.dialect.types or prod(out.shape) == 0:
+            return {}
+        if name in _REDUCTIONS:
+            return self._reduction(instruction, _REDUCTIONS[name])
+        if name == "getitem":
+            return self._pick(instruction)
+        if name == "set_at":
+            return self._place(instruction)
+        is_function = isinstance(instruction.function, host.ufunc) or name in ("where", "positive")
+        if options.keys() - {"dtype"} or not is_function:
+            return {}
+        operands = [self._operand(x) for x in inputs]
+        given = [operand for operand in operands if operand is not None]
+        if len(given) < len(operands):
+            return {}
+        if not has_expression(name, [operand.dtype for operand in given], out.dtype, self.dialect.types):
+            return {}
+        return {table: Member(instruction, name, "element", placed) for table, placed in _tables(out.shape, given)}
+
+    def _operand(self, x: Any) -> Operand | None:
+        if isinstance(x, Variable):
+            return Operand(ref=self.refs[x]) if x in self.refs else Operand(number=x)
+        if isinstance(x, (bool, int, float)):
+            return Operand(constant=x)
+        if isinstance(x, host.generic) and x.dtype.kind in "biuf":
+            return Operand(constant=x.item()) if x.dtype.kind == "b" else None
+        return None
+
+    def _reduction(self, instruction: Instruction, name: str) -> Ways:
+        source, out = instruction.inputs[0], instruction.out
+        if not isinstance(source, Variable) or len(instruction.inputs) > 1:
+            return {}
+        options = instruction.options
+        if not options.keys() <= {"axis", "keepdims"} or source.dtype.kind != "f" or source.dtype != out.dtype:
+            return {}
+        shape, axis = source.shape, options.get("axis")
+        # NumPy takes the axis -1 of a single number too, which has none.
+        axes = sorted(range(len(shape)) if axis is None or not shape else [a % len(shape) for a in _row(axis)])
+        ways = {}
+        for (rows, columns), placed in _tables(shape, [Operand(ref=self.refs[source])]):
+            split = _split_of(shape, rows, columns)
+            if axes == list(range(split, len(shape))) and columns <= self.dialect.longest_row:
+                ways[rows, columns] = Member(instruction, name, "row", placed)
+            elif axes == list(range(len(shape))) and name in ("sum", "mean"):
+                ways[rows, columns] = Member(instruction, name, "all", placed)
+            elif axes == list(range(split)) and columns > 1 and name in ("sum", "mean"):
+                ways[rows, columns] = Member(instruction, name, "column", placed)
+        return ways
+
+    def _pick(self, instruction: Instruction) -> Ways:
+        """x[rows, labels]: of each row the element at its label."""
+        source, index = instruction.inputs
+        labels = self._labels(source, index)
+        if labels is None:
+            return {}
+        rows, columns = source.shape
+        operands = [Operand(ref=self.refs[source], rows=((rows, columns),), columns=1), self._for_each_row(labels)]
+        member = Member(instruction, "pick", "row", operands, per_row=True)
+        fits = self.refs[source].is_whole and columns <= self.dialect.longest_row
+        return {(rows, columns): member} if fits else {}
+
+    def _place(self, instruction: Instruction) -> Ways:
+        """Zeros, but in each row a value at its label."""
+        base, index, value = instruction.inputs
+        labels = self._labels(base, index)
+        if labels is None or base not in self.zeros or value.shape != labels.shape or value.dtype != base.dtype:
+            return {}
+        rows, columns = base.shape
+        operands = [self._for_each_row(labels), self._for_each_row(value)]
+        return {(rows, columns): Member(instruction, "place", "element", operands)}
+
+    def _labels(self, table: Any, index: Any) -> Variable | None:
+        """The labels of an index (rows, labels) that names one column in each row of a table."""
+        if not isinstance(table, Variable) or len(table.shape) != 2 or type(index) is not tuple or len(index) != 2:
+            return None
+        rows, labels = index
+        if not isinstance(rows, Variable) or not isinstance(labels, Variable):
+            return None
+        if labels.dtype.kind != "i" or not labels.dtype.isnative:
+            return None
+        numbers = self.counts.get(rows)
+        if (
+            numbers is None
+            or labels.shape not in ((table.shape[0],), (table.shape[0], 1))
+            or rows.shape != labels.shape
+        ):
+            return None
+        return labels if (numbers.reshape(-1) == host.arange(table.shape[0])).all() else None
+
+    def _for_each_row(self, values: Variable) -> Operand:
+        """What has one value for each row of the table."""
+        ref = self.refs[values]
+        return Operand(ref=ref, rows=((ref.shape[0], ref.strides[0]),) if ref.shape[0] > 1 else ())
+
+
+def _tables(shape: tuple[int, ...], operands: list[Operand]) -> Iterator[tuple[Table, list[Operand]]]:
+    """Every split of the axes into rows and columns along which each operand can be read."""
+    for split in range(len(shape) + 1):
+        placed = []
+        for operand in operands:
+            if operand.ref is None:
+                placed.append(operand)
+                continue
+            strides = strides_over(operand.ref, shape, split)
+            if strides is None:
+                break
+            rows, columns = strides
+            if len(rows) > 1 and (columns > 1 or prod(shape[split:]) < _LONG):
+                break
+            placed.append(Operand(ref=operand.ref, rows=rows, columns=columns))
+        else:
+            yield (prod(shape[:split]), prod(shape[split:])), placed
+
+
+def _split_of(shape: tuple[int, ...], rows: int, columns: int) -> int:
+    """The first split of a shape that gives a table."""
+    return next(k for k in range(len(shape) + 1) if (prod(shape[:k]), prod(shape[k:])) == (rows, columns))
+
+
+def _row(axis: Any) -> tuple[int, ...]:
+    return (axis,) if isinstance(axis, int) else tuple(axis)
