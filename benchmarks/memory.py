@@ -17,6 +17,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import product
 from typing import Any
 
 from . import machine
@@ -64,17 +65,15 @@ def measure_memory(
     versions: dict[str, dict[str, str]] = {}
     peaks: dict[str, dict[str, list[int]]] = {job: {} for job in request.jobs}
     with compiling_in(request) as caches:
-        for job in request.jobs:
-            for number in range(1, plan.rounds + 1):
-                for contender in here:
-                    if not contender.does(job):
-                        continue
-                    name = contender.name
-                    progress(f"{job}: {name}, process {number} of {plan.rounds}")
-                    with workers([contender], plan.threads, caches) as started:
-                        versions[name] = started[name].ask("hello")
-                        peak = started[name].ask("peak", job=job, steps=STEPS) - state_bytes(WORKLOADS[job])
-                    peaks[job].setdefault(name, []).append(peak)
+        for job, number, contender in product(request.jobs, range(1, plan.rounds + 1), here):
+            if not contender.does(job):
+                continue
+            name = contender.name
+            progress(f"{job}: {name}, process {number} of {plan.rounds}")
+            with workers([contender], plan.threads, caches) as started:
+                versions[name] = started[name].ask("hello")
+                peak = started[name].ask("peak", job=job, steps=STEPS) - state_bytes(WORKLOADS[job])
+            peaks[job].setdefault(name, []).append(peak)
     described["others_cores_during"] = watch.others_cores()
     document = head(request, described, versions, left_out)
     document["jobs"] = {job: _record(request, job, by_name) for job, by_name in peaks.items()}

@@ -46,14 +46,14 @@ def spread(rounds: Rounds) -> Spread:
     return Spread(float(middle), float(lower), float(upper), float(times.min()), times.size)
 
 
-def ratio_of_medians(ours: Rounds, theirs: Rounds, seed: int = 0) -> Ratio:
+def ratio_of_medians(ours: Rounds, theirs: Rounds) -> Ratio:
     """The median of `ours` over the median of `theirs`; both have the same rounds, each as many times in every round.
 
     The interval is a percentile bootstrap over rounds: B. Efron and R. Tibshirani, An Introduction to the Bootstrap
     (1993), chapter 13.
     """
     a, b = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
-    draws = np.random.default_rng(seed).integers(len(a), size=(RESAMPLES, len(a)))
+    draws = np.random.default_rng(0).integers(len(a), size=(RESAMPLES, len(a)))
     again = [float(np.median(a[rows]) / np.median(b[rows])) for rows in draws]
     low, high = np.quantile(again, [0.025, 0.975])
     return Ratio(float(np.median(a) / np.median(b)), float(low), float(high))

@@ -41,7 +41,7 @@ class _Recurrent(Module):
     hidden_size: int
     bias: bool
 
-    def _set_sizes(self, input_size: int, hidden_size: int, bias: bool, nonlinearity: str = "tanh") -> None:
+    def _set_sizes(self, input_size: int, hidden_size: int, bias: bool, nonlinearity: str) -> None:
         for name, size in {"input_size": input_size, "hidden_size": hidden_size}.items():
             if not isinstance(size, (int, host.integer)) or size < 1:
                 raise ValueError(f"{type(self).__name__} got {name}={size!r}: it must be a whole number, 1 or more.")

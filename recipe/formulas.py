@@ -54,53 +54,9 @@ class Formulas:
         if compile not in (True, False, "auto"):
             raise ValueError(f'compile={compile!r}: True, False or "auto" is wanted.')
         self.parts = (model, loss, optimizer)
-        moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-        # Their gradients count where the model's are clipped or measured.
-        others = [parameter for parameter in model.parameters() if id(parameter) not in moved]
-
-        def computed(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-            output = model(x)
-            check_output("model", output)
-            value = loss(output, y)
-            check_output("loss", value)
-            return output, value
-
-        def gradients(x: Tensor, y: Tensor, count: int) -> tuple[Array, list[tuple[Array, Array]]]:
-            """Set the gradients of the mean loss; gives that loss, and loss and output of each of `count` pieces."""
-            optimizer.zero_grad()
-            for parameter in others:
-                parameter.grad = None
-            total: Any = None
-            seen = []
-            for part_x, part_y in pieces(x.data, y.data, count):
-                output, value = computed(wrap(part_x), wrap(part_y))
-                seen.append((value.data, output.data))
-                if len(part_x) < len(x):
-                    value = value * (len(part_x) / len(x))
-                value.backward()
-                total = value.data if total is None else total + value.data
-            return total, seen
-
-        def update(clip_value: float | None, clip_norm: float | None) -> None:
-            """Clip the gradients and move the parameters."""
-            if clip_value is not None:
-                clip_grad_value_(model.parameters(), clip_value)
-            if clip_norm is not None:
-                clip_grad_norm_(model.parameters(), clip_norm)
-            optimizer.step()
-
-        def outputs(x: Tensor, y: Tensor) -> tuple[Array, Array]:
-            """The mean loss and the model's output."""
-            output, value = computed(x, y)
-            return value.data, output.data
-
         self._compile = compile
         self._hooked = [Hooked(module) for module in (model, loss) if isinstance(module, Module)]
-        self._written: dict[str, Callable[..., Any]] = {
-            "gradients": gradients,
-            "update": update,
-            "outputs": outputs,
-        }
+        self._written = _written(model, loss, optimizer)
         self._compiled = {name: ag.compile(formula, fallback=True) for name, formula in self._written.items()}
         for name, why in (refused or {}).items():
             self._compiled[name].refused = why
@@ -164,3 +120,50 @@ class Formulas:
         if way["why_not"]:
             text = f"{way['compiled'][0]} {text}"
         return text + "".join(f"; {name} eager: {why}" for name, why in way["why_not"].items())
+
+
+def _written(
+    model: Module, loss: Callable[[Tensor, Tensor], Tensor], optimizer: Optimizer
+) -> dict[str, Callable[..., Any]]:
+    """The formulas as they are written, by name."""
+    moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    # Their gradients count where the model's are clipped or measured.
+    others = [parameter for parameter in model.parameters() if id(parameter) not in moved]
+
+    def computed(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        output = model(x)
+        check_output("model", output)
+        value = loss(output, y)
+        check_output("loss", value)
+        return output, value
+
+    def gradients(x: Tensor, y: Tensor, count: int) -> tuple[Array, list[tuple[Array, Array]]]:
+        """Set the gradients of the mean loss; gives that loss, and loss and output of each of `count` pieces."""
+        optimizer.zero_grad()
+        for parameter in others:
+            parameter.grad = None
+        total: Any = None
+        seen = []
+        for part_x, part_y in pieces(x.data, y.data, count):
+            output, value = computed(wrap(part_x), wrap(part_y))
+            seen.append((value.data, output.data))
+            if len(part_x) < len(x):
+                value = value * (len(part_x) / len(x))
+            value.backward()
+            total = value.data if total is None else total + value.data
+        return total, seen
+
+    def update(clip_value: float | None, clip_norm: float | None) -> None:
+        """Clip the gradients and move the parameters."""
+        if clip_value is not None:
+            clip_grad_value_(model.parameters(), clip_value)
+        if clip_norm is not None:
+            clip_grad_norm_(model.parameters(), clip_norm)
+        optimizer.step()
+
+    def outputs(x: Tensor, y: Tensor) -> tuple[Array, Array]:
+        """The mean loss and the model's output."""
+        output, value = computed(x, y)
+        return value.data, output.data
+
+    return {"gradients": gradients, "update": update, "outputs": outputs}

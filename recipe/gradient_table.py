@@ -32,11 +32,11 @@ class Checked:
         return self.first.ok and self.second.ok
 
 
-def _x(*shape: int, low: float = 0.15, high: float = 0.85) -> Any:
+def _x(*shape: int) -> Any:
     """Numbers of both signs that keep away from 0 and 1, where activations have their kinks."""
     generator = Generator(0, stream=len(shape))
     signs = generator.integers(0, 2, shape) * 2 - 1
-    return generator.uniform(shape, low, high, dtype="float64") * signs
+    return generator.uniform(shape, 0.15, 0.85, dtype="float64") * signs
 
 
 def _positive(*shape: int) -> Any:

@@ -110,8 +110,8 @@ def _train(m: Seed, part: str, epochs: int = SHORT) -> float:
     return float(m[part][f"after {epochs}"]["train"])
 
 
-def _test(m: Seed, part: str, epochs: int = SHORT) -> float:
-    return float(m[part][f"after {epochs}"]["test"])
+def _test(m: Seed, part: str) -> float:
+    return float(m[part][f"after {SHORT}"]["test"])
 
 
 def first_to_last(m: Seed, part: str) -> float:

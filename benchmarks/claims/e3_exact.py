@@ -140,8 +140,8 @@ def _gradient(parameter: Tensor) -> Array:
     return parameter.grad.data
 
 
-def _from_sign(eta: float = 0.01) -> float:
-    model = _network()
+def _from_sign() -> float:
+    model, eta = _network(), 0.01
     optimizer = optim.RMSprop(model.parameters(), lr=eta, init="lecture")
     _set_gradients(model)
     wanted = [p.data - eta * np.sign(_gradient(p)) for p in model.parameters()]

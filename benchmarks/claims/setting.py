@@ -81,11 +81,10 @@ def network(
     *,
     seed: int,
     init: str = "glorot",
-    pieces: int = 2,
     dropout: Sequence[float] = (),
 ) -> nn.Sequential:
     """A fully connected network from 784 pixels to 10 logits; options as in `recipe.config.ModelConfig`."""
-    config = ModelConfig(hidden=tuple(hidden), activation=activation, init=init, pieces=pieces, dropout=tuple(dropout))
+    config = ModelConfig(hidden=tuple(hidden), activation=activation, init=init, dropout=tuple(dropout))
     return build_model(config, FEATURES, CLASSES, seed)
 
 

@@ -12,7 +12,7 @@ It wants the row in the dtype of the result. Read `formulas.py` next.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -42,23 +42,17 @@ def with_biases(steps: list[Step], program: Program, refs: dict[Variable, Ref], 
     made = {step.instruction.out: i for i, step in enumerate(steps) if isinstance(step, Product)}
     done, all_gone = list(steps), set[Variable]()
     halves: dict[Ref, Instruction] = {}
-    for step in steps:
-        members = step.members if isinstance(step, Group) else {}
-        for out, member in members.items():
-            found = _added(member) or _added_and_rounded(members, member, readers)
-            if found is None:
-                continue
-            factor, bias, gone = found
-            product = steps[made[factor]] if factor in made else None
-            outside = bias.base in given  # so it is there already
-            if isinstance(product, Product) and outside and readers[factor] == 1 and out.shape == factor.shape:
-                if bias.base.dtype != out.dtype:
-                    if bias not in halves:
-                        halves[bias] = half_of(member.instruction, bias, refs)
-                    bias = refs[halves[bias].out]
-                instruction = replace(product.instruction, out=out)
-                done[made[factor]] = replace(product, instruction=instruction, bias=bias)
-                all_gone.update(m.out for m in gone)
+    for out, member, (factor, bias, gone) in _all_added(steps, readers):
+        product = steps[made[factor]] if factor in made else None
+        outside = bias.base in given  # so it is there already
+        if not (isinstance(product, Product) and outside and readers[factor] == 1 and out.shape == factor.shape):
+            continue
+        if bias.base.dtype != out.dtype:
+            if bias not in halves:
+                halves[bias] = half_of(member.instruction, bias, refs)
+            bias = refs[halves[bias].out]
+        done[made[factor]] = replace(product, instruction=replace(product.instruction, out=out), bias=bias)
+        all_gone.update(m.out for m in gone)
     casts = schedule(replace(program, instructions=[*halves.values()]), refs, dialect)
     return casts + without_members(done, all_gone)
 
@@ -72,6 +66,16 @@ def without_members(steps: list[Step], gone: set[Variable]) -> list[Step]:
         if not isinstance(step, Group) or step.ways:
             left.append(step)
     return left
+
+
+def _all_added(steps: list[Step], readers: Counter[Variable]) -> Iterator[tuple[Variable, Member, Found]]:
+    """What adds a row to a product: the sum, the member that gives it, and what it adds."""
+    for step in steps:
+        members = step.members if isinstance(step, Group) else {}
+        for out, member in members.items():
+            found = _added(member) or _added_and_rounded(members, member, readers)
+            if found is not None:
+                yield out, member, found
 
 
 def _added(member: Member) -> Found | None:

@@ -146,14 +146,9 @@ class Plan:
     def _numbers(self) -> list[Variable]:
         """The numbers that C reads."""
         known = {variable for _, variable in self.program.numbers}
-        found: dict[Variable, None] = {}
-        for step in self.steps:
-            if isinstance(step, Group):
-                for member in step.members.values():
-                    for operand in member.operands:
-                        if operand.number in known:
-                            found[operand.number] = None
-        return list(found)
+        members = [member for step in self.steps if isinstance(step, Group) for member in step.members.values()]
+        found = [operand.number for member in members for operand in member.operands if operand.number in known]
+        return list(dict.fromkeys(found))
 
     def _draws(self) -> list[Variable]:
         """The draws that C reads; each has a slot, the address of its three words."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from ...backend import float32, host, is_floating
 from ..program import CASTS, Instruction, Program, Variable, replace_variables
+from .rewriting import Rewriting
 
 __all__ = ["with_moved_casts"]
 
@@ -38,35 +39,31 @@ def _is_bfloat16(variable: Variable) -> bool:
     return variable.dtype is not None and variable.dtype.kind == "V" and is_floating(variable.dtype)
 
 
-class _Moving:
+class _Moving(Rewriting):
     """One walk over a program. `exact[v]` is the bfloat16 that v is a cast of, `rounded[v]` that to which v is cast."""
 
     def __init__(self, program: Program) -> None:
-        self.before = program
-        self.instructions: list[Instruction] = []
+        super().__init__(program)
         self.constants = list(program.constants)
         self.zeros = program.zeros()
         self.exact: dict[Variable, Variable] = {}
         self.rounded: dict[Variable, Variable] = {}
-        self.same: dict[Variable, Variable] = {}
-        self.maker: dict[Variable, Instruction] = {}
         self.caster: Callable[[Variable, Variable], Instruction]  # that of the last cast to float32
         self.kept = set(program.kept())
         self.readers: dict[Variable, list[Instruction]] = {}
         for instruction in program.instructions:
             for variable in instruction.variables():
                 self.readers.setdefault(variable, []).append(instruction)
-        self.count = max((v.index for i in program.instructions for v in (i.out, *i.variables())), default=0)
 
     def program(self) -> Program:
         """What comes of it."""
         for old in self.before.instructions:
-            inputs, options = replace_variables((old.inputs, old.options), lambda v: self.same.get(v, v))
+            inputs, options = replace_variables((old.inputs, old.options), self.now)
             self.step(Instruction(old.name, old.function, inputs, options, old.out, old.after))
         return replace(
             self.before,
-            results=[self.same.get(v, v) for v in self.before.results],
-            writes=[(place, self.same.get(v, v)) for place, v in self.before.writes],
+            results=[self.now(v) for v in self.before.results],
+            writes=[(place, self.now(v)) for place, v in self.before.writes],
             instructions=self.instructions,
             constants=self.constants,
         )
@@ -132,14 +129,6 @@ class _Moving:
         given = (first, *(more or instruction.inputs[1:]))
         self.add(replace(instruction, inputs=given, out=out))
         return out
-
-    def variable(self, shape: tuple[int, ...], dtype: Any) -> Variable:
-        self.count += 1
-        return Variable(self.count, shape, dtype)
-
-    def add(self, instruction: Instruction) -> None:
-        self.instructions.append(instruction)
-        self.maker[instruction.out] = instruction
 
 
 def _is_cast(instruction: Instruction) -> bool:

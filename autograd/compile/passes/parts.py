@@ -2,7 +2,7 @@
 
 One idea: the gradient of x[0] is zeros with a piece in them, and so is that of x[1]; where the pieces do not overlap,
 their sum is one array with both pieces.
-Read `casts.py` next.
+Read `rewriting.py` next.
 """
 
 from __future__ import annotations

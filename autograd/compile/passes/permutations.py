@@ -17,6 +17,7 @@ from typing import Any
 
 from ...backend import host
 from ..program import CASTS, Instruction, Program, Variable, replace_variables
+from .rewriting import Rewriting
 
 __all__ = ["with_sunk_permutations"]
 
@@ -45,19 +46,15 @@ def with_sunk_permutations(program: Program) -> Program:
     return _Sinking(program).program()
 
 
-class _Sinking:
+class _Sinking(Rewriting):
     """One walk over a program. `form[v]` is (u, order) where v is u with its axes in another order."""
 
     def __init__(self, program: Program) -> None:
-        self.before = program
-        self.instructions: list[Instruction] = []
+        super().__init__(program)
         self.constants = dict(program.constants)
         self.form: dict[Variable, tuple[Variable, Order]] = {}
-        self.same: dict[Variable, Variable] = {}
         self.home = {variable for _, variable in program.places}  # see Note [Who moves]
-        self.maker: dict[Variable, Instruction] = {}
         self.copies: dict[Any, Variable] = {}
-        self.count = max((v.index for i in program.instructions for v in (i.out, *i.variables())), default=0)
 
     def program(self) -> Program:
         """What comes of it."""
@@ -72,9 +69,6 @@ class _Sinking:
             instructions=self.instructions,
             constants=list(self.constants.items()),
         )
-
-    def now(self, variable: Variable) -> Variable:
-        return self.same.get(variable, variable)
 
     def step(self, instruction: Instruction) -> None:
         """Put one instruction behind the others, in its best form."""
@@ -185,14 +179,6 @@ class _Sinking:
         out = self.variable(shape, dtype)
         self.add(Instruction(name, function, inputs, {}, out))
         return out
-
-    def add(self, instruction: Instruction) -> None:
-        self.instructions.append(instruction)
-        self.maker[instruction.out] = instruction
-
-    def variable(self, shape: tuple[int, ...], dtype: Any) -> Variable:
-        self.count += 1
-        return Variable(self.count, shape, dtype)
 
 
 def _is_elementwise(instruction: Instruction) -> bool:
