@@ -11,15 +11,13 @@ import autograd as ag
 from autograd import Tensor
 from autograd.errors import AnomalyError
 
+from .leaves import leaf
+
 
 @pytest.fixture(autouse=True)
 def quiet():
     with np.errstate(all="ignore"):
         yield
-
-
-def leaf(values):
-    return Tensor(np.asarray(values, dtype="float64"), requires_grad=True)
 
 
 def line_of(word):

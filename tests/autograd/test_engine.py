@@ -9,15 +9,7 @@ import autograd as ag
 from autograd import Tensor, gradients
 from autograd.errors import GradientError
 
-
-def leaf(values, dtype="float64"):
-    return Tensor(np.asarray(values, dtype=dtype), requires_grad=True)
-
-
-def same(tensor, expected):
-    assert isinstance(tensor, Tensor)
-    np.testing.assert_allclose(tensor.detach().numpy(), expected, rtol=1e-12)
-
+from .leaves import leaf, same
 
 # ---- shapes of graphs -----------------------------------------------------------------------------------------------
 

@@ -15,13 +15,10 @@ from autograd import Tensor
 from autograd.errors import GradientError
 from autograd.functional import grad, hessian, jacobian, jvp, value_and_grad, vjp
 
+from .leaves import same
+
 MATRIX = np.array([[2.0, -1.0, 0.5], [0.3, 1.0, 4.0]])
 POINT = np.array([0.5, -1.5, 2.0])
-
-
-def same(tensor, expected, rtol=1e-12):
-    assert isinstance(tensor, Tensor)
-    np.testing.assert_allclose(tensor.detach().numpy(), expected, rtol=rtol, atol=1e-14)
 
 
 def cube(x):

@@ -34,16 +34,9 @@ def over(examples: int, applies: Callable[[Spec], bool] = lambda spec: True) -> 
     return decorate
 
 
-def has_gradient(spec: Spec) -> bool:
-    """Whether a gradient goes to any of the inputs."""
-    if spec.differentiable is not None:
-        return bool(spec.differentiable)
-    return not isinstance(spec.op, Primitive) or bool(spec.op.rules)
-
-
 def to_order(order: int) -> Callable[[Spec], bool]:
     """Whether a row asks for that order."""
-    return lambda spec: has_gradient(spec) and spec.order >= order
+    return lambda spec: laws.has_gradient(spec) and spec.order >= order
 
 
 def test_every_primitive_and_fused_function_has_a_row() -> None:
@@ -102,7 +95,7 @@ def test_the_third_order_is_the_slope_of_the_second(spec: Spec, data: Any, rng: 
     laws.check_slope(spec, data.draw(spec.cases), rng, 3)
 
 
-@over(4, lambda spec: has_gradient(spec) and spec.same_dtype)
+@over(4, lambda spec: laws.has_gradient(spec) and spec.same_dtype)
 def test_float32_in_gives_float32_out_and_float32_gradients(spec: Spec, data: Any, rng: np.random.Generator) -> None:
     case = data.draw(spec.cases)
     dtypes = data.draw(st.sampled_from([["float32"], ["float32"], ["float32", "float64"]]))
@@ -146,7 +139,7 @@ def one_per_cent_off(rule: Rule | None) -> Rule | None:
     return Rule(lambda g, *kept: rule.function(g, *kept) * 1.01, rule.keeps)
 
 
-@over(5, lambda spec: isinstance(spec.op, Primitive) and has_gradient(spec))
+@over(5, lambda spec: isinstance(spec.op, Primitive) and laws.has_gradient(spec))
 def test_a_rule_one_per_cent_off_is_caught(spec: Spec, data: Any, rng: np.random.Generator) -> None:
     case = data.draw(spec.cases)
     operation = spec.op

@@ -12,9 +12,7 @@ import pytest
 import autograd as ag
 from autograd import Tensor
 
-
-def leaf(values):
-    return Tensor(np.asarray(values, dtype="float64"), requires_grad=True)
+from .leaves import leaf
 
 
 def garbage_of(step, times):

@@ -16,9 +16,7 @@ from tests.opspecs.index import indices
 from tests.opspecs.shape import any_array
 from tests.opspecs.spec import generators
 
-
-def leaf(*shape):
-    return Tensor(np.arange(np.prod(shape, dtype=int), dtype="float64").reshape(shape), requires_grad=True)
+from .leaves import ramp
 
 
 def same(tensor, expected):
@@ -69,7 +67,7 @@ def test_where_a_place_is_written_twice_only_the_value_that_stays_has_a_gradient
 
 
 def test_an_infinite_gradient_brings_no_nan_to_a_value_that_was_replaced():
-    value = leaf(2)
+    value = ramp(2)
     y = Tensor(np.zeros(1))
     y[[0, 0]] = value
     y.backward([np.inf])
@@ -81,14 +79,14 @@ def test_an_infinite_gradient_brings_no_nan_to_a_value_that_was_replaced():
     [[2, 0, 2], [[0, 1], [1, 2]], [True, False, True], (slice(None), [0, 0]), range(2), ([], 1), (1, [Tensor(1), 0])],
 )
 def test_lists_are_read_as_index_arrays(key):
-    x = leaf(3, 4)
+    x = ramp(3, 4)
     plain = tuple(np.array([int(n) for n in p]) if isinstance(p, list) and p else p for p in key)
     expected = x.data[plain if isinstance(key, tuple) else np.array(key)]
     same(x[key], expected)
 
 
 def test_numbers_of_every_kind_index():
-    x = leaf(3, 4)
+    x = ramp(3, 4)
     same(x[np.int64(1)], x.data[1])
     same(x[Tensor(1)], x.data[1])
     same(x[Tensor(1) : Tensor(3), 0], x.data[1:3, 0])
@@ -97,13 +95,13 @@ def test_numbers_of_every_kind_index():
 
 
 def test_a_mask_of_a_tensor_selects_and_sends_back():
-    x = leaf(2, 3)
+    x = ramp(2, 3)
     x[x > 2.0].sum().backward()
     same(x.grad, [[0, 0, 0], [1, 1, 1]])
 
 
 def test_an_assigned_value_may_have_more_axes_of_length_one():
-    x, v = leaf(3, 2), leaf(1, 1, 2)
+    x, v = ramp(3, 2), ramp(1, 1, 2)
     y = x * 1.0
     y[0] = v
     (y * y).sum().backward()
@@ -133,8 +131,8 @@ def test_adding_at_repeated_places_works_on_a_device(dtype):
 
 
 def test_a_list_indexes_an_array_on_a_device_without_a_transfer_of_the_array():
-    x = leaf(3, 2).to("guard")
-    same(x[[2, 0]].to("cpu"), leaf(3, 2).data[[2, 0]])
+    x = ramp(3, 2).to("guard")
+    same(x[[2, 0]].to("cpu"), ramp(3, 2).data[[2, 0]])
 
 
 @given(st.data(), generators())
@@ -151,7 +149,7 @@ def test_take_and_index_add_are_adjoint_over_any_axis(data, rng):
 
 
 def test_a_label_in_each_row_is_picked_and_its_gradient_put_there():
-    scores, labels = leaf(3, 4), Tensor([2, 0, 3])
+    scores, labels = ramp(3, 4), Tensor([2, 0, 3])
     ag.take_along_axis(scores, ag.expand_dims(labels, axis=1), axis=1).sum().backward()
     same(scores.grad, np.eye(4)[[2, 0, 3]])
     ones = ag.ones((3, 2), dtype="float64")
@@ -168,24 +166,24 @@ def test_a_label_in_each_row_is_picked_and_its_gradient_put_there():
 @pytest.mark.parametrize(
     ("call", "kind", "says"),
     [
-        (lambda: leaf(3)[3], IndexError, "index 3 is out of bounds for axis 0 with size 3"),
-        (lambda: leaf(3)[[0, 3]], IndexError, "index 3 is out of bounds"),
-        (lambda: leaf(3)[0, 0], IndexError, "too many indices"),
-        (lambda: leaf(3)[1.0], TypeError, "1.0 cannot be an index: take integers, slices"),
-        (lambda: leaf(3)["a"], TypeError, "'a' cannot be an index"),
-        (lambda: leaf(3)[Tensor([1.0])], TypeError, "must hold integers or bools, this one holds float32"),
-        (lambda: leaf(3)[[True, False]], IndexError, "boolean"),
-        (lambda: leaf(3).__setitem__(slice(0, 2), leaf(3)), ValueError, r"\(3,\) into shape \(2,\)"),
-        (lambda: ag.take(leaf(2, 3), Tensor([0])), ValueError, r"take: x has shape \(2, 3\); say along which axis"),
-        (lambda: ag.take(leaf(2, 3), Tensor([0]), axis=2), ValueError, "axis 2 is out of range for 2 axes"),
-        (lambda: ag.take(leaf(3), Tensor([1.0]), axis=0), TypeError, "positions must be integers, these are float"),
+        (lambda: ramp(3)[3], IndexError, "index 3 is out of bounds for axis 0 with size 3"),
+        (lambda: ramp(3)[[0, 3]], IndexError, "index 3 is out of bounds"),
+        (lambda: ramp(3)[0, 0], IndexError, "too many indices"),
+        (lambda: ramp(3)[1.0], TypeError, "1.0 cannot be an index: take integers, slices"),
+        (lambda: ramp(3)["a"], TypeError, "'a' cannot be an index"),
+        (lambda: ramp(3)[Tensor([1.0])], TypeError, "must hold integers or bools, this one holds float32"),
+        (lambda: ramp(3)[[True, False]], IndexError, "boolean"),
+        (lambda: ramp(3).__setitem__(slice(0, 2), ramp(3)), ValueError, r"\(3,\) into shape \(2,\)"),
+        (lambda: ag.take(ramp(2, 3), Tensor([0])), ValueError, r"take: x has shape \(2, 3\); say along which axis"),
+        (lambda: ag.take(ramp(2, 3), Tensor([0]), axis=2), ValueError, "axis 2 is out of range for 2 axes"),
+        (lambda: ag.take(ramp(3), Tensor([1.0]), axis=0), TypeError, "positions must be integers, these are float"),
         (
-            lambda: ag.take_along_axis(leaf(2, 3), Tensor([0]), axis=0),
+            lambda: ag.take_along_axis(ramp(2, 3), Tensor([0]), axis=0),
             ShapeError,
             r"\(2, 3\) and indices of shape \(1,\).*same",
         ),
         (
-            lambda: ag.take_along_axis(leaf(2, 3), Tensor([[0], [1], [2]]), axis=1),
+            lambda: ag.take_along_axis(ramp(2, 3), Tensor([[0], [1], [2]]), axis=1),
             ShapeError,
             r"\(2, 3\) and indices of shape \(3, 1\) do not broadcast along the axes other than 1",
         ),

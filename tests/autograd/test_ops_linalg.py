@@ -15,15 +15,7 @@ from tests.guard import guard
 from tests.opspecs.linalg import invertible
 from tests.opspecs.spec import generators
 
-
-def leaf(*shape):
-    return Tensor(np.arange(np.prod(shape, dtype=int), dtype="float64").reshape(shape), requires_grad=True)
-
-
-def same(tensor, expected):
-    assert tensor.shape == np.shape(expected)
-    np.testing.assert_allclose(tensor.detach().numpy(), expected, rtol=1e-10, atol=1e-10)
-
+from .leaves import close, ramp
 
 # ---- einsum ---------------------------------------------------------------------------------------------------------
 
@@ -60,7 +52,7 @@ def sums_of_products(draw):
 @given(sums_of_products())
 def test_einsum_is_numpys(case):
     subscripts, operands = case
-    same(ag.einsum(subscripts, *map(Tensor, operands)), np.einsum(subscripts, *operands))
+    close(ag.einsum(subscripts, *map(Tensor, operands)), np.einsum(subscripts, *operands))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +91,7 @@ def test_einsum_has_right_gradients_to_third_order(subscripts, shapes):
 def test_einsum_of_three_operands_multiplies_two_at_a_time():
     rng = np.random.default_rng(0)
     a, b, c = (rng.normal(size=(30, 30)) for _ in range(3))
-    same(ag.einsum("ij,kj,kl->li", Tensor(a), Tensor(b), Tensor(c)), c.T @ b @ a.T)
+    close(ag.einsum("ij,kj,kl->li", Tensor(a), Tensor(b), Tensor(c)), c.T @ b @ a.T)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +118,7 @@ def test_einsum_of_three_operands_multiplies_two_at_a_time():
 )
 def test_einsum_says_what_it_cannot_read(subscripts, shapes, kind, says):
     with pytest.raises(kind, match=says):
-        ag.einsum(subscripts, *(leaf(*shape) for shape in shapes))
+        ag.einsum(subscripts, *(ramp(*shape) for shape in shapes))
 
 
 # ---- products -------------------------------------------------------------------------------------------------------
@@ -138,24 +130,24 @@ def test_tensordot_and_dot_are_numpys(data, rng):
     a, b = rng.normal(size=shape), rng.normal(size=shape[::-1])
     of_a = data.draw(st.permutations(range(3)))[: data.draw(st.integers(0, 3))]
     axes = ([axis - 3 for axis in of_a], [2 - axis for axis in of_a])
-    same(ag.tensordot(Tensor(a), Tensor(b), axes=axes), np.tensordot(a, b, axes))
-    same(ag.tensordot(Tensor(a), Tensor(a.T), axes=1), np.tensordot(a, a.T, 1))
-    same(ag.dot(Tensor(a), Tensor(a.swapaxes(1, 2))), np.dot(a, a.swapaxes(1, 2)))
-    same(ag.dot(Tensor(a), Tensor(b.sum((1, 2)))), np.dot(a, b.sum((1, 2))))
-    same(ag.dot(Tensor(b.sum((1, 2))), Tensor(b.sum((1, 2)))), np.dot(b.sum((1, 2)), b.sum((1, 2))))
-    same(ag.dot(Tensor(a), Tensor(np.float64(2.0))), np.dot(a, 2.0))
+    close(ag.tensordot(Tensor(a), Tensor(b), axes=axes), np.tensordot(a, b, axes))
+    close(ag.tensordot(Tensor(a), Tensor(a.T), axes=1), np.tensordot(a, a.T, 1))
+    close(ag.dot(Tensor(a), Tensor(a.swapaxes(1, 2))), np.dot(a, a.swapaxes(1, 2)))
+    close(ag.dot(Tensor(a), Tensor(b.sum((1, 2)))), np.dot(a, b.sum((1, 2))))
+    close(ag.dot(Tensor(b.sum((1, 2))), Tensor(b.sum((1, 2)))), np.dot(b.sum((1, 2)), b.sum((1, 2))))
+    close(ag.dot(Tensor(a), Tensor(np.float64(2.0))), np.dot(a, 2.0))
 
 
 @given(generators())
 def test_vecdot_outer_and_cross_are_numpys(rng):
     a, b, c = rng.normal(size=(2, 3)), rng.normal(size=(4, 1, 3)), rng.normal(size=5)
-    same(ag.vecdot(Tensor(a), Tensor(b)), (a * b).sum(-1))
-    same(ag.vecdot(Tensor(a), Tensor(a), axis=0), (a * a).sum(0))
-    same(ag.outer(Tensor(a), Tensor(c)), np.outer(a, c))
-    same(ag.cross(Tensor(a), Tensor(b)), np.cross(a, b))
-    same(ag.cross(Tensor(a.T), Tensor(a.T * a.T), axis=0), np.cross(a.T, a.T * a.T, axis=0))
+    close(ag.vecdot(Tensor(a), Tensor(b)), (a * b).sum(-1))
+    close(ag.vecdot(Tensor(a), Tensor(a), axis=0), (a * a).sum(0))
+    close(ag.outer(Tensor(a), Tensor(c)), np.outer(a, c))
+    close(ag.cross(Tensor(a), Tensor(b)), np.cross(a, b))
+    close(ag.cross(Tensor(a.T), Tensor(a.T * a.T), axis=0), np.cross(a.T, a.T * a.T, axis=0))
     d, e = rng.normal(size=(3, 3)), rng.normal(size=(3, 2, 3))
-    same(ag.cross(Tensor(d), Tensor(e), axis=0), np.cross(d, e, axis=0))
+    close(ag.cross(Tensor(d), Tensor(e), axis=0), np.cross(d, e, axis=0))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +173,7 @@ def test_composites_have_right_gradients_of_two_orders(f):
 
 
 def test_products_run_on_a_device_without_waiting():
-    a, b = leaf(2, 3).to("guard"), leaf(3, 2).to("guard")
+    a, b = ramp(2, 3).to("guard"), ramp(3, 2).to("guard")
     waited = guard.synchronizations
     for y in (a @ b, ag.einsum("ij,ji", a, b), ag.tensordot(a, b, axes=1), ag.trace(a), ag.cross(a, a), a.T, a.mT):
         assert y.device == a.device
@@ -190,61 +182,61 @@ def test_products_run_on_a_device_without_waiting():
 
 def test_the_gradient_of_a_matrix_under_a_stack_is_one_product():
     """(..., n, k) @ (k, m): no array of a matrix for each of the stack is made on the way."""
-    x, w = leaf(2, 3, 4), leaf(4, 5)
+    x, w = ramp(2, 3, 4), ramp(4, 5)
     g = np.random.default_rng(0).normal(size=(2, 3, 5))
     (x @ w).backward(Tensor(g))
-    same(w.grad, x.data.reshape(6, 4).T @ g.reshape(6, 5))
-    same(x.grad, g @ w.data.T)
+    close(w.grad, x.data.reshape(6, 4).T @ g.reshape(6, 5))
+    close(x.grad, g @ w.data.T)
 
 
 def test_solve_takes_a_vector_and_stacks():
     rng = np.random.default_rng(0)
     a, b = invertible(rng, (2, 1), 3), rng.normal(size=(4, 3, 2))
-    same(ag.linalg.solve(Tensor(a), Tensor(b)), np.linalg.solve(a, b))
-    same(ag.linalg.solve(Tensor(a), Tensor(b[0, :, 0])), np.linalg.solve(a, b[0, :, 0]))
-    same(ag.linalg.inv(Tensor(a)) @ Tensor(a), np.broadcast_to(np.eye(3), (2, 1, 3, 3)))
+    close(ag.linalg.solve(Tensor(a), Tensor(b)), np.linalg.solve(a, b))
+    close(ag.linalg.solve(Tensor(a), Tensor(b[0, :, 0])), np.linalg.solve(a, b[0, :, 0]))
+    close(ag.linalg.inv(Tensor(a)) @ Tensor(a), np.broadcast_to(np.eye(3), (2, 1, 3, 3)))
     sign, size = ag.linalg.slogdet(Tensor(-a))
-    same(sign * ag.exp(size), np.linalg.det(-a))
+    close(sign * ag.exp(size), np.linalg.det(-a))
 
 
 def test_cholesky_reads_the_symmetric_part_and_its_gradient_is_symmetric():
-    x = leaf(2, 2)
+    x = ramp(2, 2)
     x.data[...] = [[4.0, 1.5], [0.5, 3.0]]
     factor = ag.linalg.cholesky(x)
-    same(factor @ factor.mT, [[4.0, 1.0], [1.0, 3.0]])
+    close(factor @ factor.mT, [[4.0, 1.0], [1.0, 3.0]])
     factor.sum().backward()
-    same(x.grad, x.grad.data.T)
+    close(x.grad, x.grad.data.T)
 
 
 @pytest.mark.parametrize(
     ("call", "kind", "says"),
     [
         (
-            lambda: leaf(2, 3) @ leaf(2, 3),
+            lambda: ramp(2, 3) @ ramp(2, 3),
             ShapeError,
             r"last axis of a, of shape \(2, 3\).*\(2, 3\), must agree: 3 and 2",
         ),
         (
-            lambda: leaf(2, 3) @ leaf(2),
+            lambda: ramp(2, 3) @ ramp(2),
             ShapeError,
             r"first \(and only\) axis of b, of shape \(2,\), must agree: 3 and 2",
         ),
-        (lambda: leaf(2, 2, 3) @ leaf(3, 3, 2), ShapeError, r"shapes \(2, 2, 3\) and \(3, 3, 2\) do not broadcast"),
-        (lambda: leaf(2, 3) @ 2.0, ShapeError, r"shapes \(2, 3\) and \(\): a number is no matrix; use \*"),
-        (lambda: transpose_of_matrix(leaf(2)), ShapeError, r"this has shape \(2,\)"),
+        (lambda: ramp(2, 2, 3) @ ramp(3, 3, 2), ShapeError, r"shapes \(2, 2, 3\) and \(3, 3, 2\) do not broadcast"),
+        (lambda: ramp(2, 3) @ 2.0, ShapeError, r"shapes \(2, 3\) and \(\): a number is no matrix; use \*"),
+        (lambda: transpose_of_matrix(ramp(2)), ShapeError, r"this has shape \(2,\)"),
         (
-            lambda: ag.tensordot(leaf(2, 3), leaf(2, 3), axes=1),
+            lambda: ag.tensordot(ramp(2, 3), ramp(2, 3), axes=1),
             ShapeError,
             r"axes \(1,\) of shape \(2, 3\) and axes \(0,\)",
         ),
-        (lambda: ag.vecdot(leaf(3), leaf(1)), ShapeError, r"axis -1 of shapes \(3,\) and \(1,\) must have the same"),
-        (lambda: ag.cross(leaf(2), leaf(2)), ShapeError, r"axis -1 of shapes \(2,\) and \(2,\) must have length 3"),
-        (lambda: ag.diagonal(leaf(2)), ShapeError, r"diagonal: x of shape \(2,\)"),
-        (lambda: ag.diag_embed(leaf(2), shape=(3, 3)), ShapeError, "does not have the 2 places"),
-        (lambda: ag.linalg.inv(leaf(2, 3)), ShapeError, r"inv: needs square matrices.*\(2, 3\)"),
-        (lambda: ag.linalg.inv(leaf(2, 2) * 0.0), ValueError, "[Ss]ingular"),
-        (lambda: ag.linalg.solve(leaf(2, 2), leaf(3)), ShapeError, r"\(2, 2\) needs x2 with 2 rows, got shape \(3,\)"),
-        (lambda: ag.linalg.cholesky(-leaf(2, 2)), ValueError, "positive definite"),
+        (lambda: ag.vecdot(ramp(3), ramp(1)), ShapeError, r"axis -1 of shapes \(3,\) and \(1,\) must have the same"),
+        (lambda: ag.cross(ramp(2), ramp(2)), ShapeError, r"axis -1 of shapes \(2,\) and \(2,\) must have length 3"),
+        (lambda: ag.diagonal(ramp(2)), ShapeError, r"diagonal: x of shape \(2,\)"),
+        (lambda: ag.diag_embed(ramp(2), shape=(3, 3)), ShapeError, "does not have the 2 places"),
+        (lambda: ag.linalg.inv(ramp(2, 3)), ShapeError, r"inv: needs square matrices.*\(2, 3\)"),
+        (lambda: ag.linalg.inv(ramp(2, 2) * 0.0), ValueError, "[Ss]ingular"),
+        (lambda: ag.linalg.solve(ramp(2, 2), ramp(3)), ShapeError, r"\(2, 2\) needs x2 with 2 rows, got shape \(3,\)"),
+        (lambda: ag.linalg.cholesky(-ramp(2, 2)), ValueError, "positive definite"),
     ],
 )
 def test_an_error_says_what_came_and_what_was_wanted(call, kind, says):

@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 import autograd as ag
 from autograd import Tensor
 
-
-def leaf(values: Any, dtype: str = "float64") -> Tensor:
-    return Tensor(np.array(values, dtype), requires_grad=True)
+from .leaves import leaf
 
 
 def without(values: list[float], *places: int) -> float:

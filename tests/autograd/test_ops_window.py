@@ -10,9 +10,7 @@ from autograd import Tensor
 from autograd.errors import ShapeError
 from tests.guard import guard
 
-
-def leaf(*shape):
-    return Tensor(np.arange(np.prod(shape, dtype=int), dtype="float64").reshape(shape), requires_grad=True)
+from .leaves import ramp
 
 
 def test_windows_over_two_axes_are_a_convolution():
@@ -31,15 +29,15 @@ def test_windows_over_two_axes_are_a_convolution():
 
 
 def test_one_number_stands_for_every_axis():
-    x = leaf(4, 5)
+    x = ramp(4, 5)
     one, each = ag.windows(x, size=(2, 2), stride=2, dilation=1), ag.windows(x, size=(2, 2), stride=(2, 2))
     np.testing.assert_array_equal(one.data, each.data)
-    assert ag.windows(leaf(5), size=3).shape == (3, 3)
-    assert ag.overlap_add(leaf(3, 3), length=5).tolist() == [0.0, 4.0, 12.0, 12.0, 8.0]
+    assert ag.windows(ramp(5), size=3).shape == (3, 3)
+    assert ag.overlap_add(ramp(3, 3), length=5).tolist() == [0.0, 4.0, 12.0, 12.0, 8.0]
 
 
 def test_windows_are_views_that_never_reach_beyond_the_array():
-    x = leaf(1, 7)
+    x = ramp(1, 7)
     y = ag.windows(x, size=(1, 3), stride=(3, 2))
     assert np.shares_memory(x.data, y.data)
     low, high = np.lib.array_utils.byte_bounds(y.data)
@@ -58,7 +56,7 @@ def test_many_small_windows_and_few_large_ones_add_up_alike():
 
 
 def test_windows_run_on_a_device_without_waiting():
-    x = leaf(2, 6).to("guard")
+    x = ramp(2, 6).to("guard")
     waited = guard.synchronizations
     y = ag.windows(x, size=3, stride=2)
     assert (y.shape, y.device) == ((2, 2, 3), x.device)
@@ -70,20 +68,20 @@ def test_windows_run_on_a_device_without_waiting():
     ("call", "kind", "says"),
     [
         (
-            lambda: ag.windows(leaf(2), size=3),
+            lambda: ag.windows(ramp(2), size=3),
             ShapeError,
             r"windows of \(3,\) places.*reach over \(3,\) places.*only \(2,\)",
         ),
-        (lambda: ag.windows(leaf(4), size=3, dilation=2), ShapeError, r"reach over \(5,\) places"),
-        (lambda: ag.windows(leaf(4), size=(2, 2)), ShapeError, r"x of shape \(4,\) has fewer than the 2 axes"),
-        (lambda: ag.windows(leaf(4), size=2, stride=0), ValueError, "stride 0 must be one number.*at least 1"),
-        (lambda: ag.windows(leaf(4), size=2, stride=(1, 1)), ValueError, r"stride \(1, 1\) must be one number"),
+        (lambda: ag.windows(ramp(4), size=3, dilation=2), ShapeError, r"reach over \(5,\) places"),
+        (lambda: ag.windows(ramp(4), size=(2, 2)), ShapeError, r"x of shape \(4,\) has fewer than the 2 axes"),
+        (lambda: ag.windows(ramp(4), size=2, stride=0), ValueError, "stride 0 must be one number.*at least 1"),
+        (lambda: ag.windows(ramp(4), size=2, stride=(1, 1)), ValueError, r"stride \(1, 1\) must be one number"),
         (
-            lambda: ag.overlap_add(leaf(2, 2), length=5),
+            lambda: ag.overlap_add(ramp(2, 2), length=5),
             ShapeError,
             r"\(2, 2\) does not hold the windows.*length \(5,\)",
         ),
-        (lambda: ag.overlap_add(leaf(2), length=3), ShapeError, r"\(2,\) does not hold the windows"),
+        (lambda: ag.overlap_add(ramp(2), length=3), ShapeError, r"\(2,\) does not hold the windows"),
     ],
 )
 def test_an_error_says_what_came_and_what_was_wanted(call, kind, says):

@@ -9,15 +9,7 @@ from autograd import Tensor, errors, gradients
 from autograd.fused import fused, fused_functions
 from autograd.primitive import primitive, primitives
 
-
-@pytest.fixture(autouse=True)
-def names_come_back():
-    """What a test declares is gone after it."""
-    before, before_fused = dict(primitives), dict(fused_functions)
-    yield
-    for known, kept in ((primitives, before), (fused_functions, before_fused)):
-        known.clear()
-        known.update(kept)
+pytestmark = pytest.mark.usefixtures("names_come_back")
 
 
 def cubed():

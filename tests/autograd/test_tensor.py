@@ -13,6 +13,8 @@ import autograd as ag
 from autograd import Tensor
 from autograd.errors import DeviceError, GradientError
 
+from .leaves import leaf
+
 
 class Foreign:
     """An array of another library."""
@@ -22,10 +24,6 @@ class Foreign:
 
     def __array__(self, dtype=None, copy=None):
         return self.array
-
-
-def leaf(values, dtype="float64"):
-    return Tensor(np.asarray(values, dtype=dtype), requires_grad=True)
 
 
 # ---- making ---------------------------------------------------------------------------------------------------------

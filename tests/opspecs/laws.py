@@ -35,11 +35,19 @@ __all__ = [
     "check_memory",
     "check_slope",
     "check_worlds",
+    "has_gradient",
     "slope",
 ]
 
 
 # ---- a call ---------------------------------------------------------------------------------------------------------
+
+
+def has_gradient(spec: Spec) -> bool:
+    """Whether a gradient goes to any of the inputs."""
+    if spec.differentiable is not None:
+        return bool(spec.differentiable)
+    return not isinstance(spec.op, Primitive) or bool(spec.op.rules)
 
 
 def placed(value: Any, device: str) -> Any:

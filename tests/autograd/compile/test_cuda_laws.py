@@ -21,8 +21,8 @@ from tests.opspecs import SPECS, Case, Spec, laws
 from tests.opspecs.spec import generators
 
 from . import simulated
-from .test_laws import has_gradient, three_calls
-from .test_native_laws import close, size_of
+from .test_laws import size_of, three_calls
+from .test_native_laws import close
 
 pytestmark = [pytest.mark.usefixtures("kernels_off"), simulated.needed]
 
@@ -73,7 +73,7 @@ def laws_call(spec: Spec, case: Case, arrays: list[Tensor]) -> Any:
 
 @over(1)
 def test_gradients_are_the_same(chunk: list[Spec], data: Any, rng: np.random.Generator, device: str) -> None:
-    rows = [spec for spec in chunk if has_gradient(spec)]
+    rows = [spec for spec in chunk if laws.has_gradient(spec)]
     cases = [data.draw(spec.cases) for spec in rows]
     kept = [(spec, case) for spec, case in zip(rows, cases, strict=True) if spec.differentiable_in(case)]
     eager = [laws.leaves_of(spec, case) for spec, case in kept]
