@@ -30,7 +30,7 @@ __all__ = [
 
 @instruction
 def convolve(x: Array, w: Array, *, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> Array:
-    """The result of sliding each kernel of w (O, kh, kw, C / groups) over x (N, H, W, C): (N, H', W', O)."""
+    """The result of sliding each feature's weight, w (O, kh, kw, C / groups), over x (N, H, W, C): (N, H', W', O)."""
     geo = geometry("convolve", x.shape, w.shape, stride, padding, dilation, groups)
     way = _way(x, geo)
     return windows.convolve(module_of(x), x, w, geo) if way is None else way.convolve(x, w, geo)

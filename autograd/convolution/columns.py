@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from ..backend import Array, host
 from ..shapes import Shape
 from .border import Block, rows_of
-from .geometry import Finish, Geometry
+from .geometry import Finish, Geometry, weight_rows
 from .windows import places, view_of_windows
 
 __all__ = ["Room", "blocks", "convolve", "convolve_input", "convolve_weight"]
@@ -28,9 +28,9 @@ SHORT = 16  # a row of a window of fewer numbers is not copied as one run
 def convolve(x: Array, w: Array, geo: Geometry, finish: Finish | None = None) -> Array:
     """The result, (N, H', W', O), each part of it given to `finish` while it is in the cache."""
     out = host.empty(geo.out_shape, x.dtype)
-    kernels = _kernels(w, geo).swapaxes(1, 2)
+    weight = weight_rows(w, geo).swapaxes(1, 2)
     for block, windows in _windows(x, geo):
-        host.matmul(windows, kernels, out=_by_group(out[block], geo.groups))
+        host.matmul(windows, weight, out=_by_group(out[block], geo.groups))
         if finish is not None:
             finish(out[block])
     return out
@@ -39,12 +39,12 @@ def convolve(x: Array, w: Array, geo: Geometry, finish: Finish | None = None) ->
 def convolve_input(y: Array, w: Array, geo: Geometry) -> Array:
     """The adjoint in x, (N, H, W, C).
 
-    With stride 1 it is a convolution of y by the turned kernels. Its windows are dear where y has many more channels
-    than x; there, and with other strides, each place of a kernel is a product, added where windows have that place.
+    With stride 1 it is a convolution of y by the turned weight. Its windows are dear where y has many more channels
+    than x; there, and with other strides, each place of a window is a product, added where windows have that place.
     """
     if geo.is_pointwise:
         out = host.empty(geo.x_shape, y.dtype)
-        host.matmul(_by_group(y, geo.groups), _kernels(w, geo), out=_by_group(out, geo.groups))
+        host.matmul(_by_group(y, geo.groups), weight_rows(w, geo), out=_by_group(out, geo.groups))
         return out
     if geo.stride == (1, 1) and geo.features <= 2 * geo.channels:
         return convolve(y, _turned(w, geo), geo.turned())
@@ -61,13 +61,13 @@ def convolve_weight(x: Array, y: Array, geo: Geometry) -> Array:
 
 def _added_by_place(y: Array, w: Array, geo: Geometry) -> Array:
     padded = host.zeros((geo.batch, *geo.padded, geo.channels), y.dtype)
-    kernels = host.ascontiguousarray(_split(w, geo).transpose(2, 3, 0, 1, 4))  # (kh, kw, G, O/G, C/G)
+    weight = host.ascontiguousarray(_split(w, geo).transpose(2, 3, 0, 1, 4))  # (kh, kw, G, O/G, C/G)
     room = Room(y.dtype)
     for samples, rows in blocks(geo, y.itemsize):
         part = y[samples, rows]
         by_place = room.of((*geo.size, *part.shape[:3], geo.channels))
         each = by_place.reshape(*geo.size, math.prod(part.shape[:3]), geo.groups, geo.channels // geo.groups)
-        host.matmul(_by_group(part, geo.groups), kernels, out=each.swapaxes(2, 3))
+        host.matmul(_by_group(part, geo.groups), weight, out=each.swapaxes(2, 3))
         for i, j in itertools.product(*map(range, geo.size)):
             padded[(samples, *places(geo, i, j, rows))] += by_place[i, j]
     (top, _), (left, _) = geo.padding
@@ -80,11 +80,6 @@ def _added_by_place(y: Array, w: Array, geo: Geometry) -> Array:
 def _split(w: Array, geo: Geometry) -> Array:
     """The weight by group, (G, O/G, kh, kw, C/G)."""
     return w.reshape(geo.groups, geo.features // geo.groups, *geo.w_shape[1:])
-
-
-def _kernels(w: Array, geo: Geometry) -> Array:
-    """The weight by group, a row a kernel: (G, O/G, kh kw C/G)."""
-    return w.reshape(geo.groups, geo.features // geo.groups, geo.kernel)
 
 
 def _turned(w: Array, geo: Geometry) -> Array:

@@ -1,8 +1,8 @@
-"""Convolution in which each channel is by itself, as sums over the places of a kernel.
+"""Convolution in which each channel is by itself, as sums over the places of a window.
 
 One idea: without a sum over channels there is no matrix product in it. One place of all windows is a strided view of x;
-times the numbers that the kernels have there it is one term, elementwise, and there are as many terms as places. Where
-a channel has several kernels it is repeated first. Read `winograd.py` next.
+times the numbers that the weight has there it is one term, elementwise, and there are as many terms as places. Where
+a channel has several features it is repeated first. Read `winograd.py` next.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def convolve_weight(x: Array, y: Array, geo: Geometry) -> Array:
 
 
 def _factors(w: Array, geo: Geometry) -> Array:
-    """The numbers of all kernels at each place, (kh, kw, W', O): a row of windows long, since NumPy likes long rows."""
+    """The numbers of the weight at each place, (kh, kw, W', O): a row of windows long, since NumPy likes long rows."""
     by_place = w.reshape(geo.features, *geo.size).transpose(1, 2, 0)[:, :, None]
     return host.ascontiguousarray(host.broadcast_to(by_place, (*geo.size, geo.counts[1], geo.features)))
 
 
 def _repeated(x: Array, geo: Geometry) -> Array:
-    """x with each channel once for each kernel that reads it."""
+    """x with each channel once for each feature that reads it."""
     times = geo.features // geo.channels
     return x if times == 1 else x.repeat(times, axis=3)
 

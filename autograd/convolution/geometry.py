@@ -15,7 +15,7 @@ from ..backend import Array
 from ..errors import ShapeError
 from ..shapes import Shape
 
-__all__ = ["Finish", "Geometry", "Pair", "Sides", "geometry", "geometry_of"]
+__all__ = ["Finish", "Geometry", "Pair", "Sides", "geometry", "geometry_of", "weight_rows"]
 
 Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]  # (top, bottom), (left, right)
@@ -24,7 +24,7 @@ Finish = Callable[[Array], object]  # changes a part of a result, (n, h, W', O),
 
 @dataclass(frozen=True)
 class Geometry:
-    """A convolution of x (batch, *length, channels) by `features` kernels of `size`, giving `counts` windows."""
+    """A convolution of x (batch, *length, channels) with windows of `size`, `counts` of them, to so many `features`."""
 
     batch: int
     length: Pair
@@ -64,7 +64,7 @@ class Geometry:
 
     @property
     def kernel(self) -> int:
-        """How many numbers one kernel holds: kh kw C / groups."""
+        """How many numbers a window has in one group, and the weight for one feature: kh kw C / groups."""
         return self.size[0] * self.size[1] * self.channels // self.groups
 
     @property
@@ -88,7 +88,7 @@ class Geometry:
         return self.groups == self.channels > 1
 
     def turned(self) -> Geometry:
-        """The convolution of the result by the turned kernels that gives the adjoint in x; the stride must be 1.
+        """The convolution of the result by the turned weight that gives the adjoint in x; the stride must be 1.
 
         Where the padding is more than a window reaches, its own padding is less than none: a part of the result is cut.
         """
@@ -170,6 +170,11 @@ def geometry_of(
     elif size is not None:
         w = (second[3], *size, first[3] // groups)
     return geometry(name, x, w, stride, padding, dilation, groups)
+
+
+def weight_rows(w: Array, geo: Geometry) -> Array:
+    """The weight by group, a row for each feature: (G, O/G, kh kw C/G)."""
+    return w.reshape(geo.groups, geo.features // geo.groups, geo.kernel)
 
 
 def _check_options(name: str, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> None:

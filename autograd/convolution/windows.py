@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 
 from ..backend import Array, Module
-from .geometry import Geometry
+from .geometry import Geometry, weight_rows
 
 __all__ = ["convolve", "convolve_input", "convolve_weight", "places", "view_of_windows"]
 
@@ -17,13 +17,13 @@ __all__ = ["convolve", "convolve_input", "convolve_weight", "places", "view_of_w
 def convolve(xp: Module, x: Array, w: Array, geo: Geometry) -> Array:
     """The result, (N, H', W', O)."""
     rows = _rows(xp, x, geo)
-    out = xp.matmul(rows, xp.swapaxes(_kernels(w, geo), 1, 2))
+    out = xp.matmul(rows, xp.swapaxes(weight_rows(w, geo), 1, 2))
     return xp.ascontiguousarray(xp.moveaxis(out, 0, 1)).reshape(geo.out_shape)
 
 
 def convolve_input(xp: Module, y: Array, w: Array, geo: Geometry) -> Array:
     """The adjoint in x, (N, H, W, C)."""
-    rows = xp.matmul(_by_group(xp, y, geo), _kernels(w, geo))
+    rows = xp.matmul(_by_group(xp, y, geo), weight_rows(w, geo))
     count = geo.channels // geo.groups
     rows = xp.moveaxis(rows.reshape(geo.groups, geo.batch, *geo.counts, *geo.size, count), 0, -2)
     padded = xp.zeros((geo.batch, *geo.padded, geo.groups, count), rows.dtype)
@@ -61,11 +61,6 @@ def _rows(xp: Module, x: Array, geo: Geometry) -> Array:
     count = geo.channels // geo.groups
     windows = windows.reshape(*windows.shape[:-1], geo.groups, count)
     return xp.moveaxis(windows, -2, 0).reshape(geo.groups, geo.batch * geo.windows, geo.kernel)
-
-
-def _kernels(w: Array, geo: Geometry) -> Array:
-    """The weight by group, a row a kernel: (G, O/G, kh kw C/G)."""
-    return w.reshape(geo.groups, geo.features // geo.groups, geo.kernel)
 
 
 def _by_group(xp: Module, y: Array, geo: Geometry) -> Array:

@@ -1,7 +1,7 @@
-"""Convolution by 3 x 3 kernels with a quarter of the multiplications: Winograd's F(4 x 4, 3 x 3).
+"""Convolution with windows of 3 x 3 and a quarter of the multiplications: Winograd's F(4 x 4, 3 x 3).
 
 One idea: 4 x 4 results next to each other are a bilinear function of the 6 x 6 numbers of x that they read and of the
-9 of the kernel. Polynomials make 36 products of it, of linear functions of the two, where the plain sum has 144. As the
+9 of the weight. Polynomials make 36 products of it, of linear functions of the two, where the plain sum has 144. As the
 functions are the same for every tile and channel, they are matrix products too, with matrices of 36 x 36, 36 x 9 and
 16 x 36. Both adjoints are the same three functions turned round. Lavin and Gray 2016, section 4 and equation 8.
 
@@ -27,7 +27,7 @@ __all__ = ["convolve", "convolve_input", "convolve_weight", "gradients", "is_for
 
 BLOCK = 4 << 20  # bytes of the products of a block of tiles
 
-# The functions of one axis, for the points 0, 1, -1, 2, -2 and infinity: of 6 numbers of x, of 3 of the kernel, and
+# The functions of one axis, for the points 0, 1, -1, 2, -2 and infinity: of 6 numbers of x, of 3 of the weight, and
 # from 6 products to 4 results. Those of two axes are their Kronecker products with themselves.
 _OF_X = [
     [4, 0, -5, 0, 1, 0],
@@ -37,7 +37,7 @@ _OF_X = [
     [0, 2, -1, -2, 1, 0],
     [0, 4, 0, -5, 0, 1],
 ]
-_OF_KERNEL = [
+_OF_WEIGHT = [
     [1 / 4, 0, 0],
     [-1 / 6, -1 / 6, -1 / 6],
     [-1 / 6, 1 / 6, -1 / 6],
@@ -51,17 +51,17 @@ _TO_RESULT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 
 @functools.lru_cache(maxsize=4)
 def _functions(dtype: Any) -> tuple[Array, Array, Array]:
     """The three functions of two axes, (36, 36), (36, 9) and (16, 36)."""
-    x, kernel, result = (host.kron(*[host.asarray(f)] * 2).astype(dtype) for f in (_OF_X, _OF_KERNEL, _TO_RESULT))
-    return x, kernel, result
+    x, weight, result = (host.kron(*[host.asarray(f)] * 2).astype(dtype) for f in (_OF_X, _OF_WEIGHT, _TO_RESULT))
+    return x, weight, result
 
 
 def is_for(geo: Geometry) -> bool:
-    """Whether it can compute this convolution: 3 x 3 kernels side by side, without holes, in one group."""
+    """Whether it can compute this convolution: windows of 3 x 3 side by side, without holes, in one group."""
     return geo.size == (3, 3) and geo.stride == (1, 1) == geo.dilation and geo.groups == 1
 
 
 def pays(geo: Geometry) -> bool:
-    """Whether it is faster than `columns`: with enough channels to be worth the functions, and tiles the kernels'."""
+    """Whether it is faster than `columns`: with enough channels to be worth the functions, and tiles the weight's."""
     # Measured on one Zen 3 core, float32, milliseconds of CPU by `columns` and here, for batch, length, channels of x
     # and of the result: the result, the adjoint in x, the one in the weight; and here both adjoints at once.
     #     64, 26, 32 -> 64      32  29     42  36     29  29      48
@@ -77,10 +77,10 @@ def convolve(x: Array, w: Array, geo: Geometry, finish: Finish | None = None) ->
     """The result, (N, H', W', O), each part of it given to `finish` while it is in the cache."""
     out = host.empty(geo.out_shape, x.dtype)
     tiles = _Tiles(geo, x.dtype)
-    kernels = _of_kernels(w, geo)
+    weight = _of_weight(w, geo)
     for samples in tiles.blocks():
         products = tiles.room("products", samples, geo.features)
-        host.matmul(tiles.of_x(x, samples), kernels, out=products)
+        host.matmul(tiles.of_x(x, samples), weight, out=products)
         results = tiles.room("results", samples, geo.features, 16)
         host.dot(tiles.to_result, _flat(products), out=_flat(results))
         tiles.lay_out(results, out[samples])
@@ -103,19 +103,19 @@ def gradients(x: Array | None, w: Array | None, y: Array, geo: Geometry) -> tupl
     """The adjoints in x, for which w is needed, and in the weight, for which x is; they share what they need of y."""
     tiles = _Tiles(geo, y.dtype)
     of_x = None if w is None else host.empty(geo.x_shape, y.dtype)
-    kernels = None if w is None else host.ascontiguousarray(_of_kernels(w, geo).swapaxes(1, 2))
-    of_kernels = host.zeros((36, geo.channels, geo.features), y.dtype)
+    weight = None if w is None else host.ascontiguousarray(_of_weight(w, geo).swapaxes(1, 2))
+    of_weight = host.zeros((36, geo.channels, geo.features), y.dtype)
     for samples in tiles.blocks():
         products = tiles.of_results(y[samples], samples)
         if x is not None:
-            of_kernels += host.matmul(tiles.of_x(x, samples).swapaxes(1, 2), products)
+            of_weight += host.matmul(tiles.of_x(x, samples).swapaxes(1, 2), products)
         if of_x is not None:
             back, read = tiles.room("x", samples, geo.channels), tiles.room("read", samples, geo.channels)
-            host.matmul(products, kernels, out=back)
+            host.matmul(products, weight, out=back)
             host.dot(tiles.from_x.T, _flat(back), out=_flat(read))
             tiles.add_up(read, of_x[samples])
-    _, from_kernel, _ = _functions(y.dtype)
-    of_w = host.dot(from_kernel.T, _flat(of_kernels)).reshape(3, 3, geo.channels, geo.features)
+    _, from_weight, _ = _functions(y.dtype)
+    of_w = host.dot(from_weight.T, _flat(of_weight)).reshape(3, 3, geo.channels, geo.features)
     return of_x, host.ascontiguousarray(of_w.transpose(3, 0, 1, 2))
 
 
@@ -123,7 +123,7 @@ def _flat(x: Array) -> Array:
     return x.reshape(len(x), x.size // len(x))
 
 
-def _of_kernels(w: Array, geo: Geometry) -> Array:
+def _of_weight(w: Array, geo: Geometry) -> Array:
     """(36, C, O)."""
     rows = w.transpose(1, 2, 3, 0).reshape(9, geo.channels * geo.features)
     return host.dot(_functions(w.dtype)[1], rows).reshape(36, geo.channels, geo.features)

@@ -25,7 +25,7 @@ __all__ = ["convolve", "convolve_input", "convolve_weight"]
 def _convolve(
     xp: Module, x: Operand, w: Operand, *, stride: Pair, padding: Sides, dilation: Pair, groups: int
 ) -> Array:
-    """Each kernel of w slid over x, and at each place the sum of the products: what PyTorch calls convolution.
+    """The weight of each feature slid over x, and at each place the sum of the products: PyTorch's convolution.
 
     x is (N, H, W, C), w (O, kh, kw, C / groups), the result (N, H', W', O) with H' = (H + top + bottom - dilation *
     (kh - 1) - 1) // stride + 1 windows down, and W' alike. `padding` is ((top, bottom), (left, right)), zeros around x.
@@ -83,7 +83,7 @@ def convolve_weight(
     dilation: Pair,
     groups: int,
 ) -> Array:
-    """The products of x with y, of the shape of a convolution's result, at each place of a kernel of `size`.
+    """The products of x with y, of the shape of a convolution's result, at each place of a window of `size`.
 
     The adjoint of `convolve` in w: x is (N, H, W, C), y (N, H', W', O), the result (O, *size, C / groups).
 

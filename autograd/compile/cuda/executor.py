@@ -299,7 +299,7 @@ def _owns(module: Any, name: str) -> Any:
 
 
 def _words_of(launch: Launch, addresses: dict[int, int]) -> list[int]:
-    """What a kernel is given; see Note [Jobs]."""
+    """What a kernel is given; see Note [Jobs] in `commands.py`."""
     return [*sizes_of(launch), *(addresses[slot] + start for job in launch.jobs for slot, start in job.places)]
 
 

@@ -227,7 +227,7 @@ class Rows(Writer):
         return self._named(place, operand, one, f"{u}[q]", f"{u}[k / {count}].of[k % {count}]")
 
     def _walk(self, inside: list[Member], picked: list[Member]) -> Iterator[str]:
-        """The walk over the columns of a row; see Note [Loads before stores]."""
+        """The walk over the columns of a row; see Note [Loads before stores] in `writer.py`."""
         lines, loads = self._lines(inside, picked)
         for load in loads.values():
             once = "" if load.name.endswith("]") else f" = {load.read}"

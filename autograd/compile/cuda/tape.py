@@ -137,7 +137,7 @@ class Tape:
             elif isinstance(step, Step):
                 yield Call(step.instruction)
             else:
-                assert isinstance(step, Check)  # a wrong position shows as NaN, see Note [Wrong positions]
+                assert isinstance(step, Check)  # a wrong position shows as NaN, see Note [Wrong positions] in nests.py
         yield from (sums.launch for sums in waiting)
 
     def _number(self, variable: Variable) -> FromPython:
