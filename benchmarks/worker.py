@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Note [A package without its init]
 # benchmarks/__init__.py checks that `autograd` is tapegrad's, and to do so imports it; that raises the allocator's
-# thresholds for the whole process (autograd/backend.py), and it fails where the other project named autograd is the
+# thresholds for the whole process (autograd/allocator.py), and it fails where the other project named autograd is the
 # contender. Neither may happen to a peer. So a worker opens the package as a bare folder, and only tapegrad's own
 # contenders import tapegrad.
 

@@ -24,7 +24,7 @@ from ...cuda.algorithms import is_timed
 from ...cuda.cudnn import ALIGNMENT
 from ...cuda.precision import is_tf32
 from ...writes import mark_written, owners
-from ..native.layout import Ref
+from ..native.held import Held
 from ..native.numbers import questions
 from ..program import Program, Variable, replace_variables
 from .commands import Call, Launch, Multiply, Operate, order_of
@@ -39,7 +39,7 @@ _KEPT = 4  # recordings of several calls, by how many these are
 _OURS = 4  # references to the array of a result: a table, its view in another, a variable, and the question
 
 
-class Cuda:
+class Cuda(Held):
     """A program on a device; `tape` is what it is told to do."""
 
     def __init__(self, program: Program, device: Device) -> None:
@@ -77,10 +77,7 @@ class Cuda:
         self._touched = [place for place, _ in self.program.writes if place in plan.in_place and place.marks]
         self._ask = questions(self.program, self.plan)
         self._stamped: list[Any] = []  # the arrays whose memory is written to
-        self._others: dict[Variable, Any] = {}  # what is no array: the numbers of draws
-        self._places: dict[Variable, Any] = {}
-        self._taken: dict[Variable, Any] = {}
-        self._apart: dict[Variable, tuple[Any, Any]] = {}  # arrays that lie otherwise, each with its packed copy
+        self._others, self._places, self._taken, self._apart = {}, {}, {}, {}
         self._on_host: dict[Variable, tuple[Any, Any]] = {}  # arrays that the host may write to, each with its copy
         self._parts: list[Any] = []  # what is run, in order: recordings, and instructions for CuPy
         self._recorded = False
@@ -120,13 +117,6 @@ class Cuda:
             moved = moved or place.marks
         if moved:
             self._stamped = owners([place.get() for place in self._touched])
-
-    def let_go(self, variables: list[Variable]) -> None:
-        """Hold the arrays of these places no longer; they are bound again before the next call."""
-        for variable in variables:
-            if variable not in self._apart:
-                self._taken.pop(variable, None)
-                self._places.pop(variable, None)
 
     def _move(self, variable: Variable, memory: Any) -> None:
         """Another address, for which the commands are given anew."""
@@ -272,16 +262,6 @@ class Cuda:
             target = self._array(instruction.out)
             target[...] = module_of(target).asarray(value)
 
-    def _array(self, variable: Variable) -> Any:
-        """The array of a variable, as it is now; a number as it is."""
-        ref = self.refs.get(variable)
-        if ref is None:
-            if variable in self._others:
-                return self._others[variable]
-            return float(self._numbers[self.plan.numbers.index(variable)])
-        base = self._base(self.plan.aliases.get(ref.base, ref.base))
-        return _view_of(base, ref)
-
     def _base(self, base: Variable) -> Any:
         """The memory of a variable as an array."""
         offset = self.plan.offsets.get(base)
@@ -307,13 +287,3 @@ def sizes_of(launch: Launch) -> list[int]:
     """The words before the addresses."""
     first = [0, *itertools.accumulate(job.blocks for job in launch.jobs)]
     return [*first, *(job.size for job in launch.jobs)]
-
-
-def _view_of(base: Any, ref: Ref) -> Any:
-    """What a variable is of the array that it lies in."""
-    if ref.is_whole:
-        return base.reshape(ref.shape)
-    size = base.dtype.itemsize
-    strides = tuple(step * size for step in ref.strides)
-    flat = base.reshape(-1)[ref.offset :]
-    return module_of(base).lib.stride_tricks.as_strided(flat, ref.shape, strides)

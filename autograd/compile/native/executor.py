@@ -1,8 +1,7 @@
 """Native: a program that runs as C, from one piece of memory.
 
 One idea: everything that can be decided beforehand is: where each array lies, which step writes into a parameter
-itself, what Python still has to do. A call sets a few addresses and calls one function. Read `template.py` next, where
-the kernels written by hand begin.
+itself, what Python still has to do. A call sets a few addresses and calls one function. Read `held.py` next.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from ...writes import mark_written, owners
 from ..passes import for_blas
 from ..program import Program, Variable, replace_variables
 from .groups import Group
+from .held import Held
 from .kernels import Check, Statements
-from .layout import Ref, layouts
+from .layout import layouts
 from .library import blas, load
 from .loops import group_source
 from .memory import Plan
@@ -40,7 +40,7 @@ _SMALL = 1 << 16  # bytes
 _POOL = 3  # arrays for each result
 
 
-class Native:
+class Native(Held):
     """A program as C; `source` is its text."""
 
     @classmethod
@@ -94,10 +94,7 @@ class Native:
         self._stamped: list[Any] = []
         self._given: list[Any] = [None] * len(self.program.arguments)  # the arguments of the call that runs
         self._results: list[Any] = [None] * len(self.program.results)
-        self._others: dict[Variable, Any] = {}  # what is no array: the numbers of draws
-        self._taken: dict[Variable, Any] = {}  # the arrays of the places
-        self._places: dict[Variable, Any] = {}  # the memory that C works on for them
-        self._apart: dict[Variable, tuple[Any, Any]] = {}  # arrays that C cannot work on, each with its packed copy
+        self._others, self._taken, self._places, self._apart = {}, {}, {}, {}
 
     def bind(self, arrays: list[Any]) -> None:
         """Take these arrays for those of the program's places. Most are the same as before; gradients are new ones."""
@@ -115,13 +112,6 @@ class Native:
             moved = moved or place.marks
         if moved:
             self._stamped = owners([place.get() for place in self._touched if place.marks])
-
-    def let_go(self, variables: list[Variable]) -> None:
-        """Hold the arrays of these places no longer; they are bound again before the next call."""
-        for variable in variables:
-            if variable not in self._apart:
-                self._taken.pop(variable, None)
-                self._places.pop(variable, None)
 
     def _write(self) -> tuple[str, list[Any]]:
         """The source, and what is to be called in order: names of C functions, and instructions for NumPy."""
@@ -245,16 +235,6 @@ class Native:
             assert value.shape == target.shape, f"{instruction} gave shape {value.shape}"  # it would be broadcast
             target[...] = value
 
-    def _array(self, variable: Variable) -> Any:
-        """The array of a variable, as it is now; a number as it is."""
-        ref = self.refs.get(variable)
-        if ref is None:
-            if variable in self._others:
-                return self._others[variable]
-            return self._numbers[self.plan.numbers.index(variable)]
-        base = self._base(self.plan.aliases.get(ref.base, ref.base))
-        return base.reshape(ref.shape) if ref.is_whole else _view(base, ref)
-
     def _base(self, base: Variable) -> Any:
         """The memory of a variable as an array."""
         offset = self.plan.offsets.get(base)
@@ -271,9 +251,3 @@ class Native:
 def _address(array: Any) -> int:
     address: int = array.__array_interface__["data"][0]
     return address
-
-
-def _view(base: Any, ref: Ref) -> Any:
-    size = base.dtype.itemsize
-    strides = tuple(step * size for step in ref.strides)
-    return host.lib.stride_tricks.as_strided(base.reshape(-1)[ref.offset :], ref.shape, strides)
