@@ -137,9 +137,17 @@ def hardsigmoid(x: Operand) -> Tensor:
     return relu6(x + 3.0) / 6.0
 
 
-def hardswish(x: Operand) -> Tensor:
+@elementwise
+def hardswish(xp: Module, x: Operand) -> Array:
     """x * hardsigmoid(x); Howard et al. 2019, "Searching for MobileNetV3", section 5.2."""
-    return x * hardsigmoid(x)
+    return x * (xp.clip(x + 3.0, 0.0, 6.0) / 6.0)
+
+
+@hardswish.vjp
+def _(g: Operand, x: Operand) -> Operand:
+    # x / 3 + 1 / 2 between -3 and 3, then 0 and 1; x limited, since at infinity inf * 0 would be NaN.
+    limited = _hardtanh(x, low=-3.0, high=3.0)
+    return g * ((limited + limited * (ag.abs(limited) < 3.0) + 3.0) / 6.0)
 
 
 # Exponentials
@@ -167,7 +175,11 @@ def _elu(xp: Module, x: Operand, *, alpha: float, width: float = 1.0) -> Array:
     return xp.maximum(x, 0) + alpha * xp.expm1(xp.minimum(x, 0) / width)
 
 
-_elu.vjp(lambda g, x, out, alpha, width: g * (x > 0) + g * ((out + alpha) * (x <= 0)) / width)
+@_elu.vjp
+def _(g: Operand, x: Operand, out: Operand, alpha: float, width: float) -> Operand:
+    # The result limited to what it can be below 0, since at infinity inf * 0 would be NaN.
+    below = ag.minimum(out, max(-alpha, 0.0))
+    return g * ((x > 0) + (below + alpha) * (x <= 0) / width)
 
 
 def elu(x: Operand, alpha: float = 1.0) -> Tensor:

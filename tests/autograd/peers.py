@@ -329,6 +329,7 @@ JAX: dict[str, Function] = {
     "relu": jax.nn.relu,
     "leaky_relu": jax.nn.leaky_relu,
     "hardtanh": lambda x, *, low, high: jnp.clip(x, low, high),
+    "hardswish": jax.nn.hard_swish,
     "elu": lambda x, *, alpha, width: jax.nn.celu(x, alpha),  # the table has alpha = width
     "silu": jax.nn.silu,
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
@@ -504,6 +505,7 @@ TORCH: dict[str, Function] = {
     **_pools(_torch_pad, _torch_windows, _torch_overlap_add, torch),
     "astype": lambda x, *, dtype: x.to(getattr(torch, dtype)),
     "hardtanh": lambda x, *, low, high: F.hardtanh(x, low, high),
+    "hardswish": F.hardswish,
     # The table has alpha = width, which is celu; F.celu rounds its slope to float32.
     "elu": lambda x, *, alpha, width: alpha * F.elu(x / width),
     "silu": F.silu,

@@ -391,6 +391,26 @@ def test_far_tails_neither_overflow_nor_lose_their_digits():
     assert F.sigmoid(x).tolist()[1] == pytest.approx(math.exp(-60), rel=1e-5)
 
 
+SLOPES_AT_INFINITY = {  # of functions that have a slope there: below, above
+    **dict.fromkeys((F.relu, F.elu, F.celu, F.hardswish, F.softplus), (0, 1)),
+    **dict.fromkeys((F.relu6, F.hardsigmoid, F.hardtanh, F.sigmoid, F.tanh), (0, 0)),
+    F.selu: (0, 1.0507009873554805),
+    F.leaky_relu: (0.01, 1),
+    F.logsigmoid: (1, 0),
+}
+
+
+@pytest.mark.parametrize("function", SLOPES_AT_INFINITY, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("run", [lambda f: f, ag.compile], ids=["eager", "compiled"])
+def test_slopes_at_infinity(function, run):
+    x = Tensor([-math.inf, -1e38, 1e38, math.inf])
+    low, high = SLOPES_AT_INFINITY[function]
+    slope = ag.grad(lambda x: function(x).sum())
+    with np.errstate(invalid="ignore"):  # of the sum
+        np.testing.assert_allclose(run(slope)(x).data, [low, low, high, high], rtol=1e-6)
+        np.testing.assert_array_equal(run(ag.grad(lambda x: slope(x).sum()))(x).data, 0)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_gelu_lets_nothing_through_far_below_zero(dtype: str) -> None:
     far = Tensor(np.array([-1e15, -1e6, -1e4, -100.0, -60.0], dtype=dtype), requires_grad=True)

@@ -277,6 +277,11 @@ ROWS = [
         ),
     ),
     Spec(
+        activation.hardswish,
+        lambda x: x * np.clip(x + 3, 0, 6) / 6,
+        elementwise_cases(Values(-5.0, 5.0, avoid=(-3.0, 3.0))),
+    ),
+    Spec(
         activation._elu,
         _elu,
         elementwise_cases(off_zero, options=[{"alpha": 1.0, "width": 1.0}, {"alpha": 0.7, "width": 0.7}]),
