@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Self, TypeVar
 
 from .words import (
     FILES,
+    FIRST_ELSEWHERE,
     MORE_ARRAYS,
     NAMES,
     NEEDLESS_OPTIONS,
@@ -86,13 +87,28 @@ def of_keywords(given: Iterable[str], known: Iterable[str]) -> str:
     return f"; {', '.join(told)}" if told else ""
 
 
-def of_places(name: str, places: list[str], option: str, extra: Any) -> str:
-    """What to write where a function of `places` and, by keyword, an `option` got something more by place."""
-    if name != "norm" and (isinstance(extra, (int, float, str, tuple)) or extra is None):
-        return f"; options go by keyword: {name}({', '.join(places)}, {option}={extra!r})"
-    if places == ["arrays"]:
-        return f"; the arrays go in one list: {name}([x, y])"
-    return f"; {MORE_ARRAYS[name]}" if name in MORE_ARRAYS else ""
+def of_places(name: str, places: list[str], options: list[inspect.Parameter], extra: tuple[Any, ...]) -> str:
+    """What to write where a function of `places` and, by keyword, `options` got `extra` values more by place."""
+    if name in FIRST_ELSEWHERE:  # what another library has in that place
+        options = sorted(options, key=lambda option: option.name != FIRST_ELSEWHERE[name])
+    if name == "norm" or not all(isinstance(value, (int, float, str, tuple, type(None))) for value in extra):
+        if places == ["arrays"]:
+            return f"; the arrays go in one list: {name}([x, y])"
+        return f"; {MORE_ARRAYS[name]}" if name in MORE_ARRAYS else ""
+    meant = len(extra) <= len(options) and all(map(_fits, options, extra))
+    pairs = zip(options, extra, strict=False) if meant else ((option, option.default) for option in options)
+    written = ", ".join([*places, *(f"{option.name}={value!r}" for option, value in pairs)])
+    return f"; options go by keyword: {name}({written})"
+
+
+def _fits(option: inspect.Parameter, value: Any) -> bool:
+    """Whether a value given by place may be meant for this option, as far as its default says."""
+    default = option.default
+    if default is None:
+        return value is not None and not isinstance(value, bool)
+    if isinstance(default, (bool, str)) or isinstance(value, bool):
+        return type(value) is type(default)
+    return isinstance(value, (int, float, tuple))
 
 
 def refuse_foreign(kind: type, options: Mapping[str, Any]) -> None:
@@ -123,7 +139,8 @@ def telling(function: Callable[P, T]) -> Callable[P, T]:
     """The function, which tells whoever gives it an option by place, or by another library's name, what to write."""
     known = inspect.signature(function).parameters
     places = [p.name for p in known.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    option = next((p.name for p in known.values() if p.kind is p.KEYWORD_ONLY), None)
+    by_name = [p for p in known.values() if p.kind is p.KEYWORD_ONLY]
+    own = places[:1] == ["self"]
 
     @functools.wraps(function)
     def called(*args: P.args, **options: P.kwargs) -> T:
@@ -131,8 +148,8 @@ def telling(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **options)
         except TypeError as error:
             hint = of_keywords(options, known)
-            if option and len(args) > len(places) and "self" not in known:
-                hint = of_places(function.__name__, places, option, args[len(places)])
+            if by_name and len(args) > len(places):
+                hint = of_places(function.__name__, places[own:], by_name, args[len(places) :])
             if not hint:
                 raise
             raise TypeError(f"{error}{hint}.") from None

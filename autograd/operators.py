@@ -235,7 +235,8 @@ def _method(name: str, member: Any) -> Any:
     member.__qualname__ = f"Tensor.{name}"  # stands in Python's own errors
     parameters = inspect.signature(member).parameters.values()
     by_name = {p.name for p in parameters if p.kind is not p.VAR_POSITIONAL}
-    return member if OPTIONS.isdisjoint(by_name) else telling(member)
+    last = any(p.kind is p.KEYWORD_ONLY for p in parameters)  # others may have it by place
+    return telling(member) if last or not OPTIONS.isdisjoint(by_name) else member
 
 
 for _part in (Methods, Surface):

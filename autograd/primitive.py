@@ -97,7 +97,8 @@ class Operation(Generic[P]):
         """Raise a TypeError that shows the signature, unless the call fits it and something else is wrong."""
         hint = ""
         if len(inputs) > len(self.inputs) and not self.variadic and self.options:
-            hint = of_places(self.name, list(self.inputs), next(iter(self.options)), inputs[len(self.inputs)])
+            by_name = [self.signature.parameters[option] for option in self.options]
+            hint = of_places(self.name, list(self.inputs), by_name, inputs[len(self.inputs) :])
         hint += of_keywords(options, self.signature.parameters)
         raise TypeError(f"{self.call}: {error}{hint}.") from None
 

@@ -8,7 +8,7 @@ next, which makes errors of it.
 from __future__ import annotations
 
 __all__ = ["FILES", "METHODS", "MORE_ARRAYS", "NAMES", "OF_GENERATORS", "OF_MODULES", "OF_OPTIMIZERS", "OF_TRAINERS"]
-__all__ += ["NEEDLESS_OPTIONS", "OPTIONS_OF_CLASSES", "OPTIONS_OF_FUNCTIONS"]
+__all__ += ["FIRST_ELSEWHERE", "NEEDLESS_OPTIONS", "OPTIONS_OF_CLASSES", "OPTIONS_OF_FUNCTIONS"]
 __all__ += ["OPTIONS_OF_RECURRENT_LAYERS", "OPTIONS_THAT_DIFFER"]
 
 _WRITE = "x += y, or x[...] = value, under no_grad()"
@@ -610,6 +610,9 @@ MORE_ARRAYS = {
     "linalg.vector_norm has others",
     "scatter_add": "to add to x write x + scatter_add(values, indices, axis=..., length=x.shape[...])",
 }
+
+# What stands behind the arrays elsewhere, where that is not the first of our options.
+FIRST_ELSEWHERE = {"diff": "n", "matrix_norm": "ord", "vector_norm": "ord"}
 
 # Options.
 OPTIONS_OF_FUNCTIONS = {

@@ -8,10 +8,11 @@ Read `parameter.py` next, then `linear.py`; `state.py`, `tree.py`, `hooks.py` an
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from autograd.hints import Elsewhere, of_keywords, refuse_foreign
+from autograd.hints import Elsewhere, of_keywords, of_places, refuse_foreign
 from autograd.modes import is_tracing
 from autograd.ops.creation import zeros_like
 from autograd.tensor import Tensor
@@ -306,6 +307,21 @@ def _refuse_arguments(kind: type[Module], args: tuple[Any, ...], options: dict[s
             raise TypeError(f"{kind.__name__}() takes no arguments{hint}: write {kind.__name__}().")
     else:
         refuse_foreign(kind, options)
+        _refuse_places(kind, args)
+
+
+def _refuse_places(kind: type[Module], args: tuple[Any, ...]) -> None:
+    """Raise TypeError for more arguments by place than there are, with what to write."""
+    init: Any = kind.__init__
+    known = list(inspect.signature(init, follow_wrapped=False).parameters.values())[1:]
+    places = [p.name for p in known if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    extra = args[len(places) :]
+    if not extra or any(p.kind is p.VAR_POSITIONAL for p in known):
+        return
+    by_name = [p for p in known if p.kind is p.KEYWORD_ONLY]
+    in_place = len(extra) == 1 and extra[0] is True and not any(p.default is False for p in by_name)
+    hint = of_keywords(("inplace",), ()) if in_place else of_places(kind.__name__, places, by_name, extra)
+    raise TypeError(f"{kind.__name__} got {len(args)} arguments by place and takes {len(places)}{hint}.")
 
 
 def _joined(path: str, name: str) -> str:
