@@ -4,7 +4,7 @@ One idea: to differentiate f at x, call it on a twin of x, a Tensor with a node 
 from the result back to the twins. When x belongs to an outer derivative the twin's node leads on to x, so the result
 has a graph and can be differentiated again: `grad(grad(grad(f)))`, in any mixture. See Note [When there is a graph].
 
-Arguments are Tensors, arrays, Python floats, and nested lists, tuples and dictionaries of them (`tree.py`); results
+Arguments are Tensors, arrays, Python floats, and trees of them (`tree.py`), nested lists and dictionaries say; results
 come in the same containers, as Tensors. Nothing is ever added to a `.grad`. Read `gradcheck.py` next.
 """
 
@@ -28,7 +28,7 @@ from .ops.elementwise import positive
 from .ops.join import stack
 from .ops.shape import reshape
 from .tensor import Node, Tensor, edge_of, wrap
-from .tree import Structure, flatten, flatten_like, map_tree, paths, unflatten
+from .tree import Structure, flatten, flatten_like, map_tree, paths, to_register, unflatten
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -298,7 +298,8 @@ def _check(f: Function, x: Any, argnums: tuple[int, ...], path: str) -> None:
     place, _, rest = path[1:].partition("]")
     where = f"argument {argnums[int(place)]}{' at ' + rest if rest else ''} of {_name(f)}"
     if not (isinstance(x, Tensor) or is_array(x) or is_number(x)):
-        raise TypeError(f"{where} is a {type(x).__name__}; only a Tensor, an array or a float can be differentiated.")
+        what = "only a Tensor, an array or a float can be differentiated"
+        raise TypeError(f"{where} is a {type(x).__name__}; {what}{to_register(x)}.")
     dtype = array_of(x, copy=None).dtype if is_number(x) else x.dtype
     if not is_floating(dtype):
         kind = type(x).__name__ if is_number(x) else f"of {dtype}"

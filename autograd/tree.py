@@ -2,17 +2,20 @@
 
 One idea: a tree is its leaves, in order, and a structure that remembers where they sat; whoever computes with leaves
 need not know about containers. Tuples keep their type (named tuples too), dictionaries their order of insertion (an
-OrderedDict stays one); None is a container without leaves; everything else is a leaf. Read `functional.py` next.
+OrderedDict stays one); None is a container without leaves, and a dataclass is one if its class was given to
+`register`; everything else is a leaf. Read `functional.py` next.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar
 
-__all__ = ["Structure", "flatten", "flatten_like", "map_tree", "paths", "unflatten"]
+__all__ = ["Structure", "flatten", "flatten_like", "map_tree", "paths", "register", "to_register", "unflatten"]
+
+Kind = TypeVar("Kind", bound=type)
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,32 @@ class Structure:
 
 
 _LEAF = Structure(None)
+_registered: dict[type, tuple[str, ...]] = {}  # the names of a class's fields
+
+
+def register(kind: Kind) -> Kind:
+    """Make containers of the objects of a dataclass, or of a class of attrs: every field is a part. A decorator.
+
+    They are put together again without `__init__`, with the fields alone. Raises TypeError for another class.
+    """
+    if isinstance(kind, type) and issubclass(kind, (dict, list, tuple)):
+        base = next(base for base in (dict, list, tuple) if issubclass(kind, base))
+        raise TypeError(f"register got {kind.__name__}, which is a {base.__name__}, a container as it is.")
+    if isinstance(kind, type) and is_dataclass(kind):
+        names = [field.name for field in fields(kind)]
+    elif isinstance(kind, type) and hasattr(kind, "__attrs_attrs__"):
+        names = [field.name for field in kind.__attrs_attrs__]
+    else:
+        raise TypeError(f"register takes a dataclass, whose fields are the parts of a tree, got {kind!r}.")
+    _registered[kind] = tuple(names)
+    return kind
+
+
+def to_register(thing: Any) -> str:
+    """What to add to the error of a thing that is no container: how it becomes one, if it can."""
+    kind = type(thing)
+    can = is_dataclass(kind) or hasattr(kind, "__attrs_attrs__")
+    return f", or put @autograd.tree.register above class {kind.__name__}" if can else ""
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
@@ -38,7 +67,7 @@ def _take_apart(tree: Any, leaves: list[Any]) -> Structure:
     if found is None:
         leaves.append(tree)
         return _LEAF
-    return Structure(type(tree), found, tuple(_take_apart(tree[key], leaves) for key in found))
+    return Structure(type(tree), found, tuple(_take_apart(_part(tree, key), leaves) for key in found))
 
 
 def _keys(tree: Any) -> tuple[Any, ...] | None:
@@ -47,7 +76,16 @@ def _keys(tree: Any) -> tuple[Any, ...] | None:
         return tuple(tree)
     if isinstance(tree, (list, tuple)):
         return tuple(range(len(tree)))
-    return () if tree is None else None
+    return () if tree is None else _registered.get(type(tree))
+
+
+def _part(tree: Any, key: Any) -> Any:
+    return getattr(tree, key) if type(tree) in _registered else tree[key]
+
+
+def _place(kind: type, key: Any) -> str:
+    """How one writes the place of a part after the name of its container."""
+    return f".{key}" if kind in _registered else f"[{key!r}]"
 
 
 def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
@@ -61,6 +99,11 @@ def _put_together(structure: Structure, leaves: Iterator[Any]) -> Any:
     if structure.kind is type(None):
         return None
     parts = [_put_together(part, leaves) for part in structure.parts]
+    if structure.kind in _registered:
+        made: Any = object.__new__(structure.kind)
+        for name, part in zip(structure.keys, parts, strict=True):
+            object.__setattr__(made, name, part)  # of a frozen one too
+        return made
     if issubclass(structure.kind, dict):
         kind = OrderedDict if issubclass(structure.kind, OrderedDict) else dict
         return kind(zip(structure.keys, parts, strict=True))
@@ -86,13 +129,19 @@ def _take_apart_like(tree: Any, structure: Structure, leaves: list[Any], place: 
             raise ValueError(f"{place} is {_described(tree)}, where one array or number was expected.")
         leaves.append(tree)
         return
-    if found is None or set(found) != set(structure.keys) or isinstance(tree, dict) != issubclass(structure.kind, dict):
+    differs = found is None or set(found) != set(structure.keys)
+    if differs or _sort(type(tree)) is not _sort(structure.kind):
         wanted = f"{structure.kind.__name__} with {len(structure.keys)} part(s)"
         if issubclass(structure.kind, dict):
             wanted = f"dict with the keys {', '.join(map(repr, structure.keys))}"
         raise ValueError(f"{place} is {_described(tree)}, where a {wanted} was expected.")
     for key, part in zip(structure.keys, structure.parts, strict=True):
-        _take_apart_like(tree[key], part, leaves, f"{place}[{key!r}]")
+        _take_apart_like(_part(tree, key), part, leaves, place + _place(structure.kind, key))
+
+
+def _sort(kind: type) -> type | None:
+    """What containers must have in common to be alike: lists and tuples are."""
+    return kind if kind in _registered else dict if issubclass(kind, dict) else None
 
 
 def _described(tree: Any) -> str:
@@ -108,7 +157,7 @@ def paths(structure: Structure) -> list[str]:
     if structure.kind is None:
         return [""]
     below = zip(structure.keys, structure.parts, strict=True)
-    return [f"[{key!r}]{path}" for key, part in below for path in paths(part)]
+    return [_place(structure.kind, key) + path for key, part in below for path in paths(part)]
 
 
 def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:

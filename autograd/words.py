@@ -389,7 +389,7 @@ NAMES = {
         "svdvals": "autograd.linalg.svdvals(x)",
         "transpose": "autograd.permute_dims(x, axes), swapaxes(x, i, j) or matrix_transpose(x)",
         "tree_map": "autograd.tree.map_tree(f, tree)",
-        "tree_util": "autograd.tree.flatten(tree) and autograd.tree.map_tree(f, tree)",
+        "tree_util": "autograd.tree.flatten(tree), autograd.tree.map_tree(f, tree), @autograd.tree.register",
         "tril_indices": "numpy.tril_indices(n)",
         "triu_indices": "numpy.triu_indices(n)",
         "true_divide": "autograd.divide(x, y)",

@@ -22,7 +22,7 @@ from ..cuda.algorithms import is_timed
 from ..cuda.precision import is_tf32
 from ..errors import TraceError
 from ..tensor import Tensor, wrap
-from ..tree import Structure, flatten, unflatten
+from ..tree import Structure, flatten, to_register, unflatten
 from ..writes import owner_of
 from .cuda import Cuda, device_named, is_device
 from .expression import Expression, function_of
@@ -89,7 +89,7 @@ class Entry:
         With `only`, raises TraceError where the program would be on the host and this executor cannot run it.
         """
         trace = Trace()
-        for question in questions_about(function, leaves):
+        for question in questions_about(function, leaves, set(_classes(structure))):
             trace.guard(question)
         seen = [_traced(trace, leaf) for leaf in leaves]
         args, kwargs = unflatten(structure, seen)
@@ -278,6 +278,14 @@ def _executor(program: Program, name: str, only: bool, device: str | None) -> Na
     return Replay(program)
 
 
+def _classes(structure: Structure) -> Iterator[type]:
+    """The classes of a tree's containers."""
+    if structure.kind is not None:
+        yield structure.kind
+    for part in structure.parts:
+        yield from _classes(part)
+
+
 def _traced(trace: Trace, leaf: Any) -> Any:
     """An argument as the function sees it while it is traced."""
     if isinstance(leaf, Tensor) and not leaf.requires_grad:
@@ -290,8 +298,8 @@ def _refuse_other(tree: Any, leaves: list[Any], structure: Structure) -> None:
     now, kind = flatten(tree)
     if kind != structure or any(x is not y for x, y in zip(now, leaves, strict=True)):
         raise TraceError(
-            "a compiled function changes a list or dictionary that it is given, which would be seen at this call only: "
-            "copy it first, as in dict(batch), or return the new one."
+            "a compiled function changes a list, dictionary or dataclass that it is given, which would be seen at this "
+            "call only: copy it first, as in dict(batch), or return the new one."
         )
 
 
@@ -303,7 +311,7 @@ def _refuse_hidden(leaf: Any) -> None:
     if inside or isinstance(leaf, Iterator):
         raise TraceError(
             f"a compiled function returns a {type(leaf).__name__}, whose Tensors it would compute at the first call "
-            "only: return them in a tuple, a list or a dictionary."
+            f"only: return them in a tuple, a list or a dictionary{to_register(leaf)}."
         )
 
 

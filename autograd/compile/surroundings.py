@@ -25,7 +25,7 @@ import inspect
 import threading
 import types
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from operator import is_
 from typing import Any
 
@@ -42,7 +42,8 @@ _MOST = 1024  # of which it is asked whether they are the same things, with the 
 _BYTES = 1 << 16  # of an array whose numbers are asked for
 _DEEPEST = 8  # functions within functions, and attributes of attributes, that are looked at
 
-_NOT_IN_A_CALL = {"__del__", "__init__", "__new__", "__repr__"}
+_NOT_IN_A_CALL = {"__del__", "__repr__"}
+_OF_MAKING = {"__init__", "__new__"}  # which a class is asked for, not an object, which is made already
 
 _CONTAINERS = (tuple, list, set, frozenset, deque, bytearray)
 _BUFFERS = (array.array, memoryview)
@@ -98,8 +99,11 @@ class _Walk:
         self.read.update(dict.fromkeys(attributes_read(function.__code__)))
 
 
-def questions_about(function: Any, arguments: Iterable[Any] = ()) -> list[Expression]:
-    """Questions about all that a function reads from around it, and from those of its arguments that are objects."""
+def questions_about(function: Any, arguments: Iterable[Any] = (), classes: Collection[type] = ()) -> list[Expression]:
+    """Questions about all that a function reads from around it, and from those of its arguments that are objects.
+
+    `classes` are those of the containers that its arguments are taken out of.
+    """
     arguments = list(arguments)
 
     def walked(walk: _Walk) -> Iterator[Expression]:
@@ -112,6 +116,8 @@ def questions_about(function: Any, arguments: Iterable[Any] = ()) -> list[Expres
             yield from _of_parts(thing)
             yield from _of_callable(thing, 0, walk)
             yield from _of_attributes(thing, 0, walk)
+        for kind in classes:
+            yield from _of_attributes(kind, 0, walk)
 
     return _all(walked)
 
@@ -203,12 +209,16 @@ def _of_thing(text: str, scope: dict[str, Any], thing: Any, depth: int, walk: _W
 
 
 def _things_in(thing: Any, around: tuple[int, ...] = ()) -> Iterator[Any]:
-    """The things that a container holds, and those in it hold, if they are not too many; itself where it is none."""
-    is_mapping = _is_mapping(thing)
-    if not (is_mapping or isinstance(thing, _CONTAINERS)) or len(thing) > _MOST:
+    """The things that a container holds, and those in it hold, if they are not too many; itself where it is none.
+
+    Of a user's container also its class, which has its methods.
+    """
+    if not _is_container(thing) or len(thing) > _MOST:
         yield thing
     elif id(thing) not in around:
-        for part in tuple(thing.values() if is_mapping else thing):
+        if not is_library(type(thing)):
+            yield type(thing)
+        for part in tuple(thing.values() if _is_mapping(thing) else thing):
             yield from _things_in(part, (*around, id(thing)))
 
 
@@ -217,15 +227,17 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
     if depth > _DEEPEST or _is_closed(thing) or not walk.meets(thing, "attributes"):
         return
     word, scope = named(thing)
-    for name in (*walk.names, *_special(type(thing))):
+    own = isinstance(thing, type)
+    special = _special(thing) if own else [name for name in _special(type(thing)) if name not in _OF_MAKING]
+    for name in (*walk.names, *special):
         value = inspect.getattr_static(thing, name, None)
         if isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType)):  # a slot, or __dict__
             value = getattr(thing, name, None)
         elif isinstance(thing, threading.local):  # each thread has its own
             value = vars(thing).get(name)
-        if _method_of(value) is not None and name not in getattr(thing, "__dict__", ()):
+        if _method_of(value) is not None and (own or name not in getattr(thing, "__dict__", ())):
             yield from _of_method(thing, name)
-            kinds = (thing if isinstance(thing, type) else type(thing)).__mro__
+            kinds = (thing if own else type(thing)).__mro__
             for method in filter(None, (_method_of(vars(kind).get(name)) for kind in kinds)):  # what super() finds too
                 yield from _of_callable(method, depth + 1, walk)
         elif value is not None:
@@ -304,6 +316,10 @@ def _contents(found: Any) -> Iterator[Expression]:
     """What the numbers of an array are, where they are not too many."""
     if isinstance(found, host.ndarray) and found.nbytes <= _BYTES and not found.dtype.hasobject:
         yield Contents(found)
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, _CONTAINERS) or _is_mapping(value)
 
 
 def _is_mapping(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd import Tensor
+from autograd import Tensor, tree
 from autograd.errors import GradientError
 from autograd.functional import grad, hessian, jacobian, jvp, value_and_grad, vjp
 
@@ -19,6 +20,12 @@ from .leaves import same
 
 MATRIX = np.array([[2.0, -1.0, 0.5], [0.3, 1.0, 4.0]])
 POINT = np.array([0.5, -1.5, 2.0])
+
+
+@dataclass
+class Weights:
+    a: float
+    b: float
 
 
 def cube(x):
@@ -90,6 +97,15 @@ def test_containers_come_back_as_they_went_in():
     same(found["layers"][0].weight, np.tile(6 * POINT, (2, 1)))
     same(found["layers"][0].bias, [6.0, 6.0])
     same(found["layers"][1][0], (MATRIX @ POINT).sum() * 2, rtol=1e-6)
+
+
+def test_a_registered_dataclass_is_a_container(monkeypatch):
+    monkeypatch.setattr(tree, "_registered", dict(tree._registered))
+    tree.register(Weights)
+    found = grad(lambda w: w.a * w.a * w.b)(Weights(3.0, 2.0))
+    assert isinstance(found, Weights)
+    same(found.a, 12.0)
+    same(found.b, 9.0)
 
 
 def test_an_argument_that_f_does_not_use_has_zeros():
@@ -275,6 +291,7 @@ def test_a_value_with_axes_has_no_gradient():
         (True, "argument 0 of cube is bool"),
         (1j, "argument 0 of cube is complex"),
         ("three", "argument 0 of cube is a str; only a Tensor, an array or a float"),
+        (Weights(1.0, 2.0), "is a Weights; .* or put @autograd.tree.register above class Weights"),
         ({"w": [1.0, 2]}, r"argument 0 at \['w'\]\[1\] of cube is int"),
     ],
 )

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections import OrderedDict, namedtuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograd.tree import flatten, flatten_like, map_tree, paths, unflatten
+from autograd.tree import flatten, flatten_like, map_tree, paths, register, unflatten
 
 Pair = namedtuple("Pair", "first second")
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class State:
+    first: Any
+    second: Any = None
+    made: int = field(default=0, init=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "made", self.made + 1)
+
 
 LEAVES = st.integers() | st.text(max_size=2)
 TREES = st.recursive(
@@ -20,6 +34,7 @@ TREES = st.recursive(
         | st.lists(inner, max_size=3).map(tuple)
         | st.dictionaries(st.text(max_size=2), inner, max_size=3)
         | st.builds(Pair, inner, inner)
+        | st.builds(State, inner, inner)
     ),
     max_leaves=12,
 )
@@ -54,6 +69,20 @@ def test_dictionaries_keep_their_order_and_are_matched_by_key():
 
 def test_map():
     assert map_tree(lambda x: x + 1, {"a": [1, (2, None)], "b": Pair(3, 4)}) == {"a": [2, (3, None)], "b": Pair(4, 5)}
+
+
+def test_a_dataclass_is_put_together_without_init():
+    assert map_tree(lambda x: x + 1, [State(1)])[0].made == 2  # a part, not counted again
+    with pytest.raises(ValueError, match=r"it\.second is a int, where a list with 1 part"):
+        flatten_like(State(1, 2), flatten(State(1, [2]))[1], "it")
+    with pytest.raises(ValueError, match=r"it is a dict with the keys .*, where a State with 3 part"):
+        flatten_like({"first": 1, "second": 2, "made": 1}, flatten(State(1, 2))[1], "it")
+
+
+@pytest.mark.parametrize("kind", [Pair, object, State(1)])
+def test_only_a_class_with_fields_is_registered(kind):
+    with pytest.raises(TypeError, match=r"register (takes a dataclass|got Pair, which is a tuple)"):
+        register(kind)
 
 
 @pytest.mark.parametrize(

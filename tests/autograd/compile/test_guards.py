@@ -16,7 +16,7 @@ import types
 from array import array as buffer
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -88,6 +88,20 @@ def test_other_containers_and_keywords_are_other_programs() -> None:
     assert function({"x": x}, scale=2.0).tolist() == [6.0]
     assert function((x,)).tolist() == [3.0]
     assert len(function.programs) == 3
+
+
+def test_another_dataclass_of_the_same_kind_needs_one_program() -> None:
+    @ag.tree.register
+    @dataclass
+    class Batch:
+        x: Tensor
+        by: float
+
+    function = ag.compile(lambda batch: Batch(batch.x * batch.by, batch.by))
+    for x, by in ((1.0, 2.0), (3.0, 2.0), (3.0, 5.0)):
+        found = function(Batch(tensor(x), by))
+        assert (type(found), found.x.tolist(), found.by) == (Batch, [x * by], by)
+    assert len(function.programs) == 2
 
 
 def test_recording_off_is_another_program() -> None:
@@ -270,9 +284,28 @@ class Callable_:
         return x * self._by
 
 
+class Pair(NamedTuple):
+    x: Tensor
+
+    def by_the_global(self) -> Tensor:
+        return self.x * SCALE
+
+    @property
+    def scaled(self) -> Tensor:
+        return self.by_the_global()
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return self.by_the_global()
+
+
+class Making:
+    def __init__(self, x: Tensor) -> None:
+        self.x = x * SCALE
+
+
 def _reached_by_the_global() -> dict[str, Callable[[Tensor], Any]]:
     model, thing = ByTheGlobal(), Callable_()
-    inner = ag.compile(lambda x: x * SCALE)
+    inner, pair = ag.compile(lambda x: x * SCALE), Pair(tensor(1.0))
     return {
         "a function that is called": lambda x: scaled(x),
         "by its text": lambda x: x * globals()["SCALE"],
@@ -283,6 +316,11 @@ def _reached_by_the_global() -> dict[str, Callable[[Tensor], Any]]:
         "the forward of a class above": BelowByTheGlobal(),
         "the forward of a Module below": nn.Sequential(model, nn.Identity()),
         "a static method": lambda x: thing.by_the_global(x),
+        "a method of a named tuple": lambda x: pair.by_the_global(),
+        "a method of one in a list": lambda x: [pair][0].by_the_global(),
+        "a property of one that is made": lambda x: Pair(x).scaled,
+        "an operator of one that is made": lambda x: Pair(x) @ x,
+        "the making of an object": lambda x: Making(x).x,
     }
 
 
@@ -293,6 +331,17 @@ def test_a_global_that_is_read_elsewhere_is_guarded(name: str) -> None:
         for by in (2.0, 5.0, 2.0):
             _set_scale(by)
             assert function(tensor(1.0)).tolist() == [by]
+    finally:
+        _set_scale(2.0)
+
+
+@pytest.mark.parametrize("read", [lambda pair: pair.by_the_global(), lambda pair: pair.scaled, lambda pair: pair @ 1])
+def test_a_global_that_a_method_of_an_argument_reads_is_guarded(read: Callable[[Pair], Tensor]) -> None:
+    function = ag.compile(read)
+    try:
+        for by in (2.0, 5.0):
+            _set_scale(by)
+            assert function(Pair(tensor(1.0))).tolist() == [by]
     finally:
         _set_scale(2.0)
 

@@ -229,7 +229,7 @@ def test_a_container_that_is_given_and_changed_is_refused() -> None:
 
     for function in (put, take, replace):
         batch = {"x": tensor(1.0)}
-        with pytest.raises(TraceError, match="list or dictionary that it is given"):
+        with pytest.raises(TraceError, match="list, dictionary or dataclass that it is given"):
             ag.compile(function)(batch)
         assert list(batch) == ["x"]
         ag.compile(lambda batch, function=function: function(dict(batch)))(batch)
