@@ -128,6 +128,8 @@ def _array(name: str, value: Any) -> Any:
 def _misfit(name: str, place: Tensor, array: Any) -> str | None:
     if array.shape != place.shape:
         return f"{name} is {place.shape} here and {array.shape} in the state"
+    if isinstance(place.data, host.ndarray) and not place.data.flags.writeable:
+        return f"{name} is read-only here"
     if is_floating(array.dtype) and not is_floating(place.dtype):
         return f"{name} is {place.dtype} here and {array.dtype} in the state"
     return None

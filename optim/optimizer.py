@@ -10,7 +10,7 @@ Read `sgd.py` for a rule, `groups.py` for what is given, `layout.py` for the mem
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
 from operator import is_
 from typing import Any
@@ -326,10 +326,11 @@ class Optimizer(Telling, ABC):
 
         Nothing is changed when it does not fit. Raises ValueError that says which group or parameter does not.
         """
-        if not {"state", "param_groups"} <= state_dict.keys():
+        if not (isinstance(state_dict, Mapping) and {"state", "param_groups"} <= state_dict.keys()):
+            found = f"this one has {sorted(state_dict)}" if isinstance(state_dict, Mapping) else f"got {state_dict!r}"
             raise ValueError(
-                f'an optimizer\'s state dict has "state" and "param_groups", this one has {sorted(state_dict)}: '
-                "give what its own state_dict() gave."
+                f'an optimizer\'s state dict has "state" and "param_groups", {found}: give what its own state_dict() '
+                "gave."
             )
         groups = state_dict["param_groups"]
         self._check_groups(groups)
@@ -337,7 +338,7 @@ class Optimizer(Telling, ABC):
         entries: list[dict[str, Any]] = [{"step": 0} for _ in parameters]
         for index, saved in state_dict["state"].items():
             i = int(index)
-            if i >= len(parameters):
+            if not 0 <= i < len(parameters):
                 raise ValueError(f"the state dict has state for parameter {i}, but there are {len(parameters)} here.")
             entries[i] = _loaded(i, parameters[i], saved)
         for group, saved in zip(self.param_groups, groups, strict=True):

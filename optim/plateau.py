@@ -6,6 +6,7 @@ This is the last file of the room.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 from typing import Any
 
@@ -13,7 +14,7 @@ from autograd.hints import Telling
 from autograd.modes import refuse_in_trace
 
 from .optimizer import Optimizer
-from .schedule import _per_group
+from .schedule import _of_state, _per_group
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -102,6 +103,11 @@ class ReduceLROnPlateau(Telling):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
+        if not (isinstance(state_dict, Mapping) and set(self._counts) <= state_dict.keys()):
+            raise ValueError(
+                f"ReduceLROnPlateau.load_state_dict takes a state with {', '.join(self._counts)}, got "
+                f"{_of_state(state_dict)}: give what its own state_dict() gave."
+            )
         for name in self._counts:
             setattr(self, name, state_dict[name])
 

@@ -102,14 +102,24 @@ class Schedule(Telling):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken, and write that step's values into the groups."""
+        if not (isinstance(state_dict, Mapping) and {"initial", "last_epoch"} <= state_dict.keys()):
+            raise ValueError(
+                f'{type(self).__name__}.load_state_dict takes a state with "initial" and "last_epoch", got '
+                f"{_of_state(state_dict)}: give what its own state_dict() gave."
+            )
         initial = state_dict["initial"]
         if initial.keys() != self.initial.keys() or any(len(initial[k]) != len(v) for k, v in self.initial.items()):
             raise ValueError(
                 f"the state dict is of a schedule of {_described(initial)}, this one is of {_described(self.initial)}."
             )
-        self.last_epoch = int(state_dict["last_epoch"])
-        self.initial = {option: list(values) for option, values in initial.items()}
-        self._write()
+        before = self.last_epoch, self.initial
+        try:
+            self.last_epoch = int(state_dict["last_epoch"])
+            self.initial = {option: list(values) for option, values in initial.items()}
+            self._write()
+        except BaseException:  # of a curve that has no such step
+            self.last_epoch, self.initial = before
+            raise
 
     def _write(self) -> None:
         self.last = self.values(self.last_epoch)
@@ -310,6 +320,11 @@ def _set(group: dict[str, Any], option: str, value: float) -> None:
 def _check_count(name: str, option: str, value: int) -> None:
     if not value >= 1:
         raise ValueError(f"{name}: {option} must be at least 1, got {value}.")
+
+
+def _of_state(state: Any) -> str:
+    """What came in the place of a state, in words."""
+    return f"one with {', '.join(map(str, state)) or 'nothing'}" if isinstance(state, Mapping) else repr(state)
 
 
 def _described(initial: dict[str, list[float]]) -> str:

@@ -21,6 +21,9 @@ from .callbacks.base import Callback
 __all__ = ["check_count", "check_more", "check_numbers", "check_output", "check_parts", "check_state", "checked"]
 __all__ += ["is_rows", "pair"]
 
+_PARTS = {"epoch", "step", "seconds", "epoch_began", "running", "history", "batches", "generators", "model"}
+_PARTS |= {"optimizer", "schedule", "callbacks"}  # of a state
+
 
 def check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any, metrics: Any) -> None:
     """Raise TypeError for what cannot be these parts, ValueError for an optimizer that moves nothing of the model."""
@@ -44,7 +47,7 @@ def check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any, metrics: A
 
 def check_state(state: Any) -> None:
     """Raise TypeError for what no Trainer gave as its state, such as the weights of a model."""
-    if not (isinstance(state, Mapping) and "generators" in state):
+    if not (isinstance(state, Mapping) and state.keys() >= _PARTS):
         raise TypeError(
             "Trainer.load_state_dict takes what state_dict gave, or recipe.checkpoint.load(path) of a run's "
             "checkpoint.safetensors; weights alone go into trainer.model.load_state_dict(nn.load(path))."

@@ -84,7 +84,7 @@ def _carry_out(
     if isinstance(begin, dict):
         try:
             trainer.load_state_dict(begin)
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             text = f"{folder}/checkpoint.safetensors does not fit the run's configuration: {error}"
             raise checkpoint.CheckpointError(text) from None
         run_file.go_on(read_run(folder))

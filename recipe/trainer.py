@@ -350,7 +350,7 @@ class Trainer:
         """Go on where `state` was taken: the next `fit`, with the same data and settings, repeats what came then.
 
         Raises TypeError for what is no such state, ValueError when the model, the optimizer or the generators are not
-        those of the state.
+        those of the state; everything is as it was before then.
         """
         check_state(state)
         generators = self.generators()
@@ -361,6 +361,17 @@ class Trainer:
             )
         if (self.schedule is None) != (state["schedule"] is None):
             raise ValueError("either the state or this trainer has a schedule, and the other has none: build the same.")
+        batches, refused = state["batches"], state.get("refused")
+        before = self.state_dict()
+        try:
+            self._load(state, generators)
+        except BaseException:
+            self._load(before, generators)
+            raise
+        self.batches, self._batches_state = None, batches
+        self.formulas = self._formulas(refused)  # those there were hold on to what was replaced
+
+    def _load(self, state: Mapping[str, Any], generators: Mapping[str, random.Generator]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.schedule is not None:
@@ -374,8 +385,6 @@ class Trainer:
         self._spent, self._epoch_began = state["seconds"], state["epoch_began"]
         self.running.load_state_dict(state["running"])
         self.history.records[:] = [dict(record) for record in state["history"]]
-        self.batches, self._batches_state = None, state["batches"]
-        self.formulas = self._formulas(state.get("refused"))  # those there were hold on to what was replaced
 
     def _named_callbacks(self) -> Iterator[tuple[str, Callback]]:
         """The callbacks by class, numbered where there are several of one."""

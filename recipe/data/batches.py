@@ -118,11 +118,11 @@ class Batches:
                     f"Batches cannot go on: {name} is {value} here and was {state[name]} in the checkpoint; "
                     "exact resume needs the same data and settings."
                 )
+        epoch = state["epoch"]
+        resumed = _Epoch(Draw(**epoch["draw"]) if epoch["draw"] else None, epoch["given"]) if epoch else None
         if self.shuffle:
             self.generator.load_state_dict(state["generator"])
-        self._epoch = self._resumed = None
-        if epoch := state["epoch"]:
-            self._resumed = _Epoch(Draw(**epoch["draw"]) if epoch["draw"] else None, epoch["given"])
+        self._epoch, self._resumed = None, resumed
 
     def fits(self, state: Mapping[str, Any]) -> bool:
         """Whether `state` was taken of such batches."""

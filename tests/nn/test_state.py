@@ -151,3 +151,13 @@ def test_a_state_of_pytorchs_loads_as_it_is():
     x = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_allclose(ours(Tensor(x)).data, theirs(torch.tensor(x)).detach().numpy(), rtol=1e-12)
     assert list(ours.state_dict()) == list(theirs.state_dict())
+
+
+def test_a_read_only_parameter_is_seen_before_anything_is_loaded():
+    model = net()
+    before = values(model)
+    model[2].weight.data.flags.writeable = False
+    with pytest.raises(ValueError, match=r"nothing was loaded.\n.*2\.weight is read-only here"):
+        model.load_state_dict(net().state_dict())
+    for name, array in values(model).items():
+        np.testing.assert_array_equal(array, before[name])

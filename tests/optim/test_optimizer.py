@@ -537,6 +537,7 @@ def adam_state(**changes):
         ([2, 3], optim.SGD, {}, "it was saved by another kind of optimizer"),
         ([2, 3], optim.Adam, {"param_groups": []}, "has 0 parameter groups, this Adam has 1"),
         ([2, 3], optim.Adam, {"state": {7: {"step": 1}}}, "state for parameter 7, but there are 2 here"),
+        ([2, 3], optim.Adam, {"state": {-1: {"step": 1}}}, "state for parameter -1, but there are 2 here"),
         ([2, 3], optim.Adam, {"state": {0: {"exp_avg": [0, 0]}}}, 'parameter 0 has no "step"'),
     ],
 )
@@ -547,6 +548,11 @@ def test_a_state_dict_that_does_not_fit_changes_nothing(shapes, rule, change, me
         optimizer.load_state_dict(adam_state(**change))
     assert optimizer.param_groups[0]["lr"] == 0.5
     assert optimizer.state_dict()["state"] == {}
+
+
+def test_a_state_that_is_no_dict_is_named():
+    with pytest.raises(ValueError, match='has "state" and "param_groups", got 3: give what its own'):
+        optim.Adam([parameter([1.0])]).load_state_dict(3)
 
 
 def test_a_gradient_that_is_no_tensor_is_refused_before_anything_moves():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from math import exp
+from math import exp, inf
 
 import numpy as np
 import pytest
@@ -177,3 +177,17 @@ def test_a_state_dict_of_another_schedule_is_refused():
     saved = optim.OneCycleLR(sgd(), 1.0, total_steps=3).state_dict()
     with pytest.raises(ValueError, match="is of a schedule of lr in 1 groups and momentum in 1 groups, this"):
         optim.StepLR(sgd(), 1).load_state_dict(saved)
+    with pytest.raises(ValueError, match='takes a state with "initial" and "last_epoch", got one with best, num_bad'):
+        optim.StepLR(sgd(), 1).load_state_dict(optim.ReduceLROnPlateau(sgd()).state_dict())
+
+
+def test_a_state_that_cannot_be_loaded_changes_nothing():
+    schedule = optim.OneCycleLR(sgd(), 1.0, total_steps=3)
+    before = schedule.state_dict()
+    with pytest.raises(ValueError, match="was made for 3 steps"):
+        schedule.load_state_dict(before | {"last_epoch": 9})
+    assert schedule.state_dict() == before
+    plateau = optim.ReduceLROnPlateau(sgd())
+    with pytest.raises(ValueError, match=r"takes a state with best, num_bad_epochs, .*, got one with best: give what"):
+        plateau.load_state_dict({"best": 0.5})
+    assert plateau.best == inf

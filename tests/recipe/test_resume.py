@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nn
+import optim
+from autograd.tree import flatten, flatten_like
 from recipe import checkpoint
 from recipe.callbacks import (
     Callback,
@@ -233,6 +235,34 @@ def test_a_state_of_another_run_is_refused():
         trainer(plain()).load_state_dict(state)
     with pytest.raises(ValueError, match="has a schedule, and the other has none"):
         trainer(schedule=None).load_state_dict(state)
+
+
+def without_running(state):
+    return {name: part for name, part in state.items() if name != "running"}
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "text"),
+    [
+        (
+            lambda state: state | {"optimizer": optim.Adam([nn.Parameter([1.0])]).state_dict()},
+            ValueError,
+            "the same parameters",
+        ),
+        (lambda state: state | {"schedule": {}}, ValueError, "takes a state with"),
+        (lambda state: state | {"running": {}}, KeyError, "rows"),
+        (without_running, TypeError, "takes what state_dict gave"),
+    ],
+)
+def test_a_state_that_does_not_fit_in_one_part_changes_nothing(change, kind, text):
+    other, run = trainer(), trainer()
+    fit(other)
+    before = run.state_dict()
+    with pytest.raises(kind, match=text):
+        run.load_state_dict(change(other.state_dict()))
+    leaves, structure = flatten(before)
+    for now, then in zip(flatten_like(run.state_dict(), structure), leaves, strict=True):
+        np.testing.assert_array_equal(now, then)
 
 
 def test_data_of_another_length_are_refused(tmp_path):
