@@ -108,7 +108,10 @@ def _float_name(dtype: Any) -> str:
 
 
 def _word(name: str, value: int) -> int:
-    number = operator.index(value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, got {value!r}.") from None
     if not 0 <= number < _WORD:
         raise ValueError(f"{name} must be a whole number from 0 to 2**64 - 1, got {value}.")
     return number

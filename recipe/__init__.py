@@ -3,8 +3,8 @@
 One idea: whatever a run does can be seen (events, records, a run folder) and done again (one seed, exact resume). This
 is the only package that uses autograd, nn and optim together. Read `trainer.py` first, then `callbacks/base.py`.
 
-The loop: `trainer.py`, with `given.py`, `formulas.py`, `rows.py`, `metrics.py`, `history.py`, `interrupt.py`,
-`checkpoint.py` and `files.py`; what hangs on it is in `callbacks/`, and what it trains on in `data/`.
+The loop: `trainer.py`, with `given.py`, `numbers.py`, `formulas.py`, `rows.py`, `metrics.py`, `history.py`,
+`interrupt.py`, `checkpoint.py` and `files.py`; what hangs on it is in `callbacks/`, and what it trains on in `data/`.
 A run from options: `config.py` with `kinds.py` and `together.py`; `sources.py`, `build.py` with `noise.py`,
 `schedules.py` and `assembly.py`; `run.py` with `run_folder.py`, `finished.py` and `papers/`.
 The command line, `python -m recipe --help`: `cli.py`, `cli_inspect.py` with `fix.py` and `gradient_table.py`,

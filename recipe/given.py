@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from operator import index
 from typing import Any
 
 from autograd.backend import Array, is_array, module_of
@@ -18,7 +17,7 @@ from optim import Optimizer, ReduceLROnPlateau, Schedule
 
 from .callbacks.base import Callback
 
-__all__ = ["check_count", "check_more", "check_numbers", "check_output", "check_parts", "check_state", "checked"]
+__all__ = ["check_more", "check_numbers", "check_output", "check_parts", "check_state", "checked"]
 __all__ += ["is_rows", "pair"]
 
 _PARTS = {"epoch", "step", "seconds", "epoch_began", "running", "history", "batches", "generators", "model"}
@@ -121,13 +120,3 @@ def check_more(epochs: int, complete: int) -> None:
             f"earlier fits too; for {epochs} more write epochs={complete + epochs}.",
             stacklevel=4,  # of whoever called fit, which is wrapped by `telling`
         )
-
-
-def check_count(name: str, value: Any) -> None:
-    """Raise TypeError for what is no whole number, ValueError for one below 0."""
-    try:
-        count = index(value)
-    except TypeError:
-        raise TypeError(f"fit takes a whole number as {name}, got {value!r}.") from None
-    if count < 0:
-        raise ValueError(f"fit got {name}={value}: 0 or more is wanted.")

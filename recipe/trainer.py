@@ -7,6 +7,7 @@ stopped, to the last bit. Read `formulas.py` for what a step computes, `callback
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,10 +25,11 @@ from optim import Optimizer, ReduceLROnPlateau, Schedule
 from .callbacks.base import Callback
 from .data.batches import Batches
 from .formulas import Compile, Formulas
-from .given import check_count, check_more, check_numbers, check_parts, check_state, checked, is_rows, pair
+from .given import check_more, check_numbers, check_parts, check_state, checked, is_rows, pair
 from .history import History, Record
 from .interrupt import Interrupt, deferred
 from .metrics import Means, Metric, accuracy, are_labels, evaluating
+from .numbers import check_count, check_number
 from .rows import pieces, slices
 
 __all__ = ["EVALUATION_ROWS", "SHUFFLE", "Data", "Trainer"]
@@ -73,8 +75,12 @@ class Trainer:
         device: str = "cpu",
         compile: Compile = "auto",
     ) -> None:
-        if accumulate < 1:
-            raise ValueError(f"Trainer got accumulate={accumulate}: 1 (the whole batch at once) or more is wanted.")
+        check_count("Trainer", "accumulate", accumulate)
+        for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+            if limit is not None:
+                check_number("Trainer", name, limit, least=0)
+        if not isinstance(device, str):
+            raise TypeError(f'Trainer takes a device such as "cpu" or "cuda", got {device!r}.')
         check_parts(model, loss, optimizer, schedule, {} if metrics is None else metrics)
         self.model = model.to(device)
         self.loss, self.optimizer, self.schedule = loss, optimizer, schedule
@@ -124,11 +130,12 @@ class Trainer:
         where there is nothing to do. Ctrl-C ends the step at hand, tells `on_interrupt` and raises KeyboardInterrupt; a
         second one stops at once.
         """
-        check_count("epochs", epochs)
-        check_count("batch_size", batch_size)
-        for name, count in (("updates", updates), ("evaluate_rows", evaluate_rows)):
-            if count is not None:
-                check_count(name, count)
+        check_count("fit", "epochs", epochs, least=0)
+        check_count("fit", "batch_size", batch_size)
+        if updates is not None:
+            check_count("fit", "updates", updates, least=0)
+        if evaluate_rows is not None:
+            check_count("fit", "evaluate_rows", evaluate_rows)
         if is_rows(train) and is_rows(val):  # fit(x, y), as elsewhere
             train, val = (train, val), None
         if self.batches is not None:  # neither new nor resumed
@@ -157,7 +164,7 @@ class Trainer:
             self._epoch_began = self.seconds
             self._tell("on_epoch_begin")
         self.model.train()
-        for x, y in islice(self.batches, max(self.updates - self.step, 0)):
+        for x, y in islice(self.batches, min(max(self.updates - self.step, 0), sys.maxsize)):
             self._tell("on_batch_begin", x, y)
             loss = self.backward(x, y)
             self._tell("on_backward_end", loss)
@@ -233,6 +240,7 @@ class Trainer:
 
         In evaluation mode, without a graph.
         """
+        check_count("evaluate", "batch_size", batch_size)
         x, y = pair(data if y is None else (data, y), "evaluate((x, y))")
         if not len(x):
             raise ValueError("Trainer.evaluate got no rows: a mean needs at least one.")

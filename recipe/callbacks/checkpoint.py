@@ -16,6 +16,7 @@ from autograd.backend import Array
 
 from .. import checkpoint
 from ..history import Record
+from ..numbers import check_count, check_number
 from .base import Callback
 from .watched import Watched
 
@@ -43,8 +44,10 @@ class ModelCheckpoint(Callback):
         best: str | None = "val_loss",
         mode: str | None = None,
     ) -> None:
-        if every_steps is not None and every_steps < 1:
-            raise ValueError(f"ModelCheckpoint got every_steps={every_steps}: 1 or more, or None, is wanted.")
+        if every_steps is not None:
+            check_count("ModelCheckpoint", "every_steps", every_steps)
+        if every_seconds is not None:
+            check_number("ModelCheckpoint", "every_seconds", every_seconds, least=0)
         self.path = Path(folder) / "checkpoint.safetensors"
         self.best_path = Path(folder) / "best.safetensors"
         self.every_steps, self.every_seconds = every_steps, every_seconds

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..history import Record
+from ..numbers import check_count, check_number
 from .base import Callback
 from .watched import Watched
 
@@ -96,8 +97,9 @@ class EarlyStopping(Callback):
                 f"EarlyStopping: {criterion} compares errors by their ratio and cannot watch {monitor}, of which more "
                 'is better: monitor "val_loss", or take the criterion "patience" or "UP".'
             )
-        if patience < 1 or strip < 1:
-            raise ValueError(f"EarlyStopping: patience and strip must be at least 1, got {patience} and {strip}.")
+        check_count("EarlyStopping", "patience", patience)
+        check_count("EarlyStopping", "strip", strip)
+        check_number("EarlyStopping", "alpha", alpha, above=0)
         self.patience, self.alpha, self.strip, self.restore_best = patience, alpha, strip, restore_best
         self.values: list[float] = []  # of the monitored quantity, times its sign
         self.training: list[float] = []  # training errors, for PQ

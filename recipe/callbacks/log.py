@@ -17,6 +17,7 @@ from nn.module import Module
 
 from ..files import finite, write_bytes
 from ..history import Record, flat
+from ..numbers import check_count
 from .base import Callback
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ class StepLog(Callback):
     columns = ("step", "loss", "lr", "gradient_norm")
 
     def __init__(self, path: str | Path, *, every: int = 10) -> None:
-        if every < 1:
-            raise ValueError(f"StepLog got every={every}: 1 or more is wanted.")
+        check_count("StepLog", "every", every)
         self.path, self.every = Path(path), every
         self._waiting: list[tuple[int, Array, float, Array]] = []
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from autograd import random
 
 from ..data.batches import Batches
+from ..numbers import check_count, check_number
 
 if TYPE_CHECKING:
     from ..trainer import Data, Trainer
@@ -58,11 +59,11 @@ class LRFinder:
         diverged: float = 4.0,
         seed: int = 0,
     ) -> None:
-        if not 0 < lowest < highest or steps < 3:
-            raise ValueError(
-                f"LRFinder got lowest={lowest}, highest={highest}, steps={steps}: 0 < lowest < highest and at least 3 "
-                "steps are wanted."
-            )
+        check_number("LRFinder", "lowest", lowest, above=0)
+        check_number("LRFinder", "highest", highest, above=lowest)
+        check_count("LRFinder", "steps", steps, least=3)
+        check_number("LRFinder", "smoothing", smoothing, least=0)
+        check_number("LRFinder", "diverged", diverged, above=0)
         self.lowest, self.highest, self.steps = lowest, highest, steps
         self.smoothing, self.diverged, self.seed = smoothing, diverged, seed
 

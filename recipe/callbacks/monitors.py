@@ -19,6 +19,7 @@ from nn.module import Module
 
 from ..history import Record
 from ..metrics import evaluating
+from ..numbers import check_count, check_number
 from ..units import flat_share
 from .base import Callback
 
@@ -50,8 +51,7 @@ class GradientMonitor(Callback):
     """
 
     def __init__(self, every: int = 100) -> None:
-        if every < 1:
-            raise ValueError(f"GradientMonitor got every={every}: 1 or more is wanted.")
+        check_count("GradientMonitor", "every", every)
         self.every = every
         self._sums: dict[str, dict[str, float]] = {"gradient_rms": {}, "update_ratio": {}}
         self._count = 0
@@ -107,8 +107,7 @@ class ActivationMonitor(Callback):
     """
 
     def __init__(self, rows: int = 1000) -> None:
-        if rows < 1:
-            raise ValueError(f"ActivationMonitor got rows={rows}: 1 or more is wanted.")
+        check_count("ActivationMonitor", "rows", rows)
         self.rows = rows
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
@@ -146,8 +145,8 @@ class WeightMonitor(Callback):
     """
 
     def __init__(self, tau: float = 1e-3, bins: int = 40) -> None:
-        if not tau > 0 or bins < 1:
-            raise ValueError(f"WeightMonitor got tau={tau}, bins={bins}: tau above 0 and at least 1 bin are wanted.")
+        check_number("WeightMonitor", "tau", tau, above=0)
+        check_count("WeightMonitor", "bins", bins)
         self.tau, self.bins = tau, bins
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:

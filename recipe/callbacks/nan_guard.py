@@ -15,6 +15,7 @@ from autograd.errors import AnomalyError
 from autograd.tensor import Tensor, wrap
 from nn.module import Module
 
+from ..numbers import check_count
 from ..rows import pieces
 from .base import Callback
 
@@ -45,8 +46,8 @@ class NanGuard(Callback):
     order = -100
 
     def __init__(self, every: int | None = None) -> None:
-        if every is not None and every < 1:
-            raise ValueError(f"NanGuard got every={every}: 1 or more is wanted.")
+        if every is not None:
+            check_count("NanGuard", "every", every)
         self.every = every
         self._before: dict[str, dict[str, int]] = {}
         self._batch: tuple[Array, Array] | None = None

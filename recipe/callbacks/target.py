@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..history import Record
+from ..numbers import check_number
 from .base import Callback
 from .watched import Watched
 
@@ -21,6 +22,7 @@ class Target(Callback):
     """Stops after the first whole epoch in which `monitor` is at `value` or better; `mode` as in EarlyStopping."""
 
     def __init__(self, monitor: str, value: float, mode: str | None = None) -> None:
+        check_number("Target", "value", value)
         self.watched = Watched(monitor, mode)
         self.value = value
 

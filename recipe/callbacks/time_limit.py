@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from autograd.backend import Array
 
+from ..numbers import check_number
 from .base import Callback
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ class TimeLimit(Callback):
     """
 
     def __init__(self, seconds: float) -> None:
-        if not seconds > 0:
-            raise ValueError(f"TimeLimit got {seconds} seconds: more than 0 are wanted.")
+        check_number("TimeLimit", "seconds", seconds, above=0)
         self.limit = seconds
 
     def on_batch_end(self, trainer: Trainer, loss: Array) -> None:

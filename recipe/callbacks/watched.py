@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from ..history import Record
+from ..numbers import check_number
 
 __all__ = ["Watched"]
 
@@ -20,12 +21,13 @@ class Watched:
     """
 
     def __init__(self, monitor: str, mode: str | None = None, min_delta: float = 0.0) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(f'what is monitored is named as in the records, "val_loss" say, got {monitor!r}.')
         if mode is None:
             mode = "max" if monitor.endswith("accuracy") else "min"
         if mode not in ("min", "max"):
             raise ValueError(f'mode must be "min" or "max", got {mode!r}.')
-        if not min_delta >= 0:
-            raise ValueError(f"min_delta must be at least 0, got {min_delta}.")
+        check_number("EarlyStopping", "min_delta", min_delta, least=0)
         self.monitor, self.mode, self.min_delta = monitor, mode, min_delta
         self.sign = 1.0 if mode == "min" else -1.0
         self.best = math.inf  # times sign, so that less is better

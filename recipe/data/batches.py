@@ -15,6 +15,8 @@ from typing import Any
 from autograd.backend import Array, module_of
 from autograd.random import Draw, Generator, default
 
+from ..numbers import check_count
+
 __all__ = ["Batches"]
 
 Batch = tuple[Array, Array]
@@ -50,10 +52,8 @@ class Batches:
     ) -> None:
         if len(x) != len(y):
             raise ValueError(f"Batches got {len(x)} rows of x and {len(y)} of y: one row of y per row of x is wanted.")
-        if batch_size < 1:
-            raise ValueError(f"Batches got batch_size={batch_size}: at least 1 is wanted.")
-        if prefetch < 0:
-            raise ValueError(f"Batches got prefetch={prefetch}: 0 (none) or more batches are wanted.")
+        check_count("Batches", "batch_size", batch_size)
+        check_count("Batches", "prefetch", prefetch, least=0)
         if len(x) < (batch_size if drop_last else 1):
             raise ValueError(
                 f"Batches got {len(x)} rows, which make no batch: batch_size={batch_size}, drop_last={drop_last}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 
 import numpy as np
@@ -18,6 +19,7 @@ from recipe import Trainer
 from recipe.callbacks import (
     ActivationMonitor,
     Callback,
+    EarlyStopping,
     GradientMonitor,
     HistoryLog,
     LRFinder,
@@ -236,16 +238,35 @@ def test_wrong_options_of_callbacks(tmp_path):
     for make, text in [
         (lambda: StepLog(tmp_path / "s.csv", every=0), "StepLog got every=0"),
         (lambda: HistoryLog("h.txt"), "HistoryLog writes .csv or .jsonl files, got h.txt"),
-        (lambda: TimeLimit(0), "TimeLimit got 0 seconds"),
+        (lambda: TimeLimit(0), "TimeLimit got seconds=0: more than 0 is wanted."),
         (lambda: NanGuard(every=0), "NanGuard got every=0"),
         (lambda: GradientMonitor(every=0), "GradientMonitor got every=0"),
         (lambda: ActivationMonitor(rows=0), "ActivationMonitor got rows=0"),
         (lambda: WeightMonitor(tau=0), "WeightMonitor got tau=0"),
         (lambda: ModelCheckpoint(tmp_path, every_steps=0), "ModelCheckpoint got every_steps=0"),
-        (lambda: LRFinder(lowest=1.0, highest=0.1), "LRFinder got lowest=1.0, highest=0.1"),
+        (lambda: LRFinder(lowest=1.0, highest=0.1), "LRFinder got highest=0.1: more than 1 is wanted."),
     ]:
         with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
             make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: NanGuard(every=n),
+        lambda n: StepLog("s.csv", every=n),
+        lambda n: ModelCheckpoint("runs", every_seconds=n),
+        lambda n: EarlyStopping(patience=n),
+        lambda n: EarlyStopping(alpha=n),
+        lambda n: Target("val_loss", n),
+        lambda n: WeightMonitor(bins=n),
+        lambda n: LRFinder(diverged=n),
+    ],
+)
+@pytest.mark.parametrize("number", [math.nan, "3"])
+def test_what_is_no_number_is_refused_where_it_is_given(make, number):
+    with pytest.raises((TypeError, ValueError), match=f"(takes a .*number as .*, got {number!r}|=nan: .*wanted)"):
+        make(number)
 
 
 # Checkpoints

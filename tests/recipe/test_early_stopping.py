@@ -139,9 +139,9 @@ def test_wrong_options():
     for options, text in [
         ({"criterion": "GLX"}, "EarlyStopping: criterion must be one of patience, GL, PQ, UP, got 'GLX'."),
         ({"monitor": "val_accuracy", "criterion": "GL"}, "EarlyStopping: GL compares errors by their ratio"),
-        ({"patience": 0}, "EarlyStopping: patience and strip must be at least 1, got 0 and 5."),
+        ({"patience": 0}, "EarlyStopping got patience=0: 1 or more is wanted."),
         ({"mode": "least"}, 'mode must be "min" or "max", got \'least\'.'),
-        ({"min_delta": -1.0}, "min_delta must be at least 0, got -1.0."),
+        ({"min_delta": -1.0}, "EarlyStopping got min_delta=-1.0: 0 or more is wanted."),
     ]:
         with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
             EarlyStopping(**options)

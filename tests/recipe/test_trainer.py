@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -269,8 +270,30 @@ def test_generators_of_layers_are_found():
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match=re.escape("accumulate=0: 1 (the whole batch at once) or more is wanted")):
-        trainer(accumulate=0)
+    for options, kind, text in [
+        ({"accumulate": 0}, ValueError, "Trainer got accumulate=0: 1 or more is wanted."),
+        ({"accumulate": 2.0}, TypeError, "Trainer takes a whole number as accumulate, got 2.0."),
+        ({"clip_norm": "1"}, TypeError, "Trainer takes a number as clip_norm, got '1'."),
+        ({"clip_value": math.nan}, ValueError, "Trainer got clip_value=nan: 0 or more is wanted."),
+        ({"device": None}, TypeError, 'Trainer takes a device such as "cpu" or "cuda", got None.'),
+    ]:
+        with pytest.raises(kind, match=f"^{re.escape(text)}"):
+            trainer(**options)
+    for size, kind, text in [
+        (0, ValueError, "evaluate got batch_size=0: 1 or more is wanted."),
+        (-1, ValueError, "evaluate got batch_size=-1: 1 or more is wanted."),  # of which the means would be none
+        (2.5, TypeError, "evaluate takes a whole number as batch_size, got 2.5."),
+    ]:
+        with pytest.raises(kind, match=f"^{re.escape(text)}"):
+            trainer().evaluate(data(8), batch_size=size)
+
+
+def test_there_may_be_more_epochs_than_python_counts_to():
+    class Stop(Callback):
+        def on_batch_end(self, trainer, loss):
+            trainer.stop = "enough"
+
+    assert fit(trainer(callbacks=[Stop()]), epochs=10**23).step == 1
 
 
 def test_metrics_of_ones_own():
@@ -619,8 +642,8 @@ def test_rows_without_their_labels_and_counts_below_zero_are_refused():
     for call in (lambda: run.evaluate(x[:40], y), lambda: run.fit((x, y), (x[:40], y), epochs=1, batch_size=BATCH)):
         with pytest.raises(ValueError, match=r"got 40 rows and 90 labels: one of each is wanted"):
             call()
-    for wrong in ({"epochs": -1}, {"updates": -1}, {"evaluate_rows": -5}):
-        with pytest.raises(ValueError, match=rf"fit got {next(iter(wrong))}=-\d: 0 or more is wanted"):
+    for wrong in ({"epochs": -1}, {"updates": -1}, {"evaluate_rows": 0}, {"batch_size": 0}):
+        with pytest.raises(ValueError, match=rf"fit got {next(iter(wrong))}=\S+: [01] or more is wanted"):
             run.fit((x, y), **{"epochs": 1, "batch_size": BATCH, **wrong})
     assert run.step == 0
 

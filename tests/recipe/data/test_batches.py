@@ -214,8 +214,8 @@ def test_no_more_is_gathered_ahead_than_was_asked_for():
     ("arguments", "text"),
     [
         ((X, Y[:5], 4, {}), "Batches got 23 rows of x and 5 of y: one row of y per row of x is wanted."),
-        ((X, Y, 0, {}), "Batches got batch_size=0: at least 1 is wanted."),
-        ((X, Y, 4, {"prefetch": -1}), "Batches got prefetch=-1: 0 (none) or more batches are wanted."),
+        ((X, Y, 0, {}), "Batches got batch_size=0: 1 or more is wanted."),
+        ((X, Y, 4, {"prefetch": -1}), "Batches got prefetch=-1: 0 or more is wanted."),
         ((X[:0], Y[:0], 4, {}), "Batches got 0 rows, which make no batch: batch_size=4, drop_last=False."),
         ((X, Y, 24, {"drop_last": True}), "Batches got 23 rows, which make no batch: batch_size=24, drop_last=True."),
     ],
