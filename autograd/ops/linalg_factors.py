@@ -19,12 +19,13 @@ of linear algebra functions with application in optimum experimental design", ar
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..backend import Array, Module
+from ..backend import Array, Module, module_of
 from ..dtypes import finfo
 from ..errors import GradientError, ShapeError
 from ..hints import telling
+from ..modes import is_tracing
 from ..primitive import primitive
 from ..shapes import Shape
 from ..tensor import Operand, Tensor
@@ -153,14 +154,23 @@ def _(g: Operand, x: Operand) -> Operand:
 # Singular values and their vectors
 
 
+def _decomposed(xp: Module, x: Array, **options: bool) -> tuple[Any, Array]:
+    """The SVD of each matrix, of zeros in the place of one that is not finite, and which are finite.
+
+    With NaN LAPACK fails, and with Inf it may go on for ever.
+    """
+    finite = xp.all(xp.isfinite(x), axis=(-2, -1), keepdims=True)
+    return xp.linalg.svd(xp.where(finite, x, 0), **options), finite
+
+
 @primitive
 def _svd(xp: Module, x: Operand) -> Array:
     """Left singular vectors as columns, beneath them a row of singular values, falling, and the right ones as columns.
 
     (..., m, n) gives (..., m + 1 + n, min(m, n)).
     """
-    left, values, right = xp.linalg.svd(x, full_matrices=False)
-    return xp.concat([left, values[..., None, :], xp.swapaxes(right, -2, -1)], axis=-2)
+    (left, values, right), finite = _decomposed(xp, x, full_matrices=False)
+    return xp.where(finite, xp.concat([left, values[..., None, :], xp.swapaxes(right, -2, -1)], axis=-2), math.nan)
 
 
 @primitive
@@ -242,8 +252,9 @@ def svd(x: Operand, *, full_matrices: bool = True) -> SVDResult:
     (..., m, n) gives S of (..., k), k = min(m, n), with full_matrices=False U of (..., m, k) and Vh of (..., k, n),
     else square ones; what completes those to squares has no gradient, so backward through it raises GradientError.
 
-    The gradient of U and Vh is NaN where two singular values are equal, since they are not unique there, and where one
-    is 0 if x is not square; also their signs are not unique. Townsend 2016.
+    All are NaN for a matrix with NaN or Inf in it. The gradient of U and Vh is NaN where two singular values are equal,
+    since they are not unique there, and where one is 0 if x is not square; also their signs are not unique. Townsend
+    2016.
     """
     found = _svd(_matrix("svd", x))
     left, right = _left_vectors(x, found), _right_vectors(x, found)
@@ -259,7 +270,8 @@ def svdvals(xp: Module, x: Operand) -> Array:
     At 0 it is one of many slopes. It does the work of `svd`: where one is asked for, `svd(x, full_matrices=False).S` is
     less work. The second order is that of the singular vectors: NaN where two singular values are equal.
     """
-    return xp.linalg.svd(_matrix("svdvals", x), compute_uv=False)
+    values, finite = _decomposed(xp, _matrix("svdvals", x), compute_uv=False)
+    return xp.where(finite[..., 0], values, math.nan)
 
 
 @svdvals.vjp
@@ -329,10 +341,11 @@ def _smallest(xp: Module, x: Array, values: Array, rtol: Operand) -> Array:
 @primitive
 def _pinv(xp: Module, x: Operand, rtol: Operand = None) -> Array:
     """The pseudo-inverse of each matrix."""
-    left, values, right = xp.linalg.svd(x, full_matrices=False)
+    (left, values, right), finite = _decomposed(xp, x, full_matrices=False)
     counts = values > _smallest(xp, x, values, rtol)
     inverted = xp.where(counts, 1 / xp.where(counts, values, 1), 0)
-    return xp.matmul(xp.swapaxes(right, -2, -1) * inverted[..., None, :], xp.swapaxes(left, -2, -1))
+    inverse = xp.matmul(xp.swapaxes(right, -2, -1) * inverted[..., None, :], xp.swapaxes(left, -2, -1))
+    return xp.where(finite, inverse, math.nan)
 
 
 @_pinv.vjp
@@ -364,6 +377,18 @@ def _matrix_rank(xp: Module, x: Operand, rtol: Operand = None) -> Array:
 def matrix_rank(x: Operand, *, rtol: Operand = None) -> Tensor:
     """The rank of each matrix: how many singular values exceed `rtol` times the largest; `rtol` as in `pinv`.
 
-    A whole number, which has no gradient.
+    A whole number, which has no gradient. Raises ValueError where x holds NaN or Inf.
     """
-    return _matrix_rank(_matrix("matrix_rank", x), rtol)
+    x = _matrix("matrix_rank", x)
+    array = x.data if isinstance(x, Tensor) else x
+    trace = is_tracing()
+    if trace is None:
+        _refuse_without_rank(array)
+    else:
+        trace.check("check_finite", _refuse_without_rank, array)
+    return _matrix_rank(x, rtol)
+
+
+def _refuse_without_rank(x: Array) -> None:
+    if not module_of(x).isfinite(x).all():
+        raise ValueError("matrix_rank got x with NaN or Inf in it, which has no rank: look for it with anomaly().")

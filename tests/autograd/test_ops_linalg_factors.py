@@ -284,3 +284,16 @@ def test_the_power_0_is_the_identity_whatever_the_matrix_holds():
 def test_an_error_says_what_came_and_what_was_wanted(call, kind, says):
     with pytest.raises(kind, match=says):
         call()
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+@pytest.mark.parametrize("run", [lambda f: f, ag.compile], ids=["eager", "compiled"])
+def test_what_is_not_finite_gives_nan_and_leaves_its_neighbours_alone(number, run):
+    x = TALL.copy()
+    x[0, 1, 0] = number  # with Inf LAPACK goes on for ever
+    for function in (linalg.pinv, linalg.svdvals, lambda x: linalg.svd(x, full_matrices=False).U):
+        found = run(function)(Tensor(x)).numpy()
+        assert np.isnan(found[0]).all()
+        same(Tensor(found[1]), function(Tensor(TALL[1])).numpy())
+    with pytest.raises(ValueError, match="matrix_rank got x with NaN or Inf in it, which has no rank"):
+        run(linalg.matrix_rank)(Tensor(x))
