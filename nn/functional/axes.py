@@ -7,7 +7,7 @@ and the arguments that an editor and a type checker see are written there alone.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Concatenate, ParamSpec
 
 from autograd.backend import host
@@ -41,7 +41,8 @@ def numbers_of(name: str, option: str, given: Numbers, axes: int, least: int) ->
 
     Raises ValueError for another count, and for what is not a whole number of at least `least`.
     """
-    numbers = (given,) if isinstance(given, _WHOLE) else tuple(given)
+    alone = isinstance(given, _WHOLE) or not isinstance(given, Iterable)
+    numbers: tuple[Any, ...] = (given,) if alone else tuple(given)  # type: ignore[arg-type]
     numbers = numbers * axes if len(numbers) == 1 else numbers
     if len(numbers) != axes or not all(isinstance(n, _WHOLE) and n >= least for n in numbers):
         each = "one whole number" if axes == 1 else f"one whole number, or one for each of {axes} axes"

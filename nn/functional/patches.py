@@ -7,6 +7,7 @@ Read `attention_weights.py` next.
 from __future__ import annotations
 
 import autograd as ag
+from autograd.errors import ShapeError
 from autograd.tensor import Tensor
 
 from .axes import Numbers, numbers_of
@@ -27,6 +28,12 @@ def unfold(
     size, step, (down, across), apart = _numbers("unfold", kernel_size, stride, padding, dilation)
     x = input if input.ndim == 4 else input[None]
     x = ag.pad(x, ((0, 0), (0, 0), (down, down), (across, across)))
+    reach = tuple(d * (k - 1) + 1 for k, d in zip(size, apart, strict=True))
+    if reach[0] > x.shape[2] or reach[1] > x.shape[3]:
+        raise ShapeError(
+            f"unfold got kernel_size={kernel_size} and dilation={dilation}, which reach over {reach} places, and x of "
+            f"shape {input.shape}, which with padding={padding} has {x.shape[2:]}."
+        )
     places = ag.permute_dims(ag.windows(x, size=size, stride=step, dilation=apart), (0, 1, 4, 5, 2, 3))
     n, channels, *_, rows, columns = places.shape
     out = ag.reshape(places, (n, channels * size[0] * size[1], rows * columns))

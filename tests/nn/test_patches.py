@@ -68,7 +68,12 @@ def test_a_compiled_step_is_the_eager_one():
     [
         (lambda: F.unfold(normal(4, 4), 2), r"unfold got x of shape \(4, 4\): it must be \(N, C, H, W\) or"),
         (lambda: F.unfold(normal(1, 4, 4), 2, stride=0), "unfold got stride=0: it must be one whole number"),
-        (lambda: F.unfold(normal(1, 4, 4), 5), r"reach over \(5, 5\) places, but there are only \(4, 4\)"),
+        (lambda: F.unfold(normal(1, 4, 4), 2.5), "unfold got kernel_size=2.5: it must be one whole number"),
+        (lambda: F.unfold(normal(1, 4, 4), None), "unfold got kernel_size=None: it must be one whole number"),
+        (
+            lambda: F.unfold(normal(1, 4, 4), 3, 3, 1),
+            r"kernel_size=3 and dilation=3, which reach over \(7, 7\) places, .* with padding=1 has \(6, 6\)",
+        ),
         (lambda: F.fold(normal(1, 7, 9), 4, 2), r"must divide by the 4 places .* must be 3 x 3 windows"),
         (lambda: F.fold(normal(1, 8, 8), 4, 2), r"fold got x of shape \(1, 8, 8\): for images of \(4, 4\)"),
         (lambda: F.fold(normal(1, 8, 1), 1, 2), "must be 0 x 0 windows"),
