@@ -2,7 +2,8 @@
 
 One idea: Python's own doings, such as printing, happen while tracing, and no later call repeats them. To write to a log
 so does no harm. To take something, the next item of an iterator, an entry of a list, a random number, would freeze what
-was taken, so it is refused. Read `surroundings.py` next, which finds them.
+was taken, so it is refused; the clock or a file may be for a log, so that is a warning. Read `surroundings.py` next,
+which finds them.
 """
 
 # Note [What tracing itself changes]
@@ -12,9 +13,14 @@ was taken, so it is refused. Read `surroundings.py` next, which finds them.
 
 from __future__ import annotations
 
+import datetime
 import io
+import os
 import random
+import secrets
+import time
 import types
+import uuid
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -22,8 +28,28 @@ from ..backend import host
 from ..errors import TraceError
 from .expression import Expression, named
 
-__all__ = ["Drawn", "Loose", "Taken", "draws", "refuse_iterator"]
+__all__ = ["Drawn", "Loose", "Taken", "draws", "environment", "fleeting", "refuse_iterator"]
 
+# What gives something else whenever it is asked, by module and name, in words.
+_CLOCK, _CHANCE, _FILE = "the clock", "random numbers that no seed decides", "a file"
+_FLEETING: dict[Any, dict[str, str]] = {
+    time: dict.fromkeys(("time", "perf_counter", "monotonic", "process_time", "localtime", "gmtime", "ctime"), _CLOCK)
+    | dict.fromkeys(("time_ns", "perf_counter_ns", "monotonic_ns", "process_time_ns"), _CLOCK),
+    datetime: dict.fromkeys(("now", "today", "utcnow"), _CLOCK),
+    datetime.datetime: dict.fromkeys(("now", "today", "utcnow"), _CLOCK),
+    datetime.date: {"today": _CLOCK},
+    secrets: dict.fromkeys(("choice", "randbelow", "randbits", "token_bytes", "token_hex"), _CHANCE),
+    uuid: dict.fromkeys(("uuid1", "uuid4"), _CHANCE),
+    random: {"SystemRandom": _CHANCE},
+    os: {"urandom": _CHANCE, "listdir": "a folder", "scandir": "a folder", "getcwd": "the working folder"},
+    host: dict.fromkeys(("load", "loadtxt", "genfromtxt", "fromfile"), _FILE),
+}
+_FUNCTIONS = {
+    id(vars(thing)[name]): word
+    for thing, names in _FLEETING.items()
+    for name, word in names.items()
+    if name in vars(thing) and isinstance(thing, types.ModuleType)
+} | {id(open): _FILE}
 _SOURCES = (host.random.Generator, host.random.RandomState, random.Random)
 
 
@@ -93,6 +119,23 @@ def draws(thing: Any, names: Collection[str]) -> Iterator[Expression]:
     source = thing.__self__ if isinstance(thing, (types.BuiltinMethodType, types.MethodType)) else thing
     if isinstance(source, _SOURCES) and not isinstance(source, random.SystemRandom):
         yield Drawn(source)
+
+
+def environment(thing: Any, names: Collection[str]) -> Iterator[Expression]:
+    """The question about the environment's variables, where it is read: os.environ, or os or its function for it."""
+    read = thing is os and not {"environ", "getenv"}.isdisjoint(names)
+    if read or thing is os.environ or thing is os.getenv:
+        word, scope = named(os.environ)
+        yield Loose(f"{word}.copy()", scope)
+
+
+def fleeting(thing: Any, names: Collection[str]) -> Iterator[str]:
+    """What code that asks for these names of a module, or calls a function, would read at the first call only."""
+    if isinstance(thing, (types.ModuleType, type)):
+        known = _FLEETING.get(thing, {})
+        yield from (known[name] for name in names if name in known)
+    elif id(thing) in _FUNCTIONS:
+        yield _FUNCTIONS[id(thing)]
 
 
 def _state_of(source: Any) -> Any:

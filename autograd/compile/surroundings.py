@@ -22,8 +22,10 @@ import array
 import contextvars
 import functools
 import inspect
+import os
 import threading
 import types
+import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from operator import is_
@@ -33,7 +35,7 @@ from ..backend import host, is_array
 from ..tensor import Tensor
 from .code import attributes_read, globals_read, is_library
 from .expression import Expression, Same, named
-from .once import Drawn, Loose, Taken, draws, refuse_iterator
+from .once import Drawn, Loose, Taken, draws, environment, fleeting, refuse_iterator
 
 __all__ = ["Contents", "questions_about", "questions_about_methods"]
 
@@ -86,6 +88,7 @@ class _Walk:
     def __init__(self, names: tuple[str, ...] = ()) -> None:
         self.names = names
         self.read = dict.fromkeys(names)
+        self.fleeting: dict[str, None] = {}  # what is read at the first call only, in words
         self._seen: set[tuple[int, str]] = set()
 
     def meets(self, thing: Any, what: str) -> bool:
@@ -141,6 +144,12 @@ def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
     while True:
         questions = list(walked(walk))
         if len(walk.read) == len(walk.names):
+            for what in walk.fleeting:
+                warnings.warn(
+                    f"a compiled function uses {what} at its first call only, and goes on with what that gave: use it "
+                    "outside, and give the function what it gave.",
+                    stacklevel=2,
+                )
             return questions
         walk = _Walk(tuple(walk.read))
 
@@ -182,6 +191,8 @@ def _of_function(function: types.FunctionType, depth: int, walk: _Walk) -> Itera
     for name in globals_read(function.__code__):
         if name in function.__globals__:
             yield from _of_thing(f"{word}.get({name!r})", scope, function.__globals__[name], depth, walk)
+        elif name == "open":
+            walk.fleeting.update(dict.fromkeys(fleeting(open, ())))
     for cell in function.__closure__ or ():
         word, scope = named(cell)
         try:
@@ -201,6 +212,8 @@ def _of_thing(text: str, scope: dict[str, Any], thing: Any, depth: int, walk: _W
     for part in parts:
         refuse_iterator(part)
         yield from draws(part, walk.names)
+        yield from environment(part, walk.names)
+        walk.fleeting.update(dict.fromkeys(fleeting(part, walk.names)))
         if len(parts) <= _MANY:
             yield from _contents(part)
         if not isinstance(part, type):
@@ -300,6 +313,8 @@ def _question(text: str, scope: dict[str, Any], value: Any, lists: bool = True) 
         yield Expression(f"repr({text})", scope)  # tells -0.0 from 0.0
     elif isinstance(value, _PLAIN):
         yield Expression(f"(type({text}), {text})", scope)  # tells 1 from 1.0
+    elif value is os.environ:  # whose texts are made anew whenever they are asked for
+        yield from environment(value, ())
     elif isinstance(value, (*_CONTAINERS, *_BUFFERS, slice, host.generic)) or _is_mapping(value):
         word, more = named(_parts)
         yield Expression(f"{word}({text})", {**scope, **more})

@@ -9,13 +9,19 @@ from __future__ import annotations
 import collections
 import contextvars
 import copy
+import datetime
 import functools
 import operator
+import os
+import secrets
 import threading
+import time
 import types
 from array import array as buffer
 from collections.abc import Callable
 from dataclasses import dataclass
+from os import environ, getenv
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -344,6 +350,47 @@ def test_a_global_that_a_method_of_an_argument_reads_is_guarded(read: Callable[[
             assert function(Pair(tensor(1.0))).tolist() == [by]
     finally:
         _set_scale(2.0)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: os.environ["TAPEGRAD_TEST"],
+        lambda: os.environ.get("TAPEGRAD_TEST"),
+        lambda: os.getenv("TAPEGRAD_TEST"),
+        lambda: getenv("TAPEGRAD_TEST"),
+        lambda: environ["TAPEGRAD_TEST"],
+    ],
+)
+def test_the_environment_is_guarded(read: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(40):  # more than are compared one by one
+        monkeypatch.setenv(f"TAPEGRAD_TEST_{i}", str(i))
+    function = ag.compile(lambda x: x * float(read()))
+    for by in (2.0, 2.0, 5.0):
+        monkeypatch.setenv("TAPEGRAD_TEST", str(by))
+        assert function(tensor(1.0)).tolist() == [by]
+    assert len(function.programs) == 2
+
+
+def _opened() -> int:
+    with open(__file__) as file:
+        return len(file.read())
+
+
+@pytest.mark.parametrize(
+    ("read", "what"),
+    [
+        (lambda: time.time(), "the clock"),
+        (lambda: perf_counter(), "the clock"),
+        (lambda: datetime.datetime.now().year, "the clock"),
+        (lambda: secrets.randbelow(9), "random numbers that no seed decides"),
+        (lambda: _opened(), "a file"),
+    ],
+)
+def test_what_is_another_at_each_call_is_warned_of(read: Callable[[], Any], what: str) -> None:
+    with pytest.warns(UserWarning, match=f"uses {what} at its first call only, and goes on with what that gave"):
+        ag.compile(lambda x: x * read())(tensor(1.0))
+    ag.compile(lambda x: x * (time.sleep(0) is None))(tensor(1.0))
 
 
 def _attribute_of_an_object() -> tuple[Any, Callable[[], Any]]:
