@@ -323,10 +323,11 @@ class Trace:
     def changes(self) -> list[tuple[Any, Traced]]:
         """The places that have another value now, with that value.
 
-        Raises TraceError where one of them shares memory with another array that was read, for an argument that was
-        changed in place or asked for its gradient, and for a graph that would leave the function.
+        Raises TraceError where one of them shares memory with another array that was read, or shall from now on, for an
+        argument that was changed in place or asked for its gradient, and for a graph that would leave the function.
         """
         self._refuse_changed_arguments()
+        self._refuse_shared_data()
         self._leave_slots()
         found = [(place, traced) for place, traced, first in self.captured if traced.variable is not first]
         own = {id(place.tensor): (place, t) for place, t, _ in self.captured if isinstance(place, DataOf)}
@@ -356,6 +357,23 @@ class Trace:
                 "a compiled function leaves requires_grad or a gradient on a Tensor of an argument, where it would not "
                 "be seen: begin with x = x.detach(), and return the gradient."
             )
+
+    def _refuse_shared_data(self) -> None:
+        """Raise TraceError where a Tensor would be given the memory of another, or of an argument: it gets a copy."""
+        holders: dict[int, Any] = {id(traced): None for traced, _ in self._arguments}
+        for place, traced, _ in self.captured:
+            holder = place.tensor if isinstance(place, DataOf) else None
+            if holder is None or self.data.get(id(holder), (holder, traced))[1] is traced:
+                holders[id(traced)] = holder
+        for tensor, traced in self.data.values():
+            while traced.base is not None:
+                traced = traced.base
+            if holders.get(id(traced), tensor) is not tensor:
+                raise TraceError(
+                    "a compiled function assigns an array that is there already to the data of a Tensor, which would "
+                    "share its memory as written and not here: assign a copy, w.data = u.data.copy(), or write "
+                    "w[...] = u."
+                )
 
     def _leave_slots(self) -> None:
         """Set `requires_grad` of Tensors from outside after each call, as the function did; a node cannot be left."""

@@ -11,6 +11,7 @@ import inspect
 import itertools
 import math
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -233,6 +234,32 @@ def test_a_container_that_is_given_and_changed_is_refused() -> None:
             ag.compile(function)(batch)
         assert list(batch) == ["x"]
         ag.compile(lambda batch, function=function: function(dict(batch)))(batch)
+
+
+SHARING: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
+    "another Tensor's array": lambda w, u, x: setattr(w, "data", u.data),
+    "a part of it": lambda w, u, x: setattr(w, "data", u.data[::-1]),
+    "an argument's array": lambda w, u, x: setattr(w, "data", x.data),
+}
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_to_share_the_memory_of_another_tensor_is_refused(name: str) -> None:
+    w, u = tensor(1.0, 2.0), tensor(3.0, 4.0)
+    with pytest.raises(TraceError, match=re.escape("assign a copy, w.data = u.data.copy(), or write w[...] = u.")):
+        ag.compile(lambda x: SHARING[name](w, u, x))(tensor(5.0, 6.0))
+    assert w.tolist() == [1.0, 2.0]
+
+    def exchange() -> None:  # two that change places share nothing
+        w.data, u.data = u.data, w.data
+
+    def copy() -> None:
+        w.data = u.data.copy()
+
+    ag.compile(exchange)()
+    assert (w.tolist(), u.tolist()) == ([3.0, 4.0], [1.0, 2.0])
+    ag.compile(copy)()
+    assert w.tolist() == [1.0, 2.0]
 
 
 class Answer:
