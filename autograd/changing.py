@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .backend import module_of
+from .backend import is_array, module_of
 from .errors import GradientError, ShapeError
 from .modes import is_recording
 from .ops import cast, index
@@ -57,4 +57,11 @@ def assign(x: Tensor, key: Any, value: Operand) -> None:
         _rebind(x, y)
     else:
         x.data[where] = value.data if isinstance(value, Tensor) else value
-        mark_written(x.data)
+        part = x.data[where] if _is_plain(where) else x.data
+        mark_written(part if is_array(part) else x.data)
+
+
+def _is_plain(where: Any) -> bool:
+    """Whether an index gives a view: slices and whole numbers."""
+    parts = where if isinstance(where, tuple) else (where,)
+    return all(type(part) in (slice, int, type(None), type(...)) for part in parts)

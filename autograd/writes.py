@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from .backend import Array, host, is_array
@@ -22,10 +23,13 @@ clock = itertools.count(1).__next__  # numbers nodes and writes; atomic, so thre
 
 
 class _Extent(NamedTuple):
-    """The span of addresses that a view reaches within its memory."""
+    """The span of addresses that a view reaches within its memory, and how it lies in there."""
 
     start: int
     stop: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    itemsize: int
 
 
 class _Writes:
@@ -93,8 +97,30 @@ def owner_of(array: Array) -> Any:
 
 def _extent(array: Array) -> _Extent | None:
     """The addresses that an array reaches; None where the device does not say, which counts as all of its memory."""
-    return _Extent(*host.lib.array_utils.byte_bounds(array)) if isinstance(array, host.ndarray) else None
+    if not isinstance(array, host.ndarray):
+        return None
+    start, stop = host.lib.array_utils.byte_bounds(array)
+    return _Extent(start, stop, array.shape, array.strides, array.itemsize)
 
 
 def _meet(a: _Extent | None, b: _Extent | None) -> bool:
-    return a is None or b is None or (a.start < b.stop and b.start < a.stop)
+    if a is None or b is None:
+        return True
+    return a.start < b.stop and b.start < a.stop and _share(a, b)
+
+
+def _share(a: _Extent, b: _Extent) -> bool:
+    """Whether two views whose spans overlap have an address in common, which two columns of a matrix have not."""
+    try:
+        return bool(host.shares_memory(_like(a), _like(b), max_work=10_000))
+    except host.exceptions.TooHardError:
+        return True
+
+
+def _like(extent: _Extent) -> Any:
+    """An array at the same addresses, to be asked for nothing else: nobody knows whether they are still in use."""
+    first = extent.start - sum(min(0, s * (n - 1)) for n, s in zip(extent.shape, extent.strides, strict=True))
+    about = {"version": 3, "data": (first, True), "typestr": f"|V{extent.itemsize}"}
+    return host.asarray(
+        SimpleNamespace(__array_interface__={**about, "shape": extent.shape, "strides": extent.strides})
+    )

@@ -351,3 +351,25 @@ def test_clone_stays_in_the_graph():
     assert not np.shares_memory(y.data, x.data)
     (y * y).sum().backward()
     same(x.grad, [2.0, 4.0])
+
+
+COLUMNS = [(np.s_[:, 0], np.s_[:, 1]), (np.s_[::2], np.s_[1::2]), (np.s_[::-1, 2], np.s_[::-2, :2])]
+
+
+@pytest.mark.parametrize(("read", "beside"), COLUMNS)
+def test_a_write_beside_what_was_saved_does_no_harm(read, beside):
+    """Two columns lie between one another, and share no number."""
+    for written in (beside, read):
+        x = leaf(np.arange(12.0).reshape(4, 3))
+        y = x * 1.0
+        z = (y[read] * y[read]).sum()
+        with ag.no_grad():
+            y[written] = 5.0
+        if written is read:
+            with pytest.raises(WrittenError):
+                z.backward()
+        else:
+            z.backward()
+            expected = np.zeros((4, 3))
+            expected[read] = 2 * x.data[read]
+            same(x.grad, expected)
