@@ -71,8 +71,9 @@ def compile(
     next call would find gone (an item of an iterator, a random number of NumPy's). What Python does besides, such as
     printing or appending to a list that it finds, is done while tracing only. So are NumPy's own functions of arrays
     that it finds; where such an array, up to 64 KiB, holds other numbers, it is traced anew. Unseen are only changes
-    inside larger arrays that NumPy itself reads, and in containers of more than 1,024 entries: give those as arguments.
-    The clock, files and numbers of a fresh generator are looked at once, for most of which there is a warning.
+    inside larger arrays that NumPy itself reads and in containers of more than 1,024 entries, which are better given
+    as arguments, and that an array which the program writes to was made read-only. The clock, files and numbers of a
+    fresh generator are looked at once, for most of which there is a warning.
 
     `executor="native"` runs C, made by the system's compiler and kept in the user's cache; "numpy", which is also taken
     where there is no compiler, runs NumPy's functions, and gives the bits that eager code gives without its hand-made
