@@ -30,7 +30,10 @@ class ModelCheckpoint(Callback):
     """Writes `folder`/checkpoint.safetensors after every epoch, on Ctrl-C, and every `every_steps` or `every_seconds`.
 
     `best` names the value of the records by which `folder`/best.safetensors is kept, the weights alone of the best
-    epoch so far; None keeps none. `mode` as in EarlyStopping. A folder that is not there is made.
+    epoch so far; None keeps none, nor does "val_..." where there are no validation rows. `mode` as in EarlyStopping. A
+    folder that is not there is made.
+
+    Raises KeyError at the end of the first epoch where the records have no value of that name.
     """
 
     order = 100
@@ -70,10 +73,15 @@ class ModelCheckpoint(Callback):
             if trainer.stop is None:  # the last update was inside an epoch, and nothing comes after it
                 self.save(trainer)
             return
-        if self.watched is not None and self.watched.monitor in record and self.watched.improves(record):
+        if self.watched is not None and self._can_be_read(record) and self.watched.improves(record):
             about = {"epoch": record["epoch"], self.watched.monitor: record[self.watched.monitor]}
             nn.save(trainer.model, self.best_path, metadata={"about": json.dumps(about)})
         self.save(trainer)
+
+    def _can_be_read(self, record: Record) -> bool:
+        """Whether the record has what is watched, or should have: a run without validation rows has no "val_..."."""
+        assert self.watched is not None
+        return "val_loss" in record or not self.watched.monitor.startswith("val_")
 
     def on_interrupt(self, trainer: Trainer) -> None:
         self.save(trainer)

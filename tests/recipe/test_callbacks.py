@@ -295,6 +295,18 @@ def test_a_folder_that_is_not_there_is_made(tmp_path):
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*")) == names
 
 
+@pytest.mark.parametrize("best", ["val_los", "val_f1", "loss"])
+def test_a_misspelt_best_is_told(tmp_path, best):
+    with pytest.raises(KeyError, match=f"has no '{best}' to monitor; it has epoch"):
+        fit(trainer(callbacks=[ModelCheckpoint(tmp_path, best=best)]), epochs=1)
+
+
+def test_without_validation_rows_no_best_is_kept(tmp_path):
+    run = trainer(callbacks=[ModelCheckpoint(tmp_path)])
+    run.fit(data(90), epochs=1, batch_size=BATCH)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
 def test_best_weights_are_those_of_the_best_epoch(tmp_path):
     kept = {}
 
