@@ -74,6 +74,7 @@ class Members:
         """Lines for an element: its value, and where that goes."""
         index, kind = self.order[member.out], ctype(member.out.dtype)
         if member.kind == "element":
+            kind = "int" if member.out.dtype == "bool" else kind  # GCC 12 makes no vectors of bytes cast to floats
             yield f"{kind} v{index} = {self.value(member)};"
             if self.memory.is_stored(member.out):
                 yield f"{self.stored_at(member.out)} = v{index};"

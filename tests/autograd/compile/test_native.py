@@ -459,6 +459,23 @@ def test_layers_of_a_kind_share_their_loops() -> None:
 
 
 @needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_comparison_is_no_byte_while_it_is_multiplied_with(dtype: str) -> None:
+    step = ag.compile(lambda x: ag.tanh(x) * ((x > 0.5) & (x < 9)), executor="native")
+    x = np.array([-1.0, 0.5, 0.75, np.nan, np.inf], dtype)
+    for _ in range(2):
+        np.testing.assert_allclose(step(Tensor(x)).data, np.tanh(x) * ((x > 0.5) & (x < 9)), rtol=1e-6)
+    assert Native(step.programs[0]).source.count("      int v") == 3  # bytes are done one after the other by GCC 12
+
+
+@needs_c
+def test_bounds_on_both_sides_join_their_loop() -> None:
+    step = ag.compile(lambda x: ag.grad(lambda x: F.hardswish(x).sum())(x), executor="native")
+    step(Tensor(np.linspace(-4, 4, 9, dtype="float32")))
+    assert "NumPy" not in step.explain()
+
+
+@needs_c
 @pytest.mark.parametrize("length", [2, 4, 8, 16])
 def test_a_loop_that_reads_a_matrix_along_its_columns_is_not_left_out(length: int) -> None:
     def written(x: Tensor, y: Tensor) -> Tensor:
