@@ -205,7 +205,7 @@ def _walk(
             if sent is None:
                 if parent is like:
                     heappush(waiting, (-parent.serial, parent))
-                if piece is g or (_array(piece) if create_graph else piece).base is not None:  # not made by the rule
+                if piece is g or not _is_made(piece, create_graph):
                     if parent is like:
                         shared.add(parent)
                     else:
@@ -224,6 +224,11 @@ def _walk(
     if wanted is not None:
         arrived = {edge: g for edge, g in arrived.items() if edge in wanted}
     return arrived | kept if kept else arrived
+
+
+def _is_made(piece: Gradient, create_graph: bool) -> bool:
+    """Whether a rule made the memory of what it gave, and nobody else holds that."""
+    return _array(piece).base is None or (not create_graph and writes.holds_alone(piece))
 
 
 def _newest_first(roots: Iterable[Edge], since: int) -> list[Node]:

@@ -12,12 +12,13 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
+from sys import getrefcount
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from .backend import Array, host, is_array
 
-__all__ = ["clock", "mark_written", "newest", "owner_of", "owners", "written_after"]
+__all__ = ["clock", "holds_alone", "mark_written", "newest", "owner_of", "owners", "written_after"]
 
 clock = itertools.count(1).__next__  # numbers nodes and writes; atomic, so threads never get the same number
 
@@ -93,6 +94,28 @@ def owner_of(array: Array) -> Any:
     while array.base is not None and is_array(array.base):
         array = array.base
     return array
+
+
+def holds_alone(view: Array) -> bool:
+    """Whether nobody else holds the memory of this view, which takes in all of it, each number once."""
+    owner = view.base
+    if type(owner) is not host.ndarray or owner.base is not None or owner.nbytes != view.nbytes:
+        return False
+    step = view.itemsize
+    for own, length in sorted(zip(view.strides, view.shape, strict=True)):
+        if length > 1 and own != step:
+            return False
+        step *= length
+    del owner
+    return _holders(view) == _ALONE and bool(view.flags.writeable)
+
+
+def _holders(view: Array) -> int:
+    """How often what a view is a view of is held."""
+    return getrefcount(view.base)
+
+
+_ALONE = _holders(host.zeros(2)[:])  # asked of Python itself, since it differs between its versions
 
 
 def _extent(array: Array) -> _Extent | None:

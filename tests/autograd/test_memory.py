@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import autograd as ag
-from autograd import Tensor
+from autograd import Tensor, writes
+from autograd.primitive import elementwise, primitives
 
 from .leaves import leaf
 
@@ -177,3 +178,48 @@ def test_backward_writes_into_nothing_it_was_given():
     (x + x + x * x).backward(incoming)
     np.testing.assert_array_equal(incoming, [1.0, 2.0])
     np.testing.assert_array_equal(x.data, [1.0, 2.0])
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_leaf_keeps_a_view_whose_memory_nobody_else_holds_and_copies_others(held):
+    made = []
+
+    @elementwise
+    def turned_rule(xp, x):
+        return xp.positive(x)
+
+    @turned_rule.vjp
+    def _(g):
+        memory = np.ascontiguousarray(g.T)
+        made.append(memory.ctypes.data)
+        if held:
+            made.append(memory)
+        return memory.T
+
+    try:
+        x = Tensor(np.ones((3, 4)), requires_grad=True)
+        turned_rule(x).sum().backward()
+    finally:
+        del primitives["turned_rule"]
+    assert (x.grad.data.ctypes.data == made[0]) is not held
+    np.testing.assert_array_equal(x.grad.data, np.ones((3, 4)))
+
+
+MEMORY = np.zeros(6)
+VIEWS = {  # a function, since pytest holds what it shows of an assert
+    "turned": (lambda: np.zeros((2, 3, 4)).transpose(1, 2, 0), True),
+    "axes of length 1": (lambda: np.zeros((1, 6)).reshape(6, 1), True),
+    "no view": (lambda: np.zeros((2, 3)), False),
+    "a part": (lambda: np.zeros(6)[1:], False),
+    "read only": (lambda: np.broadcast_to(np.zeros(1), (1,)), False),
+    "one number twice": (lambda: np.ndarray((2, 2), "float64", np.zeros(4), strides=(8, 8)), False),
+    "memory of others": (lambda: np.frombuffer(bytearray(8)).reshape(1), False),
+    "held": (lambda: MEMORY.reshape(2, 3), False),
+}
+
+
+@pytest.mark.parametrize("which", VIEWS)
+def test_a_view_is_alone_with_all_of_its_memory_or_not(which):
+    make, wanted = VIEWS[which]
+    found = writes.holds_alone(make())
+    assert found is wanted
