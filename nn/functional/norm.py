@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import autograd as ag
 from autograd.backend import Array, Module, host, module_of
@@ -60,16 +60,16 @@ def _backward(
     g: Array,
     needs: tuple[bool, bool, bool],
     inputs: tuple[Array, Any, Any],
-    residuals: tuple[Array, Array],
+    residuals: _Row | tuple[Array, Array],
     *,
     axes: Axes,
     eps: float,
     centre: bool,
 ) -> tuple[Any, Any, Any]:
     _, weight, bias = inputs
-    plain, scale = residuals
-    if scale.ndim == 1 < plain.ndim:
+    if isinstance(residuals, _Row) or residuals[1].ndim == 1 < residuals[0].ndim:
         return _backward_of_rows(xp, g, needs, inputs, residuals, centre)
+    plain, scale = residuals
     of_weight = ag.sum_to(g * plain, weight.shape) if needs[1] else None
     of_bias = ag.sum_to(g, bias.shape) if needs[2] else None
     if not needs[0]:
@@ -101,19 +101,32 @@ def _in_rows(x: Array, weight: Any, bias: Any, axes: Axes) -> bool:
     )
 
 
+class _Row(NamedTuple):
+    """What a loop keeps of the rows: their means (None where none was taken off), and by what each was multiplied."""
+
+    mean: Any
+    scale: Array
+
+    def plain(self, rows: Array) -> Array:
+        """The rows before weight and bias."""
+        return (rows if self.mean is None else rows - self.mean) * self.scale
+
+
 def _rows(x: Tensor, *given: Tensor, eps: float, centre: bool, weighted: bool, biased: bool) -> tuple[Tensor, ...]:
-    """The result, what it is before weight and bias, and by what each row was multiplied: for a loop in C."""
-    plain = x - ag.mean(x, axis=1, keepdims=True) if centre else x
+    """The result, and the scale and the mean of each row: for a loop in C."""
+    mean = ag.mean(x, axis=1, keepdims=True) if centre else None
+    plain = x if mean is None else x - mean
     scale = ag.rsqrt(ag.mean(plain * plain, axis=1, keepdims=True) + eps)
-    plain = plain * scale
-    out = plain * given[0] if weighted else plain
+    out = plain * scale
+    out = out * given[0] if weighted else out
     out = out + given[-1] if biased else out
-    return out, plain, scale
+    return (out, scale) if mean is None else (out, scale, mean)
 
 
-def _slopes(g: Tensor, plain: Tensor, scale: Tensor, *weight: Tensor, centre: bool) -> tuple[Tensor, ...]:
+def _slopes(g: Tensor, x: Tensor, scale: Tensor, *given: Tensor, centre: bool, weighted: bool) -> tuple[Tensor, ...]:
     """The gradients of x, weight and bias; `_backward` says why."""
-    of_plain = g * weight[0] if weight else g
+    plain = (x - given[0] if centre else x) * scale
+    of_plain = g * given[-1] if weighted else g
     along = plain * ag.mean(of_plain * plain, axis=1, keepdims=True)
     if centre:
         along = along + ag.mean(of_plain, axis=1, keepdims=True)
@@ -129,8 +142,8 @@ def _forward_of_rows(xp: Module, x: Array, weight: Any, bias: Any, axes: Axes, e
     given = [p.reshape(length) for p in (weight, bias) if p is not None]
     found = _rows_loop(rows, *given, eps=eps, centre=centre, weighted=weight is not None, biased=bias is not None)
     if found is not None:
-        out, plain, scale = found
-        return out.reshape(x.shape), (plain, scale[:, 0])
+        out, scale, *mean = found
+        return out.reshape(x.shape), _Row(mean[0] if centre else None, scale)
     plain = rows - (xp.dot(rows, ones(length, x.dtype)) * (1 / length))[:, None] if centre else rows.copy()
     scale = xp.einsum("ij,ij->i", plain, plain)
     scale *= 1 / length
@@ -149,22 +162,29 @@ def _backward_of_rows(
     g: Array,
     needs: tuple[bool, bool, bool],
     inputs: tuple[Array, Any, Any],
-    residuals: tuple[Array, Array],
+    residuals: _Row | tuple[Array, Array],
     centre: bool,
 ) -> tuple[Any, Any, Any]:
     x, weight, bias = inputs
-    plain, scale = residuals
+    if isinstance(residuals, _Row):
+        length = x.size // residuals.scale.size
+        rows = x.reshape(-1, length)
+        given = [p.reshape(-1, length) for p in (g, x)] + [residuals.scale]
+        given += [residuals.mean] if centre else []
+        given += [] if weight is None else [weight.reshape(length)]
+        found = _slopes_loop(*given, centre=centre, weighted=weight is not None) if needs[0] else None
+        if found is not None:
+            of_x, of_weight, of_bias = found
+            return (
+                of_x.reshape(x.shape),
+                of_weight.reshape(weight.shape) if needs[1] else None,
+                of_bias.reshape(bias.shape) if needs[2] else None,
+            )
+        plain, scale = residuals.plain(rows), residuals.scale[:, 0]
+    else:
+        plain, scale = residuals
     length = plain.shape[1]
     g = g.reshape(-1, length)
-    given = [] if weight is None else [weight.reshape(length)]
-    found = _slopes_loop(g, plain, scale[:, None], *given, centre=centre) if all(needs[: 1 + len(given)]) else None
-    if found is not None:
-        of_x, of_weight, of_bias = found
-        return (
-            of_x.reshape(x.shape),
-            of_weight.reshape(weight.shape) if needs[1] else None,
-            of_bias.reshape(bias.shape) if needs[2] else None,
-        )
     along = g * plain
     of_weight = sum_of_rows(xp, along).reshape(weight.shape) if needs[1] else None
     of_bias = sum_of_rows(xp, g).reshape(bias.shape) if needs[2] else None

@@ -1,8 +1,9 @@
-"""Loop: a function of arrays as one loop in C, for any number of rows, to be called from eager code.
+"""Loop: a function of arrays as one loop in C, for any number of rows and columns, to be called from eager code.
 
 One idea: what NumPy does in ten passes over a large array is one pass in C, and the function that says what to do is
 there already: a definition, or the rule that follows from it. It is traced on a few rows; the loop then runs over as
-many as it is given. Small arrays are left to NumPy, which is as fast there and needs no compiler.
+many as it is given, and is told how long they are. Small arrays are left to NumPy, which is as fast there and needs no
+compiler.
 Read `images.py` next.
 """
 
@@ -10,7 +11,8 @@ Read `images.py` next.
 # Either all arrays are of one shape and every element is computed by itself: then the array counts as one long row,
 # which may be cut anywhere. Or there are rows of one length: arrays (R, C), values of rows (R, 1) and values of columns
 # (C,); a row is computed from itself, so that its sums, means and largest numbers can be used. Sums over rows, (C,) or
-# (1, C), can be given too; each part has its own, and they are added up in the order of the parts.
+# (1, C), can be given too; each part has its own, and they are added up in the order of the parts. A length of row is
+# traced when it is first met; the text names no length, so that all of them share one library.
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from ...tensor import Tensor
 from ..passes import for_blas, simplified
 from ..program import Program
 from ..trace import program_of
-from .groups import Group
+from .groups import Group, Operand
 from .layout import layouts
 from .library import blas, load, missing
 from .loops import Writer
@@ -43,7 +45,7 @@ __all__ = ["LARGE", "Loop", "elementwise_kernel", "has_c"]
 # Elements from which on C gains: a call from Python takes 10 to 20 us, as long as NumPy needs for so many of them.
 LARGE = 1 << 14
 
-_ROWS = 5  # of the arrays on which a function is traced
+_ROWS = 5, 7  # of the arrays on which a function is traced: the second where rows are as long as the first
 _KINDS = 64  # of arguments whose loops are kept by a Loop; a length of row is one
 
 
@@ -54,7 +56,7 @@ class Loop:
 
     A call with arrays gives the results as new arrays, or None where it has to be done otherwise: there is no compiler,
     TAPEGRAD_EXECUTOR is "numpy", the arrays are small or of another kind, or the function is more than one loop. It is
-    made at the first call for each length of row, each set of dtypes and options, and kept in the user's cache.
+    made at the first call for each set of dtypes and options, and kept in the user's cache.
     """
 
     def __init__(self, function: Callable[..., Any], *, by_rows: bool = False) -> None:
@@ -136,14 +138,14 @@ def _sample(array: Array, first: Array, flat: bool) -> Any:
     if array.dtype.char not in "fd":
         return None
     if flat:
-        return (64 * _ROWS,), array.dtype
+        return (64 * _ROWS[0],), array.dtype
     columns = first.shape[-1]
-    if first.ndim != 2 or columns in (1, _ROWS):
+    if first.ndim != 2 or columns == 1:
         return None
     if array.shape == (columns,):
         return (columns,), array.dtype
     if array.ndim == 2 and len(array) == len(first) and array.shape[1] in (1, columns):
-        return (_ROWS, array.shape[1]), array.dtype
+        return (_ROWS[columns == _ROWS[0]], array.shape[1]), array.dtype
     return None
 
 
@@ -151,7 +153,7 @@ class _Made:
     """The loop of one kind of arguments, with the library that it lies in."""
 
     def __init__(self, program: Program, steps: list[Any], plan: Plan, flat: bool) -> None:
-        self.writer = _AnyRows(steps[0], plan)
+        self.writer = _AnyTable(steps[0], plan)
         self.flat = flat
         self.source = self.writer.text()
         self.inputs = [plan.slots[variable] for variable in program.arguments]
@@ -208,7 +210,7 @@ class _Made:
             result = host.empty(shape, dtype)
             pointers[slot] = result.__array_interface__["data"][0]
             results.append(result)
-        self.run(parts, pointers, (ctypes.c_double * 2)(parts, rows))
+        self.run(parts, pointers, (ctypes.c_double * 3)(parts, rows, columns))
         return tuple(
             result.sum(axis=0).reshape(shape) if is_sum else result
             for result, (_, _, shape, is_sum) in zip(results, self.outputs, strict=True)
@@ -220,11 +222,22 @@ def _fits(group: Group, flat: bool) -> bool:
     rows, _ = group.table
     kinds = {member.kind for member in group.members.values()}
     means = any(member.kind == "column" and member.name == "mean" for member in group.members.values())
-    return kinds == {"element"} and rows == 1 if flat else "all" not in kinds and rows == _ROWS and not means
+    return kinds == {"element"} and rows == 1 if flat else "all" not in kinds and rows in _ROWS and not means
 
 
-class _AnyRows(Writer):
-    """Writes a loop whose numbers of rows and of parts are given at each call."""
+class _AnyTable(Writer):
+    """Writes a loop whose numbers of rows, of columns and of parts are given at each call."""
+
+    def __init__(self, group: Group, memory: Plan) -> None:
+        super().__init__(group, memory)
+        if self.rows > 1:
+            self.width = "columns"
+
+    def position(self, operand: Operand) -> str:
+        """As in the loop of one table, but that rows are as long as is said."""
+        if self.rows > 1 and operand.strides == (self.columns, 1):
+            return f"r * {self.width} + c"
+        return super().position(operand)
 
     def _count_parts(self) -> int:
         return 2  # as far as the text knows: more than one
@@ -236,7 +249,7 @@ class _AnyRows(Writer):
         sums = []
         for member in self.sums:
             index, kind = self.order[member.out], ctype(member.out.dtype)
-            sums.append(f"  {kind} *y{index} = ({kind} *){self._place(member.out)} + {self.columns} * part;")
+            sums.append(f"  {kind} *y{index} = ({kind} *){self._place(member.out)} + {self.width} * part;")
         step = 64 if self.rows == 1 else 1
         return "\n".join(
             [
@@ -244,7 +257,7 @@ class _AnyRows(Writer):
                 "void setup(void *r) { pool = (run_t *)r; }",
                 "static void loop(int part, char **p, const double *n) {",
                 f"  static const long at[] = {{{', '.join(map(str, self.places))}}};",
-                f"  const long parts = n[0], count = n[1], cut = count / {step};",
+                f"  const long parts = n[0], count = n[1], columns = n[2], cut = count / {step};",
                 f"  const long first = cut * part / parts * {step};",
                 f"  const long last = part + 1 < parts ? cut * (part + 1) / parts * {step} : count;",
                 *pointers,

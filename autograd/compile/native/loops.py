@@ -122,14 +122,14 @@ class Writer(Members):
         """The loops: over all rows, or those of a part; where there is one row, its columns are cut."""
         for member in self.sums:
             if member.kind == "column":
-                yield f"  for (long c = 0; c < {self.columns}; c++) y{self.order[member.out]}[c] = 0;"
+                yield f"  for (long c = 0; c < {self.width}; c++) y{self.order[member.out]}[c] = 0;"
             else:
                 yield f"  {_wide(member)} t{self.order[member.out]} = 0;"
         for variable in self.kept:
-            yield f"  {ctype(variable.dtype)} b{self.order[variable]}[{self.columns}];"
+            yield f"  {ctype(variable.dtype)} b{self.order[variable]}[{self.width}];"
         cut = self.parts > 1
         rows = ("first", "last") if cut and self.rows > 1 else ("0", str(self.rows))
-        self.over = ("first", "last") if cut and self.rows == 1 else ("0", str(self.columns))
+        self.over = ("first", "last") if cut and self.rows == 1 else ("0", self.width)
         yield f"  for (long r = {rows[0]}; r < {rows[1]}; r++) {{"
         for stage in range(self.stages):
             yield from self._stage([member for member in self.members.values() if member.stage == stage])
@@ -186,7 +186,7 @@ class Writer(Members):
             if member.kind == "row":
                 index = self.order[member.out]
                 if member.name == "mean":
-                    yield f"    v{index} /= {self.columns};"
+                    yield f"    v{index} /= {self.width};"
                 if member in largest:
                     yield f"    if (q{index}) v{index} = NAN;"
                 if self.memory.is_stored(member.out):

@@ -31,6 +31,7 @@ class Members:
     def __init__(self, group: Group, memory: Memory) -> None:
         self.memory = memory
         self.rows, self.columns = group.table
+        self.width = str(self.columns)  # what the text says for the number of columns
         self.members = group.members
         self.stages = 1 + max(member.stage for member in self.members.values())
         self.order = {out: i for i, out in enumerate(self.members)}
@@ -96,6 +97,10 @@ class Members:
         """The name of elements from outside."""
         return self.outside.setdefault((base, offset), f"x{len(self.outside)}")
 
+    def position(self, operand: Operand) -> str:
+        """The place of an element among those of an operand that lies outside."""
+        return position(operand.rows, operand.columns)
+
     def from_outside(self, place: str, operand: Operand) -> str:
         """What a member reads for an element of an operand that lies outside, at this place."""
         return place
@@ -107,7 +112,7 @@ class Members:
 
     def stored_at(self, variable: Variable) -> str:
         """Where an element of a member is put."""
-        return f"{self.stored(variable)}[r * {self.columns} + c]"
+        return f"{self.stored(variable)}[r * {self.width} + c]"
 
     def value(self, member: Member) -> str:
         """What it gives for an element, or for a row."""
@@ -121,8 +126,8 @@ class Members:
             else:
                 inside = maker in self.members
                 pointer = self.stored(maker) if inside else self.source(maker, source.ref.offset)
-                found = f"{pointer}[r * {self.columns} + {label}]"
-            return f"({label} >= 0 && {label} < {self.columns} ? {found} : NAN)"  # a wrong label shows in the loss
+                found = f"{pointer}[r * {self.width} + {label}]"
+            return f"({label} >= 0 && {label} < {self.width} ? {found} : NAN)"  # a wrong label shows in the loss
         if member.name == "place":
             labels, value = member.operands
             label = self.label(labels, member)
@@ -139,7 +144,7 @@ class Members:
         """A label as the number of a column; as in NumPy, -1 is the last."""
         assert labels.ref is not None
         label = f"(long){self.read(labels, member, labels.ref.base.dtype)}"
-        return f"({label} < 0 ? {label} + {self.columns} : {label})"
+        return f"({label} < 0 ? {label} + {self.width} : {label})"
 
     def read(self, operand: Operand, member: Member, dtype: Any) -> str:
         """The operand as a number of this dtype, in C."""
@@ -151,7 +156,7 @@ class Members:
         base = operand.ref.base
         maker = self.members.get(base)
         if maker is None:
-            place = position(operand.rows, operand.columns)
+            place = self.position(operand)
             text = self.from_outside(f"{self.source(base, operand.ref.offset)}[{place}]", operand)
         elif maker.kind == "row" or maker.stage == member.stage:
             text = f"v{self.order[base]}"
@@ -160,7 +165,7 @@ class Members:
         elif self.is_made_again(base):
             text = f"({self.value(maker)})"
         else:
-            text = f"{self.stored(base)}[r * {self.columns} + c]"
+            text = f"{self.stored(base)}[r * {self.width} + c]"
         if base.dtype == dtype:
             return text
         return f"({text} != 0)" if dtype == "bool" else f"(({ctype(dtype)}){text})"
