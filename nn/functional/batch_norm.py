@@ -1,7 +1,8 @@
 """Batch normalisation: every channel with mean 0 and variance 1 over the batch, then scaled and shifted.
 
 One idea: with channels last a batch of images is a matrix with a column for each channel, so a batch of vectors and one
-of images are the same work, and neither is copied when its memory lies so already. Read `batch_norm_loops.py` next.
+of images are the same work, and neither is copied when its memory lies so already. Images that lie with their channels
+in axis 1 are a matrix too, with a row for each channel of each sample. Read `batch_norm_loops.py` next.
 """
 
 # Note [A few rows at a time]
@@ -12,6 +13,7 @@ of images are the same work, and neither is copied when its memory lies so alrea
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,8 +30,9 @@ from .rows import sum_of_rows
 __all__ = ["batch_norm"]
 
 BLOCK = 1 << 16  # numbers
-LONG = 1 << 12  # what a long row has more than
+LONG, LONG_IN_C = 1 << 12, 255  # what a long row has more than
 FEW = 128  # places
+SHORT, LONGEST = 32, 1 << 14  # numbers in a row of which a loop in C makes a sum
 
 
 def batch_norm(
@@ -135,7 +138,8 @@ class _Columns:
         last = in_order(last) if xp is host else xp.ascontiguousarray(last)
         self.shape = last.shape
         self.in_c = xp is host and loops.takes(last)
-        self.together = _together(x.size // self.channels, self.channels) if xp is host and not self.in_c else 1
+        long = LONG_IN_C if self.in_c else LONG
+        self.together = _together(x.size // self.channels, self.channels, long) if xp is host else 1
         self.rows = last.reshape(-1, self.together * self.channels)
 
     def row(self, numbers: Array) -> Array:
@@ -148,6 +152,20 @@ class _Columns:
     def back(self, rows: Array) -> Array:
         """Rows as an array (N, C, ...), a view."""
         return rows.reshape(self.shape).transpose(0, len(self.shape) - 1, *range(1, len(self.shape) - 1))
+
+    def alike(self, g: Array) -> Array:
+        """The rows of another array of this shape."""
+        return _Columns(self.xp, g).rows.reshape(self.rows.shape)
+
+    def moments(self, count: int) -> tuple[Array, Array]:
+        """Mean and variance of each channel, by loops in C."""
+        mean = self.folded(loops.total(self.rows)) / count
+        return mean, self.folded(loops.sum_of_squares(self.rows, self.row(mean))) / count
+
+    def sums(self, g_rows: Array, mean: Array) -> tuple[Array, Array]:
+        """The sums of (x - mean) g and of g, by a loop in C."""
+        products, sums = loops.sums_of_columns(self.rows, g_rows, mean)
+        return self.folded(products), self.folded(sums)
 
     def blocks(self) -> Iterator[slice]:
         """Slices of the rows that together are the matrix."""
@@ -168,13 +186,61 @@ class _Columns:
         return sum_of_rows(self.xp, sums.reshape(self.together, self.channels)) if self.together > 1 else sums
 
 
+class _Rows:
+    """An array (N, C, ...) in order as a matrix for loops in C, each row a channel of a sample, or a piece of one."""
+
+    in_c = True
+
+    def __init__(self, x: Array, length: int) -> None:
+        self.shape, self.channels = x.shape, x.shape[1]
+        self.rows = in_order(x).reshape(-1, length)
+        self.each = (x.shape[0], self.channels, len(self.rows) // (x.shape[0] * self.channels))
+
+    def row(self, numbers: Array) -> Array:
+        """One number for each channel, as a number for each row."""
+        return host.broadcast_to(numbers[:, None], self.each).reshape(-1, 1)
+
+    def back(self, rows: Array) -> Array:
+        """Rows as an array (N, C, ...), a view."""
+        return rows.reshape(self.shape)
+
+    def alike(self, g: Array) -> Array:
+        """The rows of another array of this shape."""
+        return in_order(g).reshape(self.rows.shape)
+
+    def folded(self, sums: Array) -> Array:
+        """One number for each channel, of one for each row."""
+        return sums.reshape(self.each).sum(axis=2).sum(axis=0)
+
+    def moments(self, count: int) -> tuple[Array, Array]:
+        """Mean and variance of each channel: of its rows, put together (Chan, Golub and LeVeque 1983, equation 1.5)."""
+        means, squares = loops.moments(self.rows)
+        mean = self.folded(means) / (len(self.rows) // self.channels)
+        means -= self.row(mean)
+        squares += means * means * self.rows.shape[1]
+        return mean, self.folded(squares) / count
+
+    def sums(self, g_rows: Array, mean: Array) -> tuple[Array, Array]:
+        """The sums of (x - mean) g and of g."""
+        products, sums = loops.sums_of_rows(self.rows, g_rows, mean)
+        return self.folded(products), self.folded(sums)
+
+
 @functools.lru_cache(maxsize=64)
-def _together(places: int, channels: int) -> int:
-    """The channels of how many places make a row; one, where there are too few to make up for the longer row."""
+def _length(places: int) -> int | None:
+    """Into how long pieces the places of a channel are cut; None where there are none that are worth a loop."""
+    return next(
+        (places // n for n in range(1, places // SHORT + 1) if places % n == 0 and places // n <= LONGEST), None
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _together(places: int, channels: int, long: int) -> int:
+    """The channels of how many places make a `long` row; one, where there are too few to make up for that."""
     if places <= FEW:
         return 1
     dividing = [n for n in range(1, max(1, BLOCK // channels) + 1) if places % n == 0]
-    return next((n for n in dividing if n * channels > LONG), dividing[-1])
+    return next((n for n in dividing if n * channels > long), dividing[-1])
 
 
 def _forward(xp: Module, x: Array, weight: Any, bias: Any, *, eps: float, found: list[Array] | None) -> Any:
@@ -183,25 +249,25 @@ def _forward(xp: Module, x: Array, weight: Any, bias: Any, *, eps: float, found:
         return NotImplemented
     if any(a is not None and a.dtype != x.dtype for a in (weight, bias)):
         return NotImplemented
-    columns = _Columns(xp, x)
-    count = x.size // columns.channels
-    compute = _in_c if columns.in_c else _in_blocks
-    mean, var, scale, out = compute(columns, weight, bias, eps, count)
+    length = _length(math.prod(x.shape[2:])) if xp is host and x.flags.c_contiguous and loops.takes(x) else None
+    table: Any = _Columns(xp, x) if length is None else _Rows(x, length)
+    count = x.size // table.channels
+    compute = _in_c if table.in_c else _in_blocks
+    mean, var, scale, out = compute(table, weight, bias, eps, count)
     if found is not None:
         found += [mean, var]
-    return columns.back(out), (columns, columns.row(mean), scale)
+    return table.back(out), (table, table.row(mean), scale)
 
 
 Found = tuple[Array, Array, Array, Array]  # mean, variance, 1 / sqrt(variance + eps), and the result
 
 
-def _in_c(columns: _Columns, weight: Any, bias: Any, eps: float, count: int) -> Found:
-    rows = columns.rows
-    mean = loops.total(rows) / count
-    var = loops.sum_of_squares(rows, mean) / count
+def _in_c(table: _Columns | _Rows, weight: Any, bias: Any, eps: float, count: int) -> Found:
+    mean, var = table.moments(count)
     scale = 1 / host.sqrt(var + eps)
     shift = host.zeros_like(mean) if bias is None else bias
-    return mean, var, scale, loops.standardized(rows, mean, scale if weight is None else scale * weight, shift)
+    given = (mean, scale if weight is None else scale * weight, shift)
+    return mean, var, scale, loops.standardized(table.rows, *map(table.row, given))
 
 
 def _in_blocks(columns: _Columns, weight: Any, bias: Any, eps: float, count: int) -> Found:
@@ -230,30 +296,30 @@ def _backward(
     g: Array,
     needs: tuple[bool, bool, bool],
     inputs: tuple[Array, Any, Any],
-    residuals: tuple[_Columns, Array, Array],
+    residuals: tuple[Any, Array, Array],
     *,
     eps: float,
     found: list[Array] | None,
 ) -> tuple[Any, Any, Any]:
-    columns, mean_row, scale = residuals
+    table, mean_row, scale = residuals
     weight = inputs[1]
-    g_rows = _Columns(xp, g).rows.reshape(columns.rows.shape)
-    if columns.in_c:
-        plain, (of_weight, of_bias) = None, loops.sums_of_slopes(columns.rows, g_rows, mean_row)
+    g_rows = table.alike(g)
+    if table.in_c:
+        plain, (of_weight, of_bias) = None, table.sums(g_rows, mean_row)
     else:
-        plain, of_weight, of_bias = _sums_in_blocks(columns, g_rows, mean_row)
+        plain, of_weight, of_bias = _sums_in_blocks(table, g_rows, mean_row)
     of_weight = of_weight * scale
     if not needs[0]:
         return None, of_weight if needs[1] else None, of_bias if needs[2] else None
     # What x moves in mean and scale is taken off again: g loses its parts along 1 and along the result.
-    count = g_rows.size // columns.channels
-    along_row, part_row = columns.row(of_weight * scale / -count), columns.row(of_bias / count)
-    scale_row = columns.row(scale if weight is None else scale * weight)
+    count = g_rows.size // table.channels
+    along_row, part_row = table.row(of_weight * scale / -count), table.row(of_bias / count)
+    scale_row = table.row(scale if weight is None else scale * weight)
     if plain is None:
-        of_x = loops.slopes(columns.rows, g_rows, mean_row, along_row, part_row, scale_row)
+        of_x = loops.slopes(table.rows, g_rows, mean_row, along_row, part_row, scale_row)
     else:
-        of_x = _slopes_in_blocks(columns, plain, g_rows, along_row, part_row, scale_row)
-    return columns.back(of_x), of_weight if needs[1] else None, of_bias if needs[2] else None
+        of_x = _slopes_in_blocks(table, plain, g_rows, along_row, part_row, scale_row)
+    return table.back(of_x), of_weight if needs[1] else None, of_bias if needs[2] else None
 
 
 def _sums_in_blocks(columns: _Columns, g_rows: Array, mean_row: Array) -> tuple[Array, Any, Any]:

@@ -504,27 +504,40 @@ def test_max_pooling_and_relu_in_c_are_those_of_numpy(options, slope, monkeypatc
     assert len(taken) == 2
 
 
+BATCHES = [
+    ((9, 33, 40, 31), True),
+    ((20_000, 17), True),
+    ((3, 5, 200, 99), False),  # channels of several rows
+    ((4, 5, 16_411), True),  # a prime, which cannot be cut
+]
+
+
 @needs_c
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("shape", "affine"), [((9, 33, 40, 31), True), ((20_000, 17), True), ((3, 5, 200, 99), False)])
-def test_batch_norm_in_c_is_that_of_numpy(shape, affine, dtype, monkeypatch):
+@pytest.mark.parametrize(("shape", "affine"), BATCHES)
+@pytest.mark.parametrize("last", [False, True])
+def test_batch_norm_in_c_is_that_of_numpy(shape, affine, dtype, last, monkeypatch):
     x, g = numbers(*shape, dtype=dtype) + 3, numbers(*shape, dtype=dtype, seed=1)
+    if last:
+        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
     made = []
     made_loop = eager._Made.__call__
     monkeypatch.setattr(eager._Made, "__call__", lambda *given: made.append(given) or made_loop(*given))
 
     def results():
-        layer = nn.BatchNorm2d(shape[1], affine=affine) if len(shape) == 4 else nn.BatchNorm1d(shape[1], affine=affine)
+        layer = (nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d)(shape[1], affine=affine)
         layer.to(dtype)
         if affine:
             layer.weight.data, layer.bias.data = numbers(shape[1], dtype=dtype), numbers(shape[1], dtype=dtype, seed=2)
         leaves = [ag.Tensor(x, requires_grad=True), *layer.parameters()]
+        leaves[0].data = x  # as it lies
         out = layer(leaves[0])
         out.backward(ag.Tensor(g))
         return [out.data, *(leaf.grad.data for leaf in leaves), layer.running_mean.data, layer.running_var.data]
 
     found = results()
-    assert len(made) == 5
+    by_rows = len(shape) > 2 and not last and shape[2] != 16_411
+    assert len(made) == (4 if by_rows else 5)  # where rows are channels, mean and variance are one loop
     monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
     for one, wanted in zip(found, results(), strict=True):
         assert one.dtype == wanted.dtype == dtype
