@@ -21,6 +21,7 @@ from .permutations import with_sunk_permutations
 from .products import with_turned_products
 from .renumber import renumbered
 from .row_sums import with_row_sums
+from .split_sums import with_split_sums
 
 __all__ = ["for_blas", "simplified"]
 
@@ -34,5 +35,6 @@ def simplified(program: Program) -> Program:
 def for_blas(program: Program) -> Program:
     """The program with its products as BLAS and C like them best; they may round otherwise."""
     program = with_moved_casts(with_joined_parts(without_copies(program, laid_alike=False)))
-    program = without_repetition(with_sunk_permutations(with_plain_norms(with_row_sums(program))))
+    program = with_sunk_permutations(with_plain_norms(with_row_sums(program)))
+    program = without_repetition(with_split_sums(program))
     return with_less_kept(with_early_sums(without_dead(with_turned_products(program))))

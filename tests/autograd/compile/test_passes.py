@@ -17,6 +17,7 @@ from autograd.compile.passes.dead import without_dead
 from autograd.compile.passes.early import with_early_sums
 from autograd.compile.passes.norms import with_plain_norms
 from autograd.compile.passes.row_sums import with_row_sums
+from autograd.compile.passes.split_sums import with_split_sums
 from autograd.compile.program import Instruction, Program, Variable
 
 
@@ -223,6 +224,34 @@ def test_products_of_rows_become_a_product_and_a_sum() -> None:
         "%2: float32[2] = sum(%3, axis=1)",
         "give %2",
     ]
+
+
+def of_sum(function: Any, **options: Any) -> Program:
+    x = Variable(1, (2, 3, 4, 5), np.dtype("float32"))
+    shape = function(np.ones(x.shape), **options).shape
+    out = Variable(2, shape, np.dtype("float32"))
+    made = Program(arguments=[x], results=[out])
+    made.instructions = [Instruction(function.__name__, function, (x,), options, out)]
+    return made
+
+
+@pytest.mark.parametrize("function", [np.sum, np.mean])
+def test_a_sum_over_first_and_last_axes_is_a_sum_of_sums(function: Any) -> None:
+    name = function.__name__
+    assert str(with_split_sums(of_sum(function, axis=(0, -1, 2), keepdims=True))).splitlines()[1:3] == [
+        f"%3: float32[2, 3, 1, 1] = {name}(%1, axis=(2, 3), keepdims=True)",
+        f"%2: float32[1, 3, 1, 1] = {name}(%3, axis=(0,), keepdims=True)",
+    ]
+    assert str(with_split_sums(of_sum(function, axis=(0, 2, 3)))).splitlines()[1:3] == [
+        f"%3: float32[2, 3] = {name}(%1, axis=(2, 3), keepdims=False)",
+        f"%2: float32[3] = {name}(%3, axis=(0,), keepdims=False)",
+    ]
+
+
+@pytest.mark.parametrize("axis", [None, (0, 1), (2, 3), (0, 1, 2, 3), (1, 2), (0, 2), 0])
+def test_other_sums_stay(axis: Any) -> None:
+    before = of_sum(np.sum, axis=axis)
+    assert str(with_split_sums(before)) == str(before)
 
 
 def of_norm(names: str, shape: tuple[int, ...] = (2, 3), dtype: str = "float32") -> Program:
