@@ -24,12 +24,24 @@ from .backend import Array, Module, host, module_of
 from .errors import ShapeError
 from .instruction import instruction
 
-__all__ = ["Geometry", "Pair", "Sides", "geometry", "largest", "places_of", "pool_pick", "pool_places", "pool_put"]
-__all__ += ["pool_spread", "pool_sum"]
+__all__ = [
+    "WIDTHS",
+    "Geometry",
+    "Pair",
+    "Sides",
+    "geometry",
+    "largest",
+    "places_of",
+    "pool_pick",
+    "pool_places",
+    "pool_put",
+]
+__all__ += ["are_beside", "pool_spread", "pool_sum"]
 
 Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]  # (top, bottom), (left, right)
 Index = tuple[slice, slice, slice]
+WIDTHS = (2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,15 @@ def _geometry(length: Pair, size: Pair, stride: Pair, padding: Sides, dilation: 
         )
     apart, covered = down.apart and across.apart, down.covered and across.covered
     return Geometry(length, (down.count, across.count), steps, apart, covered, halves)
+
+
+def are_beside(size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> bool:
+    """Whether windows of `WIDTHS` columns lie side by side, without padding.
+
+    Loops in C do such windows a row of them at a time, and so where channels are in axis 1: an array (N * C, H, W, 1).
+    """
+    plain = not any((*padding[0], *padding[1])) and tuple(dilation) == (1, 1)
+    return plain and tuple(size) == tuple(stride) and size[1] in WIDTHS
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,23 @@
 """Pooling in C: one window after the other, all channels of one place of it at a time.
 
 One idea: channels are last, so the loop over them reads memory in order and becomes vector instructions, and a window
-is done while it is in the first cache. Read `rows.py` next.
+is done while it is in the first cache. Of images of one channel, as those of many are where channels lie in axis 1, a
+row of windows that lie side by side becomes vector instructions. Read `rows.py` next.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from ...backend import host
-from ...pooling import geometry
-from ..program import Instruction, Variable
+from ...pooling import WIDTHS, are_beside, geometry
+from ..program import Instruction
 from .kernels import KERNELS, Memory, Refs, Statements
 from .parts import parts_of
 from .template import TYPES, address, filled, is_packed
 
-__all__ = ["GEOMETRY", "PLACES", "PUT"]
+__all__ = ["BESIDE", "GEOMETRY", "PLACES", "PUT"]
 
 GEOMETRY = """\
 typedef struct {
@@ -51,8 +52,11 @@ def _function(head: str, place: str, begin: str = "", end: str = "", first: str 
 
 
 # Of NaN, which is not equal to itself, the first is taken, and it is larger than all numbers.
+_MORE = "(v > b) | ((v != v) & (b == b))"
+
+# The largest numbers go to `best_`, or nowhere if that is 0.
 PLACES = _function(
-    "pool_places_@(const T *x_, K *places, T *best_, long step",
+    "pool_places_@(const T *x_, K *places, T *best_",
     f"""if (!any) {{
               any = 1;
               {_CHANNELS} {{ best[c] = x_[p + c]; places[at + c] = k; }}
@@ -60,11 +64,12 @@ PLACES = _function(
             }}
             {_CHANNELS} {{
               const T v = x_[p + c], b = best[c];
-              const int more = (v > b) | ((v != v) & (b == b));
+              const int more = {_MORE};
               best[c] = more ? v : b;
               places[at + c] = more ? k : places[at + c];
             }}""",
-    "int any = 0; T *best = best_ + at * step;",
+    "int any = 0; T *best = best_ ? best_ + at : room;",
+    first="  T room[best_ ? 1 : g->c];\n",
 )
 _PICK = _function(
     "pool_pick_@(const T *x_, const K *places, T *out",
@@ -93,14 +98,135 @@ _SPREAD = _function(
 )
 
 
+def _beside(
+    head: str, row: Callable[[int], str], begin: str = "", end: Callable[[int], str] = lambda _: "", below: str = ""
+) -> str:
+    """A function of images of one channel: for each row of windows of so many columns `begin`, `row` by row, and `end`.
+
+    `o` counts these windows, `at` is the place of the first, `i` counts rows, and `line` is the place of the one in x.
+    What lies `below` the last windows of an image is done at its end.
+    """
+    name, given = head.split("(")
+    names = ", ".join(part.split()[-1].lstrip("*") for part in given.split(","))
+    texts = [
+        f"""\
+static void {name}_{wide}({given}, long from, long to, const pool_t *g) {{
+  const long h = g->h, w = g->w, oh = g->oh, ow = g->ow, kh = g->kh, kw = g->kw;
+  for (long b = from; b < to; b++) {{
+    for (long oy = 0; oy < oh; oy++) {{
+      const long at = (b * oh + oy) * ow;
+      {begin}
+      for (long i = 0; i < kh; i++) {{
+        const long line = (b * h + oy * kh + i) * w;
+        {row(wide)}
+      }}
+      {end(wide)}
+    }}
+    {below}
+  }}
+}}"""
+        for wide in WIDTHS
+    ]
+    calls = " else ".join(f"if (g->kw == {wide}) {name}_{wide}({names}, from, to, g);" for wide in WIDTHS)
+    return "\n".join([*texts, f"static void {head}, long from, long to, const pool_t *g) {{ {calls} }}"])
+
+
+# The largest of each column, then those of the columns of a window. Places are numbers of T until they are stored:
+# bytes beside floats make short vectors.
+_COLUMNS, _WINDOWS = (f'_Pragma("omp simd simdlen(8)") for (long o = 0; o < {n}; o++)' for n in ("w", "ow"))
+_LARGER = "#define LARGER(v, b) (((v) > (b)) | ((v) != (v)) ? (v) : (b))"  # NaN, where one is
+_TOP = "#define IS_TOP(v, b) (((v) == (b)) | ((v) != (v)))"
+_PLACES_OF_ROW = f"""if (!i) {_COLUMNS} {{ tops[o] = x_[line + o]; rows[o] = 0; }}
+        else {_COLUMNS} {{
+          const T a = tops[o], v = x_[line + o], b = LARGER(v, a);
+          rows[o] = IS_TOP(a, b) ? rows[o] : i * kw;
+          tops[o] = b;
+        }}"""
+
+
+def _places_of_windows(wide: int) -> str:
+    names = range(wide)
+    reads = " ".join(f"const T v{j} = tops[o * {wide} + {j}], k{j} = rows[o * {wide} + {j}] + {j};" for j in names)
+    tops = " ".join(f"b = LARGER(v{j}, b);" for j in names[1:])
+    firsts = " ".join(f"{{ const T n = IS_TOP(v{j}, b) ? k{j} : none; k = n < k ? n : k; }}" for j in names)
+    return f"""const T none = kh * kw;
+      {_WINDOWS} {{
+        {reads}
+        T b = v0, k = none;
+        {tops}
+        {firsts}
+        best[o] = b; found[o] = k;
+      }}
+      {_WINDOWS} places[at + o] = (int)found[o];"""
+
+
+def _picks_of_row(wide: int) -> str:
+    reads = " ".join(f"const T v{j} = x_[line + o * {wide} + {j}];" for j in range(wide))
+    picks = " ".join(f"v = k == first + {j} ? v{j} : v;" for j in range(wide))
+    return f"""const T first = i * {wide};
+        if (!i) {_WINDOWS} out[at + o] = 0;
+        {_WINDOWS} {{ const T k = found[o]; T v = out[at + o]; {reads} {picks} out[at + o] = v; }}"""
+
+
+def _puts_of_row(wide: int) -> str:
+    puts = " ".join(f"out[line + o * {wide} + {j}] = k == first + {j} ? v : 0;" for j in range(wide))
+    return f"""const T first = i * {wide};
+        {_WINDOWS} {{ const T k = found[o], v = g_[at + o]; {puts} }}
+        {_zeros_beside(wide)}"""
+
+
+_FOUND = f"T found[ow]; {_WINDOWS} found[o] = places[at + o];"
+
+
+def _sums_of_row(wide: int) -> str:
+    sums = " ".join(f"v += x_[line + o * {wide} + {j}];" for j in range(wide))
+    return f"""if (!i) {_WINDOWS} out[at + o] = 0;
+        {_WINDOWS} {{ T v = out[at + o]; {sums} out[at + o] = v; }}"""
+
+
+def _spread_over_row(wide: int) -> str:
+    puts = " ".join(f"out[line + o * {wide} + {j}] = v;" for j in range(wide))
+    return f"""{_WINDOWS} {{ const T v = g_[at + o]; {puts} }}
+        {_zeros_beside(wide)}"""
+
+
+def _zeros_beside(wide: int) -> str:
+    return f"for (long o = ow * {wide}; o < w; o++) out[line + o] = 0;"
+
+
+_ZEROS_BELOW = "memset(out + (b * h + oh * kh) * w, 0, (h - oh * kh) * w * sizeof(T));"
+BESIDE = {
+    "places": "\n".join(
+        [
+            _LARGER,
+            _TOP,
+            _beside(
+                "pool_places_@(const T *x_, K *places, T *best_",
+                lambda wide: _PLACES_OF_ROW,
+                "T room[ow], *best = best_ ? best_ + at : room, found[ow], tops[w], rows[w];",
+                _places_of_windows,
+            ),
+        ]
+    ),
+    "pick": _beside("pool_pick_@(const T *x_, const K *places, T *out", _picks_of_row, _FOUND),
+    "put": _beside(
+        "pool_put_@(const T *g_, const K *places, T *out, int apart, int covered",
+        _puts_of_row,
+        _FOUND,
+        below=_ZEROS_BELOW,
+    ),
+    "sum": _beside("pool_sum_@(const T *x_, T *out", _sums_of_row),
+    "spread": _beside("pool_spread_@(const T *g_, T *out", _spread_over_row, below=_ZEROS_BELOW),
+}
+
+
 def _pool_places(instruction: Instruction, refs: Refs) -> Statements | None:
     (x,) = instruction.inputs
-    best = Variable(-1, (x.shape[-1] * x.dtype.itemsize,), host.dtype("uint8"))
 
     def call(memory: Memory, kind: str, out: str) -> str:
-        return f"{address(refs[x], memory, kind)}, {out}, ({kind} *){memory.address(best)}, 0"
+        return f"{address(refs[x], memory, kind)}, {out}, 0"
 
-    return _kernel(instruction, refs, x.dtype, instruction.out.dtype, PLACES, call, best)
+    return _kernel(instruction, refs, x.dtype, instruction.out.dtype, PLACES, call)
 
 
 def _pool_pick(instruction: Instruction, refs: Refs) -> Statements | None:
@@ -148,7 +274,6 @@ def _kernel(
     counted: Any,
     text: str,
     call: Any,
-    scratch: Variable | None = None,
 ) -> Statements | None:
     """A pooling of numbers of `dtype`, with places of the dtype `counted`."""
     out = instruction.out
@@ -160,8 +285,10 @@ def _kernel(
     kind, _, ending = TYPES[str(dtype)]
     geo = _numbers(instruction)
     work = prod(instruction.options["size"]) * max(prod(ref.shape) for ref in reads)
-    parts = 1 if scratch is not None else parts_of(work, out.shape[0])
+    parts = parts_of(work, out.shape[0])
     number = _number(counted) if counted is not None else ""
+    if out.shape[-1] == 1 and are_beside(**{key: instruction.options[key] for key in _WINDOW}):
+        text = BESIDE.get(instruction.name.removeprefix("pool_"), text)
     name = f"{instruction.name}_{ending}{'' if counted is None else counted}"
 
     def statements(memory: Memory) -> str:
@@ -177,12 +304,12 @@ def _kernel(
         reads,
         statements=statements,
         functions=(GEOMETRY, own),
-        scratch=scratch,
         about="pooling",
         parts=parts,
     )
 
 
+_WINDOW = ("size", "stride", "padding", "dilation")
 _NUMBERS = {"uint8": "unsigned char", "uint16": "unsigned short", "uint32": "unsigned int"}
 
 

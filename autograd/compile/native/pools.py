@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from ...backend import Array, host
-from ...pooling import Geometry, Pair, Sides, geometry
+from ...pooling import Geometry, Pair, Sides, are_beside, geometry
 from . import pooling
 from .eager import LARGE, has_c
 from .parts import parts_of
@@ -27,26 +27,28 @@ _MOST = 255  # places of a window that a byte can tell apart
 # p: what is read, places, what is written, a record of lengths. n: parts, samples, and of `put` whether windows lie
 # apart and cover everything.
 _PARTS = """\
-static void largest_part_@(int part, char **p, const double *n) {
+static void KIND_largest_part_@(int part, char **p, const double *n) {
   const long parts = n[0], batch = n[1];
-  pool_places_@((const T *)p[0], (unsigned char *)p[1], (T *)p[2], 1, batch * part / parts, batch * (part + 1) / parts,
+  KIND_places_@((const T *)p[0], (unsigned char *)p[1], (T *)p[2], batch * part / parts, batch * (part + 1) / parts,
                 (const pool_t *)p[3]);
 }
-void largest_@(int parts, char **p, const double *n) { run(largest_part_@, parts, p, n); }
-static void put_part_@(int part, char **p, const double *n) {
+void KIND_all_largest_@(int parts, char **p, const double *n) { run(KIND_largest_part_@, parts, p, n); }
+static void KIND_put_part_@(int part, char **p, const double *n) {
   const long parts = n[0], batch = n[1];
-  pool_put_@((const T *)p[0], (const unsigned char *)p[1], (T *)p[2], n[2], n[3], batch * part / parts,
+  KIND_put_@((const T *)p[0], (const unsigned char *)p[1], (T *)p[2], n[2], n[3], batch * part / parts,
              batch * (part + 1) / parts, (const pool_t *)p[3]);
 }
-void put_@(int parts, char **p, const double *n) { run(put_part_@, parts, p, n); }
+void KIND_all_put_@(int parts, char **p, const double *n) { run(KIND_put_part_@, parts, p, n); }
 """
 
 
 def _source() -> str:
     texts = [pooling.GEOMETRY]
     for dtype in TYPES:
-        for text in (pooling.PLACES, pooling.PUT, _PARTS):
-            texts.append(filled(text.replace("K *", "unsigned char *"), dtype))
+        own = {"pool": (pooling.PLACES, pooling.PUT), "beside": (pooling.BESIDE["places"], pooling.BESIDE["put"])}
+        for kind, functions in own.items():
+            for text in (*(text.replace("pool_p", f"{kind}_p") for text in functions), _PARTS.replace("KIND", kind)):
+                texts.append(filled(text.replace("K *", "unsigned char *"), dtype))
     return "\n".join([HEADER, *texts, "void setup(void *s, void *d, void *r) { pool = (run_t *)r; }"])
 
 
@@ -90,11 +92,13 @@ def _run(
     addresses = [array.__array_interface__["data"][0] for array in arrays]
     pointers = (ctypes.c_void_p * 4)(*addresses, ctypes.addressof(record))
     numbers = (ctypes.c_double * 4)(parts, batch, geo.apart, geo.covered)
-    getattr(_library(), f"{name}_{TYPES[str(arrays[0].dtype)][2]}")(parts, pointers, numbers)
+    kind = "beside" if channels == 1 and are_beside(size, stride, padding, dilation) else "pool"
+    getattr(_library(), f"{kind}_all_{name}_{TYPES[str(arrays[0].dtype)][2]}")(parts, pointers, numbers)
 
 
 @functools.cache
 def _library() -> Any:
     """The library; None where it cannot be had."""
     endings = [ending for _, _, ending in TYPES.values()]
-    return in_pool(_source(), [f"{name}_{ending}" for name in ("largest", "put") for ending in endings])
+    names = [f"{kind}_all_{name}" for kind in ("pool", "beside") for name in ("largest", "put")]
+    return in_pool(_source(), [f"{name}_{ending}" for name in names for ending in endings])

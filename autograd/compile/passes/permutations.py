@@ -2,12 +2,16 @@
 
 One idea: f(x^T) = f(x)^T for every elementwise f, so a permutation of axes sinks below it, through sums along axes too,
 until it meets its inverse and both are gone. Layers speak (N, C, H, W), and convolution and pooling keep channels last:
-with this pass nothing between them is ever moved. Read `products.py` next.
+with this pass nothing between them is ever moved. Read `split_sums.py` next.
 """
 
 # Note [Who moves]
 # Where operands lie differently one of them must be copied. Parameters and the state of an optimizer stay as they are,
 # since they are written at the end; all else follows the operand that was permuted.
+
+# Note [Planes]
+# Images that lie with their channels in axis 1 are as many images of one channel, which is last too. Pooling windows
+# that lie side by side is as fast there, so such images are pooled as they lie.
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from math import prod
 from typing import Any
 
 from ...backend import host
+from ...pooling import are_beside
 from ..program import CASTS, Instruction, Program, Variable, replace_variables
 from .rewriting import Rewriting
 
@@ -32,6 +37,8 @@ _CHANNELS_LAST = {
     "pool_spread",
     "pool_sum",
 }
+_LEADING = {"pool_pick": 1, "pool_places": 0, "pool_put": 1, "pool_spread": 0, "pool_sum": 0}  # which says how all lie
+_FIRST, _LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 _REDUCTIONS = {"add.reduce", "max", "maximum.reduce", "mean", "min", "sum"}
 _REDUCTIONS |= {"ndarray.max", "ndarray.mean", "ndarray.min", "ndarray.sum"}
 _VIEWS = {"broadcast_to", "flip", "getitem", "moveaxis", "swapaxes", "transpose"}
@@ -77,12 +84,32 @@ class _Sinking(Rewriting):
         if name == "transpose" and len(inputs) == 2 and isinstance(inputs[1], tuple) and len(inputs[1]) > 2:
             u, order = self.form.get(first, (first, tuple(range(len(inputs[1])))))
             self.view(u, tuple(order[axis] for axis in inputs[1]), out)
+        elif name in _LEADING and self.pooled_planes(instruction):
+            pass
         elif name in _CHANNELS_LAST:
             self.add(replace(instruction, inputs=tuple(self.packed(x) for x in inputs)))
         elif name in _REDUCTIONS and first in self.form and len(inputs) == 1 and self.reduced(instruction):
             pass
         elif not (_is_elementwise(instruction) and self.elementwise(instruction)):
             self.add(instruction)
+
+    def pooled_planes(self, instruction: Instruction) -> bool:
+        """Pool images as they lie, see Note [Planes]; False where channels are last, or windows overlap."""
+        options = {name: value for name, value in instruction.options.items() if name != "length"}
+        u, order = self.form.get(instruction.inputs[_LEADING[instruction.name]], (None, ()))
+        if u is None or order != _LAST or not self._lies_in_order(u) or not are_beside(**options):
+            return False
+        planes = []
+        for x in instruction.inputs:
+            first = self.packed(self.turned(x, _FIRST))
+            shape = (first.shape[0] * first.shape[1], *first.shape[2:], 1)
+            planes.append(self.added("reshape", host.reshape, (first, shape), shape, x.dtype))
+        batch, *space, channels = instruction.out.shape
+        inner = self.variable((batch * channels, *space, 1), instruction.out.dtype)
+        self.add(replace(instruction, inputs=tuple(planes), out=inner))
+        shape = (batch, channels, *space)
+        self.view(self.added("reshape", host.reshape, (inner, shape), shape, inner.dtype), _LAST, instruction.out)
+        return True
 
     def elementwise(self, instruction: Instruction) -> bool:
         """Do it where its permuted operands lie; False where none is."""

@@ -478,6 +478,53 @@ def test_the_largest_of_windows_in_c_are_those_of_numpy(dtype, shape, windows, p
 
 
 @needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(3, 20), st.integers(4, 40), st.just(1)),
+    size=st.tuples(st.integers(1, 3), st.integers(2, 4)),
+    seed=st.integers(0, 99),
+)
+def test_windows_side_by_side_in_c_are_those_of_numpy(dtype, shape, size, seed):
+    options = {"size": size, "stride": size, "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+    x = np.random.default_rng(seed).integers(-2, 2, shape).astype(dtype)
+    x.reshape(-1)[seed % x.size :: 7], x.reshape(-1)[-1 - seed % x.size] = np.nan, -np.inf
+    x[0, : size[0], : size[1]] = -np.inf
+    wanted = pooling.pool_places(x, **options)
+    out, places = pools.largest_and_places(x, **options)
+    np.testing.assert_array_equal(places, wanted)
+    np.testing.assert_array_equal(out, pooling.pool_pick(x, wanted, **options), strict=True)
+    g, length = numbers(*out.shape, dtype=dtype, seed=seed), shape[1:3]
+    found = pools.put(g, places, length=length, **options)
+    np.testing.assert_array_equal(found, pooling.pool_put(g, wanted, length=length, **options), strict=True)
+
+
+@needs_c
+@pytest.mark.parametrize("turned", [False, True])
+def test_images_with_channels_in_axis_1_are_pooled_as_they_lie(turned, monkeypatch):
+    x = numbers(4, 7, 31, 33)
+    x[0, 3, 5, 7], x[1, 2, 3, 4] = np.nan, np.inf
+    g = numbers(4, 7, 15, 16, seed=1)
+    if turned:
+        g = np.ascontiguousarray(g.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    images = ag.Tensor(x, requires_grad=True)
+    shapes = []
+    monkeypatch.setattr(pools, "_run", lambda *given, run=pools._run: shapes.append(given[1][0].shape) or run(*given))
+
+    def results():
+        images.grad = None
+        out = F.max_pool2d(images, 2)
+        out.backward(ag.Tensor(g))
+        return out.data, images.grad.data
+
+    found = results()
+    assert shapes == [(28, 31, 33, 1), (28, 15, 16, 1)]
+    monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
+    for one, wanted in zip(found, results(), strict=True):
+        np.testing.assert_array_equal(one, wanted, strict=True)
+
+
+@needs_c
 @pytest.mark.parametrize("options", [{}, {"stride": 1, "padding": 1}, {"stride": 2, "dilation": 2}])
 @pytest.mark.parametrize("slope", ["float32", "float64"])
 def test_max_pooling_and_relu_in_c_are_those_of_numpy(options, slope, monkeypatch):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import Phase, assume, given, settings
+from hypothesis import Phase, assume, example, given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
@@ -33,6 +33,7 @@ pytestmark = pytest.mark.skipif(
 
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 sides = st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2)
+NO_PADDING = ((0, 0), (0, 0))
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # each is compiled
 
@@ -237,6 +238,9 @@ def test_the_function_of_numpy_that_has_the_same_name_is_another() -> None:
     st.sampled_from(["f4", "f8"]),
     seeds,
 )
+@example((2, 7, 9, 1), (3, 2), (3, 2), NO_PADDING, (1, 1), "f4", 0)  # windows side by side
+@example((2, 8, 23, 1), (2, 3), (2, 3), NO_PADDING, (1, 1), "f8", 1)
+@example((3, 3, 38, 1), (1, 4), (1, 4), NO_PADDING, (1, 1), "f4", 2)
 def test_pooling_is_that_of_numpy(
     shape: Any, size: Any, stride: Any, padding: Any, dilation: Any, kind: str, seed: int
 ) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from autograd.compile.passes.dead import without_dead
 from autograd.compile.passes.permutations import with_sunk_permutations
 from autograd.compile.program import Instruction, Program, Variable
-from autograd.pooling import pool_sum
+from autograd.pooling import pool_pick, pool_places, pool_put, pool_sum
 
 LAST, FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 POOL = {"size": (1, 1), "stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
@@ -86,6 +86,30 @@ def test_what_lies_otherwise_is_copied_once() -> None:
     both = build(np.multiply, build(np.add, first, other), other)
     after = build.give(build(pool_sum, build(np.transpose, both, LAST), **POOL))
     assert names(after) == ["pool_sum", "transpose", "ascontiguousarray", "add", "multiply", "pool_sum"]
+
+
+BESIDE = {"size": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+
+
+def test_windows_that_lie_side_by_side_are_pooled_where_channels_are_in_axis_1() -> None:
+    build = Build((2, 3, 4, 5), (2, 3, 2, 2))
+    images, g = (build(np.transpose, x, LAST) for x in build.arguments)
+    places = build(pool_places, images, **BESIDE)
+    out = build(np.transpose, build(pool_pick, images, places, **BESIDE), FIRST)
+    of_x = build(np.transpose, build(pool_put, g, places, length=(4, 5), **BESIDE), FIRST)
+    after = build.give(out, of_x)
+    assert not {"transpose", "ascontiguousarray"} & {*names(after)}
+    overlapping = {**BESIDE, "stride": (1, 2)}
+    build = Build((2, 3, 4, 5))
+    after = build.give(build(pool_places, build(np.transpose, build.arguments[0], LAST), **overlapping))
+    assert names(after) == ["transpose", "ascontiguousarray", "pool_places"]
+
+
+def test_a_gradient_that_lies_otherwise_is_turned_for_planes() -> None:
+    build = Build((2, 3, 4, 4), (2, 4, 4, 3))
+    places = build(pool_places, build(np.transpose, build.arguments[0], LAST), **BESIDE)
+    g = build(pool_sum, build.arguments[1], **BESIDE)
+    build.give(build(np.transpose, build(pool_put, g, places, length=(4, 4), **BESIDE), FIRST))
 
 
 def test_a_product_of_square_matrices_is_no_function_of_each_element() -> None:
