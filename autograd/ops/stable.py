@@ -87,7 +87,8 @@ def sigmoid(xp: Module, x: Operand) -> Array:
     """1 / (1 + e^-x), exact in both tails."""
     x = _signed(x)
     # Above 0 the numerator is 1, below it is e^x, and the denominator is between 1 and 2.
-    return xp.exp(xp.minimum(x, 0.0)) / (1.0 + xp.exp(-xp.abs(x)))
+    small = xp.exp(-xp.abs(x))
+    return xp.where(x < 0, small, 1.0) / (1.0 + small)
 
 
 sigmoid.vjp(lambda g, out: g * (out * (1 - out)))

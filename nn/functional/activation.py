@@ -16,6 +16,7 @@ from autograd import random
 from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.eager import elementwise_kernel
+from autograd.compile.native.large import in_loops
 from autograd.fused import Fused, fused
 from autograd.hints import telling
 from autograd.ops.special import atanh_of_erf
@@ -218,13 +219,17 @@ def mish(x: Operand) -> Tensor:
     return x * ag.tanh(ag.softplus(x))
 
 
+in_loops(relu, leaky_relu, _hardtanh, _elu)
+
 # Fused: x times a smooth gate. Their kernels keep the gate and find the slope from it in one go.
 
 
-def _give_kernel(function: Fused[Any], forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
+def _give_kernel(
+    function: Fused[Any], forward: Callable[..., Any], backward: Callable[..., Any], kept: Any = None
+) -> None:
     """Give a function of every element its kernel: NumPy's for small arrays, loops for large ones, on a GPU a tape."""
     definition = function.definition
-    on_host = elementwise_kernel(definition, forward, backward)
+    on_host = elementwise_kernel(definition, forward, backward, kept)
     function.kernel(*on_host, kernel_on_device(definition, *on_host))
 
 
@@ -254,7 +259,22 @@ _give_kernel(silu, _silu_forward, _silu_backward)
 @fused
 def _gelu(x: Operand) -> Operand:
     """x Phi(x), Phi the standard normal distribution."""
-    return x * (ag.erf(x * math.sqrt(0.5)) * 0.5 + 0.5)
+    return x * _normal(x)
+
+
+def _normal(x: Operand) -> Operand:
+    """Phi(x)."""
+    return ag.erf(x * math.sqrt(0.5)) * 0.5 + 0.5
+
+
+def _gelu_and_gate(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The result and Phi(x), which takes longer to compute again than to read."""
+    gate = _normal(x)
+    return x * gate, gate
+
+
+def _gelu_slope(g: Tensor, x: Tensor, gate: Tensor) -> Tensor:
+    return g * (gate + x * (ag.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))
 
 
 def _gelu_forward(xp: Module, x: Array) -> Any:
@@ -288,7 +308,7 @@ def _gelu_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate:
     return (slope,)
 
 
-_give_kernel(_gelu, _gelu_forward, _gelu_backward)
+_give_kernel(_gelu, _gelu_forward, _gelu_backward, (_gelu_and_gate, _gelu_slope))
 
 _TANH_SCALE = math.sqrt(2 / math.pi)
 _TANH_CUBE = 0.044715

@@ -5,8 +5,9 @@ and everything lies in one piece of memory that was planned beforehand; Python m
 Read `layout.py` first.
 """
 
-from . import convolution as convolution  # this and the next five fill in kernels
+from . import convolution as convolution  # this and most of the next fill in kernels
 from . import draws as draws
+from . import large as large  # which quickens primitives
 from . import pooling as pooling
 from . import recurrent as recurrent
 from . import rows as rows

@@ -21,7 +21,7 @@ import operator
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...backend import Array, Module, host
 from ...functional import vjp
@@ -97,26 +97,30 @@ _dtype = operator.attrgetter("dtype")
 
 
 def elementwise_kernel(
-    definition: Callable[..., Any], forward: Callable[..., Any], backward: Callable[..., Any]
+    definition: Callable[..., Any],
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    kept: tuple[Callable[..., Any], Callable[..., Any]] | None = None,
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The kernel of a fused function of one array, element by element: large arrays by loops, others by that given.
 
-    The loops follow from the definition and its rules, and keep nothing but the input.
+    The loops follow from the definition and its rules, and keep nothing but the input. Or they are of `kept`: of x the
+    result and what is kept, and of g, x and that the slope.
     """
 
     def slope(g: Tensor, x: Tensor) -> Any:
         return vjp(definition, x)[1](g)
 
-    value_loop, slope_loop = Loop(definition), Loop(slope)
+    value_loop, slope_loop = (Loop(definition), Loop(slope)) if kept is None else map(Loop, kept)
 
     def forward_or_loop(xp: Module, x: Array) -> Any:
         made = value_loop(x)
-        return forward(xp, x) if made is None else (made[0], _BY_LOOP)
+        return forward(xp, x) if made is None else (made[0], _ByLoop(made[1:]))
 
     def backward_or_loop(xp: Module, g: Array, needs: Any, inputs: tuple[Array], residuals: Any) -> tuple[Array]:
-        if residuals is not _BY_LOOP:
+        if not isinstance(residuals, _ByLoop):
             return backward(xp, g, needs, inputs, residuals)
-        made = slope_loop(g, *inputs)
+        made = slope_loop(g, *inputs, *residuals.kept)
         if made is None:  # the gradient came in another dtype
             return backward(xp, g, needs, inputs, forward(xp, *inputs)[1])
         return made
@@ -124,7 +128,10 @@ def elementwise_kernel(
     return forward_or_loop, backward_or_loop
 
 
-_BY_LOOP = object()  # what such a kernel keeps beside its input
+class _ByLoop(NamedTuple):
+    """What such a kernel keeps beside its input."""
+
+    kept: tuple[Array, ...]
 
 
 def has_c() -> bool:

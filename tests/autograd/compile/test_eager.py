@@ -249,6 +249,83 @@ def test_threads_change_no_bit():
     assert runs[0] == runs[1]
 
 
+# Primitives of several steps
+
+STRANGE = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e4, -1e4]
+PRIMITIVES = {
+    "relu": F.relu,
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
+    "elu": F.elu,
+    "hardtanh": F.hardtanh,
+    "erf": ag.erf,
+    "sigmoid": F.sigmoid,
+    "softplus": ag.softplus,
+    "softmax": F.softmax,
+    "log_softmax": lambda x: F.log_softmax(x, x.ndim - 1),
+}
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """A list that grows by one with each loop that is run."""
+    made, call = [], eager._Made.__call__
+    monkeypatch.setattr(eager._Made, "__call__", lambda *given: made.append(given) or call(*given))
+    return made
+
+
+@needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_large_primitives_in_c_are_those_of_numpy(name, dtype, called, monkeypatch):
+    values = 4 * numbers(5, 60, 70, dtype=dtype)
+    values[0, 0, : len(STRANGE)] = STRANGE
+    values[1, 1, 3:5], values[2, 2] = -np.inf, -np.inf
+    g = ag.Tensor(numbers(5, 60, 70, dtype=dtype, seed=1))
+
+    def results():
+        found = []
+        for lying in (values, values.transpose(1, 0, 2), values[..., ::-1]):
+            x = ag.Tensor(values, requires_grad=True)
+            x.data = lying
+            with np.errstate(all="ignore"):
+                out = PRIMITIVES[name](x)
+                out.backward(ag.Tensor(g.data.reshape(x.shape)))
+            found += [out.data, x.grad.data]
+        return found
+
+    found = results()
+    assert len(called) == 6
+    monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
+    rtol, atol = (3e-6, 3e-6) if dtype == "float32" else (1e-13, 1e-14)
+    for one, wanted in zip(found, results(), strict=True):
+        np.testing.assert_allclose(one, wanted, rtol=rtol, atol=atol, strict=True)
+    assert len(called) == 6
+
+
+@needs_c
+def test_large_primitives_have_second_derivatives_and_loops_of_few_numbers(called):
+    x = ag.Tensor(numbers(LARGE, dtype="float64"))
+    slope = ag.grad(lambda x: ag.sigmoid(x).sum())
+    s = ag.sigmoid(x).data
+    np.testing.assert_allclose(ag.grad(lambda x: slope(x).sum())(x).data, s * (1 - s) * (1 - 2 * s), atol=1e-14)
+    called.clear()
+    for i in range(40):  # a slope that is another at each step is not compiled each time
+        F.leaky_relu(x, i / 40)
+    assert len(called) < 20
+
+
+@needs_c
+def test_what_is_broadcast_or_along_another_axis_is_left_to_numpy(called):
+    x = ag.Tensor(numbers(200, 100))
+    F.leaky_relu(x, ag.Tensor(numbers(100)))
+    F.softmax(x, 0)
+    F.softmax(ag.Tensor(numbers(LARGE)))
+    F.relu(ag.Tensor(np.ones(LARGE, "int64")))
+    F.sigmoid(ag.Tensor(np.ones(LARGE, "float16")))
+    F.leaky_relu(x, np.float64(0.25))
+    assert not called
+
+
 # Products of stacks
 
 

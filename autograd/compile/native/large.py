@@ -1,0 +1,99 @@
+"""Large: primitives of several steps, whose large arrays are loops in C in eager code.
+
+One idea: a forward or a rule that takes NumPy several passes over memory is one pass in C, and follows from itself: on
+a large array of the host it is traced and compiled, on everything else, Tensors and traces too, it runs as it is
+written. Read `images.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ...backend import Array, host
+from ...ops.special import erf
+from ...ops.stable import log_softmax, sigmoid, softmax, softplus
+from ...primitive import Primitive
+from .eager import LARGE, Loop
+
+__all__ = ["in_loops", "rows_in_loops"]
+
+_PLAIN = (float, int, type(None))  # what may stand in the text of a loop
+_MOST = 16  # sets of numbers for which loops are made: those that change at every step are left to NumPy
+
+
+def in_loops(*primitives: Primitive[Any]) -> None:
+    """Let primitives do large arrays in C, element by element: all inputs are arrays of one shape, or numbers."""
+    for primitive in primitives:
+        _quicken(primitive, by_rows=False)
+
+
+def rows_in_loops(*primitives: Primitive[Any]) -> None:
+    """Let primitives of one array and an option `axis` do large arrays in C where that is the last one."""
+    for primitive in primitives:
+        _quicken(primitive, by_rows=True)
+
+
+def _quicken(primitive: Primitive[Any], by_rows: bool) -> None:
+    forward = primitive.forward
+    of_arrays = _looped(primitive, by_rows)
+
+    def forward_or_loop(xp: Any, *given: Any, **options: Any) -> Any:
+        made = of_arrays(given, options)
+        return forward(xp, *given, **options) if made is None else made
+
+    primitive.forward = forward_or_loop
+    primitive.replace_rules(lambda rule: replace(rule, function=_looped_rule(rule.function, by_rows)))
+
+
+def _looped_rule(rule: Callable[..., Any], by_rows: bool) -> Callable[..., Any]:
+    # The axis is the last thing that the rule of a function of rows asks for.
+    of_arrays = _looped((lambda *given, axis: rule(*given, axis)) if by_rows else rule, by_rows)
+
+    def rule_or_loop(*given: Any) -> Any:
+        arrays, options = (given[:-1], {"axis": given[-1]}) if by_rows else (given, {})
+        made = of_arrays(arrays, options)
+        return rule(*given) if made is None else made
+
+    return rule_or_loop
+
+
+def _looped(function: Callable[..., Any], by_rows: bool) -> Callable[[Any, dict[str, Any]], Array | None]:
+    """The function of large arrays and numbers, given with its options; it gives None for all else."""
+
+    def filled(*tensors: Any, numbers: tuple[Any, ...], **options: Any) -> Any:
+        left = iter(tensors)
+        return function(*(next(left) if x is _ARRAY else x for x in numbers), **options)
+
+    loop = Loop(filled, by_rows=by_rows)
+    known: set[Any] = set()
+
+    def of_arrays(given: tuple[Any, ...], options: dict[str, Any]) -> Array | None:
+        first = given[0]
+        if type(first) is not host.ndarray or first.size < LARGE:
+            return None
+        arrays = [x for x in given if type(x) is host.ndarray]
+        numbers = tuple(_ARRAY if type(x) is host.ndarray else x for x in given)
+        plain = all(x is _ARRAY or type(x) in _PLAIN for x in (*numbers, *options.values()))
+        if not plain or any(x.shape != first.shape for x in arrays):
+            return None
+        told = (numbers, *options.values())
+        if told not in known:
+            if len(known) == _MOST:
+                return None
+            known.add(told)
+        if by_rows:
+            if first.ndim < 2 or options.get("axis", -1) not in (-1, first.ndim - 1):
+                return None
+            arrays, options = [x.reshape(-1, first.shape[-1]) for x in arrays], {**options, "axis": -1}
+        made = loop(*arrays, numbers=numbers, **options)
+        return None if made is None else made[0].reshape(first.shape)
+
+    return of_arrays
+
+
+_ARRAY = "array"  # stands for one among numbers
+
+in_loops(erf, sigmoid, softplus)
+rows_in_loops(softmax, log_softmax)
