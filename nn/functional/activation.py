@@ -48,6 +48,19 @@ __all__ = [
     "tanh",
 ]
 
+
+def _give_kernel(
+    function: Fused[Any],
+    forward: Callable[..., Any] | None = None,
+    backward: Callable[..., Any] | None = None,
+    kept: Any = None,
+) -> None:
+    """Give a function of every element its kernel: loops for large arrays, for small ones NumPy's, on a GPU a tape."""
+    definition = function.definition
+    on_host = elementwise_kernel(definition, forward, backward, kept)
+    function.kernel(*on_host, kernel_on_device(definition, *on_host))
+
+
 # Pieces of straight lines
 
 
@@ -133,7 +146,8 @@ def relu6(x: Operand) -> Tensor:
     return hardtanh(x, 0.0, 6.0)
 
 
-def hardsigmoid(x: Operand) -> Tensor:
+@fused
+def hardsigmoid(x: Operand) -> Operand:
     """relu6(x + 3) / 6: straight lines in the shape of sigmoid."""
     return relu6(x + 3.0) / 6.0
 
@@ -141,7 +155,7 @@ def hardsigmoid(x: Operand) -> Tensor:
 @elementwise
 def hardswish(xp: Module, x: Operand) -> Array:
     """x * hardsigmoid(x); Howard et al. 2019, "Searching for MobileNetV3", section 5.2."""
-    return x * (xp.clip(x + 3.0, 0.0, 6.0) / 6.0)
+    return x * (xp.minimum(xp.maximum(x + 3.0, 0.0), 6.0) / 6.0)
 
 
 @hardswish.vjp
@@ -150,6 +164,8 @@ def _(g: Operand, x: Operand) -> Operand:
     limited = _hardtanh(x, low=-3.0, high=3.0)
     return g * ((limited + limited * (ag.abs(limited) < 3.0) + 3.0) / 6.0)
 
+
+_give_kernel(hardsigmoid)
 
 # Exponentials
 
@@ -166,8 +182,17 @@ def logsigmoid(x: Operand) -> Tensor:
 
 def softplus(x: Operand, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + e^(beta x)) / beta, a smooth relu; x itself where beta x > threshold."""
+    return _softplus(x, beta=beta, threshold=threshold)
+
+
+@fused
+def _softplus(x: Operand, *, beta: float, threshold: float) -> Operand:
+    """The same."""
     z = x * beta
     return ag.where(z > threshold, x, ag.softplus(z) / beta)
+
+
+_give_kernel(_softplus)
 
 
 @elementwise
@@ -214,23 +239,18 @@ def softsign(x: Operand) -> Tensor:
     return x / (ag.abs(x) + 1.0)
 
 
-def mish(x: Operand) -> Tensor:
+@fused
+def mish(x: Operand) -> Operand:
     """x tanh(softplus(x)); Misra 2019."""
     return x * ag.tanh(ag.softplus(x))
 
 
-in_loops(relu, leaky_relu, _hardtanh, _elu)
+_give_kernel(mish)
+
+
+in_loops(relu, leaky_relu, _hardtanh, hardswish, _elu)
 
 # Fused: x times a smooth gate. Their kernels keep the gate and find the slope from it in one go.
-
-
-def _give_kernel(
-    function: Fused[Any], forward: Callable[..., Any], backward: Callable[..., Any], kept: Any = None
-) -> None:
-    """Give a function of every element its kernel: NumPy's for small arrays, loops for large ones, on a GPU a tape."""
-    definition = function.definition
-    on_host = elementwise_kernel(definition, forward, backward, kept)
-    function.kernel(*on_host, kernel_on_device(definition, *on_host))
 
 
 @fused

@@ -20,6 +20,7 @@ from .spec import LAYOUTS, Case, Spec, Values, composite_case, elementwise_cases
 
 anything = Values(-2.0, 2.0)
 off_zero = Values(-2.0, 2.0, avoid=(0.0,))
+off_corners = Values(-5.0, 5.0, avoid=(-3.0, 3.0))
 erf = np.vectorize(math.erf, otypes=["float64"])
 
 
@@ -286,6 +287,16 @@ ROWS = [
         _elu,
         elementwise_cases(off_zero, options=[{"alpha": 1.0, "width": 1.0}, {"alpha": 0.7, "width": 0.7}]),
     ),
+    Spec(activation.hardsigmoid, lambda x: np.clip(x + 3, 0, 6) / 6, elementwise_cases(off_corners)),
+    Spec(activation.hardswish, lambda x: x * np.clip(x + 3, 0, 6) / 6, elementwise_cases(off_corners)),
+    Spec(
+        activation._softplus,
+        lambda x, *, beta, threshold: np.where(x * beta > threshold, x, np.log1p(np.exp(x * beta)) / beta),
+        elementwise_cases(
+            Values(-4.0, 4.0, avoid=(2.0,)), options=[{"beta": b, "threshold": 2 * b} for b in (1.0, 0.7)]
+        ),
+    ),
+    Spec(activation.mish, lambda x: x * np.tanh(np.log1p(np.exp(x))), elementwise_cases(Values(-4.0, 4.0))),
     Spec(activation.silu, lambda x: x / (1 + np.exp(-x)), elementwise_cases(Values(-8.0, 8.0))),
     Spec(activation._gelu, lambda x: x * (1 + erf(x / math.sqrt(2))) / 2, elementwise_cases(Values(-4.0, 4.0))),
     Spec(activation._gelu_tanh, _gelu_tanh, elementwise_cases(Values(-4.0, 4.0))),

@@ -4,7 +4,7 @@ One idea: what NumPy does in ten passes over a large array is one pass in C, and
 there already: a definition, or the rule that follows from it. It is traced on a few rows; the loop then runs over as
 many as it is given, and is told how long they are. Small arrays are left to NumPy, which is as fast there and needs no
 compiler.
-Read `images.py` next.
+Read `large.py` next.
 """
 
 # Note [Rows]
@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from ...backend import Array, Module, host
 from ...functional import vjp
-from ...tensor import Tensor
+from ...tensor import Tensor, wrap
 from ..passes import for_blas, simplified
 from ..program import Program
 from ..trace import program_of
@@ -98,32 +98,40 @@ _dtype = operator.attrgetter("dtype")
 
 def elementwise_kernel(
     definition: Callable[..., Any],
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
+    forward: Callable[..., Any] | None = None,
+    backward: Callable[..., Any] | None = None,
     kept: tuple[Callable[..., Any], Callable[..., Any]] | None = None,
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The kernel of a fused function of one array, element by element: large arrays by loops, others by that given.
 
-    The loops follow from the definition and its rules, and keep nothing but the input. Or they are of `kept`: of x the
-    result and what is kept, and of g, x and that the slope.
+    Without one the definition does the others. The loops follow from the definition and its rules, and keep nothing but
+    the input. Or they are of `kept`: of x the result and what is kept, and of g, x and that the slope.
     """
 
-    def slope(g: Tensor, x: Tensor) -> Any:
-        return vjp(definition, x)[1](g)
+    def slope(g: Tensor, x: Tensor, **options: Any) -> Any:
+        return vjp(lambda x: definition(x, **options), x)[1](g)
 
     value_loop, slope_loop = (Loop(definition), Loop(slope)) if kept is None else map(Loop, kept)
 
-    def forward_or_loop(xp: Module, x: Array) -> Any:
-        made = value_loop(x)
-        return forward(xp, x) if made is None else (made[0], _ByLoop(made[1:]))
+    def forward_or_loop(xp: Module, x: Array, **options: Any) -> Any:
+        made = value_loop(x, **options)
+        if made is not None:
+            return made[0], _ByLoop(made[1:])
+        return NotImplemented if forward is None else forward(xp, x, **options)
 
-    def backward_or_loop(xp: Module, g: Array, needs: Any, inputs: tuple[Array], residuals: Any) -> tuple[Array]:
-        if not isinstance(residuals, _ByLoop):
-            return backward(xp, g, needs, inputs, residuals)
-        made = slope_loop(g, *inputs, *residuals.kept)
-        if made is None:  # the gradient came in another dtype
-            return backward(xp, g, needs, inputs, forward(xp, *inputs)[1])
-        return made
+    def backward_or_loop(
+        xp: Module, g: Array, needs: Any, inputs: tuple[Array], residuals: Any, **options: Any
+    ) -> tuple[Array]:
+        if isinstance(residuals, _ByLoop):
+            made: Any = slope_loop(g, *inputs, *residuals.kept, **options)
+            if made is not None:
+                return made
+            # The gradient came in another dtype.
+            if forward is None:
+                return (slope(wrap(g), wrap(inputs[0]), **options).data,)
+            residuals = forward(xp, *inputs, **options)[1]
+        assert backward is not None
+        return backward(xp, g, needs, inputs, residuals, **options)
 
     return forward_or_loop, backward_or_loop
 

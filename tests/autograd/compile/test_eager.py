@@ -261,6 +261,9 @@ PRIMITIVES = {
     "sigmoid": F.sigmoid,
     "softplus": ag.softplus,
     "softmax": F.softmax,
+    "hardswish": F.hardswish,
+    "mish": F.mish,
+    "softplus with beta": lambda x: F.softplus(x, 2.0, 10.0),
     "log_softmax": lambda x: F.log_softmax(x, x.ndim - 1),
 }
 
