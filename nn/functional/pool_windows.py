@@ -80,7 +80,7 @@ def _turned(forward: Callable[..., Any], backward: Callable[..., Any]) -> tuple[
         xp: Module, g: Array, needs: tuple[bool], inputs: tuple[Array], residuals: Any, **options: Any
     ) -> tuple[Array]:
         (x,) = inputs
-        if not isinstance(residuals, tuple) and len(residuals) != len(x):
+        if isinstance(residuals, host.ndarray) and len(residuals) != len(x):  # of planes
             (of_x,) = backward(xp, _planes(in_order(g)), needs, (_planes(x),), residuals, **options)
             return (of_x.reshape(x.shape),)
         (of_x,) = backward(xp, g.transpose(LAST), needs, (x.transpose(LAST),), residuals, **options)
