@@ -207,7 +207,7 @@ def _beside(gates: Array, width: int) -> list[Array]:
 def _sigmoid(xp: Module, x: Array) -> None:
     """1 / (1 + e^-x) in place: where e^-x is too large for its dtype, 0, as it is to all digits."""
     with host.errstate(over="ignore"):
-        xp.negative(x, out=x)
+        xp.multiply(x, -1, out=x)  # NumPy 2.4's `negative` is wrong from stride to stride, where there is AVX-512
         xp.exp(x, out=x)
         x += 1
         xp.divide(1, x, out=x)

@@ -99,6 +99,13 @@ def test_a_cell_is_one_step_of_the_layer(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_few_states_of_one_unit_are_the_same_in_float32(kind):
+    wide, narrow, x = make(kind, 3, 1), make(kind, 3, 1, dtype="float32"), normal(2, 4, 3)
+    narrow.load_state_dict(wide.state_dict())
+    close(narrow(x.astype("float32"))[0].astype("float64"), wide(x)[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_second_direction_reads_from_the_end(kind):
     layer, one, x = make(kind, 3, 4, bidirectional=True), make(kind, 3, 4), normal(5, 2, 3)
     state = layer.state_dict()
