@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import dis
 import functools
+import itertools
 import sys
 import types
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["attributes_read", "globals_read", "is_library"]
+__all__ = ["attributes_counted", "attributes_read", "globals_read", "goes_on_without", "is_library"]
 
-_BY_TEXT = {"getattr", "vars", "__dict__", "attrgetter", "methodcaller"}
+_BY_TEXT = {"getattr", "hasattr", "vars", "__dict__", "attrgetter", "methodcaller"}
 _LIBRARIES = sys.stdlib_module_names | {"autograd", "nn", "optim", "numpy", "cupy"}
 
 
@@ -37,6 +38,21 @@ def attributes_read(code: types.CodeType) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*names, *_texts(code)))) if by_text else names
 
 
+@functools.cache
+def attributes_counted(code: types.CodeType) -> frozenset[str]:
+    """The names of the attributes that it asks for only to put them back with something added, as in `x.calls += 1`."""
+    loads = [*_loads(code)]
+    return frozenset(name for name, _ in loads) - {name for name, is_copied in loads if not is_copied}
+
+
+@functools.cache
+def goes_on_without(code: types.CodeType) -> bool:
+    """Whether it may do something else where an attribute is missing, rather than fail."""
+    if {"getattr", "hasattr", "vars", "suppress"}.intersection((*globals_read(code), *attributes_read(code))):
+        return True
+    return any(i.opname == "CHECK_EXC_MATCH" for part in _with_inner(code) for i in dis.get_instructions(part))
+
+
 def is_library(thing: Any) -> bool:
     """Whether a function, class or module is of tapegrad, of Python or of an installed package, and not the user's."""
     module = thing.__name__ if isinstance(thing, types.ModuleType) else getattr(thing, "__module__", None)
@@ -56,6 +72,14 @@ def _texts(code: types.CodeType) -> Iterator[str]:
 def _names(code: types.CodeType, *operations: str) -> tuple[str, ...]:
     found = (i.argval for part in _with_inner(code) for i in dis.get_instructions(part) if i.opname in operations)
     return tuple(dict.fromkeys(found))
+
+
+def _loads(code: types.CodeType) -> Iterator[tuple[str, bool]]:
+    """The names of attributes that are loaded, each with whether it is of a copied object, to which it is put back."""
+    for part in _with_inner(code):
+        for before, i in itertools.pairwise(dis.get_instructions(part)):
+            if i.opname == "LOAD_ATTR":
+                yield i.argval, before.opname == "COPY"
 
 
 def _with_inner(code: types.CodeType) -> Iterator[types.CodeType]:

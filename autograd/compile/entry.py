@@ -260,6 +260,8 @@ def _stays(question: Any, answer: Any, trace: Trace) -> bool:
         question.refuse_changed()
     if isinstance(question, Drawn):
         return False
+    if isinstance(question, Taken) and not question.is_history():
+        return True
     return not isinstance(question, Loose) or question() == answer
 
 

@@ -7,9 +7,10 @@ which finds them.
 """
 
 # Note [What tracing itself changes]
-# What Python does besides is done while tracing only, so a function may append to a list and count its calls in an
-# object that it finds. A question about a list, or about an object that is neither given nor the method's own, is
-# loose: where tracing changed its answer, it is dropped.
+# What Python does besides is done while tracing only, so a function may append to a list that it finds, and count its
+# calls in an attribute. A question about a list, or about an attribute that is only added to, is loose: where tracing
+# changed its answer, it is dropped. It is not where tracing did more: put another entry into the place of one that was
+# there, or a Tensor behind them. The next call would read that, so each is traced anew.
 
 from __future__ import annotations
 
@@ -22,10 +23,13 @@ import time
 import types
 import uuid
 from collections.abc import Collection, Iterator
+from operator import is_
 from typing import Any
 
 from ..backend import host
 from ..errors import TraceError
+from ..tensor import Tensor
+from ..tree import flatten
 from .expression import Expression, named
 
 __all__ = ["Drawn", "Loose", "Taken", "draws", "environment", "fleeting", "refuse_iterator"]
@@ -62,15 +66,22 @@ class Loose(Expression):
 class Taken(Loose):
     """What a list holds. Tracing may let it grow, as a history does, but what it takes out, no other call would."""
 
-    __slots__ = ("count", "entries")
+    __slots__ = ("before", "entries")
 
     def __init__(self, text: str, scope: dict[str, Any], entries: Any) -> None:
         super().__init__(text, scope)
-        self.entries, self.count = entries, len(entries)
+        self.entries, self.before = entries, tuple(entries)
+
+    def is_history(self) -> bool:
+        """Whether it has only grown, if at all, and by nothing that the next call would miss."""
+        if isinstance(self.entries, (set, frozenset)):
+            return True
+        now, count = tuple(self.entries), len(self.before)
+        return all(map(is_, now, self.before)) and not any(isinstance(x, Tensor) for x in flatten(now[count:])[0])
 
     def refuse_changed(self) -> None:
         """Raise TraceError where it has become shorter."""
-        if len(self.entries) < self.count:
+        if len(self.entries) < len(self.before):
             raise TraceError(
                 f"a compiled function takes entries out of a {type(self.entries).__name__} that it finds, which it "
                 "would do at the first call only: take them outside, and give each to the function."

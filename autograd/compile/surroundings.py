@@ -33,7 +33,7 @@ from typing import Any
 
 from ..backend import host, is_array
 from ..tensor import Tensor
-from .code import attributes_read, globals_read, is_library
+from .code import attributes_counted, attributes_read, globals_read, goes_on_without, is_library
 from .expression import Expression, Same, named
 from .once import Drawn, Loose, Taken, draws, environment, fleeting, refuse_iterator
 
@@ -44,11 +44,13 @@ _MOST = 1024  # of which it is asked whether they are the same things, with the 
 _BYTES = 1 << 16  # of an array whose numbers are asked for
 _DEEPEST = 8  # functions within functions, and attributes of attributes, that are looked at
 
+_MISSING = object()
 _NOT_IN_A_CALL = {"__del__", "__repr__"}
 _OF_MAKING = {"__init__", "__new__"}  # which a class is asked for, not an object, which is made already
 
 _CONTAINERS = (tuple, list, set, frozenset, deque, bytearray)
 _BUFFERS = (array.array, memoryview)
+_WITHIN = {property: "fget", functools.cached_property: "func"}  # where the function of a property is
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, range)
 
 
@@ -82,12 +84,14 @@ class _Things:
 class _Walk:
     """One walk over all that is reached: the attributes that are asked for there, and those that code reads on the way.
 
-    See Note [What is handed on].
+    See Note [What is handed on]. `counts` says of a name whether it is read only to be added to, and `goes_on` whether
+    some code goes on where an attribute is missing.
     """
 
-    def __init__(self, names: tuple[str, ...] = ()) -> None:
-        self.names = names
-        self.read = dict.fromkeys(names)
+    def __init__(self, names: dict[str, bool], goes_on: bool) -> None:
+        self.counts, self.goes_on = names, goes_on
+        self.names = tuple(names)
+        self.read, self.goes_on_now = dict(names), goes_on
         self.fleeting: dict[str, None] = {}  # what is read at the first call only, in words
         self._seen: set[tuple[int, str]] = set()
 
@@ -99,7 +103,11 @@ class _Walk:
 
     def reads(self, function: types.FunctionType) -> None:
         """Note the attributes that the code of a function asks for."""
-        self.read.update(dict.fromkeys(attributes_read(function.__code__)))
+        code = function.__code__
+        counted = attributes_counted(code)
+        for name in attributes_read(code):
+            self.read[name] = self.read.get(name, True) and name in counted
+        self.goes_on_now = self.goes_on_now or goes_on_without(code)
 
 
 def questions_about(function: Any, arguments: Iterable[Any] = (), classes: Collection[type] = ()) -> list[Expression]:
@@ -140,10 +148,10 @@ def questions_about_methods(things: Iterable[Any], method: str) -> list[Expressi
 
 def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
     """The questions of a walk that asks for every attribute that is read on it. See Note [What is handed on]."""
-    walk = _Walk()
+    walk = _Walk({}, False)
     while True:
         questions = list(walked(walk))
-        if len(walk.read) == len(walk.names):
+        if (walk.read, walk.goes_on_now) == (walk.counts, walk.goes_on):
             for what in walk.fleeting:
                 warnings.warn(
                     f"a compiled function uses {what} at its first call only, and goes on with what that gave: use it "
@@ -151,7 +159,7 @@ def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
                     stacklevel=2,
                 )
             return questions
-        walk = _Walk(tuple(walk.read))
+        walk = _Walk(walk.read, walk.goes_on_now)
 
 
 def _of_callable(function: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
@@ -242,30 +250,45 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
     word, scope = named(thing)
     own = isinstance(thing, type)
     special = _special(thing) if own else [name for name in _special(type(thing)) if name not in _OF_MAKING]
+    missing = []
     for name in (*walk.names, *special):
-        value = inspect.getattr_static(thing, name, None)
+        value = inspect.getattr_static(thing, name, _MISSING)
         if isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType)):  # a slot, or __dict__
-            value = getattr(thing, name, None)
+            value = getattr(thing, name, _MISSING)
         elif isinstance(thing, threading.local):  # each thread has its own
-            value = vars(thing).get(name)
-        if _method_of(value) is not None and (own or name not in getattr(thing, "__dict__", ())):
+            value = vars(thing).get(name, _MISSING)
+        if value is _MISSING:
+            missing.append(name)
+        elif _method_of(value) is not None and (own or name not in getattr(thing, "__dict__", ())):
             yield from _of_method(thing, name)
             kinds = (thing if own else type(thing)).__mro__
             for method in filter(None, (_method_of(vars(kind).get(name)) for kind in kinds)):  # what super() finds too
                 yield from _of_callable(method, depth + 1, walk)
-        elif value is not None:
+        else:
+            is_count = walk.counts.get(name, False) and isinstance(value, _PLAIN)
             for question in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
-                firm = isinstance(question, (Contents, Drawn, Loose))
-                yield question if firm else Loose(question.text, question.scope)
+                yield Loose(question.text, question.scope) if is_count else question
+    if missing and walk.goes_on:
+        (lacks, more), (names, most) = named(_lacks), named(frozenset(missing))
+        yield Expression(f"{lacks}({word}, {names})", {**scope, **more, **most})
+
+
+def _lacks(thing: Any, names: frozenset[str]) -> bool:
+    """Whether an object, and what it has of its classes, has no attribute of these names."""
+    kinds = (thing if isinstance(thing, type) else type(thing)).__mro__
+    return all(names.isdisjoint(vars(part)) for part in (thing, *kinds) if hasattr(part, "__dict__"))
 
 
 def _of_method(thing: Any, name: str) -> Iterator[Expression]:
     """Whether a method is still the one of its class, and none of the object's own has taken its place."""
     kind = thing if isinstance(thing, type) else type(thing)
     found = getattr(kind, name, None)
-    if isinstance(found, (types.FunctionType, property)):
+    if isinstance(found, (types.FunctionType, *_WITHIN)):
         (word, scope), (method, more) = named(kind), named(found)
         yield Expression(f"(getattr({word}, {name!r}, None) is {method})", {**scope, **more})
+    for part in [part for part in kind.__mro__ if name in vars(part)][1:]:  # what super() finds
+        (word, scope), (method, more) = named(part), named(vars(part)[name])
+        yield Expression(f"({word}.__dict__.get({name!r}) is {method})", {**scope, **more})
     if kind is not thing and hasattr(thing, "__dict__"):
         word, scope = named(thing)
         yield Expression(f"({name!r} in {word}.__dict__)", scope)
@@ -280,7 +303,8 @@ def _special(kind: type) -> list[str]:
 
 def _method_of(value: Any) -> types.FunctionType | None:
     """The function of a method or a property, as it stands in a class."""
-    function = getattr(value, "fget" if isinstance(value, property) else "__func__", value)
+    attribute = next((name for kind, name in _WITHIN.items() if isinstance(value, kind)), "__func__")
+    function = getattr(value, attribute, value)
     return function if isinstance(function, types.FunctionType) else None
 
 

@@ -413,6 +413,31 @@ def _attribute_by_its_text() -> tuple[Any, Callable[[], Any]]:
     return lambda x: x * getattr(options, "by", 1.0), lambda: setattr(options, "by", 5.0)
 
 
+def _attribute_that_was_none() -> tuple[Any, Callable[[], Any]]:
+    options = types.SimpleNamespace(by=None)
+    return lambda x: x * (options.by or 2.0), lambda: setattr(options, "by", 5.0)
+
+
+def _attribute_that_was_not_there() -> tuple[Any, Callable[[], Any]]:
+    options = types.SimpleNamespace()
+    return lambda x: x * (5.0 if hasattr(options, "by") else 2.0), lambda: setattr(options, "by", None)
+
+
+def _attribute_of_a_class_that_was_not_there() -> tuple[Any, Callable[[], Any]]:
+    class Options:
+        pass
+
+    options = Options()
+
+    def function(x: Tensor) -> Tensor:
+        try:
+            return x * options.by  # type: ignore[attr-defined]
+        except AttributeError:
+            return x * 2.0
+
+    return function, lambda: setattr(Options, "by", 5.0)
+
+
 def _attribute_of_an_object_in_a_list() -> tuple[Any, Callable[[], Any]]:
     rows = [Slotted(1.0), Slotted(2.0)]
     return lambda x: x * rows[0].by * rows[1].by, lambda: setattr(rows[1], "by", 5.0)
@@ -461,6 +486,24 @@ def _object_that_is_called_inside() -> tuple[Any, Callable[[], Any]]:
 def _property() -> tuple[Any, Callable[[], Any]]:
     thing = Callable_()
     return lambda x: x * thing.by, lambda: setattr(thing, "_by", 5.0)
+
+
+def _property_that_is_kept() -> tuple[Any, Callable[[], Any]]:
+    class Kept:
+        def __init__(self, half: float) -> None:
+            self.half = half
+
+        @functools.cached_property
+        def by(self) -> float:
+            return 2.0 * self.half
+
+    thing = Kept(1.0)
+
+    def change() -> None:
+        thing.half = 2.5
+        del thing.by
+
+    return lambda x: x * thing.by, change
 
 
 def _object_in_a_module() -> tuple[Any, Callable[[], Any]]:
@@ -673,6 +716,19 @@ def _method_that_is_replaced() -> tuple[Any, Callable[[], Any]]:
     return lambda x: thing.call(x), lambda: setattr(Own, "call", lambda self, x: x * 5.0)
 
 
+def _method_behind_another_that_is_replaced() -> tuple[Any, Callable[[], Any]]:
+    class Base:
+        def call(self, x: Tensor) -> Tensor:
+            return x * 2.0
+
+    class Own(Base):
+        def call(self, x: Tensor) -> Tensor:
+            return super().call(x)
+
+    thing = Own()
+    return lambda x: thing.call(x), lambda: setattr(Base, "call", lambda self, x: x * 5.0)
+
+
 def _method_that_the_object_replaces() -> tuple[Any, Callable[[], Any]]:
     thing = Scaled()
     return lambda x: thing.call(x), lambda: setattr(thing, "call", lambda x: x * 5.0)
@@ -762,6 +818,9 @@ REACHED = [
     _attribute_of_an_attribute,
     _attribute_far_down,
     _attribute_by_its_text,
+    _attribute_that_was_none,
+    _attribute_that_was_not_there,
+    _attribute_of_a_class_that_was_not_there,
     _attribute_of_an_object_in_a_list,
     _number_of_a_function_in_a_dictionary,
     _attribute_of_a_class,
@@ -771,6 +830,7 @@ REACHED = [
     _object_that_is_called,
     _object_that_is_called_inside,
     _property,
+    _property_that_is_kept,
     _object_in_a_module,
     _object_in_a_module_by_another_method,
     _object_that_is_replaced,
@@ -803,6 +863,7 @@ REACHED = [
     _numbers(lambda x, a: ag.full((1,), a[0], dtype="float32") * x),
     _attribute_of_a_default,
     _method_that_is_replaced,
+    _method_behind_another_that_is_replaced,
     _method_that_the_object_replaces,
     _code_that_is_replaced,
     _attribute_by_a_getter,
@@ -906,6 +967,82 @@ def test_what_a_function_changes_itself_while_it_is_traced_needs_no_second_progr
     for _ in range(3):
         function(tensor(1.0))
     assert len(function.programs) == 1
+
+
+def _counts_in_an_attribute() -> Callable[[], int]:
+    counts = types.SimpleNamespace(calls=0)
+
+    def count() -> int:
+        counts.calls += 1
+        return counts.calls
+
+    return count
+
+
+def _counts_in_a_class() -> Callable[[], int]:
+    class Counts:
+        calls = 0
+
+    def count() -> int:
+        Counts.calls = Counts.calls + 1
+        return Counts.calls
+
+    return count
+
+
+def _counts_in_a_list() -> Callable[[], int]:
+    calls = [0]
+
+    def count() -> int:
+        calls[0] += 1
+        return calls[0]
+
+    return count
+
+
+@pytest.mark.parametrize("make", [_counts_in_an_attribute, _counts_in_a_class, _counts_in_a_list])
+def test_a_count_that_the_function_keeps_and_reads_is_no_history(make: Callable[[], Callable[[], int]]) -> None:
+    count = make()
+    function = ag.compile(lambda x: x * 10.0 if count() % 3 == 0 else x)
+    assert [function(tensor(1.0)).tolist() for _ in range(6)] == [[1.0], [1.0], [10.0]] * 2
+
+
+def _in_an_attribute() -> Callable[[Tensor], Tensor]:
+    kept = types.SimpleNamespace(h=tensor(0.0))
+
+    def function(x: Tensor) -> Tensor:
+        kept.h = kept.h + x
+        return kept.h
+
+    return function
+
+
+def _in_a_list() -> Callable[[Tensor], Tensor]:
+    kept = [tensor(0.0)]
+
+    def function(x: Tensor) -> Tensor:
+        kept[0] = kept[0] + x
+        return kept[0]
+
+    return function
+
+
+def _behind_a_list() -> Callable[[Tensor], Tensor]:
+    kept = [tensor(0.0)]
+
+    def function(x: Tensor) -> Tensor:
+        kept.append(kept[-1] + x)
+        return kept[-1]
+
+    return function
+
+
+@pytest.mark.parametrize("make", [_in_an_attribute, _in_a_list, _behind_a_list])
+def test_a_tensor_that_is_put_where_the_next_call_finds_it_is_an_error(make: Callable[[], Any]) -> None:
+    function = ag.compile(make())
+    function(tensor(1.0))
+    with pytest.raises(TraceError, match="return what outlives a call"):
+        function(tensor(1.0))
 
 
 def test_containers_may_hold_themselves() -> None:
