@@ -66,18 +66,21 @@ class Loose(Expression):
 class Taken(Loose):
     """What a list holds. Tracing may let it grow, as a history does, but what it takes out, no other call would."""
 
-    __slots__ = ("before", "entries")
+    __slots__ = ("before", "entries", "inner")
 
-    def __init__(self, text: str, scope: dict[str, Any], entries: Any) -> None:
+    def __init__(self, text: str, scope: dict[str, Any], entries: Any, around: tuple[int, ...] = ()) -> None:
         super().__init__(text, scope)
-        self.entries, self.before = entries, tuple(entries)
+        self.entries, self.before, around = entries, tuple(entries), (*around, id(entries))
+        inner = (part for part in self.before if isinstance(part, list) and id(part) not in around)
+        self.inner = [Taken(text, scope, part, around) for part in inner]
 
     def is_history(self) -> bool:
         """Whether it has only grown, if at all, and by nothing that the next call would miss."""
         if isinstance(self.entries, (set, frozenset)):
             return True
         now, count = tuple(self.entries), len(self.before)
-        return all(map(is_, now, self.before)) and not any(isinstance(x, Tensor) for x in flatten(now[count:])[0])
+        grown = all(map(is_, now, self.before)) and not any(isinstance(x, Tensor) for x in flatten(now[count:])[0])
+        return grown and all(part.is_history() for part in self.inner)
 
     def refuse_changed(self) -> None:
         """Raise TraceError where it has become shorter."""

@@ -281,16 +281,17 @@ def _lacks(thing: Any, names: frozenset[str]) -> bool:
 
 def _of_method(thing: Any, name: str) -> Iterator[Expression]:
     """Whether a method is still the one of its class, and none of the object's own has taken its place."""
-    kind = thing if isinstance(thing, type) else type(thing)
-    found = getattr(kind, name, None)
+    (word, scope), kind = named(thing), thing if isinstance(thing, type) else type(thing)
+    found, parts = getattr(kind, name, None), [part for part in kind.__mro__ if name in vars(part)]
     if isinstance(found, (types.FunctionType, *_WITHIN)):
-        (word, scope), (method, more) = named(kind), named(found)
-        yield Expression(f"(getattr({word}, {name!r}, None) is {method})", {**scope, **more})
-    for part in [part for part in kind.__mro__ if name in vars(part)][1:]:  # what super() finds
-        (word, scope), (method, more) = named(part), named(vars(part)[name])
-        yield Expression(f"({word}.__dict__.get({name!r}) is {method})", {**scope, **more})
+        method, more = named(found)
+        text = word if kind is thing else f"type({word})"  # an object may be given another class
+        yield Expression(f"(getattr({text}, {name!r}, None) is {method})", {**scope, **more})
+        parts = parts[1:]
+    for part in parts:  # what super() finds
+        (owner, most), (method, more) = named(part), named(vars(part)[name])
+        yield Expression(f"({owner}.__dict__.get({name!r}) is {method})", {**most, **more})
     if kind is not thing and hasattr(thing, "__dict__"):
-        word, scope = named(thing)
         yield Expression(f"({name!r} in {word}.__dict__)", scope)
 
 

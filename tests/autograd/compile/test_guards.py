@@ -729,6 +729,29 @@ def _method_behind_another_that_is_replaced() -> tuple[Any, Callable[[], Any]]:
     return lambda x: thing.call(x), lambda: setattr(Base, "call", lambda self, x: x * 5.0)
 
 
+def _method_of_another_class() -> tuple[Any, Callable[[], Any]]:
+    class Other:
+        def call(self, x: Tensor) -> Tensor:
+            return x * 5.0
+
+    class Own:
+        def call(self, x: Tensor) -> Tensor:
+            return x * 2.0
+
+    thing = Own()
+    return lambda x: thing.call(x), lambda: setattr(thing, "__class__", Other)
+
+
+def _function_of_a_class(kind: Any) -> Callable[[], Any]:
+    def make() -> tuple[Any, Callable[[], Any]]:
+        class Own:
+            call = kind(lambda *given: given[-1] * 2.0)
+
+        return lambda x: Own.call(x), lambda: setattr(Own, "call", kind(lambda *given: given[-1] * 5.0))
+
+    return make
+
+
 def _method_that_the_object_replaces() -> tuple[Any, Callable[[], Any]]:
     thing = Scaled()
     return lambda x: thing.call(x), lambda: setattr(thing, "call", lambda x: x * 5.0)
@@ -864,6 +887,9 @@ REACHED = [
     _attribute_of_a_default,
     _method_that_is_replaced,
     _method_behind_another_that_is_replaced,
+    _method_of_another_class,
+    _function_of_a_class(staticmethod),
+    _function_of_a_class(classmethod),
     _method_that_the_object_replaces,
     _code_that_is_replaced,
     _attribute_by_a_getter,
@@ -1000,7 +1026,19 @@ def _counts_in_a_list() -> Callable[[], int]:
     return count
 
 
-@pytest.mark.parametrize("make", [_counts_in_an_attribute, _counts_in_a_class, _counts_in_a_list])
+def _counts_in_a_list_of_lists() -> Callable[[], int]:
+    calls = [[0]]
+
+    def count() -> int:
+        calls[0][0] += 1
+        return calls[0][0]
+
+    return count
+
+
+@pytest.mark.parametrize(
+    "make", [_counts_in_an_attribute, _counts_in_a_class, _counts_in_a_list, _counts_in_a_list_of_lists]
+)
 def test_a_count_that_the_function_keeps_and_reads_is_no_history(make: Callable[[], Callable[[], int]]) -> None:
     count = make()
     function = ag.compile(lambda x: x * 10.0 if count() % 3 == 0 else x)
@@ -1049,7 +1087,7 @@ def test_containers_may_hold_themselves() -> None:
     options: dict[str, Any] = {"by": 2.0}
     rows: list[Any] = [2.0]
     options["all"] = options
-    rows.append(rows)
+    rows.append([rows])
     function = ag.compile(lambda x: x * options["by"] * rows[0])
     assert function(tensor(1.0)).tolist() == [4.0]
     options["by"] = rows[0] = 5.0
