@@ -14,7 +14,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["attributes_counted", "attributes_read", "globals_read", "goes_on_without", "is_library"]
+__all__ = ["attributes_counted", "attributes_read", "globals_read", "goes_on_without", "is_library", "takes_any_name"]
 
 _BY_TEXT = {"getattr", "hasattr", "vars", "__dict__", "attrgetter", "methodcaller"}
 _LIBRARIES = sys.stdlib_module_names | {"autograd", "nn", "optim", "numpy", "cupy"}
@@ -48,9 +48,48 @@ def attributes_counted(code: types.CodeType) -> frozenset[str]:
 @functools.cache
 def goes_on_without(code: types.CodeType) -> bool:
     """Whether it may do something else where an attribute is missing, rather than fail."""
-    if {"getattr", "hasattr", "vars", "suppress"}.intersection((*globals_read(code), *attributes_read(code))):
+    if {"getattr", "globals", "hasattr", "suppress", "vars"}.intersection(
+        (*globals_read(code), *attributes_read(code))
+    ):
         return True
     return any(i.opname == "CHECK_EXC_MATCH" for part in _with_inner(code) for i in dis.get_instructions(part))
+
+
+@functools.cache
+def takes_any_name(code: types.CodeType) -> bool:
+    """Whether it may ask for an attribute whose name is no text in it, as `getattr(thing, f"w{i}")` and `vars` do."""
+    if {"dir", "vars"}.intersection(globals_read(code)):
+        return True
+    asked = named = 0
+    for part in _with_inner(code):
+        steps = [*dis.get_instructions(part)]
+        asked += sum(i.opname == "LOAD_GLOBAL" and i.argval in ("getattr", "hasattr") for i in steps)
+        named += sum(_has_a_text(steps[:end]) for end, i in enumerate(steps) if i.opname == "CALL" and i.arg in (2, 3))
+    return asked > named
+
+
+def _has_a_text(steps: list[dis.Instruction]) -> bool:
+    """Whether these end in what a call of `getattr` or `hasattr` is given, the name being a text."""
+    if steps and steps[-1].opname == "PRECALL":  # Python 3.11's
+        steps = steps[:-1]
+    for count in (1, 2):  # of what stands behind the thing
+        values, rest = [], steps
+        for _ in range(count + 1):
+            value, rest = _last_value(rest)
+            values.append(value)
+        if rest and rest[-1].argval in ("getattr", "hasattr"):
+            name = values[count - 1]
+            return len(name) == 1 and isinstance(name[0].argval, str) and name[0].opname == "LOAD_CONST"
+    return False
+
+
+def _last_value(steps: list[dis.Instruction]) -> tuple[list[dis.Instruction], list[dis.Instruction]]:
+    """The instructions at the end that make one value, and those before them."""
+    depth, start = 0, len(steps)
+    while start and depth != 1:
+        start -= 1
+        depth += dis.stack_effect(steps[start].opcode, steps[start].arg, jump=False)
+    return steps[start:], steps[:start]
 
 
 def is_library(thing: Any) -> bool:
@@ -66,7 +105,8 @@ def _is_installed(package: str) -> bool:
 
 
 def _texts(code: types.CodeType) -> Iterator[str]:
-    return (text for part in _with_inner(code) for text in part.co_consts if isinstance(text, str))
+    texts = (text for part in _with_inner(code) for text in part.co_consts if isinstance(text, str))
+    return (name for text in texts for name in (text, *text.split(".")))
 
 
 def _names(code: types.CodeType, *operations: str) -> tuple[str, ...]:

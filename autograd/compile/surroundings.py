@@ -18,6 +18,7 @@ by attribute, and what the functions read that it calls. Nothing is run to find 
 
 from __future__ import annotations
 
+import argparse
 import array
 import contextvars
 import functools
@@ -33,7 +34,7 @@ from typing import Any
 
 from ..backend import host, is_array
 from ..tensor import Tensor
-from .code import attributes_counted, attributes_read, globals_read, goes_on_without, is_library
+from .code import attributes_counted, attributes_read, globals_read, goes_on_without, is_library, takes_any_name
 from .expression import Expression, Same, named
 from .once import Drawn, Loose, Taken, draws, environment, fleeting, refuse_iterator
 
@@ -45,12 +46,17 @@ _BYTES = 1 << 16  # of an array whose numbers are asked for
 _DEEPEST = 8  # functions within functions, and attributes of attributes, that are looked at
 
 _MISSING = object()
+_NAMESPACES = (types.SimpleNamespace, argparse.Namespace)
 _NOT_IN_A_CALL = {"__del__", "__repr__"}
 _OF_MAKING = {"__init__", "__new__"}  # which a class is asked for, not an object, which is made already
 
 _CONTAINERS = (tuple, list, set, frozenset, deque, bytearray)
 _BUFFERS = (array.array, memoryview)
-_WITHIN = {property: "fget", functools.cached_property: "func"}  # where the function of a property is
+_WITHIN = {
+    property: "fget",
+    functools.cached_property: "func",
+    functools.partialmethod: "func",
+}  # where the function of a property is
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, range)
 
 
@@ -84,14 +90,14 @@ class _Things:
 class _Walk:
     """One walk over all that is reached: the attributes that are asked for there, and those that code reads on the way.
 
-    See Note [What is handed on]. `counts` says of a name whether it is read only to be added to, and `goes_on` whether
-    some code goes on where an attribute is missing.
+    See Note [What is handed on]. `counts` says of a name whether it is read only to be added to; `ways` are those of
+    `goes_on_without` and `takes_any_name` that some code does.
     """
 
-    def __init__(self, names: dict[str, bool], goes_on: bool) -> None:
-        self.counts, self.goes_on = names, goes_on
+    def __init__(self, names: dict[str, bool], ways: set[Callable[[types.CodeType], bool]]) -> None:
+        self.counts, self.ways = names, ways
         self.names = tuple(names)
-        self.read, self.goes_on_now = dict(names), goes_on
+        self.read, self.ways_now = dict(names), set(ways)
         self.fleeting: dict[str, None] = {}  # what is read at the first call only, in words
         self._seen: set[tuple[int, str]] = set()
 
@@ -107,7 +113,7 @@ class _Walk:
         counted = attributes_counted(code)
         for name in attributes_read(code):
             self.read[name] = self.read.get(name, True) and name in counted
-        self.goes_on_now = self.goes_on_now or goes_on_without(code)
+        self.ways_now.update(way for way in (goes_on_without, takes_any_name) if way(code))
 
 
 def questions_about(function: Any, arguments: Iterable[Any] = (), classes: Collection[type] = ()) -> list[Expression]:
@@ -148,10 +154,10 @@ def questions_about_methods(things: Iterable[Any], method: str) -> list[Expressi
 
 def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
     """The questions of a walk that asks for every attribute that is read on it. See Note [What is handed on]."""
-    walk = _Walk({}, False)
+    walk = _Walk({}, set())
     while True:
         questions = list(walked(walk))
-        if (walk.read, walk.goes_on_now) == (walk.counts, walk.goes_on):
+        if (walk.read, walk.ways_now) == (walk.counts, walk.ways):
             for what in walk.fleeting:
                 warnings.warn(
                     f"a compiled function uses {what} at its first call only, and goes on with what that gave: use it "
@@ -159,7 +165,7 @@ def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
                     stacklevel=2,
                 )
             return questions
-        walk = _Walk(walk.read, walk.goes_on_now)
+        walk = _Walk(walk.read, walk.ways_now)
 
 
 def _of_callable(function: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
@@ -199,13 +205,17 @@ def _of_function(function: types.FunctionType, depth: int, walk: _Walk) -> Itera
     for name in globals_read(function.__code__):
         if name in function.__globals__:
             yield from _of_thing(f"{word}.get({name!r})", scope, function.__globals__[name], depth, walk)
-        elif name == "open":
+        elif goes_on_without(function.__code__):
+            yield Expression(f"({name!r} in {word})", scope)
+        if name == "open" and name not in function.__globals__:
             walk.fleeting.update(dict.fromkeys(fleeting(open, ())))
     for cell in function.__closure__ or ():
         word, scope = named(cell)
         try:
             value = cell.cell_contents
         except ValueError:  # a name that is bound later
+            (bound, more) = named(_is_bound)
+            yield Expression(f"{bound}({word})", {**scope, **more})
             continue
         yield from _of_thing(f"{word}.cell_contents", scope, value, depth, walk)
     word, scope = named(function)
@@ -213,10 +223,19 @@ def _of_function(function: types.FunctionType, depth: int, walk: _Walk) -> Itera
     yield from _of_thing(f"{word}.__kwdefaults__", scope, function.__kwdefaults__, depth, walk)
 
 
+def _is_bound(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not _MISSING
+    except ValueError:
+        return False
+
+
 def _of_thing(text: str, scope: dict[str, Any], thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
     """Whether the expression `text` still gives this thing, and what the code that is reached finds there."""
     yield from _question(text, scope, thing)
     parts = [part for part in _things_in(thing) if not isinstance(part, _PLAIN)]
+    if isinstance(thing, (*_CONTAINERS, dict)):
+        yield from _of_attributes(thing, depth, walk)  # a class of the user's may add some
     for part in parts:
         refuse_iterator(part)
         yield from draws(part, walk.names)
@@ -250,8 +269,12 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
     word, scope = named(thing)
     own = isinstance(thing, type)
     special = _special(thing) if own else [name for name in _special(type(thing)) if name not in _OF_MAKING]
-    missing = []
-    for name in (*walk.names, *special):
+    missing, others = [], []
+    if takes_any_name in walk.ways:
+        others = _values_of(thing)
+        if hasattr(thing, "__dict__") and others:
+            yield Expression(f"(*{word}.__dict__,)", scope)
+    for name in dict.fromkeys((*walk.names, *special, *others)):
         value = inspect.getattr_static(thing, name, _MISSING)
         if isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType)):  # a slot, or __dict__
             value = getattr(thing, name, _MISSING)
@@ -265,12 +288,22 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
             for method in filter(None, (_method_of(vars(kind).get(name)) for kind in kinds)):  # what super() finds too
                 yield from _of_callable(method, depth + 1, walk)
         else:
-            is_count = walk.counts.get(name, False) and isinstance(value, _PLAIN)
+            is_count = walk.counts.get(name, False) and isinstance(value, _PLAIN) and not others
             for question in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
                 yield Loose(question.text, question.scope) if is_count else question
-    if missing and walk.goes_on:
+    if missing and goes_on_without in walk.ways:
         (lacks, more), (names, most) = named(_lacks), named(frozenset(missing))
         yield Expression(f"{lacks}({word}, {names})", {**scope, **more, **most})
+
+
+def _values_of(thing: Any) -> list[str]:
+    """The names of all values in an object or a class of the user's, or in a Module: not of methods."""
+    kind = thing if isinstance(thing, type) else type(thing)
+    own = [part for part in kind.__mro__ if not is_library(part)]
+    if not own and kind not in _NAMESPACES and not hasattr(kind, "named_parameters"):
+        return []
+    found = {name: value for part in (*own, thing) for name, value in getattr(part, "__dict__", {}).items()}
+    return [name for name, value in found.items() if not name.startswith("__") and _method_of(value) is None]
 
 
 def _lacks(thing: Any, names: frozenset[str]) -> bool:
@@ -282,9 +315,9 @@ def _lacks(thing: Any, names: frozenset[str]) -> bool:
 def _of_method(thing: Any, name: str) -> Iterator[Expression]:
     """Whether a method is still the one of its class, and none of the object's own has taken its place."""
     (word, scope), kind = named(thing), thing if isinstance(thing, type) else type(thing)
-    found, parts = getattr(kind, name, None), [part for part in kind.__mro__ if name in vars(part)]
-    if isinstance(found, (types.FunctionType, *_WITHIN)):
-        method, more = named(found)
+    parts = [part for part in kind.__mro__ if name in vars(part)]
+    if parts and getattr(kind, name, None) is vars(parts[0])[name]:
+        method, more = named(vars(parts[0])[name])
         text = word if kind is thing else f"type({word})"  # an object may be given another class
         yield Expression(f"(getattr({text}, {name!r}, None) is {method})", {**scope, **more})
         parts = parts[1:]
@@ -311,7 +344,9 @@ def _method_of(value: Any) -> types.FunctionType | None:
 
 def _is_closed(thing: Any) -> bool:
     """Whether it has no attributes that somebody changes."""
-    if thing is None or isinstance(thing, (*_PLAIN, *_CONTAINERS, Tensor, dict)) or is_array(thing):
+    if isinstance(thing, (*_PLAIN, *_CONTAINERS, dict)):
+        return not hasattr(thing, "__dict__")
+    if isinstance(thing, Tensor) or is_array(thing):
         return True
     return isinstance(thing, (type, types.FunctionType, types.ModuleType)) and is_library(thing)
 

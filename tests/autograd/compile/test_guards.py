@@ -413,6 +413,78 @@ def _attribute_by_its_text() -> tuple[Any, Callable[[], Any]]:
     return lambda x: x * getattr(options, "by", 1.0), lambda: setattr(options, "by", 5.0)
 
 
+def _attribute_by_a_text_that_is_made() -> tuple[Any, Callable[[], Any]]:
+    options = types.SimpleNamespace(by0=1.0, by1=2.0)
+
+    def function(x: Tensor) -> Tensor:
+        for i in range(2):
+            x = x * getattr(options, f"by{i}")
+        return x
+
+    return function, lambda: setattr(options, "by1", 5.0)
+
+
+def _attributes_by_their_names() -> tuple[Any, Callable[[], Any]]:
+    options, names = types.SimpleNamespace(by=2.0), ("by",)
+    return lambda x: x * max(getattr(options, name) for name in names), lambda: setattr(options, "by", 5.0)
+
+
+def _attribute_by_a_path() -> tuple[Any, Callable[[], Any]]:
+    outer = types.SimpleNamespace(inner=types.SimpleNamespace(by=2.0))
+    path = "inner.by"
+    return lambda x: x * functools.reduce(getattr, path.split("."), outer), lambda: setattr(outer.inner, "by", 5.0)
+
+
+def _all_attributes() -> tuple[Any, Callable[[], Any]]:
+    options = types.SimpleNamespace(by=2.0)
+    return lambda x: x * sum(vars(options).values()), lambda: setattr(options, "more", 3.0)
+
+
+def _parameter_by_a_text_that_is_made() -> tuple[Any, Callable[[], Any]]:
+    layer = nn.RNN(1, 1)
+    layer.weight_hh_l0.data = layer.weight_hh_l0.data * 0.0 + 2.0
+
+    def function(x: Tensor) -> Tensor:
+        return x * getattr(layer, f"weight_hh_l{0}")[0]
+
+    return function, lambda: setattr(layer, "weight_hh_l0", nn.Parameter([[5.0]]))
+
+
+def _global_that_was_not_there() -> tuple[Any, Callable[[], Any]]:
+    def function(x: Tensor) -> Tensor:
+        try:
+            return x * NOT_THERE  # type: ignore[name-defined]
+        except NameError:
+            return x * 2.0
+
+    own = types.FunctionType(function.__code__, {"tensor": tensor, "NameError": NameError})
+    return own, lambda: own.__globals__.update(NOT_THERE=5.0)
+
+
+def _name_that_was_not_bound() -> tuple[Any, Callable[[], Any]]:
+    def function(x: Tensor) -> Tensor:
+        try:
+            return x * by
+        except NameError:
+            return x * 2.0
+
+    def change() -> None:
+        nonlocal by
+        by = 5.0
+
+    if False:
+        by = 0.0
+    return function, change
+
+
+def _attribute_of_a_list() -> tuple[Any, Callable[[], Any]]:
+    class Rows(list[float]):
+        by = 2.0
+
+    rows = Rows()
+    return lambda x: x * rows.by, lambda: setattr(rows, "by", 5.0)
+
+
 def _attribute_that_was_none() -> tuple[Any, Callable[[], Any]]:
     options = types.SimpleNamespace(by=None)
     return lambda x: x * (options.by or 2.0), lambda: setattr(options, "by", 5.0)
@@ -747,7 +819,8 @@ def _function_of_a_class(kind: Any) -> Callable[[], Any]:
         class Own:
             call = kind(lambda *given: given[-1] * 2.0)
 
-        return lambda x: Own.call(x), lambda: setattr(Own, "call", kind(lambda *given: given[-1] * 5.0))
+        thing = Own()
+        return lambda x: thing.call(x), lambda: setattr(Own, "call", kind(lambda *given: given[-1] * 5.0))
 
     return make
 
@@ -841,6 +914,14 @@ REACHED = [
     _attribute_of_an_attribute,
     _attribute_far_down,
     _attribute_by_its_text,
+    _attribute_by_a_text_that_is_made,
+    _attributes_by_their_names,
+    _attribute_by_a_path,
+    _all_attributes,
+    _parameter_by_a_text_that_is_made,
+    _global_that_was_not_there,
+    _name_that_was_not_bound,
+    _attribute_of_a_list,
     _attribute_that_was_none,
     _attribute_that_was_not_there,
     _attribute_of_a_class_that_was_not_there,
@@ -890,6 +971,7 @@ REACHED = [
     _method_of_another_class,
     _function_of_a_class(staticmethod),
     _function_of_a_class(classmethod),
+    _function_of_a_class(lambda function: functools.partialmethod(function, 1)),
     _method_that_the_object_replaces,
     _code_that_is_replaced,
     _attribute_by_a_getter,
