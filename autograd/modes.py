@@ -78,8 +78,10 @@ def anomaly() -> Iterator[None]:
 
     Inside, every result and every gradient is checked, each node keeps the line that made it, and saved arrays are
     made read-only until backward has used them, so that an unseen write fails where it happens. The first value that is
-    not finite raises `AnomalyError`, which names the operation and the line.
+    not finite raises `AnomalyError`, which names the operation and the line. A compiled function that is called inside
+    runs as it is written; inside a compiled function it raises TraceError.
     """
+    refuse_in_trace("enters anomaly()")
     watch = Watch()
     token = _watching.set(watch)
     try:

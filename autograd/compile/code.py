@@ -106,7 +106,7 @@ def _is_installed(package: str) -> bool:
 
 def _texts(code: types.CodeType) -> Iterator[str]:
     texts = (text for part in _with_inner(code) for text in part.co_consts if isinstance(text, str))
-    return (name for text in texts for name in (text, *text.split(".")))
+    return (name for text in texts for name in text.split(".") if name.isidentifier())
 
 
 def _names(code: types.CodeType, *operations: str) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ by attribute, and what the functions read that it calls. Nothing is run to find 
 # Note [What is handed on]
 # An object may be read far from where it is found: a function hands it to a helper, which asks for its attribute. Where
 # it goes is not followed. Which attributes the code that is reached asks for, of whatever object, is known, and each
-# thing that is reached is asked for all of them: the walk is done again until it meets no new names.
+# thing that is reached is asked for all of them: the walk is done again until it meets no new names. Where a name is
+# made, as in getattr(thing, f"w{i}"), all values of the user's objects are asked for.
 
 from __future__ import annotations
 

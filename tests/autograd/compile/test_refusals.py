@@ -369,6 +369,15 @@ def test_an_optimizer_that_is_made_inside_is_refused() -> None:
         ag.compile(lambda: optim.SGD([weight], lr=0.1).step())()
 
 
+def test_anomaly_inside_is_refused() -> None:
+    def function(x: Tensor) -> Tensor:
+        with ag.anomaly():
+            return x * 2.0
+
+    with pytest.raises(TraceError, match=r"enters anomaly\(\), which would be done at one call only: do it outside"):
+        ag.compile(function)(tensor(1.0))
+
+
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize(
     "change",
