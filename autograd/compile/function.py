@@ -73,7 +73,8 @@ def compile(
     that it finds; where such an array, up to 64 KiB, holds other numbers, it is traced anew. Unseen are only changes
     inside larger arrays that NumPy itself reads and in containers of more than 1,024 entries, which are better given
     as arguments, and that an array which the program writes to was made read-only. The clock, files and numbers of a
-    fresh generator are looked at once, for most of which there is a warning.
+    fresh generator are looked at once, for most of which there is a warning. A function that keeps a count and reads it
+    is traced anew at each call: give it the count.
 
     `executor="native"` runs C, made by the system's compiler and kept in the user's cache; "numpy", which is also taken
     where there is no compiler, runs NumPy's functions, and gives the bits that eager code gives without its hand-made

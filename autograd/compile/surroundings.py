@@ -37,7 +37,7 @@ from ..backend import host, is_array
 from ..tensor import Tensor
 from .code import attributes_counted, attributes_read, globals_read, goes_on_without, is_library, takes_any_name
 from .expression import Expression, Same, named
-from .once import Drawn, Loose, Taken, draws, environment, fleeting, refuse_iterator
+from .once import Loose, Taken, draws, environment, fleeting, refuse_iterator
 
 __all__ = ["Contents", "questions_about", "questions_about_methods"]
 
