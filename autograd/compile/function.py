@@ -118,6 +118,7 @@ class Compiled:
         self.refused: str | None = None
         self.trace_seconds = 0.0
         self._traced = 0
+        self._settled = True  # whether the last trace changed nothing that it found around it
         self._entries: OrderedDict[Any, list[Entry]] = OrderedDict()
         self._lock = threading.RLock()
         functools.update_wrapper(self, function)
@@ -217,8 +218,10 @@ class Compiled:
                 f'compile(executor="{self._named}") runs on the host, but the function works on arrays of '
                 f'"{entry.device}": leave it out, a GPU has an executor of its own.'
             )
-        if self.fallback and not entry.holds():
-            raise TraceError("what it finds around it is changed by itself at every call")
+        if self.fallback:
+            was_settled, self._settled = self._settled, entry.holds()
+            if not (was_settled or self._settled):
+                raise TraceError("what it finds around it is changed by itself at every call")
         return entry
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:

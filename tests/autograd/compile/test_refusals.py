@@ -12,6 +12,7 @@ import itertools
 import math
 import random
 import re
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -649,7 +650,21 @@ def test_with_a_fallback_what_keeps_changing_is_traced_a_few_times_only() -> Non
     assert function.refused == "what it finds around it keeps changing: it was traced 8 times"
 
 
-def test_with_a_fallback_what_changes_itself_runs_as_written_from_the_first_call() -> None:
+def test_with_a_fallback_what_is_made_at_the_first_call_is_compiled_at_the_second() -> None:
+    kept = types.SimpleNamespace(by=None)
+
+    def written(x: Tensor) -> Tensor:
+        if kept.by is None:
+            kept.by = np.array([2.0])
+        return x * Tensor(kept.by)
+
+    function = ag.compile(written, fallback=True)
+    for k in (1.0, 2.0, 3.0):
+        assert function(tensor(k)).tolist() == [2 * k]
+    assert (function.refused, len(function.programs)) == (None, 2)
+
+
+def test_with_a_fallback_what_changes_itself_runs_as_written_from_the_second_call() -> None:
     class Counting(nn.Module):
         count = 0
 
