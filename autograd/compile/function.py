@@ -62,9 +62,10 @@ def compile(
     The first call traces it: it runs once on arrays that write down what is done with them. Later calls replay what was
     written down. Parameters, optimizer state, running statistics and random generators are found again at each call;
     a call of other shapes or dtypes, with other Python arguments, or after train() or eval() is traced anew, and so is
-    one where something else that it reads has changed: a global, an attribute, what a closure or a list holds.
-    Arguments may be lists, tuples, dictionaries and dataclasses given to `tree.register`; of other objects each is a
-    kind of its own. Arrays that it returns are new ones, outside any graph.
+    one where something else that it reads has changed: a global, an attribute, what a closure or a list holds (of more
+    than 1,024 entries only their number is looked at). Arguments may be lists, tuples, dictionaries and dataclasses
+    given to `tree.register`; of other objects each is a kind of its own. Arrays that it returns are new ones, outside
+    any graph.
 
     What it cannot do raises TraceError at the first call, which changes nothing: to let values decide the course (`if
     loss > 1`, `float(loss)`), to change NumPy arrays or a list that it is given, to call a schedule, to take what the

@@ -411,7 +411,7 @@ def _is_state(value: Any) -> bool:
 def _parts(value: Any, lists: bool = False, around: tuple[int, ...] = ()) -> Any:
     """What a container holds, or which object a thing is; of lists, unless wanted, the type alone.
 
-    So too of very large ones, and of a container that is one of those `around` it.
+    Of very large ones the length, and of a container that is one of those `around` it the type again.
     """
     if isinstance(value, float):
         return value.hex()
@@ -430,9 +430,13 @@ def _parts(value: Any, lists: bool = False, around: tuple[int, ...] = ()) -> Any
         return type(value)
     around = (*around, id(value))
     if not isinstance(value, tuple) and len(value) > _MANY:
-        if len(value) > _MOST or not (lists or is_mapping):
+        if not (lists or is_mapping):
             return type(value)
-        return type(value), _Things((*value, *value.values()) if is_mapping else value)
+        if len(value) > _MOST:
+            return type(value), len(value)
+        entries = (*value, *value.values()) if is_mapping else tuple(value)
+        inner = [part for part in entries if isinstance(part, (*_CONTAINERS, dict))]
+        return type(value), _Things(entries), [_parts(part, lists, around) for part in inner]
     if is_mapping:  # their order counts
         return [(name, _parts(part, lists, around)) for name, part in value.items()]
     if isinstance(value, tuple):

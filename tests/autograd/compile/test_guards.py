@@ -868,6 +868,19 @@ def _entry_of_a_large_dictionary() -> tuple[Any, Callable[[], Any]]:
     return lambda x: x * options["option 50"], lambda: options.update({"option 50": 5.0})
 
 
+def _number_in_one_of_many(kind: Any) -> Callable[[], Any]:
+    def make() -> tuple[Any, Callable[[], Any]]:
+        rows = [kind([(0, 2.0)]) for _ in range(40)]
+        return lambda x: x * dict(rows[3])[0], lambda: rows[3].__setitem__(0, 5.0 if kind is dict else (0, 5.0))
+
+    return make
+
+
+def _length_of_a_very_large_list() -> tuple[Any, Callable[[], Any]]:
+    rows = [0.0] * 2000
+    return lambda x: x * (len(rows) / 1000.0), lambda: rows.extend([0.0] * 3000)
+
+
 def _entry_of_a_large_list() -> tuple[Any, Callable[[], Any]]:
     options = [2.0] * 100
     return lambda x: x * options[50], lambda: options.__setitem__(50, 5.0)
@@ -981,6 +994,9 @@ REACHED = [
     _array_of_the_object,
     _entry_of_a_large_dictionary,
     _entry_of_a_large_list,
+    _length_of_a_very_large_list,
+    _number_in_one_of_many(dict),
+    _number_in_one_of_many(list),
     _first_of_a_dictionary,
     _entry_of_a_mapping,
     _entry_of_a_chain,
