@@ -11,11 +11,21 @@ import functools
 import itertools
 import sys
 import types
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["attributes_counted", "attributes_read", "globals_read", "goes_on_without", "is_library", "takes_any_name"]
+__all__ = [
+    "attributes_counted",
+    "attributes_read",
+    "globals_read",
+    "goes_on_without",
+    "is_library",
+    "takes_any_name",
+    "takes_any_name_of_self",
+]
 
+_ASKING = ("getattr", "hasattr")
 _BY_TEXT = {"getattr", "hasattr", "vars", "__dict__", "attrgetter", "methodcaller"}
 _LIBRARIES = sys.stdlib_module_names | {"autograd", "nn", "optim", "numpy", "cupy"}
 
@@ -60,16 +70,29 @@ def takes_any_name(code: types.CodeType) -> bool:
     """Whether it may ask for an attribute whose name is no text in it, as `getattr(thing, f"w{i}")` and `vars` do."""
     if {"dir", "vars"}.intersection(globals_read(code)):
         return True
-    asked = named = 0
+    return any(asked["other"] for asked in _asked(code))
+
+
+@functools.cache
+def takes_any_name_of_self(code: types.CodeType) -> bool:
+    """Whether it does so of its first argument."""
+    return any(asked["self"] for asked in _asked(code))
+
+
+def _asked(code: types.CodeType) -> Iterator[Counter[str]]:
+    """How often each part of it asks by getattr or hasattr: for a "text", of "self" for any name, and otherwise."""
     for part in _with_inner(code):
         steps = [*dis.get_instructions(part)]
-        asked += sum(i.opname == "LOAD_GLOBAL" and i.argval in ("getattr", "hasattr") for i in steps)
-        named += sum(_has_a_text(steps[:end]) for end, i in enumerate(steps) if i.opname == "CALL" and i.arg in (2, 3))
-    return asked > named
+        ends = [end for end, i in enumerate(steps) if i.opname == "CALL" and i.arg in (2, 3)]
+        found = Counter(_how(steps[:end], part.co_varnames[:1]) for end in ends)
+        del found[""]
+        loads = sum(i.opname == "LOAD_GLOBAL" and i.argval in _ASKING for i in steps)
+        found["other"] += loads - found.total()  # those that are handed on
+        yield found
 
 
-def _has_a_text(steps: list[dis.Instruction]) -> bool:
-    """Whether these end in what a call of `getattr` or `hasattr` is given, the name being a text."""
+def _how(steps: list[dis.Instruction], first: tuple[str, ...]) -> str:
+    """How a call asks that is given what these end in; nothing where it is no call of getattr or hasattr."""
     if steps and steps[-1].opname == "PRECALL":  # Python 3.11's
         steps = steps[:-1]
     for count in (1, 2):  # of what stands behind the thing
@@ -77,10 +100,13 @@ def _has_a_text(steps: list[dis.Instruction]) -> bool:
         for _ in range(count + 1):
             value, rest = _last_value(rest)
             values.append(value)
-        if rest and rest[-1].argval in ("getattr", "hasattr"):
-            name = values[count - 1]
-            return len(name) == 1 and isinstance(name[0].argval, str) and name[0].opname == "LOAD_CONST"
-    return False
+        if rest and rest[-1].argval in _ASKING:
+            name, thing = values[count - 1], values[count]
+            if len(name) == 1 and name[0].opname == "LOAD_CONST" and isinstance(name[0].argval, str):
+                return "text"
+            is_self = len(thing) == 1 and thing[0].opname.startswith("LOAD_FAST") and (thing[0].argval,) == first
+            return "self" if is_self else "other"
+    return ""
 
 
 def _last_value(steps: list[dis.Instruction]) -> tuple[list[dis.Instruction], list[dis.Instruction]]:

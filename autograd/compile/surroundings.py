@@ -35,7 +35,15 @@ from typing import Any
 
 from ..backend import host, is_array
 from ..tensor import Tensor
-from .code import attributes_counted, attributes_read, globals_read, goes_on_without, is_library, takes_any_name
+from .code import (
+    attributes_counted,
+    attributes_read,
+    globals_read,
+    goes_on_without,
+    is_library,
+    takes_any_name,
+    takes_any_name_of_self,
+)
 from .expression import Expression, Same, named
 from .once import Loose, Taken, draws, environment, fleeting, refuse_iterator
 
@@ -46,6 +54,7 @@ _MOST = 1024  # of which it is asked whether they are the same things, with the 
 _BYTES = 1 << 16  # of an array whose numbers are asked for
 _DEEPEST = 8  # functions within functions, and attributes of attributes, that are looked at
 
+_WAYS = (goes_on_without, takes_any_name, takes_any_name_of_self)
 _MISSING = object()
 _NAMESPACES = (types.SimpleNamespace, argparse.Namespace)
 _NOT_IN_A_CALL = {"__del__", "__repr__"}
@@ -91,8 +100,8 @@ class _Things:
 class _Walk:
     """One walk over all that is reached: the attributes that are asked for there, and those that code reads on the way.
 
-    See Note [What is handed on]. `counts` says of a name whether it is read only to be added to; `ways` are those of
-    `goes_on_without` and `takes_any_name` that some code does.
+    See Note [What is handed on]. `counts` says of a name whether it is read only to be added to; `ways` are those
+    of `_WAYS` in which some code asks.
     """
 
     def __init__(self, names: dict[str, bool], ways: set[Callable[[types.CodeType], bool]]) -> None:
@@ -114,7 +123,7 @@ class _Walk:
         counted = attributes_counted(code)
         for name in attributes_read(code):
             self.read[name] = self.read.get(name, True) and name in counted
-        self.ways_now.update(way for way in (goes_on_without, takes_any_name) if way(code))
+        self.ways_now.update(way for way in _WAYS if way(code))
 
 
 def questions_about(function: Any, arguments: Iterable[Any] = (), classes: Collection[type] = ()) -> list[Expression]:
@@ -271,7 +280,7 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
     own = isinstance(thing, type)
     special = _special(thing) if own else [name for name in _special(type(thing)) if name not in _OF_MAKING]
     missing, others = [], []
-    if takes_any_name in walk.ways:
+    if takes_any_name in walk.ways or (takes_any_name_of_self in walk.ways and _asks_itself(thing)):
         others = _values_of(thing)
         if hasattr(thing, "__dict__") and others:
             yield Expression(f"(*{word}.__dict__,)", scope)
@@ -295,6 +304,12 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
     if missing and goes_on_without in walk.ways:
         (lacks, more), (names, most) = named(_lacks), named(frozenset(missing))
         yield Expression(f"{lacks}({word}, {names})", {**scope, **more, **most})
+
+
+def _asks_itself(thing: Any) -> bool:
+    """Whether a method of an object asks it for attributes of any name."""
+    methods = (_method_of(value) for kind in type(thing).__mro__ for value in vars(kind).values())
+    return any(method is not None and takes_any_name_of_self(method.__code__) for method in methods)
 
 
 def _values_of(thing: Any) -> list[str]:

@@ -440,6 +440,17 @@ def _all_attributes() -> tuple[Any, Callable[[], Any]]:
     return lambda x: x * sum(vars(options).values()), lambda: setattr(options, "more", 3.0)
 
 
+def _own_attribute_by_a_text_that_is_made() -> tuple[Any, Callable[[], Any]]:
+    class Own:
+        by1 = 2.0
+
+        def call(self, x: Tensor) -> Tensor:
+            return x * getattr(self, f"by{1}")
+
+    thing = Own()
+    return lambda x: thing.call(x), lambda: setattr(thing, "by1", 5.0)
+
+
 def _parameter_by_a_text_that_is_made() -> tuple[Any, Callable[[], Any]]:
     layer = nn.RNN(1, 1)
     layer.weight_hh_l0.data = layer.weight_hh_l0.data * 0.0 + 2.0
@@ -931,6 +942,7 @@ REACHED = [
     _attributes_by_their_names,
     _attribute_by_a_path,
     _all_attributes,
+    _own_attribute_by_a_text_that_is_made,
     _parameter_by_a_text_that_is_made,
     _global_that_was_not_there,
     _name_that_was_not_bound,
@@ -1090,6 +1102,22 @@ def test_what_a_function_changes_itself_while_it_is_traced_needs_no_second_progr
 
     for _ in range(3):
         function(tensor(1.0))
+    assert len(function.programs) == 1
+
+
+def test_an_object_that_is_not_asked_for_any_name_may_count() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            self.by0 = 2.0
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * getattr(self, f"by{0}")
+
+    loop = types.SimpleNamespace(net=Net(), count=0)
+    function = ag.compile(lambda x: loop.net(x))
+    for _ in range(3):
+        assert function(tensor(1.0)).tolist() == [2.0]
+        loop.count += 1
     assert len(function.programs) == 1
 
 
