@@ -83,10 +83,12 @@ def _asked(code: types.CodeType) -> Iterator[Counter[str]]:
     """How often each part of it asks by getattr or hasattr: for a "text", of "self" for any name, and otherwise."""
     for part in _with_inner(code):
         steps = [*dis.get_instructions(part)]
+        loads = sum(i.opname == "LOAD_GLOBAL" and i.argval in _ASKING for i in steps)
+        if not loads:
+            continue
         ends = [end for end, i in enumerate(steps) if i.opname == "CALL" and i.arg in (2, 3)]
         found = Counter(_how(steps[:end], part.co_varnames[:1]) for end in ends)
         del found[""]
-        loads = sum(i.opname == "LOAD_GLOBAL" and i.argval in _ASKING for i in steps)
         found["other"] += loads - found.total()  # those that are handed on
         yield found
 
