@@ -294,6 +294,6 @@ def test_what_is_not_finite_gives_nan_and_leaves_its_neighbours_alone(number, ru
     for function in (linalg.pinv, linalg.svdvals, lambda x: linalg.svd(x, full_matrices=False).U):
         found = run(function)(Tensor(x)).numpy()
         assert np.isnan(found[0]).all()
-        same(Tensor(found[1]), function(Tensor(TALL[1])).numpy())
+        close(Tensor(found[1]), function(Tensor(TALL[1])).numpy())
     with pytest.raises(ValueError, match="matrix_rank got x with NaN or Inf in it, which has no rank"):
         run(linalg.matrix_rank)(Tensor(x))
