@@ -117,20 +117,22 @@ def _finish(bias: Any, activation: Activation) -> Finish:
     return finish
 
 
-# In C where that is faster and can be had, else in NumPy; of arrays with their channels last
+# In C where that is faster and can be had, else in NumPy; of arrays with their channels last. C writes into `out`
 
 
-def _convolve(x: Array, w: Array, bias: Any, activation: Activation, **options: Any) -> Array:
+def _convolve(
+    x: Array, w: Array, bias: Any = None, activation: Activation = None, out: Any = None, **options: Any
+) -> Array:
     geo = arrays.geometry("convolve", x.shape, w.shape, **options)
     if images.takes("convolve", geo, x, w):
-        return images.convolve(x, w, geo, bias, activation == "relu")
+        return images.convolve(x, w, geo, bias, activation == "relu", out)
     return arrays.convolve_and(_finish(bias, activation), x, w, **options)
 
 
-def _convolve_input(y: Array, w: Array, *, length: Pair, **options: Any) -> Array:
+def _convolve_input(y: Array, w: Array, out: Any = None, *, length: Pair, **options: Any) -> Array:
     geo = arrays.geometry_of("convolve_input", y.shape, w.shape, length=length, **options)
     if images.takes("convolve_input", geo, y, w):
-        return images.convolve_input(y, w, geo)
+        return images.convolve_input(y, w, geo, out)
     return arrays.convolve_input(y, w, length=length, **options)
 
 
@@ -141,10 +143,10 @@ def _convolve_weight(x: Array, y: Array, *, size: Pair, **options: Any) -> Array
     return arrays.convolve_weight(x, y, size=size, **options)
 
 
-def _convolve_both(x: Array, w: Array, y: Array, **options: Any) -> tuple[Array, Array]:
+def _convolve_both(x: Array, w: Array, y: Array, out: Any, **options: Any) -> tuple[Array, Array]:
     geo = arrays.geometry("convolve", x.shape, w.shape, **options)
     if images.takes("convolve_input", geo, y, w) and images.takes("convolve_weight", geo, x, y):
-        return images.convolve_input(y, w, geo), images.convolve_weight(x, y, geo)
+        return images.convolve_input(y, w, geo, out), images.convolve_weight(x, y, geo)
     return arrays.convolve_both(x, w, y, **options)
 
 
@@ -173,14 +175,15 @@ def _conv_backward(
     if out is not None:
         g = let_through(xp, g, out)
     of_x = of_weight = None
+    room = _like(x) if needs[0] else None
     if needs[0] and needs[1]:
-        of_x, of_weight = _convolve_both(_packed(x), _packed(weight), g, **options)
+        of_x, of_weight = _convolve_both(_packed(x), _packed(weight), g, _channels_last(room), **options)
     elif needs[0]:
-        of_x = _convolve_input(g, _packed(weight), length=_space(x), **options)
+        of_x = _convolve_input(g, _packed(weight), _channels_last(room), length=_space(x), **options)
     elif needs[1]:
         of_weight = _convolve_weight(_packed(x), g, size=_space(weight), **options)
     return (
-        None if of_x is None else _of_x(of_x, x),
+        None if of_x is None else _of_x(of_x, x, room),
         None if of_weight is None else _of_weight(of_weight, x),
         _of_bias(xp, g) if needs[2] else None,
     )
@@ -206,8 +209,12 @@ def _transpose_backward(
 ) -> tuple[Any, Any, Any]:
     x, weight, _ = inputs
     g = _packed(g)
+    of_x = room = None
+    if needs[0]:
+        room = _like(x)
+        of_x = _convolve(g, _packed(weight), out=_channels_last(room), **options)
     return (
-        _of_x(_convolve(g, _packed(weight), None, None, **options), x) if needs[0] else None,
+        None if of_x is None else _of_x(of_x, x, room),
         _of_weight(_convolve_weight(g, _packed(x), size=_space(weight), **options), x) if needs[1] else None,
         _of_bias(xp, g) if needs[2] else None,
     )
@@ -247,8 +254,14 @@ def _space(x: Array) -> Pair:
     return x.shape[2], (*x.shape, 1)[3]
 
 
-def _of_x(found: Array, x: Array) -> Array:
-    return _channels_first(found, x.ndim)
+def _like(x: Array) -> Array:
+    """Memory for a gradient of x, with its channels last there, that is no view: a leaf would copy one to keep it."""
+    shape = (x.shape[0], *_space(x), x.shape[1])
+    return host.empty_like(_channels_first(host.empty(shape, x.dtype), x.ndim))
+
+
+def _of_x(found: Array, x: Array, room: Any = None) -> Array:
+    return room if room is not None and found.base is room else _channels_first(found, x.ndim)
 
 
 def _of_weight(found: Array, x: Array) -> Array:

@@ -86,17 +86,19 @@ def takes(name: str, geo: Geometry, *arrays: Array) -> bool:
     return known and large and has_c() and _library_of(name, geo, arrays[0]) is not None
 
 
-def convolve(x: Array, w: Array, geo: Geometry, bias: Array | None, relu: bool) -> Array:
-    """The result, (N, H', W', O), with the bias added, then ReLU."""
-    out = _call("convolve", x, w, geo, geo.out_shape)
+def convolve(
+    x: Array, w: Array, geo: Geometry, bias: Array | None = None, relu: bool = False, out: Array | None = None
+) -> Array:
+    """The result, (N, H', W', O), with the bias added, then ReLU; written into `out` where that is given."""
+    out = _call("convolve", x, w, geo, geo.out_shape, out)
     if bias is not None or relu:
         _finish(out, bias, relu, _library_of("convolve", geo, x))
     return out
 
 
-def convolve_input(y: Array, w: Array, geo: Geometry) -> Array:
-    """The adjoint in x, (N, H, W, C)."""
-    return _call("convolve_input", y, w, geo, geo.x_shape)
+def convolve_input(y: Array, w: Array, geo: Geometry, out: Array | None = None) -> Array:
+    """The adjoint in x, (N, H, W, C), written into `out` where that is given."""
+    return _call("convolve_input", y, w, geo, geo.x_shape, out)
 
 
 def convolve_weight(x: Array, y: Array, geo: Geometry) -> Array:
@@ -104,15 +106,16 @@ def convolve_weight(x: Array, y: Array, geo: Geometry) -> Array:
     return _call("convolve_weight", x, y, geo, geo.w_shape)
 
 
-def _call(name: str, a: Array, b: Array, geo: Geometry, shape: Shape) -> Array:
+def _call(name: str, a: Array, b: Array, geo: Geometry, shape: Shape, out: Array | None = None) -> Array:
     way, library = way_of(name, geo, a.dtype), _library_of(name, geo, a)
-    if way in WAYS:
-        work = WAYS[way].work_of(name, geo, a.itemsize)
-        out, room = host.empty((work.sums, *shape), a.dtype), host.empty(work.room, a.dtype)
+    work = WAYS[way].work_of(name, geo, a.itemsize) if way in WAYS else None
+    if out is None:
+        out = host.empty(shape if work is None or work.sums == 1 else (work.sums, *shape), a.dtype)
+    if work is not None:
+        room = host.empty(work.room, a.dtype)
         _run(getattr(library, f"{way}_{name}_all_{_ending(a)}"), work.parts, [a, b, out, room], work.numbers)
-        return out[0] if work.sums == 1 else out.sum(axis=0)
+        return out if work.sums == 1 else out.sum(axis=0)
     numbers, size = convolution.lengths_of(geo, a.itemsize)
-    out = host.empty(shape, a.dtype)
     arrays = [a, b, out, host.empty(size, a.dtype)] if size else [a, b, out]
     _run(getattr(library, f"blocks_{name}_all_{_ending(a)}"), geo.batch, arrays, numbers)
     return out

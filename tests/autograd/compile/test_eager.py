@@ -422,6 +422,22 @@ def test_convolution_in_c_is_that_of_numpy(which, transposed, dtype, monkeypatch
     assert len(calls) == 3
 
 
+@needs_c
+@pytest.mark.parametrize("shape", [(3, 16, 40, 24), (3, 16, 960)])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_leaf_keeps_the_gradient_of_images_where_c_wrote_it(shape, transposed, monkeypatch):
+    name = "convolve" if transposed else "convolve_input"
+    function, made = getattr(images, name), []
+    monkeypatch.setattr(images, name, lambda *given: made.append(function(*given)) or made[-1])
+    x = ag.Tensor(numbers(*shape), requires_grad=True)
+    weight = ag.Tensor(numbers(16, 16, *[3] * (len(shape) - 2)), requires_grad=True)
+    ways = {3: (F.conv1d, F.conv_transpose1d), 4: (F.conv2d, F.conv_transpose2d)}
+    out = ways[len(shape)][transposed](x, weight, padding=1)
+    out.backward(ag.Tensor(numbers(*out.shape)))
+    assert np.shares_memory(made[-1], x.grad.data)
+    assert x.grad.data.base is None
+
+
 @st.composite
 def groups_of_images(draw):
     """A geometry of groups that share no channels, or of one, as strange as they come."""
