@@ -13,12 +13,18 @@ Read `pooling.py` next.
 # Note [Tiles]
 # A block of tiles goes through all steps while it is in the second cache: `v` are the inputs at the points, `m` the
 # products, (36, tiles, channels) each, and `u` the kernels, (36, channels / 16, other channels, 16), so that the
-# product reads what it needs of them in order. Tiles that reach over the edge read zeros, and write nowhere.
+# product reads what it needs of them in order. So are the inputs, (36, channels / 16, tiles, 16), for the weight's
+# gradient, whose product reads them so. Tiles that reach over the edge read zeros, and write nowhere.
 
 # Note [Samples or channels]
 # Parts share the samples, and each has the kernels at the points for itself. Where there are few tiles and many
 # channels that would be most of the work, and hundreds of megabytes: there parts share the channels of what is made,
 # and each has the tiles of all samples for itself.
+
+# Note [Few tiles]
+# Kernels at the points are four times as large as they are. Where one block holds all tiles of a part, each kernel is
+# read by one product only, so 16 channels of what is made go through all steps before the next: their kernels do not
+# leave the caches in between. Otherwise all kernels are brought to the points before the first block.
 
 from __future__ import annotations
 
@@ -33,8 +39,9 @@ __all__ = ["FUNCTIONS", "pays", "work_of"]
 _POINTS = 36
 _LANES = 16  # channels at a time, in the product
 _BLOCK, _LEAST = 36, 6  # tiles at a time, at most and at least
+_COLUMNS = 16  # channels of what is made whose kernels at the points lie near; see Note [Few tiles]
 _CACHED = 1 << 20  # floats of a block of tiles that still lie near
-_WORTH = 64  # tiles, or channels of what is made, that are worth a part
+_WORTH, _WIDE = 64, 128  # tiles, and channels of what is made, that are worth a part
 _ROOM = 16 << 20  # floats, in which parts by samples may have kernels
 
 _LINES = """\
@@ -43,7 +50,8 @@ _LINES = """\
 typedef float w8 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef struct {
   long batch, h, w, c, o, oh, ow, top, left, down, across;  // down x across tiles
-  long block, parts, by_channels, room;  // tiles at a time, see Note [Samples or channels], floats that a part works in
+  long block, columns;  // tiles at a time, and channels of what is made, see Note [Few tiles]
+  long parts, by_channels, room;  // see Note [Samples or channels], floats that a part works in
 } wino_t;
 typedef struct { long from, to, first, width; } wino_share;  // samples, and the channels of what is made
 
@@ -96,6 +104,8 @@ static inline void wino_tile(long tile, int size, long *at, const wino_t *g) {
     }
 }
 static const w8 wino_zero;
+// From one of the 36 planes to the next: a line more, as powers of two would meet in a few sets of a cache.
+static inline long wino_plane(long size) { return size + 16; }
 
 static wino_share wino_shared(long part, long channels, const wino_t *g) {
   const long parts = g->parts, all = channels / 16;
@@ -106,8 +116,10 @@ static wino_share wino_shared(long part, long channels, const wino_t *g) {
   return (wino_share){g->batch * part / parts, g->batch * (part + 1) / parts, 0, channels};
 }
 
-// Tiles of x at the points, and the adjoint, which adds to `width` channels of x from `first` on.
-static void wino_input(const float *x, float *v, long tile, long count, const wino_t *g) {
+// Tiles of x at the points, each `row` apart, and 16 channels from the `next`; and the adjoint, which adds to `width`
+// channels of x from `first` on.
+static void wino_input(const float *x, float *v, long tile, long count, long row, long next, const wino_t *g) {
+  const long plane = wino_plane(g->block * g->c);
   for (long t = 0; t < count; t++) {
     long at[36];
     wino_tile(tile + t, 6, at, g);
@@ -116,18 +128,19 @@ static void wino_input(const float *x, float *v, long tile, long count, const wi
       for (int k = 0; k < 36; k++) d[k] = at[k] < 0 ? wino_zero : *(const w8 *)(x + at[k] + c);
       for (int j = 0; j < 6; j++) wino_b(d + j, 6, d + j);
       for (int i = 0; i < 6; i++) wino_b(d + 6 * i, 1, d + 6 * i);
-      for (int k = 0; k < 36; k++) *(w8 *)(v + (k * g->block + t) * g->c + c) = d[k];
+      for (int k = 0; k < 36; k++) *(w8 *)(v + k * plane + t * row + c / 16 * next + c % 16) = d[k];
     }
   }
 }
 static void wino_input_back(float *x, const float *v, long tile, long count, long first, long width,
     const wino_t *g) {
+  const long plane = wino_plane(g->block * width);
   for (long t = 0; t < count; t++) {
     long at[36];
     wino_tile(tile + t, 6, at, g);
     for (long c = 0; c < width; c += 8) {
       w8 d[36];
-      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(v + (k * g->block + t) * width + c);
+      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(v + k * plane + t * width + c);
       for (int j = 0; j < 6; j++) wino_bt(d + j, 6, d + j);
       for (int i = 0; i < 6; i++) wino_bt(d + 6 * i, 1, d + 6 * i);
       for (int k = 0; k < 36; k++) if (at[k] >= 0) *(w8 *)(x + at[k] + first + c) += d[k];
@@ -137,12 +150,13 @@ static void wino_input_back(float *x, const float *v, long tile, long count, lon
 
 // Channels of tiles of the result from their values at the points, and the adjoint.
 static void wino_result(float *y, const float *m, long tile, long count, long first, long width, const wino_t *g) {
+  const long plane = wino_plane(g->block * width);
   for (long t = 0; t < count; t++) {
     long at[16];
     wino_tile(tile + t, 4, at, g);
     for (long o = 0; o < width; o += 8) {
       w8 d[36], e[24], f[16];
-      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(m + (k * g->block + t) * width + o);
+      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(m + k * plane + t * width + o);
       for (int j = 0; j < 6; j++) wino_a(d + j, 6, e + j, 6);
       for (int i = 0; i < 4; i++) wino_a(e + 6 * i, 1, f + 4 * i, 1);
       for (int k = 0; k < 16; k++) if (at[k] >= 0) *(w8 *)(y + at[k] + first + o) = f[k];
@@ -151,6 +165,7 @@ static void wino_result(float *y, const float *m, long tile, long count, long fi
 }
 static void wino_result_back(const float *y, float *m, long tile, long count, long first, long width,
     const wino_t *g) {
+  const long plane = wino_plane(g->block * width);
   for (long t = 0; t < count; t++) {
     long at[16];
     wino_tile(tile + t, 4, at, g);
@@ -159,31 +174,44 @@ static void wino_result_back(const float *y, float *m, long tile, long count, lo
       for (int k = 0; k < 16; k++) f[k] = at[k] < 0 ? wino_zero : *(const w8 *)(y + at[k] + first + o);
       for (int i = 0; i < 4; i++) wino_at(f + 4 * i, 1, e + 6 * i, 1);
       for (int j = 0; j < 6; j++) wino_at(e + j, 6, d + j, 6);
-      for (int k = 0; k < 36; k++) *(w8 *)(m + (k * g->block + t) * width + o) = d[k];
+      for (int k = 0; k < 36; k++) *(w8 *)(m + k * plane + t * width + o) = d[k];
     }
   }
 }
 
 // The kernels at the points, of `columns` channels from `first` on of what is made: for the product with x, or turned,
-// for that with the result; and the adjoint, for as many features.
+// for that with the result; and the adjoint, for as many features. What lies a kernel apart is read in squares of 8.
+static inline void wino_kernel(const w8 *f, long n, float *u, long apart) {
+  w8 d[36], e[18];
+  for (int j = 0; j < 3; j++) wino_g(f + j * n, 3 * n, e + j, 3);
+  for (int i = 0; i < 6; i++) wino_g(e + 3 * i, 1, d + 6 * i, 1);
+  for (int k = 0; k < 36; k++) *(w8 *)(u + k * apart) = d[k];
+}
 static void wino_kernels(const float *w, float *u, int turned, long first, long columns, const wino_t *g) {
-  const long rows = turned ? g->o : g->c;
-  const long step = turned ? 1 : 9 * g->c, down = turned ? 9 * g->c : 1;
-  for (long r = 0; r < rows; r++)
+  const long rows = turned ? g->o : g->c, apart = wino_plane(rows * columns);
+  for (long r = 0; turned && r < rows; r++)
     for (long c = 0; c < columns; c += 8) {
-      w8 d[36], e[18], f[9];
+      w8 f[9];
+      for (int k = 0; k < 9; k++) f[k] = *(const w8 *)(w + (r * 9 + k) * g->c + first + c);
+      wino_kernel(f, 1, u + (c / 16 * rows + r) * 16 + c % 16, apart);
+    }
+  for (long c = 0; !turned && c < columns; c += 8)
+    for (long r = 0; r < rows; r += 8) {
+      w8 f[9][8];
       for (int k = 0; k < 9; k++)
-        for (int l = 0; l < 8; l++) f[k][l] = w[r * down + (first + c + l) * step + k * g->c];
-      for (int j = 0; j < 3; j++) wino_g(f + j, 3, e + j, 3);
-      for (int i = 0; i < 6; i++) wino_g(e + 3 * i, 1, d + 6 * i, 1);
-      for (int k = 0; k < 36; k++) *(w8 *)(u + k * rows * columns + (c / 16 * rows + r) * 16 + c % 16) = d[k];
+        for (int l = 0; l < 8; l++) {
+          const w8 of = *(const w8 *)(w + ((first + c + l) * 9 + k) * g->c + r);
+          for (int i = 0; i < 8; i++) f[k][i][l] = of[i];
+        }
+      for (int i = 0; i < 8; i++) wino_kernel(f[0] + i, 8, u + (c / 16 * rows + r + i) * 16 + c % 16, apart);
     }
 }
 static void wino_kernels_back(float *w, const float *u, long first, long width, const wino_t *g) {
+  const long plane = wino_plane(width * g->c);
   for (long o = 0; o < width; o++)
     for (long c = 0; c < g->c; c += 8) {
       w8 d[36], e[18], f[9];
-      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(u + (k * width + o) * g->c + c);
+      for (int k = 0; k < 36; k++) d[k] = *(const w8 *)(u + k * plane + o * g->c + c);
       for (int j = 0; j < 6; j++) wino_gt(d + j, 6, e + j, 6);
       for (int i = 0; i < 3; i++) wino_gt(e + 6 * i, 1, f + 3 * i, 1);
       for (int k = 0; k < 9; k++) *(w8 *)(w + ((first + o) * 9 + k) * g->c + c) = f[k];
@@ -239,15 +267,18 @@ _CONVOLVE = """\
 static void wino_convolve_@(const float *x, const float *w, float *y, float *room, long part, const wino_t *g) {
   const wino_share my = wino_shared(part, g->o, g);
   const long c = g->c, tiles = g->down * g->across, end = my.to * tiles;
-  float *u = room + part * g->room, *v = u + 36 * c * my.width, *m = v + 36 * g->block * c;
-  wino_kernels(w, u, 0, my.first, my.width, g);
-  for (long tile = my.from * tiles; tile < end; tile += g->block) {
-    const long count = tile + g->block < end ? g->block : end - tile;
-    wino_input(x, v, tile, count, g);
-    for (int k = 0; k < 36; k++)
-      wino_product(v + k * g->block * c, c, 1, u + k * c * my.width, 16, 16 * c, m + k * g->block * my.width, count,
-                   my.width, c, 0);
-    wino_result(y, m, tile, count, my.first, my.width, g);
+  float *u = room + part * g->room, *v = u + 36 * wino_plane(c * g->columns), *m = v + 36 * wino_plane(g->block * c);
+  for (long at = 0, n; at < my.width; at += n) {
+    n = my.width - at < g->columns ? my.width - at : g->columns;
+    wino_kernels(w, u, 0, my.first + at, n, g);
+    for (long tile = my.from * tiles; tile < end; tile += g->block) {
+      const long count = tile + g->block < end ? g->block : end - tile;
+      if (at == 0) wino_input(x, v, tile, count, c, 16, g);
+      for (int k = 0; k < 36; k++)
+        wino_product(v + k * wino_plane(g->block * c), c, 1, u + k * wino_plane(c * n), 16, 16 * c,
+                     m + k * wino_plane(g->block * n), count, n, c, 0);
+      wino_result(y, m, tile, count, my.first + at, n, g);
+    }
   }
 }"""
 
@@ -255,17 +286,20 @@ _INPUT = """\
 static void wino_convolve_input_@(const float *y, const float *w, float *x, float *room, long part, const wino_t *g) {
   const wino_share my = wino_shared(part, g->c, g);
   const long o = g->o, tiles = g->down * g->across, end = my.to * tiles;
-  float *u = room + part * g->room, *v = u + 36 * o * my.width, *m = v + 36 * g->block * my.width;
-  wino_kernels(w, u, 1, my.first, my.width, g);
+  float *u = room + part * g->room, *m = u + 36 * wino_plane(o * g->columns), *v = m + 36 * wino_plane(g->block * o);
   for (long i = my.from * g->h * g->w; i < my.to * g->h * g->w; i++)
     memset(x + i * g->c + my.first, 0, my.width * sizeof(float));
-  for (long tile = my.from * tiles; tile < end; tile += g->block) {
-    const long count = tile + g->block < end ? g->block : end - tile;
-    wino_result_back(y, m, tile, count, 0, o, g);
-    for (int k = 0; k < 36; k++)
-      wino_product(m + k * g->block * o, o, 1, u + k * o * my.width, 16, 16 * o, v + k * g->block * my.width, count,
-                   my.width, o, 0);
-    wino_input_back(x, v, tile, count, my.first, my.width, g);
+  for (long at = 0, n; at < my.width; at += n) {
+    n = my.width - at < g->columns ? my.width - at : g->columns;
+    wino_kernels(w, u, 1, my.first + at, n, g);
+    for (long tile = my.from * tiles; tile < end; tile += g->block) {
+      const long count = tile + g->block < end ? g->block : end - tile;
+      if (at == 0) wino_result_back(y, m, tile, count, 0, o, g);
+      for (int k = 0; k < 36; k++)
+        wino_product(m + k * wino_plane(g->block * o), o, 1, u + k * wino_plane(o * n), 16, 16 * o,
+                     v + k * wino_plane(g->block * n), count, n, o, 0);
+      wino_input_back(x, v, tile, count, my.first + at, n, g);
+    }
   }
 }"""
 
@@ -274,16 +308,19 @@ _WEIGHT = """\
 static void wino_convolve_weight_@(const float *x, const float *y, float *w, float *room, long part, const wino_t *g) {
   const wino_share my = wino_shared(part, g->o, g);
   const long c = g->c, tiles = g->down * g->across, begin = my.from * tiles, end = my.to * tiles;
-  float *u = room + part * g->room, *v = u + 36 * c * my.width, *m = v + 36 * g->block * c;
-  for (long tile = begin; tile < end; tile += g->block) {
-    const long count = tile + g->block < end ? g->block : end - tile;
-    wino_input(x, v, tile, count, g);
-    wino_result_back(y, m, tile, count, my.first, my.width, g);
-    for (int k = 0; k < 36; k++)
-      wino_product(m + k * g->block * my.width, 1, my.width, v + k * g->block * c, c, 16, u + k * c * my.width,
-                   my.width, c, count, tile > begin);
+  float *u = room + part * g->room, *v = u + 36 * wino_plane(c * g->columns), *m = v + 36 * wino_plane(g->block * c);
+  for (long at = 0, n; at < my.width; at += n) {
+    n = my.width - at < g->columns ? my.width - at : g->columns;
+    for (long tile = begin; tile < end; tile += g->block) {
+      const long count = tile + g->block < end ? g->block : end - tile;
+      if (at == 0) wino_input(x, v, tile, count, 16, 16 * g->block, g);
+      wino_result_back(y, m, tile, count, my.first + at, n, g);
+      for (int k = 0; k < 36; k++)
+        wino_product(m + k * wino_plane(g->block * n), 1, n, v + k * wino_plane(g->block * c), 16, 16 * g->block,
+                     u + k * wino_plane(c * n), n, c, count, tile > begin);
+    }
+    wino_kernels_back(g->by_channels ? w : w + part * 9 * c * g->o, u, my.first + at, n, g);
   }
-  wino_kernels_back(g->by_channels ? w : w + part * 9 * c * g->o, u, my.first, my.width, g);
 }"""
 
 FUNCTIONS: dict[str, tuple[str, ...]] = {
@@ -311,16 +348,18 @@ def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
     size = _POINTS * tiles * made * others // _LANES
     # See Note [Samples or channels]. So each part has tiles, or channels, that are worth what it does for itself.
     by_samples = parts_of(size, min(geo.batch, tiles // _WORTH, _ROOM // (_POINTS * made * others)))
-    by_channels = parts_of(size, made // _WORTH)
+    by_channels = parts_of(size, made // _WIDE)
     parts, width = max(by_samples, by_channels), made
     if parts > by_samples:
         width = _LANES * -(-made // _LANES // parts)
     block = min(_BLOCK, tiles, max(_LEAST, _CACHED // (_POINTS * others)))
-    room = _POINTS * (others * width + block * (others + width))
+    most = tiles if parts > by_samples else -(-geo.batch // parts) * down * across
+    columns = min(width, _COLUMNS) if most <= block else width  # see Note [Few tiles]
+    room = _POINTS * (others * columns + block * (others + columns) + 3 * _LANES)
     (top, _), (left, _) = geo.padding
     lengths = (geo.batch, *geo.length, geo.channels, geo.features, *geo.counts, top, left, down, across)
     sums = parts if name == "convolve_weight" and parts == by_samples else 1
-    return Work((*lengths, block, parts, int(parts > by_samples), room), parts, parts * room, sums)
+    return Work((*lengths, block, columns, parts, int(parts > by_samples), room), parts, parts * room, sums)
 
 
 def _tiles(geo: Geometry) -> tuple[int, int]:
