@@ -129,11 +129,13 @@ def _convolve(
     return arrays.convolve_and(_finish(bias, activation), x, w, **options)
 
 
-def _convolve_input(y: Array, w: Array, out: Any = None, *, length: Pair, **options: Any) -> Array:
+def _convolve_input(y: Array, w: Array, bias: Any = None, out: Any = None, *, length: Pair, **options: Any) -> Array:
     geo = arrays.geometry_of("convolve_input", y.shape, w.shape, length=length, **options)
     if images.takes("convolve_input", geo, y, w):
-        return images.convolve_input(y, w, geo, out)
-    return arrays.convolve_input(y, w, length=length, **options)
+        return images.convolve_input(y, w, geo, bias, out)
+    found = arrays.convolve_input(y, w, length=length, **options)
+    _finish(bias, None)(found)
+    return found
 
 
 def _convolve_weight(x: Array, y: Array, *, size: Pair, **options: Any) -> Array:
@@ -146,7 +148,7 @@ def _convolve_weight(x: Array, y: Array, *, size: Pair, **options: Any) -> Array
 def _convolve_both(x: Array, w: Array, y: Array, out: Any, **options: Any) -> tuple[Array, Array]:
     geo = arrays.geometry("convolve", x.shape, w.shape, **options)
     if images.takes("convolve_input", geo, y, w) and images.takes("convolve_weight", geo, x, y):
-        return images.convolve_input(y, w, geo, out), images.convolve_weight(x, y, geo)
+        return images.convolve_input(y, w, geo, out=out), images.convolve_weight(x, y, geo)
     return arrays.convolve_both(x, w, y, **options)
 
 
@@ -179,7 +181,7 @@ def _conv_backward(
     if needs[0] and needs[1]:
         of_x, of_weight = _convolve_both(_packed(x), _packed(weight), g, _channels_last(room), **options)
     elif needs[0]:
-        of_x = _convolve_input(g, _packed(weight), _channels_last(room), length=_space(x), **options)
+        of_x = _convolve_input(g, _packed(weight), out=_channels_last(room), length=_space(x), **options)
     elif needs[1]:
         of_weight = _convolve_weight(_packed(x), g, size=_space(weight), **options)
     return (
@@ -192,8 +194,7 @@ def _conv_backward(
 def _transpose_forward(xp: Module, x: Any, weight: Any, bias: Any, **options: Any) -> Any:
     if not _is_plain(x, weight, bias):
         return NotImplemented
-    out = _convolve_input(_packed(x), _packed(weight), **options)
-    _finish(bias, None)(out)
+    out = _convolve_input(_packed(x), _packed(weight), bias, **options)
     return _channels_first(out, x.ndim), None
 
 

@@ -237,6 +237,6 @@ def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
     (top, _), (left, _) = geo.padding
     numbers = (
         geo.batch, *geo.length, *geo.counts, *geo.size, *geo.stride, top, left, *geo.dilation,
-        geo.groups, ins, outs, width, slots, lead, across, parts, room,
+        geo.groups, ins, outs, width, slots, lead, across, 1, parts, room,
     )  # fmt: skip
     return Work(numbers, parts, parts * room, parts if name == "convolve_weight" else 1)

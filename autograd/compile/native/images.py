@@ -30,7 +30,11 @@ _PARTS = """\
 static void WAY_part_NAME_@(int part, char **p, const double *n) {
   WAY_NAME_@((const T *)p[0], (const T *)p[1], (T *)p[2], (T *)p[3], part, (const WAY_t *)p[4]);
 }
-void WAY_NAME_all_@(int parts, char **p, const double *n) { run(WAY_part_NAME_@, parts, p, n); }"""
+void WAY_NAME_all_@(int parts, char **p, const double *n) {
+  PACK
+  run(WAY_part_NAME_@, parts, p, n);
+}"""
+_PACK = "WAY_pack_NAME_@((const T *)p[1], (const T *)p[5], (T *)p[3], (const WAY_t *)p[4]);"
 _BLOCKS = """\
 void blocks_convolve_all_@(int samples, char **p, const double *n) {
   convolve_@((T *)p[0], (T *)p[1], (T *)p[2], (T *)p[3], 0, samples, (conv_t *)p[4]);
@@ -65,8 +69,10 @@ def _source(way: str) -> str:
     for dtype in _dtypes(way):
         if way in WAYS:
             texts += [filled(text, dtype) for found in WAYS[way].functions.values() for text in found]
-            parts = _PARTS.replace("WAY_t", WAYS[way].record).replace("WAY", way)
-            texts += [filled(parts.replace("NAME", name), dtype) for name in convolution.FUNCTIONS]
+            for name in convolution.FUNCTIONS:
+                parts = _PARTS.replace("PACK", _PACK if name in WAYS[way].packs else "")
+                parts = parts.replace("WAY_t", WAYS[way].record).replace("WAY", way).replace("NAME", name)
+                texts.append(filled(parts, dtype))
         else:
             texts += [filled(text, dtype) for found in convolution.FUNCTIONS.values() for text in found]
             texts.append(filled(_BLOCKS, dtype))
@@ -90,15 +96,12 @@ def convolve(
     x: Array, w: Array, geo: Geometry, bias: Array | None = None, relu: bool = False, out: Array | None = None
 ) -> Array:
     """The result, (N, H', W', O), with the bias added, then ReLU; written into `out` where that is given."""
-    out = _call("convolve", x, w, geo, geo.out_shape, out)
-    if bias is not None or relu:
-        _finish(out, bias, relu, _library_of("convolve", geo, x))
-    return out
+    return _call("convolve", x, w, geo, geo.out_shape, out, bias, relu)
 
 
-def convolve_input(y: Array, w: Array, geo: Geometry, out: Array | None = None) -> Array:
-    """The adjoint in x, (N, H, W, C), written into `out` where that is given."""
-    return _call("convolve_input", y, w, geo, geo.x_shape, out)
+def convolve_input(y: Array, w: Array, geo: Geometry, bias: Array | None = None, out: Array | None = None) -> Array:
+    """The adjoint in x, (N, H, W, C), with a bias added; written into `out` where that is given."""
+    return _call("convolve_input", y, w, geo, geo.x_shape, out, bias)
 
 
 def convolve_weight(x: Array, y: Array, geo: Geometry) -> Array:
@@ -106,18 +109,34 @@ def convolve_weight(x: Array, y: Array, geo: Geometry) -> Array:
     return _call("convolve_weight", x, y, geo, geo.w_shape)
 
 
-def _call(name: str, a: Array, b: Array, geo: Geometry, shape: Shape, out: Array | None = None) -> Array:
+def _call(
+    name: str,
+    a: Array,
+    b: Array,
+    geo: Geometry,
+    shape: Shape,
+    out: Array | None = None,
+    bias: Array | None = None,
+    relu: bool = False,
+) -> Array:
     way, library = way_of(name, geo, a.dtype), _library_of(name, geo, a)
     work = WAYS[way].work_of(name, geo, a.itemsize) if way in WAYS else None
+    bias = None if bias is None else host.ascontiguousarray(bias)
     if out is None:
         out = host.empty(shape if work is None or work.sums == 1 else (work.sums, *shape), a.dtype)
-    if work is not None:
-        room = host.empty(work.room, a.dtype)
-        _run(getattr(library, f"{way}_{name}_all_{_ending(a)}"), work.parts, [a, b, out, room], work.numbers)
-        return out if work.sums == 1 else out.sum(axis=0)
-    numbers, size = convolution.lengths_of(geo, a.itemsize)
-    arrays = [a, b, out, host.empty(size, a.dtype)] if size else [a, b, out]
-    _run(getattr(library, f"blocks_{name}_all_{_ending(a)}"), geo.batch, arrays, numbers)
+    if work is None:
+        numbers, size = convolution.lengths_of(geo, a.itemsize)
+        room = host.empty(size, a.dtype) if size else None
+        _run(getattr(library, f"blocks_{name}_all_{_ending(a)}"), geo.batch, [a, b, out, room], numbers)
+    else:
+        packs, room = name in WAYS[way].packs, host.empty(work.room, a.dtype)
+        given = bias if packs else None
+        _run(getattr(library, f"{way}_{name}_all_{_ending(a)}"), work.parts, [a, b, out, room, given], work.numbers)
+        bias = None if packs else bias
+        if work.sums > 1:
+            return out.sum(axis=0)
+    if bias is not None or relu:
+        _finish(out, bias, relu, library)
     return out
 
 
@@ -129,15 +148,15 @@ def _finish(out: Array, bias: Array | None, relu: bool, library: Any) -> None:
     pointers = (ctypes.c_void_p * 6)()
     pointers[2] = _address(out)
     if bias is not None:
-        bias = host.ascontiguousarray(bias)
         pointers[5] = _address(bias)
     getattr(library, f"finish_{_ending(out)}")(parts, pointers, (ctypes.c_double * 4)(parts, rows, width, relu))
 
 
-def _run(function: Any, count: int, arrays: list[Array], numbers: tuple[int, ...]) -> None:
-    pointers = (ctypes.c_void_p * 6)(*map(_address, arrays))
+def _run(function: Any, count: int, arrays: list[Array | None], numbers: tuple[int, ...]) -> None:
+    """Call it with the arrays, of which the fifth is a bias; what is None is address 0."""
+    addresses = [None if array is None else _address(array) for array in arrays]
     lengths = (ctypes.c_long * len(numbers))(*numbers)
-    pointers[4] = ctypes.addressof(lengths)
+    pointers = (ctypes.c_void_p * 6)(*addresses[:4], ctypes.addressof(lengths), *addresses[4:])
     function(count, pointers, None)
 
 

@@ -81,13 +81,14 @@ class Statements(Kernel):
     """A kernel in C. `functions` are definitions that its statements call, each text written once for all kernels.
 
     Of several `parts` the statements do the one whose number is in `part`, beside the others, and without BLAS (see
-    Note [Parts do not share] in threads.py); `ending` is what is done after the last.
+    Note [Parts do not share] in threads.py); `beginning` is what is done before the first, `ending` after the last.
     """
 
     _: KW_ONLY
     statements: Callable[[Memory], str]
     functions: tuple[str, ...] = ()
     parts: int = 1
+    beginning: Callable[[Memory], str] | None = None
     ending: Callable[[Memory], str] | None = None
 
 

@@ -22,7 +22,7 @@ typedef struct {
   long batch, h, w, oh, ow, kh, kw, sh, sw, top, left, dh, dw;  // lengths, windows, kernel, options
   long groups, ins, outs, width;  // channels of x and of the result in a group, groups at a time
   long slots, lead, across;  // the ring: rows, zeros before each, pixels of each with zeros
-  long parts, room;  // numbers that a part works in
+  long tall, parts, room;  // rows of results at a time, numbers that a part works in
 } ring_t;
 typedef struct { long x, w; } ring_tap;  // where a place of the kernel lies in the ring, and in the weight"""
 

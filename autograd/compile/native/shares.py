@@ -35,6 +35,9 @@ class Way(NamedTuple):
     work_of: Callable[[str, Geometry, int], Work]  # (instruction, geometry, bytes of a number)
     record: str  # the type of the lengths
     about: str
+    packs: frozenset[str] = (
+        frozenset()
+    )  # those before which `{way}_pack_{instruction}_@(b, bias, room, lengths)` is called
 
 
 def shared(instruction: Instruction, refs: Refs, geo: Geometry, name_of_way: str, way: Way) -> Statements:
@@ -53,9 +56,15 @@ def shared(instruction: Instruction, refs: Refs, geo: Geometry, name_of_way: str
     def sums(memory: Memory) -> str:
         return f"({kind} *){memory.address(scratch)} + {work.room}L"
 
+    record = f"static const {way.record} g = {{{', '.join(map(str, work.numbers))}}};"
+
+    def pack(memory: Memory) -> str:
+        room = f"({kind} *){memory.address(scratch)}"
+        return f"  {{ {record}\n    {name_of_way}_pack_{name}_{ending}({address(b, memory, kind)}, 0, {room}, &g); }}"
+
     def statements(memory: Memory) -> str:
         return (
-            f"  {{ static const {way.record} g = {{{', '.join(map(str, work.numbers))}}};\n"
+            f"  {{ {record}\n"
             f"    {name_of_way}_{name}_{ending}({address(a, memory, kind)}, {address(b, memory, kind)}, "
             f"{sums(memory) if behind else result(memory)}, ({kind} *){memory.address(scratch)}, "
             f"{'part' if work.parts > 1 else 0}, &g); }}"
@@ -77,5 +86,6 @@ def shared(instruction: Instruction, refs: Refs, geo: Geometry, name_of_way: str
         scratch=scratch,
         about=way.about,
         parts=work.parts,
+        beginning=pack if name in way.packs else None,
         ending=add_up if behind else None,
     )

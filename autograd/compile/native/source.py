@@ -111,7 +111,8 @@ def kernel_source(name: str, kernel: Statements, memory: Memory) -> tuple[str, s
     if kernel.parts > 1:
         function = f"static void {name}(int part, char **p, const double *n) {{\n{statements}\n}}"
         statements = f"  run({name}, {kernel.parts}, p, n);"
-    return function, statements if kernel.ending is None else f"{statements}\n{kernel.ending(memory)}"
+    around = [kernel.beginning, lambda _: statements, kernel.ending]
+    return function, "\n".join(text(memory) for text in around if text is not None)
 
 
 # Checks

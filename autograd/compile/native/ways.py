@@ -8,8 +8,9 @@ chosen without a trial and every machine chooses the same. Read `shares.py` next
 # The factors were fitted to 60 convolutions with one thread (AVX-512, float32). A product of matrices multiplies as
 # fast as anything, but its windows must be laid out (or their adjoint added up): each number of them costs as much as
 # twenty multiplications, and more where the runs that are copied are short. The direct way lays out nothing, but fills
-# whole vectors of features, and is slower where the weights leave the first cache, or where sums are kept in registers
-# for one row of results only, as for the weight's gradient. Groups side by side read two vectors for a multiplication.
+# whole vectors of features, packs the weights, each as dear as fifty multiplications, and is slower where these leave
+# the second cache. For the weight's gradient it writes its sums every few rows, and each part has its own: where there
+# are so few results that it is one part, other cores rest. Groups side by side read two vectors for a multiplication.
 
 from __future__ import annotations
 
@@ -24,11 +25,12 @@ __all__ = ["WAYS", "way_of"]
 WAYS = {
     "wino": Way(winograd.FUNCTIONS, winograd.work_of, "wino_t", "convolution (Winograd)"),
     "side": Way(depthwise.FUNCTIONS, depthwise.work_of, "ring_t", "convolution (groups side by side)"),
-    "direct": Way(direct.FUNCTIONS, direct.work_of, "ring_t", "convolution (direct)"),
+    "direct": Way(direct.FUNCTIONS, direct.work_of, "ring_t", "convolution (direct)", direct.PACKS),
 }
 
 _LANES = 8  # floats of a vector
-_NEAR, _CACHED = 512, 1024  # vectors of weights that lie in the first cache, and that do not leave it altogether
+_CACHED = 1024  # vectors of weights that lie in the caches
+_PACKED = 50  # multiplications in which a weight is packed
 
 
 def way_of(name: str, geo: Geometry, dtype: object) -> str:
@@ -56,9 +58,12 @@ def _direct(name: str, geo: Geometry) -> float:
     read, made = geo.channels // geo.groups, geo.features // geo.groups
     if name == "convolve_input":
         read, made = made, read
-    taps = prod(geo.size) * read
-    slow = 1.0 if taps <= _NEAR else 1.1 if taps <= _CACHED else 1.6
-    return (1.4 if name == "convolve_weight" else slow) * taps * _whole(made)
+    taps, results = prod(geo.size) * read, geo.batch * geo.windows
+    if name == "convolve_weight":
+        slow = 1.2 if results >= 2 * direct.PIXELS else 2.0
+    else:
+        slow = (1.0 if taps <= _CACHED else 1.05) + _PACKED / results
+    return slow * taps * _whole(made)
 
 
 def _side(geo: Geometry) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -428,7 +430,7 @@ def test_convolution_in_c_is_that_of_numpy(which, transposed, dtype, monkeypatch
 def test_a_leaf_keeps_the_gradient_of_images_where_c_wrote_it(shape, transposed, monkeypatch):
     name = "convolve" if transposed else "convolve_input"
     function, made = getattr(images, name), []
-    monkeypatch.setattr(images, name, lambda *given: made.append(function(*given)) or made[-1])
+    monkeypatch.setattr(images, name, lambda *given, **more: made.append(function(*given, **more)) or made[-1])
     x = ag.Tensor(numbers(*shape), requires_grad=True)
     weight = ag.Tensor(numbers(16, 16, *[3] * (len(shape) - 2)), requires_grad=True)
     ways = {3: (F.conv1d, F.conv_transpose1d), 4: (F.conv2d, F.conv_transpose2d)}
@@ -474,6 +476,44 @@ def test_groups_in_c_give_what_windows_and_one_product_give(way, dtype, geo, see
             tolerance = 1e-4 if dtype == "float32" else 1e-12
             found = images._call(name, *given, geo, wanted.shape)
             np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
+
+
+LINES = {  # of several lengths, short, long and many, with features for each number and width of vectors
+    "three channels": ((2, 3, 40, 33), (64, 7, 7), {"stride": 2, "padding": 3}),
+    "short lines": ((9, 20, 13, 7), (41, 3, 3), {"padding": 1}),
+    "a long line": ((1, 33, 2, 200), (24, 1, 5), {"dilation": 2}),
+    "groups": ((3, 40, 19, 18), (60, 3, 3), {"padding": 1, "groups": 5}),
+    "many channels": ((2, 130, 8, 28), (16, 3, 3), {"stride": (2, 1)}),
+}
+
+
+@needs_c
+@pytest.mark.parametrize("machine", ["native", "haswell"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("which", LINES)
+def test_lines_are_convolved_by_wide_vectors_and_by_short_ones(which, dtype, machine, monkeypatch):
+    if machine == "haswell":
+        known = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+        if not {"avx2", "fma", "bmi2"} <= set(known.split()):
+            pytest.skip("this machine does not run the code of one with AVX2")
+        flags = tuple(flag.replace("-march=native", "-march=haswell") for flag in library._FLAGS)
+        monkeypatch.setattr(library, "_FLAGS", flags)
+        monkeypatch.setattr(images, "_library", functools.cache(images._library.__wrapped__))
+    shape, (features, *size), options = LINES[which]
+    pair = {name: (value,) * 2 if isinstance(value, int) else value for name, value in options.items()}
+    groups, edge = options.get("groups", 1), options.get("padding", 0)
+    weight_shape = (features, *size, shape[1] // groups)
+    x_shape = (shape[0], *shape[2:], shape[1])
+    strides, dilations = pair.get("stride", (1, 1)), pair.get("dilation", (1, 1))
+    geo = convolution.geometry("convolve", x_shape, weight_shape, strides, ((edge, edge),) * 2, dilations, groups)
+    x, w, y = (numbers(*of, dtype=dtype, seed=1) for of in (geo.x_shape, geo.w_shape, geo.out_shape))
+    monkeypatch.setattr(images, "way_of", lambda name, geo, dtype: "direct")
+    for name, arrays in (("convolve", (x, w)), ("convolve_input", (y, w)), ("convolve_weight", (x, y))):
+        wanted = getattr(windows, name)(np, *(array.astype("float64") for array in arrays), geo)
+        bias = numbers(wanted.shape[-1], dtype=dtype) if name != "convolve_weight" else None
+        found = images._call(name, *arrays, geo, wanted.shape, bias=bias)
+        wanted = wanted if bias is None else wanted + bias
+        assert np.abs(found - wanted).max() <= (1e-4 if dtype == "float32" else 1e-12) * np.abs(wanted).max()
 
 
 @needs_c
