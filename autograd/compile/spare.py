@@ -22,11 +22,11 @@ __all__ = ["lone_array", "spare_array"]
 
 
 def spare_array(tensor: Tensor) -> Any:
-    """The array of a Tensor's gradient where nobody else holds it and C can write to it; else None."""
+    """The array of a Tensor's gradient where nobody else holds it and one can write to it; else None."""
     if grad_of(tensor) is None or _holders(tensor) != _ALONE:
         return None
     array = data_of(grad_of(tensor))
-    return array if array.base is None and array.flags.carray else None
+    return array if array.base is None and array.flags.behaved else None
 
 
 def lone_array(tensor: Tensor) -> Any:

@@ -17,12 +17,13 @@ from ..program import Program, Variable, replace_variables
 from .groups import Group
 from .held import Held
 from .kernels import Check, Statements
-from .layout import layouts
+from .layout import Ref, layouts, packed
 from .library import blas, load
 from .loops import group_source
 from .memory import Plan
 from .moves import Move
 from .numbers import questions
+from .ordered import in_order, put_in_order
 from .products import Product
 from .schedule import Call, schedule
 from .source import HEADER, check_source, kernel_source, move_source, product_source
@@ -55,10 +56,10 @@ class Native(Held):
         return native
 
     def __init__(self, program: Program) -> None:
-        self.program = for_blas(program)
+        self.program = for_blas(program, in_order=False)
         self.refs = layouts(self.program)
         self.steps = schedule(self.program, self.refs)
-        self.plan = Plan(self.program, self.refs, self.steps)
+        self.plan = Plan(self.program, self.refs, self.steps, turned=True)
         self.source, self._parts = self._write()
 
     def link(self, library: Any, addresses: tuple[int, int, int]) -> None:
@@ -82,7 +83,7 @@ class Native(Held):
         self._ask = questions(self.program, self.plan)
         self._arguments = [(i, plan.slots[variable]) for i, variable in enumerate(self.program.arguments)]
         self._fresh: list[tuple[int, int, Any, Any, list[tuple[Any, int]]]] = [
-            (i, plan.slots[v], self.program.results[i].shape, v.dtype, []) for i, v in plan.fresh
+            (i, plan.slots[v], *_alike(self.refs[self.program.results[i]]), []) for i, v in plan.fresh
         ]
         self.takes = tuple(i for i, v in plan.fresh if v.nbytes > _SMALL and plan.is_safe(v))
         fresh = {i for i, _ in plan.fresh}
@@ -189,20 +190,20 @@ class Native(Held):
         for i, slot in self._arguments:
             array = arguments[i]
             if array is not given[i]:
-                given[i] = array = array if array.flags.c_contiguous else host.ascontiguousarray(array)
+                given[i] = array = in_order(array)
                 pointers[slot] = array.__array_interface__["data"][0]
         for variable, (array, memory) in self._apart.items():
             if variable in self._edited and not array.flags.writeable:
                 raise ValueError("assignment destination is read-only")
-            memory[...] = array
-        for i, slot, shape, dtype, pool in self._fresh:
+            put_in_order(array, memory)
+        for i, slot, like, strides, pool in self._fresh:
             for known in pool:
                 if getrefcount(known[0]) == _FREE:
                     break
             else:
                 array = spare.get(i)
-                if array is None or array.shape != shape or array.dtype != dtype:
-                    array = host.empty(shape, dtype)
+                if array is None or array.dtype != like.dtype or array.shape != like.shape or array.strides != strides:
+                    array = host.empty_like(like)
                 known = (array, _address(array))
                 if array.nbytes <= _SMALL and len(pool) < _POOL:
                     pool.append(known)
@@ -214,8 +215,8 @@ class Native(Held):
                 self._call(Call(self.steps[wrong - 1].instruction))  # says what is wrong
         for i, variable in self._rest:
             results[i] = self._array(variable).copy()
-        for array, memory in self._apart.values():
-            if array.flags.writeable:
+        for variable, (array, memory) in self._apart.items():
+            if variable in self._edited:
                 array[...] = memory
         for array in self._stamped:
             mark_written(array)
@@ -245,7 +246,16 @@ class Native(Held):
                 return known[base]
         if base in self.program.arguments:
             return self._given[self.program.arguments.index(base)]
-        return next(self._results[i] for i, variable in self.plan.fresh if variable is base).reshape(base.shape)
+        made = next(self._results[i] for i, variable in self.plan.fresh if variable is base)
+        steps = tuple(step * base.dtype.itemsize for step in packed(base.shape))
+        return host.lib.stride_tricks.as_strided(made, base.shape, steps)
+
+
+def _alike(ref: Ref) -> tuple[Any, tuple[int, ...]]:
+    """What an array that holds these elements is made like, and the strides that it then has."""
+    steps = tuple(step * ref.base.dtype.itemsize for step in ref.strides)
+    like = host.lib.stride_tricks.as_strided(host.empty(1, ref.base.dtype), ref.shape, steps)  # never read
+    return like, host.empty_like(like).strides
 
 
 def _address(array: Any) -> int:

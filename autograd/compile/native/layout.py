@@ -51,6 +51,13 @@ class Ref:
         """Whether it is all of its base, in order."""
         return self.offset == 0 and prod(self.shape) == prod(self.base.shape) and self.strides == packed(self.shape)
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether it is all of its base, in any order of its axes."""
+        steps = sorted(((step, n) for n, step in zip(self.shape, self.strides, strict=True) if n > 1), reverse=True)
+        ordered = tuple(step for step, _ in steps) == packed(tuple(n for _, n in steps))
+        return self.offset == 0 and prod(self.shape) == prod(self.base.shape) and ordered
+
 
 def packed(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The strides of an array in C order; 0 along axes of length 1."""

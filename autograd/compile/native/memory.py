@@ -27,11 +27,14 @@ class Plan:
     """The place of everything: a slot (an address set at each call) or an offset in the arena.
 
     A place in the arena is another's so many steps after its last reader: where the next step need not wait for that
-    one, as on a GPU, it shall not have to wait for its memory.
+    one, as on a GPU, it shall not have to wait for its memory. Results may lie `turned` in the arrays that are given
+    back, where they have more than two axes, as images have.
     """
 
-    def __init__(self, program: Program, refs: dict[Variable, Ref], steps: list[Step], after: int = 0) -> None:
-        self.program, self.refs, self.steps, self.after = program, refs, steps, after
+    def __init__(
+        self, program: Program, refs: dict[Variable, Ref], steps: list[Step], after: int = 0, turned: bool = False
+    ) -> None:
+        self.program, self.refs, self.steps, self.after, self.turned = program, refs, steps, after, turned
         self._zeros = program.zeros()
         self.made = {variable: i for i, step in enumerate(steps) for variable in _made(step)}
         self._last_risk = max((i for i, step in enumerate(steps) if isinstance(step, (Call, Check))), default=-1)
@@ -138,7 +141,8 @@ class Plan:
         for i, variable in enumerate(self.program.results):
             ref = self.refs[variable]
             taken = ref.base in self.aliases or ref.base in self.slots
-            if not taken and ref.is_whole and ref.base in self.made:
+            fits = ref.is_whole or (self.turned and len(ref.shape) > 2 and ref.is_turned)
+            if not taken and fits and ref.base in self.made:
                 self.slots[ref.base] = 1 + len(self.slots)
                 found.append((i, ref.base))
         return found

@@ -17,7 +17,7 @@ from .source import HEADER
 from .threads import in_pool
 from .turns import TURN, numbers_of
 
-__all__ = ["in_order"]
+__all__ = ["in_order", "put_in_order"]
 
 _ALL = "void all_BITS(int parts, char **p, const double *n) { run(turn_BITS, parts, p, n); }"
 
@@ -26,17 +26,23 @@ def in_order(x: Array) -> Array:
     """x, or a copy whose numbers lie in order without gaps."""
     if x.flags.c_contiguous:
         return x
+    out = host.empty(x.shape, x.dtype)
+    put_in_order(x, out)
+    return out
+
+
+def put_in_order(x: Array, out: Array) -> None:
+    """Write x into an array whose numbers lie in order."""
     if x.size >= LARGE and x.flags.aligned and has_c() and not any(step % x.itemsize for step in x.strides):
         steps = tuple(step // x.itemsize for step in x.strides)
         numbers = numbers_of(joined_axes(x.shape, packed(x.shape), steps), x.itemsize)
         library = None if numbers is None else _library()
         if numbers is not None and library is not None:
-            out = host.empty(x.shape, x.dtype)
             addresses = [array.__array_interface__["data"][0] for array in (x, out)]
             turn = library.all_32 if x.itemsize == 4 else library.all_64
             turn(numbers[0], (ctypes.c_void_p * 2)(*addresses), (ctypes.c_double * 6)(*numbers))
-            return out
-    return host.ascontiguousarray(x)
+            return
+    host.copyto(out, x)
 
 
 @functools.cache

@@ -87,15 +87,17 @@ class Tables:
             return {}
         shape, axis = source.shape, options.get("axis")
         # NumPy takes the axis -1 of a single number too, which has none.
-        axes = sorted(range(len(shape)) if axis is None or not shape else [a % len(shape) for a in _row(axis)])
+        given = range(len(shape)) if axis is None or not shape else [a % len(shape) for a in _row(axis)]
+        long = [a for a, n in enumerate(shape) if n > 1]  # to sum along the others is no work
+        axes = sorted(a for a in given if a in long)
         ways = {}
         for (rows, columns), placed in _tables(shape, [Operand(ref=self.refs[source])]):
             split = _split_of(shape, rows, columns)
-            if axes == list(range(split, len(shape))) and columns <= self.dialect.longest_row:
+            if axes == [a for a in long if a >= split] and columns <= self.dialect.longest_row:
                 ways[rows, columns] = Member(instruction, name, "row", placed)
-            elif axes == list(range(len(shape))) and name in ("sum", "mean"):
+            elif axes == long and name in ("sum", "mean"):
                 ways[rows, columns] = Member(instruction, name, "all", placed)
-            elif axes == list(range(split)) and columns > 1 and name in ("sum", "mean"):
+            elif axes == [a for a in long if a < split] and columns > 1 and name in ("sum", "mean"):
                 ways[rows, columns] = Member(instruction, name, "column", placed)
         return ways
 

@@ -32,9 +32,12 @@ def simplified(program: Program) -> Program:
     return renumbered(without_dead(with_constants(program)))
 
 
-def for_blas(program: Program) -> Program:
-    """The program with its products as BLAS and C like them best; they may round otherwise."""
+def for_blas(program: Program, in_order: bool = True) -> Program:
+    """The program with its products as BLAS and C like them best; they may round otherwise.
+
+    Results lie in the order of their axes, or where they need not be `in_order` as they were made.
+    """
     program = with_moved_casts(with_joined_parts(without_copies(program, laid_alike=False)))
-    program = with_sunk_permutations(with_plain_norms(with_row_sums(program)))
+    program = with_sunk_permutations(with_plain_norms(with_row_sums(program)), in_order)
     program = without_repetition(with_split_sums(program))
     return with_less_kept(with_early_sums(without_dead(with_turned_products(program))))

@@ -13,6 +13,10 @@ with this pass nothing between them is ever moved. Read `split_sums.py` next.
 # Images that lie with their channels in axis 1 are as many images of one channel, which is last too. Pooling windows
 # that lie side by side is as fast there, so such images are pooled as they lie.
 
+# Note [Results as they lie]
+# A result with its channels in axis 1 need not have them there in memory, as in eager code, so that nothing is moved.
+# The gradient of a weight shall lie as the weight does, since an optimizer walks over both.
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -46,11 +50,14 @@ _VIEWS = {"broadcast_to", "flip", "getitem", "moveaxis", "swapaxes", "transpose"
 Order = tuple[int, ...]
 
 
-def with_sunk_permutations(program: Program) -> Program:
-    """The program with permutations as late as possible, where it has instructions that want channels last."""
+def with_sunk_permutations(program: Program, in_order: bool = True) -> Program:
+    """The program with permutations as late as possible, where it has instructions that want channels last.
+
+    Its results are `in_order` in memory, or see Note [Results as they lie].
+    """
     if not any(instruction.name in _CHANNELS_LAST for instruction in program.instructions):
         return program
-    return _Sinking(program).program()
+    return _Sinking(program).program(in_order)
 
 
 class _Sinking(Rewriting):
@@ -62,15 +69,19 @@ class _Sinking(Rewriting):
         self.form: dict[Variable, tuple[Variable, Order]] = {}
         self.home = {variable for _, variable in program.places}  # see Note [Who moves]
         self.copies: dict[Any, Variable] = {}
+        self.weights: set[Variable] = set()  # gradients of weights, channels last
+        last = [instruction for instruction in program.instructions if instruction.name in _CHANNELS_LAST]
+        self.wanted = {variable for instruction in last for variable in instruction.variables()}
 
-    def program(self) -> Program:
+    def program(self, in_order: bool) -> Program:
         """What comes of it."""
+        result = self.packed if in_order else self.given
         for old in self.before.instructions:
             inputs, options = replace_variables((old.inputs, old.options), self.now)
             self.step(Instruction(old.name, old.function, inputs, options, old.out))
         return replace(
             self.before,
-            results=[self.packed(self.now(variable)) for variable in self.before.results],
+            results=[result(self.now(variable)) for variable in self.before.results],
             writes=[(place, self.packed(self.now(variable))) for place, variable in self.before.writes],
             checks=[self.now(variable) for variable in self.before.checks],
             instructions=self.instructions,
@@ -88,6 +99,8 @@ class _Sinking(Rewriting):
             pass
         elif name in _CHANNELS_LAST:
             self.add(replace(instruction, inputs=tuple(self.packed(x) for x in inputs)))
+            if name == "convolve_weight":
+                self.weights.add(out)
         elif name in _REDUCTIONS and first in self.form and len(inputs) == 1 and self.reduced(instruction):
             pass
         elif not (_is_elementwise(instruction) and self.elementwise(instruction)):
@@ -128,6 +141,8 @@ class _Sinking(Rewriting):
         inputs = tuple(self.turned(x, back) if isinstance(x, Variable) else x for x in instruction.inputs)
         inner = self.variable(tuple(out.shape[axis] for axis in back), out.dtype)
         self.add(replace(instruction, inputs=inputs, out=inner))
+        if not self.weights.isdisjoint(x for x in inputs if isinstance(x, Variable)):
+            self.weights.add(inner)
         self.view(inner, order, out)
         return True
 
@@ -140,6 +155,9 @@ class _Sinking(Rewriting):
         axis, kept = options.get("axis"), options.get("keepdims", False)
         given = range(len(order)) if axis is None else (axis,) if isinstance(axis, int) else axis
         axes = {order[a % len(order)] for a in given}
+        if source in self.wanted and not _at_an_end(axes, len(order)):
+            self.add(replace(instruction, inputs=(self.packed(source),)))  # it is brought in order for others anyway
+            return True
         rest = [a for a in order if kept or a not in axes]
         places = tuple(sorted(rest).index(a) for a in rest)
         inner = self.variable(tuple(out.shape[a] for a in _inverse(places)), out.dtype)
@@ -191,6 +209,14 @@ class _Sinking(Rewriting):
             self.copies[x] = self.added("ascontiguousarray", host.ascontiguousarray, (x,), x.shape, x.dtype)
         return self.copies[x]
 
+    def given(self, x: Variable) -> Variable:
+        """x as a result, see Note [Results as they lie]."""
+        of = self.maker.get(x)
+        seen = of.inputs[0] if of is not None and of.name == "reshape" else x
+        u, _ = self.form.get(seen, (None, None))
+        as_it_lies = u in self.maker and self._lies_in_order(u) and u not in self.weights
+        return x if as_it_lies else self.packed(x)
+
     def _lies_in_order(self, x: Variable) -> bool:
         if x in self.form:
             u, order = self.form[x]
@@ -216,6 +242,11 @@ def _is_elementwise(instruction: Instruction) -> bool:
     if not isinstance(function, host.ufunc) or function.signature is not None:  # matmul is a ufunc of whole matrices
         return False
     return function.nout == 1 and len(instruction.out.shape) > 2
+
+
+def _at_an_end(axes: set[int], count: int) -> bool:
+    """Whether these axes are the first or the last ones."""
+    return axes in (set(range(len(axes))), set(range(count - len(axes), count)))
 
 
 def _inverse(order: Order) -> Order:

@@ -14,6 +14,7 @@ import nn.functional as F
 import optim
 from autograd import Tensor
 
+from .test_native import needs_c
 from .worlds import assert_same, world
 
 
@@ -89,3 +90,35 @@ def test_the_running_statistics_cost_a_compiled_step_no_second_mean() -> None:
     layer = nn.BatchNorm2d(3)
     found = names(lambda x: layer(x), Tensor(np.ones((2, 3, 4, 4), "float32")))
     assert found["mean"] == 2  # of x and of the squares
+
+
+@needs_c
+@pytest.mark.parametrize("shape", [(4, 24, 20, 21), (4, 24, 420)])
+def test_images_that_are_given_back_lie_as_they_were_made(shape: tuple[int, ...]) -> None:
+    layer = (nn.Conv1d if len(shape) == 3 else nn.Conv2d)(24, 12, 3, padding=1)
+    rng = np.random.default_rng(0)
+    x = Tensor(rng.normal(size=shape).astype("float32"), requires_grad=True)
+    g = Tensor(rng.normal(size=(4, 12, *shape[2:])).astype("float32"))
+
+    def step(x: Tensor, g: Tensor) -> Any:
+        for leaf in (x, *layer.parameters()):
+            leaf.grad = None
+        out = layer(x)
+        out.backward(g)
+        return out, out * 2.0
+
+    written = [*step(x, g), x.grad, layer.weight.grad, layer.bias.grad]
+    wanted = [result.data.copy() for result in written]
+    compiled = ag.compile(lambda g: step(x, g), executor="native")
+    addresses = set()
+    for _ in range(3):
+        found = [*compiled(g), x.grad, layer.weight.grad, layer.bias.grad]
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(one.data, other, rtol=1e-3, atol=1e-4)
+        for images in (found[0], found[2]):
+            assert np.moveaxis(images.data, 1, -1).flags.c_contiguous
+        assert layer.weight.grad.data.flags.c_contiguous
+        addresses.add(x.grad.data.__array_interface__["data"][0])
+        del found, images, one
+    assert len(addresses) == 1  # written over, since nobody holds it
+    assert "NumPy" not in compiled.explain().split("native:")[1]

@@ -10,6 +10,7 @@ import numpy as np
 from autograd.compile.passes.dead import without_dead
 from autograd.compile.passes.permutations import with_sunk_permutations
 from autograd.compile.program import Instruction, Program, Variable
+from autograd.convolution import convolve_weight
 from autograd.pooling import pool_pick, pool_places, pool_put, pool_sum
 
 LAST, FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
@@ -39,10 +40,10 @@ class Build:
         self.program.instructions.append(Instruction(function.__name__, function, inputs, options, out))
         return out
 
-    def give(self, *results: Variable) -> Program:
+    def give(self, *results: Variable, in_order: bool = True) -> Program:
         """The program after the pass, when it was seen to give the same."""
         self.program.results = list(results)
-        after = without_dead(with_sunk_permutations(self.program))
+        after = without_dead(with_sunk_permutations(self.program, in_order))
         values = {variable: self.values[variable] for variable in after.arguments}
         values.update(after.constants)
         for old in after.instructions:
@@ -77,6 +78,28 @@ def test_sums_go_along_the_axes_where_they_lie() -> None:
     after = build.give(build(pool_sum, build(np.transpose, spread, LAST), **POOL), total, build(np.sum, first))
     assert [i.options["axis"] for i in after.instructions if "axis" in i.options] == [(0, 1, 2), (0, 2), (0, 1, 2, 3)]
     assert "ascontiguousarray" in names(after)  # of the one result that is still turned
+
+
+def test_results_need_not_lie_in_order_but_gradients_of_weights_do() -> None:
+    build = Build((2, 3, 4, 5), (2, 2, 3, 6))
+    x, y = build.arguments
+    first = build(np.transpose, build(pool_sum, x, **POOL), FIRST)
+    line = build(np.reshape, build(np.transpose, build(pool_sum, x, **POOL), FIRST), (2, 5, 12))
+    assert names(build.give(build(np.add, first, 1.0), in_order=False)) == ["pool_sum", "add", "transpose"]
+    assert names(build.give(line, in_order=False)) == ["pool_sum", "transpose", "reshape"]  # which copies
+    assert "ascontiguousarray" in names(build.give(build(np.transpose, x, FIRST), in_order=False))  # of what is given
+    options = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+    weight = build(np.transpose, build(convolve_weight, x, y, size=(2, 2), **options), FIRST)
+    scaled = build(np.multiply, weight, 2.0)
+    for result in (weight, scaled, build(np.reshape, scaled, (6, 5, 4))):
+        assert names(build.give(result, in_order=False)).count("ascontiguousarray") == 1
+
+
+def test_a_sum_over_what_is_copied_anyway_is_one_over_the_copy() -> None:
+    build = Build((2, 3, 4, 5))
+    last = build(np.transpose, build.arguments[0], LAST)
+    after = build.give(build(np.sum, last, axis=(0, 1, 2)), build(pool_sum, last, **POOL))
+    assert names(after) == ["transpose", "ascontiguousarray", "sum", "pool_sum"]
 
 
 def test_what_lies_otherwise_is_copied_once() -> None:
