@@ -20,18 +20,26 @@ from .rings import GEOMETRY, RING, laid, ring_of
 from .shares import Work
 from .template import COPY
 
-__all__ = ["FUNCTIONS", "work_of"]
+__all__ = ["FUNCTIONS", "PACKS", "work_of"]
 
 _BYTES = 32  # of a vector
 _RING = 1 << 16  # bytes of rows that are laid out, about
 _LEAST = 16  # groups at a time
 _ROOM = 16 << 20  # numbers that all parts together may lay out, about
 
+_WIDTH = """\
+// From one line of so many groups to the next: whole vectors, and more where lines would meet in few sets of a cache.
+static inline long side_width_@(long n) {
+  const long width = (n + lanes_@ - 1) / lanes_@ * lanes_@;
+  return width * sizeof(T) % 256 ? width : width + 64 / sizeof(T);
+}"""
+
 _LINE = """\
-// R results of V vectors: sums over taps of numbers of x, `step` from one result to the next, times those of w.
+// R results of V vectors: sums over taps of numbers of x, `step` from one result to the next, times those of w, and b.
 static inline __attribute__((always_inline)) void side_block_@(int R, int V, int whole, const T *x, long step,
-    const T *w, const ring_tap *tap, long taps, T *y, long next, long gap, long n) {
+    const T *w, const ring_tap *tap, long taps, const T *b, T *y, long next, long gap, long n) {
   vector_@ sum[14];
+  for (int r = 0; r < R; r++) __builtin_prefetch(y + r * next, 1);  // there by the time when it is written
   for (int r = 0; r < R * V; r++) sum[r] = (vector_@){0};
   for (const ring_tap *end = tap + taps; tap < end; tap++) {
     const T *p = x + tap->x, *k = w + tap->w;
@@ -42,37 +50,54 @@ static inline __attribute__((always_inline)) void side_block_@(int R, int V, int
   }
   for (int r = 0; r < R; r++, y += next)
     for (int v = 0; v < V; v++) {
-      if (whole) *(vector_@ *)(y + v * lanes_@) = sum[r * V + v];
+      if (whole) *(vector_@ *)(y + v * lanes_@) = sum[r * V + v] + *(const vector_@ *)(b + v * lanes_@);
       else
-        for (long l = 0; l < lanes_@; l++)
-          if (v * lanes_@ + l < n) y[(v * lanes_@ + l) * gap] = sum[r * V + v][l];
+        for (long l = v * lanes_@; l < (v + 1) * lanes_@ && l < n; l++)
+          y[l * gap] = sum[r * V + v][l - v * lanes_@] + b[l * gap];
     }
 }
-// R results, `next` apart, each `outs` for n groups; the weight has `size` numbers for each of these.
+// R results, `next` apart, each `outs` for n groups, with bias b; the weight has `size` numbers for each of these.
 static inline __attribute__((always_inline)) void side_few_@(int R, const T *x, long step, const T *w,
-    const ring_tap *tap, long taps, long size, T *y, long next, long outs, long n) {
+    const ring_tap *tap, long taps, long size, const T *b, T *y, long next, long outs, long n) {
   long c = 0;
   if (outs == 1)
     for (; c + 2 * lanes_@ <= n; c += 2 * lanes_@)
-      side_block_@(R, 2, 1, x + c, step, w + c, tap, taps, y + c, next, 1, 0);
+      side_block_@(R, 2, 1, x + c, step, w + c, tap, taps, b + c, y + c, next, 1, 0);
   for (; c + lanes_@ < n; c += 2 * lanes_@)
     for (long q = 0; q < outs; q++)
-      side_block_@(R, 2, 0, x + c, step, w + q * size + c, tap, taps, y + c * outs + q, next, outs, n - c);
+      side_block_@(R, 2, 0, x + c, step, w + q * size + c, tap, taps, b + c * outs + q, y + c * outs + q, next, outs,
+                   n - c);
   for (; c < n; c += lanes_@)
     for (long q = 0; q < outs; q++)
-      side_block_@(R, 1, 0, x + c, step, w + q * size + c, tap, taps, y + c * outs + q, next, outs, n - c);
+      side_block_@(R, 1, 0, x + c, step, w + q * size + c, tap, taps, b + c * outs + q, y + c * outs + q, next, outs,
+                   n - c);
 }
-static void side_line_@(const T *x, long step, long count, const T *w, const ring_tap *tap, long taps, long size, T *y,
-    long next, long outs, long n) {
+static void side_line_@(const T *x, long step, long count, const T *w, const ring_tap *tap, long taps, long size,
+    const T *b, T *y, long next, long outs, long n) {
   // Seven at a time, as often as they fit into most images, then four; the last may be made twice.
   for (long k = 0, many; k < count; k += many) {
     const long rest = count - k;
     many = count >= 7 && rest > 4 ? 7 : count >= 4 ? 4 : 1;
     if (many > rest) k = count - many;
-#define CASE(R) case R: side_few_@(R, x + k * step, step, w, tap, taps, size, y + k * next, next, outs, n); break;
+#define CASE(R) case R: side_few_@(R, x + k * step, step, w, tap, taps, size, b, y + k * next, next, outs, n); break;
     switch (many) { CASE(1) CASE(4) CASE(7) }
 #undef CASE
   }
+}"""
+
+# What is added to each pixel of what is made lies before the room of the parts.
+_PACK = """\
+static inline T *side_room_@(T *room, long made, long part, const ring_t *g) {
+  return room + (made + 15) / 16 * 16 + part * g->room;
+}
+static void side_pack_@(const T *bias, T *room, long made) {
+  for (long i = 0; i < made; i++) room[i] = bias ? bias[i] : 0;
+}
+static void side_pack_convolve_@(const T *w, const T *bias, T *room, const ring_t *g) {
+  side_pack_@(bias, room, g->groups * g->outs);
+}
+static void side_pack_convolve_input_@(const T *w, const T *bias, T *room, const ring_t *g) {
+  side_pack_@(bias, room, g->groups * g->ins);
 }"""
 
 # Each does its part, some rows of what is made, or of the result: for so many groups at a time, row after row.
@@ -80,10 +105,10 @@ static void side_line_@(const T *x, long step, long count, const T *w, const rin
 _CONVOLVE = """\
 static void side_convolve_@(const T *x, const T *w, T *y, T *room, long part, const ring_t *g) {
   const long c = g->groups * g->ins, o = g->groups * g->outs, taps = g->kh * g->kw * g->ins;
-  ring_tap *tap = (ring_tap *)(room + part * g->room);
+  ring_tap *tap = (ring_tap *)side_room_@(room, o, part, g);
   for (long first = 0; first < g->groups; first += g->width) {
     const long n = first + g->width < g->groups ? g->width : g->groups - first;
-    const long width = (n + lanes_@ - 1) / lanes_@ * lanes_@;
+    const long width = side_width_@(n);
     const long line = g->across * width, size = g->ins * line;
     T *turned = (T *)(tap + taps), *ring = turned + g->outs * taps * width;
     memset(turned, 0, (g->outs * taps * width + (g->slots + 1) * size) * sizeof(T));
@@ -103,8 +128,8 @@ static void side_convolve_@(const T *x, const T *w, T *y, T *room, long part, co
             tap[t].x = ring_row_@(low + i * g->dh, g->h, size, g) + k * line + j * g->dw * width;
             tap[t].w = t * width;
           }
-      side_line_@(ring, g->sw * width, g->ow, turned, tap, taps, taps * width, y + row * g->ow * o + first * g->outs,
-                  o, g->outs, n);
+      side_line_@(ring, g->sw * width, g->ow, turned, tap, taps, taps * width, room + first * g->outs,
+                  y + row * g->ow * o + first * g->outs, o, g->outs, n);
     }
   }
 }"""
@@ -112,10 +137,10 @@ static void side_convolve_@(const T *x, const T *w, T *y, T *room, long part, co
 _INPUT = """\
 static void side_convolve_input_@(const T *y, const T *w, T *x, T *room, long part, const ring_t *g) {
   const long c = g->groups * g->ins, o = g->groups * g->outs, places = g->kh * g->kw, taps = places * g->outs;
-  ring_tap *tap = (ring_tap *)(room + part * g->room);
+  ring_tap *tap = (ring_tap *)side_room_@(room, c, part, g);
   for (long first = 0; first < g->groups; first += g->width) {
     const long n = first + g->width < g->groups ? g->width : g->groups - first;
-    const long width = (n + lanes_@ - 1) / lanes_@ * lanes_@;
+    const long width = side_width_@(n);
     const long line = g->across * width, size = g->outs * line;
     T *turned = (T *)(tap + taps), *ring = turned + g->ins * taps * width;
     memset(turned, 0, (g->ins * taps * width + (g->slots + 1) * size) * sizeof(T));
@@ -149,7 +174,7 @@ static void side_convolve_input_@(const T *y, const T *w, T *x, T *room, long pa
                 tap[found].w = ((i * g->kw + j) * g->outs + q) * width;
               }
             }
-          side_line_@(ring, width, step, turned, tap, found, taps * width,
+          side_line_@(ring, width, step, turned, tap, found, taps * width, room + first * g->ins,
                       x + (row * g->w + x0 + k * g->sw) * c + first * g->ins, g->sw * c, g->ins, n);
         }
       }
@@ -161,21 +186,23 @@ static void side_convolve_input_@(const T *y, const T *w, T *x, T *room, long pa
 _WEIGHT = """\
 // K sums of products of a line of results, `count` vectors, with x at `at`.
 static inline __attribute__((always_inline)) void side_sums_@(int K, const T *x, long step, const long *at, const T *y,
-    long width, long count, T *sums) {
+    long next, long width, long count, T *sums) {
   vector_@ sum[9];
   const T *p[9];
   for (int t = 0; t < K; t++) sum[t] = (vector_@){0}, p[t] = x + at[t];
-  for (long k = 0, i = 0; k < count; k++, i += step, y += width) {
+  for (long k = 0, i = 0; k < count; k++, i += step, y += next) {
     const vector_@ factor = *(const vector_@ *)y;
+    __builtin_prefetch(y + count * next);  // the next line, of which no more than a vector is asked for at a time
     for (int t = 0; t < K; t++) sum[t] += factor * *(const vector_@ *)(p[t] + i);
   }
   for (int t = 0; t < K; t++) *(vector_@ *)(sums + t * width) += sum[t];
 }
-static void side_taps_@(const T *x, long step, const long *at, long taps, const T *y, long width, long count, T *sums) {
+static void side_taps_@(const T *x, long step, const long *at, long taps, const T *y, long next, long width, long count,
+    T *sums) {
   long t = 0;
-  for (; t + 9 <= taps; t += 9) side_sums_@(9, x, step, at + t, y, width, count, sums + t * width);
-  for (; t + 3 <= taps; t += 3) side_sums_@(3, x, step, at + t, y, width, count, sums + t * width);
-  for (; t < taps; t++) side_sums_@(1, x, step, at + t, y, width, count, sums + t * width);
+  for (; t + 9 <= taps; t += 9) side_sums_@(9, x, step, at + t, y, next, width, count, sums + t * width);
+  for (; t + 3 <= taps; t += 3) side_sums_@(3, x, step, at + t, y, next, width, count, sums + t * width);
+  for (; t < taps; t++) side_sums_@(1, x, step, at + t, y, next, width, count, sums + t * width);
 }
 static void side_convolve_weight_@(const T *x, const T *y, T *w, T *room, long part, const ring_t *g) {
   const long c = g->groups * g->ins, o = g->groups * g->outs, taps = g->kh * g->kw * g->ins;
@@ -183,7 +210,7 @@ static void side_convolve_weight_@(const T *x, const T *y, T *w, T *room, long p
   w += part * o * taps;
   for (long first = 0; first < g->groups; first += g->width) {
     const long n = first + g->width < g->groups ? g->width : g->groups - first;
-    const long width = (n + lanes_@ - 1) / lanes_@ * lanes_@;
+    const long width = side_width_@(n);
     const long line = g->across * width, size = g->ins * line, length = g->ow * width;
     T *sums = (T *)(at + taps), *ring = sums + g->outs * taps * width, *of_y = ring + (g->slots + 1) * size;
     memset(sums, 0, (g->outs * taps * width + (g->slots + 1) * size + g->outs * length) * sizeof(T));
@@ -193,14 +220,17 @@ static void side_convolve_weight_@(const T *x, const T *y, T *w, T *room, long p
       if (oy == 0) next = 0;
       ring_fill_@(x + b * g->h * g->w * c + first * g->ins, ring, low, low + (g->kh - 1) * g->dh, &next, g->h, g->w, c,
                   g->ins, n, width, g);
-      ring_lay_@(y + row * g->ow * o + first * g->outs, of_y, g->ow, o, g->outs, n, width, g->ow);
+      // Results that fill vectors are read where they lie.
+      const T *of = y + row * g->ow * o + first * g->outs;
+      const int lies = g->outs == 1 && n % lanes_@ == 0;
+      if (!lies) ring_lay_@(of, of_y, g->ow, o, g->outs, n, width, g->ow), of = of_y;
       for (long i = 0, t = 0; i < g->kh; i++)
         for (long j = 0; j < g->kw; j++)
           for (long k = 0; k < g->ins; k++, t++)
             at[t] = ring_row_@(low + i * g->dh, g->h, size, g) + k * line + j * g->dw * width;
-      for (long l = 0; l < width; l += lanes_@)
+      for (long l = 0; l < n; l += lanes_@)
         for (long q = 0; q < g->outs; q++)
-          side_taps_@(ring + l, g->sw * width, at, taps, of_y + q * length + l, width, g->ow,
+          side_taps_@(ring + l, g->sw * width, at, taps, of + q * length + l, lies ? o : width, width, g->ow,
                       sums + q * taps * width + l);
     }
     for (long l = 0; l < n; l++)
@@ -210,10 +240,11 @@ static void side_convolve_weight_@(const T *x, const T *y, T *w, T *room, long p
   }
 }"""
 
+PACKS = frozenset({"convolve", "convolve_input"})
 FUNCTIONS: dict[str, tuple[str, ...]] = {
-    "convolve": (GEOMETRY, COPY, RING, _LINE, _CONVOLVE),
-    "convolve_input": (GEOMETRY, COPY, RING, _LINE, _INPUT),
-    "convolve_weight": (GEOMETRY, COPY, RING, _WEIGHT),
+    "convolve": (GEOMETRY, COPY, RING, _WIDTH, _PACK, _LINE, _CONVOLVE),
+    "convolve_input": (GEOMETRY, COPY, RING, _WIDTH, _PACK, _LINE, _INPUT),
+    "convolve_weight": (GEOMETRY, COPY, RING, _WIDTH, _WEIGHT),
 }
 
 
@@ -227,7 +258,7 @@ def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
     planes = outs if name == "convolve_input" else ins
     line = (slots + 1) * planes * across * itemsize  # bytes of one group
     width = min(geo.groups, max(_LEAST, _RING // line // lanes * lanes))
-    whole = -(-width // lanes) * lanes
+    whole = -(-width // lanes) * lanes + 64 // itemsize  # or less, see `side_width`
     made, others = (ins, geo.length) if name == "convolve_input" else (outs, geo.counts)
     row = (outs * geo.counts[1] if name == "convolve_weight" else 0) + (slots + 1) * planes * across
     room = 2 * taps * 8 // itemsize + whole * (made * taps + row)
@@ -239,4 +270,5 @@ def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
         geo.batch, *geo.length, *geo.counts, *geo.size, *geo.stride, top, left, *geo.dilation,
         geo.groups, ins, outs, width, slots, lead, across, 1, parts, room,
     )  # fmt: skip
-    return Work(numbers, parts, parts * room, parts if name == "convolve_weight" else 1)
+    packed = -(-geo.groups * made // 16) * 16 if name in PACKS else 0
+    return Work(numbers, parts, packed + parts * room, parts if name == "convolve_weight" else 1)

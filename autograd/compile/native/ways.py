@@ -24,7 +24,7 @@ __all__ = ["WAYS", "way_of"]
 
 WAYS = {
     "wino": Way(winograd.FUNCTIONS, winograd.work_of, "wino_t", "convolution (Winograd)"),
-    "side": Way(depthwise.FUNCTIONS, depthwise.work_of, "ring_t", "convolution (groups side by side)"),
+    "side": Way(depthwise.FUNCTIONS, depthwise.work_of, "ring_t", "convolution (groups side by side)", depthwise.PACKS),
     "direct": Way(direct.FUNCTIONS, direct.work_of, "ring_t", "convolution (direct)", direct.PACKS),
 }
 

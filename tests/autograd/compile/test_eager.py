@@ -386,6 +386,7 @@ IMAGES = {  # (N, C, H, W), (O, kh, kw), options
     "holes": ((4, 16, 24, 24), (16, 3, 3), {"padding": 2, "dilation": (2, 1)}),
     "one place": ((4, 16, 24, 24), (32, 1, 1), {}),
     "depthwise": ((6, 36, 20, 24), (36, 3, 3), {"padding": 1, "groups": 36}),
+    "depthwise, whole vectors": ((4, 128, 16, 17), (128, 3, 3), {"padding": 1, "groups": 128}),
     "depthwise, strides": ((6, 33, 40, 31), (66, 5, 3), {"padding": 2, "stride": (3, 2), "groups": 33}),
     "groups": ((6, 60, 20, 24), (40, 3, 3), {"padding": 1, "groups": 20}),
     "large groups": ((6, 48, 20, 24), (60, 3, 3), {"padding": 1, "groups": 3}),
