@@ -88,7 +88,7 @@ class Tables:
         shape, axis = source.shape, options.get("axis")
         # NumPy takes the axis -1 of a single number too, which has none.
         given = range(len(shape)) if axis is None or not shape else [a % len(shape) for a in _row(axis)]
-        long = [a for a, n in enumerate(shape) if n > 1]  # to sum along the others is no work
+        long = [a for a, n in enumerate(shape) if n != 1]  # to sum along the others is no work
         axes = sorted(a for a in given if a in long)
         ways = {}
         for (rows, columns), placed in _tables(shape, [Operand(ref=self.refs[source])]):
