@@ -201,22 +201,22 @@ BESIDE = {
             _LARGER,
             _TOP,
             _beside(
-                "pool_places_@(const T *x_, K *places, T *best_",
+                "beside_places_@(const T *x_, K *places, T *best_",
                 lambda wide: _PLACES_OF_ROW,
                 "T room[ow], *best = best_ ? best_ + at : room, found[ow], tops[w], rows[w];",
                 _places_of_windows,
             ),
         ]
     ),
-    "pick": _beside("pool_pick_@(const T *x_, const K *places, T *out", _picks_of_row, _FOUND),
+    "pick": _beside("beside_pick_@(const T *x_, const K *places, T *out", _picks_of_row, _FOUND),
     "put": _beside(
-        "pool_put_@(const T *g_, const K *places, T *out, int apart, int covered",
+        "beside_put_@(const T *g_, const K *places, T *out, int apart, int covered",
         _puts_of_row,
         _FOUND,
         below=_ZEROS_BELOW,
     ),
-    "sum": _beside("pool_sum_@(const T *x_, T *out", _sums_of_row),
-    "spread": _beside("pool_spread_@(const T *g_, T *out", _spread_over_row, below=_ZEROS_BELOW),
+    "sum": _beside("beside_sum_@(const T *x_, T *out", _sums_of_row),
+    "spread": _beside("beside_spread_@(const T *g_, T *out", _spread_over_row, below=_ZEROS_BELOW),
 }
 
 
@@ -287,9 +287,11 @@ def _kernel(
     work = prod(instruction.options["size"]) * max(prod(ref.shape) for ref in reads)
     parts = parts_of(work, out.shape[0])
     number = _number(counted) if counted is not None else ""
+    does = instruction.name
     if out.shape[-1] == 1 and are_beside(**{key: instruction.options[key] for key in _WINDOW}):
-        text = BESIDE.get(instruction.name.removeprefix("pool_"), text)
-    name = f"{instruction.name}_{ending}{'' if counted is None else counted}"
+        does = does.replace("pool", "beside")
+        text = BESIDE[instruction.name.removeprefix("pool_")]
+    name = f"{does}_{ending}{'' if counted is None else counted}"
 
     def statements(memory: Memory) -> str:
         to = kind if out.dtype == dtype else number
@@ -298,7 +300,7 @@ def _kernel(
         ends = f"0, {batch}" if parts == 1 else f"{batch}L * part / {parts}, {batch}L * (part + 1) / {parts}"
         return f"  {{ static const pool_t g = {{{', '.join(map(str, geo))}}};\n    {name}({given}, {ends}, &g); }}"
 
-    own = filled(text.replace("K *", f"{number} *").replace(f"{instruction.name}_@", name), dtype)
+    own = filled(text.replace("K *", f"{number} *").replace(f"{does}_@", name), dtype)
     return Statements(
         instruction,
         reads,

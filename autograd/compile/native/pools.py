@@ -47,7 +47,7 @@ def _source() -> str:
     for dtype in TYPES:
         own = {"pool": (pooling.PLACES, pooling.PUT), "beside": (pooling.BESIDE["places"], pooling.BESIDE["put"])}
         for kind, functions in own.items():
-            for text in (*(text.replace("pool_p", f"{kind}_p") for text in functions), _PARTS.replace("KIND", kind)):
+            for text in (*functions, _PARTS.replace("KIND", kind)):
                 texts.append(filled(text.replace("K *", "unsigned char *"), dtype))
     return "\n".join([HEADER, *texts, "void setup(void *s, void *d, void *r) { pool = (run_t *)r; }"])
 
