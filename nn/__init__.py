@@ -35,6 +35,7 @@ from .activation import (
     Tanh,
 )
 from .attention import MultiheadAttention
+from .call import functional_call
 from .container import ModuleDict, ModuleList, ParameterDict, ParameterList, Residual, Sequential
 from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from .dropout import Dropout, Dropout2d
@@ -74,6 +75,7 @@ __all__ = [
     "init",
     "Module",
     "Parameter",
+    "functional_call",
     "load",
     "load_metadata",
     "save",

@@ -1,7 +1,7 @@
 """What a Module holds, as a whole: its state, loaded or moved all at once or not at all.
 
 One idea: everything is looked at first and changed afterwards, so an error leaves the Module as it was.
-Read `serialize.py` next.
+Read `call.py` next.
 """
 
 from __future__ import annotations
