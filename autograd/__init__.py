@@ -42,6 +42,7 @@ from .ops.stable import *
 from .ops.trigonometric import *
 from .ops.window import *
 from .tensor import Tensor as Tensor
+from .vmap import vmap as vmap
 
 __project__ = "tapegrad"  # the mark that tells this autograd from the other one on PyPI
 

@@ -11,7 +11,8 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from .backend import Array, Module, arrays_in, is_array, module_of
+from .backend import Array, arrays_in, is_array, module_of
+from .batching import every_example
 from .errors import AnomalyError
 from .modes import Watch, is_watching
 
@@ -24,11 +25,11 @@ _HOUSE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _ROOMS = tuple(os.path.join(_HOUSE, room) + os.sep for room in ("autograd", "nn", "optim"))
 
 
-def check_forward(name: str, xp: Module, arrays: list[Any], out: Array, node: Node | None) -> None:
+def check_forward(name: str, arrays: list[Any], out: Array, node: Node | None) -> None:
     """Raise AnomalyError when `out` is the first result that is not finite; else note the line, lock what is kept."""
     line = user_line()
-    if not _finite(xp, out) and all(_finite(xp, a) for a in arrays if is_array(a)):
-        raise AnomalyError(f"{name} gave {_kind(xp, out)} in the forward pass, from finite inputs, at {line}.")
+    if not _finite(out) and all(_finite(a) for a in arrays if is_array(a)):
+        raise AnomalyError(f"{name} gave {_kind(out)} in the forward pass, from finite inputs, at {line}.")
     if node is not None:
         node.line = line
         watch = is_watching()
@@ -38,9 +39,8 @@ def check_forward(name: str, xp: Module, arrays: list[Any], out: Array, node: No
 
 def check_backward(name: str, line: str | None, g: Array, gradient: Array) -> None:
     """Raise AnomalyError when a rule turned a finite gradient into one that is not."""
-    xp = module_of(gradient)
-    if not _finite(xp, gradient) and _finite(xp, g):
-        what = f"{_kind(xp, gradient)} in the backward pass"
+    if not _finite(gradient) and _finite(g):
+        what = f"{_kind(gradient)} in the backward pass"
         raise AnomalyError(f"the gradient of {name} gave {what}, for {_where(line)}.")
 
 
@@ -61,12 +61,14 @@ def user_line() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _finite(xp: Module, array: Array) -> bool:
-    return array.dtype.kind in "biu" or bool(xp.isfinite(array).all())
+def _finite(array: Array) -> bool:
+    array = every_example(array)
+    return array.dtype.kind in "biu" or bool(module_of(array).isfinite(array).all())
 
 
-def _kind(xp: Module, array: Array) -> str:
-    return "NaN" if bool(xp.isnan(array).any()) else "Inf"
+def _kind(array: Array) -> str:
+    array = every_example(array)
+    return "NaN" if bool(module_of(array).isnan(array).any()) else "Inf"
 
 
 def _lock(watch: Watch, node: Node) -> None:
@@ -101,4 +103,4 @@ def _made_writeable(array: Array) -> bool:
 
 
 def _writeable(array: Array) -> bool:
-    return bool(getattr(array.flags, "writeable", False))  # CuPy has no such flag
+    return bool(getattr(getattr(array, "flags", None), "writeable", False))  # CuPy has no such flag

@@ -52,7 +52,7 @@ class Backend:
     """One kind of array: its module, and how its arrays come from the host and go back."""
 
     array_type: type
-    module: Module
+    module: Module  # None where each array has one of its own, as `array.module`
     device_of: Callable[[Array], str]  # an array -> "cpu", "cuda:0", ...
     from_host: Callable[[numpy.ndarray[Any, Any], str], Array]  # (host array, device) -> array
     to_host: Callable[[Array], numpy.ndarray[Any, Any]]
@@ -70,7 +70,8 @@ def register_backend(name: str, backend: Backend) -> None:
     global _array_types
     _backends[name] = backend
     _backend_of[backend.array_type] = backend
-    modules[backend.array_type] = backend.module
+    if backend.module is not None:
+        modules[backend.array_type] = backend.module
     _array_types = tuple(dict.fromkeys((*_array_types, backend.array_type)))
 
 
@@ -116,6 +117,8 @@ def module_of(x: Array) -> Module:
 def _find_module(x: object) -> Module:
     if is_number(x):
         return numpy
+    if type(x) in _backend_of:
+        return x.module  # type: ignore[attr-defined]
     for kind in _array_types:
         if isinstance(x, kind):
             return modules[kind]
@@ -159,7 +162,7 @@ def _backend_for(device: str) -> Backend:
 
         register()
     if name not in _backends:
-        known = ", ".join(sorted({*_backends, "cuda"} - {"trace"}))  # that one is the compiler's own
+        known = ", ".join(sorted({*_backends, "cuda"} - {"trace", "vmap"}))  # those are our own
         raise DeviceError(f'unknown device "{device}"; devices are: {known} (and "cuda:1" for the second GPU).')
     return _backends[name]
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from .backend import is_array, module_of
-from .errors import GradientError, ShapeError
-from .modes import is_recording
+from .batching import deepest
+from .errors import GradientError, ShapeError, VmapError
+from .modes import is_batching, is_recording
 from .ops import cast, index
 from .tensor import Operand, Tensor
 from .writes import mark_written
@@ -30,9 +31,18 @@ def write(x: Any, y: Tensor) -> Any:
     if is_recording():
         _rebind(x, y)
     else:
+        _refuse_for_each(x, y.data)
         x.data[...] = y.data
         mark_written(x.data)
     return x
+
+
+def _refuse_for_each(x: Tensor, *given: Any) -> None:
+    """Raise VmapError where each example would write to what is the same for all."""
+    if is_batching() and deepest(x.data, *given) is not deepest(x.data):
+        raise VmapError(
+            "inside vmap each example would write to a Tensor that is the same for all: write into x.clone()."
+        )
 
 
 def _rebind(x: Tensor, y: Tensor) -> None:
@@ -48,7 +58,7 @@ def assign(x: Tensor, key: Any, value: Operand) -> None:
     """x[key] = value."""
     where = index.as_index(key, module_of(x.data))
     if is_recording():
-        y = index.set_at(x, value, index=where)
+        y = index.set_at(index.beside(where, x) if is_batching() else x, value, index=where)
         if y.node is None and isinstance(value, Tensor) and value.requires_grad:
             raise GradientError(
                 f"a Tensor of {x.dtype} cannot take in a value that requires a gradient, which would end there: make x "
@@ -56,7 +66,9 @@ def assign(x: Tensor, key: Any, value: Operand) -> None:
             )
         _rebind(x, y)
     else:
-        x.data[where] = value.data if isinstance(value, Tensor) else value
+        value = value.data if isinstance(value, Tensor) else value
+        _refuse_for_each(x, where, value)
+        x.data[where] = value
         part = x.data[where] if _is_plain(where) else x.data
         mark_written(part if is_array(part) else x.data)
 

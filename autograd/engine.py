@@ -20,10 +20,11 @@ from typing import Any
 from . import writes
 from .anomaly import check_backward, inside_rule, release
 from .backend import Array, array_of, arrays_in, is_array, is_floating, module_of, modules
-from .errors import AnomalyError, DeviceError, GradientError, ShapeError, WrittenError
+from .batching import Batch, Batched, deepest
+from .errors import AnomalyError, DeviceError, GradientError, ShapeError, VmapError, WrittenError
 from .fused import Fused
 from .hints import telling
-from .modes import enable_grad, is_recording, is_watching
+from .modes import enable_grad, is_batching, is_recording, is_watching
 from .ops.cast import astype
 from .ops.elementwise import add, positive
 from .ops.shape import sum_to
@@ -51,6 +52,11 @@ def backward(
     Raises GradientError when nothing requires a gradient, when a Tensor that is no scalar comes without its gradient,
     or when the graph was used before; WrittenError when something backward needs was written in place since.
     """
+    if is_batching():
+        raise VmapError(
+            "backward() inside vmap would leave in .grad what only this call knows: write vmap(grad(f)), whose result "
+            "has the gradient of each example."
+        )
     if create_graph and not is_recording():
         with enable_grad():
             return backward(tensors, gradients, create_graph=True)
@@ -94,6 +100,14 @@ def gradients(
         if edge is None and not allow_unused:
             raise GradientError(f"input {position} requires no gradient; make it with requires_grad=True.")
     wanted = {edge for edge in edges if edge is not None}
+    if is_batching():
+        batch = deepest(*(y.data for y in ([outputs] if isinstance(outputs, Tensor) else outputs)))
+        _refuse_sum(batch, inputs)
+        if not create_graph and deepest(*map(_array, _listed(weights))) not in (None, batch):
+            # A kernel knows nothing of examples; with Tensors its definition does the work.
+            with enable_grad():
+                found = gradients(outputs, inputs, weights, create_graph=True, allow_unused=allow_unused)
+            return [None if g is None else g.detach() for g in found]
     roots = _roots(outputs, weights, create_graph)
     arrived = _walk(roots, wanted, retain_graph or create_graph, create_graph)
     found = [None if edge is None or edge not in arrived else _as_tensor(arrived[edge]) for edge in edges]
@@ -129,6 +143,20 @@ def _roots(tensors: Tensor | Sequence[Tensor], weights: Any, create_graph: bool)
     return roots
 
 
+def _refuse_sum(batch: Batch | None, inputs: Sequence[Tensor]) -> None:
+    """Raise VmapError where what is the same for all examples would get the sum of the gradients of an output."""
+    if batch is not None and not all(batch.has(x.data) for x in inputs):
+        raise VmapError(
+            "inside vmap the gradient by a Tensor that is the same for all examples would be the sum over them: write "
+            "grad(f)(w), whose result is each example's own, or differentiate outside vmap for the sum."
+        )
+
+
+def _listed(weights: Any) -> Any:
+    """The weights given for one output or several, as several."""
+    return weights if isinstance(weights, (list, tuple)) else [weights]
+
+
 def _root(tensor: Tensor) -> Edge:
     edge = edge_of(tensor)
     if edge is None:
@@ -142,6 +170,8 @@ def _root(tensor: Tensor) -> Edge:
 def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
     data = tensor.data
     xp = module_of(data)
+    if isinstance(xp, Batch) and not xp.is_running:
+        raise VmapError("backward() of a Tensor that was kept from a run of vmap that is over: let f return it.")
     if weight is None:
         if data.size != 1:
             raise GradientError(
@@ -149,13 +179,16 @@ def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
                 "reduce it first, with .sum() or .mean(), or pass a gradient of its shape."
             )
         g = xp.array(1, data.dtype, ndmin=data.ndim)  # all its axes have length 1
+        g = xp.joined(g) if isinstance(xp, Batch) else g
         return wrap(g) if create_graph else g
+    if isinstance(xp, Batch) and weight is not None:
+        weight = xp.joined(weight if isinstance(weight, Tensor) else array_of(weight))
     array = weight.data if isinstance(weight, Tensor) else array_of(weight)
     if array.shape != tensor.shape:
         raise ShapeError(f"the gradient has shape {array.shape}, the Tensor has shape {tensor.shape}; they must agree.")
     if array.dtype.kind == "c":
         raise TypeError(f"the gradient has dtype {array.dtype}, the Tensor {tensor.dtype}; give its real part alone.")
-    if module_of(array) is not xp:
+    if module_of(array) is not xp and not isinstance(array, Batched):
         raise DeviceError(f'the gradient is on another device than the Tensor, which is on "{tensor.device}".')
     if not create_graph:
         return array.astype(tensor.dtype, copy=tensor.node is None)  # a leaf keeps what it gets; a node only reads it

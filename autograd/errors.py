@@ -7,7 +7,8 @@ that both `except ValueError` and `except ShapeError` work. Read `backend.py` ne
 
 from __future__ import annotations
 
-__all__ = ["AnomalyError", "DeviceError", "GradientError", "RuleError", "ShapeError", "TraceError", "WrittenError"]
+__all__ = ["AnomalyError", "DeviceError", "GradientError", "RuleError", "ShapeError", "TraceError", "VmapError"]
+__all__ += ["WrittenError"]
 
 
 class ShapeError(ValueError):
@@ -32,6 +33,10 @@ class AnomalyError(RuntimeError):
 
 class TraceError(TypeError):
     """A function that `compile` cannot write down: its course depends on values, or it reaches what is out of reach."""
+
+
+class VmapError(TypeError):
+    """A function that `vmap` cannot call: it asks one example for its values, or writes to what all have in common."""
 
 
 class RuleError(TypeError):

@@ -23,7 +23,7 @@ from typing import Any
 from . import engine
 from .backend import Array, array_of, is_array, is_floating, is_number, module_of
 from .errors import GradientError
-from .modes import enable_grad, is_recording, numbers_read
+from .modes import enable_grad, is_batching, is_recording, numbers_read
 from .ops.elementwise import positive
 from .ops.join import stack
 from .ops.shape import reshape
@@ -236,6 +236,9 @@ def _gradients(outputs: list[Tensor], inputs: list[Tensor], weights: list[Any], 
 
 def _twin(x: Any) -> Tensor:
     """A Tensor with x's array and a node of its own, which leads on to x where x requires a gradient."""
+    runs = is_batching()
+    if runs:  # so that each example of the innermost run has a derivative of its own
+        x = runs[-1].joined(x if isinstance(x, Tensor) else array_of(x, copy=None))
     data, edge = (x.data, edge_of(x)) if isinstance(x, Tensor) else (array_of(x, copy=None), None)
     return wrap(data, Node(positive, (edge,), {}, data.shape, data.dtype))
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from .anomaly import check_forward
 from .backend import Array, host, modules
+from .batching import Batch
 from .modes import is_recording, is_tracing, is_watching
 from .primitive import Operation, P, register
 from .tensor import Node, Tensor, wrap
@@ -62,7 +63,7 @@ class Fused(Operation[P]):
         self.elsewhere = elsewhere or (forward, backward)
 
     def __call__(self, *inputs: P.args, **options: P.kwargs) -> Tensor:
-        """The kernel on arrays and Tensors, the definition on everything else."""
+        """The kernel on arrays and Tensors, the definition on everything else: in a trace, and in a run of vmap."""
         given: Any = inputs
         named: Any = self.options | options if options else self.options
         forward = self.forward
@@ -72,7 +73,7 @@ class Fused(Operation[P]):
             given, named = self._completed(given, options)
         xp, arrays, edges, requires_grad = self.read(given)
         if xp is not host:
-            if is_tracing() is not None and not self.traced:
+            if isinstance(xp, Batch) or (is_tracing() is not None and not self.traced):
                 return self.definition(*given, **named)
             forward = self.elsewhere[0]
         result = forward(xp, *arrays, **named)
@@ -89,7 +90,7 @@ class Fused(Operation[P]):
             saved = {"module": xp, "inputs": arrays, "residuals": residuals, "options": named}
             node = Node(self, tuple(edges), saved, out.shape, dtype)
         if is_watching():
-            check_forward(self.name, xp, arrays, out, node)
+            check_forward(self.name, arrays, out, node)
         return wrap(out, node)
 
     def _completed(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -150,7 +150,7 @@ def telling(function: Callable[P, T]) -> Callable[P, T]:
             hint = of_keywords(options, known)
             if by_name and len(args) > len(places):
                 hint = of_places(function.__name__, places[own:], by_name, args[len(places) :])
-            if not hint:
+            if not hint or type(error) is not TypeError:  # one that vmap or a trace raises is about something else
                 raise
             raise TypeError(f"{error}{hint}.") from None
 

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from .batching import Batched, deepest
 from .modes import is_tracing
 
 __all__ = ["instruction"]
@@ -26,6 +27,9 @@ def instruction(function: F) -> F:
 
     @functools.wraps(function)
     def call(*inputs: Any, **options: Any) -> Any:
+        for x in inputs:
+            if isinstance(x, Batched):
+                return deepest(*inputs).instruction(call, inputs, options, function)
         trace = is_tracing()
         if trace is None:
             return function(*inputs, **options)

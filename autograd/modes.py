@@ -15,7 +15,8 @@ from typing import Any
 from .backend import bfloat16
 from .errors import TraceError
 
-__all__ = ["Watch", "anomaly", "autocast", "casting", "enable_grad", "is_recording", "is_tracing", "is_watching"]
+__all__ = ["Watch", "anomaly", "autocast", "batching", "casting", "enable_grad", "is_batching", "is_recording"]
+__all__ += ["is_tracing", "is_watching"]
 __all__ += ["no_grad", "numbers_read", "refuse_in_trace", "tracing", "unwatched"]
 
 
@@ -33,6 +34,9 @@ _casting: ContextVar[Any] = ContextVar("autograd.casting", default=None)
 # The trace that writes down what this thread computes (autograd/compile), or None.
 tracing: ContextVar[Any] = ContextVar("autograd.tracing", default=None)
 
+# The runs of vmap inside of which this thread is (`vmap.py`), the outermost first.
+batching: ContextVar[tuple[Any, ...]] = ContextVar("autograd.batching", default=())
+
 # The shapes of Tensors with a gradient that a function has read as numbers, while it is differentiated; else None.
 numbers_read: ContextVar[list[Any] | None] = ContextVar("autograd.numbers_read", default=None)
 
@@ -40,6 +44,7 @@ numbers_read: ContextVar[list[Any] | None] = ContextVar("autograd.numbers_read",
 is_recording = _recording.get
 is_watching = _watching.get
 is_tracing = tracing.get
+is_batching = batching.get
 casting = _casting.get  # the dtype in which products multiply, or None
 
 

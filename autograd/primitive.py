@@ -23,6 +23,7 @@ from typing import Any, Concatenate, Generic, NoReturn, ParamSpec
 
 from .anomaly import check_forward
 from .backend import Array, Module, device_of, host, is_array, is_floating, is_number, module_of, modules, plain
+from .batching import deepest
 from .errors import DeviceError, GradientError, RuleError
 from .hints import of_keywords, of_places
 from .modes import is_recording, is_tracing, is_watching
@@ -135,6 +136,7 @@ class Operation(Generic[P]):
                     continue
                 module = module_of(x)
                 arrays[position] = plain(x)
+                kind = None  # another of its kind may have another module
             if xp is None:
                 xp = module
             elif module is not xp:
@@ -146,7 +148,10 @@ class Operation(Generic[P]):
         return xp, arrays, edges, requires_grad
 
     def _joined(self, inputs: tuple[Any, ...], arrays: list[Any], other: Array) -> tuple[Any, ...]:
-        """The inputs with NumPy's arrays brought into the trace that the others belong to."""
+        """The inputs with those from outside brought into the run of vmap, or the trace, that the others belong to."""
+        batch = deepest(*(x.data if isinstance(x, Tensor) else x for x in inputs))
+        if batch is not None:
+            return tuple(map(batch.joined, inputs))
         trace = is_tracing()
         if trace is None or device_of(arrays[0]) != device_of(other):
             self._refuse_devices(arrays, other)
@@ -222,7 +227,9 @@ class Primitive(Operation[P]):
             if isinstance(x, Tensor):
                 return self._on_tensors(*self.bind(inputs, options))
         xp = modules.get(type(inputs[0])) if len(inputs) == 1 else None  # a bare array; most rules are of one
-        return self._forward(self.read(inputs)[0] if xp is None else xp, inputs, options)
+        if xp is None:
+            xp, inputs, _, _ = self.read(inputs)  # type: ignore[assignment]
+        return self._forward(xp, inputs, options)
 
     def _forward(self, xp: Module, arrays: Any, options: dict[str, Any]) -> Array:
         try:
@@ -241,7 +248,9 @@ class Primitive(Operation[P]):
 
     def _one_array(self, xp: Module, out: Any) -> Array:
         """What a forward gave, where that is no array yet: NumPy gives scalars where CuPy gives 0-d arrays."""
-        if is_array(out) or is_number(out):
+        if is_array(out):
+            return module_of(out).asarray(out)
+        if is_number(out):
             return xp.asarray(out)
         raise TypeError(
             f"the forward of {self.name} gave a {type(out).__name__}; a primitive gives one array: let it return that, "
@@ -267,7 +276,7 @@ class Primitive(Operation[P]):
         if requires_grad and is_recording() and self.carries(out.dtype):
             node = self._node(edges, arrays, options, out)
         if is_watching():
-            check_forward(self.name, xp, arrays, out, node)
+            check_forward(self.name, arrays, out, node)
         return wrap(out, node)
 
     def _node(self, edges: list[Edge | None], arrays: list[Any], options: dict[str, Any], out: Array) -> Node | None:

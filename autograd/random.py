@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .backend import Array, host, module_of, move
+from .errors import VmapError
 from .hints import Elsewhere, telling
-from .modes import is_tracing, refuse_in_trace
+from .modes import is_batching, is_tracing, refuse_in_trace
 from .tensor import Tensor, wrap
 from .words import OF_GENERATORS
 
@@ -244,7 +245,9 @@ class Generator:
         return traced
 
     def take(self) -> Draw:
-        """The next draw, now."""
+        """The next draw, now. Raises VmapError inside vmap, where one draw would be that of all examples."""
+        if is_batching():
+            raise VmapError("random numbers drawn inside vmap would be those of all examples: draw outside, pass them.")
         with _counting:
             draw = Draw(self.seed, self.stream, self.draw)
             self.draw += 1

@@ -99,7 +99,7 @@ def owner_of(array: Array) -> Any:
 def holds_alone(view: Array) -> bool:
     """Whether nobody else holds the memory of this view, which takes in all of it, each number once."""
     owner = view.base
-    if type(owner) is not host.ndarray or owner.base is not None or owner.nbytes != view.nbytes:
+    if not (type(view) is type(owner) is host.ndarray) or owner.base is not None or owner.nbytes != view.nbytes:
         return False
     step = view.itemsize
     for own, length in sorted(zip(view.strides, view.shape, strict=True)):

@@ -30,6 +30,7 @@ LEVELS = [
     {"backend"},
     {"cuda"},
     {"shapes", "dtypes", "modes", "writes"},
+    {"batching"},
     {"tensor"},
     {"anomaly", "instruction"},
     {"attending", "convolution", "pooling", "recurring"},
@@ -40,7 +41,7 @@ LEVELS = [
     {"asking", "changing", "methods"},
     {"operators"},
     {"linalg", "random", "tree"},
-    {"functional"},
+    {"functional", "vmap"},
     {"gradcheck", "drawing", "compile"},
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from ..backend import host, is_array, plain
 from ..errors import TraceError
-from ..modes import casting, is_recording, is_tracing, is_watching
+from ..modes import casting, is_batching, is_recording, is_tracing, is_watching
 from ..tensor import Tensor
 from ..tree import flatten, unflatten
 from .cuda import Cuda
@@ -158,7 +158,7 @@ class Compiled:
     def _as_written(self) -> bool:
         """Whether a call made now runs the function itself."""
         off = self.disable or self.refused is not None or _off.get()
-        return off or is_tracing() is not None or is_watching() is not None
+        return off or is_tracing() is not None or is_watching() is not None or bool(is_batching())
 
     def steps(self, *args: Any, **kwargs: Any) -> Any:
         """Several calls as one: `fast.steps(xs, ys)` does what `[fast(x, y) for x, y in zip(xs, ys)]` does.

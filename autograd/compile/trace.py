@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..backend import Backend, device_of, host, is_array, is_floating, plain, register_backend, to_host
+from ..batching import Batched, every_example
 from ..errors import DeviceError, GradientError, TraceError
 from ..modes import enable_grad, is_tracing, unwatched
 from ..random import Draw, Generator
@@ -179,9 +180,9 @@ class Trace:
         self.captured.append((place, traced, variable))
         return traced
 
-    def lift(self, array: Any) -> Traced:
+    def lift(self, array: Any) -> Any:
         """An array that the function holds, for reading. One on the host may be read on any device."""
-        if isinstance(array, Traced):
+        if isinstance(array, (Batched, Traced)):
             return array
         if id(array) not in self._fixed:
             self._fixed[id(array)] = array, self.capture(Fixed(plain(array)))
@@ -246,6 +247,7 @@ class Trace:
 
     def check(self, name: str, function: Callable[..., None], *inputs: Any) -> None:
         """Call `function` on these at each call, before anything is changed; it raises an error or does nothing."""
+        inputs = tuple(map(every_example, inputs))
         function(*self.values(inputs))
         self.program.checks.append(self.emit(name, function, self.names(inputs), {}, None))
 
@@ -271,7 +273,7 @@ class Trace:
 
     def read_data(self, tensor: Tensor, array: Any) -> Any:
         """A Tensor's data, when it is read."""
-        if type(array) is Traced:
+        if isinstance(array, (Batched, Traced)):
             return array
         found = self.data.get(id(tensor))
         if found is None:

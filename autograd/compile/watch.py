@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..batching import Batched
 from ..modes import is_tracing, tracing
 from ..tensor import Tensor
 from .traced import Traced
@@ -25,9 +26,9 @@ grad_of, set_grad = _slots["grad"].__get__, _slots["grad"].__set__
 
 
 def _is_new(tensor: Tensor) -> bool:
-    """Whether a Tensor was made inside a trace: then its data are Traced, or not yet there."""
+    """Whether a Tensor was made inside a trace: then its data are Traced or hold such, or are not yet there."""
     try:
-        return type(data_of(tensor)) is Traced
+        return isinstance(data_of(tensor), (Batched, Traced))
     except AttributeError:
         return True
 

@@ -16,9 +16,10 @@ from operator import index as as_int
 from typing import Any
 
 from ..backend import Array, Module, is_array, module_of
+from ..batching import Batch, Batched, deepest
 from ..errors import ShapeError
 from ..instruction import instruction
-from ..modes import is_tracing
+from ..modes import is_batching, is_tracing
 from ..primitive import primitive
 from ..shapes import Shape, normalize_axis
 from ..tensor import Operand, Tensor
@@ -92,7 +93,7 @@ SHORT_ROW = 16  # elements; below it bincount is the faster one
 
 def _add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
     """Zeros of `shape` with `values` added at `index`."""
-    on_host = xp is module_of(0.0) or is_tracing() is not None
+    on_host = xp is module_of(0.0) or (is_tracing() is not None and not isinstance(xp, Batch))
     if _may_repeat(index) and on_host and values.dtype.kind == "f" and values.dtype.itemsize <= 8:
         return _rows_added(values, index, shape)
     out = xp.zeros(shape, dtype=values.dtype)
@@ -165,6 +166,8 @@ put_at.vjp(lambda g, index: getitem(g, index=index))
 
 
 def _put_into(total: Array, g: Array, x_shape: Shape, index: Any) -> Any:
+    if isinstance(total, Batched) or isinstance(g, Batched):
+        return NotImplemented  # the sum may have room for one example only
     if _may_repeat(index) or total.ndim == 0 or is_tracing() is not None:
         return NotImplemented  # of no axes, the sum may be a NumPy scalar
     part = total[index]
@@ -216,7 +219,14 @@ def _gradient_of_value(g: Operand, value_shape: Shape, index: Any) -> Operand:
 
 def subscript(x: Operand, key: Any) -> Tensor:
     """x[key], for a key as it stands in the user's program: see `as_index`."""
-    return getitem(x, index=as_index(key, module_of(x.data if isinstance(x, Tensor) else x)))
+    index = as_index(key, module_of(x.data if isinstance(x, Tensor) else x))
+    return getitem(beside(index, x) if is_batching() else x, index=index)
+
+
+def beside(index: Any, x: Operand) -> Operand:
+    """x in the run of vmap that the positions of an index belong to."""
+    batch = deepest(index)
+    return x if batch is None else batch.joined(x)
 
 
 # Picking along one axis by an array of positions

@@ -19,7 +19,9 @@ from typing import Any
 
 import autograd as ag
 from autograd.backend import Array, Module, host, module_of
+from autograd.batching import Batched
 from autograd.compile.native.ordered import in_order
+from autograd.errors import VmapError
 from autograd.fused import fused
 from autograd.tensor import Operand, Tensor
 
@@ -72,6 +74,11 @@ def batch_norm(
     found: list[Array] = []
     out = _by_batch(x, weight, bias, eps=eps, found=found)
     if running_mean is not None or running_var is not None:
+        if isinstance(x.data, Batched):
+            raise VmapError(
+                "batch_norm inside vmap would move its running statistics by each example: call eval(), or take "
+                "track_running_stats=False, or GroupNorm, which has none."
+            )
         mean, var = found or _moments(x.data)
         if running_mean is not None:
             running_mean.data = _moved(running_mean.data, mean, momentum)

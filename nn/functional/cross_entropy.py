@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 from typing import Any, Literal
 
-from autograd import log_softmax, mean, sum, take_along_axis
+from autograd import log_softmax, mean, sum, take, take_along_axis
 from autograd.backend import host, is_array, module_of
+from autograd.batching import every_example
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.fused import fused
 from autograd.modes import is_tracing
@@ -57,7 +58,7 @@ def cross_entropy(
     xp = module_of(array)
     counts = array != ignore_index
     labels = xp.expand_dims(xp.where(counts, array, 0), axis)
-    per_row = _array(weight)[labels] if weight is not None else xp.ones(labels.shape, logits.dtype)
+    per_row = take(_array(weight), labels, axis=0) if weight is not None else xp.ones(labels.shape, logits.dtype)
     per_row = per_row * xp.expand_dims(counts, axis)
     trace = is_tracing()
     if trace is None:
@@ -136,11 +137,12 @@ def _checked(xp: Any, labels: Any, classes: int, per_row: Any) -> Any:
 
     (To raise there, every step would have to wait for the device.)
     """
-    if xp is not host:
+    every = every_example(labels)
+    if module_of(every) is not host:
         return xp.where((labels >= 0) & (labels < classes), per_row, float("nan"))
-    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+    if every.size and (every.min() < 0 or every.max() >= classes):
         raise ValueError(
-            f"cross_entropy got labels from {labels.min()} to {labels.max()}, but the logits have {classes} classes, "
+            f"cross_entropy got labels from {every.min()} to {every.max()}, but the logits have {classes} classes, "
             f"0 to {classes - 1}."
         )
     return per_row

@@ -10,6 +10,7 @@ import functools
 
 import autograd as ag
 from autograd.backend import Array, Module, host, module_of
+from autograd.batching import every_example
 from autograd.modes import is_tracing
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor
@@ -69,7 +70,7 @@ def _indices(name: str, x: Operand) -> Array:
 
 
 def _check_range(name: str, array: Array, number: int) -> None:
-    trace = is_tracing()
+    trace, array = is_tracing(), every_example(array)
     if trace is not None:
         trace.check("check_range", functools.partial(_refuse_outside, name, number), array)
     elif module_of(array) is host:

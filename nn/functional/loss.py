@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import autograd as ag
 from autograd.backend import Array, Module, host, module_of
+from autograd.batching import every_example
 from autograd.hints import telling
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor
@@ -113,9 +114,9 @@ def nll_loss(
     xp = module_of(labels)
     counts = labels != ignore_index
     labels = xp.where(counts, labels, 0)
-    _check_labels(xp, labels, classes)
+    _check_labels(every_example(labels), classes)
     inside = (labels >= 0) & (labels < classes)
-    shares = xp.ones(labels.shape, input.dtype) if weight is None else _array(weight)[labels]
+    shares = xp.ones(labels.shape, input.dtype) if weight is None else ag.take(_array(weight), labels, axis=0)
     shares = xp.where(inside, shares * counts, float("nan")).astype(input.dtype, copy=False)
     picked = ag.take_along_axis(input, xp.expand_dims(labels, axis), axis=axis)
     losses = -ag.squeeze(picked, axis=axis) * shares
@@ -142,8 +143,8 @@ def _labels(input: Tensor, target: Operand) -> Array:
     return labels
 
 
-def _check_labels(xp: Module, labels: Array, classes: int) -> None:
-    if xp is host and labels.size and (labels.min() < 0 or labels.max() >= classes):
+def _check_labels(labels: Array, classes: int) -> None:
+    if module_of(labels) is host and labels.size and (labels.min() < 0 or labels.max() >= classes):
         raise ValueError(
             f"nll_loss got labels from {labels.min()} to {labels.max()}, and there are {classes} classes, "
             f"0 to {classes - 1}."
@@ -167,7 +168,7 @@ _TARGETS = "it must be labels 0 and 1, or probabilities; labels -1 and 1 become 
 
 
 def _check_shares(name: str, what: str, given: Operand, wanted: str) -> None:
-    array = _array(given)
+    array = every_example(_array(given))
     if module_of(array) is host and array.size and not (array.min() >= 0 and array.max() <= 1):
         raise ValueError(f"{name} got {what} from {array.min()} to {array.max()}: {wanted}")
 

@@ -21,6 +21,7 @@ from tests.opspecs import SPECS, Case, Spec, laws
 from tests.opspecs.spec import Values, elementwise_cases, generators
 
 ROOMS = ("autograd.", "nn.", "optim.", "recipe.")
+WAYS = "autograd.vmap"  # the ways into a run of vmap and out of it have laws of their own, in test_vmap_laws.py
 
 
 def over(examples: int, applies: Callable[[Spec], bool] = lambda spec: True) -> Callable[..., Any]:
@@ -45,7 +46,7 @@ def test_every_primitive_and_fused_function_has_a_row() -> None:
     missing = [
         name
         for name, operation in registered.items()
-        if id(operation) not in covered and operation.__module__.startswith(ROOMS)
+        if id(operation) not in covered and operation.__module__.startswith(ROOMS) and operation.__module__ != WAYS
     ]
     assert not missing, f"add a row in tests/opspecs for: {', '.join(missing)}"
 

@@ -1,0 +1,212 @@
+"""Batched: the array of one example, which holds those of all.
+
+One idea: an axis of examples stands in front of what is held, and nobody sees it. What is the same for all examples
+holds one, along an axis of length 1, which broadcasts: so it is stored once and computed with once.
+Read `parts.py` next.
+"""
+
+# Note [Writing in place]
+# What a function of the module made may be written into. What came from outside is the user's memory, and what is the
+# same for all examples has room for one: the first write gives such an array memory of its own, which `held` then is.
+# A view of it could not follow, so a write through a view is refused there.
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+
+from ..backend import Array, host, is_array, is_number
+from ..errors import VmapError
+from . import parts
+
+__all__ = ["Batched", "deepest", "every_example", "refuse"]
+
+
+class Batched:
+    """An array in a function that vmap calls. `held` is the array of all examples, or of one, the same for all."""
+
+    __slots__ = ("__weakref__", "batch", "held", "is_view", "own")
+    __array_ufunc__ = None  # so that other arrays leave `array * x` to it
+
+    def __init__(self, batch: Any, held: Array, own: bool = False, is_view: bool = False) -> None:
+        self.batch, self.held = batch, held
+        self.own = own  # whether the memory may be written into. See Note [Writing in place]
+        self.is_view = is_view
+
+    shape = property(lambda self: self.held.shape[1:])
+    dtype = property(lambda self: self.held.dtype)
+    ndim = property(lambda self: self.held.ndim - 1)
+    size = property(lambda self: math.prod(self.shape))
+    itemsize = property(lambda self: self.held.dtype.itemsize)
+    nbytes = property(lambda self: self.held.nbytes)
+    base = property(lambda self: self.held)  # a write is noted where the memory is
+    module = property(lambda self: self.batch)
+    T = property(lambda self: self.batch.transpose(self))
+    mT = property(lambda self: self.batch.swapaxes(self, -2, -1))
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Batched({self.dtype}, shape {self.shape}, {self.batch.count} examples)"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not callable(getattr(host.ndarray, name, None)):
+            raise AttributeError(f"an array inside vmap has no {name!r}.")
+        function = getattr(self.batch, name)
+        return lambda *inputs, **options: function(self, *inputs, **options)
+
+    def reshape(self, *shape: Any) -> Any:
+        """The same elements under another shape."""
+        return self.batch.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order, or turned round."""
+        return self.batch.transpose(self, *([axes[0] if len(axes) == 1 else axes] if axes else []))
+
+    def __getitem__(self, key: Any) -> Any:
+        batch = deepest(self, key)
+        found = parts.read(batch, batch.rows(self), key)
+        basic = not any(is_array(part) for part in parts.parts_of(key))
+        return Batched(batch, found, own=self.own or not basic, is_view=basic)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        batch = deepest(self, key, value)
+        if batch is not self.batch:
+            self._refuse("of an outer run was written to by each example of an inner one")
+        parts.write(batch, self, key, value)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it holds each example by itself, in memory that may be written into. See Note [Writing in place]."""
+        inner = not isinstance(self.held, Batched) or self.held.has_room
+        return self.own and inner and self.held.shape[0] == self.batch.count
+
+    def make_room(self, *rows: Any) -> None:
+        """Let it have room for each example, to be written into with these."""
+        held = self.held
+        inner, own = deepest(*rows), deepest(held)
+        if inner is not None and (own is None or inner.depth > own.depth):
+            held = inner.joined(held)  # it takes in what differs along an outer run
+        if held is self.held and self.has_room:
+            return
+        if self.is_view:
+            self._refuse("was written to through a view of what may not change; write into a copy, y = x.clone()")
+        xp = self.batch.module_among(held)
+        self.held, self.own = xp.array(xp.broadcast_to(held, (self.batch.count, *self.shape))), True
+        if isinstance(self.held, Batched):
+            self.held.make_room()
+
+    # What has no answer for all examples at once
+
+    def _refuse(self, what: str) -> NoReturn:
+        if not self.batch.is_running:
+            raise VmapError(f"an array of a run of vmap that is over {what}: what outlives the run must be returned.")
+        refuse(what)
+
+    def values(self) -> NoReturn:
+        """Refused: printing and the like ask for them."""
+        self._refuse("was asked for its values, as by printing, numpy() and move()")
+
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        self._refuse("was turned into a NumPy array, or written into one that is the same for all")
+
+    def item(self, *args: Any) -> Any:
+        """Refused: it has a number for each example."""
+        self._refuse("was asked for its number, as by item(), float() and if")
+
+    def tolist(self) -> Any:
+        """Refused, as `item`."""
+        self._refuse("was turned into a list")
+
+    def __bool__(self) -> bool:
+        self._refuse("was asked whether it is true, as `if` and `while` do")
+
+    def __float__(self) -> float:
+        self._refuse("was turned into a Python float")
+
+    def __int__(self) -> int:
+        self._refuse("was turned into a Python int")
+
+    def __index__(self) -> int:
+        self._refuse("was used as a Python index; index a Tensor with it")
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        path = ".".join([*function.__module__.split(".")[1:], function.__name__])
+        found = self.batch
+        for name in path.split("."):
+            found = getattr(found, name)
+        return found(*args, **options)
+
+
+def refuse(what: str) -> NoReturn:
+    """Raise the error for what an array with a value for each example cannot do."""
+    raise VmapError(
+        f"inside vmap an array {what}; but it has a value for each example. Use where() instead of if, return what "
+        "you want to look at, or do this outside."
+    )
+
+
+def _inside(values: Iterable[Any]) -> Iterator[Batched]:
+    for value in values:
+        if isinstance(value, Batched):
+            yield value
+        elif type(value) in (list, tuple):
+            yield from _inside(value)
+
+
+def deepest(*values: Any) -> Any:
+    """The innermost batch of which one of these is an array, also inside lists and tuples; None where none is."""
+    found = None
+    for x in _inside(values):
+        if found is None or x.batch.depth > found.depth:
+            found = x.batch
+    return found
+
+
+def every_example(array: Array) -> Array:
+    """The array of all examples behind that of one, for a question that is asked of them together."""
+    while isinstance(array, Batched):
+        array = array.held
+    return array
+
+
+def _operator(name: str) -> None:
+    """The methods `__name__`, `__rname__` and `__iname__`, from the ufunc of NumPy's operator."""
+    ufunc = _UFUNCS[name]
+
+    def forward(self: Batched, other: Any) -> Any:
+        return getattr(self.batch, ufunc)(self, other) if _operand(other) else NotImplemented
+
+    def turned(self: Batched, other: Any) -> Any:
+        return getattr(self.batch, ufunc)(other, self) if _operand(other) else NotImplemented
+
+    def in_place(self: Batched, other: Any) -> Any:
+        return getattr(self.batch, ufunc)(self, other, out=self) if _operand(other) else NotImplemented
+
+    setattr(Batched, f"__{name}__", forward)
+    if name in _TURNED:
+        setattr(Batched, f"__r{name}__", turned)
+        setattr(Batched, f"__i{name}__", in_place)
+
+
+def _operand(x: Any) -> bool:
+    return is_array(x) or is_number(x)
+
+
+_TURNED = {
+    **{"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide"},
+    **{"mod": "remainder", "pow": "power", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or"},
+    **{"xor": "bitwise_xor", "lshift": "left_shift", "rshift": "right_shift"},
+}
+_COMPARED = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
+_UFUNCS = _TURNED | _COMPARED
+for _name in _UFUNCS:
+    _operator(_name)
+Batched.__hash__ = object.__hash__  # type: ignore[method-assign]
+for _name, _ufunc in (("neg", "negative"), ("pos", "positive"), ("abs", "absolute"), ("invert", "invert")):
+    setattr(Batched, f"__{_name}__", lambda self, _ufunc=_ufunc: getattr(self.batch, _ufunc)(self))

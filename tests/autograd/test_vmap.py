@@ -1,0 +1,365 @@
+"""vmap: its axes and trees, what it does with derivatives and with what it finds around it, and what it refuses.
+
+One idea: a loop over the examples says what is right. That it is so for every operation stands in `test_vmap_laws.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd as ag
+import nn
+from autograd import Tensor, VmapError, compile, grad, gradients, hessian, hvp, jacobian, jvp, no_grad, vjp, vmap
+from nn import functional as F
+
+RNG = np.random.default_rng(0)
+X, Y, W = RNG.normal(size=(5, 3)), RNG.normal(size=5), RNG.normal(size=3)
+
+
+def loss(w: Any, x: Any, y: Any) -> Any:
+    return ag.square(ag.tanh(x @ w) - y)
+
+
+def curved(x: Any) -> Any:
+    return (ag.sin(x) * x.sum()).sum()
+
+
+def close(found: Any, wanted: Any) -> None:
+    found, wanted = np.asarray(found.detach()), np.asarray(wanted)
+    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+def each(f: Any, *columns: Any) -> np.ndarray:
+    """What a loop gives."""
+    return np.stack([np.asarray(f(*row).detach()) for row in zip(*columns, strict=True)])
+
+
+# ---- axes and trees -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("axis", "out"), [(0, 0), (1, 1), (-1, -1), (2, -2), (-3, 0)])
+def test_examples_lie_along_any_axis(axis, out):
+    x = RNG.normal(size=(2, 3, 4))
+    wanted = np.stack([np.exp(part) for part in np.moveaxis(x, axis, 0)], axis=out)
+    close(vmap(ag.exp, axis, out)(x), wanted)
+
+
+def test_axes_are_numbers_none_or_trees_like_the_arguments():
+    def f(p, q):
+        return {"sum": p["a"] + q[0] * q[1], "first": p["a"]}
+
+    p, q = {"a": X, "b": "a word"}, [W, X.T]
+    found = vmap(f, in_axes=({"a": 0, "b": None}, [None, 1]), out_axes={"sum": 1, "first": 0})(p, q)
+    close(found["sum"], (X + W * X).T)
+    close(found["first"], X)
+
+
+def test_arrays_by_keyword_are_taken_along_axis_0_and_other_options_passed_on():
+    close(vmap(lambda x, *, y, times: x * y * times)(X, y=Y, times=2.0), X * Y[:, None] * 2.0)
+
+
+def test_what_does_not_depend_on_the_examples_is_repeated_or_left_alone():
+    repeated, number, alone = vmap(lambda x: (Tensor(W), 3.0, W), out_axes=(1, 0, None))(X)
+    close(repeated, np.stack([W] * 5, 1))
+    assert number.tolist() == [3.0] * 5
+    close(alone, W)
+    shared = Tensor(W, requires_grad=True)
+    vmap(lambda x: shared)(X).sum().backward()
+    assert shared.grad.tolist() == [5.0] * 3
+
+
+def test_no_examples_give_no_results():
+    assert vmap(lambda x: (x @ x, ag.exp(x)))(X[:0])[1].shape == (0, 3)
+    assert vmap(hessian(curved))(X[:0]).shape == (0, 3, 3)
+
+
+WRONG = {
+    "lengths": (
+        lambda: vmap(ag.add)(X, Y[:3]),
+        "argument 0 has 5 examples along axis 0, argument 1 has 3 along axis 0",
+    ),
+    "in a tree": (lambda: vmap(lambda p: p["a"])({"a": X, "b": Y[:2]}), r"argument 0 at \['b'\] has 2 along axis 0"),
+    "by keyword": (lambda: vmap(lambda x, *, y: x)(X, y=Y[:3]), "argument 'y' has 3 along axis 0"),
+    "no examples": (lambda: vmap(ag.exp, None)(X), "no argument has examples"),
+    "too few": (lambda: vmap(ag.add, (0,))(X, Y), r"got 2 argument\(s\), and in_axes has 1 entries"),
+    "no such axis": (lambda: vmap(ag.exp, 2)(X), r"argument 0, of shape \(5, 3\), has no axis 2"),
+    "a number": (lambda: vmap(ag.add)(X, 1.0), "argument 1 is a float, without examples; let its in_axes be None"),
+    "another tree": (lambda: vmap(lambda p: p, [{"b": 0}])({"a": X}), r"in_axes\[0\]={'b': 0} for a dict of 1 part"),
+    "results differ": (lambda: vmap(ag.exp, out_axes=None)(X), "differs from example to example"),
+    "no such place": (lambda: vmap(ag.exp, out_axes=3)(X), r"gave shape \(3,\) for an example"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_axes_that_do_not_fit_are_refused(name):
+    call, text = WRONG[name]
+    with pytest.raises(ValueError, match=text):
+        call()
+
+
+# ---- derivatives ----------------------------------------------------------------------------------------------------
+
+
+def test_the_gradient_of_each_example():
+    close(vmap(grad(loss), (None, 0, 0))(W, X, Y), each(lambda x, y: grad(loss)(W, x, y), X, Y))
+
+
+def test_from_outside_a_weight_gets_the_sum_and_each_example_its_own():
+    w, x = Tensor(W, requires_grad=True), Tensor(X, requires_grad=True)
+    vmap(lambda x, y: loss(w, x, y))(x, Y).sum().backward()
+    close(w.grad, each(lambda x, y: grad(loss)(W, x, y), X, Y).sum(0))
+    close(x.grad, each(lambda x, y: grad(loss, 1)(W, x, y), X, Y))
+
+
+def test_what_is_the_same_for_all_counts_for_each():
+    w = Tensor(W, requires_grad=True)
+    vmap(lambda x: (x * w).sum() + (w * w).sum())(X).sum().backward()
+    close(w.grad, X.sum(0) + 5 * 2 * W)
+
+
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        hessian(curved),
+        jacobian(lambda x: ag.tanh(x) * x[0]),
+        lambda x: hvp(curved, x, x * 2.0),
+        lambda x: jvp(ag.sin, (x,), (Tensor(W),))[1],
+        lambda x: vjp(ag.sin, x)[1](Tensor(W))[0],
+        grad(lambda x: (grad(curved)(x) ** 2).sum()),
+        grad(lambda x: x[0] * x[1] + x[0] * x[0] + (x[1:] * x[:-1]).sum()),
+    ],
+)
+def test_derivatives_of_each_example(derivative):
+    close(vmap(derivative)(X), each(derivative, map(Tensor, X)))
+    close(compile(vmap(derivative))(Tensor(X)), each(derivative, map(Tensor, X)))
+
+
+def test_a_pullback_from_outside_takes_many_weights_at_once():
+    layer = nn.Linear(3, 4).double()
+    f = lambda x: F.gelu(layer(x))  # noqa: E731
+    _, pullback = vjp(f, Tensor(X[0]))
+    close(vmap(lambda v: pullback(v)[0])(np.eye(4)), jacobian(f)(Tensor(X[0])).detach())
+    close(vmap(lambda v: hvp(curved, Tensor(W), v))(np.eye(3)), hessian(curved)(W))
+
+
+def test_the_derivative_of_a_derivative_of_each_example():
+    def total(w):
+        return (vmap(grad(loss), (None, 0, 0))(w, X, Y) ** 2).sum()
+
+    def loop(w):
+        return sum((grad(loss)(w, x, y) ** 2).sum() for x, y in zip(X, Y, strict=True))
+
+    close(grad(total)(W), grad(loop)(W))
+    close(hessian(total)(W), hessian(loop)(W))
+
+
+def test_runs_inside_each_other_have_axes_of_their_own():
+    gram = vmap(lambda a: vmap(lambda b: (a * b).sum(), 1)(X.T))(X)
+    close(gram, X @ X.T)
+    cross = vmap(lambda x: vmap(lambda w: grad(loss)(w, x, 0.5))(X))(X)
+    close(cross, np.stack([[np.asarray(grad(loss)(w, x, 0.5)) for w in X] for x in X]))
+    inner = lambda x: vmap(lambda y: jacobian(lambda t: ag.sin(t) * y)(x), out_axes=2)(Y)  # noqa: E731
+    close(vmap(inner, out_axes=1)(X), np.stack([np.asarray(inner(x)) for x in X], 1))
+
+
+def test_random_programs_of_transformations():
+    rng = np.random.default_rng(1)
+    for _ in range(12):
+        f, ndim = curved, 0
+        for step in rng.permutation(["grad", "vmap", "jacobian", "vmap"])[: rng.integers(2, 5)]:
+            if step == "grad" and ndim == 0:
+                f, ndim = grad(f), 1
+            elif step == "jacobian" and ndim < 2:
+                f, ndim = jacobian(f), ndim + 1
+        close(vmap(f, 1, -1)(X.T), np.moveaxis(each(f, map(Tensor, X)), 0, -1))
+        nested = vmap(vmap(f), 1)(np.stack([X, X + 1.0], 1))
+        close(nested, np.stack([each(f, map(Tensor, x)) for x in (X, X + 1.0)]))
+
+
+# ---- modules --------------------------------------------------------------------------------------------------------
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        self.steps, self.out = nn.GRU(2, 4, batch_first=True), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.out(self.steps(x)[0][:, -1])
+
+
+class Attending(nn.Module):
+    def __init__(self):
+        self.table = nn.Embedding(7, 8)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+        self.out = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.out(self.layer(self.table(x)).mean(1))
+
+
+MODELS = {
+    "dense": (lambda: nn.Sequential(nn.Linear(3, 6), nn.GELU(), nn.LayerNorm(6), nn.Linear(6, 4)), (5, 3)),
+    "convolutions": (
+        lambda: nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3, groups=2),
+            nn.BatchNorm2d(4).eval(), nn.Flatten(), nn.Linear(4, 4),
+        ),
+        (5, 2, 6, 6),
+    ),
+    "recurrent": (Recurrent, (5, 3, 2)),
+    "attention": (Attending, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_gradients_of_each_example_by_the_parameters_of_a_module(name):
+    make, shape = MODELS[name]
+    model = make().double()
+    x, y = RNG.integers(0, 7, (5, 6)) if shape is None else RNG.normal(size=shape), RNG.integers(0, 4, 5)
+    own = dict(model.named_parameters())
+    parameters = {name: p.detach() for name, p in own.items()}
+
+    def loss(parameters, x, y):
+        return F.cross_entropy(nn.functional_call(model, parameters, x[None]), y[None])
+
+    found = vmap(grad(loss), (None, 0, 0))(parameters, x, y)
+    compiled = compile(vmap(grad(loss), (None, 0, 0)))(parameters, Tensor(x), Tensor(y))
+    for i in range(5):
+        model.zero_grad()
+        F.cross_entropy(model(Tensor(x[i : i + 1])), Tensor(y[i : i + 1])).backward()
+        for name, p in own.items():
+            close(found[name][i], p.grad)
+            close(compiled[name][i], p.grad)
+
+
+# ---- what is refused ------------------------------------------------------------------------------------------------
+
+SHARED = Tensor(W, requires_grad=True)
+
+
+def _written(x: Any) -> Any:
+    with no_grad():
+        SHARED[0] = x[0]
+    return x
+
+
+def _of_view(x: Any) -> Any:
+    part = x[:2]
+    with no_grad():
+        part += 1.0
+    return x
+
+
+REFUSED = {
+    "if": (lambda x: x if x.sum() > 0 else -x, "asked for its number"),
+    "float": (lambda x: float(x[0]), "asked for its number"),
+    "item": (lambda x: x.sum().item(), "asked for its number"),
+    "index": (lambda x: [1, 2, 3][x[0].astype("int64")], "asked for its number"),
+    "list": (lambda x: x.tolist(), "asked for its values"),
+    "print": (lambda x: print(x), "asked for its values"),
+    "mask": (lambda x: x[x > 0], "another number of elements"),
+    "where": (lambda x: ag.nonzero(x), "another length for each example"),
+    "random": (lambda x: F.dropout(x), "draw outside"),
+    "backward": (lambda x: (x * SHARED).sum().backward(), r"write vmap\(grad\(f\)\)"),
+    "sum of gradients": (lambda x: gradients((x * SHARED).sum(), [SHARED])[0], r"write grad\(f\)\(w\)"),
+    "written outside": (_written, "write to a Tensor that is the same for all"),
+    "written through a view": (_of_view, "through a view"),
+    "another device": (lambda x: x.to("guard"), "asked for its values"),
+    "running statistics": (
+        lambda x: nn.BatchNorm1d(3).double()(x[None] * Tensor(np.ones((2, 1)))),
+        "track_running_stats",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_each_examples_own_is_refused(name):
+    f, text = REFUSED[name]
+    with pytest.raises(VmapError, match=text):
+        vmap(f)(Tensor(X))
+    assert SHARED.grad is None
+    assert SHARED.tolist() == W.tolist()
+
+
+def test_a_wrong_label_is_refused_though_another_example_has_it():
+    with pytest.raises(ValueError, match="labels from 0 to 9"):
+        vmap(F.cross_entropy)(Tensor(X), Tensor([0, 1, 9, 2, 0]))
+    with pytest.raises(IndexError, match="indices from -1"):
+        vmap(F.embedding, (0, None))(Tensor([0, 1, -1]), Tensor(X))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda kept: print(kept),
+        lambda kept: kept.detach().numpy(),
+        lambda kept: print(kept + SHARED),
+        lambda kept: (kept * SHARED).sum().backward(),
+        lambda kept: gradients(kept.sum(), [SHARED]),
+        lambda kept: vmap(lambda x: x + kept)(X),
+        lambda kept: vmap(lambda x: kept)(X),
+    ],
+)
+def test_what_is_kept_from_a_run_is_refused_afterwards(use):
+    kept = []
+    vmap(lambda x: kept.append(x * SHARED) or x)(X)
+    with pytest.raises(VmapError, match=r"over|kept"):
+        use(kept[0])
+    assert SHARED.grad is None
+
+
+def test_a_result_outlives_the_run():
+    w = Tensor(W, requires_grad=True)
+    out = vmap(lambda x: ag.cumsum(x * w)[1])(X)
+    with no_grad():
+        w *= 1.0
+    out = vmap(lambda x: (x * w)[Tensor([0, 0, 2])])(X)
+    out.sum().backward()
+    close(w.grad, X.sum(0) * [2, 0, 1])
+
+
+def test_writes_in_place_stay_with_the_example():
+    def f(x):
+        y = x * 1.0
+        with no_grad():
+            y += 1.0
+            y[0] = x[2]
+            x[1] = 7.0
+        return y, x
+
+    before = X.copy()
+    y, x = vmap(f)(X)
+    close(y, np.stack([X[:, 2], X[:, 1] + 1, X[:, 2] + 1], 1))
+    close(x, np.stack([X[:, 0], np.full(5, 7.0), X[:, 2]], 1))
+    assert (before == X).all()
+
+
+def test_positions_of_examples_index_what_is_the_same_for_all():
+    table = Tensor(RNG.normal(size=(4, 3)), requires_grad=True)
+    places = np.array([[0, 1], [3, 3], [2, 0]])
+    out = vmap(lambda i: table[i])(places)
+    close(out, np.asarray(table.detach())[places])
+    out.sum().backward()
+    close(table.grad, np.bincount(places.ravel(), minlength=4)[:, None] * np.ones((4, 3)))
+
+
+def test_anomaly_and_autocast_see_the_examples():
+    with pytest.raises(ag.AnomalyError, match="log gave NaN"), ag.anomaly(), np.errstate(all="ignore"):
+        vmap(lambda x: ag.log(x))(np.array([1.0, -1.0]))
+    x = Tensor(X.astype("float32"))
+    with ag.autocast():
+        wanted = x @ x.T
+        close(vmap(lambda row: x @ row)(x), np.asarray(wanted))
+
+
+def test_a_compiled_function_inside_is_run_as_written():
+    close(vmap(compile(lambda x: ag.exp(x).sum()))(X), np.exp(X).sum(1))
+
+
+def test_a_name_of_another_library_is_told():
+    with pytest.raises(TypeError, match="in_dims is called in_axes here"):
+        vmap(ag.exp, in_dims=0)
