@@ -181,8 +181,9 @@ def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
         g = xp.array(1, data.dtype, ndmin=data.ndim)  # all its axes have length 1
         g = xp.joined(g) if isinstance(xp, Batch) else g
         return wrap(g) if create_graph else g
-    if isinstance(xp, Batch) and weight is not None:
-        weight = xp.joined(weight if isinstance(weight, Tensor) else array_of(weight))
+    if isinstance(xp, Batch):
+        weight = weight if isinstance(weight, Tensor) else array_of(weight)
+        weight = deepest(data, _array(weight)).joined(weight)
     array = weight.data if isinstance(weight, Tensor) else array_of(weight)
     if array.shape != tensor.shape:
         raise ShapeError(f"the gradient has shape {array.shape}, the Tensor has shape {tensor.shape}; they must agree.")

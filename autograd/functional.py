@@ -29,6 +29,7 @@ from .ops.join import stack
 from .ops.shape import reshape
 from .tensor import Node, Tensor, edge_of, wrap
 from .tree import Structure, flatten, flatten_like, map_tree, paths, to_register, unflatten
+from .vmap import vmap
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -119,11 +120,12 @@ def jvp(f: Function, xs: Sequence[Tree], vs: Sequence[Tree]) -> tuple[Tree, Tree
     return unflatten(structure, map(twins.released, outputs)), unflatten(structure, found)
 
 
-def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+def jacobian(f: Function, argnums: int | Sequence[int] = 0, *, vectorize: bool = False) -> Function:
     """The function that gives every derivative of every element of f's value, by argument `argnums`.
 
     For an array in and an array out its shape is `out.shape + in.shape`; for containers, a tree like f's value of trees
-    like the argument. It takes one walk backward per element of the value.
+    like the argument. It takes one walk backward per element of the value, or with `vectorize` one `vmap` of that walk,
+    which is faster from some ten elements on, and holds the gradients of all of them at a time.
     """
     _check_call("jacobian", f, argnums)
 
@@ -133,19 +135,20 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
         outputs, structure = flatten(twins.call(options))
         outputs = [twins.tensor(y) for y in outputs]
         with_graph = any(map(twins.lead_on, outputs))
-        return unflatten(structure, [_rows(twins, y, with_graph) for y in outputs])
+        rows = _rows_at_once if vectorize else _rows
+        return unflatten(structure, [rows(twins, y, with_graph) for y in outputs])
 
     return matrix
 
 
-def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+def hessian(f: Function, argnums: int | Sequence[int] = 0, *, vectorize: bool = False) -> Function:
     """The function that gives every second derivative of a scalar f: the Jacobian of its gradient.
 
-    For one array its shape is `in.shape + in.shape`. It takes one walk backward per element of the argument; `hvp`
-    gives a product with it in one walk.
+    For one array its shape is `in.shape + in.shape`. It takes one walk backward per element of the argument, or with
+    `vectorize` one for all, as `jacobian` does; `hvp` gives a product with it in one walk.
     """
     _check_call("hessian", f, argnums)
-    return jacobian(grad(f, argnums), argnums)
+    return jacobian(grad(f, argnums), argnums, vectorize=vectorize)
 
 
 def hvp(f: Function, x: Tree, v: Tree) -> Tree:
@@ -252,11 +255,28 @@ def _rows(twins: _Twins, y: Tensor, with_graph: bool) -> Any:
         leaves, structure = flatten(found)
         rows.append(leaves)
     if structure is None:  # y is empty
-        leaves, structure = flatten(twins.gradients([], []))
-        return unflatten(structure, [_empty(y, x) for x in leaves])
+        return _no_rows(twins, y)
     columns = zip(*rows, strict=True)
     stacked = [reshape(stack(column), shape=y.shape + column[0].shape) for column in columns]
     return unflatten(structure, stacked)
+
+
+def _rows_at_once(twins: _Twins, y: Tensor, with_graph: bool) -> Any:
+    """The same by one walk for all rows."""
+    if not y.size:
+        return _no_rows(twins, y)
+
+    def row(weight: Tensor) -> Any:
+        return twins.gradients([y], [weight], create_graph=with_graph, retain_graph=True)
+
+    each = module_of(y.data).eye(y.size, dtype=y.dtype).reshape((y.size, *y.shape))
+    rows, structure = flatten(vmap(row)(wrap(each)))
+    return unflatten(structure, [reshape(x, shape=y.shape + x.shape[1:]) for x in rows])
+
+
+def _no_rows(twins: _Twins, y: Tensor) -> Any:
+    leaves, structure = flatten(twins.gradients([], []))
+    return unflatten(structure, [_empty(y, x) for x in leaves])
 
 
 def _one_hot(y: Tensor, element: int) -> Array:

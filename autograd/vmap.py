@@ -4,7 +4,7 @@ One idea: the function is called once, with arrays that show the shape of one ex
 whatever it does, derivatives included, is done to each example by itself. The ways in and out are primitives, so a
 gradient from outside goes through: what goes in by an axis gets its gradient back along that axis, and what is the
 same for all examples, a weight that the function finds say, gets the sum over them. See Note [Per example].
-Read `gradcheck.py` next.
+Read `functional.py` next.
 """
 
 # Note [Per example]

@@ -41,7 +41,8 @@ LEVELS = [
     {"asking", "changing", "methods"},
     {"operators"},
     {"linalg", "random", "tree"},
-    {"functional", "vmap"},
+    {"vmap"},
+    {"functional"},
     {"gradcheck", "drawing", "compile"},
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}

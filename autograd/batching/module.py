@@ -64,8 +64,8 @@ class Batch(_Names):
             return False
         if x.batch is not self and x.batch not in self.outside:
             raise VmapError(
-                "an array of one run of vmap is used in another, so it was kept: what outlives the call must be "
-                "returned."
+                "an array of a run of vmap that is over is used in another: what outlives the call must be returned, "
+                "and a pullback through a vmapped function takes one weight at a time, without vmap or vectorize=True."
             )
         return x.batch is self
 

@@ -295,6 +295,9 @@ JAX: dict[str, Function] = {
     "log_softmax": jax.nn.log_softmax,
     "sigmoid": jax.nn.sigmoid,
     "softplus": jax.nn.softplus,
+    "softplus-steep": lambda x, *, beta, threshold: jnp.where(
+        x * beta > threshold, x, jax.nn.softplus(x * beta) / beta
+    ),
     "erf": jax.scipy.special.erf,
     "largest_of_topk": _jax_topk,
     "quantile": _jax_quantile,

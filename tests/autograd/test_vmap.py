@@ -5,6 +5,7 @@ One idea: a loop over the examples says what is right. That it is so for every o
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import autograd as ag
 import nn
 from autograd import Tensor, VmapError, compile, grad, gradients, hessian, hvp, jacobian, jvp, no_grad, vjp, vmap
+from autograd.tree import flatten, map_tree
 from nn import functional as F
 
 RNG = np.random.default_rng(0)
@@ -363,3 +365,55 @@ def test_a_compiled_function_inside_is_run_as_written():
 def test_a_name_of_another_library_is_told():
     with pytest.raises(TypeError, match="in_dims is called in_axes here"):
         vmap(ag.exp, in_dims=0)
+
+
+MATRIX = np.random.default_rng(5).normal(size=(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("f", "given"),
+    [
+        (lambda x: ag.tanh(x) @ MATRIX, (MATRIX[:, 0],)),
+        (lambda x: (x * x).sum(), (MATRIX,)),
+        (lambda x: x[:0], (MATRIX[0],)),
+        (lambda x: Tensor(MATRIX), (MATRIX[0],)),
+        (lambda x: {"a": x["b"][0] ** 3, "c": [x["b"][1].T @ MATRIX]}, ({"b": (MATRIX, MATRIX)},)),
+        (lambda x: ag.softmax(ag.reshape(x, (4, 3))), (MATRIX.astype("float32"),)),
+        (lambda x: F.relu(F.linear(x, Tensor(MATRIX))), (MATRIX,)),
+        (lambda x: F.conv1d(ag.reshape(x, (1, 3, 4)), Tensor(MATRIX[None, :, :2])), (MATRIX,)),
+    ],
+)
+@pytest.mark.parametrize("run", [lambda f: f, ag.compile], ids=["eager", "compiled"])
+def test_all_rows_of_a_jacobian_at_once_are_those_of_many_walks(f, given, run):
+    x = map_tree(Tensor, given[0])
+    wanted, found = (flatten(run(ag.jacobian(f, vectorize=at_once))(x)) for at_once in (False, True))
+    assert found[1] == wanted[1]
+    for a, b in zip(found[0], wanted[0], strict=True):
+        assert (a.shape, a.dtype, a.requires_grad) == (b.shape, b.dtype, b.requires_grad)
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6 if a.dtype == "float32" else 1e-12)
+
+
+def test_derivatives_of_every_order_go_through_rows_at_once():
+    x, w = Tensor(MATRIX[:, 1]), Tensor(MATRIX, requires_grad=True)
+
+    def f(x, w):
+        return ag.sin(x @ w) * ag.exp(x).sum()
+
+    def both(what):
+        return (what(functools.partial(ag.jacobian, vectorize=at_once)) for at_once in (False, True))
+
+    for what in (
+        lambda jacobian: jacobian(jacobian(f))(x, w),
+        lambda jacobian: jacobian(jacobian(f, 1), 1)(x, w),
+        lambda jacobian: ag.jacobian(jacobian(f, 1))(x, w),
+        lambda jacobian: ag.grad(lambda w: (jacobian(f)(x, w) ** 2).sum())(w),
+        lambda jacobian: ag.vmap(jacobian(f, 1), in_axes=(0, None))(Tensor(MATRIX.T), w),
+        lambda jacobian: ag.gradients((jacobian(f)(x, w) ** 2).sum(), [w])[0],
+    ):
+        wanted, found = both(what)
+        np.testing.assert_allclose(found.detach().numpy(), wanted.detach().numpy(), rtol=1e-11, atol=1e-13)
+    at_once = functools.partial(ag.jacobian, vectorize=True)
+    with pytest.raises(VmapError, match="a pullback through a vmapped function takes one weight at a time"):
+        at_once(at_once(at_once(f)))(x, w)
+    wanted, found = (ag.hessian(lambda x: f(x, w).sum(), vectorize=how)(x) for how in (False, True))
+    np.testing.assert_allclose(found.detach().numpy(), wanted.detach().numpy(), rtol=1e-11, atol=1e-13)

@@ -278,11 +278,6 @@ ROWS = [
         ),
     ),
     Spec(
-        activation.hardswish,
-        lambda x: x * np.clip(x + 3, 0, 6) / 6,
-        elementwise_cases(Values(-5.0, 5.0, avoid=(-3.0, 3.0))),
-    ),
-    Spec(
         activation._elu,
         _elu,
         elementwise_cases(off_zero, options=[{"alpha": 1.0, "width": 1.0}, {"alpha": 0.7, "width": 0.7}]),
@@ -295,6 +290,7 @@ ROWS = [
         elementwise_cases(
             Values(-4.0, 4.0, avoid=(2.0,)), options=[{"beta": b, "threshold": 2 * b} for b in (1.0, 0.7)]
         ),
+        label="steep",
     ),
     Spec(activation.mish, lambda x: x * np.tanh(np.log1p(np.exp(x))), elementwise_cases(Values(-4.0, 4.0))),
     Spec(activation.silu, lambda x: x / (1 + np.exp(-x)), elementwise_cases(Values(-8.0, 8.0))),
