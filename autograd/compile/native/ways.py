@@ -5,12 +5,14 @@ chosen without a trial and every machine chooses the same. Read `shares.py` next
 """
 
 # Note [What a way costs]
-# The factors were fitted to 60 convolutions with one thread (AVX-512, float32). A product of matrices multiplies as
-# fast as anything, but its windows must be laid out (or their adjoint added up): each number of them costs as much as
-# twenty multiplications, and more where the runs that are copied are short. The direct way lays out nothing, but fills
-# whole vectors of features, packs the weights, each as dear as fifty multiplications, and is slower where these leave
-# the second cache. For the weight's gradient it writes its sums every few rows, and each part has its own: where there
-# are so few results that it is one part, other cores rest. Groups side by side read two vectors for a multiplication.
+# The factors were fitted to 60 convolutions with one thread (AVX-512, float32). Where two are close the direct way is
+# taken, since the time of windows that are laid out varies by a third between processes. A product of matrices
+# multiplies as fast as anything, but its windows must be laid out (or their adjoint added up): each number of them
+# costs as much as twenty multiplications, and more where the runs that are copied are short. The direct way lays out
+# nothing, but fills whole vectors of features, packs the weights, each as dear as fifty multiplications, and is slower
+# where these leave the second cache. For the weight's gradient it writes its sums every few rows, and each part has its
+# own: where there are so few results that it is one part, other cores rest. Groups side by side read two vectors for a
+# multiplication.
 
 from __future__ import annotations
 
@@ -62,7 +64,7 @@ def _direct(name: str, geo: Geometry) -> float:
     if name == "convolve_weight":
         slow = 1.2 if results >= 2 * direct.PIXELS else 2.0
     else:
-        slow = (1.0 if taps <= _CACHED else 1.05) + _PACKED / results
+        slow = (1.0 if taps <= _CACHED else 1.03) + _PACKED / results
     return slow * taps * _whole(made)
 
 
