@@ -333,6 +333,8 @@ JAX: dict[str, Function] = {
     "leaky_relu": jax.nn.leaky_relu,
     "hardtanh": lambda x, *, low, high: jnp.clip(x, low, high),
     "hardswish": jax.nn.hard_swish,
+    "hardsigmoid": jax.nn.hard_sigmoid,
+    "mish": jax.nn.mish,
     "elu": lambda x, *, alpha, width: jax.nn.celu(x, alpha),  # the table has alpha = width
     "silu": jax.nn.silu,
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
@@ -509,6 +511,8 @@ TORCH: dict[str, Function] = {
     "astype": lambda x, *, dtype: x.to(getattr(torch, dtype)),
     "hardtanh": lambda x, *, low, high: F.hardtanh(x, low, high),
     "hardswish": F.hardswish,
+    "hardsigmoid": F.hardsigmoid,
+    "mish": F.mish,
     # The table has alpha = width, which is celu; F.celu rounds its slope to float32.
     "elu": lambda x, *, alpha, width: alpha * F.elu(x / width),
     "silu": F.silu,
