@@ -511,7 +511,7 @@ TORCH: dict[str, Function] = {
     "astype": lambda x, *, dtype: x.to(getattr(torch, dtype)),
     "hardtanh": lambda x, *, low, high: F.hardtanh(x, low, high),
     "hardswish": F.hardswish,
-    "hardsigmoid": F.hardsigmoid,
+    "hardsigmoid": lambda x: F.relu6(x + 3) / 6,  # F.hardsigmoid has no second derivative
     "mish": F.mish,
     # The table has alpha = width, which is celu; F.celu rounds its slope to float32.
     "elu": lambda x, *, alpha, width: alpha * F.elu(x / width),
