@@ -96,10 +96,15 @@ def owner_of(array: Array) -> Any:
     return array
 
 
+_SMALL = 1 << 14  # bytes that are copied in the time that it takes to look
+
+
 def holds_alone(view: Array) -> bool:
-    """Whether nobody else holds the memory of this view, which takes in all of it, each number once."""
+    """Whether nobody else holds the memory of this view: all of that memory, each number once, and no small one."""
     owner = view.base
-    if not (type(view) is type(owner) is host.ndarray) or owner.base is not None or owner.nbytes != view.nbytes:
+    if not (type(view) is type(owner) is host.ndarray) or owner.nbytes < _SMALL:
+        return False
+    if owner.base is not None or owner.nbytes != view.nbytes:
         return False
     step = view.itemsize
     for own, length in sorted(zip(view.strides, view.shape, strict=True)):

@@ -197,24 +197,25 @@ def test_a_leaf_keeps_a_view_whose_memory_nobody_else_holds_and_copies_others(he
         return memory.T
 
     try:
-        x = Tensor(np.ones((3, 4)), requires_grad=True)
+        x = Tensor(np.ones((300, 40)), requires_grad=True)
         turned_rule(x).sum().backward()
     finally:
         del primitives["turned_rule"]
     assert (x.grad.data.ctypes.data == made[0]) is not held
-    np.testing.assert_array_equal(x.grad.data, np.ones((3, 4)))
+    np.testing.assert_array_equal(x.grad.data, np.ones((300, 40)))
 
 
-MEMORY = np.zeros(6)
+MEMORY = np.zeros(6000)
 VIEWS = {  # a function, since pytest holds what it shows of an assert
-    "turned": (lambda: np.zeros((2, 3, 4)).transpose(1, 2, 0), True),
-    "axes of length 1": (lambda: np.zeros((1, 6)).reshape(6, 1), True),
-    "no view": (lambda: np.zeros((2, 3)), False),
-    "a part": (lambda: np.zeros(6)[1:], False),
-    "read only": (lambda: np.broadcast_to(np.zeros(1), (1,)), False),
-    "one number twice": (lambda: np.ndarray((2, 2), "float64", np.zeros(4), strides=(8, 8)), False),
-    "memory of others": (lambda: np.frombuffer(bytearray(8)).reshape(1), False),
-    "held": (lambda: MEMORY.reshape(2, 3), False),
+    "turned": (lambda: np.zeros((2000, 3, 4)).transpose(1, 2, 0), True),
+    "axes of length 1": (lambda: np.zeros((1, 6000)).reshape(6000, 1), True),
+    "small": (lambda: np.zeros((2, 3, 4)).transpose(1, 2, 0), False),
+    "no view": (lambda: np.zeros((2000, 3)), False),
+    "a part": (lambda: np.zeros(6000)[1:], False),
+    "read only": (lambda: np.broadcast_to(np.zeros(6000), (6000,)), False),
+    "one number twice": (lambda: np.ndarray((2000, 2), "float64", np.zeros(4000), strides=(8, 8)), False),
+    "memory of others": (lambda: np.frombuffer(bytearray(1 << 15)).reshape(64, 64), False),
+    "held": (lambda: MEMORY.reshape(2, 3000), False),
 }
 
 
