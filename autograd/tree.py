@@ -44,7 +44,8 @@ def register(kind: Kind) -> Kind:
     elif isinstance(kind, type) and hasattr(kind, "__attrs_attrs__"):
         names = [field.name for field in kind.__attrs_attrs__]
     else:
-        raise TypeError(f"register takes a dataclass, whose fields are the parts of a tree, got {kind!r}.")
+        got = repr(kind) if isinstance(kind, type) else f"a {type(kind).__name__}"
+        raise TypeError(f"register takes a dataclass, whose fields are the parts of a tree, got {got}.")
     _registered[kind] = tuple(names)
     return kind
 

@@ -35,12 +35,20 @@ def functional_call(
         parameters = {name: p.detach() for name, p in model.named_parameters()}
         vmap(grad(loss), in_axes=(None, 0, 0))(parameters, x, y)
 
-    Raises ValueError for a name that the Module does not have, ShapeError for a Tensor of another shape.
+    Raises ValueError for a name that the Module does not have, ShapeError for a Tensor of another shape, TypeError for
+    what is no Tensor.
     """
+    if not hasattr(module, "named_parameters") or not isinstance(parameters, Mapping):
+        raise TypeError(
+            "functional_call takes a Module, then a dict of Tensors by the names of its parameters, got a "
+            f"{type(module).__name__} and a {type(parameters).__name__}."
+        )
     known: dict[str, Tensor] = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     for name, tensor in parameters.items():
         if name not in known:
             raise ValueError(f"functional_call: {type(module).__name__} has no parameter or buffer {name!r}.")
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"functional_call: {name!r} must be a Tensor, got a {type(tensor).__name__}.")
         if tensor.shape != known[name].shape:
             raise ShapeError(
                 f"functional_call: {name!r} has shape {known[name].shape}, the Tensor for it {tensor.shape}."

@@ -75,3 +75,17 @@ def test_names_and_shapes_that_do_not_fit_are_refused():
         functional_call(model, {"gain": Tensor([1.0])}, X)
     with pytest.raises(ShapeError, match=r"'bias' has shape \(2,\), the Tensor for it \(3,\)"):
         functional_call(model, {"bias": Tensor([1.0, 2.0, 3.0])}, X)
+
+
+@pytest.mark.parametrize(
+    ("module", "parameters", "says"),
+    [
+        (nn.Linear(3, 2), [X], "got a Linear and a list"),
+        ({}, nn.Linear(3, 2), "got a dict and a Linear"),
+        (nn.Linear(3, 2), {"bias": 1.0}, "'bias' must be a Tensor, got a float"),
+        (nn.Linear(3, 2), {"bias": np.zeros(2)}, "'bias' must be a Tensor, got a ndarray"),
+    ],
+)
+def test_what_is_no_module_or_no_tensor_is_told(module, parameters, says):
+    with pytest.raises(TypeError, match=says):
+        functional_call(module, parameters, X)
