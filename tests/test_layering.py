@@ -30,6 +30,7 @@ LEVELS = [
     {"backend"},
     {"cuda"},
     {"shapes", "dtypes", "modes", "writes"},
+    {"array_operators"},
     {"batching"},
     {"tensor"},
     {"anomaly", "instruction"},

@@ -3,8 +3,8 @@
 One idea: this is one more kind of array beside NumPy's, CuPy's and a trace's. It shows the shape of one example, its
 module has the functions that forwards ask of `xp`, and each of them does all examples at once, with the module of the
 array that it holds. So every forward, rule, loss and derivative that runs on arrays runs on it unchanged, and it holds
-whatever is an array: NumPy's, CuPy's, a trace's, or one of its own kind. Read `array.py` first, then `parts.py` and
-`module.py`; `autograd/vmap.py` leads in and out.
+whatever is an array: NumPy's, CuPy's, a trace's, or one of its own kind. Read `array.py` first, then `parts.py`,
+`rules.py`, `instructions.py` and `module.py`; `autograd/vmap.py` leads in and out.
 """
 
 from .array import Batched, deepest, every_example

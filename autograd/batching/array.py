@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
+from ..array_operators import give_operators
 from ..backend import Array, host, is_array, is_number
 from ..errors import VmapError
 from . import parts
@@ -175,38 +176,4 @@ def every_example(array: Array) -> Array:
     return array
 
 
-def _operator(name: str) -> None:
-    """The methods `__name__`, `__rname__` and `__iname__`, from the ufunc of NumPy's operator."""
-    ufunc = _UFUNCS[name]
-
-    def forward(self: Batched, other: Any) -> Any:
-        return getattr(self.batch, ufunc)(self, other) if _operand(other) else NotImplemented
-
-    def turned(self: Batched, other: Any) -> Any:
-        return getattr(self.batch, ufunc)(other, self) if _operand(other) else NotImplemented
-
-    def in_place(self: Batched, other: Any) -> Any:
-        return getattr(self.batch, ufunc)(self, other, out=self) if _operand(other) else NotImplemented
-
-    setattr(Batched, f"__{name}__", forward)
-    if name in _TURNED:
-        setattr(Batched, f"__r{name}__", turned)
-        setattr(Batched, f"__i{name}__", in_place)
-
-
-def _operand(x: Any) -> bool:
-    return is_array(x) or is_number(x)
-
-
-_TURNED = {
-    **{"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide"},
-    **{"mod": "remainder", "pow": "power", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or"},
-    **{"xor": "bitwise_xor", "lshift": "left_shift", "rshift": "right_shift"},
-}
-_COMPARED = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
-_UFUNCS = _TURNED | _COMPARED
-for _name in _UFUNCS:
-    _operator(_name)
-Batched.__hash__ = object.__hash__  # type: ignore[method-assign]
-for _name, _ufunc in (("neg", "negative"), ("pos", "positive"), ("abs", "absolute"), ("invert", "invert")):
-    setattr(Batched, f"__{_name}__", lambda self, _ufunc=_ufunc: getattr(self.batch, _ufunc)(self))
+give_operators(Batched, lambda x: is_array(x) or is_number(x))

@@ -2,7 +2,7 @@
 
 One idea: integers and slices pass by the axis of examples. Where arrays of positions stand in the key, their axes are
 moved to the front, next to the axis of examples, and there NumPy's rule is a simple one: what is picked comes first.
-It goes then to the place where it belongs for one example. Read `module.py` next.
+It goes then to the place where it belongs for one example. Read `rules.py` next.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ..anomaly import user_line
+from ..array_operators import give_operators
 from ..backend import host, module_of
 from ..errors import TraceError
 from ..modes import is_tracing
@@ -385,48 +386,8 @@ class _Tracer:
 tracer: Any = _Tracer(host)
 
 
-def _operator(name: str) -> None:
-    """The methods `__name__`, `__rname__` and `__iname__` of Traced, from the ufunc of NumPy's operator."""
-    ufunc = _UFUNCS[name]
-
-    def forward(self: Traced, other: Any) -> Any:
-        return getattr(tracer, ufunc)(self, other) if _operand(other) else NotImplemented
-
-    def turned(self: Traced, other: Any) -> Any:
-        return getattr(tracer, ufunc)(other, self) if _operand(other) else NotImplemented
-
-    def in_place(self: Traced, other: Any) -> Any:
-        return getattr(tracer, ufunc)(self, other, out=self) if _operand(other) else NotImplemented
-
-    setattr(Traced, f"__{name}__", forward)
-    if name in _TURNED:
-        setattr(Traced, f"__r{name}__", turned)
-        setattr(Traced, f"__i{name}__", in_place)
-
-
 def _operand(x: Any) -> bool:
     return isinstance(x, (Traced, Number, bool, int, float, complex, host.ndarray, host.generic))
 
 
-_TURNED = {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "divide",
-    "floordiv": "floor_divide",
-    "mod": "remainder",
-    "pow": "power",
-    "matmul": "matmul",
-    "and": "bitwise_and",
-    "or": "bitwise_or",
-    "xor": "bitwise_xor",
-    "lshift": "left_shift",
-    "rshift": "right_shift",
-}
-_COMPARED = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
-_UFUNCS = _TURNED | _COMPARED
-for _name in _UFUNCS:
-    _operator(_name)
-Traced.__hash__ = object.__hash__  # type: ignore[method-assign]
-for _name, _ufunc in (("neg", "negative"), ("pos", "positive"), ("abs", "absolute"), ("invert", "invert")):
-    setattr(Traced, f"__{_name}__", lambda self, _ufunc=_ufunc: getattr(tracer, _ufunc)(self))
+give_operators(Traced, _operand)
