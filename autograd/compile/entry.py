@@ -26,6 +26,7 @@ from ..tree import Structure, flatten, to_register, unflatten
 from ..writes import owner_of
 from .cuda import Cuda, device_named, is_device
 from .expression import Expression, function_of
+from .holdings import Contents
 from .native import Native, missing
 from .once import Drawn, Loose, Taken
 from .passes import simplified
@@ -33,7 +34,7 @@ from .places import DataOf, GradOf, shares, touched
 from .program import Program, layout_of
 from .replay import Replay
 from .spare import lone_array, spare_array
-from .surroundings import Contents, questions_about
+from .surroundings import questions_about
 from .trace import Trace
 from .traced import Traced
 from .watch import data_of, set_grad, watching

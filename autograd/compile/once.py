@@ -2,8 +2,7 @@
 
 One idea: Python's own doings, such as printing, happen while tracing, and no later call repeats them. To write to a log
 so does no harm. To take something, the next item of an iterator, an entry of a list, a random number, would freeze what
-was taken, so it is refused; the clock or a file may be for a log, so that is a warning. Read `surroundings.py` next,
-which finds them.
+was taken, so it is refused; the clock or a file may be for a log, so that is a warning. Read `holdings.py` next.
 """
 
 # Note [What tracing itself changes]

@@ -6,11 +6,6 @@ by attribute, and what the functions read that it calls. Nothing is run to find 
 `code.py` finds them. Read `entry.py` next, which asks.
 """
 
-# Note [Arrays that NumPy reads]
-# An array that is found around the function is read anew at each call where the program computes with it. Where NumPy
-# alone reads it (`a.max()`, `if a[0] > 0`, `x ** a[0]`), what comes of that is in the program for good, so the numbers
-# of the array are asked for, if there are not too many. Which of the two it is is known when the trace has ended.
-
 # Note [What is handed on]
 # An object may be read far from where it is found: a function hands it to a helper, which asks for its attribute. Where
 # it goes is not followed. Which attributes the code that is reached asks for, of whatever object, is known, and each
@@ -20,20 +15,15 @@ by attribute, and what the functions read that it calls. Nothing is run to find 
 from __future__ import annotations
 
 import argparse
-import array
-import contextvars
 import functools
 import inspect
-import os
 import threading
 import types
 import warnings
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from operator import is_
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-from ..backend import host, is_array
+from ..backend import is_array
 from ..tensor import Tensor
 from .code import (
     attributes_counted,
@@ -44,14 +34,12 @@ from .code import (
     takes_any_name,
     takes_any_name_of_self,
 )
-from .expression import Expression, Same, named
-from .once import Loose, Taken, draws, environment, fleeting, refuse_iterator
+from .expression import Expression, named
+from .holdings import BUFFERS, CONTAINERS, MANY, PLAIN, contents, is_mapping, question, things_in
+from .once import Loose, draws, environment, fleeting, refuse_iterator
 
-__all__ = ["Contents", "questions_about", "questions_about_methods"]
+__all__ = ["questions_about", "questions_about_methods"]
 
-_MANY = 32  # entries of a container whose values are compared
-_MOST = 1024  # of which it is asked whether they are the same things, with the same attributes
-_BYTES = 1 << 16  # of an array whose numbers are asked for
 _DEEPEST = 8  # functions within functions, and attributes of attributes, that are looked at
 
 _WAYS = (goes_on_without, takes_any_name, takes_any_name_of_self)
@@ -60,41 +48,11 @@ _NAMESPACES = (types.SimpleNamespace, argparse.Namespace)
 _NOT_IN_A_CALL = {"__del__", "__repr__"}
 _OF_MAKING = {"__init__", "__new__"}  # which a class is asked for, not an object, which is made already
 
-_CONTAINERS = (tuple, list, set, frozenset, deque, bytearray)
-_BUFFERS = (array.array, memoryview)
 _WITHIN = {
     property: "fget",
     functools.cached_property: "func",
     functools.partialmethod: "func",
 }  # where the function of a property is
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, range)
-
-
-class Contents(Expression):
-    """The numbers of an array; to be dropped where the program reads it. See Note [Arrays that NumPy reads]."""
-
-    __slots__ = ("array",)
-
-    def __init__(self, found: Any) -> None:
-        word, scope = named(found)
-        super().__init__(f"{word}.tobytes()", scope)
-        self.array = found
-
-
-class _Things:
-    """Things that are equal where they are the same ones; they are kept, so that no others can take their place."""
-
-    __slots__ = ("things",)
-
-    def __init__(self, things: Iterable[Any]) -> None:
-        self.things = tuple(things)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Things) or len(self.things) != len(other.things):
-            return False
-        return all(map(is_, self.things, other.things))
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 class _Walk:
@@ -137,8 +95,8 @@ def questions_about(function: Any, arguments: Iterable[Any] = (), classes: Colle
         yield from _of_callable(function, 0, walk)
         for thing in arguments:
             refuse_iterator(thing)
-            if isinstance(thing, (*_CONTAINERS, *_BUFFERS)) or _is_mapping(thing):  # lists and such are taken apart
-                yield from _question(*named(thing), thing)
+            if isinstance(thing, (*CONTAINERS, *BUFFERS)) or is_mapping(thing):  # lists and such are taken apart
+                yield from question(*named(thing), thing)
             yield from draws(thing, walk.names)
             yield from _of_parts(thing)
             yield from _of_callable(thing, 0, walk)
@@ -242,34 +200,20 @@ def _is_bound(cell: types.CellType) -> bool:
 
 def _of_thing(text: str, scope: dict[str, Any], thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
     """Whether the expression `text` still gives this thing, and what the code that is reached finds there."""
-    yield from _question(text, scope, thing)
-    parts = [part for part in _things_in(thing) if not isinstance(part, _PLAIN)]
-    if isinstance(thing, (*_CONTAINERS, dict)):
+    yield from question(text, scope, thing)
+    parts = [part for part in things_in(thing) if not isinstance(part, PLAIN)]
+    if isinstance(thing, (*CONTAINERS, dict)):
         yield from _of_attributes(thing, depth, walk)  # a class of the user's may add some
     for part in parts:
         refuse_iterator(part)
         yield from draws(part, walk.names)
         yield from environment(part, walk.names)
         walk.fleeting.update(dict.fromkeys(fleeting(part, walk.names)))
-        if len(parts) <= _MANY:
-            yield from _contents(part)
+        if len(parts) <= MANY:
+            yield from contents(part)
         if not isinstance(part, type):
             yield from _of_callable(part, depth + 1, walk)
         yield from _of_attributes(part, depth, walk)
-
-
-def _things_in(thing: Any, around: tuple[int, ...] = ()) -> Iterator[Any]:
-    """The things that a container holds, and those in it hold, if they are not too many; itself where it is none.
-
-    Of a user's container also its class, which has its methods.
-    """
-    if not _is_container(thing) or len(thing) > _MOST:
-        yield thing
-    elif id(thing) not in around:
-        if not is_library(type(thing)):
-            yield type(thing)
-        for part in tuple(thing.values() if _is_mapping(thing) else thing):
-            yield from _things_in(part, (*around, id(thing)))
 
 
 def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
@@ -298,9 +242,9 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
             for method in filter(None, (_method_of(vars(kind).get(name)) for kind in kinds)):  # what super() finds too
                 yield from _of_callable(method, depth + 1, walk)
         else:
-            is_count = walk.counts.get(name, False) and isinstance(value, _PLAIN) and not others
-            for question in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
-                yield Loose(question.text, question.scope) if is_count else question
+            is_count = walk.counts.get(name, False) and isinstance(value, PLAIN) and not others
+            for asked in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
+                yield Loose(asked.text, asked.scope) if is_count else asked
     if missing and goes_on_without in walk.ways:
         (lacks, more), (names, most) = named(_lacks), named(frozenset(missing))
         yield Expression(f"{lacks}({word}, {names})", {**scope, **more, **most})
@@ -360,7 +304,7 @@ def _method_of(value: Any) -> types.FunctionType | None:
 
 def _is_closed(thing: Any) -> bool:
     """Whether it has no attributes that somebody changes."""
-    if isinstance(thing, (*_PLAIN, *_CONTAINERS, dict)):
+    if isinstance(thing, (*PLAIN, *CONTAINERS, dict)):
         return not hasattr(thing, "__dict__")
     if isinstance(thing, Tensor) or is_array(thing):
         return True
@@ -376,84 +320,11 @@ def _of_parts(thing: Any) -> Iterator[Expression]:
     """Questions about what is kept in an object, such as `self`, under its attributes, whether they are read or not."""
     word, scope = named(thing)
     for name, value in getattr(thing, "__dict__", {}).items():
-        if isinstance(value, (*_PLAIN, tuple, dict)) or _is_state(value):
-            yield from _question(f"{word}.__dict__.get({name!r})", scope, value, lists=False)
-            yield from _contents(value)
-
-
-def _question(text: str, scope: dict[str, Any], value: Any, lists: bool = True) -> Iterator[Expression]:
-    """Whether the expression `text`, which gives `value` now, still does."""
-    if value is None:
-        yield Expression(f"({text} is None)", scope)
-    elif isinstance(value, float) and not value:
-        yield Expression(f"repr({text})", scope)  # tells -0.0 from 0.0
-    elif isinstance(value, _PLAIN):
-        yield Expression(f"(type({text}), {text})", scope)  # tells 1 from 1.0
-    elif value is os.environ:  # whose texts are made anew whenever they are asked for
-        yield from environment(value, ())
-    elif isinstance(value, (*_CONTAINERS, *_BUFFERS, slice, host.generic)) or _is_mapping(value):
-        word, more = named(_parts)
-        yield Expression(f"{word}({text})", {**scope, **more})
-        if lists and _parts(value) != _parts(value, True):
-            yield Taken(f"{word}({text}, True)", {**scope, **more}, value)
-    elif not isinstance(value, types.ModuleType):
-        word, more = named(value)
-        yield Expression(f"({text} is {word})", {**scope, **more})
-        if isinstance(value, contextvars.ContextVar):
-            yield from _question(f"{word}.get(None)", more, value.get(None))
-
-
-def _contents(found: Any) -> Iterator[Expression]:
-    """What the numbers of an array are, where they are not too many."""
-    if isinstance(found, host.ndarray) and found.nbytes <= _BYTES and not found.dtype.hasobject:
-        yield Contents(found)
-
-
-def _is_container(value: Any) -> bool:
-    return isinstance(value, _CONTAINERS) or _is_mapping(value)
-
-
-def _is_mapping(value: Any) -> bool:
-    """Whether it is a dictionary, or one of Python's own things that are read as one, such as os.environ."""
-    return isinstance(value, dict) or (isinstance(value, Mapping) and is_library(type(value)))
+        if isinstance(value, (*PLAIN, tuple, dict)) or _is_state(value):
+            yield from question(f"{word}.__dict__.get({name!r})", scope, value, lists=False)
+            yield from contents(value)
 
 
 def _is_state(value: Any) -> bool:
     """Whether it is a model, an optimizer, a generator, a Tensor or an array."""
     return isinstance(value, Tensor) or is_array(value) or hasattr(value, "state_dict")
-
-
-def _parts(value: Any, lists: bool = False, around: tuple[int, ...] = ()) -> Any:
-    """What a container holds, or which object a thing is; of lists, unless wanted, the type alone.
-
-    Of very large ones the length, and of a container that is one of those `around` it the type again.
-    """
-    if isinstance(value, float):
-        return value.hex()
-    if isinstance(value, _PLAIN):
-        return type(value), value
-    if isinstance(value, host.generic):
-        return type(value), value.tobytes()
-    if isinstance(value, slice):
-        return [_parts(part) for part in (value.start, value.stop, value.step)]
-    if isinstance(value, _BUFFERS):
-        return type(value), bytes(value)
-    is_mapping = _is_mapping(value)
-    if not isinstance(value, _CONTAINERS) and not is_mapping:
-        return Same(value)
-    if id(value) in around:
-        return type(value)
-    around = (*around, id(value))
-    if not isinstance(value, tuple) and len(value) > _MANY:
-        if not (lists or is_mapping):
-            return type(value)
-        if len(value) > _MOST:
-            return type(value), len(value)
-        entries = (*value, *value.values()) if is_mapping else tuple(value)
-        inner = [part for part in entries if isinstance(part, (*_CONTAINERS, dict))]
-        return type(value), _Things(entries), [_parts(part, lists, around) for part in inner]
-    if is_mapping:  # their order counts
-        return [(name, _parts(part, lists, around)) for name, part in value.items()]
-    if isinstance(value, tuple):
-        return [_parts(part, lists, around) for part in value]
-    return type(value), [_parts(part, lists, around) for part in value] if lists else None
