@@ -8,7 +8,7 @@ One idea: see Note [Where a member goes]. Read `memory.py` next.
 # the same group as what it reads element by element, behind what it reads otherwise. It joins the first group from
 # there on that has its table and shares something that it reads, or opens a new one at the end. What a group reads from
 # outside comes from steps before. An element that shares nothing with any group yet, such as a moment of Adam times its
-# factor, waits for its first reader, to join the group of what else that one reads.
+# factor, waits for its first reader, to join the group of what else that one reads; a function of it alone waits too.
 
 from __future__ import annotations
 
@@ -84,17 +84,28 @@ class _Schedule:
         if instruction.after in self.refs:
             after = self.refs[instruction.after].base
             instruction, needs = replace(instruction, after=after), [*reads, after]
-        for base in needs:
-            if base in self.waiting:
-                self._join(*self.waiting.pop(base), near=reads)
         ways = self.tables.ways(instruction)
         waits = bool(ways) and all(way.kind == "element" for way in ways.values())
+        if waits and len(needs) == 1 and needs[0] in self.waiting:
+            self.waiting[instruction.out] = instruction, ways
+            return
+        for base in needs:
+            self._release(base, near=reads)
         if ways and self._join(instruction, ways, opens=not waits):
             return
         if waits:
             self.waiting[instruction.out] = instruction, ways
         else:
             self._add_step(instruction)
+
+    def _release(self, base: Variable, near: Sequence[Variable]) -> None:
+        """Let what waits, and what that is a function of, join the group of what is `near`."""
+        if base in self.waiting:
+            instruction, ways = self.waiting.pop(base)
+            for variable in instruction.variables():
+                if variable in self.refs:
+                    self._release(self.refs[variable].base, near)
+            self._join(instruction, ways, near=near)
 
     def _add_step(self, instruction: Instruction) -> None:
         check = _check(instruction, self.refs)
