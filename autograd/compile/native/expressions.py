@@ -13,7 +13,7 @@ from ...backend import host
 from ..program import CASTS, Instruction
 
 __all__ = ["CUDA_TYPES", "C_TYPES", "called", "compute_dtype", "constant", "elementwise", "expression"]
-__all__ += ["has_expression"]
+__all__ += ["has_expression", "is_elementwise"]
 
 C_TYPES = {
     "bool": "unsigned char",
@@ -40,6 +40,7 @@ _FUNCTIONS = {
     "bitwise_or": "({0} | {1})",
     "bitwise_xor": "({0} ^ {1})",
     "ceil": "ceil{f}({0})",
+    "clip": "({0} != {0} ? {0} : {0} >= {1} ? ({0} <= {2} ? {0} : {2}) : ({1} <= {2} || {1} != {1} ? {1} : {2}))",
     "copysign": "copysign{f}({0}, {1})",
     "cos": "cos{f}({0})",
     "cosh": "cosh{f}({0})",
@@ -79,10 +80,16 @@ _FUNCTIONS = {
     "tanh": "tanh{f}({0})",
     "where": "({0} ? {1} : {2})",
 }
+_NO_UFUNCS = {"clip", "positive", "where"}  # "positive" may be a cast
 _ARITHMETIC = {"add", "subtract", "negative", "power", "square"}
 _WRAPPING = {"add", "multiply", "negative", "square", "subtract"}
 _OF_BOOLS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
 _FLOATING = {name for name, text in _FUNCTIONS.items() if "{f}" in text} | {"divide", "reciprocal"}
+
+
+def is_elementwise(instruction: Instruction, name: str) -> bool:
+    """Whether a call, whose name is that of `called`, is a function of NumPy's element by element."""
+    return isinstance(instruction.function, host.ufunc) or name in _NO_UFUNCS
 
 
 def has_expression(name: str, inputs: list[Any], out: Any, types: Container[str] = C_TYPES) -> bool:

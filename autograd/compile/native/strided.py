@@ -10,7 +10,6 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
-from ...backend import host
 from ..program import CASTS, Instruction, Variable
 from .expressions import (
     C_TYPES,
@@ -21,6 +20,7 @@ from .expressions import (
     elementwise,
     expression,
     has_expression,
+    is_elementwise,
 )
 from .kernels import KERNELS, Memory, Refs, Statements
 from .layout import Ref, joined_axes, packed
@@ -51,13 +51,14 @@ class Elementwise:
         """The same for an instruction; None where a language with these dtypes has no text for it."""
         name, inputs, options = called(instruction)
         out = instruction.out
-        plain = isinstance(instruction.function, host.ufunc) or name in ("where", "positive")
         arrays = [refs[x] for x in inputs if isinstance(x, Variable) and x in refs]
         numbers = [x for x in inputs if isinstance(x, (bool, int, float))]
-        if not plain or options or len(arrays) + len(numbers) < len(inputs) or 0 in out.shape:
+        if not is_elementwise(instruction, name) or options or 0 in out.shape:
             return None
         kinds = [x.dtype if isinstance(x, Variable) else float if isinstance(x, float) else int for x in inputs]
-        if not arrays or not has_expression(name, kinds, out.dtype, types):
+        if len(arrays) + len(numbers) < len(inputs) or not arrays:
+            return None
+        if not has_expression(name, kinds, out.dtype, types):
             return None
         strides = [(0,) * (len(out.shape) - len(ref.shape)) + ref.strides for ref in arrays]
         axes = joined_axes(out.shape, packed(out.shape), *strides)

@@ -14,7 +14,7 @@ from typing import Any
 from ...backend import host
 from ..program import Instruction, Program, Variable
 from .dialect import Dialect
-from .expressions import called, has_expression
+from .expressions import called, has_expression, is_elementwise
 from .groups import Member, Operand, Table
 from .layout import Ref, strides_over
 
@@ -58,8 +58,7 @@ class Tables:
             return self._pick(instruction)
         if name == "set_at":
             return self._place(instruction)
-        is_function = isinstance(instruction.function, host.ufunc) or name in ("where", "positive")
-        if options.keys() - {"dtype"} or not is_function:
+        if options.keys() - {"dtype"} or not is_elementwise(instruction, name):
             return {}
         operands = [self._operand(x) for x in inputs]
         given = [operand for operand in operands if operand is not None]

@@ -309,6 +309,24 @@ def test_dtypes_that_c_does_not_have_are_left_to_numpy(dtype: str) -> None:
 
 
 @needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_clip_is_a_loop_and_that_of_numpy(dtype: str) -> None:
+    bounds = [(-1, 2), (2, -1), (None, 1), (-1, None)]
+    x = np.array([-3, -1, 0, 2, 7], dtype)
+    if dtype != "int32":
+        bounds += [(np.nan, 1.0), (0.0, np.nan), (0.0, np.inf)]
+        x = np.array([np.nan, np.inf, -np.inf, -2, -0.0, 3], dtype)
+
+    @ag.compile(executor="native")
+    def clipped(x: Tensor) -> list[Tensor]:
+        return [Tensor(np.clip(x.data, low, high)) for low, high in bounds]
+
+    for found, (low, high) in zip(clipped(Tensor(x)), bounds, strict=True):
+        np.testing.assert_array_equal(found.numpy(), np.clip(x, low, high))
+    assert clipped.explain().count("NumPy") == 2  # those with one bound
+
+
+@needs_c
 def test_nan_goes_through_maxima() -> None:
     def function(x: Tensor) -> tuple[Tensor, ...]:
         return ag.max(x, axis=1), ag.min(x, axis=1), ag.maximum(x, 0.0), ag.minimum(x, 0.0)
