@@ -4,21 +4,12 @@ One idea: what NumPy does in ten passes over a large array is one pass in C, and
 there already: a definition, or the rule that follows from it. It is traced on a few rows; the loop then runs over as
 many as it is given, and is told how long they are. Small arrays are left to NumPy, which is as fast there and needs no
 compiler.
-Read `large.py` next.
+Read `in_place.py` next.
 """
-
-# Note [Rows]
-# Either all arrays are of one shape and every element is computed by itself: then the array counts as one long row,
-# which may be cut anywhere. Or there are rows of one length: arrays (R, C), values of rows (R, 1) and values of columns
-# (C,); a row is computed from itself, so that its sums, means and largest numbers can be used. Sums over rows, (C,) or
-# (1, C), can be given too; each part has its own, and they are added up in the order of the parts. A length of row is
-# traced when it is first met; the text names no length, so that all of them share one library.
 
 from __future__ import annotations
 
-import ctypes
 import operator
-import os
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -26,33 +17,18 @@ from typing import Any, NamedTuple
 from ...backend import Array, Module, host
 from ...functional import vjp
 from ...tensor import Tensor, wrap
-from ..passes import for_blas, simplified
-from ..program import Program
 from ..trace import program_of
-from .groups import Group, Operand
-from .layout import layouts
-from .library import blas, load, missing
-from .loops import Writer
-from .members import ctype
-from .memory import Plan
-from .parts import parts_of
-from .schedule import schedule
-from .source import HEADER
-from .threads import runner
+from .any_length import LARGE, ROWS, AnyLength, has_c
 
-__all__ = ["LARGE", "Loop", "elementwise_kernel", "has_c"]
+__all__ = ["Loop", "elementwise_kernel"]
 
-# Elements from which on C gains: a call from Python takes 10 to 20 us, as long as NumPy needs for so many of them.
-LARGE = 1 << 14
-
-_ROWS = 5, 7  # of the arrays on which a function is traced: the second where rows are as long as the first
 _KINDS = 64  # of arguments whose loops are kept by a Loop; a length of row is one
 
 
 class Loop:
     """`function(*tensors, **options)`, which gives a Tensor or several, as a loop in C.
 
-    Element by element, or with `by_rows`, see Note [Rows].
+    Element by element, or with `by_rows`, see Note [Rows] in any_length.py.
 
     A call with arrays gives the results as new arrays, or None where it has to be done otherwise: there is no compiler,
     TAPEGRAD_EXECUTOR is "numpy", the arrays are small or of another kind, or the function is more than one loop. It is
@@ -142,144 +118,54 @@ class _ByLoop(NamedTuple):
     kept: tuple[Array, ...]
 
 
-def has_c() -> bool:
-    """Whether eager code may use C: there is a compiler, and TAPEGRAD_EXECUTOR does not want NumPy alone."""
-    # Where there is none, that is no reason for a warning: nobody asked for it.
-    return os.environ.get("TAPEGRAD_EXECUTOR") != "numpy" and missing() is None
-
-
 def _sample(array: Array, first: Array, flat: bool) -> Any:
-    """The shape and dtype of a few rows of an array; None where it is no array of rows, see Note [Rows]."""
+    """The shape and dtype of a few rows of an array; None where it is no array of rows."""
     if array.dtype.char not in "fd":
         return None
     if flat:
-        return (64 * _ROWS[0],), array.dtype
+        return (64 * ROWS[0],), array.dtype
     columns = first.shape[-1]
     if first.ndim != 2 or columns == 1:
         return None
     if array.shape == (columns,):
         return (columns,), array.dtype
     if array.ndim == 2 and len(array) == len(first) and array.shape[1] in (1, columns):
-        return (_ROWS[columns == _ROWS[0]], array.shape[1]), array.dtype
+        return (ROWS[columns == ROWS[0]], array.shape[1]), array.dtype
     return None
 
 
 class _Made:
-    """The loop of one kind of arguments, with the library that it lies in."""
+    """The loop of one kind of arguments, with what its results are like."""
 
-    def __init__(self, program: Program, steps: list[Any], plan: Plan, flat: bool) -> None:
-        self.writer = _AnyTable(steps[0], plan)
-        self.flat = flat
-        self.source = self.writer.text()
-        self.inputs = [plan.slots[variable] for variable in program.arguments]
-        sums = {member.out for member in self.writer.sums}
-        self.outputs: list[tuple[int, Any, tuple[int, ...], bool]] = []
-        for i, base in plan.fresh:
-            self.outputs.append((plan.slots[base], base.dtype, program.results[i].shape, base in sums))
-        self.count = 1 + len(plan.slots)
+    def __init__(self, loop: AnyLength) -> None:
+        program, slots = loop.program, loop.plan.slots
+        self._loop, self.source = loop, loop.source
+        self._arguments = [slots[variable] for variable in program.arguments]
+        self._results = [
+            (slots[base], base.dtype, program.results[i].shape, base in loop.sums) for i, base in loop.plan.fresh
+        ]
 
     @classmethod
     def of(cls, function: Callable[..., Any], samples: list[Any], options: dict[str, Any], flat: bool) -> _Made | None:
         """The loop of a function on arrays like these; None where it is none, or there is no compiler."""
-        program = for_blas(
-            simplified(program_of(function, [host.ones(shape, dtype) for shape, dtype in samples], options))
-        )
-        refs = layouts(program)
-        steps = schedule(program, refs)
-        if len(steps) != 1 or not isinstance(steps[0], Group):
+        program = program_of(function, [host.ones(shape, dtype) for shape, dtype in samples], options)
+        loop = AnyLength.of(program, flat)
+        if loop is None or loop.program.places or loop.plan.numbers:  # which it found besides its arguments
             return None
-        plan = Plan(program, refs, steps)
-        fresh = len(plan.fresh) == len(program.results) and not plan.arena_bytes and not program.constants
-        if not fresh or plan.numbers or program.places or not _fits(steps[0], flat):
-            return None
-        made = cls(program, steps, plan, flat)
-        try:
-            library, found = load(made.source), blas()
-        except OSError:  # there is no folder to keep it in
-            return None
-        if library is None or found is None:
-            return None
-        library.setup(ctypes.c_void_p(runner(found)))
-        library.all.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
-        made.run = library.all
-        return made
-
-    run: Any
+        return cls(loop)
 
     def __call__(self, arrays: tuple[Array, ...], rows: int) -> tuple[Array, ...]:
         """The results for these arrays, of so many rows."""
-        columns = self.writer.columns
-        parts = parts_of(rows * self.writer.weight * (1 if self.flat else columns), rows // 64 if self.flat else rows)
-        pointers = (ctypes.c_void_p * self.count)()
+        loop = self._loop
         packed = [array if array.flags.c_contiguous else host.ascontiguousarray(array) for array in arrays]
-        for slot, array in zip(self.inputs, packed, strict=True):
-            pointers[slot] = array.__array_interface__["data"][0]
-        results = []
-        for slot, dtype, shape, is_sum in self.outputs:
-            if is_sum:
-                shape = (parts, columns)
-            elif self.flat:
-                shape = arrays[0].shape
-            else:
-                shape = (rows, *shape[1:])
-            result = host.empty(shape, dtype)
-            pointers[slot] = result.__array_interface__["data"][0]
+        at, results = [*zip(self._arguments, packed, strict=True)], []
+        for slot, dtype, shape, is_sum in self._results:
+            fits = arrays[0].shape if loop.flat else (rows, *shape[1:])
+            result = host.empty((loop.parts(rows), loop.columns) if is_sum else fits, dtype)
+            at.append((slot, result))
             results.append(result)
-        self.run(parts, pointers, (ctypes.c_double * 3)(parts, rows, columns))
+        loop(at, rows)
         return tuple(
             result.sum(axis=0).reshape(shape) if is_sum else result
-            for result, (_, _, shape, is_sum) in zip(results, self.outputs, strict=True)
-        )
-
-
-def _fits(group: Group, flat: bool) -> bool:
-    """Whether the text of the loop holds for any number of rows."""
-    rows, _ = group.table
-    kinds = {member.kind for member in group.members.values()}
-    means = any(member.kind == "column" and member.name == "mean" for member in group.members.values())
-    return kinds == {"element"} and rows == 1 if flat else "all" not in kinds and rows in _ROWS and not means
-
-
-class _AnyTable(Writer):
-    """Writes a loop whose numbers of rows, of columns and of parts are given at each call."""
-
-    def __init__(self, group: Group, memory: Plan) -> None:
-        super().__init__(group, memory)
-        if self.rows > 1:
-            self.width = "columns"
-
-    def position(self, operand: Operand) -> str:
-        """As in the loop of one table, but that rows are as long as is said."""
-        if self.rows > 1 and operand.strides == (self.columns, 1):
-            return f"r * {self.width} + c"
-        return super().position(operand)
-
-    def _count_parts(self) -> int:
-        return 2  # as far as the text knows: more than one
-
-    def text(self) -> str:
-        """The source of the library."""
-        lines = list(self._lines())
-        pointers = list(self._pointers())
-        sums = []
-        for member in self.sums:
-            index, kind = self.order[member.out], ctype(member.out.dtype)
-            sums.append(f"  {kind} *y{index} = ({kind} *){self._place(member.out)} + {self.width} * part;")
-        step = 64 if self.rows == 1 else 1
-        return "\n".join(
-            [
-                HEADER,
-                "void setup(void *r) { pool = (run_t *)r; }",
-                "static void loop(int part, char **p, const double *n) {",
-                f"  static const long at[] = {{{', '.join(map(str, self.places))}}};",
-                f"  const long parts = n[0], count = n[1], columns = n[2], cut = count / {step};",
-                f"  const long first = cut * part / parts * {step};",
-                f"  const long last = part + 1 < parts ? cut * (part + 1) / parts * {step} : count;",
-                *pointers,
-                *sums,
-                *lines,
-                "}",
-                "void all(int parts, char **p, const double *n) { run(loop, parts, p, n); }",
-                "",
-            ]
+            for result, (_, _, shape, is_sum) in zip(results, self._results, strict=True)
         )

@@ -16,7 +16,7 @@ from ...backend import Array, host
 from ...convolution import Geometry
 from ...shapes import Shape
 from . import convolution
-from .eager import LARGE, has_c
+from .any_length import LARGE, has_c
 from .parts import parts_of
 from .source import HEADER
 from .template import TYPES, filled

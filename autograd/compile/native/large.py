@@ -15,7 +15,8 @@ from ...backend import Array, host
 from ...ops.special import erf
 from ...ops.stable import log_softmax, sigmoid, softmax, softplus
 from ...primitive import Primitive
-from .eager import LARGE, Loop
+from .any_length import LARGE
+from .eager import Loop
 
 __all__ = ["in_loops", "rows_in_loops"]
 

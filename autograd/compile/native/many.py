@@ -12,7 +12,7 @@ import functools
 from typing import Any
 
 from ...backend import Array, Module, host
-from .eager import has_c
+from .any_length import has_c
 from .source import HEADER, SINGLE
 from .threads import in_pool
 

@@ -11,7 +11,7 @@ import functools
 from typing import Any
 
 from ...backend import Array, host
-from .eager import LARGE, has_c
+from .any_length import LARGE, has_c
 from .layout import joined_axes, packed
 from .source import HEADER
 from .threads import in_pool

@@ -14,7 +14,7 @@ from typing import Any
 from ...backend import Array, host
 from ...pooling import Geometry, Pair, Sides, are_beside, geometry
 from . import pooling
-from .eager import LARGE, has_c
+from .any_length import LARGE, has_c
 from .parts import parts_of
 from .source import HEADER
 from .template import TYPES, filled

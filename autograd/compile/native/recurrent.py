@@ -3,7 +3,7 @@
 One idea: the rows of a batch know nothing of each other, so each part of them goes through all times by itself, and no
 thread waits for another before the end. The same texts serve both: a compiled step calls them with its lengths, eager
 code through one library, made once. Where there is no compiler, or a sequence is tiny, `autograd/recurring.py` does it
-in NumPy. Read `eager.py` next.
+in NumPy. Read `any_length.py` next.
 """
 
 # Note [Blocks of a product]
@@ -25,7 +25,7 @@ from ... import recurring
 from ...backend import Array, host
 from ...modes import is_tracing
 from ..program import Instruction, Variable
-from .eager import has_c
+from .any_length import has_c
 from .kernels import KERNELS, Memory, Refs, Statements
 from .parts import parts_of
 from .source import HEADER
