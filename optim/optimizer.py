@@ -3,8 +3,8 @@
 One idea: a rule (`update` in a subclass) moves one array of weights along one array of gradients, element by element,
 and knows nothing else. The base class turns the gradient round for `maximize`, lets the penalties add to it, applies
 the rule over flat arrays, and lets the penalties have the last word.
-Read `sgd.py` for a rule, `groups.py` for what is given, `layout.py` for the memory, `on_device.py` for a GPU,
-`penalty.py` for the penalties.
+Read `sgd.py` for a rule, `groups.py` for what is given, `layout.py` for the memory, `rule.py` for the rule as
+one piece of work, `penalty.py` for the penalties.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from autograd.writes import mark_written
 
 from .groups import Group, Parameters, named_parameters, split_groups
 from .layout import Layout
-from .on_device import done_on_device
 from .penalty import Penalty
+from .rule import Rule
 from .runs import Run
 
 __all__ = ["Optimizer"]
@@ -106,48 +106,10 @@ class Optimizer(Telling, ABC):
                 for name, start in slots.items():
                     if name not in flat.state:
                         flat.add_state(name, start)
+                rule = Rule(self.update, options, penalties, group["maximize"])
                 for run, age in flat.runs():
-                    self._advance(flat.xp, run, age + 1, penalties, group["maximize"], options)
+                    _advance(flat.xp, rule, run, age + 1)
         return loss
-
-    def _advance(
-        self,
-        xp: Any,
-        run: Run,
-        t: int,
-        penalties: tuple[Penalty, ...],
-        maximize: bool,
-        options: dict[str, Any],
-    ) -> None:
-        for w, g, state in run.blocks():
-            self._move(xp, w, g, state, t, penalties, maximize, options)
-        for penalty in penalties:
-            for view in run.views:
-                penalty.project(xp, view)
-        for entry in run.entries:
-            entry["step"] = t
-        mark_written(run.data)
-
-    def _move(
-        self,
-        xp: Any,
-        w: Any,
-        g: Any,
-        state: dict[str, Any],
-        t: Any,
-        penalties: tuple[Penalty, ...],
-        maximize: bool,
-        options: dict[str, Any],
-    ) -> None:
-        """The rule with the penalties around it, element by element."""
-        if maximize:
-            g = -g
-        for penalty in penalties:
-            g = penalty.add_gradient(xp, w, g)
-        if not done_on_device(self.update, xp, w, g, state, t, options):
-            self.update(xp, w, g, state, t, **options)
-        for penalty in penalties:
-            penalty.shrink(xp, w, options["lr"])
 
     def _write_down(self, trace: Any, index: int, group: dict[str, Any]) -> None:
         """The step of a group in a compiled function: parameter by parameter, with options that may change later."""
@@ -167,6 +129,7 @@ class Optimizer(Telling, ABC):
             for question in questions_about(method):
                 trace.guard(question)
         for flat, penalties in flats:
+            rule = Rule(self.update, options, penalties, maximize)
             moved = [i for i, parameter in enumerate(flat.parameters) if parameter.grad is not None]
             entries = [flat.entries[i] for i in moved]
             alike = len({trace.grown(entry, "step") for entry in entries}) == 1 and trace.guard(
@@ -180,7 +143,7 @@ class Optimizer(Telling, ABC):
                 xp = module_of(w)
                 state = {name: trace.item(entry, name) for name in slots}
                 t = trace.option(entries[0] if alike else entry, "step") + 1
-                self._move(xp, w, g, state, t, penalties, maximize, options)
+                rule.move(xp, w, g, state, t)
                 for penalty in penalties:
                     penalty.project(xp, w)
                 mark_written(w)
@@ -370,6 +333,21 @@ class Optimizer(Telling, ABC):
                     f"group {i} of the state dict has {len(saved['params'])} parameters, this {name}'s has "
                     f"{len(group['params'])}: build the optimizer from the same parameters."
                 )
+
+
+def _advance(xp: Any, rule: Rule, run: Run, t: int) -> None:
+    """Move the parameters of a run in their `t`-th step."""
+    for piece in run.pieces:
+        g = piece.gradient()
+        if not rule.move_at_once(xp, piece.weights, g, piece.state, t):
+            for block in piece.blocks(g):
+                rule.move(xp, *block, t)
+    for penalty in rule.penalties:
+        for view in run.views:
+            penalty.project(xp, view)
+    for entry in run.entries:
+        entry["step"] = t
+    mark_written(run.data)
 
 
 def _in_groups(option: str) -> str:

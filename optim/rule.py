@@ -1,37 +1,77 @@
-"""The rule of an optimizer as one kernel of a GPU.
+"""Rule: how one array of weights moves, as it is written, or as one piece of work.
 
-One idea: a rule is written in array operations, which on a GPU would be a launch each. Traced once, it is a tape of one
-kernel that reads and writes every number once. Read `optimizer.py` next, which asks for it at each step.
+One idea: a rule is written in array operations, each of which is a pass over memory of its own, or a launch. Traced
+once, with the penalties around it, it reads and writes every number once: a loop in C, or one kernel of a GPU.
+Read `optimizer.py` next, which asks for it at each step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from autograd.backend import host, module_of
-from autograd.compile.cuda.in_place import InPlace
+from autograd.compile.cuda.in_place import InTape
+from autograd.compile.in_place import InPlace
+from autograd.compile.native.in_place import InLoop
 from autograd.modes import is_tracing
 
-__all__ = ["done_on_device"]
+from .penalty import Penalty
+
+__all__ = ["Rule"]
 
 
-def done_on_device(
-    update: Callable[..., Any], xp: Any, w: Any, g: Any, state: dict[str, Any], t: Any, options: dict[str, Any]
-) -> bool:
-    """Whether the rule was done as one kernel of a GPU."""
-    # One of the user's own may read what nobody can see here, and must be asked at every step.
-    if xp is host or is_tracing() is not None or update.__module__.partition(".")[0] != __package__:
-        return False
-    return _tape(update)([w, *state.values()], [g], {"names": tuple(state), "t": t, **options})
+class Rule(NamedTuple):
+    """The `update` of an optimizer with its options, and what stands around it."""
+
+    update: Callable[..., None]
+    options: dict[str, Any]
+    penalties: tuple[Penalty, ...]
+    maximize: Any
+
+    def move(self, xp: Any, w: Any, g: Any, state: dict[str, Any], t: Any) -> None:
+        """Move the weights `w` against the gradient `g` in their `t`-th step, element by element."""
+        if self.maximize:
+            g = -g
+        for penalty in self.penalties:
+            g = penalty.add_gradient(xp, w, g)
+        self.update(xp, w, g, state, t, **self.options)
+        for penalty in self.penalties:
+            penalty.shrink(xp, w, self.options["lr"])
+
+    def move_at_once(self, xp: Any, w: Any, g: Any, state: dict[str, Any], t: int) -> bool:
+        """The same in one go, for flat arrays; gives whether that was done."""
+        at_once = _at_once(self.update, InLoop if xp is host else InTape)
+        if not at_once.takes(w) or is_tracing() is not None:
+            return False
+        # One of the user's own may read what nobody can see here, and must be asked at every step.
+        if not all(map(_is_ours, (self.update, *map(type, self.penalties)))):
+            return False
+        given = {"names": tuple(state), "t": t, "maximize": self.maximize}
+        for i, penalty in enumerate(self.penalties):
+            given |= {f"penalty{i}": (type(penalty), *vars(penalty).items())}
+        return at_once([w, *state.values()], [g], {**given, **self.options})
+
+
+def _is_ours(thing: Any) -> bool:
+    return bool(thing.__module__.partition(".")[0] == __package__)
 
 
 @cache
-def _tape(update: Callable[..., Any]) -> InPlace:
+def _at_once(update: Callable[..., None], kind: type[InPlace]) -> InPlace:
     def function(written: Any, read: Any, options: dict[str, Any]) -> None:
-        w, *state = written
-        names, t = options.pop("names"), options.pop("t")
-        update(module_of(w), w, *read, dict(zip(names, state, strict=True)), t, **options)
+        (w, *state), (g,) = written, read
+        names, t, maximize = map(options.pop, ("names", "t", "maximize"))
+        penalties = tuple(_penalty(*options.pop(name)) for name in [*options] if name.startswith("penalty"))
+        rule = Rule(update, options, penalties, maximize)
+        rule.move(module_of(w), w, g, dict(zip(names, state, strict=True)), t)
 
-    return InPlace(function)
+    return kind(function)
+
+
+def _penalty(kind: type[Penalty], *attributes: tuple[str, Any]) -> Penalty:
+    """A penalty with these attributes, of which numbers are those of a trace."""
+    penalty = object.__new__(kind)
+    vars(penalty).update(attributes)
+    return penalty

@@ -1,8 +1,9 @@
 """Runs: neighbours in a flat array that move together, and the blocks in which they do.
 
 One idea: what a step needs of the flat array (views, blocks, which gradients are gathered) is the same at every step,
-so it is cut once and kept. Blocks are small enough that the temporaries of a plainly written formula stay in the
-processor's cache. Read `optimizer.py` next, which runs the rule over them.
+so it is cut once and kept. A rule that is one piece of work is done for a piece at once; where it is NumPy's passes,
+blocks are small enough that the temporaries of a plainly written formula stay in the processor's cache.
+Read `optimizer.py` next, which runs the rule over them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from autograd.ops.shape import reshape
 if TYPE_CHECKING:
     from .flat import Flat
 
-__all__ = ["Run"]
+__all__ = ["Piece", "Run"]
 
 # 1 MiB of float32. Of a rule with four arrays (Adam, of 0.7 to 6 million weights) a block of 32,768 takes 11 to 25 %
 # longer, for a call costs 0.6 us and each block makes twelve, and one of a million 2 to 8 % longer, in a colder cache.
@@ -40,14 +41,7 @@ class Run:
         self.views, self.entries = flat.views[first:last], flat.entries[first:last]
         whole = last - first == len(flat.views)  # then not a view, of which less would be known to be written
         self.data = flat.data if whole else flat.data[flat.ends[first] : flat.ends[last]]
-        self.pieces = [_Piece(flat, i, j) for i, j in _cut(flat, first, last)]
-
-    def blocks(self) -> Iterator[tuple[Array, Array, dict[str, Array]]]:
-        """Parameters, gradients and state, block by block."""
-        for piece in self.pieces:
-            gradient = piece.gradient()
-            for w, place, state in piece.blocks:
-                yield w, gradient if place is None else gradient[place], state
+        self.pieces = [Piece(flat, i, j) for i, j in _cut(flat, first, last)]
 
 
 def _cut(flat: Flat, first: int, last: int) -> list[tuple[int, int]]:
@@ -62,19 +56,25 @@ def _cut(flat: Flat, first: int, last: int) -> list[tuple[int, int]]:
     return pieces
 
 
-class _Piece:
-    """Neighbours whose gradients are used as one array, in blocks."""
+class Piece:
+    """Neighbours whose gradients are used as one array: their `weights` and `state`, flat."""
 
     def __init__(self, flat: Flat, i: int, j: int) -> None:
         self.xp, self.dtype = flat.xp, flat.dtype
         self.parameters, self.shapes = flat.parameters[i:j], flat.shapes[i:j]
         start, stop = flat.ends[i], flat.ends[j]
+        self.weights = flat.data[start:stop]
+        self.state = {name: array[start:stop] for name, array in flat.state.items()}
         block = BLOCK if flat.device == "cpu" else stop - start  # a GPU wants few, long calls
-        self.blocks: list[tuple[Array, slice | None, dict[str, Array]]] = []
-        for a in range(start, stop, block or 1):
-            b = min(a + block, stop)
-            place = None if b - a == stop - start else slice(a - start, b - start)
-            self.blocks.append((flat.data[a:b], place, {name: array[a:b] for name, array in flat.state.items()}))
+        places = [slice(a, a + block) for a in range(0, stop - start, block or 1)]
+        self._blocks = [
+            (self.weights[place], place, {name: array[place] for name, array in self.state.items()}) for place in places
+        ]
+
+    def blocks(self, gradient: Array) -> Iterator[tuple[Array, Array, dict[str, Array]]]:
+        """Weights, gradients and state, block by block, of the whole gradient."""
+        for w, place, state in self._blocks:
+            yield w, gradient[place], state
 
     def gradient(self) -> Array:
         """The gradients, flat, of the parameters' dtype; the array may be the user's own."""

@@ -1,0 +1,166 @@
+"""In place: eager code that changes arrays, such as the rule of an optimizer, as one piece of work.
+
+One idea: a rule is a dozen operations on arrays, each a pass over memory with an array for its result. Traced once, it
+is one pass, and the numbers in it, which are others at each call, are worked out by Python and given along.
+Read `native/in_place.py` next, where that pass is a loop in C; in `cuda/in_place.py` it is a kernel of a GPU.
+"""
+
+# Note [Which way a rule goes]
+# A rule may ask for the truth of a number, as in `if momentum`, and then goes one way or another. What was made of it
+# is right where all these questions have the answers that they had then, so there is one for each way.
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Protocol
+
+from ..backend import Array
+from ..modes import unwatched
+from ..writes import owner_of
+from .expression import Expression, function_of
+from .native.memory import Plan
+from .number import Number
+from .places import Fixed
+from .program import Program
+from .trace import Trace
+from .watch import watching
+
+__all__ = ["InPlace", "Made"]
+
+Options = dict[str, Any]
+Function = Callable[[Sequence[Array], Sequence[Array], Options], None]
+
+_KINDS, _WAYS = 64, 8  # of arguments, and of each the ways, that are remembered
+
+
+class Made(Protocol):
+    """What was made of a program: it is given arrays by slot, and the numbers in the order of the plan."""
+
+    program: Program  # of which passes may have dropped places
+    plan: Plan
+
+    def __call__(self, arrays: list[tuple[int, Array]], numbers: list[float]) -> None: ...
+
+
+class InPlace(ABC):
+    """`function(written, read, options)`, which changes the arrays `written` in place, in one go.
+
+    It is given bare arrays, of which it `takes` the first, and what it does depends on nothing besides. A call says
+    whether it was done; it was not where arrays do not lie in order or share memory, and where nothing can be made of
+    the function. Options that are floats or ints, or tuples of them, may be others at each call.
+    """
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self._known: dict[Any, list[_Way]] = {}  # by kind of arguments; none: it cannot be done
+        self._lock = threading.Lock()
+
+    @staticmethod
+    @abstractmethod
+    def takes(array: Array) -> bool:
+        """Whether anything is to be made for arrays like this one."""
+
+    @abstractmethod
+    def kind(self, arrays: list[Array]) -> Hashable | None:
+        """What of these arrays a way is made for; None where there is none."""
+
+    @abstractmethod
+    def samples(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        """The arrays for which it is traced."""
+
+    @abstractmethod
+    def make(self, program: Program, arrays: list[Array]) -> Made | None:
+        """What does a program with arrays like these; None where it cannot be done in one go."""
+
+    def __call__(self, written: Sequence[Array], read: Sequence[Array], options: Options) -> bool:
+        arrays = [*written, *read]
+        kind = self.kind(arrays)
+        if kind is None or _is_shared(written, read):
+            return False
+        try:
+            key = (kind, len(written), *[(name, _kind_of(x)) for name, x in options.items()])
+        except TypeError:
+            return False
+        ways = self._known.get(key)
+        if ways and any(way(arrays, options) for way in ways):
+            return True
+        with self._lock:
+            if ways is None or ways:
+                way = self._way(written, read, options)
+                if len(self._known) >= _KINDS:
+                    self._known.clear()
+                ways = self._known[key] = [] if way is None else [way, *(ways or ())[: _WAYS - 1]]
+        return ways[0](arrays, options) if ways else False
+
+    def _way(self, written: Sequence[Array], read: Sequence[Array], options: Options) -> _Way | None:
+        """The way that these options lead."""
+        arrays = [*written, *read]
+        if not all(x.size and x.flags.c_contiguous for x in arrays):
+            return None
+        trace = Trace()
+        with unwatched(), watching(trace):
+            places = [Fixed(x) for x in self.samples(written)]
+            changed, given = [*map(trace.capture, places)], [*map(trace.argument, self.samples(read))]
+            self.function(changed, given, {name: _in_trace(trace, name, options, x) for name, x in options.items()})
+        program = trace.program
+        program.writes = [(place, now.variable) for place, now, first in trace.captured if now.variable is not first]
+        made = self.make(program, arrays)
+        # A rule may have found an array besides those that it was given.
+        if made is None or len(made.program.places) > len(places):
+            return None
+        return _Way(made, places, [*options], trace.guards)
+
+
+class _Way:
+    """What was made for one kind of arguments and one way, see Note [Which way a rule goes]."""
+
+    def __init__(self, made: Made, places: list[Fixed], names: list[str], guards: list[tuple[Expression, Any]]) -> None:
+        order = {id(place): i for i, place in enumerate(places)}
+        program, slots = made.program, made.plan.slots
+        self._made = made
+        self._inputs = [(slots[variable], order[id(place)]) for place, variable in program.places]
+        self._inputs += [(slots[variable], len(places) + i) for i, variable in enumerate(program.arguments)]
+        again = {variable: expression for expression, variable in program.numbers}
+        self._ask = _worked_out([question for question, _ in guards], names)
+        self._answers = [answer for _, answer in guards]
+        self._work_out = _worked_out([again[variable] for variable in made.plan.numbers], names)
+
+    def __call__(self, arrays: list[Array], options: Options) -> bool:
+        """Whether these options lead this way; if so, it was gone."""
+        if self._ask(**options) != self._answers:
+            return False
+        self._made([(slot, arrays[i]) for slot, i in self._inputs], self._work_out(**options))
+        return True
+
+
+def _is_shared(written: Sequence[Array], read: Sequence[Array]) -> bool:
+    """Whether what is read is part of memory that is written to: an element may be read after it was changed."""
+    views = [owner_of(x) for x in read if x.base is not None]
+    return bool(views) and any(owner is owner_of(x) for x in written for owner in views)
+
+
+def _kind_of(option: Any) -> Any:
+    """What of an option a way is for: of numbers not their values. Raises TypeError for what may change unseen."""
+    kind = type(option)
+    if kind is tuple:
+        return tuple(map(_kind_of, option))
+    if kind in (int, float):
+        return kind
+    if kind in (bool, str, type(None), type):
+        return option
+    raise TypeError(f"an option of a rule is a plain number, got a {kind.__name__}.")
+
+
+def _worked_out(expressions: list[Expression], names: list[str]) -> Callable[..., list[Any]]:
+    """The function of options with these names that gives the values of expressions."""
+    texts = ", ".join(expression.text for expression in expressions)
+    return function_of([f"return [{texts}]"], [expression.scope for expression in expressions], ", ".join(names))
+
+
+def _in_trace(trace: Trace, text: str, options: Options, option: Any) -> Any:
+    """An option as a trace takes it: numbers are worked out anew from the options of each call."""
+    if type(option) is tuple:
+        return tuple(_in_trace(trace, f"{text}[{i}]", options, x) for i, x in enumerate(option))
+    return Number(trace, Expression(text, options)) if type(option) in (int, float) else option
