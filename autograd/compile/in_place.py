@@ -27,7 +27,7 @@ from .program import Program
 from .trace import Trace
 from .watch import watching
 
-__all__ = ["InPlace", "Made"]
+__all__ = ["Function", "InPlace", "Made"]
 
 Options = dict[str, Any]
 Function = Callable[[Sequence[Array], Sequence[Array], Options], None]
@@ -48,7 +48,7 @@ class InPlace(ABC):
     """`function(written, read, options)`, which changes the arrays `written` in place, in one go.
 
     It is given bare arrays, of which it `takes` the first, and what it does depends on nothing besides. A call says
-    whether it was done; it was not where arrays do not lie in order or share memory, and where nothing can be made of
+    whether it was done in one go; not where arrays do not lie in order or share memory, or nothing can be made of
     the function. Options that are floats or ints, or tuples of them, may be others at each call.
     """
 
@@ -67,12 +67,17 @@ class InPlace(ABC):
         """What of these arrays a way is made for; None where there is none."""
 
     @abstractmethod
-    def samples(self, arrays: Sequence[Array]) -> Sequence[Array]:
-        """The arrays for which it is traced."""
+    def samples(self, arrays: Sequence[Array], first: Array) -> Sequence[Array]:
+        """Those for which it is traced in the place of some of the arrays, of which the `first` is written."""
 
     @abstractmethod
     def make(self, program: Program, arrays: list[Array]) -> Made | None:
         """What does a program with arrays like these; None where it cannot be done in one go."""
+
+    def run(self, written: Sequence[Array], read: Sequence[Array], **options: Any) -> None:
+        """Do it, in one go or as it is written."""
+        if not (self.takes(written[0]) and self(written, read, options)):
+            self.function(written, read, options)
 
     def __call__(self, written: Sequence[Array], read: Sequence[Array], options: Options) -> bool:
         arrays = [*written, *read]
@@ -101,8 +106,9 @@ class InPlace(ABC):
             return None
         trace = Trace()
         with unwatched(), watching(trace):
-            places = [Fixed(x) for x in self.samples(written)]
-            changed, given = [*map(trace.capture, places)], [*map(trace.argument, self.samples(read))]
+            places = [Fixed(x) for x in self.samples(written, written[0])]
+            changed = [*map(trace.capture, places)]
+            given = [*map(trace.argument, self.samples(read, written[0]))]
             self.function(changed, given, {name: _in_trace(trace, name, options, x) for name, x in options.items()})
         program = trace.program
         program.writes = [(place, now.variable) for place, now, first in trace.captured if now.variable is not first]

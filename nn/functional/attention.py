@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from autograd import matmul, sum_to
-from autograd.backend import Array, Module, host
+from autograd.backend import Array, Module, host, module_of
 from autograd.compile.cuda.eager import kernel_on_device
+from autograd.compile.native.in_place import InLoop
 from autograd.compile.native.many import matmul_many
 from autograd.fused import fused
 from autograd.modes import casting
@@ -24,7 +25,6 @@ from autograd.tensor import Operand, Tensor
 from .attention_weights import attention_weights, lower, scale_of
 from .dropout import dropout
 from .flash import attended, is_attended
-from .rows import ones
 
 __all__ = ["attention", "scaled_dot_product_attention"]
 
@@ -153,11 +153,16 @@ def _forward(
     out = xp.empty_like(query, shape=(*query.shape[:-1], value.shape[-1]))
     kept = []
     for rows, seen in _blocks(queries, keys, causal and mask is None):
-        weights = matmul_many(xp, query[..., rows, :], key[..., seen, :].swapaxes(-1, -2))
+        weights = _in_order(xp, query[..., rows, :], key[..., seen, :].swapaxes(-1, -2))
         _to_weights(xp, weights, None if added is None else added[..., rows, seen], given)
         matmul_many(xp, weights, value[..., seen, :], out=out[..., rows, :])
         kept.append((rows, seen, weights))
     return out, (query, out, kept)
+
+
+def _in_order(xp: Module, a: Array, b: Array) -> Array:
+    """a @ b as an array that lies in order, whose rows can be changed as those of one matrix."""
+    return matmul_many(xp, a, b, out=xp.empty((*a.shape[:-1], b.shape[-1]), a.dtype))
 
 
 def _added(xp: Module, mask: Any, causal: bool, queries: int, keys: int, dtype: Any) -> Any:
@@ -172,17 +177,45 @@ def _added(xp: Module, mask: Any, causal: bool, queries: int, keys: int, dtype: 
 def _to_weights(xp: Module, scores: Array, added: Any, given: bool) -> None:
     """Softmax in place, once `added` is added, in which the user's own numbers may be `given`, not 0 and -inf alone."""
     near = not given and xp.max(scores) <= _NEAR and xp.min(scores) >= -_NEAR
-    if added is not None:
-        scores += added
-    if not near:
-        largest = xp.max(scores, axis=-1, keepdims=True)
-        largest[largest == -float("inf")] = 0
-        scores -= largest
-    xp.exp(scores, out=scores)
-    total = xp.matmul(scores, ones(scores.shape[-1], scores.dtype))[..., None]
-    if added is not None:
-        total += total == 0  # a query that sees no key
-    scores /= total
+    if near and added is not None and added.ndim == 2:
+        _exponentials.run([scores.reshape(-1, added.size)], [added.reshape(-1)])
+    else:
+        if added is not None:
+            scores += added
+        if not near:
+            largest = xp.max(scores, axis=-1, keepdims=True)
+            largest[largest == -float("inf")] = 0
+            scores -= largest
+        xp.exp(scores, out=scores)
+    _shares.run([scores.reshape(-1, scores.shape[-1])], [], masked=added is not None)
+
+
+def _exponentials_with(written: Any, read: Any, options: Any) -> None:
+    """exp(scores + added), a row for all scores of a head."""
+    (scores,), (added,) = written, read
+    scores += added
+    module_of(scores).exp(scores, out=scores)
+
+
+def _shares_of_sum(written: Any, read: Any, options: Any) -> None:
+    """Rows over their sums."""
+    (rows,) = written
+    total = rows.sum(axis=-1, keepdims=True)
+    if options["masked"]:
+        total = total + (total == 0)  # a query that sees no key
+    rows /= total
+
+
+def _through_shares(written: Any, read: Any, options: Any) -> None:
+    """(g - its product with the row's own result) * weights."""
+    (g,), (along, weights) = written, read
+    g -= along
+    g *= weights
+
+
+_exponentials = InLoop(_exponentials_with, by_rows=True)
+_shares = InLoop(_shares_of_sum, by_rows=True)
+_back_through_shares = InLoop(_through_shares, by_rows=True)
 
 
 def _backward(
@@ -208,9 +241,10 @@ def _backward(
         if not (needs[0] or needs[1] or needs[3]):
             continue
         # Softmax takes off again what moves all weights of a row alike: g's product with the row's own result.
-        of_scores = matmul_many(xp, g_rows, value[..., seen, :].swapaxes(-1, -2))
-        of_scores -= xp.einsum("...ij,...ij->...i", g_rows, out[..., rows, :])[..., None]
-        of_scores *= weights
+        of_scores = _in_order(xp, g_rows, value[..., seen, :].swapaxes(-1, -2))
+        along = xp.einsum("...ij,...ij->...i", g_rows, out[..., rows, :]).reshape(-1, 1)
+        flat = len(along), of_scores.shape[-1]
+        _back_through_shares.run([of_scores.reshape(flat)], [along, weights.reshape(flat)])
         if needs[0]:
             matmul_many(xp, of_scores, key[..., seen, :], out=of_query[..., rows, :])
         if needs[1]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from autograd import matmul, matrix_transpose
-from autograd.backend import host
+from autograd.backend import host, module_of
 from autograd.compile.cuda.eager import OnDevice, needed, placed, slopes_of
+from autograd.compile.native.in_place import InLoop
 from autograd.fused import fused
 from autograd.modes import casting
 from autograd.tensor import Operand
@@ -70,12 +71,25 @@ def _on_host(xp: Any, x: Any, weight: Any, bias: Any, activation: Activation) ->
     if 100_000 <= len(rows) * weight.size <= 500_000 and len(rows) >= 32 and weight.size <= 10_000:
         turned = turned.copy()
     out = rows.dot(turned)
-    if bias is not None:
-        xp.add(out, bias, out=out)
-    if activation == "relu":
-        # Of a large array with one row of zeros, which stays in the cache.
-        xp.maximum(out, zeros(out.shape if out.size <= SMALL else out.shape[-1:], out.dtype), out=out)
+    given = [] if bias is None else [bias]
+    large = out.size > SMALL
+    if not (large and given and _finish.takes(out) and _finish([out], given, {"activation": activation})):
+        if given:
+            xp.add(out, bias, out=out)
+        if activation == "relu":
+            # Of a large array with one row of zeros, which stays in the cache.
+            xp.maximum(out, zeros(out.shape[-1:] if large else out.shape, out.dtype), out=out)
     return out if rows is x else out.reshape(*x.shape[:-1], len(weight))
+
+
+def _finished(written: Any, read: Any, options: Any) -> None:
+    (out,), (bias,) = written, read
+    out += bias
+    if options["activation"] == "relu":
+        module_of(out).maximum(out, 0, out=out)
+
+
+_finish = InLoop(_finished, by_rows=True)
 
 
 def _backward(

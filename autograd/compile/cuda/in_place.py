@@ -32,7 +32,7 @@ class InTape(InPlace):
     def kind(self, arrays: list[Array]) -> Hashable | None:
         return (device_of(arrays[0]), *[(x.shape, x.strides, x.dtype.num) for x in arrays])
 
-    def samples(self, arrays: Sequence[Array]) -> Sequence[Array]:
+    def samples(self, arrays: Sequence[Array], first: Array) -> Sequence[Array]:
         return arrays
 
     def make(self, program: Program, arrays: list[Array]) -> Made | None:

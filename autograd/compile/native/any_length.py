@@ -33,18 +33,37 @@ from .schedule import schedule
 from .source import HEADER
 from .threads import runner
 
-__all__ = ["LARGE", "ROWS", "AnyLength", "has_c"]
+__all__ = ["LARGE", "AnyLength", "has_c", "sample_of"]
 
 # Elements from which on C gains: a call from Python takes 10 to 20 us, as long as NumPy needs for so many of them.
 LARGE = 1 << 14
 
-ROWS = 5, 7  # of the arrays on which a program is traced: the second where rows are as long as the first
+_ROWS = 5, 7  # of the arrays on which a program is traced: the second where rows are as long as the first
 
 
 def has_c() -> bool:
     """Whether eager code may use C: there is a compiler, and TAPEGRAD_EXECUTOR does not want NumPy alone."""
     # Where there is none, that is no reason for a warning: nobody asked for it.
     return os.environ.get("TAPEGRAD_EXECUTOR") != "numpy" and missing() is None
+
+
+def sample_of(array: Array, first: Array, flat: bool) -> tuple[tuple[int, ...], Any] | None:
+    """The shape and dtype of a few rows of an array, of which a program is traced; None where it is no array of rows.
+
+    `first` is the array that has all rows, see Note [Rows].
+    """
+    if array.dtype.char not in "fd":
+        return None
+    if flat:
+        return (64 * _ROWS[0],), array.dtype
+    columns = first.shape[-1]
+    if first.ndim != 2 or columns == 1:
+        return None
+    if array.shape == (columns,):
+        return (columns,), array.dtype
+    if array.ndim == 2 and len(array) == len(first) and array.shape[1] in (1, columns):
+        return (_ROWS[columns == _ROWS[0]], array.shape[1]), array.dtype
+    return None
 
 
 class AnyLength:
@@ -64,7 +83,7 @@ class AnyLength:
 
     @classmethod
     def of(cls, program: Program, flat: bool) -> AnyLength | None:
-        """A program, traced on so many ROWS; None where it is no loop, or there is no compiler."""
+        """A program, traced on a few rows; None where it is no loop, or there is no compiler."""
         program = for_blas(simplified(program))
         refs = layouts(program)
         steps = schedule(program, refs)
@@ -107,7 +126,7 @@ def _fits(group: Group, flat: bool) -> bool:
     rows, _ = group.table
     kinds = {member.kind for member in group.members.values()}
     means = any(member.kind == "column" and member.name == "mean" for member in group.members.values())
-    return kinds == {"element"} and rows == 1 if flat else "all" not in kinds and rows in ROWS and not means
+    return kinds == {"element"} and rows == 1 if flat else "all" not in kinds and rows in _ROWS and not means
 
 
 _LENGTHS = 3  # numbers that come before those of the program: of parts, of rows and of columns

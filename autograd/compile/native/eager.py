@@ -18,7 +18,7 @@ from ...backend import Array, Module, host
 from ...functional import vjp
 from ...tensor import Tensor, wrap
 from ..trace import program_of
-from .any_length import LARGE, ROWS, AnyLength, has_c
+from .any_length import LARGE, AnyLength, has_c, sample_of
 
 __all__ = ["Loop", "elementwise_kernel"]
 
@@ -64,7 +64,7 @@ class Loop:
             if key not in self._made:
                 if len(self._made) == _KINDS:
                     del self._made[next(iter(self._made))]
-                samples = [_sample(array, arrays[0], self.flat) for array in arrays]
+                samples = [sample_of(array, arrays[0], self.flat) for array in arrays]
                 self._made[key] = None if None in samples else _Made.of(self.function, samples, options, self.flat)
             return self._made[key]
 
@@ -116,22 +116,6 @@ class _ByLoop(NamedTuple):
     """What such a kernel keeps beside its input."""
 
     kept: tuple[Array, ...]
-
-
-def _sample(array: Array, first: Array, flat: bool) -> Any:
-    """The shape and dtype of a few rows of an array; None where it is no array of rows."""
-    if array.dtype.char not in "fd":
-        return None
-    if flat:
-        return (64 * ROWS[0],), array.dtype
-    columns = first.shape[-1]
-    if first.ndim != 2 or columns == 1:
-        return None
-    if array.shape == (columns,):
-        return (columns,), array.dtype
-    if array.ndim == 2 and len(array) == len(first) and array.shape[1] in (1, columns):
-        return (ROWS[columns == ROWS[0]], array.shape[1]), array.dtype
-    return None
 
 
 class _Made:

@@ -1,7 +1,8 @@
 """In place, in C: the rule of an optimizer as one loop, which reads and writes every number once.
 
 One idea: a rule is element by element, so it is traced on a few elements and done for as many as there are. NumPy takes
-a dozen passes over blocks that fit a cache, on one core; this is one pass on all of them.
+a dozen passes over blocks that fit a cache, on one core; this is one pass on all of them. What works on the rows of a
+matrix is done in the same way.
 Read `large.py` next.
 """
 
@@ -10,31 +11,41 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from ...backend import Array, host
-from ..in_place import InPlace, Made
+from ..in_place import Function, InPlace, Made
 from ..program import Program
-from .any_length import LARGE, ROWS, AnyLength, has_c
+from .any_length import LARGE, AnyLength, has_c, sample_of
 
 __all__ = ["InLoop"]
 
 
 class InLoop(InPlace):
-    """`function(written, read, options)` of flat arrays, element by element, as a loop; large ones of the host."""
+    """`function(written, read, options)` as a loop, for large arrays of the host.
+
+    All arrays are flat and of one length, or with `by_rows` see Note [Rows] in any_length.py, the first one whole.
+    """
+
+    def __init__(self, function: Function, *, by_rows: bool = False) -> None:
+        super().__init__(function)
+        self.flat = not by_rows
 
     @staticmethod
     def takes(array: Array) -> bool:
         return array.size >= LARGE and has_c()
 
     def kind(self, arrays: list[Array]) -> Hashable | None:
-        if any(type(x) is not host.ndarray or x.shape != arrays[0].shape or x.ndim != 1 for x in arrays):
+        first = arrays[0]
+        if any(type(x) is not host.ndarray for x in arrays):
             return None
-        kind = "".join([x.dtype.char for x in arrays])
-        return kind if set(kind) <= {*"fd"} else None
+        if self.flat and (first.ndim != 1 or any(x.shape != first.shape for x in arrays)):
+            return None
+        samples = tuple([sample_of(x, first, self.flat) for x in arrays])
+        return None if None in samples else samples
 
-    def samples(self, arrays: Sequence[Array]) -> Sequence[Array]:
-        return [host.ones(64 * ROWS[0], x.dtype) for x in arrays]
+    def samples(self, arrays: Sequence[Array], first: Array) -> Sequence[Array]:
+        return [host.ones(*sample) for x in arrays if (sample := sample_of(x, first, self.flat))]
 
     def make(self, program: Program, arrays: list[Array]) -> Made | None:
-        loop = AnyLength.of(program, flat=True)
+        loop = AnyLength.of(program, self.flat)
         return None if loop is None else _InLoop(loop)
 
 
@@ -44,4 +55,4 @@ class _InLoop:
         self.program, self.plan = loop.program, loop.plan
 
     def __call__(self, arrays: list[tuple[int, Array]], numbers: list[float]) -> None:
-        self._loop(arrays, arrays[0][1].size, numbers)
+        self._loop(arrays, len(arrays[0][1]), numbers)

@@ -727,3 +727,47 @@ def test_batch_norm_in_c_is_that_of_numpy(shape, affine, dtype, last, monkeypatc
     for one, wanted in zip(found, results(), strict=True):
         assert one.dtype == wanted.dtype == dtype
         assert np.abs(one - wanted).max() <= (3e-5 if dtype == "float32" else 1e-12) * np.abs(wanted).max()
+
+
+# In place
+
+
+@needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_a_large_linear_layer_is_ended_by_a_loop(activation, dtype, monkeypatch):
+    x, w, b = numbers(600, 30, dtype=dtype), numbers(200, 30, dtype=dtype, seed=1), numbers(200, dtype=dtype, seed=2)
+    x[3] = np.nan
+    found = F.linear(ag.Tensor(x), ag.Tensor(w), ag.Tensor(b), activation=activation).data
+    monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
+    wanted = F.linear(ag.Tensor(x), ag.Tensor(w), ag.Tensor(b), activation=activation).data
+    np.testing.assert_allclose(found, wanted, rtol=1e-6 if dtype == "float32" else 1e-14, atol=1e-6)
+    finish = sys.modules["nn.functional.linear"]._finish
+    monkeypatch.delenv("TAPEGRAD_EXECUTOR")
+    assert finish([np.ones((600, 200), dtype)], [b], {"activation": activation})
+
+
+@needs_c
+@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize("mask", [None, "causal", "bools", "floats", "each head"])
+def test_weights_of_large_attention_are_made_by_loops(mask, far, monkeypatch):
+    def attended():
+        # Heads that are views of one product, and queries that see no key.
+        q, k, v = (ag.Tensor(numbers(4, 70, 3, 16, seed=i), requires_grad=True) for i in range(3))
+        seen = numbers(*((3, 70, 70) if mask == "each head" else (70, 70)), seed=3)
+        seen = {"floats": seen, "bools": (seen > 0), "each head": seen > 0}.get(mask)
+        if seen is not None and seen.dtype == bool:
+            seen[..., 5, :] = False
+        heads = [x.swapaxes(1, 2) for x in (q * (40 if far else 1), k, v)]
+        given = None if seen is None else ag.Tensor(seen)
+        out = F.scaled_dot_product_attention(*heads, given, is_causal=mask == "causal")
+        (out * ag.Tensor(numbers(4, 3, 70, 16, seed=4))).sum().backward()
+        return [out.data, *(x.grad.data for x in (q, k, v))]
+
+    found = attended()
+    attention = sys.modules["nn.functional.attention"]
+    used = [attention._shares, attention._back_through_shares, *[attention._exponentials] * (mask == "causal")]
+    assert all(any(loop._known.values()) for loop in used)
+    monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
+    for a, b in zip(found, attended(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 if far else 1e-5)
