@@ -128,6 +128,6 @@ def _safetensors() -> Any:
         import safetensors.numpy
     except ImportError as error:
         raise ImportError(
-            'saving and loading need the safetensors library, which is not installed here: pip install "tapegrad[nn]".'
+            "saving and loading need the safetensors library, which is not installed here: pip install safetensors."
         ) from error
     return safetensors

@@ -90,6 +90,8 @@ def _standardized(parts: Parts) -> Parts:
 
 def _folder(folder: Path) -> Dataset:
     """The four IDX files of a folder, named like MNIST's; bytes are divided by 255, other numbers kept."""
+    if folder.is_file():
+        raise DataError(f"data.source = {folder} is a file: wanted is a folder with four IDX files named like MNIST's.")
     if not folder.is_dir():
         raise DataError(
             f"data.source = {folder}: there is no such folder, and what is built in is mnist, {', '.join(SYNTHETIC)}."

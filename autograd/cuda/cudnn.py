@@ -30,7 +30,7 @@ ALIGNMENT = 16  # bytes: what cuDNN takes for granted of every address
 OLDEST = 90800  # cuDNN 9.8
 MOST = 4096  # plans kept; a program whose shapes never come back shall not collect them for ever
 
-_REMEDY = 'pip install "tapegrad[cuda,cudnn]" brings both'
+_REMEDY = 'pip install nvidia-cudnn-cu13 "nvidia-cudnn-frontend<1.29" brings both'
 
 
 class CudnnError(DeviceError):

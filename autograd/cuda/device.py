@@ -44,14 +44,14 @@ _NO_GPU = (
 
 def _imported() -> Any:
     if importlib.util.find_spec("cupy") is None:
-        raise DeviceError('device "cuda" needs CuPy, which is not installed here: pip install "tapegrad[cuda]".')
+        raise DeviceError('device "cuda" needs CuPy, which is not installed here: pip install cupy-cuda13x.')
     try:
         import cupy
     except ImportError as error:
         reason = str(error).strip().partition("\n")[0]
         raise DeviceError(
             f'device "cuda" needs CuPy, which is installed but cannot be imported ({reason}): install it again in one '
-            'kind only, pip install "tapegrad[cuda]".'
+            "kind only, pip install cupy-cuda13x."
         ) from error
     return cupy
 

@@ -60,7 +60,7 @@ class Tapegrad(Contender):
     executor: Literal["native", "numpy"] | None = None  # eager without one
 
     module: ClassVar[str] = "autograd"
-    install: ClassVar[str] = "pip install tapegrad"
+    install: ClassVar[str] = "pip install -e ."
     ours: ClassVar[bool] = True
 
     def prepare(self, job: str) -> Step:

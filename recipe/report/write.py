@@ -51,7 +51,7 @@ def report(
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise UsageError("a report needs matplotlib, which is not installed: pip install 'tapegrad[recipe]'") from None
+        raise UsageError("a report needs matplotlib, which is not installed: pip install matplotlib.") from None
     missing = ""
     try:
         if model is None or test is None:

@@ -387,7 +387,7 @@ def why() -> str:
 
 def test_a_package_that_is_not_there(install):
     install(None)
-    assert why().endswith('is not installed here: pip install "tapegrad[cuda,cudnn]" brings both.')
+    assert why().endswith('here: pip install nvidia-cudnn-cu13 "nvidia-cudnn-frontend<1.29" brings both.')
 
 
 def test_a_package_that_cannot_be_imported(install, monkeypatch, tmp_path):

@@ -119,7 +119,7 @@ def refused() -> Iterator[Attention]:
 def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[Any, tuple[str, Any]]:
     """What cuDNN says to each operation: an engine and its workspace, or an error and its text."""
     if importlib.util.find_spec("cudnn") is None:
-        pytest.skip('the real cuDNN is not here: pip install "tapegrad[cudnn]"')
+        pytest.skip('the real cuDNN is not here: pip install ".[cudnn]"')
     compiler = shutil.which("gcc")
     if compiler is None:
         pytest.skip("what stands in for the driver needs gcc")

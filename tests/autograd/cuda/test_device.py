@@ -87,7 +87,7 @@ def why() -> str:
 
 def test_no_cupy(monkeypatch):
     monkeypatch.setattr(device.importlib.util, "find_spec", lambda name: None)
-    assert 'needs CuPy, which is not installed here: pip install "tapegrad[cuda]"' in why()
+    assert "needs CuPy, which is not installed here: pip install cupy-cuda13x." in why()
     assert (ag.cuda.is_available(), ag.cuda.device_count()) == (False, 0)
 
 
