@@ -1,7 +1,7 @@
-"""Convolution layers: kernels that slide over one axis of space or two, and the same backwards.
+"""Convolution layers: a weight that slides over one axis of space or two, and the same backwards.
 
-One idea: a window of x is what goes into a Linear whose weight is the kernel, the same for all windows; so a kernel
-starts as a Linear of that fan-in does. Read `pool.py` next.
+One idea: a window of x is what goes into a Linear, and the weight is the same for all windows; so it starts as that of
+a Linear of that fan-in does. Read `pool.py` next.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 _NUMPYS_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-class _Kernels(Module):
+class _AnyConv(Module):
     """What all four have: the sizes, the parameters, and their start."""
 
     axes: int  # of space
@@ -74,7 +74,7 @@ class _Kernels(Module):
         return ", ".join((sizes, *shown))
 
 
-class _Conv(_Kernels):
+class _Conv(_AnyConv):
     """What Conv1d and Conv2d share."""
 
     def __init__(
@@ -131,7 +131,7 @@ class _Conv(_Kernels):
 
 
 class Conv1d(_Conv):
-    """Kernels that slide over one axis: x (N, C, L) or (C, L); the weight is (out, in / groups, kernel_size).
+    """A weight that slides over one axis: x (N, C, L) or (C, L); the weight is (out, in / groups, kernel_size).
 
     See `functional.conv2d`. `padding_mode` says what stands around x: "zeros", or x itself, mirrored ("reflect"),
     its ends ("replicate"), or from its other end ("circular"). Raises ValueError for options that do not fit.
@@ -141,7 +141,7 @@ class Conv1d(_Conv):
 
 
 class Conv2d(_Conv):
-    """Kernels that slide over two axes: x (N, C, H, W) or (C, H, W); the weight is (out, in / groups, *kernel_size).
+    """A weight that slides over two axes: x (N, C, H, W) or (C, H, W); the weight is (out, in / groups, *kernel_size).
 
     See `functional.conv2d`. `padding_mode` says what stands around x: "zeros", or x itself, mirrored ("reflect"),
     its ends ("replicate"), or from its other end ("circular"). Raises ValueError for options that do not fit.
@@ -150,7 +150,7 @@ class Conv2d(_Conv):
     axes = 2
 
 
-class _ConvTranspose(_Kernels):
+class _ConvTranspose(_AnyConv):
     """What ConvTranspose1d and ConvTranspose2d share."""
 
     is_transposed = True

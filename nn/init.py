@@ -127,20 +127,20 @@ def eye_(tensor: Tensor) -> Tensor:
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """Fill a convolution's weight (out, in, *kernel) so that channels pass it unchanged, in each group by itself.
+    """Fill a convolution's weight (out, in, *kernel_size) so that channels pass it unchanged, in each group by itself.
 
-    Raises ValueError unless the kernel has 1, 2 or 3 dimensions and `groups` divides the channels out.
+    Raises ValueError unless the windows have 1, 2 or 3 dimensions and `groups` divides the channels out.
     """
     if tensor.ndim not in (3, 4, 5):
         raise ValueError(
-            f"dirac_ fills the weight of a convolution, (out, in, *kernel) with 1 to 3 dimensions of kernel, "
+            "dirac_ fills the weight of a convolution, (out, in, *kernel_size) with 1 to 3 dimensions of kernel_size, "
             f"and this Tensor has shape {tensor.shape}."
         )
-    out_channels, in_channels, *kernel = tensor.shape
+    out_channels, in_channels, *kernel_size = tensor.shape
     if groups < 1 or out_channels % groups:
         raise ValueError(f"dirac_ got groups={groups}, which does not divide the {out_channels} channels out.")
     zeros_(tensor)
-    centre = tuple(size // 2 for size in kernel)
+    centre = tuple(size // 2 for size in kernel_size)
     for channel in range(out_channels):
         within = channel % (out_channels // groups)
         if within < in_channels:
@@ -259,16 +259,16 @@ def _fill(tensor: Tensor, values: Any) -> Tensor:
 def _at_least_2d(tensor: Tensor, name: str) -> None:
     if tensor.ndim < 2:
         raise ValueError(
-            f"{name} needs the fan-in and fan-out of a weight (out, in, *kernel), and this Tensor has shape "
+            f"{name} needs the fan-in and fan-out of a weight (out, in, *kernel_size), and this Tensor has shape "
             f"{tensor.shape}: give it at least 2 dimensions, or fill it with uniform_ or normal_."
         )
 
 
 def _fans(tensor: Tensor, name: str) -> tuple[int, int]:
-    """How many inputs feed one output of a weight (out, in, *kernel), and how many outputs one input feeds."""
+    """How many inputs feed one output of a weight (out, in, *kernel_size), and how many outputs one input feeds."""
     _at_least_2d(tensor, name)
-    out_features, in_features, *kernel = tensor.shape
-    return in_features * math.prod(kernel), out_features * math.prod(kernel)
+    out_features, in_features, *kernel_size = tensor.shape
+    return in_features * math.prod(kernel_size), out_features * math.prod(kernel_size)
 
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str, name: str) -> float:

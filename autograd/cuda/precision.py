@@ -1,8 +1,7 @@
 """How exactly float32 is multiplied on the GPU: exactly, unless you ask for TF32.
 
 One idea: the setting is a context variable, so it belongs to one thread, and can be set for good or for a block.
-Read
-`algorithms.py` next.
+Read `algorithms.py` next.
 """
 
 from __future__ import annotations

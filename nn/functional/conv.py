@@ -58,7 +58,7 @@ def conv(
     for length, k, d, side in zip(x.shape[-axes:], size, holes, sides, strict=True):
         if d * (k - 1) + 1 > length + sum(side):
             raise ShapeError(
-                f"{name} got x of shape {x.shape} and weight of shape {weight.shape}: a kernel of {k} places with "
+                f"{name} got x of shape {x.shape} and weight of shape {weight.shape}: a window of {k} places with "
                 f"dilation {d} reaches over {d * (k - 1) + 1}, and the padded x has only {length + sum(side)}."
             )
     options = {**_over_two(steps, sides, holes), "groups": groups, "activation": activation}
@@ -124,14 +124,14 @@ def conv1d(*given: Any, **options: Any) -> Tensor:
 
 @arguments_of(conv)
 def conv2d(*given: Any, **options: Any) -> Tensor:
-    """Each kernel slid over x: the sum of products at each place, plus bias, then ReLU if `activation="relu"`.
+    """The weight slid over x: the sum of products at each place, plus bias, then ReLU if `activation="relu"`.
 
     x is (N, C, H, W) or (C, H, W), weight (O, C / groups, kh, kw), bias (O,) or None, the result (N, O, H', W') or
     (O, H', W') with H' = (H + 2 padding - dilation (kh - 1) - 1) // stride + 1. `padding` is of zeros, as many at both
     ends, or "valid" for none, or "same" for as many as keep H' = H, the odd one at the end. The channels of x and of
-    the result are split into `groups`. The kernel is not turned: what PyTorch calls convolution is a correlation.
+    the result are split into `groups`. The weight is not turned: what PyTorch calls convolution is a correlation.
 
-    Raises ValueError for shapes that do not fit, options that are not known, and kernels larger than the padded x.
+    Raises ValueError for shapes that do not fit, options that are not known, and windows larger than the padded x.
     """
     return conv(2, *given, **options)
 
@@ -144,7 +144,7 @@ def conv_transpose1d(*given: Any, **options: Any) -> Tensor:
 
 @arguments_of(conv_transpose)
 def conv_transpose2d(*given: Any, **options: Any) -> Tensor:
-    """Each number of x spread over a window by its kernel, and windows added where they overlap, plus bias.
+    """Each number of x spread over a window by the weight, and windows added where they overlap, plus bias.
 
     The gradient of `conv2d` in its x, as a layer: x is (N, C, H, W) or (C, H, W), weight (C, O / groups, kh, kw), bias
     (O,) or None, the result (N, O, H', W') or (O, H', W') with H' = (H - 1) stride - 2 padding + dilation (kh - 1) +

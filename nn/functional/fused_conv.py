@@ -2,9 +2,8 @@
 
 One idea: x is looked at with its channels last, convolved, and the result looked at with its channels in axis 1: views,
 which the next layer turns back again, so that a chain of convolutions copies nothing. One axis of space is two, of
-which the second has length 1. On the host a kernel does it, in C or in NumPy, on a GPU a tape of
-what it does to channels last.
-Read `conv.py` next.
+which the second has length 1. On the host a kernel does it, in C or in NumPy, on a GPU a tape of what it does to
+channels last. Read `conv.py` next.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def max_pool2d(*given: Any, **options: Any) -> Tensor:
     the padding. A single number stands for all axes. NaN counts as largest, and of equal numbers the first gets the
     gradient.
 
-    Raises ValueError for x of another rank, numbers that make no windows, and padding beyond half the kernel;
+    Raises ValueError for x of another rank, numbers that make no windows, and padding beyond half the window;
     NotImplementedError for `return_indices`.
     """
     return max_pool(2, *given, **options)
@@ -94,7 +94,7 @@ def avg_pool2d(*given: Any, **options: Any) -> Tensor:
     Windows lie as in `max_pool2d`. Padding counts as zeros, or not at all where `count_include_pad` is False; what a
     window holds beyond the padding is never counted. `divisor_override` takes the place of the count.
 
-    Raises ValueError for x of another rank, numbers that make no windows, padding beyond half the kernel, and a
+    Raises ValueError for x of another rank, numbers that make no windows, padding beyond half the window, and a
     divisor of 0.
     """
     return avg_pool(2, *given, **options)
@@ -137,7 +137,7 @@ def _pooled(
     step = size if stride is None or stride == () else numbers_of(name, "stride", stride, axes, 1)
     pad, apart = numbers_of(name, "padding", padding, axes, 0), numbers_of(name, "dilation", dilation, axes, 1)
     if any(p > k // 2 for p, k in zip(pad, size, strict=True)):
-        raise ValueError(f"{name} got padding={padding} and kernel_size={kernel_size}: at most half the kernel fits.")
+        raise ValueError(f"{name} got padding={padding} and kernel_size={kernel_size}: at most half the window fits.")
 
     def on_images(x: Tensor) -> Tensor:
         ends = [_end(*axis, ceil_mode) for axis in zip(x.shape[-axes:], size, step, pad, apart, strict=True)]

@@ -150,7 +150,7 @@ def test_what_the_layers_look_like():
         (
             lambda: F.conv2d(normal(1, 1, 4, 4), normal(1, 1, 3, 1), dilation=3, padding=1),
             ValueError,
-            "a kernel of 3 places with dilation 3 reaches over 7, and the padded x has only 6",
+            "a window of 3 places with dilation 3 reaches over 7, and the padded x has only 6",
         ),
         (lambda: nn.Conv2d(1, 1, 3, stride=0), ValueError, "Conv2d got stride=0.*at least 1"),
         (lambda: nn.Conv1d(1, 1, (3, 3)), ValueError, r"kernel_size=\(3, 3\).*one whole number"),

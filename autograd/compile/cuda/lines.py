@@ -1,6 +1,7 @@
 """Lines: the loop over elements that have no values for rows, one long line, dealt out to all threads.
 
-One idea: a thread takes every so manieth element, a few at a time. Read `rows.py` for the other kind of loop.
+One idea: a thread takes every n-th element, n the number of all threads, and a few at a time.
+Read `rows.py` for the other kind of loop.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _MANY = 1 << 18  # elements from which on all of a GPU has work even when a thre
 
 
 class Lines(Writer):
-    """Elements alone, with sums over all of them: each thread takes every so manieth."""
+    """Elements alone, with sums over all of them: each thread takes every n-th."""
 
     def count_blocks(self) -> int:
         if self.size >= _MANY or len(self.members) == 1:  # which does little but read and write

@@ -1,8 +1,9 @@
 """Nests: what walks over more axes than rows and columns, as kernels in CUDA C.
 
-One idea: a thread takes every so manieth element of what is written, and works out from its number where along each
-axis it is; axes that lie one behind the other everywhere are taken as one. So moves, elementwise functions of strided
-views, and rows of a table by their numbers are three bodies of one loop. Read `products.py` next.
+One idea: a thread takes every n-th element of what is written, n the number of all threads, and works out from its
+number where along each axis it is; axes that lie one behind the other everywhere are taken as one. So moves,
+elementwise functions of strided views, and rows of a table by their numbers are three bodies of one loop.
+Read `products.py` next.
 """
 
 # Note [Rows added up]

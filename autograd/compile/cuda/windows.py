@@ -162,7 +162,7 @@ def _windows_along(walk: Walk, axis: int, at: str, place: str) -> Iterator[str]:
     size, count, stride, apart = (numbers[axis] for numbers in (walk.size, walk.counts, walk.stride, walk.dilation))
     shifted = f"{at} + {walk.padding[axis][0]}"
     wrong = [f"from_{at} < 0", f"o{at} >= {count}"]
-    if apart == 1:  # it is every so manieth place of a window, from a first one on
+    if apart == 1:  # it is every n-th place of a window, n the stride, from a first one on
         step, first = stride, f"({shifted}) % {stride} + "
         wrong += [f"{place} >= {size}"] if size % step else []
     else:  # all are tried

@@ -1,4 +1,4 @@
-"""Winograd's convolution in C: 3 x 3 kernels over tiles of 4 x 4 results, with 36 multiplications in the place of 144.
+"""Winograd's convolution in C: windows of 3 x 3, tiles of 4 x 4 results, 36 multiplications in the place of 144.
 
 One idea: a convolution of short rows is a product of polynomials, so both are evaluated at six points, multiplied
 there, and the product is read off. In two axes that makes 36 products of matrices, tiles by channels times channels by
@@ -12,19 +12,19 @@ Read `pooling.py` next.
 
 # Note [Tiles]
 # A block of tiles goes through all steps while it is in the second cache: `v` are the inputs at the points, `m` the
-# products, (36, tiles, channels) each, and `u` the kernels, (36, channels / 16, other channels, 16), so that the
+# products, (36, tiles, channels) each, and `u` the weights, (36, channels / 16, other channels, 16), so that the
 # product reads what it needs of them in order. So are the inputs, (36, channels / 16, tiles, 16), for the weight's
 # gradient, whose product reads them so. Tiles that reach over the edge read zeros, and write nowhere.
 
 # Note [Samples or channels]
-# Parts share the samples, and each has the kernels at the points for itself. Where there are few tiles and many
+# Parts share the samples, and each has the weights at the points for itself. Where there are few tiles and many
 # channels that would be most of the work, and hundreds of megabytes: there parts share the channels of what is made,
 # and each has the tiles of all samples for itself.
 
 # Note [Few tiles]
-# Kernels at the points are four times as large as they are. Where one block holds all tiles of a part, each kernel is
-# read by one product only, so 16 channels of what is made go through all steps before the next: their kernels do not
-# leave the caches in between. Otherwise all kernels are brought to the points before the first block.
+# Weights at the points are four times as large as they are. Where one block holds all tiles of a part, each weight is
+# read by one product only, so 16 channels of what is made go through all steps before the next: their weights do not
+# leave the caches in between. Otherwise all weights are brought to the points before the first block.
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ __all__ = ["FUNCTIONS", "pays", "work_of"]
 _POINTS = 36
 _LANES = 16  # channels at a time, in the product
 _BLOCK, _LEAST = 36, 6  # tiles at a time, at most and at least
-_COLUMNS = 16  # channels of what is made whose kernels at the points lie near; see Note [Few tiles]
+_COLUMNS = 16  # channels of what is made whose weights at the points lie near; see Note [Few tiles]
 _CACHED = 1 << 20  # floats of a block of tiles that still lie near
 _WORTH, _WIDE = 64, 128  # tiles, and channels of what is made, that are worth a part
-_ROOM = 16 << 20  # floats, in which parts by samples may have kernels
+_ROOM = 16 << 20  # floats, in which parts by samples may have weights
 
 _LINES = """\
 #define NEAR .70710678f
@@ -79,7 +79,7 @@ static inline void wino_at(const w8 *y, long n, w8 *m, long s) {
   const w8 r = y[0] + 2 * y[2 * n], t = FAR * (y[n] + 2 * y[3 * n]), first = y[0], last = y[3 * n];
   m[0] = first; m[s] = p + q; m[2 * s] = p - q; m[3 * s] = r + t; m[4 * s] = r - t; m[5 * s] = last;
 }
-// A kernel at the points, each divided by its distances from the others, and the adjoint.
+// The weights of a window at the points, each divided by its distances from the others, and the adjoint.
 static inline void wino_g(const w8 *w, long n, w8 *u, long s) {
   const w8 p = (-2.f / 3) * w[0] - (1.f / 3) * w[2 * n], q = (-2.f / 3 * NEAR) * w[n];
   const w8 r = (1.f / 6) * w[0] + (1.f / 3) * w[2 * n], t = (1.f / 6 * FAR) * w[n], first = w[0], last = w[2 * n];
@@ -179,21 +179,21 @@ static void wino_result_back(const float *y, float *m, long tile, long count, lo
   }
 }
 
-// The kernels at the points, of `columns` channels from `first` on of what is made: for the product with x, or turned,
-// for that with the result; and the adjoint, for as many features. What lies a kernel apart is read in squares of 8.
-static inline void wino_kernel(const w8 *f, long n, float *u, long apart) {
+// The weights at the points, of `columns` channels from `first` on of what is made: for the product with x, or turned,
+// for that with the result; and the adjoint, for as many features. What lies a window apart is read in squares of 8.
+static inline void wino_weight(const w8 *f, long n, float *u, long apart) {
   w8 d[36], e[18];
   for (int j = 0; j < 3; j++) wino_g(f + j * n, 3 * n, e + j, 3);
   for (int i = 0; i < 6; i++) wino_g(e + 3 * i, 1, d + 6 * i, 1);
   for (int k = 0; k < 36; k++) *(w8 *)(u + k * apart) = d[k];
 }
-static void wino_kernels(const float *w, float *u, int turned, long first, long columns, const wino_t *g) {
+static void wino_weights(const float *w, float *u, int turned, long first, long columns, const wino_t *g) {
   const long rows = turned ? g->o : g->c, apart = wino_plane(rows * columns);
   for (long r = 0; turned && r < rows; r++)
     for (long c = 0; c < columns; c += 8) {
       w8 f[9];
       for (int k = 0; k < 9; k++) f[k] = *(const w8 *)(w + (r * 9 + k) * g->c + first + c);
-      wino_kernel(f, 1, u + (c / 16 * rows + r) * 16 + c % 16, apart);
+      wino_weight(f, 1, u + (c / 16 * rows + r) * 16 + c % 16, apart);
     }
   for (long c = 0; !turned && c < columns; c += 8)
     for (long r = 0; r < rows; r += 8) {
@@ -203,10 +203,10 @@ static void wino_kernels(const float *w, float *u, int turned, long first, long 
           const w8 of = *(const w8 *)(w + ((first + c + l) * 9 + k) * g->c + r);
           for (int i = 0; i < 8; i++) f[k][i][l] = of[i];
         }
-      for (int i = 0; i < 8; i++) wino_kernel(f[0] + i, 8, u + (c / 16 * rows + r + i) * 16 + c % 16, apart);
+      for (int i = 0; i < 8; i++) wino_weight(f[0] + i, 8, u + (c / 16 * rows + r + i) * 16 + c % 16, apart);
     }
 }
-static void wino_kernels_back(float *w, const float *u, long first, long width, const wino_t *g) {
+static void wino_weights_back(float *w, const float *u, long first, long width, const wino_t *g) {
   const long plane = wino_plane(width * g->c);
   for (long o = 0; o < width; o++)
     for (long c = 0; c < g->c; c += 8) {
@@ -270,7 +270,7 @@ static void wino_convolve_@(const float *x, const float *w, float *y, float *roo
   float *u = room + part * g->room, *v = u + 36 * wino_plane(c * g->columns), *m = v + 36 * wino_plane(g->block * c);
   for (long at = 0, n; at < my.width; at += n) {
     n = my.width - at < g->columns ? my.width - at : g->columns;
-    wino_kernels(w, u, 0, my.first + at, n, g);
+    wino_weights(w, u, 0, my.first + at, n, g);
     for (long tile = my.from * tiles; tile < end; tile += g->block) {
       const long count = tile + g->block < end ? g->block : end - tile;
       if (at == 0) wino_input(x, v, tile, count, c, 16, g);
@@ -291,7 +291,7 @@ static void wino_convolve_input_@(const float *y, const float *w, float *x, floa
     memset(x + i * g->c + my.first, 0, my.width * sizeof(float));
   for (long at = 0, n; at < my.width; at += n) {
     n = my.width - at < g->columns ? my.width - at : g->columns;
-    wino_kernels(w, u, 1, my.first + at, n, g);
+    wino_weights(w, u, 1, my.first + at, n, g);
     for (long tile = my.from * tiles; tile < end; tile += g->block) {
       const long count = tile + g->block < end ? g->block : end - tile;
       if (at == 0) wino_result_back(y, m, tile, count, 0, o, g);
@@ -319,7 +319,7 @@ static void wino_convolve_weight_@(const float *x, const float *y, float *w, flo
         wino_product(m + k * wino_plane(g->block * n), 1, n, v + k * wino_plane(g->block * c), 16, 16 * g->block,
                      u + k * wino_plane(c * n), n, c, count, tile > begin);
     }
-    wino_kernels_back(g->by_channels ? w : w + part * 9 * c * g->o, u, my.first + at, n, g);
+    wino_weights_back(g->by_channels ? w : w + part * 9 * c * g->o, u, my.first + at, n, g);
   }
 }"""
 
