@@ -14,7 +14,7 @@ from .batching import deepest
 from .errors import GradientError, ShapeError, VmapError
 from .modes import is_batching, is_recording
 from .ops import cast, index
-from .tensor import Operand, Tensor
+from .tensor import Operand, Tensor, bare
 from .writes import mark_written
 
 __all__ = ["assign", "write"]
@@ -66,7 +66,7 @@ def assign(x: Tensor, key: Any, value: Operand) -> None:
             )
         _rebind(x, y)
     else:
-        value = value.data if isinstance(value, Tensor) else value
+        value = bare(value)
         _refuse_for_each(x, where, value)
         x.data[where] = value
         part = x.data[where] if _is_plain(where) else x.data

@@ -29,7 +29,7 @@ from .ops.cast import astype
 from .ops.elementwise import add, positive
 from .ops.shape import sum_to
 from .primitive import Saved
-from .tensor import Edge, Node, Tensor, edge_of, wrap
+from .tensor import Edge, Node, Tensor, bare, edge_of, wrap
 
 __all__ = ["backward", "gradients"]
 
@@ -103,7 +103,7 @@ def gradients(
     if is_batching():
         batch = deepest(*(y.data for y in ([outputs] if isinstance(outputs, Tensor) else outputs)))
         _refuse_sum(batch, inputs)
-        if not create_graph and deepest(*map(_array, _listed(weights))) not in (None, batch):
+        if not create_graph and deepest(*map(bare, _listed(weights))) not in (None, batch):
             # A kernel knows nothing of examples; with Tensors its definition does the work.
             with enable_grad():
                 found = gradients(outputs, inputs, weights, create_graph=True, allow_unused=allow_unused)
@@ -183,7 +183,7 @@ def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
         return wrap(g) if create_graph else g
     if isinstance(xp, Batch):
         weight = weight if isinstance(weight, Tensor) else array_of(weight)
-        weight = deepest(data, _array(weight)).joined(weight)
+        weight = deepest(data, bare(weight)).joined(weight)
     array = weight.data if isinstance(weight, Tensor) else array_of(weight)
     if array.shape != tensor.shape:
         raise ShapeError(f"the gradient has shape {array.shape}, the Tensor has shape {tensor.shape}; they must agree.")
@@ -234,7 +234,7 @@ def _walk(
             if piece.shape != like.shape or piece.dtype != like.dtype:
                 piece = _fitted(node, like, piece)
             if watching:
-                check_backward(node.primitive.name, node.line, _array(g), _array(piece))
+                check_backward(node.primitive.name, node.line, bare(g), bare(piece))
             sent = arrived.get(parent)
             if sent is None:
                 if parent is like:
@@ -262,7 +262,7 @@ def _walk(
 
 def _is_made(piece: Gradient, create_graph: bool) -> bool:
     """Whether a rule made the memory of what it gave, and nobody else holds that."""
-    return _array(piece).base is None or (not create_graph and writes.holds_alone(piece))
+    return bare(piece).base is None or (not create_graph and writes.holds_alone(piece))
 
 
 def _newest_first(roots: Iterable[Edge], since: int) -> list[Node]:
@@ -443,7 +443,3 @@ def _as_tensor(g: Gradient) -> Tensor:
     if type(g) in modules:
         return wrap(g)
     return g if isinstance(g, Tensor) else wrap(module_of(g).asarray(g))  # NumPy gives scalars, CuPy 0-d arrays
-
-
-def _array(x: Gradient) -> Array:
-    return x.data if isinstance(x, Tensor) else x

@@ -15,7 +15,7 @@ from .backend import Array, array_of, device_of, is_array, is_floating, module_o
 from .functional import vjp
 from .modes import enable_grad
 from .random import Generator
-from .tensor import Tensor, wrap
+from .tensor import Tensor, bare, wrap
 from .tree import flatten, paths, unflatten
 
 __all__ = ["Element", "Finding", "Verdict", "gradcheck", "gradgradcheck"]
@@ -238,7 +238,7 @@ def _checked(leaves: Sequence[Any], names: Sequence[str]) -> dict[int, Array]:
         if isinstance(x, float):
             checked[position] = array_of(x, dtype="float64")
         elif isinstance(x, Tensor) or is_array(x):
-            array = x.data if isinstance(x, Tensor) else x
+            array = bare(x)
             if not is_floating(array.dtype):
                 continue
             if array.dtype != "float64":

@@ -27,7 +27,7 @@ from .batching import deepest
 from .errors import DeviceError, GradientError, RuleError
 from .hints import of_keywords, of_places
 from .modes import is_recording, is_tracing, is_watching
-from .tensor import Edge, Node, Tensor, wrap
+from .tensor import Edge, Node, Tensor, bare, wrap
 
 __all__ = ["Operation", "Primitive", "Rule", "Saved", "elementwise", "primitive", "primitives", "register"]
 
@@ -149,7 +149,7 @@ class Operation(Generic[P]):
 
     def _joined(self, inputs: tuple[Any, ...], arrays: list[Any], other: Array) -> tuple[Any, ...]:
         """The inputs with those from outside brought into the run of vmap, or the trace, that the others belong to."""
-        batch = deepest(*(x.data if isinstance(x, Tensor) else x for x in inputs))
+        batch = deepest(*map(bare, inputs))
         if batch is not None:
             return tuple(map(batch.joined, inputs))
         trace = is_tracing()

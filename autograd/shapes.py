@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
-__all__ = ["Axis", "Shape", "axes_of", "kept_shape", "normalize_axis"]
+__all__ = ["Axis", "Shape", "at_axis", "axes_of", "kept_shape", "normalize_axis"]
 
 Shape = tuple[int, ...]
 Axis = int | Sequence[int] | None
@@ -41,3 +42,8 @@ def kept_shape(shape: Shape, axis: Axis) -> Shape:
     """`shape` with length 1 in place of each reduced axis, as a reduction with keepdims=True gives."""
     axes = axes_of(axis, len(shape))
     return tuple(1 if i in axes else length for i, length in enumerate(shape))
+
+
+def at_axis(axis: int, part: Any) -> tuple[Any, ...]:
+    """The index of a part along an axis, counted from the front: [:, :, part] for axis 2."""
+    return (*(slice(None),) * axis, part)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     Surface = object
 
-__all__ = ["Node", "Operand", "Tensor", "edge_of", "wrap"]
+__all__ = ["Node", "Operand", "Tensor", "bare", "edge_of", "wrap"]
 
 
 class Node:
@@ -269,6 +269,11 @@ def wrap(data: Array, node: Node | None = None) -> Tensor:
     tensor.node = node
     tensor.requires_grad = node is not None
     return tensor
+
+
+def bare(x: Any) -> Any:
+    """The array of a Tensor; whatever is none as it is."""
+    return x.data if isinstance(x, Tensor) else x
 
 
 def edge_of(tensor: Tensor) -> Edge | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autograd.backend import Array, is_array, module_of
-from autograd.tensor import Tensor
+from autograd.tensor import Tensor, bare
 from nn.module import Module
 from optim import Optimizer, ReduceLROnPlateau, Schedule
 
@@ -104,7 +104,7 @@ def pair(data: Any, call: str = "fit((x, y), epochs=..., batch_size=...)") -> tu
     if not (isinstance(data, (tuple, list)) and len(data) == 2):
         kind = f"{type(data).__name__}" + (f" of shape {data.shape}" if is_array(data) else "")
         raise TypeError(f"{call.partition('(')[0]} takes rows and labels as a pair, {call}, got a {kind}.")
-    x, y = (part.data if isinstance(part, Tensor) else part for part in data)
+    x, y = map(bare, data)
     for part in (x, y):
         module_of(part)
     if x.ndim and y.ndim and len(x) != len(y):

@@ -14,7 +14,7 @@ from typing import Any
 
 import nn
 from autograd.backend import Array, to_host
-from autograd.tensor import Tensor
+from autograd.tensor import Tensor, bare
 from nn.module import Module
 
 from .diagnose import measure
@@ -49,7 +49,7 @@ def inside(model: Module, loss: Loss, x: Tensor | Array, y: Tensor | Array) -> I
 
     The model is left as it was, its gradients and modes included.
     """
-    x, y = (rows.data if isinstance(rows, Tensor) else rows for rows in (x, y))
+    x, y = bare(x), bare(y)
     active: dict[str, float] = {}
 
     def note(name: str, layer: Module, inputs: Tensor, output: Tensor) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..backend import is_array, module_of
 from ..ops.join import stack
-from ..tensor import Tensor
+from ..tensor import Tensor, bare
 from ..tree import Structure, flatten, paths, unflatten
 
 __all__ = ["arrays_of", "count_of", "side_by_side", "slice_of"]
@@ -45,7 +45,7 @@ def slice_of(leaves: list[Any], step: int) -> list[Any]:
 
 def arrays_of(leaves: list[Any]) -> list[Any]:
     """The arrays among them, as a whole."""
-    return [leaf.data if isinstance(leaf, Tensor) else leaf for leaf in leaves if _is_cut(leaf)]
+    return [bare(leaf) for leaf in leaves if _is_cut(leaf)]
 
 
 def _is_cut(leaf: Any) -> bool:

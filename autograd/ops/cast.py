@@ -12,7 +12,7 @@ from ..backend import Array, Module, device_of, module_of
 from ..backend import move as moved
 from ..errors import DeviceError
 from ..primitive import primitive
-from ..tensor import Operand, Tensor
+from ..tensor import Operand, Tensor, bare
 
 __all__ = ["astype", "move", "to"]
 
@@ -52,7 +52,7 @@ def to(x: Operand, target: Any) -> Tensor:
     Raises DeviceError for a device that is not there, or a word that names neither.
     """
     if isinstance(target, str) and not _is_dtype(target):
-        home = device_of(x.data if isinstance(x, Tensor) else x)
+        home = device_of(bare(x))
         if target in (home, home.partition(":")[0]):
             return x
         try:

@@ -14,7 +14,7 @@ from typing import Any, Literal, ParamSpec
 from ..backend import Array, array_of, exchanged, module_of
 from ..errors import ShapeError
 from ..hints import telling
-from ..tensor import Operand, Tensor, wrap
+from ..tensor import Operand, Tensor, bare, wrap
 from .cast import astype, to
 from .elementwise import positive
 from .shape import broadcast_to, lengths_of, reshape
@@ -151,7 +151,7 @@ def eye(
 
 
 def _like(make: str, x: Operand, dtype: Any, device: str | None, requires_grad: bool, *value: Any) -> Tensor:
-    array = x.data if isinstance(x, Tensor) else x
+    array = bare(x)
     return _made(getattr(module_of(array), make)(array, *value, dtype=dtype), device, requires_grad)
 
 

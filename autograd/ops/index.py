@@ -21,8 +21,8 @@ from ..errors import ShapeError
 from ..instruction import instruction
 from ..modes import is_batching, is_tracing
 from ..primitive import primitive
-from ..shapes import Shape, normalize_axis
-from ..tensor import Operand, Tensor
+from ..shapes import Shape, at_axis, normalize_axis
+from ..tensor import Operand, Tensor, bare
 from .choice import where
 from .shape import broadcast_shapes, reshape, sum_to
 
@@ -65,7 +65,7 @@ def _index_part(part: Any, xp: Module | None) -> Any:
 
 def _positions(part: Sequence[Any], xp: Module | None) -> Array:
     module = xp or module_of(0.0)
-    parts = [item.data if isinstance(item, Tensor) else item for item in part]
+    parts = [*map(bare, part)]
     return module.asarray(parts) if parts else module.asarray(parts, dtype="int64")
 
 
@@ -219,7 +219,7 @@ def _gradient_of_value(g: Operand, value_shape: Shape, index: Any) -> Operand:
 
 def subscript(x: Operand, key: Any) -> Tensor:
     """x[key], for a key as it stands in the user's program: see `as_index`."""
-    index = as_index(key, module_of(x.data if isinstance(x, Tensor) else x))
+    index = as_index(key, module_of(bare(x)))
     return getitem(beside(index, x) if is_batching() else x, index=index)
 
 
@@ -232,10 +232,6 @@ def beside(index: Any, x: Operand) -> Operand:
 # Picking along one axis by an array of positions
 
 
-def _at_axis(axis: int, indices: Array) -> tuple[Any, ...]:
-    return (*(slice(None),) * axis, indices)
-
-
 @primitive
 def take(xp: Module, x: Operand, indices: Operand, *, axis: int | None = None) -> Array:
     """The elements of x at the positions `indices` along `axis`; `axis` may be left out when x has one axis only.
@@ -246,7 +242,7 @@ def take(xp: Module, x: Operand, indices: Operand, *, axis: int | None = None) -
     """
     if axis is None and x.ndim != 1:
         raise ValueError(f"take: x has shape {x.shape}; say along which axis, take(x, indices, axis=0).")
-    return x[_at_axis(normalize_axis(axis or 0, x.ndim), _integers(xp, indices))]
+    return x[at_axis(normalize_axis(axis or 0, x.ndim), _integers(xp, indices))]
 
 
 @take.vjp
@@ -263,7 +259,7 @@ def index_add(xp: Module, x: Operand, indices: Operand, *, axis: int = 0, length
     """
     indices = _integers(xp, indices)
     axis = normalize_axis(axis, x.ndim - indices.ndim + 1)
-    return _add_at(xp, x, _at_axis(axis, indices), (*x.shape[:axis], length, *x.shape[axis + indices.ndim :]))
+    return _add_at(xp, x, at_axis(axis, indices), (*x.shape[:axis], length, *x.shape[axis + indices.ndim :]))
 
 
 @index_add.vjp

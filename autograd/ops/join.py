@@ -14,18 +14,13 @@ from ..backend import Array, Module, array_of, device_of, module_of
 from ..errors import ShapeError
 from ..hints import telling
 from ..primitive import primitive
-from ..shapes import Shape, normalize_axis
-from ..tensor import Operand, Tensor
+from ..shapes import Shape, at_axis, normalize_axis
+from ..tensor import Operand, Tensor, bare
 from .elementwise import positive
 from .index import getitem, take
 from .shape import broadcast_to, lengths_of, reshape
 
 __all__ = ["concat", "crop", "pad", "repeat", "split", "stack", "tile", "unstack"]
-
-
-def _between(axis: int, start: int, stop: int) -> tuple[slice, ...]:
-    """The index of the places from start to stop along an axis."""
-    return (*(slice(None),) * axis, slice(start, stop))
 
 
 # Joining
@@ -41,7 +36,7 @@ def _concat(xp: Module, *xs: Operand, axis: int) -> Array:
 def _(g: Operand, i: int, xs_shapes: tuple[Shape, ...], axis: int) -> Operand:
     axis = normalize_axis(axis, g.ndim)
     start = sum(shape[axis] for shape in xs_shapes[:i])
-    return getitem(g, index=_between(axis, start, start + xs_shapes[i][axis]))
+    return getitem(g, index=at_axis(axis, slice(start, start + xs_shapes[i][axis])))
 
 
 @primitive
@@ -52,7 +47,7 @@ def _stack(xp: Module, *xs: Operand, axis: int) -> Array:
 
 @_stack.vjp
 def _(g: Operand, i: int, axis: int) -> Operand:
-    return getitem(g, index=(*(slice(None),) * normalize_axis(axis, g.ndim), i))
+    return getitem(g, index=at_axis(normalize_axis(axis, g.ndim), i))
 
 
 def _joined(join: Callable[..., Array], name: str, xs: tuple[Array, ...], axis: int) -> Array:
@@ -97,7 +92,7 @@ def stack(arrays: Sequence[Operand], *, axis: int = 0) -> Tensor:
 def unstack(x: Operand, *, axis: int = 0) -> tuple[Tensor, ...]:
     """The parts of x at each place of an axis, without that axis: what `stack` had joined. Views."""
     axis = normalize_axis(axis, x.ndim)
-    return tuple(getitem(x, index=(*(slice(None),) * axis, i)) for i in range(x.shape[axis]))
+    return tuple(getitem(x, index=at_axis(axis, i)) for i in range(x.shape[axis]))
 
 
 @telling
@@ -116,7 +111,7 @@ def split(x: Operand, sections: int | Sequence[int], *, axis: int = 0) -> tuple[
             )
         sections = range(length // sections, length, length // sections) if length else (0,) * (sections - 1)
     pairs = zip((0, *sections), (*sections, length), strict=True)
-    return tuple(getitem(x, index=_between(axis, start, stop)) for start, stop in pairs)
+    return tuple(getitem(x, index=at_axis(axis, slice(start, stop))) for start, stop in pairs)
 
 
 # Padding: widths are ((before, after), ...), a pair an axis
@@ -185,7 +180,7 @@ def _widths(pad_width: Any, ndim: int) -> Widths:
 
 def _beside(x: Operand, positions: Array) -> Array:
     """Positions made on the host, on the device of x."""
-    return array_of(positions, device=device_of(x.data if isinstance(x, Tensor) else x), copy=None)
+    return array_of(positions, device=device_of(bare(x)), copy=None)
 
 
 # Repeating

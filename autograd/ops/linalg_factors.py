@@ -28,7 +28,7 @@ from ..hints import telling
 from ..modes import is_tracing
 from ..primitive import primitive
 from ..shapes import Shape
-from ..tensor import Operand, Tensor
+from ..tensor import Operand, Tensor, bare
 from .cast import astype
 from .choice import where
 from .diagonal import diag_embed, diagonal, tril
@@ -380,7 +380,7 @@ def matrix_rank(x: Operand, *, rtol: Operand = None) -> Tensor:
     A whole number, which has no gradient. Raises ValueError where x holds NaN or Inf.
     """
     x = _matrix("matrix_rank", x)
-    array = x.data if isinstance(x, Tensor) else x
+    array = bare(x)
     trace = is_tracing()
     if trace is None:
         _refuse_without_rank(array)

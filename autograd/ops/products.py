@@ -12,7 +12,7 @@ from ..backend import Array, Module, is_number
 from ..dtypes import result_type
 from ..hints import telling
 from ..primitive import primitive
-from ..shapes import Axis, axes_of, normalize_axis
+from ..shapes import Axis, at_axis, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
 from .cast import astype
 from .creation import full_like
@@ -80,8 +80,8 @@ def cumprod(x: Operand, *, axis: int | None = None) -> Tensor:
     # After each step an element is the product of twice as many: itself and those just before it.
     step = 1
     while step < x.shape[axis]:
-        later, earlier = x[_part(axis, step, None)], x[_part(axis, None, -step)]
-        x = concat([x[_part(axis, None, step)], later * earlier], axis=axis)
+        later, earlier = x[at_axis(axis, slice(step, None))], x[at_axis(axis, slice(None, -step))]
+        x = concat([x[at_axis(axis, slice(None, step))], later * earlier], axis=axis)
         step *= 2
     return reshape(x, shape=x.shape)
 
@@ -93,7 +93,7 @@ def cumulative_sum(x: Operand, *, axis: int | None = None, include_initial: bool
     sums = cumsum(x, axis=axis)
     if not include_initial:
         return sums
-    return concat([sum(sums[_part(axis, None, 0)], axis=axis, keepdims=True), sums], axis=axis)
+    return concat([sum(sums[at_axis(axis, slice(None, 0))], axis=axis, keepdims=True), sums], axis=axis)
 
 
 @telling
@@ -103,7 +103,7 @@ def cumulative_prod(x: Operand, *, axis: int | None = None, include_initial: boo
     products = cumprod(x, axis=axis)
     if not include_initial:
         return products
-    return concat([prod(products[_part(axis, None, 0)], axis=axis, keepdims=True), products], axis=axis)
+    return concat([prod(products[at_axis(axis, slice(None, 0))], axis=axis, keepdims=True), products], axis=axis)
 
 
 @telling
@@ -119,20 +119,16 @@ def diff(x: Operand, *, axis: int = -1, n: int = 1, prepend: Operand = None, app
     parts = [part for part in (ends[0], x, ends[1]) if part is not None]
     x = concat(parts, axis=axis) if len(parts) > 1 else x
     for _ in range(n):
-        x = x[_part(axis, 1, None)] - x[_part(axis, None, -1)]
+        x = x[at_axis(axis, slice(1, None))] - x[at_axis(axis, slice(None, -1))]
     return x
 
 
 def _as_end(x: Operand, number: float, axis: int) -> Tensor:
     """A number in every place of an end of x, in the dtype that both have together."""
-    return full_like(x[_part(axis, None, 1)], number, dtype=result_type(x.dtype, number))
+    return full_like(x[at_axis(axis, slice(None, 1))], number, dtype=result_type(x.dtype, number))
 
 
 def _only_axis(x: Operand, axis: int | None, name: str) -> int:
     if axis is None and x.ndim != 1:
         raise ValueError(f"{name}: x has shape {x.shape}; say along which axis, {name}(x, axis=0).")
     return normalize_axis(axis or 0, x.ndim)
-
-
-def _part(axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:
-    return (*(slice(None),) * axis, slice(start, stop))

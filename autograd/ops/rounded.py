@@ -18,7 +18,7 @@ from typing import Any
 
 from ..backend import device_of, float32
 from ..modes import casting, is_tracing
-from ..tensor import Operand, Tensor
+from ..tensor import Operand, bare
 from .cast import astype
 
 __all__ = ["rounded"]
@@ -51,7 +51,7 @@ def _is_on_host(x: Operand) -> bool:
     trace = is_tracing()
     if trace is not None:
         return trace.device in (None, "cpu")
-    return device_of(x.data if isinstance(x, Tensor) else x) == "cpu"
+    return device_of(bare(x)) == "cpu"
 
 
 def _is_float32(x: Operand) -> bool:

@@ -12,7 +12,7 @@ from ..backend import Array, Module
 from ..errors import ShapeError
 from ..hints import telling
 from ..primitive import primitive
-from ..shapes import kept_shape, normalize_axis
+from ..shapes import at_axis, kept_shape, normalize_axis
 from ..tensor import Operand, Tensor
 from .choice import where
 from .discrete import isnan
@@ -51,7 +51,7 @@ def topk(x: Operand, k: int, *, axis: int = -1, largest: bool = True) -> tuple[T
     axis = normalize_axis(axis, x.ndim)
     if not 0 <= k <= x.shape[axis]:
         raise ShapeError(f"topk: k = {k}, but axis {axis} of x, of shape {x.shape}, has {x.shape[axis]} elements.")
-    positions = argsort(x, axis=axis, descending=largest)[(*(slice(None),) * axis, slice(k))]
+    positions = argsort(x, axis=axis, descending=largest)[at_axis(axis, slice(k))]
     return take_along_axis(x, positions, axis=axis), positions
 
 
@@ -73,11 +73,11 @@ def quantile(x: Operand, q: float, *, axis: int | None = None, keepdims: bool = 
         raise ShapeError(f"quantile: axis {axis} of x, of shape {x.shape}, has no elements.")
     ordered = sort(x, axis=axis)
     place = q * (length - 1)
-    below, above = (ordered[(*(slice(None),) * axis, i)] for i in (math.floor(place), math.ceil(place)))
+    below, above = (ordered[at_axis(axis, i)] for i in (math.floor(place), math.ceil(place)))
     share = place - math.floor(place)
     # Weighed, not a step from below: inf - inf is no number. Nor is 0 * inf, so an element that is met stands alone.
     found = below * (1.0 - share) + above * share if share else below * 1.0
-    last = ordered[(*(slice(None),) * axis, -1)]
+    last = ordered[at_axis(axis, -1)]
     found = where(isnan(last), last, found)  # sorted as the largest, NaN would be passed over
     return reshape(found, shape=kept) if keepdims else found
 

@@ -11,7 +11,7 @@ import math
 
 from autograd import matmul, matrix_transpose, softmax, where
 from autograd.backend import Array, device_of, host, move
-from autograd.tensor import Operand, Tensor
+from autograd.tensor import Operand, bare
 
 __all__ = ["attention_weights", "lower", "scale_of"]
 
@@ -25,7 +25,7 @@ def attention_weights(
     """
     scores = matmul(query, matrix_transpose(key)) * scale_of(query, scale)
     if causal:
-        device = device_of(query.data if isinstance(query, Tensor) else query)
+        device = device_of(bare(query))
         scores = where(lower(*scores.shape[-2:], device), scores, -float("inf"))
     if mask is not None:
         scores = where(mask, scores, -float("inf")) if mask.dtype == "bool" else scores + mask

@@ -15,7 +15,7 @@ from autograd.batching import every_example
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.fused import fused
 from autograd.modes import is_tracing
-from autograd.tensor import Operand, Tensor
+from autograd.tensor import Operand, bare
 
 from .given import refuse_none
 from .rows import ones
@@ -52,13 +52,13 @@ def cross_entropy(
     _check(logits, target, weight, reduction, label_smoothing)
     axis = 1 if logits.ndim > 1 else 0
     logp = log_softmax(logits, axis=axis)
-    array = _array(target)
+    array = bare(target)
     if array.dtype.kind == "f":
         return _of_probabilities(logp, target, weight, axis, reduction, label_smoothing)
     xp = module_of(array)
     counts = array != ignore_index
     labels = xp.expand_dims(xp.where(counts, array, 0), axis)
-    per_row = take(_array(weight), labels, axis=0) if weight is not None else xp.ones(labels.shape, logits.dtype)
+    per_row = take(bare(weight), labels, axis=0) if weight is not None else xp.ones(labels.shape, logits.dtype)
     per_row = per_row * xp.expand_dims(counts, axis)
     trace = is_tracing()
     if trace is None:
@@ -67,7 +67,7 @@ def cross_entropy(
         trace.check("check_labels", _refuse_wrong, array, ignore_index, logits.shape[axis])
     losses = -take_along_axis(logp, labels, axis=axis) * per_row
     if label_smoothing:
-        spread = logp if weight is None else logp * _along(_array(weight), axis, logits.ndim)
+        spread = logp if weight is None else logp * _along(bare(weight), axis, logits.ndim)
         even = -sum(spread, axis=axis, keepdims=True) * xp.expand_dims(counts, axis)
         losses = losses * (1 - label_smoothing) + even * (label_smoothing / logits.shape[axis])
     if reduction == "mean":
@@ -81,15 +81,11 @@ def _of_probabilities(
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / logp.shape[axis]
     if weight is not None:
-        target = target * _along(_array(weight), axis, logp.ndim)
+        target = target * _along(bare(weight), axis, logp.ndim)
     losses = -sum(logp * target, axis=axis)
     if reduction == "none":
         return losses
     return mean(losses) if reduction == "mean" else sum(losses)
-
-
-def _array(x: Operand) -> Any:
-    return x.data if isinstance(x, Tensor) else x
 
 
 def _along(weight: Any, axis: int, ndim: int) -> Any:
@@ -99,7 +95,7 @@ def _along(weight: Any, axis: int, ndim: int) -> Any:
 
 def _check(logits: Operand, target: Operand, weight: Operand, reduction: Reduction, label_smoothing: float) -> None:
     refuse_none("cross_entropy", "logits", logits)
-    array = _array(target)
+    array = bare(target)
     if not is_array(array):
         raise TypeError(f"cross_entropy got a target of type {type(target).__name__}: pass an array or a Tensor.")
     if logits.ndim == 0:

@@ -13,7 +13,7 @@ from autograd.backend import Array, Module, host, module_of
 from autograd.batching import every_example
 from autograd.modes import is_tracing
 from autograd.primitive import elementwise
-from autograd.tensor import Operand, Tensor
+from autograd.tensor import Operand, Tensor, bare
 
 __all__ = ["embedding", "one_hot"]
 
@@ -62,7 +62,7 @@ def one_hot(x: Operand, num_classes: int = -1) -> Tensor:
 
 
 def _indices(name: str, x: Operand) -> Array:
-    array = x.data if isinstance(x, Tensor) else x
+    array = bare(x)
     module_of(array)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} got indices of {array.dtype}: they must be integers; use astype('int64').")

@@ -14,7 +14,7 @@ from autograd.backend import Array, Module, host, module_of
 from autograd.batching import every_example
 from autograd.hints import telling
 from autograd.primitive import elementwise
-from autograd.tensor import Operand, Tensor
+from autograd.tensor import Operand, Tensor, bare
 
 from .activation import _hardtanh, logsigmoid
 from .given import refuse_none
@@ -243,8 +243,8 @@ def kl_div(
 
 
 def _array(x: Operand) -> Any:
-    array = x.data if isinstance(x, Tensor) else x
-    module_of(array)
+    array = bare(x)
+    module_of(array)  # which refuses what is none
     return array
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from autograd import no_grad
 from autograd.backend import Array, to_host
-from autograd.tensor import Tensor, wrap
+from autograd.tensor import Tensor, bare, wrap
 from nn.attention import MultiheadAttention
 from nn.dropout import Dropout, Dropout2d
 from nn.module import Module
@@ -73,7 +73,7 @@ def outputs(model: Module, x: Array, batch_size: int) -> np.ndarray:
 
 def array_of(x: Tensor | Array) -> Array:
     """The array of x. Raises ValueError unless it has rows."""
-    array = x.data if isinstance(x, Tensor) else x
+    array = bare(x)
     if array.ndim == 0 or not len(array):
         raise ValueError(f"x has shape {tuple(array.shape)}: it must have at least one row, along axis 0.")
     return array

@@ -17,7 +17,7 @@ import numpy as np
 import nn
 from autograd.backend import to_host
 from autograd.random import keep_probability
-from autograd.tensor import Tensor
+from autograd.tensor import Tensor, bare
 from nn.module import Module
 
 __all__ = ["Bent", "Maps", "row_of", "steps"]
@@ -83,7 +83,7 @@ def _layers(module: Module, name: str) -> Iterator[tuple[str, Module]]:
 
 def row_of(x: Any) -> Array:
     """One input as a flat array of float64."""
-    return np.asarray(to_host(x.data if isinstance(x, Tensor) else x), np.float64).reshape(-1)
+    return np.asarray(to_host(bare(x)), np.float64).reshape(-1)
 
 
 def _numbers(tensor: Tensor | None) -> Any:

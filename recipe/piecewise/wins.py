@@ -13,7 +13,7 @@ import numpy as np
 import nn
 from autograd import no_grad
 from autograd.backend import Array, to_host
-from autograd.tensor import Tensor, wrap
+from autograd.tensor import Tensor, bare, wrap
 from nn.module import Module
 
 from ..inside import watched
@@ -39,7 +39,7 @@ def piece_wins(model: Module, x: Tensor | Array, *, batch_size: int = 1000) -> d
         for piece in range(layer.pieces):
             wins[name][piece] += (winners == piece).sum(axis=0)
 
-    rows = x.data if isinstance(x, Tensor) else x
+    rows = bare(x)
     with evaluating(model), no_grad(), watched(layers, count):
         for start in range(0, len(rows), batch_size):
             model(wrap(rows[start : start + batch_size]))

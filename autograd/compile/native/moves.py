@@ -13,6 +13,7 @@ from itertools import accumulate, pairwise
 from math import prod
 from typing import TypeVar
 
+from ...shapes import at_axis
 from ..passes.parts import is_basic
 from ..program import Instruction, Program, Variable
 from .layout import Ref, overlap, packed, part_of, reshaped
@@ -75,7 +76,7 @@ def _joined(instruction: Instruction, refs: dict[Variable, Ref], types: Containe
     where: list[int | slice] = list(range(len(arrays)))
     if instruction.name == "concatenate":
         where = [slice(*ends) for ends in pairwise([0, *accumulate(x.shape[axis] for x in arrays)])]
-    places = [(*(slice(None),) * axis, place) for place in where]
+    places = [at_axis(axis, place) for place in where]
     parts = [(part_of(refs[out], place), refs[x]) for place, x in zip(places, arrays, strict=True) if 0 not in x.shape]
     return Move(instruction, None, parts)
 
