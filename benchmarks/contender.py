@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
-__all__ = ["Contender", "Step"]
+__all__ = ["Contender", "Step", "contenders_of"]
 
 Step = Callable[[], Any]  # does the job once and returns its result, which may be lazy
 
@@ -73,3 +74,8 @@ class Contender(ABC):
     def is_installed(self) -> bool:
         """Whether this interpreter finds the framework."""
         return find_spec(self.module) is not None
+
+
+def contenders_of(package: str, modules: Iterable[str]) -> dict[str, Contender]:
+    """Those of some modules of a package, by name and in their order, installed here or not."""
+    return {c.name: c for module in modules for c in import_module(f"{package}.{module}").contenders}

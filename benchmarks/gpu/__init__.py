@@ -6,9 +6,7 @@ contexts and pools of memory spoil each other. Read `workloads.py` next, then `r
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from ..contender import Contender
+from ..contender import Contender, contenders_of
 
 __all__ = ["MODULES", "all_contenders"]
 
@@ -17,4 +15,4 @@ MODULES = ("tapegrad", "pytorch", "jax")
 
 def all_contenders() -> dict[str, Contender]:
     """Every contender by name, installed here or not, in the order in which they are measured."""
-    return {c.name: c for module in MODULES for c in import_module(f"{__name__}.{module}").contenders}
+    return contenders_of(__name__, MODULES)

@@ -5,9 +5,7 @@ One idea: a whole step says who is faster, a layer says where. Read `table.py` n
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from ..contender import Contender
+from ..contender import Contender, contenders_of
 
 __all__ = ["MODULES", "all_contenders"]
 
@@ -16,4 +14,4 @@ MODULES = ("tapegrad", "pytorch")
 
 def all_contenders() -> dict[str, Contender]:
     """Every contender by name, installed here or not."""
-    return {c.name: c for module in MODULES for c in import_module(f"{__name__}.{module}").contenders}
+    return contenders_of(__name__, MODULES)

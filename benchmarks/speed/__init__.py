@@ -6,9 +6,7 @@ To add one, write a file with a tuple `contenders` and name it in `MODULES`. Rea
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from ..contender import Contender
+from ..contender import Contender, contenders_of
 
 __all__ = ["MODULES", "all_contenders"]
 
@@ -17,4 +15,4 @@ MODULES = ("tapegrad", "pytorch", "jax", "hips", "mygrad")
 
 def all_contenders() -> dict[str, Contender]:
     """Every contender by name, ours first, installed here or not."""
-    return {c.name: c for module in MODULES for c in import_module(f"{__name__}.{module}").contenders}
+    return contenders_of(__name__, MODULES)
