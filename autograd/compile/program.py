@@ -9,7 +9,7 @@ that a program asks of Python.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, Protocol
 
@@ -102,6 +102,16 @@ class Program:
     def kept(self) -> list[Variable]:
         """What is still wanted when the last instruction is done."""
         return [*self.results, *(variable for _, variable in self.writes)]
+
+    def rewired(self, instructions: list[Instruction], now: Callable[[Variable], Variable]) -> Program:
+        """The program with other instructions, in which `now(variable)` stands in the place of each variable."""
+        return replace(
+            self,
+            instructions=instructions,
+            results=[now(variable) for variable in self.results],
+            writes=[(place, now(variable)) for place, variable in self.writes],
+            checks=[now(variable) for variable in self.checks],
+        )
 
     def zeros(self) -> set[Variable]:
         """The constants that are zero everywhere."""

@@ -60,13 +60,7 @@ class _Moving(Rewriting):
         for old in self.before.instructions:
             inputs, options = replace_variables((old.inputs, old.options), self.now)
             self.step(Instruction(old.name, old.function, inputs, options, old.out, old.after))
-        return replace(
-            self.before,
-            results=[self.now(v) for v in self.before.results],
-            writes=[(place, self.now(v)) for place, v in self.before.writes],
-            instructions=self.instructions,
-            constants=self.constants,
-        )
+        return replace(self.before.rewired(self.instructions, self.now), constants=self.constants)
 
     def step(self, instruction: Instruction) -> None:
         """Put one instruction behind the others, in its best form."""

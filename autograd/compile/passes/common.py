@@ -6,7 +6,6 @@ nothing changes in place, the first result serves for both. Read `constants.py` 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ...backend import host
@@ -33,13 +32,7 @@ def without_repetition(program: Program) -> Program:
         if key is not None:
             first[key] = old.out
         instructions.append(Instruction(old.name, old.function, inputs, options, old.out))
-    return replace(
-        program,
-        instructions=instructions,
-        results=[now(variable) for variable in program.results],
-        writes=[(place, now(variable)) for place, variable in program.writes],
-        checks=[now(variable) for variable in program.checks],
-    )
+    return program.rewired(instructions, now)
 
 
 def _key(value: Any) -> Any:

@@ -7,7 +7,6 @@ lays out arrays as it likes. Read `common.py` next.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ..program import Instruction, Program, Variable, replace_variables
@@ -33,12 +32,7 @@ def without_copies(program: Program, laid_alike: bool = True) -> Program:
             same[old.out] = first
             continue
         instructions.append(Instruction(old.name, old.function, inputs, options, old.out))
-    return replace(
-        program,
-        instructions=instructions,
-        results=[now(variable) for variable in program.results],
-        writes=[(place, now(variable)) for place, variable in program.writes],
-    )
+    return program.rewired(instructions, now)
 
 
 def _is(x: Variable, copy: Variable, laid_alike: bool) -> bool:
