@@ -38,6 +38,8 @@ from .writer import ARGUMENTS, index_type
 
 __all__ = ["KERNELS", "Array", "Launches", "along", "at", "kernel_over", "packed_copy", "written_move"]
 
+JoinedAxes = Sequence[tuple[int, ...]]  # as `joined_axes` gives them: the length of each, and its stride in every array
+
 
 @dataclass(frozen=True)
 class Array:
@@ -103,7 +105,7 @@ def kernel_over(about: str, size: int, reads: Sequence[Array], writes: Sequence[
     return Launch("\n".join(text), _THREADS, (job,), about)
 
 
-def along(number: str, axes: Sequence[tuple[int, ...]], name: str) -> list[str]:
+def along(number: str, axes: JoinedAxes, name: str) -> list[str]:
     """Lines that work out from a number in order of the axes where along each it is: name0, name1, ..."""
     lines, rest = [], prod(n for n, *_ in axes)
     for i, (n, *_) in enumerate(axes):
@@ -113,7 +115,7 @@ def along(number: str, axes: Sequence[tuple[int, ...]], name: str) -> list[str]:
     return lines
 
 
-def at(axes: Sequence[tuple[int, ...]], which: int, name: str) -> str:
+def at(axes: JoinedAxes, which: int, name: str) -> str:
     """The place, in the array of this number, of the element that `along` has found."""
     return " + ".join(f"{name}{i} * {axis[1 + which]}" for i, axis in enumerate(axes) if axis[1 + which]) or "0"
 
@@ -253,15 +255,26 @@ def _added_up(instruction: Instruction, positions: Ref, values: Ref, table: Ref 
     )
     walk = joined_axes(positions.shape, positions.strides, values.strides[: len(positions.shape)])
     inner = joined_axes(out.shape[1:], values.strides[len(positions.shape) :])
-    kind, numbers = ctype(out.dtype), ctype(positions.base.dtype)
     reads, writes = [Array.of(positions, memory), Array.of(values, memory)], [Array.of(target, memory)]
     each = min(_COLUMNS, -(-width // _THREADS))  # columns of a thread
     pieces = -(-width // (each * _THREADS))  # of a row, each a block's
     most = (count * pieces + _THREADS * _NUMBERS, width + each * _THREADS)
     index = index_type(*most, *(array.count for array in (*reads, *writes)))
-    text = f"""extern "C" __global__ void __launch_bounds__({_THREADS}) @(const __grid_constant__ Jobs<$, 3> jobs) {{
+    text = _sums_of_rows(out, positions.base.dtype, count, each, walk, inner, index)
+    places = tuple(array.place for array in (*reads, *writes))
+    read = frozenset(array.span for array in (*reads, *writes))
+    job = Job(count * pieces, width, places, read, frozenset(array.span for array in writes))
+    return [first, Launch(text, _THREADS, (job,), f"{count} rows added up in {length}")]
+
+
+def _sums_of_rows(
+    out: Variable, numbers: Any, count: int, each: int, walk: JoinedAxes, inner: JoinedAxes, index: str
+) -> str:
+    """The kernel of Note [Rows added up]: `count` numbers of dtype `numbers`, and `each` columns for a thread."""
+    kind, length, width = ctype(out.dtype), out.shape[0], prod(out.shape[1:])
+    return f"""extern "C" __global__ void __launch_bounds__({_THREADS}) @(const __grid_constant__ Jobs<$, 3> jobs) {{
 {ARGUMENTS}
-  const {numbers} *__restrict__ x0 = (const {numbers} *)p[0];
+  const {ctype(numbers)} *__restrict__ x0 = (const {ctype(numbers)} *)p[0];
   const {kind} *__restrict__ x1 = (const {kind} *)p[1];
   {kind} *__restrict__ y0 = ({kind} *)p[2];
   __shared__ int same[{_THREADS // 32}];
@@ -286,7 +299,28 @@ def _added_up(instruction: Instruction, positions: Ref, values: Ref, table: Ref 
     s[e] = c < {width} ? y0[row * {width} + c] : 0;
   }}
   for ({index} k0 = first; k0 < {count}; k0 += {_THREADS * _NUMBERS}) {{
-    bool here[{_NUMBERS}];
+{_list_of_same(count, walk, index)}
+    #pragma unroll 8
+    for (int i = 0; i < all; i++) {{
+      #pragma unroll
+      for (int e = 0; e < {each}; e++) {{
+        const {index} c = c0 + e * {_THREADS};
+        {" ".join(along("c", inner, "a"))}
+        if (c < {width}) s[e] += x1[from[i] + {at(inner, 0, "a")}];
+      }}
+    }}
+  }}
+  #pragma unroll
+  for (int e = 0; e < {each}; e++) {{
+    const {index} c = c0 + e * {_THREADS};
+    if (c < {width}) y0[row * {width} + c] = s[e];
+  }}
+}}"""
+
+
+def _list_of_same(count: int, walk: JoinedAxes, index: str) -> str:
+    """Lines that list in `from` where the rows are whose number is `row`, `all` of them, of those from k0 on."""
+    return f"""    bool here[{_NUMBERS}];
     int before = 0, mine = 0, all = 0;  // in the list: those of lanes before this, of this, and all
     #pragma unroll
     for (int j = 0; j < {_NUMBERS}; j++) {{
@@ -309,27 +343,7 @@ def _added_up(instruction: Instruction, positions: Ref, values: Ref, table: Ref 
       {" ".join(along("k", walk, "d"))}
       from[before + mine++] = {at(walk, 1, "d")};
     }}
-    __syncthreads();
-    #pragma unroll 8
-    for (int i = 0; i < all; i++) {{
-      #pragma unroll
-      for (int e = 0; e < {each}; e++) {{
-        const {index} c = c0 + e * {_THREADS};
-        {" ".join(along("c", inner, "a"))}
-        if (c < {width}) s[e] += x1[from[i] + {at(inner, 0, "a")}];
-      }}
-    }}
-  }}
-  #pragma unroll
-  for (int e = 0; e < {each}; e++) {{
-    const {index} c = c0 + e * {_THREADS};
-    if (c < {width}) y0[row * {width} + c] = s[e];
-  }}
-}}"""
-    places = tuple(array.place for array in (*reads, *writes))
-    read = frozenset(array.span for array in (*reads, *writes))
-    job = Job(count * pieces, width, places, read, frozenset(array.span for array in writes))
-    return [first, Launch(text, _THREADS, (job,), f"{count} rows added up in {length}")]
+    __syncthreads();"""
 
 
 def _scatter(
