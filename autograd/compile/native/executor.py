@@ -26,7 +26,7 @@ from .numbers import questions
 from .ordered import in_order, put_in_order
 from .products import Product
 from .schedule import Call, schedule
-from .source import HEADER, check_source, kernel_source, move_source, product_source
+from .source import HEADER, SETUP, check_source, kernel_source, move_source, product_source
 from .threads import runner
 
 __all__ = ["Native"]
@@ -155,11 +155,7 @@ class Native(Held):
                 close()
                 parts.append(step)
         close()
-        setup = (
-            "static sgemm_t *sgemm;\nstatic dgemm_t *dgemm;\n"
-            "void setup(void *s, void *d, void *r) { sgemm = (sgemm_t *)s; dgemm = (dgemm_t *)d; pool = (run_t *)r; }"
-        )
-        return "\n".join([HEADER, setup, *functions, ""]), parts
+        return "\n".join([HEADER, SETUP, *functions, ""]), parts
 
     def explain(self) -> str:
         """The steps in order, what each keeps in memory, and how much memory a call holds at its peak."""

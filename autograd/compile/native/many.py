@@ -13,7 +13,7 @@ from typing import Any
 
 from ...backend import Array, Module, host
 from .any_length import has_c
-from .source import HEADER, SINGLE
+from .source import HEADER, SETUP, SINGLE
 from .threads import in_pool
 
 __all__ = ["matmul_many"]
@@ -25,9 +25,7 @@ _PART = 1 << 19
 _ORDER, _PLAIN, _TURNED = 101, 111, 112  # CBLAS: rows one after the other, a matrix as it lies, and transposed
 
 _SOURCE = f"""{HEADER}
-static sgemm_t *sgemm;
-static dgemm_t *dgemm;
-void setup(void *s, void *d, void *r) {{ sgemm = (sgemm_t *)s; dgemm = (dgemm_t *)d; pool = (run_t *)r; }}
+{SETUP}
 
 /* p: a, b, out, where in them each matrix begins (bytes), and the lengths, see `_call`. */
 #define PRODUCTS(T, gemm) \\

@@ -13,7 +13,7 @@ from typing import Any
 from ...backend import Array, host
 from .any_length import LARGE, has_c
 from .layout import joined_axes, packed
-from .source import HEADER
+from .source import HEADER, SETUP
 from .threads import in_pool
 from .turns import TURN, numbers_of
 
@@ -48,6 +48,5 @@ def put_in_order(x: Array, out: Array) -> None:
 @functools.cache
 def _library() -> Any:
     """The library; None where it cannot be had."""
-    setup = "void setup(void *s, void *d, void *r) { pool = (run_t *)r; }"
     calls = [_ALL.replace("BITS", bits) for bits in ("32", "64")]
-    return in_pool("\n".join([HEADER, *TURN.values(), *calls, setup]), ["all_32", "all_64"])
+    return in_pool("\n".join([HEADER, SETUP, *TURN.values(), *calls]), ["all_32", "all_64"])

@@ -16,7 +16,7 @@ from ...pooling import Geometry, Pair, Sides, are_beside, geometry
 from . import pooling
 from .any_length import LARGE, has_c
 from .parts import parts_of
-from .source import HEADER
+from .source import HEADER, SETUP
 from .template import TYPES, filled
 from .threads import in_pool
 
@@ -49,7 +49,7 @@ def _source() -> str:
         for kind, functions in own.items():
             for text in (*functions, _PARTS.replace("KIND", kind)):
                 texts.append(filled(text.replace("K *", "unsigned char *"), dtype))
-    return "\n".join([HEADER, *texts, "void setup(void *s, void *d, void *r) { pool = (run_t *)r; }"])
+    return "\n".join([HEADER, SETUP, *texts])
 
 
 def takes(x: Array, size: Pair) -> bool:

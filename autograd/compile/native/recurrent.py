@@ -28,7 +28,7 @@ from ..program import Instruction, Variable
 from .any_length import has_c
 from .kernels import KERNELS, Memory, Refs, Statements
 from .parts import parts_of
-from .source import HEADER
+from .source import HEADER, SETUP
 from .template import TYPES, address, filled, is_packed
 from .threads import in_pool
 
@@ -267,10 +267,6 @@ _TEXTS = {
     "gru_slopes": _GRU_SLOPES,
 }
 
-_SETUP = """\
-void setup(void *s, void *d, void *r) { sgemm = (sgemm_t *)s; dgemm = (dgemm_t *)d; pool = (run_t *)r; }
-"""
-
 
 def _functions(name: str, dtype: Any) -> tuple[str, ...]:
     kind = TYPES[str(dtype)][0]
@@ -362,7 +358,7 @@ def _library() -> Any:
 
 
 def _source() -> str:
-    texts = ["static sgemm_t *sgemm;", "static dgemm_t *dgemm;"]
+    texts: list[str] = []
     for dtype, (kind, _, ending) in TYPES.items():
         for name in _TEXTS:
             texts += _functions(name, dtype)
@@ -370,4 +366,4 @@ def _source() -> str:
             inputs = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
             given = ", ".join(f"({kind} *)p[{i}]" for i in range(inputs + 1 + name.endswith("states")))
             texts.append(f"void call_{name}_{ending}(char **p, recurrent_t *g) {{ {name}_{ending}({given}, g); }}")
-    return "\n".join([HEADER, *dict.fromkeys(texts), _SETUP])
+    return "\n".join([HEADER, SETUP, *dict.fromkeys(texts)])

@@ -19,7 +19,7 @@ from .parts import parts_of
 from .products import Product, leading
 from .turns import TURN, numbers_of
 
-__all__ = ["HEADER", "check_source", "kernel_source", "move_source", "product_source"]
+__all__ = ["HEADER", "SETUP", "check_source", "kernel_source", "move_source", "product_source"]
 
 _VECTOR = ("log", "sin", "cos", "tanh", "expm1", "log1p", "sinh", "cosh", "atan")
 
@@ -45,6 +45,11 @@ HEADER = "\n".join(
         "}",
     ]
 )
+
+# What `in_pool` calls with NumPy's products and with what runs a loop in the pool.
+SETUP = """static sgemm_t *sgemm;
+static dgemm_t *dgemm;
+void setup(void *s, void *d, void *r) { sgemm = (sgemm_t *)s; dgemm = (dgemm_t *)d; pool = (run_t *)r; }"""
 
 # OpenBLAS does a product of fewer multiplications alone; see Note [Parts do not share] in threads.py.
 SINGLE = 262_144
