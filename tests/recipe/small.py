@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,6 +57,19 @@ def weights(run: Trainer) -> dict[str, np.ndarray]:
 
 def timeless(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name != "seconds"}
+
+
+def run_of(folder: Path | str) -> dict[str, Any]:
+    """What its run.json says."""
+    run: dict[str, Any] = json.loads(Path(folder, "run.json").read_text())
+    return run
+
+
+def timeless_run(run: dict[str, Any]) -> dict[str, Any]:
+    """What two runs from one seed share: all but times, the machine, and what only one of them is told."""
+    run = {name: value for name, value in timeless(run).items() if name != "machine"}
+    run["steps"] = {name: value for name, value in run["steps"].items() if name not in ("trace_seconds", "text")}
+    return run | {"epochs": [timeless(record) for record in run["epochs"]]}
 
 
 def on_host(state: Any) -> Any:

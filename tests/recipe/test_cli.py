@@ -19,6 +19,7 @@ from recipe import checkpoint
 from recipe.callbacks import Callback
 from recipe.cli import main
 from recipe.run_folder import new_folder
+from tests.recipe.small import run_of, timeless_run
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["train", "--data", "blobs", "--limit-rows", "300", "--epochs", "2", "--hidden", "8"]
@@ -37,15 +38,9 @@ def whole():
     """Asked for by tests of a run with its report."""
 
 
-def run_of(folder) -> dict:
-    return json.loads((Path(folder) / "run.json").read_text())
-
-
 def timeless(run: dict) -> dict:
-    """What two runs from one seed share: all but times, and what only one of them is told."""
-    run = {k: v for k, v in run.items() if k not in ("seconds", "machine", "config")}
-    run["steps"] = {k: v for k, v in run["steps"].items() if k not in ("trace_seconds", "text")}
-    return run | {"epochs": [{k: v for k, v in record.items() if k != "seconds"} for record in run["epochs"]]}
+    """What two runs from one seed share, whatever their options are called."""
+    return {name: value for name, value in timeless_run(run).items() if name != "config"}
 
 
 @pytest.mark.usefixtures("whole")

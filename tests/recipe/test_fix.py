@@ -11,6 +11,7 @@ import pytest
 from recipe import fix
 from recipe.cli import main
 from recipe.config import configure
+from tests.recipe.small import run_of
 
 # Two clouds of points, and steps far too short to tell them apart.
 SLOW = ["train", "--data", "blobs", "--limit-rows", "400", "--hidden", "8", "--optimizer", "sgd", "--lr", "1e-5"]
@@ -36,7 +37,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 def spoilt(slow: Path, to: Path, **changes) -> Path:
     """A copy of the run's run.json with some of its entries changed."""
-    run = json.loads((slow / "run.json").read_text())
+    run = run_of(slow)
     to.mkdir()
     (to / "run.json").write_text(json.dumps(run | changes))
     return to
@@ -50,7 +51,7 @@ def test_the_remedy_is_tried_and_both_runs_stand_side_by_side(slow, capsys):
     assert f"before:  the learning rate is too low  ({slow})\nafter:   fine  ({made})\n" in text
     assert "change:  --lr 0.1\n" in text
     assert "It helped.\n" in text
-    before, after = (json.loads((folder / "run.json").read_text()) for folder in (slow, made))
+    before, after = (run_of(folder) for folder in (slow, made))
     shown = next(line for line in text.splitlines() if line.strip().startswith("validation accuracy"))
     for run in (before, after):
         assert f"{100 * run['epochs'][-1]['val_accuracy']:.3g} %" in shown
@@ -71,7 +72,7 @@ def test_as_json_nothing_else_is_on_stdout_and_the_command_by_hand_is_the_same_r
     command = shlex.split(found["by_hand"])
     assert command[:3] == ["python", "-m", "recipe"]
     assert main([*command[3:], "--out", "by-hand"]) == 0
-    one, other = (json.loads(Path(folder, "run.json").read_text()) for folder in ("fixed", "by-hand"))
+    one, other = (run_of(folder) for folder in ("fixed", "by-hand"))
     assert one["config"] == other["config"]
     assert one["epochs"][-1]["val_loss"] == other["epochs"][-1]["val_loss"]
 
@@ -111,7 +112,7 @@ def test_a_configuration_by_hand_is_what_is_not_as_usual(options, flags):
     ],
 )
 def test_a_run_without_a_remedy_says_why(slow, tmp_path, capsys, evidence, message):
-    run = json.loads((slow / "run.json").read_text())
+    run = run_of(slow)
     run["evidence"]["curves"] |= evidence
     run["evidence"] |= {"val_chance": 0.3, "contradicted": {"share": 0.0}}
     folder = spoilt(slow, tmp_path / "run", evidence=run["evidence"])
@@ -132,7 +133,7 @@ def test_a_run_without_a_configuration_is_refused(slow, tmp_path, capsys, config
 
 
 def test_data_that_are_gone_are_named_before_a_folder_is_made(slow, tmp_path, capsys):
-    run = json.loads((slow / "run.json").read_text())
+    run = run_of(slow)
     run["config"]["data"]["source"] = str(tmp_path / "gone")
     folder = spoilt(slow, tmp_path / "run", config=run["config"])
     assert main(["diagnose", str(folder), "--fix", "--out", "new"]) == 2
@@ -149,14 +150,14 @@ def test_folders_in_the_way_and_flags_that_do_not_go_together(slow, capsys):
 
 
 def test_a_change_that_leaves_the_numbers_is_still_compared(slow, monkeypatch, capsys):
-    run = json.loads((slow / "run.json").read_text())
+    run = run_of(slow)
     monkeypatch.setattr("recipe.diagnose.verdict.proposal", lambda code, settings: {"optim.lr": 1e30})
     assert main(["diagnose", str(slow), "--fix", "--out", "worse"]) == 1
     captured = capsys.readouterr()
     assert "the run with the change failed: step" in captured.err
     assert "It did not help" in captured.out
     assert run["status"] == "finished"
-    assert json.loads(Path("worse/run.json").read_text())["status"] == "failed"
+    assert run_of("worse")["status"] == "failed"
 
 
 def test_a_leak_is_not_said_to_have_become_worse(slow, tmp_path):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import autograd as ag
 from recipe.cli import main
 from recipe.config import configure
 from recipe.run_folder import RunFile, machine
+from tests.recipe.small import run_of
 
 
 def test_a_run_on_a_gpu_says_on_which(monkeypatch, tmp_path):
@@ -15,7 +14,7 @@ def test_a_run_on_a_gpu_says_on_which(monkeypatch, tmp_path):
     assert [machine(device)["gpu"] for device in ("cuda", "cuda:1")] == ["NVIDIA H100", "NVIDIA H200"]
     assert "gpu" not in machine("cpu")
     RunFile(tmp_path, configure(flags={"device": "cuda:1"})).write()
-    assert json.loads((tmp_path / "run.json").read_text())["machine"]["gpu"] == "NVIDIA H200"
+    assert run_of(tmp_path)["machine"]["gpu"] == "NVIDIA H200"
 
 
 def test_the_first_line_and_the_report_name_the_gpu(monkeypatch, tmp_path, capsys):
@@ -36,7 +35,7 @@ def test_a_resumed_run_keeps_what_it_began_on(monkeypatch, tmp_path):
     ):
         monkeypatch.setattr("recipe.run_folder.machine", lambda device, name=name: {"processor": name})
         main(command)
-    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    run = run_of(tmp_path / "run")
     assert (run["status"], run["machine"], run["machines_before"]) == (
         "finished",
         {"processor": "two"},

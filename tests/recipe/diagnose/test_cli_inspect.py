@@ -9,6 +9,7 @@ import pytest
 import nn
 from recipe import gradient_table
 from recipe.cli import main
+from tests.recipe.small import run_of
 
 SMALL = ("--data", "blobs", "--hidden", "16", "--epochs", "3", "--batch-size", "50")
 
@@ -25,7 +26,7 @@ def test_diagnose_prints_the_verdict_as_text_and_as_json(run, capsys):
     assert capsys.readouterr().out.startswith("Verdict: ")
     assert main(["diagnose", str(run), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["verdict"] == json.loads((run / "run.json").read_text())["diagnosis"]["verdict"]
+    assert found["verdict"] == run_of(run)["diagnosis"]["verdict"]
 
 
 def test_a_higher_target_changes_the_question(run, capsys):

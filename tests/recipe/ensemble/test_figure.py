@@ -13,6 +13,7 @@ from autograd.random import Generator
 from recipe.cli import main
 from recipe.ensemble import mc_predict, scaled_predict
 from recipe.ensemble.figure import monte_carlo_figure
+from tests.recipe.small import run_of
 
 
 def net():
@@ -87,7 +88,7 @@ def test_the_command_leaves_the_numbers_and_the_figure_in_the_folder(capsys, mon
     with monkeypatch.context() as patch:  # the plots of a report take a second
         patch.setattr("recipe.report.report", lambda folder: folder / "report.html")
         assert main([*SMALL, "--dropout", "0.1,0.5", "--out", "run"]) == 0
-    before = json.loads(Path("run/run.json").read_text())
+    before = run_of("run")
     capsys.readouterr()
     assert main(["ensemble", "run", "--masks", "1,4", "--repetitions", "2", "--rows", "100"]) == 0
     out = capsys.readouterr().out
@@ -100,7 +101,7 @@ def test_the_command_leaves_the_numbers_and_the_figure_in_the_folder(capsys, mon
         "report run/report.html",
     ):
         assert text in out
-    assert json.loads(Path("run/run.json").read_text()) == before
+    assert run_of("run") == before
     page = Path("run/report.html").read_text()
     assert '<figure id="ensemble">' in page
     assert Path("run/report-data/ensemble.csv").read_text().startswith("masks,mean,std,scaled\n1,")

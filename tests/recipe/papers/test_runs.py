@@ -16,6 +16,7 @@ from recipe.data import Parts
 from recipe.finished import load_finished
 from recipe.papers import NAMES, paper, text_of
 from recipe.report.write import _again
+from tests.recipe.small import run_of
 
 ROWS, PIXELS = (300, 100, 80), 30
 
@@ -42,10 +43,6 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setattr("recipe.run.load_parts", load_parts)
     monkeypatch.setattr("recipe.finished.load_parts", load_parts)
     return parts
-
-
-def run_of(folder):
-    return json.loads((Path(folder) / "run.json").read_text())
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if paper(name).begins_with is None])

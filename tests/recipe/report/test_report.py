@@ -16,6 +16,7 @@ from recipe.errors import UsageError
 from recipe.report import report
 from recipe.report.exam import confusion, examine
 from recipe.report.plot import Plot, colours, draw
+from tests.recipe.small import run_of
 
 PLOTS = ("loss", "error", "learning-rate", "gradients", "movement", "dead-and-saturated", "weights", "confusion")
 IMAGES = ("mistakes", "filters")
@@ -90,7 +91,7 @@ def test_the_verdict_comes_first_and_names_are_escaped(html_page):
 def test_every_plot_has_its_numbers_as_csv(html_page):
     folder = html_page.with_name("report-data")
     assert {path.stem for path in folder.iterdir()} == set(PLOTS + IMAGES)
-    run = json.loads((html_page.parent / "run.json").read_text())
+    run = run_of(html_page.parent)
     with open(folder / "loss.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["train"]) for row in rows] == [record["train_loss"] for record in run["epochs"]]
@@ -119,7 +120,7 @@ def test_a_run_whose_data_or_weights_are_gone_is_reported_without_them(made, tmp
 
 @pytest.mark.parametrize("gone", ["evidence", "diagnosis", "test", "epochs", "config", "machine", "model", "stop"])
 def test_whatever_is_missing_leaves_a_page(made, tmp_path, gone):
-    run = json.loads((made[0] / "run.json").read_text())
+    run = run_of(made[0])
     run[gone] = None
     (tmp_path / "run.json").write_text(json.dumps(run))
     page = parsed(report(tmp_path).read_text())
@@ -127,7 +128,7 @@ def test_whatever_is_missing_leaves_a_page(made, tmp_path, gone):
 
 
 def test_a_run_that_left_the_numbers_has_gaps_not_crashes(made, tmp_path):
-    run = json.loads((made[0] / "run.json").read_text())
+    run = run_of(made[0])
     for record in run["epochs"][1:]:
         record |= dict.fromkeys(("train_loss", "val_loss", "running_loss"))
     for look in run["evidence"]["looks"]:
@@ -140,7 +141,7 @@ def test_a_run_that_left_the_numbers_has_gaps_not_crashes(made, tmp_path):
 
 
 def test_a_deep_net_fits_on_the_page(made, tmp_path):
-    run = json.loads((made[0] / "run.json").read_text())
+    run = run_of(made[0])
     layers = [f"a_layer_with_a_long_name_{i}" for i in range(30)]
     for i, look in enumerate(run["evidence"]["looks"]):
         for key in ("gradient_rms", "dead", "saturated", "movement_by_layer"):
@@ -162,7 +163,7 @@ DAMAGE = [{"epochs": 5}, {"epochs": [{"train_loss": 1.0}]}, {"evidence": {"looks
 
 @pytest.mark.parametrize("wrong", DAMAGE)
 def test_a_run_with_other_contents_is_a_usage_error(made, tmp_path, wrong):
-    run = json.loads((made[0] / "run.json").read_text()) | wrong
+    run = run_of(made[0]) | wrong
     (tmp_path / "run.json").write_text(json.dumps(run))
     with pytest.raises(UsageError, match="damaged"):
         report(tmp_path)

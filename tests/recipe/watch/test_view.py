@@ -19,6 +19,7 @@ from recipe.callbacks import Callback
 from recipe.cli import main
 from recipe.watch import LiveView, follow, serving
 from recipe.watch.board import Board
+from tests.recipe.small import run_of, timeless_run
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["train", "--data", "blobs", "--limit-rows", "300", "--epochs", "2", "--hidden", "8", "--dropout", "0.2"]
@@ -58,16 +59,6 @@ def beside(monkeypatch):
     return add
 
 
-def timeless(run: dict) -> dict:
-    run = {k: v for k, v in run.items() if k not in ("seconds", "machine")}
-    run["steps"] = {k: v for k, v in run["steps"].items() if k not in ("trace_seconds", "text")}
-    return run | {"epochs": [{k: v for k, v in record.items() if k != "seconds"} for record in run["epochs"]]}
-
-
-def run_of(folder) -> dict:
-    return json.loads((Path(folder) / "run.json").read_text())
-
-
 @pytest.mark.parametrize("compile", ["--compile", "--no-compile"])
 def test_a_run_is_the_same_to_the_last_bit_and_to_the_last_line(compile, capsys):
     assert main([*SMALL, compile, "--out", "plain"]) == 0
@@ -79,7 +70,7 @@ def test_a_run_is_the_same_to_the_last_bit_and_to_the_last_line(compile, capsys)
     assert [same.sub("", line) for line in lines] == [
         same.sub("", x) for x in plain.replace("plain", "shown").splitlines()
     ]
-    assert timeless(run_of("plain")) == timeless(run_of("shown"))
+    assert timeless_run(run_of("plain")) == timeless_run(run_of("shown"))
     assert Path("plain/steps.csv").read_bytes() == Path("shown/steps.csv").read_bytes()
     states = [checkpoint.load(Path(folder) / "checkpoint.safetensors") for folder in ("plain", "shown")]
     for name in ("model", "optimizer", "generators", "running", "step"):
