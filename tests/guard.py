@@ -256,9 +256,9 @@ def _operator(name: str, *, reflected: bool = False, in_place: bool = False) -> 
     return apply
 
 
-GuardArray.__getattr__ = _get_method  # type: ignore[attr-defined]
-GuardArray.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]
-GuardArray.__array_function__ = _array_function  # type: ignore[attr-defined]
+GuardArray.__getattr__ = _get_method
+GuardArray.__array_ufunc__ = _array_ufunc
+GuardArray.__array_function__ = _array_function
 
 _BINARY = {
     **{"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "floordiv": "floor_divide"},

@@ -35,7 +35,7 @@ class GuardArray:
     base: GuardArray | None  # the array whose memory this one is a view of
 
     __array_priority__ = 100
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __init__(self, host: np.ndarray, base: GuardArray | None = None) -> None:
         if host.dtype.char not in DTYPES and host.dtype.name != "bfloat16":

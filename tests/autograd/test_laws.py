@@ -157,7 +157,7 @@ def test_a_rule_that_is_blind_to_tensors_is_caught() -> None:
         return g * Tensor(np.cos(x.data)) if isinstance(x, Tensor) else g * np.cos(x)
 
     spec = next(spec for spec in SPECS if spec.name == "sin")
-    rule = Rule(blind, spec.op.rule(0).keeps)  # type: ignore[attr-defined]
+    rule = Rule(blind, spec.op.rule(0).keeps)
     case = Case((np.array([0.3, 1.0, 1.7]),))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spec.op, "rule", lambda position: rule)
@@ -171,7 +171,7 @@ def test_a_rule_that_writes_is_caught() -> None:
         return g
 
     spec = next(spec for spec in SPECS if spec.name == "exp")
-    keeps = spec.op.rule(0).keeps  # type: ignore[attr-defined]
+    keeps = spec.op.rule(0).keeps
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(spec.op), "rule", lambda operation, position: Rule(writes, keeps))
         with pytest.raises(ValueError, match="read-only"):

@@ -464,7 +464,7 @@ def _parameter_by_a_text_that_is_made() -> tuple[Any, Callable[[], Any]]:
 def _global_that_was_not_there() -> tuple[Any, Callable[[], Any]]:
     def function(x: Tensor) -> Tensor:
         try:
-            return x * NOT_THERE  # type: ignore[name-defined]
+            return x * NOT_THERE
         except NameError:
             return x * 2.0
 
@@ -514,7 +514,7 @@ def _attribute_of_a_class_that_was_not_there() -> tuple[Any, Callable[[], Any]]:
 
     def function(x: Tensor) -> Tensor:
         try:
-            return x * options.by  # type: ignore[attr-defined]
+            return x * options.by
         except AttributeError:
             return x * 2.0
 
@@ -870,8 +870,8 @@ def _array_in_a_list() -> tuple[Any, Callable[[], Any]]:
 
 def _array_of_the_object() -> tuple[Any, Callable[[], Any]]:
     thing = Scaled()
-    thing.by = np.array(2.0)  # type: ignore[assignment]
-    return lambda x: x * thing.by[()], lambda: thing.by.fill(5.0)  # type: ignore[attr-defined]
+    thing.by = np.array(2.0)
+    return lambda x: x * thing.by[()], lambda: thing.by.fill(5.0)
 
 
 def _entry_of_a_large_dictionary() -> tuple[Any, Callable[[], Any]]:

@@ -106,4 +106,4 @@ def test_the_setting_is_a_word_for_good_or_for_a_block() -> None:
         assert ag.cuda.get_matmul_algorithms() == "timed"
     assert ag.cuda.get_matmul_algorithms() == "expected"
     with pytest.raises(ValueError, match=r'matmul_algorithms is "expected" or "timed", got \'fast\''):
-        ag.cuda.matmul_algorithms("fast")  # type: ignore[arg-type]
+        ag.cuda.matmul_algorithms("fast")
