@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from recipe.metrics import error_percent
+
 from .measure import BenchmarkError
 from .output import save, table
 from .runs import add_gpu, gathered_on, made_on, where
@@ -87,7 +89,7 @@ def _entry(folder: Path, gpu: str | None) -> dict[str, Any]:
             "stop": run["stop"],
             "seconds": round(run["seconds"], 1),
             "steps": run["steps"]["text"],
-            "validation_error": round(100.0 * (1.0 - last["val_accuracy"]), 4),
+            "validation_error": round(error_percent(last["val_accuracy"]), 4),
             "verdict": run["diagnosis"]["verdict"],
             "machine": made_on(run, gpu),
             "ensemble": _ensemble(folder / "ensemble.json"),

@@ -13,7 +13,7 @@ from typing import Any
 from autograd.backend import Array, module_of, to_host
 from nn.module import Module
 
-__all__ = ["Means", "Metric", "accuracy", "are_labels", "evaluating"]
+__all__ = ["Means", "Metric", "accuracy", "are_labels", "error_percent", "evaluating"]
 
 _KEPT = 1024  # batches whose values are kept
 
@@ -34,6 +34,11 @@ def accuracy(logits: Array, y: Array) -> Array:
             "(rows, classes) with whole numbers (rows,); for others give Trainer metrics of your own, or metrics={}."
         )
     return xp.asarray((logits.argmax(axis=1) == labels).mean())
+
+
+def error_percent(accuracy: float | None) -> Any:
+    """The share of rows that are wrong, in per cent; None where no accuracy is known."""
+    return None if accuracy is None else 100.0 * (1.0 - accuracy)
 
 
 def are_labels(logits: Array, y: Array) -> bool:

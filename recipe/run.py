@@ -35,6 +35,7 @@ from .callbacks.time_limit import REASON
 from .config import Config, ConfigError, from_dict
 from .data import Parts
 from .finished import Finished, load_finished, loaded
+from .metrics import error_percent
 from .papers.outcome import outcome
 from .run_folder import RunFile, make_folder, read_run
 from .schedules import epochs_of
@@ -157,7 +158,7 @@ def _conclude(config: Config, trainer: Trainer, folder: Path, parts: Parts, run_
     from .report import report
 
     test = trainer.evaluate(parts.x_test, parts.y_test)
-    test["error_percent"] = 100.0 * (1.0 - test["accuracy"])
+    test["error_percent"] = error_percent(test["accuracy"])
     cut_short = (trainer.stop or "").startswith(REASON) and trainer.step < trainer.updates
     run_file.run["test"] = test
     run_file.run["status"] = "failed" if trainer.failure else "interrupted" if cut_short else "finished"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..metrics import error_percent
 from .plot import BLUE, GREEN, ORANGE, SKY, Plot, cells, draw, legend_below
 
 __all__ = ["errors", "learning_rate", "losses"]
@@ -23,7 +24,7 @@ def losses(run: Run) -> Plot | None:
 
 def errors(run: Run) -> Plot | None:
     """Training and validation error after each epoch, in per cent."""
-    return _curves(run, "accuracy", "Error", "error, %", lambda value: 100.0 * (1.0 - value))
+    return _curves(run, "accuracy", "Error", "error, %", error_percent)
 
 
 def _curves(run: Run, quantity: str, title: str, label: str, of: Any) -> Plot | None:

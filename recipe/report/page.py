@@ -12,6 +12,7 @@ from typing import Any
 
 from ..diagnose.words import shown
 from ..history import flat
+from ..metrics import error_percent
 from .plot import Plot
 from .style import STYLE
 
@@ -120,8 +121,8 @@ def _numbers(run: Mapping[str, Any]) -> str:
     last = records[-1] if records else {}
     numbers = {
         "test error": _percent(test.get("error_percent")),
-        "validation error": _percent(_error(last.get("val_accuracy"))),
-        "training error": _percent(_error(last.get("train_accuracy"))),
+        "validation error": _percent(error_percent(last.get("val_accuracy"))),
+        "training error": _percent(error_percent(last.get("train_accuracy"))),
         "test loss": None if test.get("loss") is None else f"{test['loss']:.4f}",
         "epochs": str(len(records)) if records else None,
         "updates": f"{last['step']:,}" if last.get("step") else None,
@@ -130,10 +131,6 @@ def _numbers(run: Mapping[str, Any]) -> str:
     }
     items = "".join(f"<div><dt>{_(name)}</dt><dd>{_(value)}</dd></div>" for name, value in numbers.items() if value)
     return f"<dl class='numbers'>{items}</dl>" if items else ""
-
-
-def _error(accuracy: float | None) -> float | None:
-    return None if accuracy is None else 100.0 * (1.0 - accuracy)
 
 
 def _percent(value: float | None) -> str | None:

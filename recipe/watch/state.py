@@ -14,6 +14,7 @@ from typing import Any
 
 from ..diagnose import Diagnosis, diagnose
 from ..files import finite
+from ..metrics import error_percent
 
 __all__ = ["MOST_POINTS", "Point", "curves", "gradients", "so_far", "state_of", "thinned", "verdict"]
 
@@ -64,7 +65,7 @@ def curves(run: Run) -> dict[str, dict[str, list[Point]]]:
     return {
         "loss": {word: _line(run["epochs"], f"{part}_loss") for word, part in parts.items()},
         "error": {
-            word: [(epoch, _error(value)) for epoch, value in _line(run["epochs"], f"{part}_accuracy")]
+            word: [(epoch, error_percent(value)) for epoch, value in _line(run["epochs"], f"{part}_accuracy")]
             for word, part in parts.items()
         },
     }
@@ -72,10 +73,6 @@ def curves(run: Run) -> dict[str, dict[str, list[Point]]]:
 
 def _line(records: Sequence[Mapping[str, Any]], name: str) -> list[Point]:
     return [(record["epoch"] + 1, finite(record[name])) for record in records if name in record]
-
-
-def _error(accuracy: float | None) -> float | None:
-    return None if accuracy is None else 100.0 * (1.0 - accuracy)
 
 
 def gradients(run: Run) -> dict[str, list[Point]]:

@@ -17,6 +17,7 @@ from ..callbacks.base import Callback
 from ..callbacks.monitors import rms, weights_of
 from ..files import finite
 from ..history import Record
+from ..metrics import error_percent
 from .board import Board
 from .state import MOST_POINTS, Point, gradients, state_of, thinned
 
@@ -103,7 +104,7 @@ class LiveView(Callback):
         means = {name: (total - sums_then.get(name, 0.0)) / (rows - rows_then) for name, total in sums.items()}
         _add(self._running["loss"], (at, finite(means["loss"])))
         if "accuracy" in means:
-            _add(self._running["error"], (at, finite(100.0 * (1.0 - means["accuracy"]))))
+            _add(self._running["error"], (at, finite(error_percent(means["accuracy"]))))
 
     def _show(self, trainer: Trainer) -> None:
         self._shown_at = time.monotonic()
