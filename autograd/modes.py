@@ -10,14 +10,14 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from .backend import bfloat16
 from .errors import TraceError
 
-__all__ = ["Watch", "anomaly", "autocast", "batching", "casting", "enable_grad", "is_batching", "is_recording"]
-__all__ += ["is_tracing", "is_watching"]
-__all__ += ["no_grad", "numbers_read", "refuse_in_trace", "tracing", "unwatched"]
+__all__ = ["anomaly", "autocast", "enable_grad", "is_recording", "no_grad"]  # for users; the engine takes the rest too
+
+T = TypeVar("T")
 
 
 class Watch:
@@ -55,25 +55,26 @@ def refuse_in_trace(what: str) -> None:
 
 
 @contextmanager
-def _switch(value: bool) -> Iterator[None]:
-    token = _recording.set(value)
+def set_inside(mode: ContextVar[T], value: T) -> Iterator[None]:
+    """Let a mode have this value inside, and afterwards the one that it had."""
+    token = mode.set(value)
     try:
         yield
     finally:
-        _recording.reset(token)
+        mode.reset(token)
 
 
 @contextmanager
 def no_grad() -> Iterator[None]:
     """Record nothing inside; `x[i] = v` and `x += y` then write in place. A context manager and a decorator."""
-    with _switch(False):
+    with set_inside(_recording, False):
         yield
 
 
 @contextmanager
 def enable_grad() -> Iterator[None]:
     """Record again inside a `no_grad()` block. A context manager and a decorator."""
-    with _switch(True):
+    with set_inside(_recording, True):
         yield
 
 
@@ -88,11 +89,10 @@ def anomaly() -> Iterator[None]:
     """
     refuse_in_trace("enters anomaly()")
     watch = Watch()
-    token = _watching.set(watch)
     try:
-        yield
+        with set_inside(_watching, watch):
+            yield
     finally:
-        _watching.reset(token)
         for unlock in list(watch.unlock.values()):
             unlock()
 
@@ -100,11 +100,8 @@ def anomaly() -> Iterator[None]:
 @contextmanager
 def unwatched() -> Iterator[None]:
     """Inside an `anomaly()` block, look at nothing: for a trace, whose arrays have no values yet."""
-    token = _watching.set(None)
-    try:
+    with set_inside(_watching, None):
         yield
-    finally:
-        _watching.reset(token)
 
 
 @contextmanager
@@ -129,8 +126,5 @@ def autocast(dtype: Any = "bfloat16", enabled: bool = True) -> Iterator[None]:
     """
     if str(dtype) != "bfloat16":
         raise ValueError(f'autocast multiplies in "bfloat16", got {dtype!r}: other dtypes are not made for it.')
-    token = _casting.set(bfloat16() if enabled else None)
-    try:
+    with set_inside(_casting, bfloat16() if enabled else None):
         yield
-    finally:
-        _casting.reset(token)

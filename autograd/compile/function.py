@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from ..backend import host, is_array, plain
 from ..errors import TraceError
-from ..modes import casting, is_batching, is_recording, is_tracing, is_watching
+from ..modes import casting, is_batching, is_recording, is_tracing, is_watching, set_inside
 from ..tensor import Tensor
 from ..tree import flatten, unflatten
 from .cuda import Cuda
@@ -43,11 +43,8 @@ _off: ContextVar[bool] = ContextVar("autograd.compile.off", default=False)
 @contextmanager
 def disabled() -> Iterator[None]:
     """Inside, compiled functions run as they are written."""
-    token = _off.set(True)
-    try:
+    with set_inside(_off, True):
         yield
-    finally:
-        _off.reset(token)
 
 
 def compile(

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..batching import Batched
-from ..modes import is_tracing, tracing
+from ..modes import is_tracing, set_inside, tracing
 from ..tensor import Tensor
 from .traced import Traced
 
@@ -111,11 +111,10 @@ def watching(trace: Any) -> Iterator[None]:
     with _lock:
         _watchers += 1
         _install({"data": _Data(), "grad": _Grad(), "node": _Plain("node"), "requires_grad": _Plain("requires_grad")})
-    token = tracing.set(trace)
     try:
-        yield
+        with set_inside(tracing, trace):
+            yield
     finally:
-        tracing.reset(token)
         with _lock:
             _watchers -= 1
             if not _watchers:
@@ -125,8 +124,5 @@ def watching(trace: Any) -> Iterator[None]:
 @contextmanager
 def paused() -> Iterator[None]:
     """Inside a trace, do something that belongs to no program."""
-    token = tracing.set(None)
-    try:
+    with set_inside(tracing, None):
         yield
-    finally:
-        tracing.reset(token)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextvars import ContextVar
 
 import numpy as np
 import pytest
@@ -111,3 +112,8 @@ def test_what_is_no_power_and_no_axis_is_named():
         ag.linalg.matrix_power(ag.eye(2), 0.5)
     with pytest.raises(ValueError, match="axis -1 is out of range for a single number, which has no axes"):
         ag.diff(ag.Tensor(1.0))
+
+
+def test_the_namespace_has_none_of_the_engines_own_variables():
+    assert [name for name, value in vars(ag).items() if isinstance(value, ContextVar)] == []
+    assert ag.batching.__name__ == "autograd.batching"
