@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from autograd.tensor import Tensor
 
 from . import functional as F
+from .functional.cross_entropy import Reduction
 from .module import Module
 
 __all__ = [
@@ -23,8 +24,6 @@ __all__ = [
     "NLLLoss",
     "SmoothL1Loss",
 ]
-
-Reduction = Literal["mean", "sum", "none"]
 
 
 class _Loss(Module):

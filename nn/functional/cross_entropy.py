@@ -20,7 +20,7 @@ from autograd.tensor import Operand, bare
 from .given import refuse_none
 from .rows import ones
 
-__all__ = ["cross_entropy"]
+__all__ = ["Reduction", "cross_entropy"]
 
 Reduction = Literal["mean", "sum", "none"]
 

@@ -17,6 +17,7 @@ from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor, bare
 
 from .activation import _hardtanh, logsigmoid
+from .cross_entropy import Reduction
 from .given import refuse_none
 
 __all__ = [
@@ -30,7 +31,6 @@ __all__ = [
     "smooth_l1_loss",
 ]
 
-Reduction = Literal["mean", "sum", "none"]
 
 # Distances
 

@@ -19,6 +19,7 @@ from math import prod
 from typing import Any
 
 from ..native.groups import Group, Member
+from ..native.kernels import Refs
 from ..native.layout import Ref, whole
 from ..native.memory import reads_of
 from ..native.products import Product
@@ -28,9 +29,7 @@ from .biases import ALIGNED, table_and_row
 from .formulas import GELU, GELU_BACKWARD, Formula, G, Z, formula_of, is_same
 from .products import plain
 
-__all__ = ["Bend", "Refs", "Scene", "Source"]
-
-Refs = dict[Variable, Ref]
+__all__ = ["Bend", "Scene", "Source"]
 
 
 @dataclass(frozen=True)

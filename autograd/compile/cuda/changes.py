@@ -16,11 +16,12 @@ from ...backend import host
 from ...cuda.blas import Product as Plain
 from ..native.dialect import Dialect
 from ..native.groups import Group, Member
+from ..native.kernels import Refs
 from ..native.layout import Ref, whole
 from ..native.products import Activation, Product
 from ..native.schedule import Step, schedule
 from ..program import Instruction, Program, Variable
-from .bends import Bend, Refs, Scene
+from .bends import Bend, Scene
 from .biases import half_of, new_variable
 
 __all__ = ["Change", "Changes", "Choice"]

@@ -28,7 +28,7 @@ from ..native.template import is_packed
 from ..program import Instruction
 from .commands import Command, Launch, Multiply
 from .depthwise import depthwise
-from .nests import Array, kernel_over
+from .nests import Elements, kernel_over
 from .operations import Operands, Room
 from .windows import Walk, coordinates, each_window, neighbours, pieces, unrolled, where
 from .writer import index_type
@@ -71,7 +71,7 @@ def _walk(geo: Geometry) -> Walk:
 class _Matrices(NamedTuple):
     """Matrices in memory, one for each group."""
 
-    array: Array
+    array: Elements
     leading: int  # from row to row
     step: int  # from matrix to matrix
 
@@ -105,9 +105,9 @@ class _Products:
     def _commands(self, memory: Memory, tf32: bool) -> Iterator[Command]:
         geo, name = self.geo, self.instruction.name
         yield from self.operands.copied(memory)
-        arrays = [Array(self.dtype, *self.operands.spot(ref, memory)) for ref in self.reads]
+        arrays = [Elements(self.dtype, *self.operands.spot(ref, memory)) for ref in self.reads]
         names = {"convolve": "xwy", "convolve_input": "ywx", "convolve_weight": "xyw"}[name]
-        known = dict(zip(names, [*arrays, Array.of(whole(self.instruction.out), memory)], strict=True))
+        known = dict(zip(names, [*arrays, Elements.of(whole(self.instruction.out), memory)], strict=True))
         channels, features = geo.channels // geo.groups, geo.features // geo.groups
         all_x, all_y = _Matrices(known["x"], geo.channels, channels), _Matrices(known["y"], geo.features, features)
         w = _Matrices(known["w"], geo.kernel, features * geo.kernel)
@@ -117,7 +117,7 @@ class _Products:
             rows = x
             if not geo.is_pointwise:
                 room = self.room.spot(memory, self.rows, self._bytes(count))
-                rows = _Matrices(Array(self.dtype, *room), geo.kernel, windows * geo.kernel)
+                rows = _Matrices(Elements(self.dtype, *room), geo.kernel, windows * geo.kernel)
             if name == "convolve":
                 yield from _laid_out(geo, x.array, rows.array, count)
                 yield self._product(rows, w, y, (windows, features, geo.kernel), tf32, b_transposed=True)
@@ -154,7 +154,7 @@ def _blocks(geo: Geometry, itemsize: int) -> list[tuple[int, int]]:
     return [(first, min(size, geo.batch - first)) for first in range(0, geo.batch, size)]
 
 
-def _laid_out(geo: Geometry, x: Array, rows: Array, count: int) -> list[Launch]:
+def _laid_out(geo: Geometry, x: Elements, rows: Elements, count: int) -> list[Launch]:
     """The windows of so many samples as rows, by group."""
     if geo.is_pointwise:
         return []
@@ -172,7 +172,7 @@ def _laid_out(geo: Geometry, x: Array, rows: Array, count: int) -> list[Launch]:
     return [kernel_over(f"{count} samples as windows", prod(shape), [x], [rows], body)]
 
 
-def _gathered(geo: Geometry, rows: Array, x: Array, count: int) -> list[Launch]:
+def _gathered(geo: Geometry, rows: Elements, x: Elements, count: int) -> list[Launch]:
     """For each element of so many samples what the rows of the windows that hold it have there, added up."""
     if geo.is_pointwise:
         return []

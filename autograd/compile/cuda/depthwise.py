@@ -16,7 +16,7 @@ from ..native.layout import Ref, whole
 from ..native.members import ctype
 from ..program import Instruction, Variable
 from .commands import Job, Launch
-from .nests import Array, Launches, kernel_over
+from .nests import Elements, Launches, kernel_over
 from .windows import Walk, coordinates, each_place, each_window, reach, where
 from .writer import ARGUMENTS, index_type
 
@@ -39,7 +39,7 @@ def depthwise(instruction: Instruction, geo: Geometry, walk: Walk, reads: list[R
     lines = [*coordinates(shape, names, index), *body(geo, walk, ctype(instruction.out.dtype), *reads)]
 
     def launches(memory: Memory) -> list[Launch]:
-        given, target = [Array.of(ref, memory) for ref in reads], Array.of(whole(instruction.out), memory)
+        given, target = [Elements.of(ref, memory) for ref in reads], Elements.of(whole(instruction.out), memory)
         return [kernel_over(f"{instruction.name}, {geo.groups} channels apart", prod(shape), given, [target], lines)]
 
     return Launches(instruction, reads, launches=launches)
@@ -80,11 +80,11 @@ class _Weight:
             scratch = Variable(-1, (self.parts * self.size * out.dtype.itemsize,), host.dtype("uint8"))
 
         def launches(memory: Memory) -> list[Launch]:
-            target = Array.of(whole(out), memory)
+            target = Elements.of(whole(out), memory)
             if scratch is None:
                 return [self._launch(memory, target)]
-            room = Array.of(whole(scratch), memory)
-            room = Array(out.dtype, room.place, room.span)
+            room = Elements.of(whole(scratch), memory)
+            room = Elements(out.dtype, room.place, room.span)
             body = [
                 f"{ctype(out.dtype)} s = 0;",
                 f"for (int k = 0; k < {self.parts}; k++) s += x0[k * n + i];",
@@ -95,7 +95,7 @@ class _Weight:
 
         return Launches(self.instruction, self.reads, scratch=scratch, launches=launches)
 
-    def _launch(self, memory: Memory, target: Array) -> Launch:
+    def _launch(self, memory: Memory, target: Elements) -> Launch:
         geo, walk, (height, width) = self.geo, self.walk, self.geo.size
         x, y = self.reads
         kind, threads = ctype(target.dtype), _LANES * _WARPS
@@ -133,7 +133,7 @@ class _Weight:
     __syncthreads();
   }}
 }}"""
-        reads = [Array.of(ref, memory) for ref in self.reads]
+        reads = [Elements.of(ref, memory) for ref in self.reads]
         places = tuple(array.place for array in (*reads, target))
         job = Job(self.blocks, self.size, places, frozenset(a.span for a in reads), frozenset({target.span}))
         return Launch(text, threads, (job,), f"convolve_weight, {geo.groups} channels apart")

@@ -15,7 +15,7 @@ from ..native.layout import whole
 from ..native.members import ctype
 from ..program import Instruction
 from .commands import Launch
-from .nests import Array, Launches, kernel_over
+from .nests import Elements, Launches, kernel_over
 
 __all__ = ["GENERATOR", "KERNELS"]
 
@@ -47,8 +47,8 @@ def drawn(instruction: Instruction, refs: Refs) -> Kernel | None:
 
     def launches(memory: Memory) -> list[Launch]:
         slot, start = memory.place(draw)
-        words = Array("uint64", (slot, start), (slot, start, start + 24))
-        target = Array.of(whole(out), memory)
+        words = Elements("uint64", (slot, start), (slot, start, start + 24))
+        target = Elements.of(whole(out), memory)
         return [kernel_over(f"draw, {ctype(out.dtype)}", -(-count // each), [words], [target], body)]
 
     return Launches(instruction, [], draw=draw, launches=launches)

@@ -25,10 +25,11 @@ from functools import partial
 
 from ...cuda.blas import Product as Plain
 from ..native.dialect import Dialect
+from ..native.kernels import Refs
 from ..native.products import Product
 from ..native.schedule import Step
 from ..program import Program, Variable
-from .bends import Refs, Scene
+from .bends import Scene
 from .changes import Change, Changes, Choice
 from .products import plain
 

@@ -36,13 +36,13 @@ from ..program import CASTS, Instruction, Variable
 from .commands import Job, Launch, Place, Span, meet, span_of
 from .writer import ARGUMENTS, index_type
 
-__all__ = ["KERNELS", "Array", "Launches", "along", "at", "kernel_over", "packed_copy", "written_move"]
+__all__ = ["KERNELS", "Elements", "Launches", "along", "at", "kernel_over", "packed_copy", "written_move"]
 
 JoinedAxes = Sequence[tuple[int, ...]]  # as `joined_axes` gives them: the length of each, and its stride in every array
 
 
 @dataclass(frozen=True)
-class Array:
+class Elements:
     """Elements for a kernel: their dtype, where the first is, and the bytes within which all of them are."""
 
     dtype: Any
@@ -50,7 +50,7 @@ class Array:
     span: Span
 
     @classmethod
-    def of(cls, ref: Ref, memory: Memory) -> Array:
+    def of(cls, ref: Ref, memory: Memory) -> Elements:
         """Those that a variable names."""
         slot, start = memory.place(ref.base)
         first = slot, start + ref.offset * ref.base.dtype.itemsize
@@ -75,7 +75,9 @@ class Launches(Kernel):
     launches: Callable[[Memory], list[Launch]]
 
 
-def kernel_over(about: str, size: int, reads: Sequence[Array], writes: Sequence[Array], body: Iterable[str]) -> Launch:
+def kernel_over(
+    about: str, size: int, reads: Sequence[Elements], writes: Sequence[Elements], body: Iterable[str]
+) -> Launch:
     """A kernel with a thread for each of so many numbers; its lines know `i`, x0, x1, ... and y0, y1, ..."""
     lines: list[str] = []
     places: list[Place] = []
@@ -133,7 +135,7 @@ def written_move(move: Move, memory: Memory) -> list[Launch]:
         source = Ref(move.base.base, out.shape, move.base.strides, move.base.offset)
         launches.append(_copy(move.instruction.name, target, source, memory))
     elif covered < prod(out.shape):
-        launches.append(kernel_over("zeros", prod(out.shape), [], [Array.of(target, memory)], ["y0[i] = 0;"]))
+        launches.append(kernel_over("zeros", prod(out.shape), [], [Elements.of(target, memory)], ["y0[i] = 0;"]))
     # The pieces meet nowhere, so those of one text are jobs of one launch, and others do not wait for them, though all
     # write to one array.
     pieces: dict[str, list[Launch]] = {}
@@ -155,7 +157,7 @@ def _piece(launch: Launch, of: Variable) -> Launch:
 def _copy(name: str, to: Ref, source: Ref, memory: Memory) -> Launch:
     axes = joined_axes(to.shape, to.strides, source.strides)
     body = [*along("i", axes, "a"), f"y0[{at(axes, 0, 'a')}] = x0[{at(axes, 1, 'a')}];"]
-    return kernel_over(f"move, {name}", prod(to.shape), [Array.of(source, memory)], [Array.of(to, memory)], body)
+    return kernel_over(f"move, {name}", prod(to.shape), [Elements.of(source, memory)], [Elements.of(to, memory)], body)
 
 
 def packed_copy(ref: Ref, place: Place, memory: Memory) -> Launch:
@@ -164,7 +166,9 @@ def packed_copy(ref: Ref, place: Place, memory: Memory) -> Launch:
     slot, start = place
     span = slot, start, start + prod(ref.shape) * ref.base.dtype.itemsize
     body = [*along("i", axes, "a"), f"y0[i] = x0[{at(axes, 1, 'a')}];"]
-    return kernel_over("packed", prod(ref.shape), [Array.of(ref, memory)], [Array(ref.base.dtype, place, span)], body)
+    return kernel_over(
+        "packed", prod(ref.shape), [Elements.of(ref, memory)], [Elements(ref.base.dtype, place, span)], body
+    )
 
 
 # Elementwise functions of strided views
@@ -179,8 +183,8 @@ def strided(instruction: Instruction, refs: Refs) -> Launches | None:
 
     def launches(memory: Memory) -> list[Launch]:
         value = found.value(lambda which: f"x{which}[{at(axes, 1 + which, 'a')}]")
-        given = [Array.of(ref, memory) for ref in found.arrays]
-        target = Array.of(whole(out), memory)
+        given = [Elements.of(ref, memory) for ref in found.arrays]
+        target = Elements.of(whole(out), memory)
         body = [*along("i", axes, "a"), f"y0[i] = {value};"]
         return [kernel_over(f"strided, {instruction.name}", prod(out.shape), given, [target], body)]
 
@@ -238,8 +242,8 @@ def _gather(instruction: Instruction, axis: int, table: Ref, positions: Ref, mem
         f"y0[i] = wrong ? {_wrong(out.dtype)} : x0[{at(axes, 0, 'a')} + at * {table.strides[axis]}];",
     ]
     target = whole(out)
-    reads = [Array.of(table, memory), Array.of(positions, memory)]
-    return kernel_over("rows", prod(out.shape), reads, [Array.of(target, memory)], body)
+    reads = [Elements.of(table, memory), Elements.of(positions, memory)]
+    return kernel_over("rows", prod(out.shape), reads, [Elements.of(target, memory)], body)
 
 
 def _added_up(instruction: Instruction, positions: Ref, values: Ref, table: Ref | None, memory: Memory) -> list[Launch]:
@@ -249,13 +253,13 @@ def _added_up(instruction: Instruction, positions: Ref, values: Ref, table: Ref 
     target = whole(out)
     zero = table is None or memory.is_zero(table.base)
     first = (
-        kernel_over("zeros", prod(out.shape), [], [Array.of(target, memory)], ["y0[i] = 0;"])
+        kernel_over("zeros", prod(out.shape), [], [Elements.of(target, memory)], ["y0[i] = 0;"])
         if zero or table is None
         else _copy("rows", target, table, memory)
     )
     walk = joined_axes(positions.shape, positions.strides, values.strides[: len(positions.shape)])
     inner = joined_axes(out.shape[1:], values.strides[len(positions.shape) :])
-    reads, writes = [Array.of(positions, memory), Array.of(values, memory)], [Array.of(target, memory)]
+    reads, writes = [Elements.of(positions, memory), Elements.of(values, memory)], [Elements.of(target, memory)]
     each = min(_COLUMNS, -(-width // _THREADS))  # columns of a thread
     pieces = -(-width // (each * _THREADS))  # of a row, each a block's
     most = (count * pieces + _THREADS * _NUMBERS, width + each * _THREADS)
@@ -372,8 +376,8 @@ def _scatter(
         "}",
         "y0[i] = s;",
     ]
-    reads = [Array.of(ref, memory) for ref in (positions, values, table) if ref is not None]
-    target = Array.of(whole(out), memory)
+    reads = [Elements.of(ref, memory) for ref in (positions, values, table) if ref is not None]
+    target = Elements.of(whole(out), memory)
     return kernel_over("rows added up" if adds else "rows put", prod(out.shape), reads, [target], body)
 
 

@@ -17,7 +17,7 @@ from ..native.kernels import Memory, Refs
 from ..native.layout import Ref, packed, whole
 from ..program import Instruction
 from .commands import Launch
-from .nests import Array, Launches, kernel_over
+from .nests import Elements, Launches, kernel_over
 from .windows import Walk, coordinates, each_place, each_window, neighbours, pieces, reach, unrolled, where
 from .writer import index_type
 
@@ -105,7 +105,7 @@ def pooled(instruction: Instruction, refs: Refs) -> Launches | None:
     index = index_type(prod(out.shape), *map(reach, reads), walk.most)
 
     def launches(memory: Memory) -> list[Launch]:
-        given, target = [Array.of(ref, memory) for ref in reads], Array.of(whole(out), memory)
+        given, target = [Elements.of(ref, memory) for ref in reads], Elements.of(whole(out), memory)
         strides = [*(ref.strides for ref in reads), packed(out.shape)]
         near = neighbours(out.shape[-1], *zip([*given, target], strides, strict=True))
         shape = (*out.shape[:-1], out.shape[-1] // near)

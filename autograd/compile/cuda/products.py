@@ -7,7 +7,7 @@ products that read it. Read `biases.py` next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 from typing import NamedTuple
@@ -19,10 +19,9 @@ from ..native.products import Product, leading
 from ..program import Variable
 from .commands import Launch, Multiply, Place, Span, span_of
 from .nests import packed_copy
+from .writer import Reserve
 
 __all__ = ["Products", "plain"]
-
-Reserve = Callable[[int], Place]
 
 
 class Lies(NamedTuple):

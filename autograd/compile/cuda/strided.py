@@ -13,12 +13,11 @@ from typing import NamedTuple
 from ...backend import Array, module_of
 from ...ops.index import getitem
 from ...ops.shape import permute_dims
+from ...shapes import Shape
 from ...tensor import Tensor
 from ..native.layout import packed
 
 __all__ = ["View", "memory_of", "order_of", "view_of"]
-
-Shape = tuple[int, ...]
 
 
 class View(NamedTuple):

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from ...convolution import Pair, Sides
 from ..native.layout import Ref
 from ..native.members import ctype
-from .nests import Array
+from .nests import Elements
 from .writer import is_one_load
 
 __all__ = [
@@ -83,7 +83,7 @@ def reach(ref: Ref) -> int:
     return sum((n - 1) * abs(step) for n, step in zip(ref.shape, ref.strides, strict=True))
 
 
-def neighbours(channels: int, *arrays: tuple[Array, Sequence[int]]) -> int:
+def neighbours(channels: int, *arrays: tuple[Elements, Sequence[int]]) -> int:
     """How many channels a thread takes of arrays, each with its strides; see Note [Neighbours]."""
     for count in (16, 8, 4, 2):
         if channels % count == 0 and all(_are_one_load(count, *array) for array in arrays):
@@ -91,7 +91,7 @@ def neighbours(channels: int, *arrays: tuple[Array, Sequence[int]]) -> int:
     return 1
 
 
-def _are_one_load(count: int, array: Array, strides: Sequence[int]) -> bool:
+def _are_one_load(count: int, array: Elements, strides: Sequence[int]) -> bool:
     *steps, step = strides
     beside = step == 1 and all(step % count == 0 for step in steps)
     return beside and is_one_load(array.place, count * array.dtype.itemsize)

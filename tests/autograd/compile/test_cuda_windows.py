@@ -23,7 +23,7 @@ from autograd.compile.cuda import Tape
 from autograd.compile.cuda import convolution as commands
 from autograd.compile.cuda import pooling as pool_commands
 from autograd.compile.cuda.commands import Call, Multiply
-from autograd.compile.cuda.nests import Array
+from autograd.compile.cuda.nests import Elements
 from autograd.compile.native.layout import whole
 
 from . import simulated
@@ -269,7 +269,7 @@ def indices(tape: Tape) -> list[str]:
 @pytest.mark.parametrize(("side", "index"), [(5_000, "int"), (9_000, "long")])
 def test_indices_into_the_rows_of_a_large_sample(side: int, index: str) -> None:
     geo = convolution.geometry("test", (1, side, side, 4), (4, 3, 3, 4), **plain())
-    x, rows = (Array(np.dtype("float32"), (0, 0), (0, 0, 1)) for _ in range(2))
+    x, rows = (Elements(np.dtype("float32"), (0, 0), (0, 0, 1)) for _ in range(2))
     launches = [*commands._laid_out(geo, x, rows, 1), *commands._gathered(geo, rows, x, 1)]
     assert [re.findall(r"using index = (\w+);", launch.text) for launch in launches] == [[index]] * 2
 
