@@ -98,13 +98,7 @@ class Compiled:
     its traces took, C compiler included.
     """
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        disable: bool = False,
-        executor: Executor | None = None,
-        fallback: bool = False,
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], disable: bool, executor: Executor | None, fallback: bool) -> None:
         self._named = executor
         self.executor: str = executor or os.environ.get("TAPEGRAD_EXECUTOR") or "native"
         if self.executor not in ("native", "numpy"):

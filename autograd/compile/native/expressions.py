@@ -92,7 +92,7 @@ def is_elementwise(instruction: Instruction, name: str) -> bool:
     return isinstance(instruction.function, host.ufunc) or name in _NO_UFUNCS
 
 
-def has_expression(name: str, inputs: list[Any], out: Any, types: Container[str] = C_TYPES) -> bool:
+def has_expression(name: str, inputs: list[Any], out: Any, types: Container[str]) -> bool:
     """Whether this function is written for inputs of these dtypes; `int` or `float` for Python's numbers.
 
     `types` are the dtypes that the language has. Of bfloat16 there are casts alone: it is not computed with.
