@@ -103,6 +103,12 @@ def _packed(x: Array) -> Array:
     return in_order(_channels_last(x))
 
 
+def _laid(x: Array, weight: Array, *, stride: Pair, padding: Sides, **options: Any) -> Array:
+    """The same, but as it lies where windows are single pixels, which C reads in either order."""
+    pointwise = set(weight.shape[2:]) == {1} == set(stride) and not any(map(any, padding))
+    return images.laid(_channels_last(x)) if pointwise else _packed(x)
+
+
 def _finish(bias: Any, activation: Activation) -> Finish:
     """Add the bias to a part of a result, then ReLU, in place."""
 
@@ -157,7 +163,7 @@ def _convolve_both(x: Array, w: Array, y: Array, out: Any, **options: Any) -> tu
 def _conv_forward(xp: Module, x: Any, weight: Any, bias: Any, *, activation: Activation, **options: Any) -> Any:
     if not _is_plain(x, weight, bias):
         return NotImplemented
-    out = _convolve(_packed(x), _packed(weight), bias, activation, **options)
+    out = _convolve(_laid(x, weight, **options), _packed(weight), bias, activation, **options)
     return _channels_first(out, x.ndim), out if activation == "relu" else None
 
 
@@ -172,17 +178,16 @@ def _conv_backward(
     **options: Any,
 ) -> tuple[Any, Any, Any]:
     x, weight, _ = inputs
-    g = _packed(g)
-    if out is not None:
-        g = let_through(xp, g, out)
+    g = _laid(g, weight, **options) if out is None else let_through(xp, _packed(g), out)
     of_x = of_weight = None
     room = _like(x) if needs[0] else None
     if needs[0] and needs[1]:
-        of_x, of_weight = _convolve_both(_packed(x), _packed(weight), g, _channels_last(room), **options)
+        given = _laid(x, weight, **options), _packed(weight), g
+        of_x, of_weight = _convolve_both(*given, _channels_last(room), **options)
     elif needs[0]:
         of_x = _convolve_input(g, _packed(weight), out=_channels_last(room), length=_space(x), **options)
     elif needs[1]:
-        of_weight = _convolve_weight(_packed(x), g, size=_space(weight), **options)
+        of_weight = _convolve_weight(_laid(x, weight, **options), g, size=_space(weight), **options)
     return (
         None if of_x is None else _of_x(of_x, x, room),
         None if of_weight is None else _of_weight(of_weight, x),
@@ -270,6 +275,8 @@ def _of_weight(found: Array, x: Array) -> Array:
 
 
 def _of_bias(xp: Module, g: Array) -> Array:
+    if xp is host and not g.flags.c_contiguous:  # as it lies, its channels in axis 1
+        return host.moveaxis(g, 3, 1).reshape(len(g), g.shape[3], -1).sum(axis=2).sum(axis=0)
     return sum_of_rows(xp, g.reshape(math.prod(g.shape[:3]), g.shape[3]))
 
 

@@ -2,7 +2,7 @@
 
 One idea: the same three loops as `autograd/convolution/columns.py`, over a block of windows that stays in the caches,
 with no array made on the way. A window's row is made of runs that lie in one piece, since channels are last; of several
-groups they are those of one group at a time. Read `ways.py` next.
+groups they are those of one group at a time. Read `pointwise.py` next.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from ...backend import host
 from ...convolution import Geometry, geometry_of
 from ..program import Instruction, Variable
 from .kernels import KERNELS, Memory, Refs, Statements
+from .pointwise import pointwise
 from .shares import shared
-from .template import COPY, TYPES, address, filled, is_packed
-from .ways import WAYS, way_of
+from .template import COPY, TYPES, address, are_planes, filled, is_packed
+from .ways import WAYS, reads_planes, way_of
 
 __all__ = ["BLOCK", "FUNCTIONS", "lengths_of"]
 
@@ -79,18 +80,16 @@ static void spread_@(T *x, const T *rows, long first, long count, const conv_t *
   }
 }"""
 
-# Each does the samples from `from` to `to`, in blocks of windows, of which those of a group lie in `rows`; where there
-# are no rows, each window is one pixel, and x is read or written as it lies.
+# Each does the samples from `from` to `to`, in blocks of windows, of which those of a group lie in `rows`.
 
 _CONVOLVE = """\
 static void convolve_@(const T *x, const T *w, T *y, T *rows, long from, long to, const conv_t *g) {
-  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c, c = g->groups * g->c, o = g->groups * g->o;
+  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c, o = g->groups * g->o;
   for (long first = from * size; first < to * size; first += g->block) {
     const long count = first + g->block < to * size ? g->block : to * size - first;
     for (long i = 0; i < g->groups; i++) {
-      if (rows) windows_@(x + i * g->c, rows, first, count, g);
-      gemm(101, 111, 112, count, g->o, k, 1, rows ? rows : x + first * c + i * k, rows ? k : c, w + i * g->o * k, k, 0,
-           y + first * o + i * g->o, o);
+      windows_@(x + i * g->c, rows, first, count, g);
+      gemm(101, 111, 112, count, g->o, k, 1, rows, k, w + i * g->o * k, k, 0, y + first * o + i * g->o, o);
     }
   }
 }"""
@@ -99,26 +98,25 @@ _INPUT = """\
 static void convolve_input_@(const T *y, const T *w, T *x, T *rows, long from, long to, const conv_t *g) {
   const long size = g->oh * g->ow, k = g->kh * g->kw * g->c, c = g->groups * g->c, o = g->groups * g->o;
   const long sample = g->h * g->w * c;
-  if (rows) memset(x + from * sample, 0, (to - from) * sample * sizeof(T));
+  memset(x + from * sample, 0, (to - from) * sample * sizeof(T));
   for (long first = from * size; first < to * size; first += g->block) {
     const long count = first + g->block < to * size ? g->block : to * size - first;
     for (long i = 0; i < g->groups; i++) {
-      gemm(101, 111, 111, count, k, g->o, 1, y + first * o + i * g->o, o, w + i * g->o * k, k, 0,
-           rows ? rows : x + first * c + i * k, rows ? k : c);
-      if (rows) spread_@(x + i * g->c, rows, first, count, g);
+      gemm(101, 111, 111, count, k, g->o, 1, y + first * o + i * g->o, o, w + i * g->o * k, k, 0, rows, k);
+      spread_@(x + i * g->c, rows, first, count, g);
     }
   }
 }"""
 
 _WEIGHT = """\
 static void convolve_weight_@(const T *x, const T *y, T *w, T *rows, long from, long to, const conv_t *g) {
-  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c, c = g->groups * g->c, o = g->groups * g->o;
+  const long size = g->oh * g->ow, k = g->kh * g->kw * g->c, o = g->groups * g->o;
   for (long first = from * size; first < to * size; first += g->block) {
     const long count = first + g->block < to * size ? g->block : to * size - first;
     for (long i = 0; i < g->groups; i++) {
-      if (rows) windows_@(x + i * g->c, rows, first, count, g);
-      gemm(101, 112, 111, g->o, k, count, 1, y + first * o + i * g->o, o, rows ? rows : x + first * c + i * k,
-           rows ? k : c, first == from * size ? 0 : 1, w + i * g->o * k, k);
+      windows_@(x + i * g->c, rows, first, count, g);
+      gemm(101, 112, 111, g->o, k, count, 1, y + first * o + i * g->o, o, rows, k, first == from * size ? 0 : 1,
+           w + i * g->o * k, k);
     }
   }
 }"""
@@ -138,21 +136,26 @@ def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
     geo = geometry_of(name, first.shape, second.shape, **instruction.options)
     out = instruction.out
     a, b = reads = [refs[variable] for variable in instruction.inputs]
-    alike = all(ref.base.dtype == out.dtype and is_packed(ref) and 0 not in ref.shape for ref in reads)
+    alike = all(ref.base.dtype == out.dtype and 0 not in ref.shape for ref in reads)
     if str(out.dtype) not in TYPES or not alike or 0 in out.shape:
         return None
     way = way_of(name, geo, out.dtype)
+    planes = [are_planes(ref) and reads_planes(instruction, place) for place, ref in enumerate(reads)]
+    if not all(is_packed(ref) or read for ref, read in zip(reads, planes, strict=True)):
+        return None
+    if way == "point":
+        return pointwise(instruction, refs, geo)
     if way in WAYS:
         return shared(instruction, refs, geo, way, WAYS[way])
     kind, _, ending = TYPES[str(out.dtype)]
     numbers, room = lengths_of(geo, out.dtype.itemsize)
-    rows = Variable(-1, (room * out.dtype.itemsize,), host.dtype("uint8")) if room else None
+    rows = Variable(-1, (room * out.dtype.itemsize,), host.dtype("uint8"))
 
     def statements(memory: Memory) -> str:
         return (
             f"  {{ static const conv_t g = {{{', '.join(map(str, numbers))}}};\n"
             f"    {name}_{ending}({address(a, memory, kind)}, {address(b, memory, kind)}, "
-            f"({kind} *){memory.address(out)}, {f'({kind} *){memory.address(rows)}' if rows else 0}, "
+            f"({kind} *){memory.address(out)}, ({kind} *){memory.address(rows)}, "
             f"0, {geo.batch}, &g); }}"
         )
 
@@ -161,14 +164,13 @@ def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
 
 
 def lengths_of(geo: Geometry, itemsize: int) -> tuple[tuple[int, ...], int]:
-    """The numbers of a `conv_t`, and how many numbers a block of windows has that is laid out; 0 where none is."""
-    every = geo.batch * geo.windows
-    block = every if geo.is_pointwise else min(every, max(16, BLOCK // (geo.kernel * itemsize)))
+    """The numbers of a `conv_t`, and how many numbers a block of windows has."""
+    block = min(geo.batch * geo.windows, max(16, BLOCK // (geo.kernel * itemsize)))
     (top, _), (left, _) = geo.padding
     channels, features = geo.channels // geo.groups, geo.features // geo.groups
     lengths = (*geo.length, channels, features, *geo.size, *geo.counts)
     numbers = (*lengths, *geo.stride, top, left, *geo.dilation, geo.groups, block)
-    return numbers, 0 if geo.is_pointwise else block * geo.kernel
+    return numbers, block * geo.kernel
 
 
 KERNELS.update(dict.fromkeys(FUNCTIONS, _convolution))

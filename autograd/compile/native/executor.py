@@ -28,6 +28,7 @@ from .products import Product
 from .schedule import Call, schedule
 from .source import HEADER, SETUP, check_source, kernel_source, move_source, product_source
 from .threads import runner
+from .ways import reads_planes
 
 __all__ = ["Native"]
 
@@ -56,7 +57,7 @@ class Native(Held):
         return native
 
     def __init__(self, program: Program) -> None:
-        self.program = for_blas(program, in_order=False)
+        self.program = for_blas(program, in_order=False, reads_planes=reads_planes)
         self.refs = layouts(self.program)
         self.steps = schedule(self.program, self.refs)
         self.plan = Plan(self.program, self.refs, self.steps, turned=True)

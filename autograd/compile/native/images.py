@@ -15,15 +15,16 @@ from typing import Any
 from ...backend import Array, host
 from ...convolution import Geometry
 from ...shapes import Shape
-from . import convolution
+from . import convolution, pointwise
 from .any_length import LARGE, has_c
+from .ordered import in_order
 from .parts import parts_of
 from .source import HEADER
 from .template import TYPES, filled
 from .threads import in_pool
 from .ways import WAYS, way_of
 
-__all__ = ["convolve", "convolve_input", "convolve_weight", "takes"]
+__all__ = ["convolve", "convolve_input", "convolve_weight", "laid", "takes"]
 
 # p: the two arrays, the result, room to work in, a record of lengths, and a bias or 0. n: see each.
 _PARTS = """\
@@ -44,6 +45,17 @@ void blocks_convolve_input_all_@(int samples, char **p, const double *n) {
 }
 void blocks_convolve_weight_all_@(int samples, char **p, const double *n) {
   convolve_weight_@((T *)p[0], (T *)p[1], (T *)p[2], (T *)p[3], 0, samples, (conv_t *)p[4]);
+}
+"""
+_POINT = """\
+void point_convolve_all_@(int samples, char **p, const double *n) {
+  point_convolve_@((T *)p[0], (T *)p[1], (T *)p[2], (point_t *)p[4]);
+}
+void point_convolve_input_all_@(int samples, char **p, const double *n) {
+  point_convolve_input_@((T *)p[0], (T *)p[1], (T *)p[2], (point_t *)p[4]);
+}
+void point_convolve_weight_all_@(int samples, char **p, const double *n) {
+  point_convolve_weight_@((T *)p[0], (T *)p[1], (T *)p[2], (point_t *)p[4]);
 }
 """
 _FINISH = """\
@@ -74,8 +86,9 @@ def _source(way: str) -> str:
                 parts = parts.replace("WAY_t", WAYS[way].record).replace("WAY", way).replace("NAME", name)
                 texts.append(filled(parts, dtype))
         else:
-            texts += [filled(text, dtype) for found in convolution.FUNCTIONS.values() for text in found]
-            texts.append(filled(_BLOCKS, dtype))
+            functions, calls = (pointwise.FUNCTIONS, _POINT) if way == "point" else (convolution.FUNCTIONS, _BLOCKS)
+            texts += [filled(text, dtype) for found in functions.values() for text in found]
+            texts.append(filled(calls, dtype))
         texts.append(filled(_FINISH, dtype))
     return "\n".join([HEADER, *dict.fromkeys(texts), _SETUP])
 
@@ -85,11 +98,17 @@ def _dtypes(way: str) -> list[str]:
 
 
 def takes(name: str, geo: Geometry, *arrays: Array) -> bool:
-    """Whether C does "convolve", or a gradient of it, of arrays with their channels last that lie without gaps."""
+    """Whether C does "convolve", or a gradient of it, of such arrays, which lie in order, or as `laid` has them."""
     kinds = {str(array.dtype) for array in arrays}
     known = len(kinds) == 1 and kinds <= TYPES.keys()
     large = math.prod(geo.out_shape) >= LARGE and not geo.is_empty
     return known and large and has_c() and _library_of(name, geo, arrays[0]) is not None
+
+
+def laid(x: Array) -> Array:
+    """An image (N, H, W, C) as windows of one pixel read it: as it lies with its channels in axis 1, else in order."""
+    planes = x.size >= LARGE and has_c() and str(x.dtype) in TYPES and x.transpose(0, 3, 1, 2).flags.c_contiguous
+    return x if planes else in_order(x)
 
 
 def convolve(
@@ -124,9 +143,12 @@ def _call(
     bias = None if bias is None else host.ascontiguousarray(bias)
     if out is None:
         out = host.empty(shape if work is None or work.sums == 1 else (work.sums, *shape), a.dtype)
-    if work is None:
+    if way == "point":
+        numbers = pointwise.lengths_of(name, geo, not a.flags.c_contiguous, not b.flags.c_contiguous)
+        _run(getattr(library, f"point_{name}_all_{_ending(a)}"), geo.batch, [a, b, out, None], numbers)
+    elif work is None:
         numbers, size = convolution.lengths_of(geo, a.itemsize)
-        room = host.empty(size, a.dtype) if size else None
+        room = host.empty(size, a.dtype)
         _run(getattr(library, f"blocks_{name}_all_{_ending(a)}"), geo.batch, [a, b, out, room], numbers)
     else:
         packs, room = name in WAYS[way].packs, host.empty(work.room, a.dtype)

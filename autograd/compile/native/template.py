@@ -11,7 +11,7 @@ import re
 from .kernels import Memory
 from .layout import Ref, packed
 
-__all__ = ["COPY", "TYPES", "address", "filled", "is_packed"]
+__all__ = ["COPY", "TYPES", "address", "are_planes", "filled", "is_packed"]
 
 TYPES = {"float32": ("float", "sgemm", "s"), "float64": ("double", "dgemm", "d")}
 
@@ -43,3 +43,10 @@ def address(ref: Ref, memory: Memory, kind: str) -> str:
 def is_packed(ref: Ref) -> bool:
     """Whether these elements lie in order without gaps."""
     return ref.strides == packed(ref.shape)
+
+
+def are_planes(ref: Ref) -> bool:
+    """Whether these images, whose channels are the last axis, lie without gaps with their channels in axis 1."""
+    batch, height, width, channels = ref.shape
+    sample, line, pixel, plane = ref.strides
+    return (sample, plane, line, pixel) == packed((batch, channels, height, width))

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 from math import prod
 
-from ...convolution import Geometry
+from ...convolution import Geometry, geometry_of
+from ..program import Instruction
 from . import depthwise, direct, winograd
 from .shares import Way
 
-__all__ = ["WAYS", "way_of"]
+__all__ = ["WAYS", "reads_planes", "way_of"]
 
 WAYS = {
     "wino": Way(winograd.FUNCTIONS, winograd.work_of, "wino_t", "convolution (Winograd)"),
@@ -30,6 +31,7 @@ WAYS = {
     "direct": Way(direct.FUNCTIONS, direct.work_of, "ring_t", "convolution (direct)", direct.PACKS),
 }
 
+_IMAGES = {"convolve": (0,), "convolve_input": (0,), "convolve_weight": (0, 1)}  # which of the inputs are images
 _LANES = 8  # floats of a vector
 _CACHED = 1024  # vectors of weights that lie in the caches
 _PACKED = 50  # multiplications in which a weight is packed
@@ -37,12 +39,23 @@ _PACKED = 50  # multiplications in which a weight is packed
 
 def way_of(name: str, geo: Geometry, dtype: object) -> str:
     """The name of the fastest way to do "convolve", "convolve_input" or "convolve_weight"; "blocks" of windows else."""
+    if geo.is_pointwise:
+        return "point"
     if dtype == "float32" and winograd.pays(geo):
         return "wino"
     costs = {"blocks": _blocks(geo), "direct": _direct(name, geo)}
     if geo.groups > 1:
         costs["side"] = _side(geo)
     return min(costs, key=costs.__getitem__)
+
+
+def reads_planes(instruction: Instruction, place: int) -> bool:
+    """Whether an instruction reads this input as it lies where that is images with their channels in axis 1."""
+    name, options = instruction.name, instruction.options
+    if name not in _IMAGES or place not in _IMAGES[name] or "groups" not in options:
+        return False
+    first, second = (x.shape for x in instruction.inputs)
+    return way_of(name, geometry_of(name, first, second, **options), instruction.out.dtype) == "point"
 
 
 # Of one window of one group, see Note [What a way costs].
@@ -52,8 +65,7 @@ def _blocks(geo: Geometry) -> float:
     run = geo.channels // geo.groups
     if geo.groups == 1 and geo.dilation[1] == 1:
         run *= geo.size[1]
-    laid_out = 0.0 if geo.is_pointwise else 20 + 200 / run
-    return geo.kernel * (geo.features // geo.groups + laid_out)
+    return geo.kernel * (geo.features // geo.groups + 20 + 200 / run)
 
 
 def _direct(name: str, geo: Geometry) -> float:

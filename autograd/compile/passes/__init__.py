@@ -7,7 +7,9 @@ after; what it leaves unread is swept up by the first of them. `simplified` and 
 
 from __future__ import annotations
 
-from ..program import Program
+from collections.abc import Callable
+
+from ..program import Instruction, Program
 from .again import with_less_kept
 from .casts import with_moved_casts
 from .common import without_repetition
@@ -32,12 +34,15 @@ def simplified(program: Program) -> Program:
     return renumbered(without_dead(with_constants(program)))
 
 
-def for_blas(program: Program, in_order: bool = True) -> Program:
+def for_blas(
+    program: Program, in_order: bool = True, reads_planes: Callable[[Instruction, int], bool] = lambda *given: False
+) -> Program:
     """The program with its products as BLAS and C like them best; they may round otherwise.
 
-    Results lie in the order of their axes, or where they need not be `in_order` as they were made.
+    Results lie in the order of their axes, or where they need not be `in_order` as they were made. An instruction that
+    `reads_planes` takes images, its input of this number, with their channels in axis 1 too.
     """
     program = with_moved_casts(with_joined_parts(without_copies(program, laid_alike=False)))
-    program = with_sunk_permutations(with_plain_norms(with_row_sums(program)), in_order)
+    program = with_sunk_permutations(with_plain_norms(with_row_sums(program)), in_order, reads_planes)
     program = without_repetition(with_split_sums(program))
     return with_less_kept(with_early_sums(without_dead(with_turned_products(program))))

@@ -13,12 +13,15 @@ with this pass nothing between them is ever moved. Read `split_sums.py` next.
 # Images that lie with their channels in axis 1 are as many images of one channel, which is last too. Pooling windows
 # that lie side by side is as fast there, so such images are pooled as they lie.
 
+# Windows of one pixel are read as they lie too, where an executor says so.
+
 # Note [Results as they lie]
 # A result with its channels in axis 1 need not have them there in memory, as in eager code, so that nothing is moved.
 # The gradient of a weight shall lie as the weight does, since an optimizer walks over both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -50,28 +53,37 @@ _VIEWS = {"broadcast_to", "flip", "getitem", "moveaxis", "swapaxes", "transpose"
 Order = tuple[int, ...]
 
 
-def with_sunk_permutations(program: Program, in_order: bool = True) -> Program:
+def with_sunk_permutations(
+    program: Program, in_order: bool = True, reads_planes: Callable[[Instruction, int], bool] = lambda *given: False
+) -> Program:
     """The program with permutations as late as possible, where it has instructions that want channels last.
 
-    Its results are `in_order` in memory, or see Note [Results as they lie].
+    Its results are `in_order` in memory, or see Note [Results as they lie]. An instruction that `reads_planes` takes
+    its input of this number as it lies where its channels are in axis 1, see Note [Planes].
     """
     if not any(instruction.name in _CHANNELS_LAST for instruction in program.instructions):
         return program
-    return _Sinking(program).program(in_order)
+    return _Sinking(program, reads_planes).program(in_order)
 
 
 class _Sinking(Rewriting):
     """One walk over a program. `form[v]` is (u, order) where v is u with its axes in another order."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, reads_planes: Callable[[Instruction, int], bool]) -> None:
         super().__init__(program)
+        self.reads_planes = reads_planes
         self.constants = dict(program.constants)
         self.form: dict[Variable, tuple[Variable, Order]] = {}
         self.home = {variable for _, variable in program.places}  # see Note [Who moves]
         self.copies: dict[Any, Variable] = {}
         self.weights: set[Variable] = set()  # gradients of weights, channels last
         last = [instruction for instruction in program.instructions if instruction.name in _CHANNELS_LAST]
-        self.wanted = {variable for instruction in last for variable in instruction.variables()}
+        self.wanted = {
+            variable
+            for instruction in last
+            for place, variable in enumerate(instruction.inputs)
+            if isinstance(variable, Variable) and not reads_planes(instruction, place)
+        }
 
     def program(self, in_order: bool) -> Program:
         """What comes of it."""
@@ -98,13 +110,20 @@ class _Sinking(Rewriting):
         elif name in _LEADING and self.pooled_planes(instruction):
             pass
         elif name in _CHANNELS_LAST:
-            self.add(replace(instruction, inputs=tuple(self.packed(x) for x in inputs)))
+            given = (self.taken(instruction, place, x) for place, x in enumerate(inputs))
+            self.add(replace(instruction, inputs=tuple(given)))
             if name == "convolve_weight":
                 self.weights.add(out)
         elif name in _REDUCTIONS and first in self.form and len(inputs) == 1 and self.reduced(instruction):
             pass
         elif not (_is_elementwise(instruction) and self.elementwise(instruction)):
             self.add(instruction)
+
+    def taken(self, instruction: Instruction, place: int, x: Any) -> Any:
+        """An input of an instruction that wants channels last, or takes them in axis 1, see Note [Planes]."""
+        u, order = self.form.get(x, (None, ()))
+        lies = u is not None and order == _LAST and self._lies_in_order(u) and x not in self.copies
+        return x if lies and self.reads_planes(instruction, place) else self.packed(x)
 
     def pooled_planes(self, instruction: Instruction) -> bool:
         """Pool images as they lie, see Note [Planes]; False where channels are last, or windows overlap."""

@@ -480,6 +480,27 @@ def test_groups_in_c_give_what_windows_and_one_product_give(way, dtype, geo, see
             np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
 
 
+@needs_c
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("lies", [(True, True), (True, False), (False, True)])
+def test_windows_of_one_pixel_read_images_as_they_lie(lies, groups, monkeypatch):
+    monkeypatch.setattr(images, "in_order", lambda x: pytest.fail("nothing is to be copied") if x.ndim > 3 else x)
+    weight, bias = numbers(48, 60 // groups, 1, 1), numbers(48)
+    x, g = (
+        image if first else np.ascontiguousarray(image.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        for image, first in zip((numbers(3, 60, 24, 20), numbers(3, 48, 24, 20, seed=1)), lies, strict=True)
+    )
+    given = [ag.Tensor(array, requires_grad=True) for array in (x, weight, bias)]
+    wide = [ag.Tensor(array.astype("float64"), requires_grad=True) for array in (x, weight, bias)]
+    out, wanted = F.conv2d(*given, groups=groups), F.conv2d(*wide, groups=groups)
+    out.backward(ag.Tensor(g))
+    wanted.backward(ag.Tensor(g.astype("float64")))
+    for one, other in zip((out, *(t.grad for t in given)), (wanted, *(t.grad for t in wide)), strict=True):
+        assert np.abs(one.data - other.data).max() <= 1e-5 * np.abs(other.data).max()
+    for image in (out, given[0].grad):
+        assert image.data.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
 LINES = {  # of several lengths, short, long and many, with features for each number and width of vectors
     "three channels": ((2, 3, 40, 33), (64, 7, 7), {"stride": 2, "padding": 3}),
     "short lines": ((9, 20, 13, 7), (41, 3, 3), {"padding": 1}),

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.skipif(
 
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 sides = st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2)
+LAST = (0, 2, 3, 1)
 NO_PADDING = ((0, 0), (0, 0))
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # each is compiled
@@ -196,6 +197,43 @@ def test_one_axis_of_space_is_a_row_of_pixels() -> None:
         check_convolution((2, 40, 1, 12), 12, (5, 1), (2, 1), sides, (2, 1), "f4", 0, groups=6, way=way)
 
 
+@pytest.mark.parametrize("lies", [(True, True), (True, False), (False, True)])
+@few
+@given(
+    st.tuples(st.integers(1, 3), st.integers(1, 5), *[st.integers(1, 9)] * 2),
+    *[st.integers(1, 5)] * 2,
+    st.sampled_from(["f4", "f8"]),
+    seeds,
+)
+def test_windows_of_one_pixel_read_images_as_they_lie(
+    lies: tuple[bool, bool], space: Any, groups: int, features: int, kind: str, seed: int
+) -> None:
+    batch, channels, *pixels = space
+    rng = np.random.default_rng(seed)
+    shapes = (batch, groups * channels, *pixels), (batch, groups * features, *pixels)
+    x, g = (
+        (rng.normal(size=shape) if first else rng.normal(size=np.take(shape, LAST))).astype(kind)
+        for shape, first in zip(shapes, lies, strict=True)
+    )
+    w = rng.normal(size=(groups * features, 1, 1, channels)).astype(kind)
+    options = {"stride": (1, 1), "padding": NO_PADDING, "dilation": (1, 1), "groups": groups}
+
+    def three(x: Any, w: Any, g: Any) -> list[Any]:
+        x, g = (image.transpose(LAST) if first else image for image, first in zip((x, g), lies, strict=True))
+        return [
+            convolution.convolve(x, w, **options),
+            convolution.convolve_input(g, w, length=x.shape[1:3], **options),
+            convolution.convolve_weight(x, g, size=(1, 1), **options),
+        ]
+
+    found, abouts = in_c(three, x, w, g)
+    assert abouts == ["convolution (pointwise)"] * 3
+    wide = three(*(array.astype("f8") for array in (x, w, g)))
+    for one, wanted, count in zip(found, wide, (channels, features, g.size // g.shape[1]), strict=True):
+        agree(one, wanted.astype(kind), count)
+        assert one.flags.c_contiguous
+
+
 CHOSEN = [  # x, (O, kh, kw), options; how the result, the gradient of x and that of the weight are made
     ((64, 28, 28, 1), (32, 5, 5), {}, "direct blocks direct"),
     ((64, 32, 32, 3), (64, 3, 3), {"padding": 1}, "direct blocks direct"),
@@ -207,7 +245,8 @@ CHOSEN = [  # x, (O, kh, kw), options; how the result, the gradient of x and tha
     ((32, 56, 56, 64), (64, 3, 3), {"padding": 1, "groups": 64}, "side side side"),
     ((16, 28, 28, 64), (64, 3, 3), {"padding": 1}, "wino wino wino"),
     ((16, 14, 14, 256), (256, 3, 3), {"stride": 2, "padding": 1}, "blocks blocks blocks"),
-    ((16, 14, 14, 256), (256, 1, 1), {}, "blocks blocks blocks"),
+    ((16, 14, 14, 256), (256, 1, 1), {}, "point point point"),
+    ((16, 14, 14, 256), (256, 1, 1), {"groups": 64}, "point point point"),
 ]
 
 

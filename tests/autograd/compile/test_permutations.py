@@ -40,10 +40,10 @@ class Build:
         self.program.instructions.append(Instruction(function.__name__, function, inputs, options, out))
         return out
 
-    def give(self, *results: Variable, in_order: bool = True) -> Program:
+    def give(self, *results: Variable, in_order: bool = True, **more: Any) -> Program:
         """The program after the pass, when it was seen to give the same."""
         self.program.results = list(results)
-        after = without_dead(with_sunk_permutations(self.program, in_order))
+        after = without_dead(with_sunk_permutations(self.program, in_order, **more))
         values = {variable: self.values[variable] for variable in after.arguments}
         values.update(after.constants)
         for old in after.instructions:
@@ -100,6 +100,18 @@ def test_a_sum_over_what_is_copied_anyway_is_one_over_the_copy() -> None:
     last = build(np.transpose, build.arguments[0], LAST)
     after = build.give(build(np.sum, last, axis=(0, 1, 2)), build(pool_sum, last, **POOL))
     assert names(after) == ["transpose", "ascontiguousarray", "sum", "pool_sum"]
+
+
+def test_what_is_read_as_it_lies_is_not_copied() -> None:
+    build = Build((2, 3, 4, 5), (2, 6, 4, 5))
+    x, y = (build(np.transpose, image, LAST) for image in build.arguments)
+    options = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+    weight = build(convolve_weight, x, y, size=(1, 1), **options)
+    total = build(np.sum, y, axis=(0, 1, 2))
+    after = build.give(weight, total, in_order=False, reads_planes=lambda instruction, place: True)
+    assert names(after) == ["transpose", "transpose", "convolve_weight", "sum"]
+    after = build.give(weight, total, in_order=False, reads_planes=lambda instruction, place: place == 1)
+    assert names(after) == ["transpose", "transpose", "ascontiguousarray", "convolve_weight", "sum"]
 
 
 def test_what_lies_otherwise_is_copied_once() -> None:
