@@ -22,6 +22,8 @@ __all__ = [
     "convolve_and",
     "convolve_both",
     "convolve_input",
+    "convolve_planes",
+    "convolve_planes_input",
     "convolve_weight",
     "geometry",
     "geometry_of",
@@ -56,6 +58,21 @@ def convolve_weight(
     geo = geometry_of("convolve_weight", x.shape, y.shape, size=size, **options)
     way = _way(x, geo)
     return windows.convolve_weight(module_of(x), x, y, geo) if way is None else way.convolve_weight(x, y, geo)
+
+
+# Of images that lie with their channels in axis 1
+
+
+@instruction
+def convolve_planes(x: Array, w: Array, **options: Any) -> Array:
+    """What `convolve` gives, of x (N, C, H, W) as (N, O, H', W')."""
+    return module_of(x).ascontiguousarray(convolve(x.transpose(0, 2, 3, 1), w, **options).transpose(0, 3, 1, 2))
+
+
+@instruction
+def convolve_planes_input(y: Array, w: Array, **options: Any) -> Array:
+    """What `convolve_input` gives, of y (N, O, H', W') as (N, C, *length)."""
+    return module_of(y).ascontiguousarray(convolve_input(y.transpose(0, 2, 3, 1), w, **options).transpose(0, 3, 1, 2))
 
 
 # For kernels of fused functions, outside any trace

@@ -1,9 +1,9 @@
 """Convolution of batches with PyTorch's layout, each way one fat node: channels in axis 1 outside, and last inside.
 
 One idea: x is looked at with its channels last, convolved, and the result looked at with its channels in axis 1: views,
-which the next layer turns back again, so that a chain of convolutions copies nothing. One axis of space is two, of
-which the second has length 1. On the host a kernel does it, in C or in NumPy, on a GPU a tape of what it does to
-channels last. Read `conv.py` next.
+which the next layer turns back again, so that a chain of convolutions copies nothing. What C convolves channel by
+channel stays in the order in which it comes. One axis of space is two, of which the second has length 1. On the host a
+kernel does it, in C or in NumPy, on a GPU a tape of what it does to channels last. Read `conv.py` next.
 """
 
 from __future__ import annotations
@@ -103,10 +103,11 @@ def _packed(x: Array) -> Array:
     return in_order(_channels_last(x))
 
 
-def _laid(x: Array, weight: Array, *, stride: Pair, padding: Sides, **options: Any) -> Array:
-    """The same, but as it lies where windows are single pixels, which C reads in either order."""
+def _laid(x: Array, weight: Array, *, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> Array:
+    """The same, but as it lies where windows are of one pixel or one channel, which C reads in either order."""
     pointwise = set(weight.shape[2:]) == {1} == set(stride) and not any(map(any, padding))
-    return images.laid(_channels_last(x)) if pointwise else _packed(x)
+    depthwise = weight.shape[1] == 1 < groups
+    return images.laid(_channels_last(x)) if pointwise or depthwise else _packed(x)
 
 
 def _finish(bias: Any, activation: Activation) -> Finish:
@@ -131,14 +132,14 @@ def _convolve(
     geo = arrays.geometry("convolve", x.shape, w.shape, **options)
     if images.takes("convolve", geo, x, w):
         return images.convolve(x, w, geo, bias, activation == "relu", out)
-    return arrays.convolve_and(_finish(bias, activation), x, w, **options)
+    return arrays.convolve_and(_finish(bias, activation), in_order(x), w, **options)
 
 
 def _convolve_input(y: Array, w: Array, bias: Any = None, out: Any = None, *, length: Pair, **options: Any) -> Array:
     geo = arrays.geometry_of("convolve_input", y.shape, w.shape, length=length, **options)
     if images.takes("convolve_input", geo, y, w):
         return images.convolve_input(y, w, geo, bias, out)
-    found = arrays.convolve_input(y, w, length=length, **options)
+    found = arrays.convolve_input(in_order(y), w, length=length, **options)
     _finish(bias, None)(found)
     return found
 
@@ -147,14 +148,14 @@ def _convolve_weight(x: Array, y: Array, *, size: Pair, **options: Any) -> Array
     geo = arrays.geometry_of("convolve_weight", x.shape, y.shape, size=size, **options)
     if images.takes("convolve_weight", geo, x, y):
         return images.convolve_weight(x, y, geo)
-    return arrays.convolve_weight(x, y, size=size, **options)
+    return arrays.convolve_weight(in_order(x), in_order(y), size=size, **options)
 
 
 def _convolve_both(x: Array, w: Array, y: Array, out: Any, **options: Any) -> tuple[Array, Array]:
     geo = arrays.geometry("convolve", x.shape, w.shape, **options)
     if images.takes("convolve_input", geo, y, w) and images.takes("convolve_weight", geo, x, y):
         return images.convolve_input(y, w, geo, out=out), images.convolve_weight(x, y, geo)
-    return arrays.convolve_both(x, w, y, **options)
+    return arrays.convolve_both(in_order(x), w, in_order(y), **options)
 
 
 # The kernels on the host
@@ -180,7 +181,8 @@ def _conv_backward(
     x, weight, _ = inputs
     g = _laid(g, weight, **options) if out is None else let_through(xp, _packed(g), out)
     of_x = of_weight = None
-    room = _like(x) if needs[0] else None
+    planes = options["groups"] == x.shape[1] and not g.flags.c_contiguous
+    room = _like(x, planes) if needs[0] else None
     if needs[0] and needs[1]:
         given = _laid(x, weight, **options), _packed(weight), g
         of_x, of_weight = _convolve_both(*given, _channels_last(room), **options)
@@ -259,8 +261,10 @@ def _space(x: Array) -> Pair:
     return x.shape[2], (*x.shape, 1)[3]
 
 
-def _like(x: Array) -> Array:
+def _like(x: Array, planes: bool = False) -> Array:
     """Memory for a gradient of x, with its channels last there, that is no view: a leaf would copy one to keep it."""
+    if planes:  # or, where those of the result are, in axis 1
+        return host.empty(x.shape, x.dtype)
     shape = (x.shape[0], *_space(x), x.shape[1])
     return host.empty_like(_channels_first(host.empty(shape, x.dtype), x.ndim))
 

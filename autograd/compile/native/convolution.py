@@ -129,24 +129,34 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
+_PLANES = {"convolve_planes": "convolve", "convolve_planes_input": "convolve_input"}
+
+
 def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
     if "groups" not in instruction.options:
         return None  # NumPy's convolve, which is another function
-    name, (first, second) = instruction.name, instruction.inputs
-    geo = geometry_of(name, first.shape, second.shape, **instruction.options)
-    out = instruction.out
+    (first, second), out = instruction.inputs, instruction.out
+    name, in_planes, first_shape = instruction.name, instruction.name in _PLANES, first.shape
+    if in_planes:
+        name, first_shape = _PLANES[name], tuple(first.shape[axis] for axis in (0, 2, 3, 1))
+    geo = geometry_of(name, first_shape, second.shape, **instruction.options)
     a, b = reads = [refs[variable] for variable in instruction.inputs]
     alike = all(ref.base.dtype == out.dtype and 0 not in ref.shape for ref in reads)
     if str(out.dtype) not in TYPES or not alike or 0 in out.shape:
         return None
-    way = way_of(name, geo, out.dtype)
-    planes = [are_planes(ref) and reads_planes(instruction, place) for place, ref in enumerate(reads)]
-    if not all(is_packed(ref) or read for ref, read in zip(reads, planes, strict=True)):
-        return None
+    way = "plane" if in_planes else way_of(name, geo, out.dtype)
+    apart = [not is_packed(ref) for ref in reads]
+    if any(apart):
+        if in_planes or reads_planes(instruction, [are_planes(ref) for ref in reads]) != tuple(apart):
+            return None
+        if way != "point":
+            if name != "convolve_weight":
+                return None  # what it makes would lie so too
+            way = "plane"
     if way == "point":
         return pointwise(instruction, refs, geo)
     if way in WAYS:
-        return shared(instruction, refs, geo, way, WAYS[way])
+        return shared(instruction, refs, geo, way, WAYS[way], name)
     kind, _, ending = TYPES[str(out.dtype)]
     numbers, room = lengths_of(geo, out.dtype.itemsize)
     rows = Variable(-1, (room * out.dtype.itemsize,), host.dtype("uint8"))
@@ -173,4 +183,4 @@ def lengths_of(geo: Geometry, itemsize: int) -> tuple[tuple[int, ...], int]:
     return numbers, block * geo.kernel
 
 
-KERNELS.update(dict.fromkeys(FUNCTIONS, _convolution))
+KERNELS.update(dict.fromkeys([*FUNCTIONS, *_PLANES], _convolution))

@@ -102,11 +102,11 @@ def takes(name: str, geo: Geometry, *arrays: Array) -> bool:
     kinds = {str(array.dtype) for array in arrays}
     known = len(kinds) == 1 and kinds <= TYPES.keys()
     large = math.prod(geo.out_shape) >= LARGE and not geo.is_empty
-    return known and large and has_c() and _library_of(name, geo, arrays[0]) is not None
+    return known and large and has_c() and _library(_way(name, geo, *arrays)) is not None
 
 
 def laid(x: Array) -> Array:
-    """An image (N, H, W, C) as windows of one pixel read it: as it lies with its channels in axis 1, else in order."""
+    """An image (N, H, W, C) as windows of one pixel or channel read it: as it lies with its channels in axis 1, too."""
     planes = x.size >= LARGE and has_c() and str(x.dtype) in TYPES and x.transpose(0, 3, 1, 2).flags.c_contiguous
     return x if planes else in_order(x)
 
@@ -125,6 +125,8 @@ def convolve_input(y: Array, w: Array, geo: Geometry, bias: Array | None = None,
 
 def convolve_weight(x: Array, y: Array, geo: Geometry) -> Array:
     """The adjoint in the weight, (O, kh, kw, C)."""
+    if geo.is_depthwise and x.flags.c_contiguous != y.flags.c_contiguous:
+        x, y = in_order(x), in_order(y)
     return _call("convolve_weight", x, y, geo, geo.w_shape)
 
 
@@ -138,10 +140,13 @@ def _call(
     bias: Array | None = None,
     relu: bool = False,
 ) -> Array:
-    way, library = way_of(name, geo, a.dtype), _library_of(name, geo, a)
+    way = _way(name, geo, a, b)
+    library = _library(way)
     work = WAYS[way].work_of(name, geo, a.itemsize) if way in WAYS else None
     bias = None if bias is None else host.ascontiguousarray(bias)
-    if out is None:
+    if out is None and way == "plane" and name != "convolve_weight":
+        out = host.empty([shape[axis] for axis in (0, 3, 1, 2)], a.dtype).transpose(0, 2, 3, 1)
+    elif out is None:
         out = host.empty(shape if work is None or work.sums == 1 else (work.sums, *shape), a.dtype)
     if way == "point":
         numbers = pointwise.lengths_of(name, geo, not a.flags.c_contiguous, not b.flags.c_contiguous)
@@ -190,8 +195,9 @@ def _ending(array: Array) -> str:
     return TYPES[str(array.dtype)][2]
 
 
-def _library_of(name: str, geo: Geometry, array: Array) -> Any:
-    return _library(way_of(name, geo, array.dtype))
+def _way(name: str, geo: Geometry, a: Array, *others: Array) -> str:
+    """How it is done: what is convolved channel by channel stays as it lies, see `laid`."""
+    return "plane" if geo.is_depthwise and not a.flags.c_contiguous else way_of(name, geo, a.dtype)
 
 
 @functools.cache

@@ -40,9 +40,9 @@ class Way(NamedTuple):
     )  # those before which `{way}_pack_{instruction}_@(b, bias, room, lengths)` is called
 
 
-def shared(instruction: Instruction, refs: Refs, geo: Geometry, name_of_way: str, way: Way) -> Statements:
-    """The kernel of an instruction over packed arrays."""
-    out, name = instruction.out, instruction.name
+def shared(instruction: Instruction, refs: Refs, geo: Geometry, name_of_way: str, way: Way, name: str) -> Statements:
+    """The kernel of an instruction, what `name` does, over arrays that lie as this way reads them."""
+    out = instruction.out
     kind, _, ending = TYPES[str(out.dtype)]
     work = way.work_of(name, geo, out.dtype.itemsize)
     a, b = reads = [refs[variable] for variable in instruction.inputs]

@@ -16,12 +16,14 @@ chosen without a trial and every machine chooses the same. Read `shares.py` next
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 from ...convolution import Geometry, geometry_of
 from ..program import Instruction
-from . import depthwise, direct, winograd
+from . import depthwise, direct, planes, winograd
 from .shares import Way
+from .template import TYPES
 
 __all__ = ["WAYS", "reads_planes", "way_of"]
 
@@ -29,6 +31,7 @@ WAYS = {
     "wino": Way(winograd.FUNCTIONS, winograd.work_of, "wino_t", "convolution (Winograd)"),
     "side": Way(depthwise.FUNCTIONS, depthwise.work_of, "ring_t", "convolution (groups side by side)", depthwise.PACKS),
     "direct": Way(direct.FUNCTIONS, direct.work_of, "ring_t", "convolution (direct)", direct.PACKS),
+    "plane": Way(planes.FUNCTIONS, planes.work_of, "plane_t", "convolution (planes)", planes.PACKS),
 }
 
 _IMAGES = {"convolve": (0,), "convolve_input": (0,), "convolve_weight": (0, 1)}  # which of the inputs are images
@@ -39,7 +42,7 @@ _PACKED = 50  # multiplications in which a weight is packed
 
 def way_of(name: str, geo: Geometry, dtype: object) -> str:
     """The name of the fastest way to do "convolve", "convolve_input" or "convolve_weight"; "blocks" of windows else."""
-    if geo.is_pointwise:
+    if geo.is_pointwise and not geo.is_depthwise:
         return "point"
     if dtype == "float32" and winograd.pays(geo):
         return "wino"
@@ -49,13 +52,25 @@ def way_of(name: str, geo: Geometry, dtype: object) -> str:
     return min(costs, key=costs.__getitem__)
 
 
-def reads_planes(instruction: Instruction, place: int) -> bool:
-    """Whether an instruction reads this input as it lies where that is images with their channels in axis 1."""
+def reads_planes(instruction: Instruction, lie: Sequence[bool]) -> tuple[bool, ...]:
+    """Which inputs an instruction reads as they lie, of those that `lie` with their channels in axis 1.
+
+    What is convolved channel by channel is made so, too.
+    """
     name, options = instruction.name, instruction.options
-    if name not in _IMAGES or place not in _IMAGES[name] or "groups" not in options:
-        return False
+    if name not in _IMAGES or "groups" not in options or str(instruction.out.dtype) not in TYPES:
+        return (False,) * len(lie)
     first, second = (x.shape for x in instruction.inputs)
-    return way_of(name, geometry_of(name, first, second, **options), instruction.out.dtype) == "point"
+    geo = geometry_of(name, first, second, **options)
+    if geo.is_empty:
+        return (False,) * len(lie)
+    images = tuple(lies and place in _IMAGES[name] for place, lies in enumerate(lie))
+    way = way_of(name, geo, instruction.out.dtype)
+    if way == "point":
+        return images
+    if name == "convolve_weight":
+        return (geo.is_depthwise and all(images),) * 2
+    return geo.is_depthwise and images[0], False
 
 
 # Of one window of one group, see Note [What a way costs].

@@ -3,7 +3,7 @@
 One idea: a convolution of short rows is a product of polynomials, so both are evaluated at six points, multiplied
 there, and the product is read off. In two axes that makes 36 products of matrices, tiles by channels times channels by
 features; the adjoints in x and in the weight are the same steps backwards. Lavin and Gray 2016, F(4 x 4, 3 x 3).
-Read `pooling.py` next.
+Read `planes.py` next.
 """
 
 # Note [Points]

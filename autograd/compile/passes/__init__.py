@@ -7,9 +7,7 @@ after; what it leaves unread is swept up by the first of them. `simplified` and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ..program import Instruction, Program
+from ..program import Program
 from .again import with_less_kept
 from .casts import with_moved_casts
 from .common import without_repetition
@@ -19,7 +17,7 @@ from .dead import without_dead
 from .early import with_early_sums
 from .norms import with_plain_norms
 from .parts import with_joined_parts
-from .permutations import with_sunk_permutations
+from .permutations import ReadsPlanes, with_sunk_permutations
 from .products import with_turned_products
 from .renumber import renumbered
 from .row_sums import with_row_sums
@@ -34,13 +32,11 @@ def simplified(program: Program) -> Program:
     return renumbered(without_dead(with_constants(program)))
 
 
-def for_blas(
-    program: Program, in_order: bool = True, reads_planes: Callable[[Instruction, int], bool] = lambda *given: False
-) -> Program:
+def for_blas(program: Program, in_order: bool = True, reads_planes: ReadsPlanes | None = None) -> Program:
     """The program with its products as BLAS and C like them best; they may round otherwise.
 
-    Results lie in the order of their axes, or where they need not be `in_order` as they were made. An instruction that
-    `reads_planes` takes images, its input of this number, with their channels in axis 1 too.
+    Results lie in the order of their axes, or where they need not be `in_order` as they were made. `reads_planes` says
+    which inputs an instruction reads as they lie, of those that are images with their channels in axis 1.
     """
     program = with_moved_casts(with_joined_parts(without_copies(program, laid_alike=False)))
     program = with_sunk_permutations(with_plain_norms(with_row_sums(program)), in_order, reads_planes)

@@ -11,27 +11,28 @@ with this pass nothing between them is ever moved. Read `split_sums.py` next.
 
 # Note [Planes]
 # Images that lie with their channels in axis 1 are as many images of one channel, which is last too. Pooling windows
-# that lie side by side is as fast there, so such images are pooled as they lie.
-
-# Windows of one pixel are read as they lie too, where an executor says so.
+# that lie side by side is as fast there, so such images are pooled as they lie. An executor says which convolutions
+# read them so; where channels are convolved one by one, what is made lies so too.
 
 # Note [Results as they lie]
-# A result with its channels in axis 1 need not have them there in memory, as in eager code, so that nothing is moved.
+# A result with its channels in axis 1 need not have them there in memory, as in eager code, so that nothing is moved:
+# what a convolution makes has them last, but see Note [Planes].
 # The gradient of a weight shall lie as the weight does, since an optimizer walks over both.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
 
 from ...backend import host
+from ...convolution import convolve_planes, convolve_planes_input, geometry_of
 from ...pooling import are_beside
 from ..program import CASTS, Instruction, Program, Variable, replace_variables
 from .rewriting import Rewriting
 
-__all__ = ["with_sunk_permutations"]
+__all__ = ["ReadsPlanes", "with_sunk_permutations"]
 
 # They read and write arrays in order, channels last.
 _CHANNELS_LAST = {
@@ -44,6 +45,7 @@ _CHANNELS_LAST = {
     "pool_spread",
     "pool_sum",
 }
+_IN_PLANES: dict[str, Callable[..., Any]] = {"convolve": convolve_planes, "convolve_input": convolve_planes_input}
 _LEADING = {"pool_pick": 1, "pool_places": 0, "pool_put": 1, "pool_spread": 0, "pool_sum": 0}  # which says how all lie
 _FIRST, _LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 _REDUCTIONS = {"add.reduce", "max", "maximum.reduce", "mean", "min", "sum"}
@@ -51,15 +53,14 @@ _REDUCTIONS |= {"ndarray.max", "ndarray.mean", "ndarray.min", "ndarray.sum"}
 _VIEWS = {"broadcast_to", "flip", "getitem", "moveaxis", "swapaxes", "transpose"}
 
 Order = tuple[int, ...]
+ReadsPlanes = Callable[[Instruction, Sequence[bool]], tuple[bool, ...]]
 
 
-def with_sunk_permutations(
-    program: Program, in_order: bool = True, reads_planes: Callable[[Instruction, int], bool] = lambda *given: False
-) -> Program:
+def with_sunk_permutations(program: Program, in_order: bool = True, reads_planes: ReadsPlanes | None = None) -> Program:
     """The program with permutations as late as possible, where it has instructions that want channels last.
 
-    Its results are `in_order` in memory, or see Note [Results as they lie]. An instruction that `reads_planes` takes
-    its input of this number as it lies where its channels are in axis 1, see Note [Planes].
+    Its results are `in_order` in memory, or see Note [Results as they lie]. `reads_planes` says which inputs an
+    instruction reads as they lie, of those with their channels in axis 1, see Note [Planes].
     """
     if not any(instruction.name in _CHANNELS_LAST for instruction in program.instructions):
         return program
@@ -69,9 +70,9 @@ def with_sunk_permutations(
 class _Sinking(Rewriting):
     """One walk over a program. `form[v]` is (u, order) where v is u with its axes in another order."""
 
-    def __init__(self, program: Program, reads_planes: Callable[[Instruction, int], bool]) -> None:
+    def __init__(self, program: Program, reads_planes: ReadsPlanes | None) -> None:
         super().__init__(program)
-        self.reads_planes = reads_planes
+        self.reads_planes = reads_planes or (lambda instruction, lie: (False,) * len(lie))
         self.constants = dict(program.constants)
         self.form: dict[Variable, tuple[Variable, Order]] = {}
         self.home = {variable for _, variable in program.places}  # see Note [Who moves]
@@ -81,8 +82,8 @@ class _Sinking(Rewriting):
         self.wanted = {
             variable
             for instruction in last
-            for place, variable in enumerate(instruction.inputs)
-            if isinstance(variable, Variable) and not reads_planes(instruction, place)
+            for variable, read in zip(instruction.inputs, self.reads_planes(instruction, [True] * 2), strict=False)
+            if isinstance(variable, Variable) and not read
         }
 
     def program(self, in_order: bool) -> Program:
@@ -110,7 +111,10 @@ class _Sinking(Rewriting):
         elif name in _LEADING and self.pooled_planes(instruction):
             pass
         elif name in _CHANNELS_LAST:
-            given = (self.taken(instruction, place, x) for place, x in enumerate(inputs))
+            planes = self.reads_planes(instruction, [self.are_planes(x) for x in inputs])
+            if planes[0] and name in _IN_PLANES and self.convolved_planes(instruction):
+                return
+            given = (x if read else self.packed(x) for x, read in zip(inputs, planes, strict=True))
             self.add(replace(instruction, inputs=tuple(given)))
             if name == "convolve_weight":
                 self.weights.add(out)
@@ -119,11 +123,22 @@ class _Sinking(Rewriting):
         elif not (_is_elementwise(instruction) and self.elementwise(instruction)):
             self.add(instruction)
 
-    def taken(self, instruction: Instruction, place: int, x: Any) -> Any:
-        """An input of an instruction that wants channels last, or takes them in axis 1, see Note [Planes]."""
+    def are_planes(self, x: Any) -> bool:
+        """Whether these are images, their channels last, that lie with them in axis 1."""
         u, order = self.form.get(x, (None, ()))
-        lies = u is not None and order == _LAST and self._lies_in_order(u) and x not in self.copies
-        return x if lies and self.reads_planes(instruction, place) else self.packed(x)
+        return u is not None and order == _LAST and self._lies_in_order(u)
+
+    def convolved_planes(self, instruction: Instruction) -> bool:
+        """Convolve channel by channel as they lie, see Note [Planes]; False where they are not apart."""
+        name, (x, w), out = instruction.name, instruction.inputs, instruction.out
+        if not geometry_of(name, x.shape, w.shape, **instruction.options).is_depthwise:
+            return False
+        inner = self.variable(tuple(out.shape[axis] for axis in _FIRST), out.dtype)
+        function = _IN_PLANES[name]
+        inputs = self.form[x][0], self.packed(w)
+        self.add(replace(instruction, name=function.__name__, function=function, inputs=inputs, out=inner))
+        self.view(inner, _LAST, out)
+        return True
 
     def pooled_planes(self, instruction: Instruction) -> bool:
         """Pool images as they lie, see Note [Planes]; False where channels are last, or windows overlap."""

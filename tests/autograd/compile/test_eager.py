@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import subprocess
@@ -484,21 +485,72 @@ def test_groups_in_c_give_what_windows_and_one_product_give(way, dtype, geo, see
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("lies", [(True, True), (True, False), (False, True)])
 def test_windows_of_one_pixel_read_images_as_they_lie(lies, groups, monkeypatch):
-    monkeypatch.setattr(images, "in_order", lambda x: pytest.fail("nothing is to be copied") if x.ndim > 3 else x)
+    monkeypatch.setattr(images, "in_order", lambda x: x if x.flags.c_contiguous else pytest.fail("nothing is copied"))
     weight, bias = numbers(48, 60 // groups, 1, 1), numbers(48)
-    x, g = (
-        image if first else np.ascontiguousarray(image.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-        for image, first in zip((numbers(3, 60, 24, 20), numbers(3, 48, 24, 20, seed=1)), lies, strict=True)
-    )
+    x, g = numbers(3, 60, 24, 20), numbers(3, 48, 24, 20, seed=1)
     given = [ag.Tensor(array, requires_grad=True) for array in (x, weight, bias)]
+    of_out = ag.Tensor(g)
+    for t, first in zip((given[0], of_out), lies, strict=True):
+        if not first:
+            t.data = np.ascontiguousarray(t.data.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     wide = [ag.Tensor(array.astype("float64"), requires_grad=True) for array in (x, weight, bias)]
     out, wanted = F.conv2d(*given, groups=groups), F.conv2d(*wide, groups=groups)
-    out.backward(ag.Tensor(g))
+    out.backward(of_out)
     wanted.backward(ag.Tensor(g.astype("float64")))
     for one, other in zip((out, *(t.grad for t in given)), (wanted, *(t.grad for t in wide)), strict=True):
         assert np.abs(one.data - other.data).max() <= 1e-5 * np.abs(other.data).max()
     for image in (out, given[0].grad):
         assert image.data.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+@needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(max_examples=60, deadline=None)
+@given(geo=groups_of_images(), seed=st.integers(0, 99), strange=st.sampled_from([None, np.inf, np.nan]))
+def test_planes_in_c_give_what_windows_and_one_product_give(dtype, geo, seed, strange):
+    many = geo.features // geo.groups
+    geo = dataclasses.replace(geo, channels=geo.groups + 1, features=(geo.groups + 1) * many, groups=geo.groups + 1)
+    shapes = ((n, channels, *space) for n, *space, channels in (geo.x_shape, geo.out_shape))
+    x, y = (numbers(*shape, dtype=dtype, seed=seed) for shape in shapes)
+    w = numbers(*geo.w_shape, dtype=dtype, seed=seed)
+    if strange is not None:
+        given = (x, w, y)[seed % 3].reshape(-1)
+        given[seed % given.size] = strange
+    x, y = (image.transpose(0, 2, 3, 1) for image in (x, y))
+    with pytest.MonkeyPatch.context() as patch, np.errstate(invalid="ignore"):
+        patch.setattr(images, "_way", lambda name, geo, *arrays: "plane")
+        for name, given in (("convolve", (x, w)), ("convolve_input", (y, w)), ("convolve_weight", (x, y))):
+            wanted = getattr(windows, name)(np, *(array.astype("float64") for array in given), geo)
+            bias = numbers(wanted.shape[-1], dtype=dtype) if name != "convolve_weight" else None
+            wanted = wanted if bias is None else wanted + bias
+            tolerance = 1e-4 if dtype == "float32" else 1e-12
+            found = images._call(name, *given, geo, wanted.shape, bias=bias)
+            np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
+
+
+@needs_c
+@pytest.mark.parametrize("shape", [(2, 12, 80, 60), (2, 12, 5000)])
+def test_channels_by_themselves_stay_where_they_lie(shape):
+    wide = [numbers(*of, dtype="float64") for of in (shape, (24, 1, *[3] * (len(shape) - 2)), (24,))]
+    last = np.ascontiguousarray(np.moveaxis(wide[0], 1, -1))
+    convolve = F.conv2d if len(shape) == 4 else F.conv1d
+    found = []
+    for dtype, turned in (("float64", False), ("float32", False), ("float32", True)):
+        x, *others = (ag.Tensor(array.astype(dtype), requires_grad=True) for array in wide)
+        x.data = np.moveaxis(last.astype(dtype), -1, 1) if turned else x.data
+        for g_turned in (False, True):
+            out = convolve(x, *others, stride=2, padding=1, groups=12)
+            g = numbers(*out.shape, dtype=dtype)
+            g = ag.Tensor(g)
+            g.data = np.moveaxis(np.ascontiguousarray(np.moveaxis(g.data, 1, -1)), -1, 1) if g_turned else g.data
+            for t in (x, *others):
+                t.grad = None
+            out.backward(g)
+            found.append([t.data for t in (out, x.grad, *(t.grad for t in others))])
+            assert out.data.flags.c_contiguous != turned
+            assert x.grad.data.flags.c_contiguous != g_turned
+            for one, wanted in zip(found[-1], found[0], strict=True):
+                assert np.abs(one - wanted).max() <= 1e-5 * np.abs(wanted).max()
 
 
 LINES = {  # of several lengths, short, long and many, with features for each number and width of vectors

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(
 
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 sides = st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2)
-LAST = (0, 2, 3, 1)
+FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 NO_PADDING = ((0, 0), (0, 0))
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # each is compiled
@@ -200,7 +200,7 @@ def test_one_axis_of_space_is_a_row_of_pixels() -> None:
 @pytest.mark.parametrize("lies", [(True, True), (True, False), (False, True)])
 @few
 @given(
-    st.tuples(st.integers(1, 3), st.integers(1, 5), *[st.integers(1, 9)] * 2),
+    st.tuples(st.integers(1, 3), st.integers(2, 5), *[st.integers(1, 9)] * 2),
     *[st.integers(1, 5)] * 2,
     st.sampled_from(["f4", "f8"]),
     seeds,
@@ -219,7 +219,7 @@ def test_windows_of_one_pixel_read_images_as_they_lie(
     options = {"stride": (1, 1), "padding": NO_PADDING, "dilation": (1, 1), "groups": groups}
 
     def three(x: Any, w: Any, g: Any) -> list[Any]:
-        x, g = (image.transpose(LAST) if first else image for image, first in zip((x, g), lies, strict=True))
+        x, g = (np.transpose(image, LAST) if first else image for image, first in zip((x, g), lies, strict=True))
         return [
             convolution.convolve(x, w, **options),
             convolution.convolve_input(g, w, length=x.shape[1:3], **options),
@@ -232,6 +232,77 @@ def test_windows_of_one_pixel_read_images_as_they_lie(
     for one, wanted, count in zip(found, wide, (channels, features, g.size // g.shape[1]), strict=True):
         agree(one, wanted.astype(kind), count)
         assert one.flags.c_contiguous
+
+
+@pytest.mark.parametrize("lies", [(True, True), (True, False), (False, True)])
+@few
+@given(
+    st.tuples(st.integers(1, 3), st.integers(2, 20), *[st.integers(1, 20)] * 2),
+    st.integers(1, 3),
+    *[pairs] * 2,
+    sides,
+    pairs,
+    st.sampled_from(["f4", "f8"]),
+    seeds,
+)
+def test_channels_by_themselves_are_convolved_as_they_lie(
+    lies: tuple[bool, bool],
+    shape: Any,
+    many: int,
+    size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    kind: str,
+    seed: int,
+) -> None:
+    channels, *pixels = shape[1:]
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": channels}
+    rng = np.random.default_rng(seed)
+    x, w = rng.normal(size=shape), rng.normal(size=(many * channels, *size, 1))
+    try:
+        y = convolution.convolve(np.transpose(x, LAST), w, **options)
+    except ShapeError:
+        assume(False)
+    g = rng.normal(size=np.transpose(y, FIRST).shape)
+    x, g = (image if first else np.transpose(image, LAST) for image, first in zip((x, g), lies, strict=True))
+
+    def three(x: Any, w: Any, g: Any) -> list[Any]:
+        x, g = (np.transpose(image, LAST) if first else image for image, first in zip((x, g), lies, strict=True))
+        return [
+            np.transpose(convolution.convolve(x, w, **options), FIRST),
+            np.transpose(convolution.convolve_input(g, w, length=pixels, **options), FIRST),
+            convolution.convolve_weight(x, g, size=size, **options),
+        ]
+
+    given = [np.ascontiguousarray(array.astype(kind)) for array in (x, w, g)]
+    found, abouts = in_c(three, *given)
+    in_planes = {name for name, lie in zip("xg", lies, strict=True) if lie}
+    if min(*pixels, *g.shape[1:3]) > 1:  # else both orders are the same
+        assert abouts.count("convolution (planes)") == len(in_planes) * 2 - 1
+    wide = three(*(array.astype("f8") for array in given))
+    terms = size[0] * size[1]
+    for one, wanted, count in zip(found, wide, (terms, terms * many, g.size // channels), strict=True):
+        agree(one, wanted.astype(kind), count)
+    if all(lies):
+        assert all(one.flags.c_contiguous for one in found)
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("size", [1, 3])
+def test_no_images_are_convolved_as_they_lie(size: int, groups: int) -> None:
+    x = Tensor(np.zeros((0, 4, 9, 8), "float32"))
+    weight = Tensor(np.ones((4, 4 // groups, size, size), "float32"))
+
+    @ag.compile(executor="native")
+    def gradients(x: Any, weight: Any) -> Any:
+        return ag.grad(lambda x, weight: nn.functional.conv2d(x, weight, groups=groups).sum(), argnums=(0, 1))(
+            x, weight
+        )
+
+    of_x, of_weight = gradients(x, weight)
+    assert of_x.shape == x.shape
+    np.testing.assert_array_equal(of_weight.data, np.zeros(weight.shape))
 
 
 CHOSEN = [  # x, (O, kh, kw), options; how the result, the gradient of x and that of the weight are made

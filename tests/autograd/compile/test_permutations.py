@@ -10,7 +10,7 @@ import numpy as np
 from autograd.compile.passes.dead import without_dead
 from autograd.compile.passes.permutations import with_sunk_permutations
 from autograd.compile.program import Instruction, Program, Variable
-from autograd.convolution import convolve_weight
+from autograd.convolution import convolve, convolve_input, convolve_weight
 from autograd.pooling import pool_pick, pool_places, pool_put, pool_sum
 
 LAST, FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
@@ -108,10 +108,21 @@ def test_what_is_read_as_it_lies_is_not_copied() -> None:
     options = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
     weight = build(convolve_weight, x, y, size=(1, 1), **options)
     total = build(np.sum, y, axis=(0, 1, 2))
-    after = build.give(weight, total, in_order=False, reads_planes=lambda instruction, place: True)
+    after = build.give(weight, total, in_order=False, reads_planes=lambda instruction, lie: tuple(lie))
     assert names(after) == ["transpose", "transpose", "convolve_weight", "sum"]
-    after = build.give(weight, total, in_order=False, reads_planes=lambda instruction, place: place == 1)
+    after = build.give(weight, total, in_order=False, reads_planes=lambda instruction, lie: (False, lie[1]))
     assert names(after) == ["transpose", "transpose", "ascontiguousarray", "convolve_weight", "sum"]
+
+
+def test_channels_by_themselves_are_convolved_where_they_lie() -> None:
+    build = Build((2, 3, 4, 5), (3, 1, 2, 2), (2, 3, 3, 4))
+    x, w, y = (build(np.transpose, array, LAST) for array in build.arguments)
+    options = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 3}
+    made = build(np.transpose, build(convolve, x, w, **options), FIRST)
+    of_x = build(np.transpose, build(convolve_input, y, w, length=(4, 5), **options), FIRST)
+    after = build.give(made, of_x, in_order=False, reads_planes=lambda instruction, lie: (lie[0], False))
+    assert names(after) == ["transpose", "convolve_planes", "convolve_planes_input"]
+    assert "convolve" in names(build.give(made, in_order=False))
 
 
 def test_what_lies_otherwise_is_copied_once() -> None:
