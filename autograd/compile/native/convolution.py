@@ -8,13 +8,13 @@ groups they are those of one group at a time. Read `pointwise.py` next.
 from __future__ import annotations
 
 from ...backend import host
-from ...convolution import Geometry, geometry_of
+from ...convolution import Geometry
 from ..program import Instruction, Variable
 from .kernels import KERNELS, Memory, Refs, Statements
 from .pointwise import pointwise
 from .shares import shared
 from .template import COPY, TYPES, address, are_planes, filled, is_packed
-from .ways import WAYS, reads_planes, way_of
+from .ways import PLANES, WAYS, adds_bias, convolution_of, reads_planes, way_of
 
 __all__ = ["BLOCK", "FUNCTIONS", "lengths_of"]
 
@@ -129,25 +129,19 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-_PLANES = {"convolve_planes": "convolve", "convolve_planes_input": "convolve_input"}
-
-
 def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
     if "groups" not in instruction.options:
         return None  # NumPy's convolve, which is another function
-    (first, second), out = instruction.inputs, instruction.out
-    name, in_planes, first_shape = instruction.name, instruction.name in _PLANES, first.shape
-    if in_planes:
-        name, first_shape = _PLANES[name], tuple(first.shape[axis] for axis in (0, 2, 3, 1))
-    geo = geometry_of(name, first_shape, second.shape, **instruction.options)
-    a, b = reads = [refs[variable] for variable in instruction.inputs]
+    name, geo = convolution_of(instruction)
+    out, in_planes, bias = instruction.out, instruction.name in PLANES, instruction.inputs[2:]
+    a, b, *_ = reads = [refs[variable] for variable in instruction.inputs]
     alike = all(ref.base.dtype == out.dtype and 0 not in ref.shape for ref in reads)
-    if str(out.dtype) not in TYPES or not alike or 0 in out.shape:
+    if str(out.dtype) not in TYPES or not alike or 0 in out.shape or (bias and not adds_bias(instruction)):
         return None
     way = "plane" if in_planes else way_of(name, geo, out.dtype)
     apart = [not is_packed(ref) for ref in reads]
     if any(apart):
-        if in_planes or reads_planes(instruction, [are_planes(ref) for ref in reads]) != tuple(apart):
+        if in_planes or bias or reads_planes(instruction, [are_planes(ref) for ref in reads]) != tuple(apart):
             return None
         if way != "point":
             if name != "convolve_weight":
@@ -183,4 +177,4 @@ def lengths_of(geo: Geometry, itemsize: int) -> tuple[tuple[int, ...], int]:
     return numbers, block * geo.kernel
 
 
-KERNELS.update(dict.fromkeys([*FUNCTIONS, *_PLANES], _convolution))
+KERNELS.update(dict.fromkeys([*FUNCTIONS, *PLANES], _convolution))

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...backend import host
 from ...writes import mark_written, owners
-from ..passes import for_blas
+from ..passes import for_blas, with_biases
 from ..program import Program, Variable, replace_variables
 from .groups import Group
 from .held import Held
@@ -28,7 +28,7 @@ from .products import Product
 from .schedule import Call, schedule
 from .source import HEADER, SETUP, check_source, kernel_source, move_source, product_source
 from .threads import runner
-from .ways import reads_planes
+from .ways import adds_bias, reads_planes
 
 __all__ = ["Native"]
 
@@ -57,7 +57,7 @@ class Native(Held):
         return native
 
     def __init__(self, program: Program) -> None:
-        self.program = for_blas(program, in_order=False, reads_planes=reads_planes)
+        self.program = with_biases(for_blas(program, in_order=False, reads_planes=reads_planes), adds_bias)
         self.refs = layouts(self.program)
         self.steps = schedule(self.program, self.refs)
         self.plan = Plan(self.program, self.refs, self.steps, turned=True)

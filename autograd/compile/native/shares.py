@@ -45,7 +45,7 @@ def shared(instruction: Instruction, refs: Refs, geo: Geometry, name_of_way: str
     out = instruction.out
     kind, _, ending = TYPES[str(out.dtype)]
     work = way.work_of(name, geo, out.dtype.itemsize)
-    a, b = reads = [refs[variable] for variable in instruction.inputs]
+    a, b, *bias = reads = [refs[variable] for variable in instruction.inputs]
     size = prod(out.shape)
     behind = work.sums * size if work.sums > 1 else 0
     scratch = Variable(-1, ((work.room + behind) * out.dtype.itemsize,), host.dtype("uint8"))
@@ -59,8 +59,9 @@ def shared(instruction: Instruction, refs: Refs, geo: Geometry, name_of_way: str
     record = f"static const {way.record} g = {{{', '.join(map(str, work.numbers))}}};"
 
     def pack(memory: Memory) -> str:
-        room = f"({kind} *){memory.address(scratch)}"
-        return f"  {{ {record}\n    {name_of_way}_pack_{name}_{ending}({address(b, memory, kind)}, 0, {room}, &g); }}"
+        given = [address(b, memory, kind), *(address(ref, memory, kind) for ref in bias or ())] + ["0"] * (not bias)
+        given.append(f"({kind} *){memory.address(scratch)}")
+        return f"  {{ {record}\n    {name_of_way}_pack_{name}_{ending}({', '.join(given)}, &g); }}"
 
     def statements(memory: Memory) -> str:
         return (

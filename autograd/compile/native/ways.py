@@ -25,7 +25,7 @@ from . import depthwise, direct, planes, winograd
 from .shares import Way
 from .template import TYPES
 
-__all__ = ["WAYS", "reads_planes", "way_of"]
+__all__ = ["PLANES", "WAYS", "adds_bias", "convolution_of", "reads_planes", "way_of"]
 
 WAYS = {
     "wino": Way(winograd.FUNCTIONS, winograd.work_of, "wino_t", "convolution (Winograd)"),
@@ -34,6 +34,7 @@ WAYS = {
     "plane": Way(planes.FUNCTIONS, planes.work_of, "plane_t", "convolution (planes)", planes.PACKS),
 }
 
+PLANES = {"convolve_planes": "convolve", "convolve_planes_input": "convolve_input"}
 _IMAGES = {"convolve": (0,), "convolve_input": (0,), "convolve_weight": (0, 1)}  # which of the inputs are images
 _LANES = 8  # floats of a vector
 _CACHED = 1024  # vectors of weights that lie in the caches
@@ -57,11 +58,10 @@ def reads_planes(instruction: Instruction, lie: Sequence[bool]) -> tuple[bool, .
 
     What is convolved channel by channel is made so, too.
     """
-    name, options = instruction.name, instruction.options
-    if name not in _IMAGES or "groups" not in options or str(instruction.out.dtype) not in TYPES:
+    name = instruction.name
+    if name not in _IMAGES or "groups" not in instruction.options or str(instruction.out.dtype) not in TYPES:
         return (False,) * len(lie)
-    first, second = (x.shape for x in instruction.inputs)
-    geo = geometry_of(name, first, second, **options)
+    _, geo = convolution_of(instruction)
     if geo.is_empty:
         return (False,) * len(lie)
     images = tuple(lies and place in _IMAGES[name] for place, lies in enumerate(lie))
@@ -71,6 +71,27 @@ def reads_planes(instruction: Instruction, lie: Sequence[bool]) -> tuple[bool, .
     if name == "convolve_weight":
         return (geo.is_depthwise and all(images),) * 2
     return geo.is_depthwise and images[0], False
+
+
+def adds_bias(instruction: Instruction) -> bool:
+    """Whether the sums of an instruction begin with a bias, where it has one."""
+    dtypes = {variable.dtype for variable in (*instruction.inputs, instruction.out)}
+    if len(dtypes) > 1 or str(instruction.out.dtype) not in TYPES:
+        return False
+    name, geo = convolution_of(instruction)
+    if geo.is_empty:
+        return False
+    way = "plane" if instruction.name in PLANES else way_of(name, geo, instruction.out.dtype)
+    return way in WAYS and name in WAYS[way].packs
+
+
+def convolution_of(instruction: Instruction) -> tuple[str, Geometry]:
+    """What an instruction does to images with their channels last."""
+    first, second = (x.shape for x in instruction.inputs[:2])
+    name = instruction.name
+    if name in PLANES:
+        name, first = PLANES[name], (first[0], *first[2:], first[1])
+    return name, geometry_of(name, first, second, **instruction.options)
 
 
 # Of one window of one group, see Note [What a way costs].

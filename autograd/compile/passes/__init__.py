@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..program import Program
 from .again import with_less_kept
+from .biases import with_biases
 from .casts import with_moved_casts
 from .common import without_repetition
 from .constants import with_constants
@@ -23,7 +24,7 @@ from .renumber import renumbered
 from .row_sums import with_row_sums
 from .split_sums import with_split_sums
 
-__all__ = ["for_blas", "simplified"]
+__all__ = ["for_blas", "simplified", "with_biases"]
 
 
 def simplified(program: Program) -> Program:

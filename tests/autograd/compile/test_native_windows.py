@@ -305,6 +305,57 @@ def test_no_images_are_convolved_as_they_lie(size: int, groups: int) -> None:
     np.testing.assert_array_equal(of_weight.data, np.zeros(weight.shape))
 
 
+BIASED = {  # x, weight, groups
+    "convolution (direct)": ((2, 3, 12, 9), (20, 3, 3, 3), 1),
+    "convolution (groups side by side)": ((2, 32, 12, 9), (32, 2, 3, 3), 16),
+    "convolution (planes)": ((2, 5, 12, 9), (10, 1, 3, 3), 5),
+}
+
+
+@pytest.mark.parametrize("about", BIASED)
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_a_bias_is_added_as_the_result_is_made_before_it_is_changed(about: str, kind: str) -> None:
+    shape, weight_shape, groups = BIASED[about]
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=shape), rng.normal(size=weight_shape), rng.normal(size=weight_shape[0])
+
+    def three_steps(kind: str, compiled: bool) -> tuple[Any, Any]:
+        x, weight, bias = (Tensor(array.astype(kind)) for array in given)
+        conv = nn.Conv2d(shape[1], weight_shape[0], 3, groups=groups, dtype=str(x.dtype))
+        conv.load_state_dict({"weight": weight.data, "bias": bias.data})
+        optimizer = optim.SGD(conv.parameters(), lr=0.1)
+
+        def step() -> Any:
+            optimizer.zero_grad()
+            out = conv(x)
+            (out * out).mean().backward()
+            optimizer.step()
+            return out
+
+        run = ag.compile(step, executor="native") if compiled else step
+        return [run().data for _ in range(3)], run
+
+    found, run = three_steps(kind, True)
+    (line,) = [line for line in run.explain().splitlines() if f"{about}:" in line and "weight" not in line]
+    assert line.count("%") == 4  # the result, x, the weight and the bias
+    for one, wanted in zip(found, three_steps("f8", False)[0], strict=True):
+        agree(one, wanted.astype(kind), weight_shape[1] * 9)
+
+
+def test_a_bias_that_others_want_to_see_apart_is_added_afterwards() -> None:
+    x, weight, bias = (Tensor(np.ones(shape, "float32")) for shape in ((2, 3, 12, 9), (20, 3, 3, 3), (20,)))
+
+    @ag.compile(executor="native")
+    def both(x: Any, weight: Any, bias: Any) -> Any:
+        plain = F.conv2d(x, weight)
+        moved = ag.reshape(bias, (20, 1, 1))
+        return plain + moved, plain, F.conv2d(x, 2.0 * weight) + 2.0 * moved
+
+    total, plain, twice = both(x, weight, bias)
+    for found, wanted in ((plain, 27), (total, 28), (twice, 56)):
+        np.testing.assert_array_equal(found.data, np.full(found.shape, wanted))
+
+
 CHOSEN = [  # x, (O, kh, kw), options; how the result, the gradient of x and that of the weight are made
     ((64, 28, 28, 1), (32, 5, 5), {}, "direct blocks direct"),
     ((64, 32, 32, 3), (64, 3, 3), {"padding": 1}, "direct blocks direct"),

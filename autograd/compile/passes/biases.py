@@ -1,0 +1,63 @@
+"""Biases: one that is added to a convolution's result, and to nothing else, is added as the result is made.
+
+One idea: a loop over all of the result for one sum each is as long as memory takes to read and write it again. Kernels
+that keep sums in registers begin with the bias instead. Read `dead.py` for how passes are written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from ..program import Instruction, Program, Variable
+
+__all__ = ["with_biases"]
+
+_CHANNELS = {"convolve": -1, "convolve_input": -1, "convolve_planes": -3, "convolve_planes_input": -3}  # their axis
+_VIEWS = {"ndarray.reshape", "reshape", "transpose"}  # of a vector, in whose axes of length 1 nothing can move
+
+
+def with_biases(program: Program, adds_bias: Callable[[Instruction], bool]) -> Program:
+    """The program in which what `adds_bias` has the bias as its third input, where it lies outside the program."""
+    maker = {instruction.out: instruction for instruction in program.instructions}
+    readers = Counter(v for instruction in program.instructions for v in set(instruction.variables()))
+    readers.update(program.kept())
+    outside = {*program.arguments, *(variable for _, variable in program.places)}
+
+    def is_bias(x: Any, out: Variable, axis: int) -> bool:
+        if not isinstance(x, Variable) or x.dtype != out.dtype or len(x.shape) > 4 or prod(x.shape) != out.shape[axis]:
+            return False
+        while x in maker and maker[x].name in _VIEWS:
+            x = maker[x].inputs[0]
+        return x in outside
+
+    joined: dict[Variable, Instruction] = {}
+    gone: set[Variable] = set()
+    for old in program.instructions:
+        if old.name != "add" or len(old.inputs) != 2 or old.options:
+            continue
+        for made, bias in (old.inputs, old.inputs[::-1]):
+            of = maker.get(made) if isinstance(made, Variable) else None
+            if of is None or of.name not in _CHANNELS or "groups" not in of.options or readers[made] > 1:
+                continue
+            axis = _CHANNELS[of.name]
+            shape = (1,) * (4 - len(getattr(bias, "shape", ()))) + getattr(bias, "shape", ())
+            same = (made.shape, made.dtype) == (old.out.shape, old.out.dtype)
+            if same and is_bias(bias, old.out, axis) and shape[axis] == made.shape[axis] and adds_bias(of):
+                joined[old.out] = replace(of, function=_shifted(of), inputs=(*of.inputs, bias), out=old.out)
+                gone.add(made)
+                break
+    instructions = [joined.get(old.out, old) for old in program.instructions if old.out not in gone]
+    return replace(program, instructions=instructions)
+
+
+def _shifted(instruction: Instruction) -> Callable[..., Any]:
+    function = instruction.function
+
+    def shifted(x: Any, w: Any, bias: Any, **options: Any) -> Any:
+        return function(x, w, **options) + bias
+
+    return shifted
