@@ -82,7 +82,7 @@ class _Sinking(Rewriting):
         self.wanted = {
             variable
             for instruction in last
-            for variable, read in zip(instruction.inputs, self.reads_planes(instruction, [True] * 2), strict=False)
+            for variable, read in zip(instruction.inputs, self._could_read(instruction), strict=True)
             if isinstance(variable, Variable) and not read
         }
 
@@ -127,6 +127,9 @@ class _Sinking(Rewriting):
         """Whether these are images, their channels last, that lie with them in axis 1."""
         u, order = self.form.get(x, (None, ()))
         return u is not None and order == _LAST and self._lies_in_order(u)
+
+    def _could_read(self, instruction: Instruction) -> tuple[bool, ...]:
+        return self.reads_planes(instruction, [True] * len(instruction.inputs))
 
     def convolved_planes(self, instruction: Instruction) -> bool:
         """Convolve channel by channel as they lie, see Note [Planes]; False where they are not apart."""
