@@ -2,7 +2,7 @@
 
 One idea: of the five arrays that the gradient of GELU wants four follow from the fifth, element by element, in the very
 loop that wants them. To compute them again there takes no more time than to write them and to read them back, and a
-fifth of the memory. Read `biases.py` next, which runs what comes of it.
+fifth of the memory. Read `biases.py` next.
 """
 
 # Note [What is computed again]

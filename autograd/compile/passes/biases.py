@@ -1,7 +1,7 @@
 """Biases: one that is added to a convolution's result, and to nothing else, is added as the result is made.
 
 One idea: a loop over all of the result for one sum each is as long as memory takes to read and write it again. Kernels
-that keep sums in registers begin with the bias instead. Read `../native/__init__.py` next.
+that keep sums in registers begin with the bias instead. Read `../native/__init__.py` next, which runs what comes of it.
 """
 
 from __future__ import annotations
