@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import cos, pi
 
 from .optimizer import Optimizer
-from .schedule import Curve, Schedule, _per_group
+from .schedule import Curve, Schedule, per_group
 
 __all__ = ["OneCycleLR"]
 
@@ -64,13 +64,13 @@ class OneCycleLR(Schedule):
 
         groups = optimizer.param_groups
         rates: list[Curve] = []
-        for top in _per_group("max_lr", max_lr, len(groups)):
+        for top in per_group("max_lr", max_lr, len(groups)):
             low = top / div_factor
             rates.append(curve([low, top, *([low] if three_phase else []), low / final_div_factor]))
         curves: dict[str, Curve | list[Curve]] = {"lr": rates}
         if cycle_momentum:
-            lows = _per_group("base_momentum", base_momentum, len(groups))
-            highs = _per_group("max_momentum", max_momentum, len(groups))
+            lows = per_group("base_momentum", base_momentum, len(groups))
+            highs = per_group("max_momentum", max_momentum, len(groups))
             curves["beta1" if "betas" in groups[0] else "momentum"] = [
                 curve([high, low, high, *([high] if three_phase else [])])
                 for low, high in zip(lows, highs, strict=True)

@@ -20,7 +20,7 @@ from autograd.compile.surroundings import questions_about
 from autograd.compile.watch import paused
 from autograd.hints import Elsewhere, Telling
 from autograd.modes import enable_grad, is_tracing, refuse_in_trace
-from autograd.tensor import Tensor, wrap
+from autograd.tensor import Tensor, bare, wrap
 from autograd.words import OF_OPTIMIZERS
 from autograd.writes import mark_written
 
@@ -371,8 +371,7 @@ def _loaded(index: int, parameter: Tensor, saved: dict[str, Any]) -> dict[str, A
     entry: dict[str, Any] = {"step": int(saved["step"])}
     for name, value in saved.items():
         if name != "step":
-            data = value.data if isinstance(value, Tensor) else value
-            entry[name] = array_of(data, parameter.dtype, parameter.device)
+            entry[name] = array_of(bare(value), parameter.dtype, parameter.device)
             if entry[name].ndim == 0:  # NAdam's product, which PyTorch keeps once for all weights
                 entry[name] = module_of(entry[name]).full(parameter.shape, entry[name])
             if entry[name].shape != parameter.shape:

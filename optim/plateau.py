@@ -14,7 +14,7 @@ from autograd.hints import Telling
 from autograd.modes import refuse_in_trace
 
 from .optimizer import Optimizer
-from .schedule import _of_state, _per_group
+from .schedule import of_state, per_group
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -50,7 +50,7 @@ class ReduceLROnPlateau(Telling):
         self.optimizer = optimizer
         self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
         self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
-        self.min_lrs = _per_group("min_lr", min_lr, len(optimizer.param_groups))
+        self.min_lrs = per_group("min_lr", min_lr, len(optimizer.param_groups))
         self.best = inf if mode == "min" else -inf
         self.num_bad_epochs = 0
         self.cooldown_counter = 0
@@ -106,7 +106,7 @@ class ReduceLROnPlateau(Telling):
         if not (isinstance(state_dict, Mapping) and set(self._counts) <= state_dict.keys()):
             raise ValueError(
                 f"ReduceLROnPlateau.load_state_dict takes a state with {', '.join(self._counts)}, got "
-                f"{_of_state(state_dict)}: give what its own state_dict() gave."
+                f"{of_state(state_dict)}: give what its own state_dict() gave."
             )
         for name in self._counts:
             setattr(self, name, state_dict[name])

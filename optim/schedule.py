@@ -37,6 +37,8 @@ __all__ = [
     "Schedule",
     "SequentialLR",
     "StepLR",
+    "of_state",
+    "per_group",
 ]
 
 Curve = Callable[[int, float], float]  # (t, value at the start) -> value
@@ -56,7 +58,7 @@ class Schedule(Telling):
         groups = optimizer.param_groups
         self.optimizer = optimizer
         self.last_epoch = 0  # PyTorch's name for t
-        self.curves = {option: _per_group(f"curves of {option!r}", c, len(groups)) for option, c in curves.items()}
+        self.curves = {option: per_group(f"curves of {option!r}", c, len(groups)) for option, c in curves.items()}
         # Kept in the groups, so that a second schedule (of SequentialLR) starts from the same value as the first.
         self.initial = {
             option: [group.setdefault(f"initial_{option}", _read(group, option)) for group in groups]
@@ -105,7 +107,7 @@ class Schedule(Telling):
         if not (isinstance(state_dict, Mapping) and {"initial", "last_epoch"} <= state_dict.keys()):
             raise ValueError(
                 f'{type(self).__name__}.load_state_dict takes a state with "initial" and "last_epoch", got '
-                f"{_of_state(state_dict)}: give what its own state_dict() gave."
+                f"{of_state(state_dict)}: give what its own state_dict() gave."
             )
         initial = state_dict["initial"]
         if initial.keys() != self.initial.keys() or any(len(initial[k]) != len(v) for k, v in self.initial.items()):
@@ -249,7 +251,7 @@ class LambdaLR(Schedule):
         *,
         option: str = "lr",
     ) -> None:
-        factors = _per_group("lr_lambda", lr_lambda, len(optimizer.param_groups))
+        factors = per_group("lr_lambda", lr_lambda, len(optimizer.param_groups))
         curves: list[Curve] = [lambda t, start, factor=factor: start * factor(t) for factor in factors]  # type: ignore[misc]
         super().__init__(optimizer, {option: curves})
 
@@ -285,7 +287,7 @@ class SequentialLR(Schedule):
         super().__init__(optimizer, {option: [curve(option, g) for g in groups] for option in schedulers[0].curves})
 
 
-def _per_group(what: str, given: Any, count: int) -> list[Any]:
+def per_group(what: str, given: Any, count: int) -> list[Any]:
     """A list with an entry for each group: the list that was given, or one thing for all."""
     if not isinstance(given, (list, tuple)):
         return [given] * count
@@ -322,7 +324,7 @@ def _check_count(name: str, option: str, value: int) -> None:
         raise ValueError(f"{name}: {option} must be at least 1, got {value}.")
 
 
-def _of_state(state: Any) -> str:
+def of_state(state: Any) -> str:
     """What came in the place of a state, in words."""
     return f"one with {', '.join(map(str, state)) or 'nothing'}" if isinstance(state, Mapping) else repr(state)
 

@@ -19,7 +19,7 @@ from . import convolution, pointwise
 from .any_length import LARGE, has_c
 from .ordered import in_order
 from .parts import parts_of
-from .source import HEADER
+from .source import HEADER, SETUP
 from .template import TYPES, filled
 from .threads import in_pool
 from .ways import WAYS, way_of
@@ -71,13 +71,10 @@ static void finish_part_@(int part, char **p, const double *n) {
 }
 void finish_@(int parts, char **p, const double *n) { run(finish_part_@, parts, p, n); }
 """
-_SETUP = """\
-void setup(void *s, void *d, void *r) { sgemm = (sgemm_t *)s; dgemm = (dgemm_t *)d; pool = (run_t *)r; }
-"""
 
 
 def _source(way: str) -> str:
-    texts = ["static sgemm_t *sgemm;", "static dgemm_t *dgemm;"]
+    texts = []
     for dtype in _dtypes(way):
         if way in WAYS:
             texts += [filled(text, dtype) for found in WAYS[way].functions.values() for text in found]
@@ -90,7 +87,7 @@ def _source(way: str) -> str:
             texts += [filled(text, dtype) for found in functions.values() for text in found]
             texts.append(filled(calls, dtype))
         texts.append(filled(_FINISH, dtype))
-    return "\n".join([HEADER, *dict.fromkeys(texts), _SETUP])
+    return "\n".join([HEADER, SETUP, *dict.fromkeys(texts), ""])
 
 
 def _dtypes(way: str) -> list[str]:
