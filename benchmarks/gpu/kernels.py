@@ -131,7 +131,5 @@ def show_kernels(document: Mapping[str, Any]) -> None:
     launches, busy = (sum(kernel[what] for kernel in kernels) for what in ("launches", "us"))
     median = duration(document["median_us"])
     print(f"{document['contender']}: {median} a step; {launches:.0f} kernels, {duration(busy)}\n")
-    rows = [
-        (k["name"][:60], k["grid"], k["block"], f"{k['launches']:g}", duration(k["us"])) for k in kernels[:_SHOWN]
-    ]
+    rows = [(k["name"][:60], k["grid"], k["block"], f"{k['launches']:g}", duration(k["us"])) for k in kernels[:_SHOWN]]
     print(table(("kernel", "grid", "block", "launches", "a step"), rows, texts=3))
