@@ -35,6 +35,14 @@ template <class T, int N> __device__ Beside<T, N> beside(const T *x) {  // where
   for (int i = 0; i < N; i++) found.of[i] = x[i];
   return found;
 }
+__device__ float floor_modf(float a, float b) {  // NumPy's remainder, which has the sign of the divisor
+  const float r = fmodf(a, b);
+  return r == 0 ? copysignf(0.0f, b) : (r < 0) != (b < 0) ? r + b : r;
+}
+__device__ double floor_mod(double a, double b) {
+  const double r = fmod(a, b);
+  return r == 0 ? copysign(0.0, b) : (r < 0) != (b < 0) ? r + b : r;
+}
 struct Sum { template <class T> static __device__ T of(T a, T b) { return a + b; } };
 struct Max { template <class T> static __device__ T of(T a, T b) { return a > b ? a : b; } };
 struct Min { template <class T> static __device__ T of(T a, T b) { return a < b ? a : b; } };

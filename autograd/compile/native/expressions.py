@@ -59,6 +59,7 @@ _FUNCTIONS = {
     "less_equal": "({0} <= {1})",
     "log": "log{f}({0})",
     "log1p": "log1p{f}({0})",
+    "logaddexp": "(({0} > {1} ? {0} : {1}) + log1p{f}(exp{f}({0} == {1} ? 0 : -fabs{f}({0} - {1}))))",
     "logical_and": "({0} && {1})",
     "logical_not": "(!{0})",
     "logical_or": "({0} || {1})",
@@ -70,6 +71,7 @@ _FUNCTIONS = {
     "positive": "({0})",
     "power": "pow{f}({0}, {1})",
     "reciprocal": "(1 / {0})",
+    "remainder": "floor_mod{f}({0}, {1})",
     "rint": "rint{f}({0})",
     "sign": "({0} != {0} ? {0} : ({0} > 0) - ({0} < 0))",
     "sin": "sin{f}({0})",
@@ -78,6 +80,7 @@ _FUNCTIONS = {
     "square": "({0} * {0})",
     "subtract": "({0} - {1})",
     "tanh": "tanh{f}({0})",
+    "trunc": "trunc{f}({0})",
     "where": "({0} ? {1} : {2})",
 }
 _NO_UFUNCS = {"clip", "positive", "where"}  # "positive" may be a cast

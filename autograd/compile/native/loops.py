@@ -17,6 +17,7 @@ from .parts import parts_of
 __all__ = ["Writer", "group_source"]
 
 _SLOW = dict.fromkeys(("exp", "log", "tanh", "sin", "cos", "power", "divide", "sqrt", "expm1", "log1p"), 8)
+_SLOW |= {"logaddexp": 16, "remainder": 8}
 _MOST_ON_STACK = 1 << 18  # bytes of sums by part
 _PIECE = 1024  # columns
 

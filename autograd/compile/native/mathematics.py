@@ -1,4 +1,4 @@
-"""Mathematics: exp and tanh in C, for a compiler that makes vector instructions of them.
+"""Mathematics: exp and tanh in C, for a compiler that makes vector instructions of them, and what C does not have.
 
 One idea: a function without a branch costs the same for every number. The C library's exp for several numbers at once
 goes number by number as soon as one of them is -inf, and half of the scores of a causal attention are.
@@ -13,6 +13,8 @@ Read `source.py` next.
 # nothing is computed, since processors are slow with numbers near 0. The error is below 1.1 units in the last place.
 #
 # tanh(|x|) is e / (e + 2) with e = exp(2 |x|) - 1, which is 2^k (exp(r) - 1) + (2^k - 1); below 3 units.
+#
+# NumPy's remainder has the sign of the divisor, C's fmod that of the dividend.
 
 from __future__ import annotations
 
@@ -47,6 +49,14 @@ static inline double exp_double(double x) {
   int n = (int)whole.bits, half = n >> 1;
   union { long long bits; double number; } a = {(half + 1023LL) << 52}, b = {(n - half + 1023LL) << 52};
   return x < -746 ? 0 : (p * r * r + r + 1) * a.number * b.number;
+}
+static inline float floor_modf(float a, float b) {
+  float r = fmodf(a, b);
+  return r == 0 ? copysignf(0, b) : (r < 0) != (b < 0) ? r + b : r;
+}
+static inline double floor_mod(double a, double b) {
+  double r = fmod(a, b);
+  return r == 0 ? copysign(0, b) : (r < 0) != (b < 0) ? r + b : r;
 }
 #define expf exp_float
 #define exp exp_double

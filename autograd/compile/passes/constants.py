@@ -1,7 +1,7 @@
 """Constants: what depends on nothing is computed once, when the program is made.
 
-One idea: zeros, ones and counts are functions of Python's numbers alone, so their arrays can be kept. Nothing writes
-in place, so all calls may share them. Read `renumber.py` next.
+One idea: zeros, ones and counts are functions of Python's numbers alone, or of a shape, so their arrays can be kept.
+Nothing writes in place, so all calls may share them. Read `renumber.py` next.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ..program import Program, Variable, replace_variables
 __all__ = ["with_constants"]
 
 _LARGE = 1 << 24  # bytes; larger ones are made when they are wanted
+_LIKE = {"full_like", "ones_like", "zeros_like"}  # of what they are given they take the shape and the dtype alone
 
 
 def with_constants(program: Program) -> Program:
@@ -22,16 +23,22 @@ def with_constants(program: Program) -> Program:
     known: dict[Variable, Any] = dict(program.constants)
     instructions = []
     for instruction in program.instructions:
-        inputs = list(instruction.variables())
-        if all(variable in known for variable in inputs) and instruction.out.dtype is not None:
-            out = instruction.out
+        out, read = instruction.out, known
+        if instruction.name in _LIKE and isinstance(like := instruction.inputs[0], Variable) and like.dtype is not None:
+            read = {like: _zeros(like), **known}
+        if out.dtype is not None and all(variable in read for variable in instruction.variables()):
             if instruction.name in ("zeros", "zeros_like"):  # of any size, since it is a single number in memory
-                known[out] = host.broadcast_to(host.zeros((), out.dtype), out.shape)
+                known[out] = _zeros(out)
                 continue
             if out.nbytes <= _LARGE:
-                given = replace_variables((instruction.inputs, instruction.options), known.__getitem__)
+                given = replace_variables((instruction.inputs, instruction.options), read.__getitem__)
                 with host.errstate(all="ignore"):
                     known[out] = host.asarray(instruction.function(*given[0], **given[1]))
                 continue
         instructions.append(instruction)
     return replace(program, instructions=instructions, constants=list(known.items()))
+
+
+def _zeros(variable: Variable) -> Any:
+    """Zeros of its shape and dtype."""
+    return host.broadcast_to(host.zeros((), variable.dtype), variable.shape)

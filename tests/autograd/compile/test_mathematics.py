@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -50,3 +51,20 @@ def test_infinities_zeros_and_nan_are_as_numpy_has_them(dtype: str) -> None:
     np.testing.assert_array_equal(powers.numpy()[:5], np.array([np.nan, np.inf, 0, 1, 1], dtype))
     np.testing.assert_array_equal(tangents.numpy()[:5], np.array([np.nan, 1, -1, 0, 0], dtype))
     assert np.signbit(tangents.numpy()[3:5]).tolist() == [False, True]
+
+
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 7.0, -7.0, 1e30, -1e-30]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["remainder", "logaddexp"])
+def test_functions_of_two_numbers_are_as_numpy_has_them(name: str, dtype: str) -> None:
+    x, y = (np.array(numbers, dtype) for numbers in zip(*itertools.product(SPECIAL, SPECIAL), strict=True))
+    compiled = ag.compile(getattr(ag, name), executor="native")
+    with np.errstate(all="ignore"):
+        wanted = getattr(np, name)(x, y)
+    found = compiled(Tensor(x), Tensor(y)).numpy()
+    np.testing.assert_allclose(found, wanted, rtol=4 * np.finfo(dtype).eps)
+    numbers = ~np.isnan(wanted)
+    np.testing.assert_array_equal(np.signbit(found)[numbers], np.signbit(wanted)[numbers])
+    assert "NumPy" not in compiled.explain()

@@ -206,6 +206,14 @@ def test_constants_that_are_equal_are_one_array() -> None:
     ]
 
 
+def test_zeros_like_another_are_known_without_it() -> None:
+    before = program((np.exp, (V(1),)), (np.zeros_like, (V(2),)), (np.full_like, (V(2), 3.0)), give=[3, 4])
+    after = simplified(before)
+    assert text(after) == ["%1 = argument", "%2 = constant", "%3 = constant", "give %2, %3"]
+    assert [array.tolist() for _, array in after.constants] == [[0.0, 0.0], [3.0, 3.0]]
+    assert len(simplified(program((np.full_like, (V(1), V(2))), arguments=2, give=[3])).instructions) == 1
+
+
 # ---- row sums ------------------------------------------------------------------------------------------------------
 
 
