@@ -171,12 +171,13 @@ def _maxima(x: Tensor, *, padded: Sides, **options: Any) -> Tensor:
 
 
 def _means(x: Tensor, *, padded: Sides, count_include_pad: bool, divisor: int | None, **options: Any) -> Tensor:
-    sums = sum_windows(x, **options)
     if divisor is not None:
-        return sums / divisor
+        return sum_windows(x, by=divisor, **options)
     within = padded if count_include_pad else ((0, 0), (0, 0))
     counts = _counts(x.shape[2:], options["size"], options["stride"], options["padding"], within)
-    return sums / (counts if isinstance(counts, int) else Tensor(counts.astype(x.dtype), device=x.device))
+    if isinstance(counts, int):
+        return sum_windows(x, by=counts, **options)
+    return sum_windows(x, **options) / Tensor(counts.astype(x.dtype), device=x.device)
 
 
 @functools.lru_cache(maxsize=64)

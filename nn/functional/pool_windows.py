@@ -7,7 +7,7 @@ Read `pool.py` next.
 
 # Note [Planes]
 # Images that lie in order, (N, C, H, W), are as many images of one channel that have it last. Where windows lie side by
-# side C is as fast with these, and nothing is turned round.
+# side, and where they are summed, C is as fast with these, and nothing is turned round.
 
 from __future__ import annotations
 
@@ -98,6 +98,32 @@ _on_host = _forward_last, _backward_last
 max_windows.kernel(*_turned(*_on_host), _turned(*kernel_on_device(_largest, *_on_host)))
 
 
-def sum_windows(x: Operand, **options: Any) -> Operand:
-    """The sum of each window: (N, C, H, W) gives (N, C, H', W'); options as those of `max_windows`."""
-    return ag.permute_dims(ag.pool_sum(ag.permute_dims(x, LAST), **options), SECOND)
+@fused
+def sum_windows(x: Operand, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair, by: int = 1) -> Operand:
+    """The sum of each window, divided `by` a number: (N, C, H, W) gives (N, C, H', W')."""
+    options: dict[str, Any] = {"size": size, "stride": stride, "padding": padding, "dilation": dilation}
+    sums = ag.permute_dims(ag.pool_sum(ag.permute_dims(x, LAST), **options), SECOND)
+    return sums if by == 1 else sums / by
+
+
+def _sums(xp: Module, x: Array, *, by: int, **options: Any) -> Any:
+    if xp is not host or not pools.takes(x):
+        return NotImplemented
+    if x.flags.c_contiguous:
+        out = pools.sums(_planes(x), by, **options)
+        return out.reshape(*x.shape[:2], *out.shape[1:3]), True
+    return pools.sums(in_order(x.transpose(LAST)), by, **options).transpose(SECOND), False
+
+
+def _spread(
+    xp: Module, g: Array, needs: tuple[bool], inputs: tuple[Array], in_planes: bool, *, by: int, **options: Any
+) -> tuple[Array]:
+    (x,) = inputs
+    if g.dtype != x.dtype:
+        g = g.astype(x.dtype)
+    if in_planes:
+        return (pools.spread(_planes(in_order(g)), by, length=x.shape[2:], **options).reshape(x.shape),)
+    return (pools.spread(in_order(g.transpose(LAST)), by, length=x.shape[2:], **options).transpose(SECOND),)
+
+
+sum_windows.kernel(_sums, _spread)

@@ -2,7 +2,7 @@
 
 One idea: channels are last, so the loop over them reads memory in order and becomes vector instructions, and a window
 is done while it is in the first cache. Of images of one channel, as those of many are where channels lie in axis 1, a
-row of windows that lie side by side becomes vector instructions. Read `rows.py` next.
+row of windows that lie side by side becomes vector instructions. Read `window_sums.py` next, where they are summed.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from ...pooling import WIDTHS, are_beside, geometry
+from ...pooling import WIDTHS, Pair, Sides, are_beside, geometry
 from ..program import Instruction
 from .kernels import KERNELS, Memory, Refs, Statements
 from .parts import parts_of
+from .window_sums import PLANES, ROOM
 from .template import TYPES, address, filled, is_packed
 
-__all__ = ["BESIDE", "GEOMETRY", "PLACES", "PUT"]
+__all__ = ["GEOMETRY", "TEXTS", "kind_of", "numbers_of"]
+
+_MANY = 1024  # windows side by side that are worked on at once
+_TOPS = _MANY * max(WIDTHS)
 
 GEOMETRY = """\
 typedef struct {
@@ -55,7 +59,7 @@ def _function(head: str, place: str, begin: str = "", end: str = "", first: str 
 _MORE = "(v > b) | ((v != v) & (b == b))"
 
 # The largest numbers go to `best_`, or nowhere if that is 0.
-PLACES = _function(
+_PLACES = _function(
     "pool_places_@(const T *x_, K *places, T *best_",
     f"""if (!any) {{
               any = 1;
@@ -76,7 +80,7 @@ _PICK = _function(
     f"{_CHANNELS} out[at + c] = places[at + c] == k ? x_[p + c] : out[at + c];",
     f"{_CHANNELS} out[at + c] = 0;",
 )
-PUT = _function(
+_PUT = _function(
     "pool_put_@(const T *g_, const K *places, T *out, int apart, int covered",
     f"""if (apart) {{
               {_CHANNELS} out[p + c] = places[at + c] == k ? g_[at + c] : 0;
@@ -101,10 +105,10 @@ _SPREAD = _function(
 def _beside(
     head: str, row: Callable[[int], str], begin: str = "", end: Callable[[int], str] = lambda _: "", below: str = ""
 ) -> str:
-    """A function of images of one channel: for each row of windows of so many columns `begin`, `row` by row, and `end`.
+    """A function of images of one channel: for windows of a row, of so many columns, `begin`, `row` by row, and `end`.
 
-    `o` counts these windows, `at` is the place of the first, `i` counts rows, and `line` is the place of the one in x.
-    What lies `below` the last windows of an image is done at its end.
+    `o` counts these windows, `many` at most, `at` is the place of the first, `i` counts rows, and `line` is the place
+    of the one in x. `over` columns lie beyond the last, and what lies `below` the last of an image is done at its end.
     """
     name, given = head.split("(")
     names = ", ".join(part.split()[-1].lstrip("*") for part in given.split(","))
@@ -113,15 +117,17 @@ def _beside(
 static void {name}_{wide}({given}, long from, long to, const pool_t *g) {{
   const long h = g->h, w = g->w, oh = g->oh, ow = g->ow, kh = g->kh, kw = g->kw;
   for (long b = from; b < to; b++) {{
-    for (long oy = 0; oy < oh; oy++) {{
-      const long at = (b * oh + oy) * ow;
-      {begin}
-      for (long i = 0; i < kh; i++) {{
-        const long line = (b * h + oy * kh + i) * w;
-        {row(wide)}
+    for (long oy = 0; oy < oh; oy++)
+      for (long first = 0; first < ow; first += {_MANY}) {{
+        const long left = ow - first, many = left < {_MANY} ? left : {_MANY}, at = (b * oh + oy) * ow + first;
+        const long over = left > many ? 0 : w - ow * kw;
+        {begin}
+        for (long i = 0; i < kh; i++) {{
+          const long line = (b * h + oy * kh + i) * w + first * kw;
+          {row(wide)}
+        }}
+        {end(wide)}
       }}
-      {end(wide)}
-    }}
     {below}
   }}
 }}"""
@@ -133,7 +139,7 @@ static void {name}_{wide}({given}, long from, long to, const pool_t *g) {{
 
 # The largest of each column, then those of the columns of a window. Places are numbers of T until they are stored:
 # bytes beside floats make short vectors.
-_COLUMNS, _WINDOWS = (f'_Pragma("omp simd simdlen(8)") for (long o = 0; o < {n}; o++)' for n in ("w", "ow"))
+_COLUMNS, _WINDOWS = (f'_Pragma("omp simd simdlen(8)") for (long o = 0; o < {n}; o++)' for n in ("many * kw", "many"))
 _LARGER = "#define LARGER(v, b) (((v) > (b)) | ((v) != (v)) ? (v) : (b))"  # NaN, where one is
 _TOP = "#define IS_TOP(v, b) (((v) == (b)) | ((v) != (v)))"
 _PLACES_OF_ROW = f"""if (!i) {_COLUMNS} {{ tops[o] = x_[line + o]; rows[o] = 0; }}
@@ -175,7 +181,7 @@ def _puts_of_row(wide: int) -> str:
         {_zeros_beside(wide)}"""
 
 
-_FOUND = f"T found[ow]; {_WINDOWS} found[o] = places[at + o];"
+_FOUND = f"T found[{_MANY}]; {_WINDOWS} found[o] = places[at + o];"
 
 
 def _sums_of_row(wide: int) -> str:
@@ -191,11 +197,11 @@ def _spread_over_row(wide: int) -> str:
 
 
 def _zeros_beside(wide: int) -> str:
-    return f"for (long o = ow * {wide}; o < w; o++) out[line + o] = 0;"
+    return f"for (long o = many * {wide}; o < many * {wide} + over; o++) out[line + o] = 0;"
 
 
 _ZEROS_BELOW = "memset(out + (b * h + oh * kh) * w, 0, (h - oh * kh) * w * sizeof(T));"
-BESIDE = {
+_BESIDE = {
     "places": "\n".join(
         [
             _LARGER,
@@ -203,7 +209,7 @@ BESIDE = {
             _beside(
                 "beside_places_@(const T *x_, K *places, T *best_",
                 lambda wide: _PLACES_OF_ROW,
-                "T room[ow], *best = best_ ? best_ + at : room, found[ow], tops[w], rows[w];",
+                f"T room[{_MANY}], *best = best_ ? best_ + at : room, found[{_MANY}], tops[{_TOPS}], rows[{_TOPS}];",
                 _places_of_windows,
             ),
         ]
@@ -219,6 +225,34 @@ BESIDE = {
     "spread": _beside("beside_spread_@(const T *g_, T *out", _spread_over_row, below=_ZEROS_BELOW),
 }
 
+# The functions by name, for channels that are last, and for images of one channel.
+TEXTS = {
+    "pool": {"places": _PLACES, "pick": _PICK, "put": _PUT, "sum": _SUM, "spread": _SPREAD},
+    "beside": _BESIDE,
+    "planes": PLANES,
+}
+
+
+def kind_of(does: str, channels: int, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> str:
+    """By which of `TEXTS` a pooling is done."""
+    if channels == 1 and are_beside(size, stride, padding, dilation):
+        return "beside"
+    fits = channels * dilation[1] * (size[1] - 1) + stride[1] <= ROOM // 2
+    return "planes" if 1 in (channels, stride[1]) and does in PLANES and fits else "pool"
+
+
+def numbers_of(
+    way: str, length: Pair, channels: int, counts: Pair, size: Pair, stride: Pair, padding: Sides, dilation: Pair
+) -> tuple[int, ...]:
+    """The numbers of a pool_t.
+
+    Where channels are last and the stride is 1, an image is one of one channel whose columns lie that far apart.
+    """
+    (top, _), (left, _) = padding
+    c = channels if way == "planes" else 1
+    wide = length[0], length[1] * c, channels // c, *size, counts[0], counts[1] * c
+    return (*wide, *stride, top, left * c, dilation[0], dilation[1] * c)
+
 
 def _pool_places(instruction: Instruction, refs: Refs) -> Statements | None:
     (x,) = instruction.inputs
@@ -226,7 +260,7 @@ def _pool_places(instruction: Instruction, refs: Refs) -> Statements | None:
     def call(memory: Memory, kind: str, out: str) -> str:
         return f"{address(refs[x], memory, kind)}, {out}, 0"
 
-    return _kernel(instruction, refs, x.dtype, instruction.out.dtype, PLACES, call)
+    return _kernel(instruction, refs, x.dtype, instruction.out.dtype, call)
 
 
 def _pool_pick(instruction: Instruction, refs: Refs) -> Statements | None:
@@ -235,7 +269,7 @@ def _pool_pick(instruction: Instruction, refs: Refs) -> Statements | None:
     def call(memory: Memory, kind: str, out: str) -> str:
         return f"{address(refs[x], memory, kind)}, {address(refs[places], memory, _number(places.dtype))}, {out}"
 
-    return _kernel(instruction, refs, x.dtype, places.dtype, _PICK, call)
+    return _kernel(instruction, refs, x.dtype, places.dtype, call)
 
 
 def _pool_put(instruction: Instruction, refs: Refs) -> Statements | None:
@@ -246,7 +280,7 @@ def _pool_put(instruction: Instruction, refs: Refs) -> Statements | None:
         given = f"{address(refs[g], memory, kind)}, {address(refs[places], memory, _number(places.dtype))}"
         return f"{given}, {out}, {int(geo.apart)}, {int(geo.covered)}"
 
-    return _kernel(instruction, refs, g.dtype, places.dtype, PUT, call)
+    return _kernel(instruction, refs, g.dtype, places.dtype, call)
 
 
 def _pool_sum(instruction: Instruction, refs: Refs) -> Statements | None:
@@ -255,7 +289,7 @@ def _pool_sum(instruction: Instruction, refs: Refs) -> Statements | None:
     def call(memory: Memory, kind: str, out: str) -> str:
         return f"{address(refs[x], memory, kind)}, {out}"
 
-    return _kernel(instruction, refs, x.dtype, None, _SUM, call)
+    return _kernel(instruction, refs, x.dtype, None, call)
 
 
 def _pool_spread(instruction: Instruction, refs: Refs) -> Statements | None:
@@ -264,7 +298,7 @@ def _pool_spread(instruction: Instruction, refs: Refs) -> Statements | None:
     def call(memory: Memory, kind: str, out: str) -> str:
         return f"{address(refs[g], memory, kind)}, {out}"
 
-    return _kernel(instruction, refs, g.dtype, None, _SPREAD, call)
+    return _kernel(instruction, refs, g.dtype, None, call)
 
 
 def _kernel(
@@ -272,7 +306,6 @@ def _kernel(
     refs: Refs,
     dtype: Any,
     counted: Any,
-    text: str,
     call: Any,
 ) -> Statements | None:
     """A pooling of numbers of `dtype`, with places of the dtype `counted`."""
@@ -283,29 +316,28 @@ def _kernel(
     if counted is not None and str(counted) not in _NUMBERS:
         return None
     kind, _, ending = TYPES[str(dtype)]
-    geo = _numbers(instruction)
     work = prod(instruction.options["size"]) * max(prod(ref.shape) for ref in reads)
     parts = parts_of(work, out.shape[0])
     number = _number(counted) if counted is not None else ""
-    does = instruction.name
-    if out.shape[-1] == 1 and are_beside(**{key: instruction.options[key] for key in _WINDOW}):
-        does = does.replace("pool", "beside")
-        text = BESIDE[instruction.name.removeprefix("pool_")]
-    name = f"{does}_{ending}{'' if counted is None else counted}"
+    does = instruction.name.removeprefix("pool_")
+    way = kind_of(does, out.shape[-1], **{key: instruction.options[key] for key in _WINDOW})
+    numbers = ", ".join(map(str, _numbers(way, instruction)))
+    name = f"{way}_{does}_{ending}{'' if counted is None else counted}"
 
     def statements(memory: Memory) -> str:
         to = kind if out.dtype == dtype else number
         given = call(memory, kind, f"({to} *){memory.address(out)}")
         batch = out.shape[0]
         ends = f"0, {batch}" if parts == 1 else f"{batch}L * part / {parts}, {batch}L * (part + 1) / {parts}"
-        return f"  {{ static const pool_t g = {{{', '.join(map(str, geo))}}};\n    {name}({given}, {ends}, &g); }}"
+        return f"  {{ static const pool_t g = {{{numbers}}};\n    {name}({given}, {ends}, &g); }}"
 
-    own = filled(text.replace("K *", f"{number} *").replace(f"{does}_@", name), dtype)
+    own = filled(TEXTS[way][does].replace("K *", f"{number} *").replace(f"{way}_{does}_@", name), dtype)
+    called = (filled(TEXTS[way]["sum"], dtype),) if does == "spread" else ()
     return Statements(
         instruction,
         reads,
         statements=statements,
-        functions=(GEOMETRY, own),
+        functions=(GEOMETRY, *called, own),
         about="pooling",
         parts=parts,
     )
@@ -319,16 +351,12 @@ def _number(dtype: Any) -> str:
     return _NUMBERS[str(dtype)]
 
 
-def _numbers(instruction: Instruction) -> tuple[int, ...]:
-    """The numbers of a pool_t."""
-    options, first = instruction.options, instruction.inputs[0]
+def _numbers(way: str, instruction: Instruction) -> tuple[int, ...]:
+    options, first = dict(instruction.options), instruction.inputs[0]
     spread = "length" in options
-    length = tuple(options["length"]) if spread else first.shape[1:3]
-    counts = first.shape[1:3] if spread else instruction.out.shape[1:3]
-    (top, _), (left, _) = options["padding"]
-    return (
-        *length, first.shape[3], *options["size"], *counts, *options["stride"], top, left, *options["dilation"]
-    )  # fmt: skip
+    length: Any = options.pop("length") if spread else first.shape[1:3]
+    counts: Any = (first if spread else instruction.out).shape[1:3]
+    return numbers_of(way, length, first.shape[3], counts, **options)
 
 
 KERNELS.update(

@@ -1,7 +1,8 @@
-"""Pools: the largest number of each window in C for eager code, of any number of windows and channels.
+"""Pools: the largest number of each window, and the sum, in C for eager code, of any number of windows and channels.
 
 One idea: one pass finds the largest number and its place, where NumPy reads everything twice for each place of a
-window; the gradient then needs the places alone. Read `ordered.py` next.
+window; the gradient then needs the places alone. A mean divides the sums of an image while it is in the cache.
+Read `ordered.py` next.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 from typing import Any
 
 from ...backend import Array, host
-from ...pooling import Geometry, Pair, Sides, are_beside, geometry
+from ...pooling import Geometry, Pair, geometry
 from . import pooling
 from .any_length import LARGE, has_c
 from .parts import parts_of
@@ -20,85 +21,107 @@ from .source import HEADER, SETUP
 from .template import TYPES, filled
 from .threads import in_pool
 
-__all__ = ["largest_and_places", "put", "takes"]
+__all__ = ["largest_and_places", "put", "spread", "sums", "takes"]
 
 _MOST = 255  # places of a window that a byte can tell apart
 
 # p: what is read, places, what is written, a record of lengths. n: parts, samples, and of `put` whether windows lie
-# apart and cover everything.
+# apart and cover everything, or by what the sums are divided.
 _PARTS = """\
-static void KIND_largest_part_@(int part, char **p, const double *n) {
-  const long parts = n[0], batch = n[1];
-  KIND_places_@((const T *)p[0], (unsigned char *)p[1], (T *)p[2], batch * part / parts, batch * (part + 1) / parts,
-                (const pool_t *)p[3]);
+static void KIND_all_NAME_part_@(int part, char **p, const double *n) {
+  const long parts = n[0], batch = n[1], from = batch * part / parts, to = batch * (part + 1) / parts;
+  const T *x = (const T *)p[0];
+  unsigned char *places = (unsigned char *)p[1];
+  T *out = (T *)p[2];
+  const pool_t *g = (const pool_t *)p[3];
+  CALL
 }
-void KIND_all_largest_@(int parts, char **p, const double *n) { run(KIND_largest_part_@, parts, p, n); }
-static void KIND_put_part_@(int part, char **p, const double *n) {
-  const long parts = n[0], batch = n[1];
-  KIND_put_@((const T *)p[0], (const unsigned char *)p[1], (T *)p[2], n[2], n[3], batch * part / parts,
-             batch * (part + 1) / parts, (const pool_t *)p[3]);
-}
-void KIND_all_put_@(int parts, char **p, const double *n) { run(KIND_put_part_@, parts, p, n); }
+void KIND_all_NAME_@(int parts, char **p, const double *n) { run(KIND_all_NAME_part_@, parts, p, n); }
 """
+_SUMS = """\
+const T by = n[2];
+  const long size = SIZE * g->c;
+  for (long b = from; b < to; b++) {
+    KIND_NAME_@(x, out, b, b + 1, g);
+    if (by != 1) _Pragma("omp simd") for (long i = b * size; i < (b + 1) * size; i++) out[i] /= by;
+  }"""
+_CALLS = {
+    "places": "KIND_places_@(x, places, out, from, to, g);",
+    "put": "KIND_put_@(x, places, out, n[2], n[3], from, to, g);",
+    "sum": _SUMS.replace("SIZE", "g->oh * g->ow"),
+    "spread": _SUMS.replace("SIZE", "g->h * g->w"),
+}
+_ALL = [(kind, name) for kind, texts in pooling.TEXTS.items() for name in texts if name in _CALLS]
 
 
 def _source() -> str:
     texts = [pooling.GEOMETRY]
     for dtype in TYPES:
-        own = {"pool": (pooling.PLACES, pooling.PUT), "beside": (pooling.BESIDE["places"], pooling.BESIDE["put"])}
-        for kind, functions in own.items():
-            for text in (*functions, _PARTS.replace("KIND", kind)):
-                texts.append(filled(text.replace("K *", "unsigned char *"), dtype))
+        for kind, name in _ALL:
+            call = _PARTS.replace("CALL", _CALLS[name]).replace("KIND", kind).replace("NAME", name)
+            texts.append(filled(pooling.TEXTS[kind][name].replace("K *", "unsigned char *") + "\n" + call, dtype))
     return "\n".join([HEADER, SETUP, *texts])
 
 
-def takes(x: Array, size: Pair) -> bool:
-    """Whether C does this pooling of x (N, H, W, C)."""
+def takes(x: Array, size: Pair = (1, 1)) -> bool:
+    """Whether C does this pooling of x (N, H, W, C); `size` is that of a window whose places are told apart."""
     known = str(x.dtype) in TYPES and x.dtype.isnative and math.prod(size) <= _MOST
     return known and x.size >= LARGE and has_c() and _library() is not None
 
 
-def largest_and_places(x: Array, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> tuple[Array, Array]:
+def largest_and_places(x: Array, **options: Any) -> tuple[Array, Array]:
     """The largest number of each window, and its place: of x (N, H, W, C), packed, two arrays (N, H', W', C)."""
-    geo = geometry(x.shape[1:3], size, stride, padding, dilation)
+    geo = geometry(x.shape[1:3], **options)
     shape = (x.shape[0], *geo.counts, x.shape[3])
     out, places = host.empty(shape, x.dtype), host.empty(shape, "uint8")
-    _run("largest", (x, places, out), x.shape[3], geo, size, stride, padding, dilation)
+    _run("places", (x, places, out), geo, options)
     return out, places
 
 
-def put(g: Array, places: Array, *, length: Pair, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Array:
+def put(g: Array, places: Array, *, length: Pair, **options: Any) -> Array:
     """Each number of g (N, H', W', C), packed, at its place of its window, added up: (N, *length, C)."""
-    geo = geometry(length, size, stride, padding, dilation)
+    geo = geometry(length, **options)
     out = host.empty((g.shape[0], *length, g.shape[3]), g.dtype)
-    _run("put", (g, places, out), g.shape[3], geo, size, stride, padding, dilation)
+    _run("put", (g, places, out), geo, options, (geo.apart, geo.covered))
+    return out
+
+
+def sums(x: Array, by: float, **options: Any) -> Array:
+    """The sum of each window, divided `by` a number: of x (N, H, W, C), packed, an array (N, H', W', C)."""
+    geo = geometry(x.shape[1:3], **options)
+    out = host.empty((x.shape[0], *geo.counts, x.shape[3]), x.dtype)
+    _run("sum", (x, out, out), geo, options, (by, 0))
+    return out
+
+
+def spread(g: Array, by: float, *, length: Pair, **options: Any) -> Array:
+    """Each number of g (N, H', W', C), packed, at all places of its window, added up and divided: (N, *length, C)."""
+    geo = geometry(length, **options)
+    out = host.empty((g.shape[0], *length, g.shape[3]), g.dtype)
+    _run("spread", (g, out, out), geo, options, (by, 0))
     return out
 
 
 def _run(
     name: str,
     arrays: tuple[Array, Array, Array],
-    channels: int,
     geo: Geometry,
-    size: Pair,
-    stride: Pair,
-    padding: Sides,
-    dilation: Pair,
+    options: dict[str, Any],
+    told: tuple[float, float] = (0, 0),
 ) -> None:
-    batch = len(arrays[0])
-    parts = parts_of(math.prod(size) * max(array.size for array in arrays), batch)
-    lengths = (*geo.length, channels, *size, *geo.counts, *stride, padding[0][0], padding[1][0], *dilation)
+    batch, channels = len(arrays[0]), arrays[0].shape[3]
+    parts = parts_of(math.prod(options["size"]) * max(array.size for array in arrays), batch)
+    way = pooling.kind_of(name, channels, **options)
+    lengths = pooling.numbers_of(way, geo.length, channels, geo.counts, **options)
     record = (ctypes.c_long * len(lengths))(*lengths)
     addresses = [array.__array_interface__["data"][0] for array in arrays]
     pointers = (ctypes.c_void_p * 4)(*addresses, ctypes.addressof(record))
-    numbers = (ctypes.c_double * 4)(parts, batch, geo.apart, geo.covered)
-    kind = "beside" if channels == 1 and are_beside(size, stride, padding, dilation) else "pool"
-    getattr(_library(), f"{kind}_all_{name}_{TYPES[str(arrays[0].dtype)][2]}")(parts, pointers, numbers)
+    function = getattr(_library(), f"{way}_all_{name}_{TYPES[str(arrays[0].dtype)][2]}")
+    function(parts, pointers, (ctypes.c_double * 4)(parts, batch, *told))
 
 
 @functools.cache
 def _library() -> Any:
     """The library; None where it cannot be had."""
     endings = [ending for _, _, ending in TYPES.values()]
-    names = [f"{kind}_all_{name}" for kind in ("pool", "beside") for name in ("largest", "put")]
-    return in_pool(_source(), [f"{name}_{ending}" for name in names for ending in endings])
+    return in_pool(_source(), [f"{kind}_all_{name}_{ending}" for kind, name in _ALL for ending in endings])

@@ -11,8 +11,8 @@ with this pass nothing between them is ever moved. Read `split_sums.py` next.
 
 # Note [Planes]
 # Images that lie with their channels in axis 1 are as many images of one channel, which is last too. Pooling windows
-# that lie side by side is as fast there, so such images are pooled as they lie. An executor says which convolutions
-# read them so; where channels are convolved one by one, what is made lies so too.
+# that lie side by side is as fast there, and so are sums of any windows, so such images are pooled as they lie. An
+# executor says which convolutions read them so; where channels are convolved one by one, what is made lies so too.
 
 # Note [Results as they lie]
 # A result with its channels in axis 1 need not have them there in memory, as in eager code, so that nothing is moved:
@@ -47,6 +47,7 @@ _CHANNELS_LAST = {
 }
 _IN_PLANES: dict[str, Callable[..., Any]] = {"convolve": convolve_planes, "convolve_input": convolve_planes_input}
 _LEADING = {"pool_pick": 1, "pool_places": 0, "pool_put": 1, "pool_spread": 0, "pool_sum": 0}  # which says how all lie
+_SUMS = {"pool_spread", "pool_sum"}
 _FIRST, _LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 _REDUCTIONS = {"add.reduce", "max", "maximum.reduce", "mean", "min", "sum"}
 _REDUCTIONS |= {"ndarray.max", "ndarray.mean", "ndarray.min", "ndarray.sum"}
@@ -144,10 +145,12 @@ class _Sinking(Rewriting):
         return True
 
     def pooled_planes(self, instruction: Instruction) -> bool:
-        """Pool images as they lie, see Note [Planes]; False where channels are last, or windows overlap."""
+        """Pool images as they lie, see Note [Planes]; False where channels are last, or that is slower."""
         options = {name: value for name, value in instruction.options.items() if name != "length"}
         u, order = self.form.get(instruction.inputs[_LEADING[instruction.name]], (None, ()))
-        if u is None or order != _LAST or not self._lies_in_order(u) or not are_beside(**options):
+        if u is None or order != _LAST or not self._lies_in_order(u):
+            return False
+        if instruction.name not in _SUMS and not are_beside(**options):
             return False
         planes = []
         for x in instruction.inputs:

@@ -98,8 +98,8 @@ def test_results_need_not_lie_in_order_but_gradients_of_weights_do() -> None:
 def test_a_sum_over_what_is_copied_anyway_is_one_over_the_copy() -> None:
     build = Build((2, 3, 4, 5))
     last = build(np.transpose, build.arguments[0], LAST)
-    after = build.give(build(np.sum, last, axis=(0, 1, 2)), build(pool_sum, last, **POOL))
-    assert names(after) == ["transpose", "ascontiguousarray", "sum", "pool_sum"]
+    after = build.give(build(np.sum, last, axis=(0, 1, 2)), build(pool_places, last, **POOL))
+    assert names(after) == ["transpose", "ascontiguousarray", "sum", "pool_places"]
 
 
 def test_what_is_read_as_it_lies_is_not_copied() -> None:
@@ -137,7 +137,7 @@ def test_what_lies_otherwise_is_copied_once() -> None:
 BESIDE = {"size": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
 
 
-def test_windows_that_lie_side_by_side_are_pooled_where_channels_are_in_axis_1() -> None:
+def test_windows_that_lie_side_by_side_and_sums_are_pooled_where_channels_are_in_axis_1() -> None:
     build = Build((2, 3, 4, 5), (2, 3, 2, 2))
     images, g = (build(np.transpose, x, LAST) for x in build.arguments)
     places = build(pool_places, images, **BESIDE)
@@ -149,6 +149,9 @@ def test_windows_that_lie_side_by_side_are_pooled_where_channels_are_in_axis_1()
     build = Build((2, 3, 4, 5))
     after = build.give(build(pool_places, build(np.transpose, build.arguments[0], LAST), **overlapping))
     assert names(after) == ["transpose", "ascontiguousarray", "pool_places"]
+    build = Build((2, 3, 4, 5))
+    sums = build(pool_sum, build(np.transpose, build.arguments[0], LAST), **overlapping)
+    assert not {"transpose", "ascontiguousarray"} & {*names(build.give(build(np.transpose, sums, FIRST)))}
 
 
 def test_a_gradient_that_lies_otherwise_is_turned_for_planes() -> None:
