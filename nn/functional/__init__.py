@@ -36,6 +36,7 @@ from .conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .cross_entropy import cross_entropy
 from .dropout import dropout, dropout2d
 from .embedding import embedding, one_hot
+from .group_norm import group_norm
 from .linear import linear
 from .loss import (
     binary_cross_entropy,
@@ -47,7 +48,7 @@ from .loss import (
     nll_loss,
     smooth_l1_loss,
 )
-from .norm import group_norm, layer_norm, rms_norm
+from .norm import layer_norm, rms_norm
 from .patches import fold, pixel_shuffle, pixel_unshuffle, unfold
 from .pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 

@@ -2,7 +2,7 @@
 
 One idea: with channels last a batch of images is a matrix with a column for each channel, so a batch of vectors and one
 of images are the same work, and neither is copied when its memory lies so already. Images that lie with their channels
-in axis 1 are a matrix too, with a row for each channel of each sample. Read `batch_norm_loops.py` next.
+in axis 1 are a matrix too, with a row for each channel of each sample. Read `group_norm.py` next.
 """
 
 # Note [A few rows at a time]
@@ -34,7 +34,6 @@ __all__ = ["batch_norm"]
 BLOCK = 1 << 16  # numbers
 LONG, LONG_IN_C = 1 << 12, 255  # what a long row has more than
 FEW = 128  # places
-SHORT, LONGEST = 32, 1 << 14  # numbers in a row of which a loop in C makes a sum
 
 
 def batch_norm(
@@ -234,14 +233,6 @@ class _Rows:
 
 
 @functools.lru_cache(maxsize=64)
-def _length(places: int) -> int | None:
-    """Into how long pieces the places of a channel are cut; None where there are none that are worth a loop."""
-    return next(
-        (places // n for n in range(1, places // SHORT + 1) if places % n == 0 and places // n <= LONGEST), None
-    )
-
-
-@functools.lru_cache(maxsize=64)
 def _together(places: int, channels: int, long: int) -> int:
     """The channels of how many places make a `long` row; one, where there are too few to make up for that."""
     if places <= FEW:
@@ -256,7 +247,8 @@ def _forward(xp: Module, x: Array, weight: Any, bias: Any, *, eps: float, found:
         return NotImplemented
     if any(a is not None and a.dtype != x.dtype for a in (weight, bias)):
         return NotImplemented
-    length = _length(math.prod(x.shape[2:])) if xp is host and x.flags.c_contiguous and loops.takes(x) else None
+    lies_in_order = xp is host and x.flags.c_contiguous and loops.takes(x)
+    length = loops.length_of_rows(math.prod(x.shape[2:])) if lies_in_order else None
     table: Any = _Columns(xp, x) if length is None else _Rows(x, length)
     count = x.size // table.channels
     compute = _in_c if table.in_c else _in_blocks
@@ -320,12 +312,11 @@ def _backward(
         return None, of_weight if needs[1] else None, of_bias if needs[2] else None
     # What x moves in mean and scale is taken off again: g loses its parts along 1 and along the result.
     count = g_rows.size // table.channels
-    along_row, part_row = table.row(of_weight * scale / -count), table.row(of_bias / count)
-    scale_row = table.row(scale if weight is None else scale * weight)
+    along, part, factor = of_weight * scale / -count, of_bias / count, scale if weight is None else scale * weight
     if plain is None:
-        of_x = loops.slopes(table.rows, g_rows, mean_row, along_row, part_row, scale_row)
+        of_x = loops.slopes(table.rows, g_rows, mean_row, *map(table.row, (along * factor, part * factor, factor)))
     else:
-        of_x = _slopes_in_blocks(table, plain, g_rows, along_row, part_row, scale_row)
+        of_x = _slopes_in_blocks(table, plain, g_rows, *map(table.row, (along, part, factor)))
     return table.back(of_x), of_weight if needs[1] else None, of_bias if needs[2] else None
 
 

@@ -1,4 +1,4 @@
-"""Batch normalisation of a large matrix by loops in C, which all cores share.
+"""Batch and group normalisation of a large matrix by loops in C, which all cores share.
 
 One idea: NumPy goes over a matrix once for each operation, and with one thread; here mean, variance and result are a
 pass each where channels are columns, mean and variance one pass where they are rows, which stay in the cache; and so
@@ -7,6 +7,7 @@ are the two sums of the gradient and the gradient itself. Read `given.py` next.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,10 @@ import autograd as ag
 from autograd.backend import Array
 from autograd.compile.native.eager import Loop
 
-__all__ = ["moments", "slopes", "standardized", "sum_of_squares", "sums_of_columns", "sums_of_rows", "takes", "total"]
+__all__ = ["length_of_rows", "moments", "slopes", "standardized", "sum_of_squares", "sums_of_columns", "sums_of_rows"]
+__all__ += ["takes", "total"]
 
+_SHORT, _LONGEST = 32, 1 << 14  # numbers in a row of which a loop in C makes a sum
 _LARGE = 1 << 15  # numbers: from here on five loops are faster than NumPy, however short its rows
 
 
@@ -49,4 +52,12 @@ total = _by_loop(lambda x: ag.sum(x, axis=0))
 sum_of_squares = _by_loop(lambda x, mean: ag.sum(ag.square(x - mean), axis=0))
 sums_of_columns = _by_loop(lambda x, g, mean: (ag.sum((x - mean) * g, axis=0), ag.sum(g, axis=0)))
 standardized = _by_loop(lambda x, mean, scale, bias: (x - mean) * scale + bias)
-slopes = _by_loop(lambda x, g, mean, along, part, scale: ((x - mean) * along + g - part) * scale)
+slopes = _by_loop(lambda x, g, mean, along, part, scale: (x - mean) * along + g * scale - part)
+
+
+@functools.lru_cache(maxsize=64)
+def length_of_rows(places: int) -> int | None:
+    """Into how long pieces the places of a channel are cut; None where there are none that are worth a loop."""
+    return next(
+        (places // n for n in range(1, places // _SHORT + 1) if places % n == 0 and places // n <= _LONGEST), None
+    )

@@ -19,7 +19,7 @@ from autograd.tensor import Operand, Tensor
 
 from .rows import ones, sum_of_rows
 
-__all__ = ["group_norm", "layer_norm", "rms_norm", "standardize"]
+__all__ = ["layer_norm", "rms_norm", "standardize"]
 
 Axes = tuple[int, ...]
 
@@ -241,32 +241,3 @@ def _last_axes(name: str, x: Tensor, shape: int | Sequence[int], **parameters: T
         if parameter is not None and parameter.shape != shape:
             raise ValueError(f"{name}({shape}) got {kind} of shape {parameter.shape}: it must be {shape}.")
     return tuple(range(x.ndim - len(shape), x.ndim))
-
-
-def group_norm(
-    x: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
-) -> Tensor:
-    """x, (N, C, ...), with mean 0 and variance 1 in each of `num_groups` groups of channels, times weight, plus bias.
-
-    Each case is normalised by itself; weight and bias are (C,). Wu and He 2018, equations 1 to 3. Raises ValueError for
-    x without channels, for channels that do not divide into the groups, and for parameters that are not (C,).
-    """
-    if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups:
-        raise ValueError(
-            f"group_norm got x of shape {x.shape} and num_groups={num_groups}: x must be (N, C, ...), with channels "
-            "that divide into the groups."
-        )
-    channels = x.shape[1]
-    groups = (num_groups, channels // num_groups)
-    for kind, parameter in {"weight": weight, "bias": bias}.items():
-        if parameter is not None and parameter.shape != (channels,):
-            raise ValueError(
-                f"group_norm got {kind} of shape {parameter.shape} and x of shape {x.shape}: it must be ({channels},)."
-            )
-    # Channels last, so that memory which lies so already is not copied.
-    last = ag.moveaxis(x, 1, -1)
-    scale = None if weight is None else ag.reshape(weight, groups)
-    shift = None if bias is None else ag.reshape(bias, groups)
-    places = math.prod(x.shape[2:])
-    out = standardize(ag.reshape(last, (x.shape[0], places, *groups)), scale, shift, axes=(1, 3), eps=eps)
-    return ag.moveaxis(ag.reshape(out, last.shape), -1, 1)

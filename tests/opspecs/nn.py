@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from nn.functional import activation, attention, cross_entropy, flash, fused_conv, linear, loss, norm, recurrent
 from nn.functional.batch_norm import _by_batch
 from nn.functional.embedding import gated
-from nn.functional.pool_windows import max_windows
+from nn.functional.group_norm import _by_groups
+from nn.functional.pool_windows import max_windows, sum_windows
 
 from . import pooling
 from .convolution import convolved, setting, spread
@@ -115,15 +116,38 @@ def _batches(draw: Any, rng: np.random.Generator) -> Case:
     return Case((_image(draw, anything, shape, rng), weight, bias), {"eps": 0.1})
 
 
+def _groups(x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
+    along = (-1,) + (1,) * (x.ndim - 2)
+    cut = x.reshape(len(x), groups, -1)
+    out = _standardize(cut, None, None, axes=(2,), eps=eps, centre=True).reshape(x.shape)
+    return out * (1 if weight is None else weight.reshape(along)) + (0 if bias is None else bias.reshape(along))
+
+
+def _grouped(draw: Any, rng: np.random.Generator) -> Case:
+    n, groups, each, *space = draw(shapes(min_ndim=3, max_ndim=5, min_side=1, max_side=3))
+    shape = (n, groups * each, *space)
+    weight, bias = (fill(anything, shape[1:2], rng) if draw(st.booleans()) else None for _ in range(2))
+    return Case((_image(draw, anything, shape, rng), weight, bias), {"groups": groups, "eps": 0.1})
+
+
 def _largest(x: Any, **options: Any) -> Any:
     last = np.moveaxis(x, 1, -1)
     return np.moveaxis(pooling.pick(last, pooling.places(last, **options), **options), -1, 1)
+
+
+def _mean(x: Any, *, by: int, **options: Any) -> Any:
+    return np.moveaxis(pooling.summed(np.moveaxis(x, 1, -1), **options), -1, 1) / by
 
 
 def _windowed(draw: Any, rng: np.random.Generator) -> Case:
     length, _, options = pooling.setting(draw)
     shape = (draw(st.integers(0, 2)), draw(st.integers(0, 2)), *length)
     return Case((_image(draw, Values(apart=True), shape, rng),), options)
+
+
+def _summed(draw: Any, rng: np.random.Generator) -> Case:
+    case = _windowed(draw, rng)
+    return Case(case.inputs, {**case.options, "by": draw(st.sampled_from([1, 3]))})
 
 
 def _linear(x: Any, weight: Any, bias: Any, *, activation: Any) -> Any:
@@ -304,7 +328,9 @@ ROWS = [
     ),
     Spec(norm.standardize, _standardize, composite_case(_rows_or_columns)),
     Spec(_by_batch, _batch, composite_case(_batches)),
+    Spec(_by_groups, _groups, composite_case(_grouped)),
     Spec(max_windows, _largest, composite_case(_windowed)),
+    Spec(sum_windows, _mean, composite_case(_summed)),
     # Where the gate is shut the gradient is 0 and not the slope; see test_embedding.py.
     Spec(gated, lambda x, gate: x + 0 * gate, elementwise_cases(anything, Values(1, 1, dtype="int64"))),
     Spec(

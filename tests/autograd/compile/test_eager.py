@@ -25,6 +25,7 @@ from autograd.compile.native.many import matmul_many
 from autograd.convolution import windows
 from autograd.errors import ShapeError
 from autograd.fused import fused_functions
+from nn.functional.group_norm import _by_groups
 
 needs_c = pytest.mark.skipif(library.missing() is not None, reason="needs a C compiler and NumPy's BLAS")
 
@@ -834,6 +835,49 @@ def test_max_pooling_and_relu_in_c_are_those_of_numpy(options, slope, monkeypatc
         assert np.isfinite(wanted).any()
         np.testing.assert_allclose(one, wanted, rtol=1e-4, atol=1e-4, strict=True)
     assert len(taken) == 2
+
+
+@needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(3, 6, 40, 31), (2, 4, 16_400), (40, 600), (2, 4, 16_411)])
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("last", [False, True])
+def test_group_norm_in_c_and_compiled_is_its_definition(shape, affine, dtype, last):
+    x, g = numbers(*shape, dtype=dtype) + 3, ag.Tensor(numbers(*shape, dtype=dtype, seed=1))
+    if last:
+        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    parameters = [ag.Tensor(numbers(shape[1], dtype=dtype, seed=seed)) for seed in (2, 3)] if affine else []
+    leaves = [ag.Tensor(x), *parameters]
+    leaves[0].data = x  # as it lies
+    options = {"groups": 2, "eps": 1e-5}
+
+    def results(function, *leaves):
+        out, back = ag.vjp(lambda *leaves: function(*leaves, **options), *leaves)
+        slopes = back(g)
+        return out, *(slopes if isinstance(slopes, tuple) else (slopes,))
+
+    exact = [ag.Tensor(leaf.data.astype("float64")) for leaf in leaves]
+    wanted = results(_by_groups.definition, *exact)
+    compiled = ag.compile(lambda *leaves: results(_by_groups, *leaves), executor="native")
+    most = 3e-5 if dtype == "float32" else 1e-12
+    for found in (results(_by_groups, *leaves), compiled(*leaves)):
+        for one, like in zip(found, wanted, strict=True):
+            assert one.dtype == dtype
+            assert np.abs(one.data - like.data).max() <= most * np.abs(like.data).max()
+
+
+def test_group_norm_of_nan_inf_and_nothing_is_what_its_definition_gives():
+    x = numbers(3, 4, 40, 150)
+    x[0, 0, 3, 3], x[1, 3, 2, 2] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        out, wanted = F.group_norm(ag.Tensor(x), 2), _by_groups.definition(x, groups=2, eps=1e-5)
+    np.testing.assert_array_equal(np.isnan(out.data), np.isnan(wanted))
+    assert np.isfinite(out.data).all(axis=(2, 3)).tolist() == [
+        [False] * 2 + [True] * 2,
+        [True] * 2 + [False] * 2,
+        [True] * 4,
+    ]
+    assert F.group_norm(ag.Tensor(x[:0]), 2).shape == (0, 4, 40, 150)
 
 
 BATCHES = [
