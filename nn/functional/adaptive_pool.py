@@ -104,6 +104,7 @@ def _mean(x: Tensor, parts: Pair) -> Tensor:
     if parts == (1, 1):
         return ag.mean(x, axis=(2, 3), keepdims=True)
     x, size, (down, across) = _parts(x, parts, 0.0)
-    sums = sum_windows(x, **_side_by_side(size))
+    if down.all() and across.all():
+        return sum_windows(x, by=size[0] * size[1], **_side_by_side(size))
     counts = down.reshape(parts[0], -1).sum(axis=1)[:, None] * across.reshape(parts[1], -1).sum(axis=1)
-    return sums / Tensor(counts.astype(x.dtype), device=x.device)
+    return sum_windows(x, **_side_by_side(size)) / Tensor(counts.astype(x.dtype), device=x.device)
