@@ -26,7 +26,8 @@ class Dialect:
     products: tuple[str, ...]  # those that its BLAS multiplies
     longest_row: int  # elements that may be kept from one stage to the next
     most_parts: int  # of a joined array
+    blocks: bool = False  # whether a loop adds up so many rows each
 
 
 # A row takes 64 KiB of the stack at most; each part is a loop of its own in C, which takes the compiler 5 ms.
-HOST = Dialect(kernel_of, C_TYPES, ("float32", "float64"), 16_384, 100)
+HOST = Dialect(kernel_of, C_TYPES, ("float32", "float64"), 16_384, 100, blocks=True)

@@ -1,9 +1,10 @@
 """Groups: instructions that walk over the same elements, to become one loop.
 
 One idea: all of a group see its elements as a table of R rows and C columns. A member gives a value for each element,
-for each row (a reduction along it, or a function of such), or adds up over the rows into a value for each column, or
-for all. The first two may be used by later members of the same group; sums over rows are ready when the group is done.
-So a softmax with its loss, a normalisation, a mask with the gradient of a bias, or Adam are one loop each.
+for each row (a reduction along it, or a function of such), or adds up over the rows, or so many of them each, into a
+value for each column, or for all. The first two may be used by later members of the same group; sums over rows are
+ready when the group is done. So a softmax with its loss, a normalisation, a mask with the gradient of a bias, or Adam
+are one loop each.
 Read `dialect.py` next.
 """
 
@@ -57,7 +58,10 @@ class Operand:
 
 @dataclass
 class Member:
-    """One instruction of a group. `kind` is "element", "row" (a value for each row), "column" or "all" (sums)."""
+    """One instruction of a group.
+
+    `kind` is "element", "row" (a value for each row), "column" or "all" (sums), or "block" (sums over some rows each).
+    """
 
     instruction: Instruction
     name: str  # of the function in C, of the reduction, "pick" or "place"
@@ -65,6 +69,7 @@ class Member:
     operands: list[Operand]
     per_row: bool = False  # whether it is computed once for each row, between the loops over the columns
     stage: int = 0
+    block: int = 1  # rows that are added up together
 
     @property
     def out(self) -> Variable:
@@ -79,6 +84,7 @@ class Group:
     tables: set[Table]
     ways: dict[Variable, dict[Table, Member]] = field(default_factory=dict)
     reads: set[Variable] = field(default_factory=set)
+    waits: set[Variable] = field(default_factory=set)  # what members stay behind without reading it
 
     @property
     def table(self) -> Table:
@@ -86,8 +92,8 @@ class Group:
         return max(self.tables, key=lambda table: table[1])
 
     def touches(self, reads: list[Variable]) -> bool:
-        """Whether one of these variables is made or read here."""
-        return any(base in self.ways or base in self.reads for base in reads)
+        """Whether one of these variables is made, read or waited for here."""
+        return any(base in self.ways or base in self.reads or base in self.waits for base in reads)
 
     @property
     def members(self) -> dict[Variable, Member]:

@@ -51,7 +51,11 @@ class Writer(Members):
         self.parts = self._count_parts()
 
     def _count_parts(self) -> int:
-        parts = parts_of(self.rows * self.columns * self.weight, self.columns // 64 if self.rows == 1 else self.rows)
+        self.step = max((member.block for member in self.in_blocks), default=64 if self.rows == 1 else 1)
+        if any(self.step % member.block for member in self.in_blocks):
+            return 1
+        self.cut = (self.columns if self.rows == 1 else self.rows) // self.step  # where parts may begin
+        parts = parts_of(self.rows * self.columns * self.weight, self.cut)
         by_row = any(member.kind in ("row", "column") or member.per_row for member in self.members.values())
         if self.rows == 1 and (by_row or self.kept):
             return 1
@@ -70,8 +74,7 @@ class Writer(Members):
             yield from self._ends()
             yield "}"
             return
-        cut = self.columns // 64 if self.rows == 1 else self.rows
-        step = 64 if self.rows == 1 else 1
+        cut, step = self.cut, self.step
         yield "static void @_part(int part, char **q, const double *n) {"
         yield "  char **p = (char **)q[0];"
         yield "  const long *at = (const long *)q[1];"
@@ -132,8 +135,16 @@ class Writer(Members):
         rows = ("first", "last") if cut and self.rows > 1 else ("0", str(self.rows))
         self.over = ("first", "last") if cut and self.rows == 1 else ("0", self.width)
         yield f"  for (long r = {rows[0]}; r < {rows[1]}; r++) {{"
+        for member in self.in_blocks:
+            index, kind = self.order[member.out], ctype(member.out.dtype)
+            yield f"    {kind} *z{index} = {self.stored(member.out)} + r / {member.block} * {self.width};"
+            yield f"    if (r % {member.block} == 0) memset(z{index}, 0, {self.width} * sizeof({kind}));"
         for stage in range(self.stages):
             yield from self._stage([member for member in self.members.values() if member.stage == stage])
+        for member in self.in_blocks:
+            if member.name == "mean":
+                each = f"for (long c = 0; c < {self.width}; c++) z{self.order[member.out]}[c] /= {member.block};"
+                yield f"    if (r % {member.block} == {member.block - 1}) {each}"
         yield "  }"
         for member in self.sums:
             if member.kind == "all":

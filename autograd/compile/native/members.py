@@ -39,6 +39,7 @@ class Members:
         self.written: dict[Variable, None] = {}
         self.numbers: dict[Variable, str] = {}
         self.kept = self._kept()
+        self.in_blocks = [member for member in self.members.values() if member.kind == "block"]
         self.sums = [member for member in self.members.values() if member.kind in ("column", "all")]
 
     def length(self, member: Member) -> int:
@@ -69,7 +70,7 @@ class Members:
 
     def column_sum(self, member: Member) -> str:
         """Where a sum over rows, of this column, is added up."""
-        return f"y{self.order[member.out]}[c]"
+        return f"{'z' if member.kind == 'block' else 'y'}{self.order[member.out]}[c]"
 
     def in_loop(self, member: Member) -> Iterator[str]:
         """Lines for an element: its value, and where that goes."""
@@ -83,7 +84,7 @@ class Members:
                 yield f"{self.kept_at(member.out, 'c')} = v{index};"
             return
         value = self.read(member.operands[0], member, member.out.dtype)
-        if member.kind == "column":
+        if member.kind in ("column", "block"):
             yield f"{self.column_sum(member)} += {value};"
         elif member.kind == "all":
             yield f"s{index} += {value};"

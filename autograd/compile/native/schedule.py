@@ -1,6 +1,6 @@
 """The schedule: the instructions of a program as steps, each a group, a product, a move, a kernel or a call of NumPy's.
 
-One idea: see Note [Where a member goes]. Read `memory.py` next.
+One idea: see Note [Where a member goes]. Read `stored.py` next.
 """
 
 # Note [Where a member goes]
@@ -171,6 +171,8 @@ def _take_in(group: Group, instruction: Instruction, ways: Ways, reads: list[Var
         ways[table].stage = _stage(ways[table], group, table)
     group.ways[instruction.out] = ways
     group.reads.update(reads)
+    if instruction.after is not None:
+        group.waits.add(instruction.after)
 
 
 def _widened(ways: Ways, group: Group) -> Ways:
@@ -193,7 +195,7 @@ def _fits(way: Member, table: Table, group: Group, own: set[Variable]) -> bool:
         if operand.ref is None or operand.ref.base not in own:
             continue
         maker = group.ways[operand.ref.base].get(table)
-        if maker is None or maker.kind in ("column", "all") or operand.ref.offset:
+        if maker is None or maker.kind in ("column", "all", "block") or operand.ref.offset:
             return False
         picked = way.name == "pick" and operand is way.operands[0]
         if way.per_row and (maker.kind == "row") == picked:

@@ -98,6 +98,11 @@ class Tables:
                 ways[rows, columns] = Member(instruction, name, "all", placed)
             elif axes == [a for a in long if a < split] and columns > 1 and name in ("sum", "mean"):
                 ways[rows, columns] = Member(instruction, name, "column", placed)
+            elif self.dialect.blocks and columns > 1 and name in ("sum", "mean"):
+                before = [a for a in long if a < split]
+                if axes and axes == before[-len(axes) :]:
+                    block = prod(shape[a] for a in axes)
+                    ways[rows, columns] = Member(instruction, name, "block", placed, block=block)
         return ways
 
     def _pick(self, instruction: Instruction) -> Ways:
