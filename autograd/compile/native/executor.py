@@ -27,6 +27,7 @@ from .ordered import in_order, put_in_order
 from .products import Product
 from .schedule import Call, schedule
 from .source import HEADER, SETUP, check_source, kernel_source, move_source, product_source
+from .stored import with_less_stored
 from .threads import runner
 from .ways import adds_bias, reads_planes
 
@@ -57,7 +58,8 @@ class Native(Held):
         return native
 
     def __init__(self, program: Program) -> None:
-        self.program = with_biases(for_blas(program, in_order=False, reads_planes=reads_planes), adds_bias)
+        biased = with_biases(for_blas(program, in_order=False, reads_planes=reads_planes), adds_bias)
+        self.program = with_less_stored(biased)
         self.refs = layouts(self.program)
         self.steps = schedule(self.program, self.refs)
         self.plan = Plan(self.program, self.refs, self.steps, turned=True)

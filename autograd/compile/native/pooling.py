@@ -15,8 +15,8 @@ from ...pooling import WIDTHS, Pair, Sides, are_beside, geometry
 from ..program import Instruction
 from .kernels import KERNELS, Memory, Refs, Statements
 from .parts import parts_of
-from .window_sums import PLANES, ROOM
 from .template import TYPES, address, filled, is_packed
+from .window_sums import PLANES, ROOM
 
 __all__ = ["GEOMETRY", "TEXTS", "kind_of", "numbers_of"]
 

@@ -16,6 +16,7 @@ from .constants import with_constants
 from .copies import without_copies
 from .dead import without_dead
 from .early import with_early_sums
+from .linear_sums import with_linear_sums
 from .norms import with_plain_norms
 from .parts import with_joined_parts
 from .permutations import ReadsPlanes, with_sunk_permutations
@@ -41,5 +42,5 @@ def for_blas(program: Program, in_order: bool = True, reads_planes: ReadsPlanes 
     """
     program = with_moved_casts(with_joined_parts(without_copies(program, laid_alike=False)))
     program = with_sunk_permutations(with_plain_norms(with_row_sums(program)), in_order, reads_planes)
-    program = without_repetition(with_split_sums(program))
+    program = without_repetition(with_linear_sums(without_repetition(with_split_sums(program))))
     return with_less_kept(with_early_sums(without_dead(with_turned_products(program))))

@@ -3,7 +3,7 @@
 One idea: a loop over a table adds up its rows, or its columns. A sum over both, but not over axes in between, is
 neither; so the last axes go first, in the loop that makes the elements, and what is left is small. It rounds otherwise,
 and less, as the parts are many.
-Read `products.py` next.
+Read `linear_sums.py` next.
 """
 
 from __future__ import annotations

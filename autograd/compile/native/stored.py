@@ -1,0 +1,157 @@
+"""Stored: what a later loop can make from what it reads anyway is not written to memory for it.
+
+One idea: x less its mean is wanted by each loop of a normalisation, and follows from x and a few numbers. To make it
+again in every loop takes no time beside reading it, and writing it costs twice that. `passes/again.py` does so between
+forward and backward, before it is known what becomes one loop; here the loops are known. Read `memory.py` next.
+"""
+
+# Note [What pays]
+# To store an array costs as much as to read it two more times. To make it again costs what a loop does not read anyway
+# of what it is made of: large arrays, since a few numbers are always in a cache. It is made by members of its loop that
+# are cheap, from what that loop reads, which is in memory for all later ones; a parameter that is written to later is
+# not read in its place. A compiler makes one instruction of a product and a sum where it can, which rounds once, so
+# what is made again may differ in its last bit, and is not looked for among what was made the first time.
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..passes.dead import without_dead
+from ..program import Instruction, Program, Variable, replace_variables
+from .groups import Group
+from .layout import Ref, layouts
+from .schedule import Step, schedule
+
+__all__ = ["with_less_stored"]
+
+_CHEAP = {"add", "subtract", "multiply", "negative", "maximum", "minimum", "square"}
+_EXACT = {"equal", "not_equal"}
+_LARGE = 1 << 16  # bytes; less is not worth the trouble
+_FEW = 8  # times smaller is what is always in a cache
+_LONGEST = 6  # instructions
+_TIMES = 3  # what is made again may let others be
+
+
+def with_less_stored(program: Program) -> Program:
+    """The program in which loops make again what pays, see Note [What pays]."""
+    for _ in range(_TIMES):
+        refs = layouts(program)
+        found = _Loops(program, refs, schedule(program, refs)).program()
+        if found is None:
+            break
+        program = found
+    return program
+
+
+class _Loops:
+    """One look at the loops of a program."""
+
+    def __init__(self, program: Program, refs: dict[Variable, Ref], steps: list[Step]) -> None:
+        self.before, self.refs = program, refs
+        self.maker = {instruction.out: instruction for instruction in program.instructions}
+        self.place: dict[Variable, int] = {}  # of what is a member, the number of its loop
+        self.reads: dict[int, set[Variable]] = {}
+        for i, step in enumerate(steps):
+            if isinstance(step, Group):
+                self.place |= dict.fromkeys(step.ways, i)
+                self.reads[i] = {base for base in step.reads if base not in step.ways}
+        self.comparing = {self.place[i.out] for i in program.instructions if i.name in _EXACT and i.out in self.place}
+        written = {id(place) for place, _ in program.writes}
+        self.written = {variable for place, variable in program.places if id(place) in written}
+        self.elements = {
+            out
+            for step in steps
+            if isinstance(step, Group)
+            for out, member in step.members.items()
+            if member.kind == "element" and not member.per_row
+        }
+        self.ready = {instruction.out: i for i, step in enumerate(steps) for instruction in _instructions(step)}
+        self.readers: dict[Variable, list[Instruction]] = {}
+        for instruction in program.instructions:
+            for variable in dict.fromkeys(instruction.variables()):
+                self.readers.setdefault(variable, []).append(instruction)
+
+    def program(self) -> Program | None:
+        """What comes of it; None where all stays as it is."""
+        again: dict[int, dict[Variable, list[Variable]]] = {}  # loop -> what it makes again, each with its way
+        made = {loop: reads & self.ready.keys() for loop, reads in self.reads.items()}
+        self.behind = {loop: max(reads, key=self.ready.__getitem__) for loop, reads in made.items() if reads}
+        kept = {self.refs[variable].base for variable in self.before.kept()}
+        for out in self.elements:
+            loops = {self.place.get(reader.out, -1) for reader in self.readers.get(out, [])} - {self.place[out]}
+            if out.nbytes < _LARGE or out in kept or not loops or -1 in loops:
+                continue
+            way, starts = self._way(out)
+            large = {start for start in starts if start.nbytes * _FEW > out.nbytes}
+            unread = sum(len(large - self.reads[loop]) for loop in loops)
+            if not way or unread >= len(loops) + 2 or not large.isdisjoint(self.written):
+                continue
+            if _may_round_otherwise({self.maker[step].name for step in way}) and loops & self.comparing:
+                continue
+            if not all(loop in self.behind and self.ready[self.behind[loop]] > self.place[out] for loop in loops):
+                continue  # it would join its own loop
+            for loop in loops:
+                again.setdefault(loop, {})[out] = way
+                self.reads[loop] |= large
+        return self._with(again) if again else None
+
+    def _way(self, out: Variable) -> tuple[list[Variable], set[Variable]]:
+        """The members of its loop that lead to an element, in order, and what they start from; none if one is dear."""
+        way: dict[Variable, None] = {}
+        starts: set[Variable] = set()
+        waiting = [out]
+        while waiting:
+            variable = waiting.pop()
+            made = self.maker[variable]
+            if variable in way:
+                continue
+            if made.name not in _CHEAP or made.options or len(way) == _LONGEST:
+                return [], set()
+            way[variable] = None
+            for read in made.variables():
+                if read not in self.refs:
+                    continue
+                base = self.refs[read].base
+                if self.place.get(base, -1) != self.place[out]:
+                    starts.add(base)
+                elif base in self.elements and base is read and base.shape == out.shape:
+                    waiting.append(read)
+                elif base in self.elements or base.nbytes * _FEW > out.nbytes:
+                    return [], set()
+                else:
+                    starts.add(base)
+        return sorted(way, key=lambda variable: variable.index), starts
+
+    def _with(self, again: dict[int, dict[Variable, list[Variable]]]) -> Program:
+        count = max(v.index for i in self.before.instructions for v in (i.out, *i.variables()))
+        new: dict[int, dict[Variable, Variable]] = {loop: {} for loop in again}
+        instructions: list[Instruction] = []
+        for instruction in self.before.instructions:
+            loop = self.place.get(instruction.out, -1)
+            made = new.get(loop, {})
+            for variable in instruction.variables():
+                for step in again.get(loop, {}).get(variable, ()):
+                    if step not in made:
+                        count += 1
+                        copy = Variable(count, step.shape, step.dtype)
+                        instructions.append(_renamed(self.maker[step], made, copy, self.behind[loop]))
+                        made[step] = copy
+            wanted = {v: made[v] for v in again.get(loop, ()) if v in made}
+            instructions.append(_renamed(instruction, wanted, instruction.out, instruction.after))
+        return without_dead(replace(self.before, instructions=instructions))
+
+
+def _may_round_otherwise(names: set[str]) -> bool:
+    """Whether a compiler may make one instruction of a product and a sum, here and not there."""
+    return not names.isdisjoint({"multiply", "square"}) and not names.isdisjoint({"add", "subtract"})
+
+
+def _renamed(old: Instruction, names: dict[Variable, Variable], out: Variable, after: Variable | None) -> Instruction:
+    inputs, options = replace_variables((old.inputs, old.options), lambda v: names.get(v, v))
+    return replace(old, inputs=inputs, options=options, out=out, after=after)
+
+
+def _instructions(step: Step) -> list[Instruction]:
+    if isinstance(step, Group):
+        return [member.instruction for member in step.members.values()]
+    return [step.instruction]
