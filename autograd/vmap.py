@@ -12,6 +12,11 @@ Read `functional.py` next.
 # for all into the run first, so each example gets a gradient of its own. `gradients(y, [w])` would find the w of all
 # examples, and sum: it refuses. So does `backward()`, whose `.grad` outlives the run.
 
+# Note [Pullbacks]
+# A pullback goes back through a run that is over: its rules lead arrays in and out again. A younger run may take it for
+# many weights at once, as a Jacobian with `vectorize` does, and then the older one stands outside the younger. So the
+# order of runs is that of their births, whichever of them calls the other: the array of the youngest holds the others.
+
 from __future__ import annotations
 
 import functools
@@ -37,15 +42,29 @@ Axes = Any  # a number, None, or a tree of them
 # The ways in and out. What each makes of an array is what the rule of another makes of its gradient.
 
 
+def _is_younger(x: Any, batch: Batch) -> bool:
+    return isinstance(x, Batched) and x.batch.depth > batch.depth
+
+
+def _for_each(way: Any, x: Batched, batch: Batch, **how: int) -> Batched:
+    """A way of an older run for each example of a younger one: that of what it holds. See Note [Pullbacks]."""
+    x.batch.passed.add(batch)
+    return Batched(x.batch, way(x.held, batch=batch, **how))
+
+
 @primitive
 def enter(xp: Module, x: Operand, *, batch: Batch, axis: int) -> Array:
     """x as one example of those along an axis. A view."""
+    if _is_younger(x, batch):
+        return _for_each(enter, x, batch, axis=axis + 1)
     return Batched(batch, xp.moveaxis(x, axis, 0))
 
 
 @primitive
 def leave(xp: Module, x: Operand, *, batch: Batch, axis: int) -> Array:
     """All examples of x, along an axis."""
+    if _is_younger(x, batch):
+        return _for_each(leave, x, batch, axis=axis + 1)
     held = batch.rows(x)
     xp = module_of(held)
     return xp.moveaxis(xp.broadcast_to(held, (batch.count, *held.shape[1:])), 0, axis)
@@ -54,6 +73,8 @@ def leave(xp: Module, x: Operand, *, batch: Batch, axis: int) -> Array:
 @primitive
 def lift(xp: Module, x: Operand, *, batch: Batch) -> Array:
     """x as one example, where all are the same."""
+    if _is_younger(x, batch):
+        return _for_each(lift, x, batch)
     trace = is_tracing()
     return Batched(batch, (x if trace is None or isinstance(x, Batched) else trace.lift(x))[None])
 
@@ -61,6 +82,8 @@ def lift(xp: Module, x: Operand, *, batch: Batch) -> Array:
 @primitive
 def total(xp: Module, x: Operand, *, batch: Batch) -> Array:
     """The sum of x over the examples."""
+    if _is_younger(x, batch):
+        return _for_each(total, x, batch)
     held = batch.rows(x)
     # What is the same for all is there once, and counts for each.
     return module_of(held).sum(held, axis=0) if held.shape[0] == batch.count else held[0] * batch.count

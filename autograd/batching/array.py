@@ -8,11 +8,13 @@ Read `parts.py` next.
 # Note [Writing in place]
 # What a function of the module made may be written into. What came from outside is the user's memory, and what is the
 # same for all examples has room for one: the first write gives such an array memory of its own, which `held` then is.
-# A view of it could not follow, so a write through a view is refused there.
+# Its views x[key] are taken again then, and a write through one of them begins with x. Others, by reshape say, could
+# not follow, so where one lives the write is refused.
 
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
@@ -27,13 +29,18 @@ __all__ = ["Batched", "deepest", "every_example", "refuse"]
 class Batched:
     """An array in a function that vmap calls. `held` is the array of all examples, or of one, the same for all."""
 
-    __slots__ = ("__weakref__", "batch", "held", "is_view", "own")
+    __slots__ = ("__weakref__", "batch", "held", "key", "own", "source", "views")
     __array_ufunc__ = None  # so that other arrays leave `array * x` to it
 
-    def __init__(self, batch: Any, held: Array, own: bool = False, is_view: bool = False) -> None:
+    def __init__(self, batch: Any, held: Array, own: bool = False, source: Any = None, key: Any = None) -> None:
         self.batch, self.held = batch, held
         self.own = own  # whether the memory may be written into. See Note [Writing in place]
-        self.is_view = is_view
+        self.source, self.key = source, key  # what it is a view of, and where in it, where it is source[key]
+        self.views: Any = None  # those that live
+        if isinstance(source, Batched):
+            if source.views is None:
+                source.views = weakref.WeakValueDictionary()
+            source.views[id(self)] = self
 
     shape = property(lambda self: self.held.shape[1:])
     dtype = property(lambda self: self.held.dtype)
@@ -73,7 +80,9 @@ class Batched:
         batch = deepest(self, key)
         found = parts.read(batch, batch.rows(self), key)
         basic = not any(is_array(part) for part in parts.parts_of(key))
-        return Batched(batch, found, own=self.own or not basic, is_view=basic)
+        if not basic:
+            return Batched(batch, found, own=True)
+        return Batched(batch, found, self.own, self, (key,))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         batch = deepest(self, key, value)
@@ -95,12 +104,28 @@ class Batched:
             held = inner.joined(held)  # it takes in what differs along an outer run
         if held is self.held and self.has_room:
             return
-        if self.is_view:
-            self._refuse("was written to through a view of what may not change; write into a copy, y = x.clone()")
+        if self.key is not None:
+            return self.source.make_room(*rows)
+        if self.source is not None or not self._views_follow():
+            raise VmapError(
+                "inside vmap an array was written in place of which there is a view, by reshape or the like, that "
+                "could not follow: write into a copy, y = x.clone()."
+            )
         xp = self.batch.module_among(held)
         self.held, self.own = xp.array(xp.broadcast_to(held, (self.batch.count, *self.shape))), True
         if isinstance(self.held, Batched):
             self.held.make_room()
+        self._show()
+
+    def _views_follow(self) -> bool:
+        """Whether the views that live can be taken again, when it has other memory."""
+        return all(view.key is not None and view._views_follow() for view in (self.views or {}).values())
+
+    def _show(self) -> None:
+        """Let the views see the memory that it has now."""
+        for view in (self.views or {}).values():
+            view.held, view.own = parts.read(self.batch, self.held, *view.key), True
+            view._show()
 
     # What has no answer for all examples at once
 

@@ -15,6 +15,7 @@ from typing import Any
 from ..backend import Backend, Module, device_of, host, is_array, module_of, register_backend
 from ..errors import VmapError
 from ..modes import is_tracing
+from ..writes import clock
 from . import parts
 from .array import Batched, deepest, refuse
 from .instructions import INSTRUCTIONS
@@ -44,24 +45,25 @@ class _Names:
 class Batch(_Names):
     """One run of vmap: `count` examples, whose arrays belong to the module `xp`.
 
-    `outside` are the runs inside of which it began, and `lift` is what brings a Tensor in, on the record.
+    `outside` are the runs inside of which it began, `passed` those through which it pulls back; `depth` is larger for
+    a run that began later. `lift` is what brings a Tensor in, on the record.
     """
 
     ndarray = Batched
 
     def __init__(self, count: int, xp: Module, outside: tuple[Batch, ...], lift: Callable[..., Any]) -> None:
         super().__init__(self, "")
-        self.count, self.xp, self.outside, self.depth, self.lift = count, xp, outside, len(outside), lift
+        self.count, self.xp, self.outside, self.depth, self.lift = count, xp, outside, clock(), lift
+        self.passed: set[Batch] = set()
         self.is_running = True
 
     def has(self, x: Any) -> bool:
         """Whether x is an array of this run. Raises VmapError for one of a run that is over."""
         if not isinstance(x, Batched):
             return False
-        if x.batch is not self and x.batch not in self.outside:
+        if x.batch is not self and x.batch not in self.outside and x.batch not in self.passed:
             raise VmapError(
-                "an array of a run of vmap that is over is used in another: what outlives the call must be returned, "
-                "and a pullback through a vmapped function takes one weight at a time, without vmap or vectorize=True."
+                "an array of a run of vmap that is over is used in another: what outlives the call must be returned."
             )
         return x.batch is self
 
@@ -93,7 +95,13 @@ class Batch(_Names):
             return x
         if is_array(x):
             return Batched(self, x[None])
-        return self.lift(x, batch=self) if is_array(array) else x
+        if not is_array(array):
+            return x
+        own = deepest(array)
+        for run in (*self.outside, self):  # what an outer run lacks is the same for all its examples too
+            if own is None or run.depth > own.depth:
+                x = run.lift(x, batch=run)
+        return x
 
     def module_among(self, *arrays: Any) -> Module:
         """The module of what is held: of the innermost run, or the one that is not NumPy.

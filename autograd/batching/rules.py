@@ -124,7 +124,7 @@ def _roll(batch: Batch, path: str, x: Any, shift: Any, axis: Any = None) -> Any:
 
 
 def _view(batch: Batch, x: Any, held: Array) -> Batched:
-    return Batched(batch, held, own=isinstance(x, Batched) and x.own, is_view=True)
+    return Batched(batch, held, own=isinstance(x, Batched) and x.own, source=x)
 
 
 @_rule("reshape")
@@ -175,7 +175,7 @@ def _squeeze(batch: Batch, path: str, x: Any, axis: Any = None) -> Any:
 def _broadcast_to(batch: Batch, path: str, x: Any, shape: Any) -> Any:
     shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     rows = batch.lined(x, len(shape))
-    return Batched(batch, batch.do(path, rows, (rows.shape[0], *shape)), is_view=True)
+    return Batched(batch, batch.do(path, rows, (rows.shape[0], *shape)), source=x)
 
 
 @_rule("broadcast_arrays")
@@ -198,7 +198,7 @@ def _diagonal(batch: Batch, path: str, x: Any, offset: int = 0, axis1: int = 0, 
 @_rule("lib.stride_tricks.sliding_window_view")
 def _windows(batch: Batch, path: str, x: Any, shape: Any, axis: Any = None) -> Any:
     axes = tuple(a + 1 for a in axes_of(axis, x.ndim))
-    return Batched(batch, batch.do(path, batch.rows(x), shape, axes), is_view=True)
+    return Batched(batch, batch.do(path, batch.rows(x), shape, axes), source=x)
 
 
 @_rule("pad")

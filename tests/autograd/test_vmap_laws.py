@@ -163,6 +163,24 @@ def test_a_vmap_of_a_vmap_is_two_loops(calls: Stack, data: Any, rng: np.random.G
             row.check_slopes([host(g)[i] for g in found], weights[i])
 
 
+@over(1)
+def test_a_pullback_takes_many_weights_at_once(calls: Stack, data: Any, rng: np.random.Generator) -> None:
+    if not calls.has_slopes:
+        return
+    places = [i for i in calls.floating if isinstance(calls.inputs[i], np.ndarray)]
+
+    def of_floating(*given: Any) -> Any:
+        whole = list(calls.inputs)
+        for i, x in zip(places, given, strict=True):
+            whole[i] = x
+        return vmap(calls.f, calls.axes)(*whole)
+
+    weights = rng.normal(size=(2, *calls.values.shape))
+    pullback = vjp(of_floating, *(calls.inputs[i] for i in places))[1]
+    for found, *each in zip(vmap(pullback)(weights), *map(pullback, weights), strict=True):
+        assert_close(calls.spec, found, np.stack(list(map(host, each))), 1e-9)
+
+
 @over(2)
 def test_another_device_does_the_same(calls: Stack, data: Any, rng: np.random.Generator) -> None:
     here = [np.asarray(x) if isinstance(x, np.ndarray) else x for x in calls.inputs]
