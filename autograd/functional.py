@@ -18,11 +18,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 from . import engine
 from .backend import Array, array_of, is_array, is_floating, is_number, module_of
 from .errors import GradientError
+from .hints import telling
 from .modes import enable_grad, is_batching, is_recording, numbers_read
 from .ops.elementwise import positive
 from .ops.join import stack
@@ -37,15 +39,16 @@ Function = Callable[..., Any]
 Tree = Any  # an array, a Tensor, a number; nested lists, tuples and dictionaries of them
 
 
+@telling
 def grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
     """The function that gives the gradient of a scalar f with respect to argument `argnums` (a tuple for several).
 
     The gradient has the structure, shapes and dtypes of the argument; an argument that f does not use has zeros. With
     `has_aux` f returns `(value, aux)` and the result is `(gradient, aux)`. Keyword arguments pass through.
 
-    Raises GradientError when f gives no scalar, TypeError for an argument that is not floating point.
+    Raises GradientError when f gives no scalar, TypeError for an argument or a value that is not floating point.
     """
-    _check_call("grad", f, argnums)
+    _check_call("grad", f, argnums, has_aux=has_aux)
     both = value_and_grad(f, argnums, has_aux=has_aux)
 
     @_named("gradient", f)
@@ -56,18 +59,18 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False
     return gradient
 
 
+@telling
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
     """The function that gives `(value, gradient)` of a scalar f, from one call of f; see `grad`.
 
     With `has_aux` f returns `(value, aux)`, and the result is `((value, aux), gradient)`.
     """
-    _check_call("value_and_grad", f, argnums)
+    _check_call("value_and_grad", f, argnums, has_aux=has_aux)
 
     @_named("value and gradient", f)
     def both(*args: Any, **options: Any) -> tuple[Any, Any]:
         twins = _Twins(f, args, argnums)
-        result = twins.call(options)
-        y, aux = _with_aux(f, result) if has_aux else (result, None)
+        y, aux = twins.call(options, has_aux)
         y = twins.scalar(y)
         with_graph = any(map(twins.lead_on, [y, *flatten(aux)[0]]))
         found = twins.gradients([y], [None], create_graph=with_graph)
@@ -77,15 +80,18 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bo
     return both
 
 
-def vjp(f: Function, *xs: Tree) -> tuple[Tree, Callable[[Tree], tuple[Any, ...]]]:
+@telling
+def vjp(f: Function, *xs: Tree, has_aux: bool = False) -> Any:
     """`(y, pullback)`: y = f(*xs), and the function from a weight for each element of y to the gradients of xs.
 
     `pullback(v)`, with v of y's structure and shapes, is the tuple, one entry an argument, of v times the Jacobian. It
-    may be called again and again; f is called once.
+    may be called again and again; f is called once. With `has_aux` f returns `(y, aux)`, and the result is
+    `(y, pullback, aux)`.
     """
-    _check_call("vjp", f)
+    _check_call("vjp", f, has_aux=has_aux)
     twins = _Twins(f, xs, range(len(xs)))
-    outputs, structure = flatten(twins.call({}))
+    y, aux = twins.call({}, has_aux)
+    outputs, structure = flatten(y)
     outputs = [twins.tensor(y) for y in outputs]
     leads_on = any(map(twins.lead_on, outputs))
 
@@ -95,60 +101,76 @@ def vjp(f: Function, *xs: Tree) -> tuple[Tree, Callable[[Tree], tuple[Any, ...]]
         found: tuple[Any, ...] = twins.gradients(outputs, weights, create_graph=with_graph, retain_graph=True)
         return found
 
-    return unflatten(structure, map(twins.released, outputs)), pullback
+    y = unflatten(structure, map(twins.released, outputs))
+    return (y, pullback, map_tree(twins.released, aux)) if has_aux else (y, pullback)
 
 
-def jvp(f: Function, xs: Sequence[Tree], vs: Sequence[Tree]) -> tuple[Tree, Tree]:
+@telling
+def jvp(f: Function, xs: Sequence[Tree], vs: Sequence[Tree], *, has_aux: bool = False) -> Any:
     """`(y, dy)`: y = f(*xs), and dy, how fast y changes as xs move along vs: the Jacobian times vs.
 
     xs and vs are tuples, one entry an argument, of the same structure. The pullback v -> v J is linear in v, so its own
     pullback is the product with J from the other side: a reverse-mode engine gives forward-mode derivatives by going
-    backward twice.
+    backward twice. With `has_aux` f returns `(y, aux)`, and the result is `(y, dy, aux)`.
     """
-    _check_call("jvp", f)
+    _check_call("jvp", f, has_aux=has_aux)
     if not (isinstance(xs, (tuple, list)) and isinstance(vs, (tuple, list))):
         raise TypeError("jvp takes points and directions as tuples, one entry an argument: jvp(f, (x,), (v,)).")
     twins = _Twins(f, tuple(xs), range(len(xs)))
     directions = flatten_like(tuple(vs), twins.structure, "vs")
-    outputs, structure = flatten(twins.call({}))
+    value, aux = twins.call({}, has_aux)
+    outputs, structure = flatten(value)
     outputs = [twins.tensor(y) for y in outputs]
     with_graph = any(map(twins.lead_on, outputs)) or (is_recording() and any(map(_requires_grad, directions)))
     # What the pullback is asked at does not matter, since it is linear: zeros.
     weights = [_twin(module_of(y.data).zeros_like(y.data)) if y.requires_grad else y for y in outputs]
     pulled = flatten(twins.gradients(outputs, weights, create_graph=True))[0]
     found = _gradients(pulled, weights, directions, create_graph=with_graph)
-    return unflatten(structure, map(twins.released, outputs)), unflatten(structure, found)
+    both = unflatten(structure, map(twins.released, outputs)), unflatten(structure, found)
+    return (*both, map_tree(twins.released, aux)) if has_aux else both
 
 
-def jacobian(f: Function, argnums: int | Sequence[int] = 0, *, vectorize: bool = False) -> Function:
+@telling
+def jacobian(
+    f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False, vectorize: bool = False
+) -> Function:
     """The function that gives every derivative of every element of f's value, by argument `argnums`.
 
     For an array in and an array out its shape is `out.shape + in.shape`; for containers, a tree like f's value of trees
     like the argument. It takes one walk backward per element of the value, or with `vectorize` one `vmap` of that walk,
-    which is faster from some ten elements on, and holds the gradients of all of them at a time.
+    which is faster from some ten elements on, and holds the gradients of all of them at a time. With `has_aux` f
+    returns `(value, aux)`, and the result is `(Jacobian, aux)`.
+
+    Raises TypeError for an argument or a value that is not floating point.
     """
-    _check_call("jacobian", f, argnums)
+    _check_call("jacobian", f, argnums, has_aux=has_aux, vectorize=vectorize)
 
     @_named("Jacobian", f)
     def matrix(*args: Any, **options: Any) -> Any:
         twins = _Twins(f, args, argnums)
-        outputs, structure = flatten(twins.call(options))
-        outputs = [twins.tensor(y) for y in outputs]
+        value, aux = twins.call(options, has_aux)
+        outputs, structure = flatten(value)
+        outputs = [twins.floating(y) for y in outputs]
         with_graph = any(map(twins.lead_on, outputs))
         rows = _rows_at_once if vectorize else _rows
-        return unflatten(structure, [rows(twins, y, with_graph) for y in outputs])
+        found = unflatten(structure, [rows(twins, y, with_graph) for y in outputs])
+        return (found, map_tree(twins.released, aux)) if has_aux else found
 
     return matrix
 
 
-def hessian(f: Function, argnums: int | Sequence[int] = 0, *, vectorize: bool = False) -> Function:
+@telling
+def hessian(
+    f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False, vectorize: bool = False
+) -> Function:
     """The function that gives every second derivative of a scalar f: the Jacobian of its gradient.
 
     For one array its shape is `in.shape + in.shape`. It takes one walk backward per element of the argument, or with
-    `vectorize` one for all, as `jacobian` does; `hvp` gives a product with it in one walk.
+    `vectorize` one for all, as `jacobian` does; `hvp` gives a product with it in one walk. With `has_aux` f returns
+    `(value, aux)`, and the result is `(Hessian, aux)`.
     """
-    _check_call("hessian", f, argnums)
-    return jacobian(grad(f, argnums), argnums, vectorize=vectorize)
+    _check_call("hessian", f, argnums, has_aux=has_aux, vectorize=vectorize)
+    return jacobian(grad(f, argnums, has_aux=has_aux), argnums, has_aux=has_aux, vectorize=vectorize)
 
 
 def hvp(f: Function, x: Tree, v: Tree) -> Tree:
@@ -163,7 +185,7 @@ class _Twins:
     def __init__(self, f: Function, args: tuple[Any, ...], argnums: int | Sequence[int]) -> None:
         self.f = f
         self.args = args
-        self.single = isinstance(argnums, int)
+        self.single = not isinstance(argnums, Sequence)
         self.argnums = _places(f, len(args), argnums)
         leaves, self.structure = flatten(tuple(args[i] for i in self.argnums))
         for x, path in zip(leaves, paths(self.structure), strict=True):
@@ -171,8 +193,8 @@ class _Twins:
         self.tensors = [_twin(x) for x in leaves]
         self.read: list[Any] = []  # the shapes of Tensors that f has read as numbers
 
-    def call(self, options: dict[str, Any]) -> Any:
-        """f's value, recorded."""
+    def call(self, options: dict[str, Any], has_aux: bool) -> tuple[Any, Any]:
+        """f's value, recorded, and what it gives beside."""
         args = list(self.args)
         # f gets Tensors of its own: `x += 1` in f changes what it was given, never the ends of the graph.
         given = unflatten(self.structure, [wrap(twin.data, twin.node) for twin in self.tensors])
@@ -181,7 +203,8 @@ class _Twins:
         told = numbers_read.set([])
         try:
             with enable_grad():
-                return self.f(*args, **options)
+                result = self.f(*args, **options)
+            return _with_aux(self.f, result) if has_aux else (result, None)
         finally:
             self.read = numbers_read.get() or []
             numbers_read.reset(told)
@@ -203,9 +226,19 @@ class _Twins:
         hint = "; pass has_aux=True where it gives (value, aux)" if isinstance(y, tuple) else ""
         raise TypeError(f"{_name(self.f)} must give a Tensor to be differentiated, it gave a {type(y).__name__}{hint}.")
 
+    def floating(self, y: Any) -> Tensor:
+        """The same of floating point, in the terms of which alone there are slopes. Raises TypeError for another."""
+        y = self.tensor(y)
+        if not is_floating(y.dtype):
+            raise TypeError(
+                f"{_name(self.f)} gave {y.dtype}, which has no derivative: it changes by steps, or not at all. What "
+                "shall stand beside a value goes into aux: give (value, aux), and pass has_aux=True."
+            )
+        return y
+
     def scalar(self, y: Any) -> Tensor:
         """The same of one element."""
-        y = self.tensor(y)
+        y = self.floating(y)
         if y.size != 1:
             raise GradientError(
                 f"{_name(self.f)} must give a scalar for its gradient, it gave shape {y.shape}: "
@@ -289,22 +322,25 @@ def _empty(y: Tensor, x: Tensor) -> Tensor:
     return wrap(module_of(x.data).zeros(y.shape + x.shape, dtype=x.dtype))
 
 
-def _check_call(what: str, f: Any, argnums: Any = 0) -> None:
+def _check_call(what: str, f: Any, argnums: Any = 0, **flags: Any) -> None:
     """Refuse what other libraries' functions of the same names take."""
     if isinstance(f, Tensor):
         raise TypeError(f"{what} takes a function, got a Tensor; gradients(y, [x]) gives the gradients of a Tensor.")
     if not callable(f):
         raise TypeError(f"{what} takes a function, got a {type(f).__name__}.")
-    numbers = argnums if isinstance(argnums, (tuple, list)) else [argnums]
-    if not all(isinstance(number, int) for number in numbers):
+    numbers = argnums if isinstance(argnums, (tuple, list, range)) else [argnums]
+    if not all(isinstance(number, Integral) and not isinstance(number, bool) for number in numbers):
         raise TypeError(
             f"{what} takes argnums, the place of an argument or of several, got a {type(argnums).__name__}; what it "
             f"gives is a function: {what}(f)(x)."
         )
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{what}: {name} must be True or False, got {value!r}.")
 
 
 def _places(f: Function, count: int, argnums: int | Sequence[int]) -> tuple[int, ...]:
-    places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    places = tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
     for place in places:
         if not -count <= place < count:
             raise ValueError(

@@ -619,6 +619,7 @@ FIRST_ELSEWHERE = {"diff": "n", "matrix_norm": "ord", "vector_norm": "ord"}
 OPTIONS_OF_FUNCTIONS = {
     "a_max": "high",
     "a_min": "low",
+    "argnum": "argnums",
     "axis": "dim",
     "ddof": "correction",
     "diagonal": "k",
@@ -667,20 +668,25 @@ OPTIONS_OF_CLASSES = {
 OPTIONS_OF_RECURRENT_LAYERS = {"input_dim": "input_size", "units": "hidden_size"}
 _WHOLE_LOOP = "a step is one loop over all parameters in any case, leave {} out"
 NEEDLESS_OPTIONS = {
+    "allow_int": "integers have no derivative here, leave allow_int out",
     "activation": "put nn.ReLU() or its like behind it, leave activation out",
     "amsgrad": "only Adam and AdamW have amsgrad",
+    "axis_name": "sum over the examples outside vmap, leave axis_name out",
+    "axis_size": "vmap counts the examples of its arguments, leave axis_size out",
     "callbacks": "Trainer(..., callbacks=[...]) takes them, leave callbacks out",
     "capturable": "autograd.compile takes the whole step, leave capturable out",
     "class_weight": "nn.CrossEntropyLoss(weight=...) weighs classes, leave class_weight out",
     "chunk_size": "call it with parts of the examples where memory is short, leave chunk_size out",
     "clipnorm": "call optim.clip_grad_norm_(parameters, max_norm) before step(), leave clipnorm out",
     "clipvalue": "call optim.clip_grad_value_(parameters, clip_value) before step(), leave clipvalue out",
+    "create_graph": "what is given can be differentiated again, leave create_graph out",
     "decay": "optim.InverseTimeLR(optimizer, decay) is that schedule, leave decay out",
     "differentiable": "a step is taken outside the graph, leave differentiable out",
     "dtype": "write x.astype(dtype) before it, leave dtype out",
     "foreach": _WHOLE_LOOP.format("foreach"),
     "from_logits": "nn.CrossEntropyLoss and nn.BCEWithLogitsLoss take logits, nn.BCELoss probabilities, leave it out",
     "fused": _WHOLE_LOOP.format("fused"),
+    "holomorphic": "complex numbers carry no gradient, leave holomorphic out",
     "inputs": "autograd.gradients(y, inputs) gives the gradients of these alone, leave inputs out",
     "inplace": "nothing is done in place here, leave inplace out",
     "last_epoch": "load_state_dict of a schedule takes up its count, leave last_epoch out",

@@ -133,6 +133,38 @@ def test_aux():
     same(found, 2 * POINT)
 
 
+def test_aux_of_every_derivative():
+    f = lambda x: (x**3, {"half": x / 2, "words": "kept"})  # noqa: E731
+    total = lambda x: ((x**3).sum(), x / 2)  # noqa: E731
+    y, pullback, aux = vjp(f, POINT, has_aux=True)
+    same(y, POINT**3)
+    same(pullback(POINT)[0], 3 * POINT**3)
+    _, dy, also = jvp(f, (POINT,), (POINT,), has_aux=True)
+    same(dy, 3 * POINT**3)
+    for vectorize in (False, True):
+        slopes, more = jacobian(f, has_aux=True, vectorize=vectorize)(POINT)
+        same(slopes, np.diag(3 * POINT**2))
+        curvature, half = hessian(total, has_aux=True, vectorize=vectorize)(POINT)
+        same(curvature, np.diag(6 * POINT))
+        for found in (aux["half"], also["half"], more["half"], half):
+            same(found, POINT / 2)
+            assert not found.requires_grad
+    with pytest.raises(TypeError, match=r"must give \(value, aux\), it gave a Tensor"):
+        vjp(cube, POINT, has_aux=True)
+
+
+@pytest.mark.parametrize("f", [lambda x: (x > 0).sum(), lambda x: x.argmax(), lambda x: (x > 0).all(), lambda x: 3])
+def test_what_changes_by_steps_has_no_derivative(f):
+    for derivative in (grad(f), value_and_grad(f), jacobian(f), jacobian(f, vectorize=True)):
+        with pytest.raises(TypeError, match=r"gave (int64|bool), which has no derivative.* pass has_aux=True"):
+            derivative(POINT)
+
+
+def test_argnums_of_numpy():
+    same(grad(lambda a, b: (a * b).sum(), np.int64(1))(POINT, POINT), POINT)
+    assert len(grad(lambda a, b: (a * b).sum(), range(2))(POINT, POINT)) == 2
+
+
 def test_f_may_change_what_it_was_given():
     def f(x):
         x += 1.0
