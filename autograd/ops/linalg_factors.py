@@ -19,7 +19,7 @@ of linear algebra functions with application in optimum experimental design", ar
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..backend import Array, Module, module_of
 from ..dtypes import finfo
@@ -35,7 +35,7 @@ from .diagonal import diag_embed, diagonal, tril
 from .join import concat, pad
 from .linalg import _matmul as matmul  # of full precision, also inside `autocast`
 from .linalg import matrix_transpose
-from .linalg_solve import _real, _solve, _square
+from .linalg_solve import _real, _solve, _square, decomposed
 from .shape import expand_dims
 
 __all__ = [
@@ -154,22 +154,13 @@ def _(g: Operand, x: Operand) -> Operand:
 # Singular values and their vectors
 
 
-def _decomposed(xp: Module, x: Array, **options: bool) -> tuple[Any, Array]:
-    """The SVD of each matrix, of zeros in the place of one that is not finite, and which are finite.
-
-    With NaN LAPACK fails, and with Inf it may go on for ever.
-    """
-    finite = xp.all(xp.isfinite(x), axis=(-2, -1), keepdims=True)
-    return xp.linalg.svd(xp.where(finite, x, 0), **options), finite
-
-
 @primitive
 def _svd(xp: Module, x: Operand) -> Array:
     """Left singular vectors as columns, beneath them a row of singular values, falling, and the right ones as columns.
 
     (..., m, n) gives (..., m + 1 + n, min(m, n)).
     """
-    (left, values, right), finite = _decomposed(xp, x, full_matrices=False)
+    (left, values, right), finite = decomposed(xp, x, full_matrices=False)
     return xp.where(finite, xp.concat([left, values[..., None, :], xp.swapaxes(right, -2, -1)], axis=-2), math.nan)
 
 
@@ -270,7 +261,7 @@ def svdvals(xp: Module, x: Operand) -> Array:
     At 0 it is one of many slopes. It does the work of `svd`: where one is asked for, `svd(x, full_matrices=False).S` is
     less work. The second order is that of the singular vectors: NaN where two singular values are equal.
     """
-    values, finite = _decomposed(xp, _matrix("svdvals", x), compute_uv=False)
+    values, finite = decomposed(xp, _matrix("svdvals", x), compute_uv=False)
     return xp.where(finite[..., 0], values, math.nan)
 
 
@@ -341,7 +332,7 @@ def _smallest(xp: Module, x: Array, values: Array, rtol: Operand) -> Array:
 @primitive
 def _pinv(xp: Module, x: Operand, rtol: Operand = None) -> Array:
     """The pseudo-inverse of each matrix."""
-    (left, values, right), finite = _decomposed(xp, x, full_matrices=False)
+    (left, values, right), finite = decomposed(xp, x, full_matrices=False)
     counts = values > _smallest(xp, x, values, rtol)
     inverted = xp.where(counts, 1 / xp.where(counts, values, 1), 0)
     inverse = xp.matmul(xp.swapaxes(right, -2, -1) * inverted[..., None, :], xp.swapaxes(left, -2, -1))

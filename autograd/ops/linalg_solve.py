@@ -1,24 +1,34 @@
 """Inverse, powers, linear equations, determinants, Cholesky factors, of the matrices in the last two axes.
 
 One idea: differentiate the equation that defines the result. From A X = 1 follows dX = -X dA X, and the rule is its
-transpose. A matrix that has no inverse is refused (on the CPU; CuPy gives Inf or NaN), also by the gradient of its
-determinant. Formulas: Giles, "Collected matrix derivative results for forward and reverse mode AD", 2008; Cholesky:
-Murray, "Differentiation of the Cholesky decomposition", 2016, section 3.1.
+transpose. A matrix that has no inverse is refused (on the CPU; CuPy gives Inf or NaN), but by its determinant, which
+has a gradient everywhere, see Note [Cofactors]. Formulas: Giles, "Collected matrix derivative results for forward and
+reverse mode AD", 2008; Cholesky: Murray, "Differentiation of the Cholesky decomposition", 2016, section 3.1.
 Read `linalg_factors.py` next.
 """
 
+# Note [Cofactors]
+# The gradient of a determinant is the matrix of cofactors, the determinants of what is left without a row and a column.
+# Where there is an inverse they are det(x) times its transpose. They are also those of U and Vh, each times the product
+# of the singular values but its own: so they are where a singular value is 0, and this is slower. The derivative of the
+# cofactors, for the second order, is that of an invertible matrix.
+
 from __future__ import annotations
 
+import math
 from operator import index as as_int
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..backend import Array, Module
+from ..backend import Array, Module, host, module_of
+from ..batching import every_example
 from ..errors import ShapeError
+from ..instruction import instruction
 from ..primitive import primitive
 from ..tensor import Operand, Tensor
 from .diagonal import diag_embed, diagonal, tril
 from .elementwise import positive
 from .linalg import matmul, matrix_transpose
+from .reduce import sum as sum_of
 from .shape import expand_dims, squeeze, sum_to
 
 __all__ = ["SlogdetResult", "cholesky", "det", "inv", "matrix_power", "slogdet", "solve"]
@@ -42,7 +52,13 @@ def _real(name: str, x: Operand) -> Operand:
 @primitive
 def inv(xp: Module, x: Operand) -> Array:
     """The inverse of each matrix. Raises LinAlgError (a ValueError) for a singular one."""
-    return xp.linalg.inv(_square("inv", x))
+    try:
+        return xp.linalg.inv(_square("inv", x))
+    except host.linalg.LinAlgError:
+        raise host.linalg.LinAlgError(
+            "a singular matrix has no inverse, its det no second derivative here and its slogdet none: linalg.pinv(x) "
+            "gives the pseudo-inverse, inv(x + eps * eye(n)) that of a matrix beside it."
+        ) from None
 
 
 @inv.vjp
@@ -103,11 +119,46 @@ def _per_matrix(g: Operand) -> Operand:
 
 @primitive
 def det(xp: Module, x: Operand) -> Array:
-    """The determinant of each matrix. Its gradient is that of an invertible matrix."""
+    """The determinant of each matrix. It has a gradient everywhere; the second order of a singular one is refused."""
     return xp.linalg.det(_square("det", x))
 
 
-det.vjp(lambda g, x, out: _per_matrix(g * out) * matrix_transpose(inv(x)))
+@primitive
+def _cofactors(xp: Module, x: Operand) -> Array:
+    """The cofactors of each matrix, in its shape. See Note [Cofactors]."""
+    return _cofactors_of(x)
+
+
+@instruction
+def _cofactors_of(x: Array) -> Array:
+    xp = module_of(x)
+    if module_of(every_example(x)) is host:  # CuPy does not say which matrices have no inverse
+        try:
+            return xp.linalg.det(x)[..., None, None] * xp.swapaxes(xp.linalg.inv(x), -2, -1)
+        except host.linalg.LinAlgError:
+            pass
+    (left, values, right), finite = decomposed(xp, x)
+    others = xp.where(xp.eye(x.shape[-1], dtype="bool"), 1, values[..., None, :])
+    scales = xp.prod(others, axis=-1) * (xp.linalg.det(left) * xp.linalg.det(right))[..., None]
+    return xp.where(finite, xp.matmul(left * scales[..., None, :], right), math.nan)
+
+
+def decomposed(xp: Module, x: Array, **options: bool) -> tuple[Any, Array]:
+    """The SVD of each matrix, of zeros in the place of one that is not finite, and which are finite.
+
+    With NaN LAPACK fails, and with Inf it may go on for ever.
+    """
+    finite = xp.all(xp.isfinite(x), axis=(-2, -1), keepdims=True)
+    return xp.linalg.svd(xp.where(finite, x, 0), **options), finite
+
+
+det.vjp(lambda g, x: _per_matrix(g) * _cofactors(x))
+
+
+@_cofactors.vjp
+def _(g: Operand, x: Operand, out: Operand) -> Operand:
+    turned = matrix_transpose(inv(x))
+    return _per_matrix(sum_of(g * out, axis=(-2, -1))) * turned - matmul(out, matmul(matrix_transpose(g), turned))
 
 
 @primitive

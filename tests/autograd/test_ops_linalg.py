@@ -199,6 +199,42 @@ def test_solve_takes_a_vector_and_stacks():
     close(sign * ag.exp(size), np.linalg.det(-a))
 
 
+SINGULAR = np.stack([np.arange(9.0).reshape(3, 3), np.ones((3, 3)), np.diag([2.0, 0.0, 3.0]), 2 * np.eye(3)])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "slope",
+    [
+        lambda x: ag.grad(lambda x: ag.linalg.det(x).sum())(x),
+        lambda x: ag.compile(ag.grad(lambda x: ag.linalg.det(x).sum()))(x),
+        ag.vmap(ag.grad(ag.linalg.det)),
+        lambda x: ag.stack([ag.grad(ag.linalg.det)(one) for one in x]),
+        lambda x: ag.grad(lambda x: ag.linalg.det(x).sum())(x.to("guard")).to("cpu"),
+    ],
+)
+def test_the_gradient_of_the_determinant_of_a_singular_matrix_is_that_of_its_cofactors(slope, dtype):
+    wanted = [
+        [[-3, 6, -3], [6, -12, 6], [-3, 6, -3]],
+        np.zeros((3, 3)),
+        np.diag([0.0, 6.0, 0.0]),
+        np.diag([4.0, 4.0, 4.0]),
+    ]
+    found = slope(Tensor(SINGULAR.astype(dtype)))
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found.numpy(), wanted, atol=1e-13 if dtype == "float64" else 1e-5)
+
+
+def test_the_second_derivative_of_the_determinant_of_a_singular_matrix_is_refused():
+    with pytest.raises(np.linalg.LinAlgError, match="a singular matrix has no inverse, its det no second derivative"):
+        ag.hessian(ag.linalg.det)(SINGULAR[0])
+    with (
+        pytest.raises(np.linalg.LinAlgError, match=r"its slogdet none: linalg\.pinv\(x\) gives"),
+        np.errstate(all="ignore"),
+    ):
+        ag.grad(lambda x: ag.linalg.slogdet(x).logabsdet)(SINGULAR[2])
+
+
 def test_cholesky_reads_the_symmetric_part_and_its_gradient_is_symmetric():
     x = ramp(2, 2)
     x.data[...] = [[4.0, 1.5], [0.5, 3.0]]

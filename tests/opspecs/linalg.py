@@ -79,6 +79,10 @@ def solve_case(draw: Any, rng: np.random.Generator) -> Case:
     return Case((invertible(rng, draw(broadcasting(stack)), n), b))
 
 
+def cofactors(x: np.ndarray) -> np.ndarray:
+    return np.linalg.det(x)[..., None, None] * np.linalg.inv(x).swapaxes(-2, -1)
+
+
 def cholesky_of(x: np.ndarray) -> np.ndarray:
     return np.linalg.cholesky((x + x.swapaxes(-2, -1)) / 2)
 
@@ -117,6 +121,7 @@ ROWS = [
     Spec(linalg_solve.inv, np.linalg.inv, composite_case(square_case)),
     Spec(linalg_solve._solve, np.linalg.solve, composite_case(solve_case)),
     Spec(linalg_solve.det, np.linalg.det, composite_case(square_case)),
+    Spec(linalg_solve._cofactors, cofactors, composite_case(square_case)),
     Spec(linalg_solve._sign_of_det, lambda x: np.linalg.slogdet(x)[0], composite_case(square_case)),
     Spec(linalg_solve._log_of_det, lambda x: np.linalg.slogdet(x)[1], composite_case(square_case)),
     Spec(linalg_solve.cholesky, cholesky_of, composite_case(square_case)),
