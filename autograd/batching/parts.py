@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ..backend import Array, host, is_array
 from ..errors import VmapError
+from ..modes import is_tracing
 from . import array as arrays
 
 __all__ = ["add_at", "parts_of", "read", "write"]
@@ -109,7 +110,12 @@ def _in_full(batch: Any, key: tuple[Any, ...], ndim: int) -> tuple[list[Any], bo
         if part is Ellipsis:
             parts += [_ALL] * (ndim - named)
         elif is_array(part) and part.dtype.kind == "b" and part.ndim:
-            parts += batch.module_among(part).nonzero(part)
+            trace = is_tracing()
+            if trace is not None and isinstance(part, host.ndarray):
+                trace.hold(part)
+                parts += host.nonzero(part)
+            else:
+                parts += batch.module_among(part).nonzero(part)
         else:
             parts.append(host.asarray(part) if type(part) is bool else part)
     if Ellipsis not in [part for part in key if not is_array(part)]:

@@ -25,7 +25,6 @@ from ..array_operators import give_operators
 from ..backend import host, module_of
 from ..errors import TraceError
 from ..modes import is_tracing
-from .expression import Expression, named
 from .number import Number
 from .program import Variable, layout_of
 
@@ -98,8 +97,7 @@ class Traced:
             if isinstance(part, Traced) and part.dtype == "bool":
                 refuse("was indexed by an array of bools, which gives a length that depends on values")
             if isinstance(part, host.ndarray) and part.dtype == "bool":  # of NumPy alone: its values are known
-                word, scope = named(part)
-                self.trace.guard(Expression(f"({word}.shape, {word}.tobytes())", scope))
+                self.trace.hold(part)
         return record("getitem", operator.getitem, (self, key), {})
 
     def __setitem__(self, key: Any, value: Any) -> None:

@@ -384,6 +384,14 @@ def test_positions_of_examples_index_what_is_the_same_for_all():
     close(table.grad, np.bincount(places.ravel(), minlength=4)[:, None] * np.ones((4, 3)))
 
 
+def test_a_compiled_function_takes_a_mask_that_is_the_same_for_all_as_it_is_at_each_call():
+    mask = np.array([True, False, True])
+    slope = compile(vmap(grad(lambda x: (x[mask] ** 2).sum())))
+    for _ in range(2):
+        close(slope(Tensor(X)), 2 * X * mask)
+        mask[1:] = [True, False]
+
+
 def test_anomaly_and_autocast_see_the_examples():
     with pytest.raises(ag.AnomalyError, match="log gave NaN"), ag.anomaly(), np.errstate(all="ignore"):
         vmap(lambda x: ag.log(x))(np.array([1.0, -1.0]))
