@@ -14,11 +14,12 @@ import math
 import operator
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .backend import Array, host, module_of, move
+from .batching import Batched
 from .errors import VmapError
 from .hints import Elsewhere, telling
 from .modes import is_batching, is_tracing, refuse_in_trace
@@ -195,16 +196,20 @@ class Draw:
         mask = self._parts(count, "<u2") >= dropped_of_65536(p)
         return move(mask.reshape(shape), device)
 
-    def permutation(self, n: int) -> Array:
-        """The numbers from 0 to n - 1 in random order: a host array of int64, to index with."""
-        _, count = _shape_and_size(n)
+    def permutation(self, n: Shape) -> Array:
+        """The numbers from 0 to n - 1 in random order: a host array of int64, to index with.
+
+        Of a shape, a permutation along its last axis for each place of the others.
+        """
+        shape, total = _shape_and_size(n)
+        count = shape[-1]
         # With its own index in the lowest bits no word equals another, so that every way of sorting gives one order.
         index_bits = count.bit_length()
-        words = self.words(count)
+        words = self.words(total).reshape(shape)
         words >>= index_bits
         words <<= index_bits
         words |= module_of(words).arange(count, dtype="uint64")
-        words.sort()
+        words.sort(axis=-1)
         words &= 2**index_bits - 1
         return words.view("int64")
 
@@ -212,6 +217,11 @@ class Draw:
         """The first `count` halves or quarters of the words, lowest first, whatever the machine's byte order."""
         per_word = 8 // int(part[-1])
         return self.words(-(-count // per_word)).astype("<u8", copy=False).view(part)[:count]
+
+
+def _runs_apart() -> list[Any]:
+    """The runs of vmap inside of which this is, the outermost first, whose examples do not share their draws."""
+    return [run for run in is_batching() if run.randomness != "same"]
 
 
 # Guards the count of every generator: taking a number is too short for threads to wait for one another.
@@ -237,7 +247,15 @@ class Generator:
         return f"Generator(seed={self.seed}, stream={self.stream}, draw={self.draw})"
 
     def next(self) -> Draw:
-        """The next draw, to be turned into numbers once or, the same numbers, several times."""
+        """The next draw, to be turned into numbers once or, the same numbers, several times.
+
+        Raises VmapError inside vmap, unless all examples shall have the same numbers.
+        """
+        if _runs_apart():
+            raise VmapError("a draw inside vmap is that of all examples: take it outside, or ask for numbers.")
+        return self._next()
+
+    def _next(self) -> Draw:
         trace = is_tracing()
         if trace is None:
             return self.take()
@@ -245,9 +263,7 @@ class Generator:
         return traced
 
     def take(self) -> Draw:
-        """The next draw, now. Raises VmapError inside vmap, where one draw would be that of all examples."""
-        if is_batching():
-            raise VmapError("random numbers drawn inside vmap would be those of all examples: draw outside, pass them.")
+        """The next draw, now, also while a trace is made."""
         with _counting:
             draw = Draw(self.seed, self.stream, self.draw)
             self.draw += 1
@@ -257,25 +273,40 @@ class Generator:
         self, shape: Shape, low: float = 0.0, high: float = 1.0, dtype: Any = "float32", device: str = "cpu"
     ) -> Array:
         """Numbers spread evenly over [low, high), as `Draw.uniform`."""
-        return self.next().uniform(shape, low, high, dtype, device)
+        return self._numbers(shape, lambda draw, shape: draw.uniform(shape, low, high, dtype, device))
 
     def normal(
         self, shape: Shape, mean: float = 0.0, std: float = 1.0, dtype: Any = "float32", device: str = "cpu"
     ) -> Array:
         """Numbers of the normal distribution, as `Draw.normal`."""
-        return self.next().normal(shape, mean, std, dtype, device)
+        return self._numbers(shape, lambda draw, shape: draw.normal(shape, mean, std, dtype, device))
 
     def integers(self, low: int, high: int, shape: Shape, device: str = "cpu") -> Array:
         """Integers from low to high - 1, of dtype int64, as `Draw.integers`."""
-        return self.next().integers(low, high, shape, device)
+        return self._numbers(shape, lambda draw, shape: draw.integers(low, high, shape, device))
 
     def keep_mask(self, shape: Shape, p: float, device: str = "cpu") -> Array:
         """True where dropout with probability `p` keeps an element, as `Draw.keep_mask`."""
-        return self.next().keep_mask(shape, p, device)
+        return self._numbers(shape, lambda draw, shape: draw.keep_mask(shape, p, device))
 
     def permutation(self, n: int) -> Array:
         """The numbers from 0 to n - 1 in random order: a host array of int64, as `Draw.permutation`."""
-        return self.next().permutation(n)
+        return self._numbers(n, lambda draw, shape: draw.permutation(shape))
+
+    def _numbers(self, shape: Shape, of: Callable[[Draw, Shape], Array]) -> Array:
+        """Numbers of the next draw; inside vmap those of all examples, one draw long, where each has its own."""
+        runs = _runs_apart()
+        if not runs:
+            return of(self._next(), shape)
+        if any(run.randomness == "error" for run in runs):
+            raise VmapError(
+                'random numbers were drawn inside vmap: write vmap(f, randomness="different") where each example shall '
+                'have its own, "same" where one draw is for all, or draw outside and pass them.'
+            )
+        numbers = of(self._next(), (*(run.count for run in runs), *_shape_and_size(shape)[0]))
+        for run in runs:  # from the outermost on; see `batching/array.py`
+            numbers = Batched(run, numbers, own=True)
+        return numbers
 
     def spawn(self, stream: int) -> Generator:
         """A generator of the same seed that counts its own draws on another stream, independent of this one.

@@ -99,7 +99,9 @@ total.vjp(lambda g, batch: lift(g, batch=batch))
 
 
 @telling
-def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callable[..., Any]:
+def vmap(
+    f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0, *, randomness: str = "error"
+) -> Callable[..., Any]:
     """The function that does for each of many examples what f does for one, in one call of f.
 
     `in_axes` says along which axis of the arguments the examples lie: one number for all, None for what is the same for
@@ -111,19 +113,23 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
     Derivatives inside are those of one example, `vmap(grad(loss), in_axes=(None, 0, 0))(w, x, y)` has one gradient of w
     for each; a derivative of the whole from outside adds up, and holds those of each example until then.
 
+    Random numbers are each example's own with `randomness="different"`, from one draw with "same"; by default they are
+    refused, for either may be meant.
+
     Raises ValueError for axes that do not fit the arguments and for numbers of examples that differ, VmapError where
-    the values of examples would decide what f does next, where it writes to what is the same for all, or draws random
-    numbers.
+    the values of examples would decide what f does next, or where it writes to what is the same for all.
     """
     if not callable(f):
         raise TypeError(f"vmap takes a function, got a {type(f).__name__}: vmap(f)(x).")
+    if randomness not in ("error", "different", "same"):
+        raise ValueError(f'vmap: randomness {randomness!r} is none of "error", "different" and "same".')
     name = getattr(f, "__name__", type(f).__name__)
 
     def mapped(*args: Any, **options: Any) -> Any:
         leaves, structure = flatten((args, options))
         axes = _axes_given(in_axes, structure, leaves, name)
         count, xp = _examples(leaves, axes, structure, name)
-        batch = Batch(count, xp, is_batching(), lift)
+        batch = Batch(count, xp, is_batching(), lift, randomness)
         with _running(batch):
             given = [_entered(leaf, axis, batch) for leaf, axis in zip(leaves, axes, strict=True)]
             args, options = unflatten(structure, given)

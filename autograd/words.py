@@ -691,7 +691,6 @@ NEEDLESS_OPTIONS = {
     "inplace": "nothing is done in place here, leave inplace out",
     "last_epoch": "load_state_dict of a schedule takes up its count, leave last_epoch out",
     "max_norm": "penalties=[optim.MaxNorm(c)] of the optimizer keeps rows within a norm, leave max_norm out",
-    "randomness": "random numbers are drawn outside vmap and passed, leave randomness out",
     "sample_weight": "a loss of your own weighs rows, by weights that stand in y, leave sample_weight out",
     "sparse": "gradients are dense here, leave sparse out",
     "validation_split": "recipe.data.split(x, y, sizes) gives parts, leave validation_split out",

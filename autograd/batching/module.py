@@ -46,15 +46,18 @@ class Batch(_Names):
     """One run of vmap: `count` examples, whose arrays belong to the module `xp`.
 
     `outside` are the runs inside of which it began, `passed` those through which it pulls back; `depth` is larger for
-    a run that began later. `lift` is what brings a Tensor in, on the record.
+    a run that began later. `lift` is what brings a Tensor in, on the record, `randomness` whose a draw is.
     """
 
     ndarray = Batched
 
-    def __init__(self, count: int, xp: Module, outside: tuple[Batch, ...], lift: Callable[..., Any]) -> None:
+    def __init__(
+        self, count: int, xp: Module, outside: tuple[Batch, ...], lift: Callable[..., Any], randomness: str
+    ) -> None:
         super().__init__(self, "")
         self.count, self.xp, self.outside, self.depth, self.lift = count, xp, outside, clock(), lift
         self.passed: set[Batch] = set()
+        self.randomness = randomness
         self.is_running = True
 
     def has(self, x: Any) -> bool:

@@ -287,7 +287,8 @@ REFUSED = {
     "print": (lambda x: print(x), "asked for its values"),
     "mask": (lambda x: x[x > 0], "another number of elements"),
     "where": (lambda x: ag.nonzero(x), "another length for each example"),
-    "random": (lambda x: F.dropout(x), "draw outside"),
+    "random": (lambda x: F.dropout(x), 'write vmap\\(f, randomness="different"\\)'),
+    "draw": (lambda x: nn.Linear(3, 3)(x), "a draw inside vmap is that of all examples"),
     "backward": (lambda x: (x * SHARED).sum().backward(), r"write vmap\(grad\(f\)\)"),
     "sum of gradients": (lambda x: gradients((x * SHARED).sum(), [SHARED])[0], r"write grad\(f\)\(w\)"),
     "written outside": (_written, "write to a Tensor that is the same for all"),
@@ -399,6 +400,53 @@ def test_anomaly_and_autocast_see_the_examples():
     with ag.autocast():
         wanted = x @ x.T
         close(vmap(lambda row: x @ row)(x), np.asarray(wanted))
+
+
+DRAWS = {
+    "dropout": lambda x, g: F.dropout(x, 0.5, generator=g),
+    "uniform": lambda x, g: x + ag.random.uniform(x.shape, 1.0, 2.0, dtype=x.dtype, generator=g),
+    "normal": lambda x, g: x * ag.random.normal((), generator=g),
+    "integers": lambda x, g: ag.random.randint(0, 99, (2, 2), generator=g),
+    "permutation": lambda x, g: x[ag.random.permutation(3, generator=g)],
+}
+
+
+@pytest.mark.parametrize("run", [lambda f: f, compile], ids=["eager", "compiled"])
+@pytest.mark.parametrize("name", DRAWS)
+def test_each_example_draws_its_own_numbers_or_all_the_same(name, run):
+    f, x = DRAWS[name], np.ones((6, 3)) * [1.0, 2.0, 3.0]
+    alone = np.asarray(f(Tensor(x[0]), ag.random.Generator(7)))
+    for how in ("same", "different"):
+        g = ag.random.Generator(7)
+        found = np.asarray(run(vmap(lambda x: f(x, g), randomness=how))(Tensor(x)))  # noqa: B023
+        np.testing.assert_array_equal(found[0], alone)
+        assert (found == found[0]).all() == (how == "same")
+        assert g.draw == 1
+
+
+def test_random_numbers_in_runs_inside_each_other():
+    def drawn(outer, inner):
+        return np.asarray(vmap(lambda x: vmap(lambda y: ag.random.rand(), randomness=inner)(x), randomness=outer)(X))
+
+    for outer in ("different", "same"):
+        for inner in ("different", "same"):
+            found = drawn(outer, inner)
+            wanted = (5 if outer == "different" else 1) * (3 if inner == "different" else 1)
+            assert found.shape == (5, 3)
+            assert len(np.unique(found)) == wanted
+    with pytest.raises(VmapError, match="random numbers were drawn inside vmap"):
+        drawn("error", "different")
+    with pytest.raises(ValueError, match=r"randomness True is none of \"error\", \"different\" and \"same\"."):
+        vmap(ag.exp, randomness=True)
+
+
+def test_a_gradient_meets_the_numbers_that_were_drawn():
+    w = Tensor(np.ones(3), requires_grad=True)
+    slope = grad(lambda w: F.dropout(w * w, 0.5).sum())
+    out, slopes = vmap(lambda x: (F.dropout(x * w, 0.5), slope(w)), randomness="different")(X)
+    (found,) = gradients(out.sum(), [w])
+    close(found, np.asarray(out.detach()).sum(0))
+    assert {0.0, 4.0} == set(np.asarray(slopes.detach()).ravel())
 
 
 def test_a_compiled_function_inside_is_run_as_written():
