@@ -358,7 +358,10 @@ def _check(f: Function, x: Any, argnums: tuple[int, ...], path: str) -> None:
     where = f"argument {argnums[int(place)]}{' at ' + rest if rest else ''} of {_name(f)}"
     if not (isinstance(x, Tensor) or is_array(x) or is_number(x)):
         what = "only a Tensor, an array or a float can be differentiated"
-        raise TypeError(f"{where} is a {type(x).__name__}; {what}{to_register(x)}.")
+        kind, foreign = type(x).__name__, ""
+        if hasattr(x, "__dlpack__"):
+            kind, foreign = f"{type(x).__module__}.{kind}", ", write autograd.from_dlpack(x)"
+        raise TypeError(f"{where} is a {kind}; {what}{foreign}{to_register(x)}.")
     dtype = array_of(x, copy=None).dtype if is_number(x) else x.dtype
     if not is_floating(dtype):
         kind = type(x).__name__ if is_number(x) else f"of {dtype}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backend import Array, array_of, device_of, is_array, is_floating, to_host
 from .errors import GradientError
-from .modes import is_tracing, numbers_read
+from .modes import is_recording, is_tracing, numbers_read
 from .writes import clock
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Tensor(Surface):
     point only) `backward()` adds its gradient to `.grad`.
 
     Raises TypeError for data that are no numbers, ValueError for ragged lists, DeviceError for a device not there,
-    GradientError for a gradient asked of integers.
+    GradientError for a gradient asked of integers, and for a result with a graph that would be lost.
     """
 
     __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
@@ -84,6 +84,8 @@ class Tensor(Surface):
 
     def __init__(self, data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
+            if data.node is not None and is_recording():
+                raise GradientError("Tensor(x) would leave the graph unseen; take x as it is, or x.detach().")
             data = data.data
         elif is_array(data) and (trace := is_tracing()) is not None:
             data = trace.lift(data)  # an array of the user's may hold other numbers at the next call

@@ -22,6 +22,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import index as as_int
 from typing import Any
 
 from .backend import Array, Module, array_of, is_array, is_number, module_of
@@ -154,8 +155,8 @@ def _running(batch: Batch) -> Iterator[None]:
 
 def _spread(axes: Axes, structure: Structure, what: str) -> list[int | None]:
     """The axis of each leaf, of axes for all of them or for parts."""
-    if axes is None or (isinstance(axes, int) and not isinstance(axes, bool)):
-        return [axes] * len(paths(structure))
+    if axes is None or (hasattr(axes, "__index__") and not isinstance(axes, bool)):
+        return [None if axes is None else as_int(axes)] * len(paths(structure))
     kind = structure.kind
     if kind is not None and isinstance(axes, (list, tuple, dict)) and isinstance(axes, dict) == issubclass(kind, dict):
         keys = axes.keys() if isinstance(axes, dict) else range(len(axes))

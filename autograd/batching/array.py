@@ -149,6 +149,9 @@ class Batched:
         """Refused, as `item`."""
         self._refuse("was turned into a list")
 
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        self._refuse("was pickled")
+
     def __bool__(self) -> bool:
         self._refuse("was asked whether it is true, as `if` and `while` do")
 

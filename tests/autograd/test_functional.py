@@ -160,6 +160,23 @@ def test_what_changes_by_steps_has_no_derivative(f):
             derivative(POINT)
 
 
+def test_an_array_of_another_library_is_told_how_it_comes_in():
+    class Array:
+        def __dlpack__(self):
+            raise AssertionError
+
+    with pytest.raises(TypeError, match=r"is a .*test_functional.Array; .* write autograd.from_dlpack\(x\)"):
+        grad(cube)(Array())
+
+
+def test_a_copy_inside_f_is_refused_where_it_would_cut_the_graph():
+    with pytest.raises(GradientError, match=r"Tensor\(x\) would leave the graph unseen"):
+        grad(lambda x: (Tensor(x) * x).sum())(POINT)
+    assert not Tensor(Tensor(POINT, requires_grad=True)).requires_grad
+    with ag.no_grad():
+        Tensor(Tensor(POINT, requires_grad=True) * 2.0)
+
+
 def test_argnums_of_numpy():
     same(grad(lambda a, b: (a * b).sum(), np.int64(1))(POINT, POINT), POINT)
     assert len(grad(lambda a, b: (a * b).sum(), range(2))(POINT, POINT)) == 2

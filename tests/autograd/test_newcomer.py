@@ -229,6 +229,7 @@ FAILS = {
     # Gradients
     "np.sum(leaf)": (GradientError, "numpy.sum would leave the graph unseen"),
     "np.concatenate([x, leaf])": (GradientError, "numpy.concatenate would leave the graph unseen"),
+    "ag.Tensor(leaf * 2)": (GradientError, "Tensor(x) would leave the graph unseen; take x as it is, or x.detach()."),
     "np.asarray(leaf)": (GradientError, "write tensor.detach().numpy()."),
     "y.backward()": (GradientError, "reduce it first, with .sum() or .mean()"),
     "(loss.backward(), loss.backward())": (GradientError, "give that one retain_graph=True"),

@@ -6,6 +6,7 @@ One idea: a loop over the examples says what is right. That it is so for every o
 from __future__ import annotations
 
 import functools
+import pickle
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def each(f: Any, *columns: Any) -> np.ndarray:
 # ---- axes and trees -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("axis", "out"), [(0, 0), (1, 1), (-1, -1), (2, -2), (-3, 0)])
+@pytest.mark.parametrize(("axis", "out"), [(np.int64(0), 0), (1, 1), (-1, -1), (2, -2), (-3, 0)])
 def test_examples_lie_along_any_axis(axis, out):
     x = RNG.normal(size=(2, 3, 4))
     wanted = np.stack([np.exp(part) for part in np.moveaxis(x, axis, 0)], axis=out)
@@ -285,6 +286,7 @@ REFUSED = {
     "index": (lambda x: [1, 2, 3][x[0].astype("int64")], "asked for its number"),
     "list": (lambda x: x.tolist(), "asked for its values"),
     "print": (lambda x: print(x), "asked for its values"),
+    "pickle": (lambda x: pickle.dumps(x), "was pickled"),
     "mask": (lambda x: x[x > 0], "another number of elements"),
     "where": (lambda x: ag.nonzero(x), "another length for each example"),
     "random": (lambda x: F.dropout(x), 'write vmap\\(f, randomness="different"\\)'),
