@@ -9,7 +9,7 @@ Read `parts.py` next.
 # What a function of the module made may be written into. What came from outside is the user's memory, and what is the
 # same for all examples has room for one: the first write gives such an array memory of its own, which `held` then is.
 # Its views x[key] are taken again then, and a write through one of them begins with x. Others, by reshape say, could
-# not follow, so where one lives the write is refused.
+# not follow, so where one lives the write is refused; so it is where the examples lie so in memory that reshape copied.
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ from typing import Any, NoReturn
 from ..array_operators import give_operators
 from ..backend import Array, host, is_array, is_number
 from ..errors import VmapError
+from ..writes import owner_of
 from . import parts
 
 __all__ = ["Batched", "deepest", "every_example", "refuse"]
+
+
+_APART = (
+    "inside vmap an array was written in place of which there is a view, by reshape or the like, that could not "
+    "follow: write into a copy, y = x.clone()."
+)
 
 
 class Batched:
@@ -103,14 +110,11 @@ class Batched:
         if inner is not None and (own is None or inner.depth > own.depth):
             held = inner.joined(held)  # it takes in what differs along an outer run
         if held is self.held and self.has_room:
-            return
+            return self._refuse_apart()
         if self.key is not None:
             return self.source.make_room(*rows)
         if self.source is not None or not self._views_follow():
-            raise VmapError(
-                "inside vmap an array was written in place of which there is a view, by reshape or the like, that "
-                "could not follow: write into a copy, y = x.clone()."
-            )
+            raise VmapError(_APART)
         xp = self.batch.module_among(held)
         self.held, self.own = xp.array(xp.broadcast_to(held, (self.batch.count, *self.shape))), True
         if isinstance(self.held, Batched):
@@ -120,6 +124,18 @@ class Batched:
     def _views_follow(self) -> bool:
         """Whether the views that live can be taken again, when it has other memory."""
         return all(view.key is not None and view._views_follow() for view in (self.views or {}).values())
+
+    def _refuse_apart(self) -> None:
+        """Raise VmapError where what should be a view, of this or beside it, has memory of its own."""
+        first = self
+        while isinstance(first.source, Batched):
+            first = first.source
+        waiting, owner = [first], owner_of(first.held)
+        while waiting:
+            one = waiting.pop()
+            if owner_of(one.held) is not owner:
+                raise VmapError(_APART)
+            waiting += (one.views or {}).values()
 
     def _show(self) -> None:
         """Let the views see the memory that it has now."""

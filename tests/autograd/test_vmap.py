@@ -279,7 +279,16 @@ def _beneath_other_view(x: Any) -> Any:
     return column
 
 
+def _beside_copy(x: Any) -> Any:
+    picked = x[[1, 1]]
+    flat = picked.reshape(-1)
+    with no_grad():
+        picked *= 2.0
+    return flat
+
+
 REFUSED = {
+    "written beside a copy": (lambda x: _beside_copy(ag.stack([x, x])), "could not follow"),
     "if": (lambda x: x if x.sum() > 0 else -x, "asked for its number"),
     "float": (lambda x: float(x[0]), "asked for its number"),
     "item": (lambda x: x.sum().item(), "asked for its number"),
