@@ -24,7 +24,7 @@ from .batching import Batch, Batched, deepest
 from .errors import AnomalyError, DeviceError, GradientError, ShapeError, VmapError, WrittenError
 from .fused import Fused
 from .hints import telling
-from .modes import enable_grad, is_batching, is_recording, is_watching
+from .modes import enable_grad, is_batching, is_recording, is_tracing, is_watching
 from .ops.cast import astype
 from .ops.elementwise import add, positive
 from .ops.shape import sum_to
@@ -181,10 +181,13 @@ def _seed(tensor: Tensor, weight: Any, create_graph: bool) -> Gradient:
         g = xp.array(1, data.dtype, ndmin=data.ndim)  # all its axes have length 1
         g = xp.joined(g) if isinstance(xp, Batch) else g
         return wrap(g) if create_graph else g
+    if not isinstance(weight, Tensor):
+        trace = is_tracing()
+        # A trace reads the caller's array, which may hold other numbers at its next call.
+        weight = array_of(weight) if trace is None else trace.lift(array_of(weight, copy=None))
     if isinstance(xp, Batch):
-        weight = weight if isinstance(weight, Tensor) else array_of(weight)
         weight = deepest(data, bare(weight)).joined(weight)
-    array = weight.data if isinstance(weight, Tensor) else array_of(weight)
+    array = bare(weight)
     if array.shape != tensor.shape:
         raise ShapeError(f"the gradient has shape {array.shape}, the Tensor has shape {tensor.shape}; they must agree.")
     if array.dtype.kind == "c":

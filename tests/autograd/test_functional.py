@@ -177,6 +177,23 @@ def test_a_copy_inside_f_is_refused_where_it_would_cut_the_graph():
         Tensor(Tensor(POINT, requires_grad=True) * 2.0)
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, w: vjp(lambda x: x**3, x)[1](w)[0],
+        lambda x, w: jvp(lambda x: x**3, (x,), (w,))[1],
+        lambda x, w: ag.hvp(lambda x: (x**3).sum(), x, w),
+        lambda x, w: vjp(lambda x: (x**3).sum(), x)[1](2.0)[0],
+    ],
+)
+def test_weights_in_a_compiled_function_are_arrays_as_they_are_at_each_call(f):
+    weight, x = POINT.copy(), Tensor(POINT)
+    compiled = ag.compile(lambda x: f(x, weight))
+    for _ in range(2):
+        same(compiled(x), f(x, weight).numpy())
+        weight *= 3.0
+
+
 def test_argnums_of_numpy():
     same(grad(lambda a, b: (a * b).sum(), np.int64(1))(POINT, POINT), POINT)
     assert len(grad(lambda a, b: (a * b).sum(), range(2))(POINT, POINT)) == 2
