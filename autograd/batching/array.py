@@ -36,18 +36,16 @@ _APART = (
 class Batched:
     """An array in a function that vmap calls. `held` is the array of all examples, or of one, the same for all."""
 
-    __slots__ = ("__weakref__", "batch", "held", "key", "own", "source", "views")
+    __slots__ = ("__weakref__", "_views", "batch", "held", "key", "own", "source")
     __array_ufunc__ = None  # so that other arrays leave `array * x` to it
 
     def __init__(self, batch: Any, held: Array, own: bool = False, source: Any = None, key: Any = None) -> None:
         self.batch, self.held = batch, held
         self.own = own  # whether the memory may be written into. See Note [Writing in place]
         self.source, self.key = source, key  # what it is a view of, and where in it, where it is source[key]
-        self.views: Any = None  # those that live
+        self._views: list[weakref.ref[Batched]] = []
         if isinstance(source, Batched):
-            if source.views is None:
-                source.views = weakref.WeakValueDictionary()
-            source.views[id(self)] = self
+            source._views.append(weakref.ref(self))
 
     shape = property(lambda self: self.held.shape[1:])
     dtype = property(lambda self: self.held.dtype)
@@ -98,6 +96,11 @@ class Batched:
         parts.write(batch, self, key, value)
 
     @property
+    def views(self) -> list[Batched]:
+        """Its views that live."""
+        return [view for view in (reference() for reference in self._views) if view is not None]
+
+    @property
     def has_room(self) -> bool:
         """Whether it holds each example by itself, in memory that may be written into. See Note [Writing in place]."""
         inner = not isinstance(self.held, Batched) or self.held.has_room
@@ -123,7 +126,7 @@ class Batched:
 
     def _views_follow(self) -> bool:
         """Whether the views that live can be taken again, when it has other memory."""
-        return all(view.key is not None and view._views_follow() for view in (self.views or {}).values())
+        return all(view.key is not None and view._views_follow() for view in self.views)
 
     def _refuse_apart(self) -> None:
         """Raise VmapError where what should be a view, of this or beside it, has memory of its own."""
@@ -135,11 +138,11 @@ class Batched:
             one = waiting.pop()
             if owner_of(one.held) is not owner:
                 raise VmapError(_APART)
-            waiting += (one.views or {}).values()
+            waiting += one.views
 
     def _show(self) -> None:
         """Let the views see the memory that it has now."""
-        for view in (self.views or {}).values():
+        for view in self.views:
             view.held, view.own = parts.read(self.batch, self.held, *view.key), True
             view._show()
 
