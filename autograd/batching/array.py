@@ -108,20 +108,16 @@ class Batched:
 
     def make_room(self, *rows: Any) -> None:
         """Let it have room for each example, to be written into with these."""
-        held = self.held
-        inner, own = deepest(*rows), deepest(held)
-        if inner is not None and (own is None or inner.depth > own.depth):
-            held = inner.joined(held)  # it takes in what differs along an outer run
-        if held is self.held and self.has_room:
+        runs = _runs_of(self.held)
+        missing = _runs_of(*rows) - runs  # it takes in what differs along another run
+        if not missing and self.has_room:
             return self._refuse_apart()
         if self.key is not None:
             return self.source.make_room(*rows)
         if self.source is not None or not self._views_follow():
             raise VmapError(_APART)
-        xp = self.batch.module_among(held)
-        self.held, self.own = xp.array(xp.broadcast_to(held, (self.batch.count, *self.shape))), True
-        if isinstance(self.held, Batched):
-            self.held.make_room()
+        youngest_first = sorted(runs | missing, key=lambda run: -run.depth)
+        self.held, self.own = _with_room(self.held, [self.batch, *youngest_first], self.batch), True
         self._show()
 
     def _views_follow(self) -> bool:
@@ -221,6 +217,26 @@ def every_example(array: Array) -> Array:
     while isinstance(array, Batched):
         array = array.held
     return array
+
+
+def _runs_of(*arrays: Any) -> set[Any]:
+    """The runs of which these are arrays, and those of what they hold."""
+    found = set()
+    for array in arrays:
+        while isinstance(array, Batched):
+            found.add(array.batch)
+            array = array.held
+    return found
+
+
+def _with_room(held: Array, runs: list[Any], batch: Any) -> Array:
+    """A copy of what an array of the first of these runs holds, with room for each example of all of them."""
+    run, *others = runs
+    held = batch.module_among(held).broadcast_to(held, (run.count, *held.shape[1:]))
+    if not others:
+        return batch.module_among(held).array(held)
+    rows = held.held if isinstance(held, Batched) and held.batch is others[0] else held[None]
+    return Batched(others[0], _with_room(rows, others, batch), own=True)
 
 
 give_operators(Batched, lambda x: is_array(x) or is_number(x))

@@ -184,6 +184,14 @@ def test_room_made_inside_two_runs_is_written_to_by_both():
     close(vmap(lambda a: vmap(gram(a))(X))(X), np.stack([np.stack([gram(a)(b) for b in X]) for a in X]))
 
 
+def test_room_is_made_for_every_run_whose_examples_are_written():
+    def f(w, vectorize=True):
+        rows = vmap(lambda x: ag.take_along_axis(x * w, ag.argsort(x * w), axis=-1) * x)
+        return ag.sin(jacobian(rows, vectorize=vectorize)(X[:2])).sum()
+
+    close(vmap(grad(f))(X), each(grad(functools.partial(f, vectorize=False)), X))
+
+
 def test_random_programs_of_transformations():
     rng = np.random.default_rng(1)
     for _ in range(12):
