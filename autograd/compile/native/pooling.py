@@ -20,7 +20,7 @@ from .window_sums import PLANES, ROOM
 
 __all__ = ["GEOMETRY", "TEXTS", "kind_of", "numbers_of"]
 
-_MANY = 1024  # windows side by side that are worked on at once
+_MANY = 1000  # windows side by side that are done at once; arrays of a power of two would clash in the cache
 _TOPS = _MANY * max(WIDTHS)
 
 GEOMETRY = """\
