@@ -58,8 +58,8 @@ class _Loops:
         self.comparing = {self.place[i.out] for i in program.instructions if i.name in _EXACT and i.out in self.place}
         written = {id(place) for place, _ in program.writes}
         self.written = {variable for place, variable in program.places if id(place) in written}
-        self.elements = {
-            out
+        self.elements = {  # in their order, from which it follows what is found
+            out: member
             for step in steps
             if isinstance(step, Group)
             for out, member in step.members.items()
@@ -75,7 +75,7 @@ class _Loops:
         """What comes of it; None where all stays as it is."""
         again: dict[int, dict[Variable, list[Variable]]] = {}  # loop -> what it makes again, each with its way
         made = {loop: reads & self.ready.keys() for loop, reads in self.reads.items()}
-        self.behind = {loop: max(reads, key=self.ready.__getitem__) for loop, reads in made.items() if reads}
+        self.behind = {loop: max(reads, key=self._when) for loop, reads in made.items() if reads}
         kept = {self.refs[variable].base for variable in self.before.kept()}
         for out in self.elements:
             loops = {self.place.get(reader.out, -1) for reader in self.readers.get(out, [])} - {self.place[out]}
@@ -94,6 +94,9 @@ class _Loops:
                 again.setdefault(loop, {})[out] = way
                 self.reads[loop] |= large
         return self._with(again) if again else None
+
+    def _when(self, variable: Variable) -> tuple[int, int]:
+        return self.ready[variable], variable.index
 
     def _way(self, out: Variable) -> tuple[list[Variable], set[Variable]]:
         """The members of its loop that lead to an element, in order, and what they start from; none if one is dear."""
