@@ -1,6 +1,7 @@
 """Pooling over the parts of an image or a sequence, under PyTorch's names: as many as are asked for, of any length.
 
-One idea: parts of unequal lengths are filled up to the longest and laid side by side; then they are windows.
+One idea: parts of equal lengths are windows side by side. Of unequal ones means are taken part by part, first down,
+then across; for the largest numbers they are filled up to the longest with what they have already.
 Read `patches.py` next.
 """
 
@@ -61,33 +62,18 @@ def _adaptive(
 
 
 @functools.lru_cache(maxsize=64)
-def _cut(length: int, parts: int) -> tuple[int, Any, Any]:
-    """A length cut into parts: how long the longest is, the places of each, filled up to that with its last, and which
-    of them fill up.
-    """
-    starts = host.arange(parts) * length // parts
-    ends = -(-(host.arange(parts) + 1) * length // parts)
+def _cut(length: int, parts: int) -> tuple[Any, Any]:
+    """Where the parts of a length begin, and where they end."""
+    steps = host.arange(parts)
+    return steps * length // parts, -(-(steps + 1) * length // parts)
+
+
+def _filled(x: Tensor, axis: int, parts: int) -> tuple[Tensor, int]:
+    """x with its parts along an axis side by side, filled up to the longest with their last places, and its length."""
+    starts, ends = _cut(x.shape[axis], parts)
     longest = int((ends - starts).max())
-    places = starts[:, None] + host.arange(longest)
-    return longest, host.minimum(places, ends[:, None] - 1).reshape(-1), (places < ends[:, None]).reshape(-1)
-
-
-def _parts(x: Tensor, parts: Pair, fill: float | None) -> tuple[Tensor, Pair, Any]:
-    """x with its parts side by side and equally long, how long that is, and which places were there before.
-
-    What fills them up is a repetition, or the number `fill`.
-    """
-    sizes, kept = [], []
-    for axis, n in zip((2, 3), parts, strict=True):
-        longest, places, own = _cut(x.shape[axis], n)
-        if len(places) != x.shape[axis]:
-            x = ag.take(x, Tensor(places, device=x.device), axis=axis)
-            if fill is not None and not own.all():
-                along = own.reshape((-1, 1) if axis == 2 else (1, -1))
-                x = ag.where(Tensor(along, device=x.device), x, fill)
-        sizes.append(longest)
-        kept.append(own)
-    return x, (sizes[0], sizes[1]), kept
+    places = host.minimum(starts[:, None] + host.arange(longest), ends[:, None] - 1).reshape(-1)
+    return (x if len(places) == x.shape[axis] else ag.take(x, Tensor(places, device=x.device), axis=axis)), longest
 
 
 def _side_by_side(size: Pair) -> dict[str, Any]:
@@ -96,15 +82,26 @@ def _side_by_side(size: Pair) -> dict[str, Any]:
 
 def _top(x: Tensor, parts: Pair) -> Tensor:
     # A repetition comes after its original, so it never gets the gradient.
-    x, size, _ = _parts(x, parts, None)
-    return max_windows(x, **_side_by_side(size))
+    x, down = _filled(x, 2, parts[0])
+    x, across = _filled(x, 3, parts[1])
+    return max_windows(x, **_side_by_side((down, across)))
 
 
 def _mean(x: Tensor, parts: Pair) -> Tensor:
     if parts == (1, 1):
         return ag.mean(x, axis=(2, 3), keepdims=True)
-    x, size, (down, across) = _parts(x, parts, 0.0)
-    if down.all() and across.all():
+    h, w = x.shape[2:]
+    if h % parts[0] == w % parts[1] == 0:
+        size = h // parts[0], w // parts[1]
         return sum_windows(x, by=size[0] * size[1], **_side_by_side(size))
-    counts = down.reshape(parts[0], -1).sum(axis=1)[:, None] * across.reshape(parts[1], -1).sum(axis=1)
-    return sum_windows(x, **_side_by_side(size)) / Tensor(counts.astype(x.dtype), device=x.device)
+    return _means(_means(x, 2, parts[0]), 3, parts[1])
+
+
+def _means(x: Tensor, axis: int, parts: int) -> Tensor:
+    """The mean of each part along an axis."""
+    if parts == x.shape[axis]:
+        return x
+    lead = (slice(None),) * axis
+    cut = zip(*(places.tolist() for places in _cut(x.shape[axis], parts)), strict=True)
+    means = [ag.mean(x[(*lead, slice(start, end))], axis=axis, keepdims=True) for start, end in cut]
+    return ag.concat(means, axis=axis)
