@@ -42,20 +42,25 @@ class Rule(NamedTuple):
 
     def move_at_once(self, xp: Any, w: Any, g: Any, state: dict[str, Any], t: int) -> bool:
         """The same in one go, for flat arrays; gives whether that was done."""
-        at_once = _at_once(self.update, InLoop if xp is host else InTape)
-        if not at_once.takes(w) or is_tracing() is not None:
-            return False
-        # One of the user's own may read what nobody can see here, and must be asked at every step.
-        if not all(map(_is_ours, (self.update, *map(type, self.penalties)))):
+        kind = InLoop if xp is host else InTape
+        if not kind.takes(w) or is_tracing() is not None or not self._is_known():
             return False
         given = {"names": tuple(state), "t": t, "maximize": self.maximize}
         for i, penalty in enumerate(self.penalties):
             given |= {f"penalty{i}": (type(penalty), *vars(penalty).items())}
-        return at_once([w, *state.values()], [g], {**given, **self.options})
+        return _at_once(self.update, kind)([w, *state.values()], [g], {**given, **self.options})
+
+    def _is_known(self) -> bool:
+        """Whether all that it does stands here: what is the user's own may read anything and is asked at each step."""
+        kinds: set[type[Penalty]] = set(map(type, self.penalties))
+        functions = [function for kind in kinds for function in (kind.add_gradient, kind.shrink)]
+        return all(map(_is_ours, (self.update, *kinds, *functions)))
 
 
 def _is_ours(thing: Any) -> bool:
-    return bool(thing.__module__.partition(".")[0] == __package__)
+    # A function that wraps one of ours has its `__module__`, but globals of its own.
+    home = thing.__module__ if isinstance(thing, type) else getattr(thing, "__globals__", {}).get("__name__", "")
+    return bool(home.partition(".")[0] == __package__)
 
 
 @cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -137,6 +139,40 @@ def test_rules_and_penalties_of_the_users_own_are_asked_at_every_step(at_once: l
             optimizer.step()
         assert (w.data == -6).all()
     assert not any(at_once)
+
+
+def test_what_takes_the_place_of_our_own_is_asked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function around a rule, which has its name and module, and a moment of a penalty that was replaced."""
+
+    class Scaled(optim.SGD):
+        @staticmethod
+        @functools.wraps(optim.SGD.update)
+        def update(xp: Any, w: Any, g: Any, *given: Any, **options: Any) -> None:
+            optim.SGD.update(xp, w, scale[0] * g, *given, **options)
+
+    scale = [1.0]
+    for optimizer_of, penalties in ((optim.SGD, [optim.L2(0.0)]), (Scaled, [])):
+        w = Tensor(np.ones(LARGE), requires_grad=True)
+        optimizer = optimizer_of([w], lr=1.0, penalties=penalties)
+        for scale[0] in (1.0, 2.0, 4.0):
+            w.grad = Tensor(np.ones(LARGE))
+            optimizer.step()
+            monkeypatch.setattr(optim.L2, "add_gradient", lambda self, xp, w, g: scale[0] * g)
+        assert (w.data == -6).all()
+
+
+def test_a_rule_of_an_object_is_not_kept_beyond_it() -> None:
+    class MyRule(optim.SGD):
+        def update(self, xp: Any, w: Any, g: Any, *given: Any, **options: Any) -> None:  # type: ignore[override]
+            w -= g
+
+    w = Tensor(np.ones(LARGE), requires_grad=True)
+    w.grad = Tensor(np.ones(LARGE))
+    optimizer = MyRule([w])
+    optimizer.step()
+    known = weakref.ref(optimizer)
+    del optimizer
+    assert known() is None
 
 
 def test_other_dtypes_are_left_to_numpy(at_once: list[bool]) -> None:
