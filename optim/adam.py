@@ -13,6 +13,7 @@ from typing import Any
 from autograd.backend import Array, Module
 
 from .groups import Parameters, at_least_zero
+from .numbers import number
 from .optimizer import Optimizer
 from .penalty import Penalty
 
@@ -193,5 +194,5 @@ def check_adam(options: dict[str, Any]) -> None:
     at_least_zero(options, "lr", "eps", "weight_decay")
     pair(options["betas"])
     for beta in options["betas"]:
-        if not 0 <= beta < 1:
+        if not 0 <= number("betas", beta) < 1:
             raise ValueError(f"betas must be at least 0 and below 1, got {options['betas']}.")

@@ -1,18 +1,20 @@
 """What the user gives an optimizer, taken apart and checked: groups, names, Tensors, options.
 
-One idea: every mistake is found where it is made, not at a later step. Read `optimizer.py` next.
+One idea: every mistake is found where it is made, not at a later step. `numbers.py` says what a number is.
+Read `optimizer.py` next.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from numbers import Real
 from typing import Any, Self
 
-from autograd.backend import host
 from autograd.modes import refuse_in_trace
 from autograd.tensor import Tensor
+
+from .numbers import is_number, number, plain
+from .penalty import several
 
 __all__ = ["Group", "Parameters", "at_least_zero", "named_parameters", "refuse_module", "split_groups", "within_one"]
 
@@ -25,33 +27,45 @@ _ELSEWHERE = {"learning_rate": "lr", "epsilon": "eps", "beta_1": "betas", "beta_
 class Group(dict[str, Any]):
     """A group of parameters and its options, as in `optimizer.param_groups`: a dictionary.
 
-    A number of NumPy's becomes Python's, which leaves the dtype of what it is multiplied with as it is. Inside a
-    compiled function the group is only read. Raises TraceError for whatever would change it there.
+    Its numbers are Python's, see `numbers.py`. Inside a compiled function the group is only read. Raises TraceError for
+    whatever would change it there.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__({name: _plain(value) for name, value in dict(*args, **options).items()})
+        super().__init__({name: plain(value) for name, value in dict(*args, **options).items()})
 
-    def __setitem__(self, name: str, value: Any) -> None:
-        """Raises KeyError for an option that has another name here, and would change nothing."""
+    def fitting(self, name: str, value: Any) -> Any:
+        """The value as this option takes it.
+
+        Raises KeyError for an option that has another name here, and would change nothing, TypeError for no number, or
+        no penalties, in the place of such.
+        """
         if _ELSEWHERE.get(name) in self:
             raise KeyError(f"{name} is called {_ELSEWHERE[name]} here")
-        super().__setitem__(name, _plain(value))
+        if name == "penalties":
+            taken = several(value)
+            return value if isinstance(value, list) else taken  # to which more may be appended
+        before = self.get(name)
+        if is_number(before):
+            return number(name, value)
+        if isinstance(before, tuple) and before and all(map(is_number, before)):
+            if not isinstance(value, (tuple, list)) or len(value) != len(before):
+                raise TypeError(f"{name} must be {len(before)} numbers, got {value!r}.")
+            return tuple(number(name, part) for part in value)
+        return plain(value)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, self.fitting(name, value))
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]  # dict has overloads
-        return super().__ior__(Group(other))
+        self.update(other)
+        return self
 
     def setdefault(self, name: str, value: Any = None) -> Any:
-        return super().setdefault(name, _plain(value))
+        return self[name] if name in self else super().setdefault(name, self.fitting(name, value))
 
     def update(self, *args: Any, **options: Any) -> None:
-        super().update(Group(*args, **options))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(_plain, value))
-    return value.item() if isinstance(value, host.generic) else value
+        super().update({name: self.fitting(name, value) for name, value in dict(*args, **options).items()})
 
 
 def _outside_a_trace(change: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,19 +132,12 @@ def named_parameters(params: Any, optimizer: str) -> tuple[list[str], list[Tenso
 def at_least_zero(options: dict[str, Any], *names: str) -> None:
     """Raise ValueError for an option below zero, or not a number at all."""
     for name in names:
-        if not _number(options, name) >= 0:
+        if not number(name, options[name]) >= 0:
             raise ValueError(f"{name} must be at least 0, got {options[name]}.")
 
 
 def within_one(options: dict[str, Any], *names: str) -> None:
     """Raise ValueError for an option that is no share: outside [0, 1]."""
     for name in names:
-        if not 0 <= _number(options, name) <= 1:
+        if not 0 <= number(name, options[name]) <= 1:
             raise ValueError(f"{name} must lie between 0 and 1, got {options[name]}.")
-
-
-def _number(options: dict[str, Any], name: str) -> Any:
-    value = options[name]
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r}, a {type(value).__name__}.")
-    return value

@@ -26,7 +26,7 @@ from autograd.writes import mark_written
 
 from .groups import Group, Parameters, named_parameters, split_groups
 from .layout import Layout
-from .penalty import Penalty
+from .penalty import Penalty, several
 from .rule import Rule
 from .runs import Run
 
@@ -51,7 +51,7 @@ class Optimizer(Telling, ABC):
         self, params: Parameters, defaults: dict[str, Any], penalties: Iterable[Penalty] = (), maximize: bool = False
     ) -> None:
         refuse_in_trace(f"makes an optimizer, {type(self).__name__}")
-        self.defaults = {**defaults, "maximize": maximize, "penalties": _penalties(penalties)}
+        self.defaults = {**defaults, "maximize": maximize, "penalties": several(penalties)}
         self._rule_options = tuple(defaults)
         self.param_groups: list[dict[str, Any]] = []
         self._given: list[list[Tensor]] = []  # the parameters of each group
@@ -179,6 +179,10 @@ class Optimizer(Telling, ABC):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Take a further group: a dictionary with "params" and the options that differ from the defaults."""
         name = type(self).__name__
+        if not isinstance(param_group, dict):
+            raise TypeError(
+                f'{name}: a parameter group is a dictionary, {{"params": ...}}, got a {type(param_group).__name__}.'
+            )
         if "params" not in param_group:
             raise ValueError(f'{name}: a parameter group needs "params"; this one has {sorted(param_group)}.')
         unknown = param_group.keys() - self.defaults.keys() - {"params", "name"}
@@ -199,7 +203,7 @@ class Optimizer(Telling, ABC):
         group = Group({**self.defaults, **param_group, "params": parameters})
         if names:
             group["param_names"] = names
-        group["penalties"] = _penalties(group["penalties"])
+        group["penalties"] = group["penalties"]  # as a tuple
         try:
             self.check(group)
         except ValueError as error:
@@ -297,6 +301,7 @@ class Optimizer(Telling, ABC):
             )
         groups = state_dict["param_groups"]
         self._check_groups(groups)
+        options = [_options(group, saved) for group, saved in zip(self.param_groups, groups, strict=True)]
         parameters = [p for group in self.param_groups for p in group["params"]]
         entries: list[dict[str, Any]] = [{"step": 0} for _ in parameters]
         for index, saved in state_dict["state"].items():
@@ -304,10 +309,8 @@ class Optimizer(Telling, ABC):
             if not 0 <= i < len(parameters):
                 raise ValueError(f"the state dict has state for parameter {i}, but there are {len(parameters)} here.")
             entries[i] = _loaded(i, parameters[i], saved)
-        for group, saved in zip(self.param_groups, groups, strict=True):
-            for name, value in saved.items():
-                if name not in ("params", "param_names"):
-                    group[name] = tuple(value) if isinstance(value, list) else value
+        for group, fitting in zip(self.param_groups, options, strict=True):
+            group.update(fitting)
         self._entries = entries
         self._layouts = [None] * len(groups)
 
@@ -337,31 +340,29 @@ class Optimizer(Telling, ABC):
 
 def _advance(xp: Any, rule: Rule, run: Run, t: int) -> None:
     """Move the parameters of a run in their `t`-th step."""
-    for piece in run.pieces:
-        g = piece.gradient()
-        if not rule.move_at_once(xp, piece.weights, g, piece.state, t):
-            for block in piece.blocks(g):
-                rule.move(xp, *block, t)
-    for penalty in rule.penalties:
-        for view in run.views:
-            penalty.project(xp, view)
+    try:
+        for piece in run.pieces:
+            g = piece.gradient()
+            if not rule.move_at_once(xp, piece.weights, g, piece.state, t):
+                for block in piece.blocks(g):
+                    rule.move(xp, *block, t)
+        for penalty in rule.penalties:
+            for view in run.views:
+                penalty.project(xp, view)
+    finally:  # a step that breaks off may have moved some
+        mark_written(run.data)
     for entry in run.entries:
         entry["step"] = t
-    mark_written(run.data)
 
 
 def _in_groups(option: str) -> str:
     return f'optimizer.param_groups[0]["{option}"]'
 
 
-def _penalties(given: Iterable[Penalty]) -> tuple[Penalty, ...]:
-    if isinstance(given, Penalty):
-        raise TypeError(f"penalties takes several, got {given!r} alone: put it in a list.")
-    penalties = tuple(given)
-    for penalty in penalties:
-        if not isinstance(penalty, Penalty):
-            raise TypeError(f"penalties takes L2, L1, MaxNorm and other Penalty objects, got {penalty!r}.")
-    return penalties
+def _options(group: Any, saved: dict[str, Any]) -> dict[str, Any]:
+    """The options of a group of a state dict, as this group takes them."""
+    found = {name: value for name, value in saved.items() if name not in ("params", "param_names")}
+    return {name: group.fitting(name, tuple(x) if isinstance(x, list) else x) for name, x in found.items()}
 
 
 def _loaded(index: int, parameter: Tensor, saved: dict[str, Any]) -> dict[str, Any]:

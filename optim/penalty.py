@@ -15,7 +15,9 @@ from typing import Any
 from autograd.backend import Array, Module, host, module_of
 from autograd.tensor import Tensor
 
-__all__ = ["L1", "L2", "MaxNorm", "Penalty"]
+from .numbers import number
+
+__all__ = ["L1", "L2", "MaxNorm", "Penalty", "several"]
 
 
 class Penalty:
@@ -121,9 +123,9 @@ class MaxNorm(Penalty):
 
     def __init__(self, c: float, axis: int | tuple[int, ...] | None = None) -> None:
         super().__init__(("weight",))
+        self.c = number("MaxNorm: c", c)
         if not c > 0:
             raise ValueError(f"MaxNorm: c must be above 0, got {c}.")
-        self.c = c
         self.axis = axis
 
     def applies_to(self, parameter: Tensor) -> bool:
@@ -145,7 +147,21 @@ class MaxNorm(Penalty):
         return f"MaxNorm({self.c}, axis={self.axis})"
 
 
+def several(given: Iterable[Penalty]) -> tuple[Penalty, ...]:
+    """Penalties as a tuple. Raises TypeError for one alone, and for what is none."""
+    if isinstance(given, Penalty):
+        raise TypeError(f"penalties takes several, got {given!r} alone: put it in a list.")
+    if not isinstance(given, Iterable):
+        raise TypeError(f"penalties takes a list of Penalty objects, got {given!r}; without any it is ().")
+    penalties = tuple(given)
+    for penalty in penalties:
+        if not isinstance(penalty, Penalty):
+            raise TypeError(f"penalties takes L2, L1, MaxNorm and other Penalty objects, got {penalty!r}.")
+    return penalties
+
+
 def _at_least_zero(name: str, lam: float) -> float:
+    lam = number(f"{name}: lam", lam)
     if not lam >= 0:
         raise ValueError(f"{name}: lam must be at least 0, got {lam}.")
     return lam

@@ -104,7 +104,7 @@ def test_parameters_that_come_or_go_another_way_are_refused(change, message, com
 
 
 @pytest.mark.parametrize("executor", ["native", "numpy"])
-@pytest.mark.parametrize("number", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize("number", [np.float64, np.float32, np.int64, np.array])
 def test_numbers_of_numpy_are_options_as_pythons_are(number, executor, monkeypatch):
     monkeypatch.setenv("TAPEGRAD_EXECUTOR", executor)
     p = parameter(np.zeros(3, dtype="float32"))
@@ -123,10 +123,40 @@ def test_numbers_of_numpy_are_options_as_pythons_are(number, executor, monkeypat
     assert group.setdefault("initial_lr", number(1)) == 1
     group |= {"betas": (number(0), number(0))}
     for value in (group["lr"], group["eps"], group["weight_decay"], group["initial_lr"], *group["betas"]):
-        assert type(value) is (int if number is np.int64 else float)
+        assert type(value) is (int if number in (np.int64, np.array) else float)
     compiled(x)
     assert p.dtype == "float32"
     np.testing.assert_allclose(p.data, -0.1 - 2 / (1 + 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"lr": "0.1"}, TypeError, "lr must be a number, got '0.1', a str"),
+        ({"lr": Tensor(0.5)}, TypeError, "lr must be a number, got Tensor"),
+        ({"betas": 0.9}, TypeError, r"betas must be 2 numbers, got 0\.9"),
+        ({"betas": ("a", 0.9)}, TypeError, "betas must be a number, got 'a', a str"),
+        ({"penalties": optim.L2(0.1)}, TypeError, "penalties takes several"),
+        ({"penalties": None}, TypeError, "penalties takes a list of Penalty objects, got None"),
+        ({"learning_rate": 1.0}, KeyError, "learning_rate is called lr here"),
+    ],
+)
+def test_an_option_that_is_none_is_refused_where_it_is_set(options, error, message):
+    optimizer = optim.Adam([parameter(np.ones(3))])
+    group, (name, value) = optimizer.param_groups[0], *options.items()
+    before = dict(group)
+
+    def load():
+        state = optimizer.state_dict()
+        state["param_groups"][0]["eps"] = 1.0
+        state["param_groups"][0][name] = value
+        optimizer.load_state_dict(state)
+
+    ways = [lambda: group.update(eps=1.0, **options), lambda: group.__setitem__(name, value)]
+    for set_it in [*ways, *([] if name in ("penalties", "learning_rate") else [load])]:
+        with pytest.raises(error, match=message):
+            set_it()
+        assert group == before
 
 
 def test_momentum_may_begin_later():
@@ -316,6 +346,23 @@ def test_backward_through_weights_that_a_step_has_changed_is_refused():
         loss.backward(retain_graph=True)
         optimizer.step()
     with pytest.raises(WrittenError, match="matmul"):
+        loss.backward()
+
+
+def test_a_step_that_breaks_off_is_seen_as_a_write():
+    class Interrupting(optim.Penalty):
+        def project(self, xp, w):
+            if optimizer.state_dict()["state"]:
+                raise KeyboardInterrupt
+
+    p = parameter(np.ones(3))
+    optimizer = optim.SGD([p], lr=1.0, penalties=[Interrupting()])
+    give([p], [np.full(3, 0.5)])
+    optimizer.step()
+    loss = (p * p).sum()
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.step()
+    with pytest.raises(RuntimeError, match="written in place"):
         loss.backward()
 
 

@@ -209,6 +209,8 @@ def test_loss_is_what_the_gradient_belongs_to():
     ("make", "error", "message"),
     [
         (lambda: optim.L2(-1), ValueError, "L2: lam must be at least 0, got -1"),
+        (lambda: optim.L2("0.1"), TypeError, "L2: lam must be a number, got '0.1', a str"),
+        (lambda: optim.MaxNorm(None), TypeError, "MaxNorm: c must be a number, got None"),
         (lambda: optim.L1(float("nan")), ValueError, "L1: lam must be at least 0, got nan"),
         (lambda: optim.L1(1, mode="prox"), ValueError, 'mode must be "subgradient" or "proximal"'),
         (lambda: optim.MaxNorm(0), ValueError, "MaxNorm: c must be above 0, got 0"),
@@ -218,6 +220,10 @@ def test_loss_is_what_the_gradient_belongs_to():
 def test_mistakes(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_numbers_of_numpy_are_pythons():
+    assert [type(optim.L2(lam).lam) for lam in (np.float64(0.5), np.float32(0.5), np.array(0.5))] == [float] * 3
 
 
 @pytest.mark.parametrize("compiled", [False, True])

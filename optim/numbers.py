@@ -1,0 +1,35 @@
+"""Numbers among the options of an optimizer and its penalties: Python's own, and nothing else.
+
+One idea: a number of NumPy's would decide the dtype of what it is multiplied with, so it becomes Python's where it is
+given; what is no number is refused there, by name, and not in the middle of a step. Read `groups.py` next.
+"""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+from autograd.backend import host
+
+__all__ = ["is_number", "number", "plain"]
+
+
+def plain(value: Any) -> Any:
+    """A number of NumPy's, also as a 0-d array, as Python's; those of a tuple too; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    is_numpys = isinstance(value, host.generic) or (isinstance(value, host.ndarray) and value.ndim == 0)
+    return value.item() if is_numpys else value
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is a number that can be calculated with; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def number(name: str, value: Any) -> Any:
+    """The number as Python's. Raises TypeError for what is none."""
+    value = plain(value)
+    if not is_number(value):
+        raise TypeError(f"{name} must be a number, got {value!r}, a {type(value).__name__}.")
+    return value
