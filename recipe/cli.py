@@ -11,13 +11,14 @@ import argparse
 import io
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import run
 from .callbacks import NotFinite
-from .config import Option, configure, nearest, options, read_toml
+from .config import Option, configure, in_flags, nearest, options, read_toml
 from .data import DataError
 from .errors import UsageError
 from .run_folder import new_folder
@@ -199,28 +200,40 @@ def _served(arguments: argparse.Namespace) -> AbstractContextManager[Server | No
 def _train(arguments: argparse.Namespace) -> int:
     given = vars(arguments)
     flags = {row.key: given[row.key] for row in options() if given[row.key] is not None}
-    for text in arguments.set:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--set {text}: wanted is KEY=VALUE, such as --set optim.lr=0.01")
-        flags[key.strip()] = value.strip()
-    file = None if arguments.config is None else read_toml(Path(arguments.config))
-    config = configure(file, flags, arguments.config or "")
-    use_threads(config, arguments.own_process)
-    folder = new_folder(arguments.out, config.name)
-    with _served(arguments) as server:
-        return run.train(config, folder, server)
+    only_flags = arguments.config is None and not arguments.set
+    with _telling_of_flags([row.key for row in options()] if only_flags else [*flags]):
+        for text in arguments.set:
+            key, equals, value = text.partition("=")
+            if not equals:
+                raise UsageError(f"--set {text}: wanted is KEY=VALUE, such as --set optim.lr=0.01")
+            flags[key.strip()] = value.strip()
+        file = None if arguments.config is None else read_toml(Path(arguments.config))
+        config = configure(file, flags, arguments.config or "")
+        use_threads(config, arguments.own_process)
+        folder = new_folder(arguments.out, config.name)
+        with _served(arguments) as server:
+            return run.train(config, folder, server)
 
 
 def _resume(arguments: argparse.Namespace) -> int:
     limit = None
     if arguments.time_limit is not None:
-        limit = configure(flags={"stop.time_limit": arguments.time_limit}).stop.time_limit
+        with _telling_of_flags(["stop.time_limit"]):
+            limit = configure(flags={"stop.time_limit": arguments.time_limit}).stop.time_limit
     folder = Path(arguments.folder)
     config = run.config_of(folder, limit)
     use_threads(config, arguments.own_process)
     with _served(arguments) as server:
         return run.resume(folder, config, server)
+
+
+@contextmanager
+def _telling_of_flags(keys: Collection[str]) -> Iterator[None]:
+    """What is wrong with these options is said of their flags, which the user gave or can give."""
+    try:
+        yield
+    except (UsageError, DataError) as error:
+        raise UsageError(in_flags(str(error), keys)) from None
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -7,8 +7,9 @@ line, and what a run used stands in its run.json in full. Read `kinds.py` first,
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,8 @@ from .kinds import Kind, choice, number, one_or_several, optional, several, swit
 from .papers import NAMES, paper
 from .together import PIECES, check_together
 
-__all__ = ["Config", "ConfigError", "Option", "configure", "from_dict", "options", "read_toml"]
+__all__ = ["Config", "ConfigError", "Option", "configure", "from_dict", "in_flags", "options"]
+__all__ += ["nearest", "read_toml"]
 
 SYNTHETIC = ("blobs", "spirals")
 ACTIVATIONS = (
@@ -307,6 +309,15 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no TOML: {error}.") from None
+
+
+def in_flags(message: str, keys: Collection[str]) -> str:
+    """A message in the words of the command line: these options by their flags, as `--lr 0.1` for `optim.lr = 0.1`."""
+    for key in keys:
+        # One of no section is a word like others, unless a message begins with it.
+        place = rf"(?<![\w./-]){re.escape(key)}(?!\.?\w)( =)?" if "." in key else f"^{key}( =)"
+        message = re.sub(place, _TABLE[key].flag, message)
+    return message
 
 
 def nearest(name: str, known: Any) -> str:
