@@ -15,6 +15,8 @@ from autograd.errors import ShapeError
 from autograd.ops.elementwise import positive
 from autograd.tensor import Node, Tensor, edge_of
 
+from .state import tensors_of
+
 if TYPE_CHECKING:
     from .module import Module
 
@@ -26,8 +28,9 @@ def functional_call(
 ) -> Any:
     """What `module(*args, **kwargs)` gives with these Tensors, by name, in the place of parameters and buffers.
 
-    Those that are not named keep their own. `args` is a tuple, or one argument that is none. The Module is changed for
-    the time of the call, so two threads cannot share it. Gradients of each example, for one:
+    Those that are not named keep their own; one that the Module shares may be given by any of its names. `args` is a
+    tuple, or one argument that is none. The Module is changed for the time of the call, so two threads cannot share it.
+    Gradients of each example, for one:
 
         def loss(parameters, x, y):
             return nn.functional.cross_entropy(nn.functional_call(model, parameters, x), y)
@@ -35,15 +38,19 @@ def functional_call(
         parameters = {name: p.detach() for name, p in model.named_parameters()}
         vmap(grad(loss), in_axes=(None, 0, 0))(parameters, x, y)
 
-    Raises ValueError for a name that the Module does not have, ShapeError for a Tensor of another shape, TypeError for
-    what is no Tensor.
+    Raises ValueError for a name that the Module does not have and for different Tensors for a shared parameter,
+    ShapeError for a Tensor of another shape, TypeError for what is no Tensor.
     """
-    if not hasattr(module, "named_parameters") or not isinstance(parameters, Mapping):
+    if isinstance(module, type) or not hasattr(module, "named_parameters") or not isinstance(parameters, Mapping):
         raise TypeError(
             "functional_call takes a Module, then a dict of Tensors by the names of its parameters, got a "
             f"{type(module).__name__} and a {type(parameters).__name__}."
         )
-    known: dict[str, Tensor] = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    if not isinstance(kwargs or {}, Mapping):
+        raise TypeError(f"functional_call takes kwargs as a dict, got a {type(kwargs).__name__}.")
+    # A shared one stands under each of its names here, as in a state_dict.
+    known: dict[str, Tensor] = {**dict(tensors_of(module)), **dict(module.named_buffers())}
+    given: dict[int, tuple[Tensor, Tensor]] = {}
     for name, tensor in parameters.items():
         if name not in known:
             raise ValueError(f"functional_call: {type(module).__name__} has no parameter or buffer {name!r}.")
@@ -53,7 +60,12 @@ def functional_call(
             raise ShapeError(
                 f"functional_call: {name!r} has shape {known[name].shape}, the Tensor for it {tensor.shape}."
             )
-    with _standing_in([(known[name], tensor) for name, tensor in parameters.items()]):
+        before = given.setdefault(id(known[name]), (known[name], tensor))[1]
+        if before.data is not tensor.data or before.node is not tensor.node:
+            raise ValueError(
+                f"functional_call: {name!r} is shared under several names, and they got different Tensors."
+            )
+    with _standing_in([*given.values()]):
         return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
 
 

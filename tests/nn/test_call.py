@@ -29,6 +29,18 @@ def test_it_computes_with_what_is_given_and_keeps_its_own():
     assert all(p.grad is None and p.node is None and p.requires_grad for p in own.values())
 
 
+def test_a_shared_parameter_has_all_its_names():
+    model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False)).double()
+    model[1].weight = model[0].weight
+    weight = Tensor(np.eye(3) * 2.0, requires_grad=True)
+    for names in (["0.weight"], ["1.weight"], ["1.weight", "0.weight"]):
+        out = functional_call(model, dict.fromkeys(names, weight), X)
+        np.testing.assert_allclose(out.detach().numpy(), 4 * X.numpy(), rtol=1e-14)
+    np.testing.assert_array_equal(functional_call(model, model.state_dict(), X).numpy(), model(X).detach().numpy())
+    with pytest.raises(ValueError, match=r"'1.weight' is shared under several names, and they got different"):
+        functional_call(model, {"0.weight": weight, "1.weight": weight * 2.0}, X)
+
+
 def test_what_is_not_named_stays_and_results_may_be_given_too():
     model = nn.Linear(3, 2).double()
     scale = Tensor(2.0, dtype="float64", requires_grad=True)
