@@ -224,6 +224,17 @@ def _runs_apart() -> list[Any]:
     return [run for run in is_batching() if run.randomness != "same"]
 
 
+def _check_numbers(name: str, instead: str, *numbers: Any) -> None:
+    """Raise TypeError for arrays, which would be taken in the order of the draw, and Tensors that lead somewhere."""
+    for x in numbers:
+        leads_on = isinstance(x, Tensor) and (x.requires_grad or isinstance(x.data, Batched))
+        if leads_on or getattr(x, "ndim", 0) > 0:
+            raise TypeError(
+                f"{name} draws with one number for all, got a {type(x).__name__} of shape {x.shape}: write {instead}, "
+                "which takes arrays and has gradients."
+            )
+
+
 # Guards the count of every generator: taking a number is too short for threads to wait for one another.
 _counting = threading.Lock()
 
@@ -272,13 +283,15 @@ class Generator:
     def uniform(
         self, shape: Shape, low: float = 0.0, high: float = 1.0, dtype: Any = "float32", device: str = "cpu"
     ) -> Array:
-        """Numbers spread evenly over [low, high), as `Draw.uniform`."""
+        """Numbers spread evenly over [low, high), as `Draw.uniform`. Raises TypeError for arrays as bounds."""
+        _check_numbers("uniform", "low + (high - low) * rand(shape)", low, high)
         return self._numbers(shape, lambda draw, shape: draw.uniform(shape, low, high, dtype, device))
 
     def normal(
         self, shape: Shape, mean: float = 0.0, std: float = 1.0, dtype: Any = "float32", device: str = "cpu"
     ) -> Array:
-        """Numbers of the normal distribution, as `Draw.normal`."""
+        """Numbers of the normal distribution, as `Draw.normal`. Raises TypeError for an array as mean or std."""
+        _check_numbers("normal", "mean + std * randn(shape)", mean, std)
         return self._numbers(shape, lambda draw, shape: draw.normal(shape, mean, std, dtype, device))
 
     def integers(self, low: int, high: int, shape: Shape, device: str = "cpu") -> Array:

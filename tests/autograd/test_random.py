@@ -330,6 +330,14 @@ def test_a_thread_draws_the_same_words_as_the_main_one():
         (lambda g: g.keep_mask(2, 1.5), ValueError, r"from 0 to 1, got p=1.5"),
         (lambda g: g.keep_mask(2, math.nan), ValueError, r"from 0 to 1, got p=nan"),
         (lambda g: g.permutation(-1), ValueError, "negative size"),
+        (lambda g: g.normal((2, 2), ag.ones(4).data), TypeError, r"one number for all, got a ndarray of shape \(4,\)"),
+        (lambda g: ag.random.normal(2, ag.ones(2)), TypeError, r"write mean \+ std \* randn\(shape\)"),
+        (lambda g: ag.random.uniform(2, 0.0, ag.ones((), requires_grad=True)), TypeError, "write low . .high - low"),
+        (
+            lambda g: ag.vmap(lambda m: ag.random.normal(2, m), randomness="different")(ag.ones(3)),
+            TypeError,
+            "one number for all, got a Tensor of shape",
+        ),
     ],
 )
 def test_errors_say_what_came(call, kind, words):
