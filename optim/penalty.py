@@ -13,6 +13,7 @@ from math import prod
 from typing import Any
 
 from autograd.backend import Array, Module, host, module_of
+from autograd.shapes import axes_of
 from autograd.tensor import Tensor
 
 from .numbers import number
@@ -129,7 +130,14 @@ class MaxNorm(Penalty):
         self.axis = axis
 
     def applies_to(self, parameter: Tensor) -> bool:
-        return parameter.ndim >= 2 and super().applies_to(parameter)
+        """Whether it is a weight of two axes or more. Raises ValueError where it lacks one of `axis`."""
+        applies = parameter.ndim >= 2 and super().applies_to(parameter)
+        if applies and self.axis is not None:
+            try:
+                axes_of(self.axis, parameter.ndim)
+            except ValueError as error:
+                raise ValueError(f"MaxNorm, for a parameter of shape {parameter.shape}: {error}") from None
+        return applies
 
     def project(self, xp: Module, w: Array) -> None:
         if self.axis is None:

@@ -222,6 +222,16 @@ def test_mistakes(make, error, message):
         make()
 
 
+@pytest.mark.parametrize("axis", [5, (0, -2)])
+def test_an_axis_that_is_not_there_is_refused_before_anything_moves(axis):
+    p = parameter(np.ones((2, 3)))
+    optimizer = optim.SGD([p], lr=1.0, penalties=[optim.MaxNorm(1.0, axis=axis)])
+    give([p], [np.ones((2, 3))])
+    with pytest.raises(ValueError, match=r"MaxNorm, for a parameter of shape \(2, 3\): axis"):
+        optimizer.step()
+    assert (p.data == 1).all()
+
+
 def test_numbers_of_numpy_are_pythons():
     assert [type(optim.L2(lam).lam) for lam in (np.float64(0.5), np.float32(0.5), np.array(0.5))] == [float] * 3
 
