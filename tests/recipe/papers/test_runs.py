@@ -126,8 +126,8 @@ def test_a_whole_first_stage_names_the_command_that_goes_on(capsys, monkeypatch)
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["train", "--paper", "maxout"], 'paper = "maxout": wanted is one of dropout-2012, '),
-        (["train", "--paper", "maxout-2013-all"], "stop.target = start needs fit.start_from, the folder of the run"),
+        (["train", "--paper", "maxout"], '--paper "maxout": wanted is one of dropout-2012, '),
+        (["train", "--paper", "maxout-2013-all"], "--target start needs --start-from, the folder of the run"),
         (["train", "--paper", "maxout-2013-all", "--start-from", "no"], "no is no run folder: it has no run.json."),
         (["train", "--start-from", "one", "--hidden", "9"], "the weights of the run in one do not fit the network: "),
         (["train", "--start-from", "begun"], "the run in begun has not one epoch: let it train first."),
