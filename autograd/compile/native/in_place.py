@@ -34,8 +34,8 @@ class InLoop(InPlace):
 
     def kind(self, arrays: list[Array]) -> Hashable | None:
         first = arrays[0]
-        if any(type(x) is not host.ndarray for x in arrays):
-            return None
+        if any(type(x) is not host.ndarray or not x.flags.c_contiguous for x in arrays):
+            return None  # a loop made of arrays in order would read others wrong
         if self.flat and (first.ndim != 1 or any(x.shape != first.shape for x in arrays)):
             return None
         samples = tuple([sample_of(x, first, self.flat) for x in arrays])

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import autograd as ag
 import nn
 import nn.functional as F
+import optim
 from autograd import convolution, pooling
 from autograd.compile.native import Native, any_length, eager, images, library, ordered, pools
 from autograd.compile.native.any_length import LARGE
@@ -936,6 +937,19 @@ def test_a_large_linear_layer_is_ended_by_a_loop(activation, dtype, monkeypatch)
     finish = sys.modules["nn.functional.linear"]._finish
     monkeypatch.delenv("TAPEGRAD_EXECUTOR")
     assert finish([np.ones((600, 200), dtype)], [b], {"activation": activation})
+
+
+@needs_c
+@pytest.mark.parametrize("places", [slice(None, None, 2), slice(None, None, -2)], ids=["apart", "backward"])
+def test_what_does_not_lie_in_order_is_read_right_after_what_does(places):
+    x, w, both = ag.Tensor(numbers(600, 30)), ag.Tensor(numbers(200, 30, seed=1)), ag.Tensor(numbers(400, seed=2))
+    gradients = ag.Tensor(numbers(2 * LARGE, seed=3))
+    for bias, gradient in [(both[:200], gradients[:LARGE]), (both[places], gradients[places])]:
+        np.testing.assert_allclose(F.linear(x, w, bias).data, x.data @ w.data.T + bias.data, rtol=1e-5, atol=1e-5)
+        parameter = nn.Parameter(np.zeros(LARGE, "float32"))
+        parameter.grad = gradient
+        optim.SGD([parameter], lr=0.5).step()
+        np.testing.assert_array_equal(parameter.data, -0.5 * gradient.data)
 
 
 @needs_c
