@@ -185,7 +185,7 @@ def _counts(length: Pair, size: Pair, stride: Pair, padding: Sides, within: Side
     """How many places of each window lie in x or `within` so much of the padding: one number, or (H', W')."""
     down, across = (_counts_along(*axis) for axis in zip(length, size, stride, padding, within, strict=True))
     counts = down[:, None] * across
-    return int(counts[0, 0]) if (counts == counts[0, 0]).all() else counts
+    return int(counts[0, 0]) if counts.size and (counts == counts[0, 0]).all() else counts
 
 
 def _counts_along(length: int, size: int, stride: int, padding: Pair, within: Pair) -> Array:

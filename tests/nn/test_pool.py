@@ -219,6 +219,7 @@ def test_an_empty_batch_has_an_empty_result():
         (lambda: F.max_pool2d(normal(2, 3), 2), ValueError, r"\(2, 3\): it must be \(N, C, H, W\) or \(C, H, W\)"),
         (lambda: F.max_pool1d(normal(3), 2), ValueError, r"\(3,\): it must be \(N, C, L\) or \(C, L\)"),
         (lambda: nn.MaxPool2d(2)(normal(1, 1, 1, 5)), ShapeError, r"reach over 2 places .* there are only 1"),
+        (lambda: nn.AvgPool2d(2)(normal(1, 1, 1, 5)), ShapeError, r"reach over 2 places .* there are only 1"),
         (lambda: F.max_pool2d(normal(1, 5, 5), 2, padding=2), ValueError, "padding=2 and kernel_size=2: at most half"),
         (
             lambda: F.max_pool2d(normal(1, 5, 5), (2, 2, 2)),
