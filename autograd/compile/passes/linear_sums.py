@@ -67,6 +67,8 @@ class _Linear:
         known = instruction.name in _SUMS and instruction.options.keys() <= {"axis", "keepdims"}
         if not known or not isinstance(source, Variable) or source.dtype is None or source.dtype.kind != "f":
             return []
+        if source.dtype.itemsize < 4:  # what has no weights yet may sum up to more than there is, or be rounded away
+            return []
         if source.dtype != instruction.out.dtype or prod(source.shape) < _LARGE or axis is None:
             return []
         axes = {a % len(source.shape) for a in ((axis,) if isinstance(axis, int) else axis)}

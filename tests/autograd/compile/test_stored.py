@@ -131,3 +131,11 @@ def test_a_sum_of_a_weighted_sum_is_a_weighted_sum_of_sums() -> None:
     ]
     made.instructions[1] = Instruction("multiply", np.multiply, (z, number), {}, weighted)
     assert str(with_linear_sums(made)) == str(made)  # this weight can be had in time
+
+
+def test_sums_of_halves_stay_within_their_range() -> None:
+    def shares(x: Tensor) -> Tensor:
+        return ag.sum(x / ag.mean(ag.mean(x, axis=1), axis=0), axis=1)
+
+    x = Tensor(np.full((64, 128), 1000.0), dtype="float16")  # whose rows sum up to more than 65504
+    np.testing.assert_array_equal(ag.compile(shares, executor="native")(x).data, np.full(64, 128.0))
