@@ -137,7 +137,26 @@ def _pools(pad: Function, windows: Function, overlap_add: Function, module: Any)
         "pool_sum": lambda x, **options: cut(x, **options).sum(-1),
         "pool_spread": spread,
         "max_windows": largest,
+        "sum_windows": lambda x, *, by=1, **options: module.moveaxis(
+            cut(module.moveaxis(x, 1, -1), **options).sum(-1) / by, -1, 1
+        ),
     }
+
+
+def _cofactors(linalg: Any) -> Function:
+    def cofactors(x: Any) -> Any:
+        return linalg.det(x)[..., None, None] * linalg.inv(x).mT if x.shape[-1] else x
+
+    return cofactors
+
+
+def _by_groups(x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
+    parts = x.reshape(x.shape[0], groups, -1)
+    plain = parts - parts.mean(-1)[..., None]
+    out = (plain / ((plain * plain).mean(-1)[..., None] + eps) ** 0.5).reshape(x.shape)
+    along = (-1,) + (1,) * (x.ndim - 2)
+    out = out if weight is None else out * weight.reshape(along)
+    return out if bias is None else out + bias.reshape(along)
 
 
 def _cropped(x: Any, *, widths: Any) -> Any:
@@ -317,6 +336,8 @@ JAX: dict[str, Function] = {
     "inv": jnp.linalg.inv,
     "solve": jnp.linalg.solve,
     "det": lambda x: jnp.linalg.det(x) if x.shape[-1] else jnp.ones(x.shape[:-2]),  # fails on 0 x 0 matrices
+    "cofactors": _cofactors(jnp.linalg),
+    "by_groups": _by_groups,
     "sign_of_det": lambda x: jnp.linalg.slogdet(x)[0],
     "log_of_det": lambda x: jnp.linalg.slogdet(x)[1],
     "cholesky": jnp.linalg.cholesky,
@@ -446,6 +467,8 @@ def _torch_overlap_add(x: Any, *, length: Any, stride: Any, dilation: Any) -> An
 
 
 TORCH: dict[str, Function] = {
+    "cofactors": _cofactors(torch.linalg),
+    "by_groups": _by_groups,
     "equal": torch.eq,
     "pow-of a number": lambda x1, x2: torch.pow(x1.to(x2), x2),
     "clip": lambda x, low=None, high=None: x if low is high is None else torch.clamp(x, low, high),
