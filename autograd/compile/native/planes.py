@@ -1,7 +1,7 @@
 """Convolution of channels by themselves in C, of images that have them in axis 1: pixels side by side are the lanes.
 
 One idea: of each plane some rows are laid out with zeros around them, pixels that are a stride apart side by side.
-Then a place of the kernel is a step from each result to the number that it reads, the same step for all results, and
+Then a place of the weight is a step from each result to the number that it reads, the same step for all results, and
 vectors of results are sums of products of vectors and a number of the weight. Read `pooling.py` next.
 """
 
@@ -25,7 +25,7 @@ _LAID = 1 << 14  # bytes of rows that are laid out, about
 
 _GEOMETRY = """\
 typedef struct {
-  long batch, h, w, oh, ow, kh, kw, sh, sw, top, left, dh, dw;  // lengths, windows, kernel, options
+  long batch, h, w, oh, ow, kh, kw, sh, sw, top, left, dh, dw;  // lengths, windows, weight, options
   long channels, outs;  // of x, and of the result for each of them
   long band, rows, across;  // rows that are made at a time, rows that are laid out for them, and how long they are
   long parts, room;  // parts, and numbers that each works in
@@ -49,7 +49,7 @@ static void plane_lay_@(const T *x, T *to, long from, const plane_t *g) {
       for (long r = 0; r < g->rows; r++, to += g->across)
         plane_row_@(x, to, (from + r) * g->sh + i - g->top, g->h, g->w, j - g->left, g->sw, g->across);
 }
-// How far from a result lies what each place of the kernel reads.
+// How far from a result lies what each place of the weight reads.
 static void plane_steps_@(long *at, const plane_t *g) {
   for (long i = 0; i < g->kh * g->dh; i += g->dh)
     for (long j = 0; j < g->kw * g->dw; j += g->dw)
@@ -165,7 +165,7 @@ static void plane_convolve_input_@(const T *y, const T *w, T *x, T *room, long p
       for (long r = 0; r < g->rows; r++)
         plane_row_@(of_y + q * size, laid + (q * g->rows + r) * g->across, least - above + r, g->oh, g->ow,
                     g->left / g->sw - before, 1, g->across);
-    // Pixels a stride apart, along both axes, are reached by the same places of the kernel.
+    // Pixels a stride apart, along both axes, are reached by the same places of the weight.
     for (long y0 = from; y0 < stop && y0 < from + g->sh; y0++)
       for (long x0 = 0; x0 < g->sw && x0 < g->w; x0++) {
         const long down = y0 + g->top, right = x0 + g->left;
