@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import optim
 from autograd.tensor import Tensor
 
 REFERENCES = json.loads((Path(__file__).parent / "references" / "references.json").read_text())
+
+# Every rule, with options that lead it different ways.
+RULES: dict[str, Callable[[Any], optim.Optimizer]] = {
+    "sgd": lambda p: optim.SGD(p, lr=0.1),
+    "momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.2, weight_decay=0.01),
+    "nesterov": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, maximize=True),
+    "adagrad": lambda p: optim.Adagrad(p, lr=0.1, lr_decay=0.1),
+    "adadelta": lambda p: optim.Adadelta(p, lr=0.5),
+    "rmsprop": lambda p: optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True),
+    "lecture": lambda p: optim.RMSprop(p, lr=0.01, init="lecture"),
+    "adam": lambda p: optim.Adam(p, lr=0.1, amsgrad=True, weight_decay=0.1),
+    "adamw": lambda p: optim.AdamW(p, lr=0.1, penalties=[optim.L1(0.01, "proximal"), optim.L2(0.01)]),
+    "nadam": lambda p: optim.NAdam(p, lr=0.1, weight_decay=0.1, penalties=[optim.L1(0.01), optim.MaxNorm(5.0)]),
+    "radam": lambda p: optim.RAdam(p, lr=0.1, weight_decay=0.1, decoupled_weight_decay=True),
+}
 
 
 class WithRole(Tensor):

@@ -21,6 +21,7 @@ from autograd.compile.cuda.eager import OnDevice
 from benchmarks.speed.networks import GPT, MLP
 from benchmarks.speed.tapegrad import training_step
 from benchmarks.speed.workloads import Workload
+from tests.optim.helpers import RULES
 
 from ... import guard
 from . import simulated
@@ -201,18 +202,6 @@ def test_the_gradients_of_an_optimizer_are_gathered_by_a_tape(monkeypatch: pytes
 
     for a, b in zip(trained("guard"), trained("cpu"), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-RULES: dict[str, Any] = {
-    "sgd": lambda p: optim.SGD(p, lr=0.1),
-    "momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.2, weight_decay=0.01),
-    "nesterov": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, maximize=True),
-    "adagrad": lambda p: optim.Adagrad(p, lr=0.1, lr_decay=0.1),
-    "adadelta": lambda p: optim.Adadelta(p, lr=0.5),
-    "rmsprop": lambda p: optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True),
-    "adam": lambda p: optim.Adam(p, lr=0.1, amsgrad=True, weight_decay=0.1),
-    "adamw": lambda p: optim.AdamW(p, lr=0.1, penalties=[optim.L1(0.01, "proximal"), optim.L2(0.01)]),
-}
 
 
 @pytest.mark.parametrize(("name", "dtype"), [*[(name, "float64") for name in RULES], ("adamw", "float32")])
