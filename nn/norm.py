@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from autograd.tensor import Tensor
 
 from . import functional as F
+from .functional.axes import is_whole
 from .init import ones_, zeros_
 from .module import Module
 from .parameter import Parameter, zeros
@@ -100,10 +101,10 @@ class GroupNorm(Module):
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
-        if num_groups < 1 or num_channels % num_groups:
+        if not is_whole(num_groups, 1) or num_channels % num_groups:
             raise ValueError(
-                f"GroupNorm got num_groups={num_groups} and num_channels={num_channels}: the channels must divide into "
-                "that many groups."
+                f"GroupNorm got num_groups={num_groups!r} and num_channels={num_channels}: the channels must divide "
+                "into that many groups."
             )
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
         self.weight = _norm((num_channels,), dtype, device) if affine else None

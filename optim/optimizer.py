@@ -90,6 +90,8 @@ class Optimizer(Telling, ABC):
         """
         loss = None
         if closure is not None:
+            if not callable(closure):
+                raise TypeError(f"step takes a function that gives the loss, or nothing; got {closure!r}.")
             with enable_grad():
                 loss = closure()
         trace = is_tracing()
@@ -316,6 +318,8 @@ class Optimizer(Telling, ABC):
 
     def _check_groups(self, groups: list[dict[str, Any]]) -> None:
         name = type(self).__name__
+        if not isinstance(groups, (list, tuple)) or not all(isinstance(group, Mapping) for group in groups):
+            raise ValueError(f'"param_groups" must be a list of dictionaries, got {groups!r}.')
         if len(groups) != len(self.param_groups):
             raise ValueError(
                 f"the state dict has {len(groups)} parameter groups, this {name} has {len(self.param_groups)}: "

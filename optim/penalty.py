@@ -25,8 +25,8 @@ class Penalty:
     """The base of the penalties: which parameters it concerns, and three moments at which it does nothing yet."""
 
     def __init__(self, roles: Iterable[str] = ("weight",)) -> None:
-        if isinstance(roles, str):
-            raise TypeError(f"roles must be a tuple of roles, got the string {roles!r}: write ({roles!r},).")
+        if isinstance(roles, str) or not isinstance(roles, Iterable):
+            raise TypeError(f"roles must be a tuple of roles, got {roles!r}: write ({roles or 'weight'!r},).")
         self.roles = tuple(roles)
 
     def applies_to(self, parameter: Tensor) -> bool:

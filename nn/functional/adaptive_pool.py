@@ -16,6 +16,7 @@ from autograd.backend import host
 from autograd.pooling import Pair
 from autograd.tensor import Tensor
 
+from .axes import is_whole
 from .pool import as_images, no_indices
 from .pool_windows import max_windows, sum_windows
 
@@ -50,9 +51,11 @@ def _adaptive(
     name: str, axes: int, x: Tensor, output_size: Parts, function: Callable[[Tensor, Pair], Tensor]
 ) -> Tensor:
     """`function` of x as (N, C, H, W) and how many parts it is cut into, down and across."""
-    given = (output_size,) * axes if output_size is None or isinstance(output_size, int) else tuple(output_size)
-    if len(given) != axes or any(n is not None and n < 1 for n in given):
-        raise ValueError(f"{name} got output_size={output_size}: it must be one number for each axis, at least 1.")
+    given: Any = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * axes
+    if len(given) != axes or not all(n is None or is_whole(n, 1) for n in given):
+        raise ValueError(
+            f"{name} got output_size={output_size!r}: it must be one whole number for each axis, at least 1, or None."
+        )
 
     def on_images(x: Tensor) -> Tensor:
         parts = [n if part is None else part for part, n in zip(given, x.shape[-axes:], strict=True)]

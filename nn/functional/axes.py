@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec
 from autograd.backend import host
 from autograd.tensor import Tensor
 
-__all__ = ["Numbers", "arguments_of", "numbers_of"]
+__all__ = ["Numbers", "arguments_of", "is_whole", "numbers_of"]
 
 Numbers = int | Sequence[int]
 
@@ -36,6 +36,11 @@ def arguments_of(
     return declared
 
 
+def is_whole(n: Any, least: int) -> bool:
+    """Whether this is a whole number, at least `least`."""
+    return isinstance(n, _WHOLE) and bool(n >= least)
+
+
 def numbers_of(name: str, option: str, given: Numbers, axes: int, least: int) -> tuple[int, ...]:
     """One number for each axis of space; a single number stands for all.
 
@@ -44,7 +49,7 @@ def numbers_of(name: str, option: str, given: Numbers, axes: int, least: int) ->
     alone = isinstance(given, _WHOLE) or not isinstance(given, Iterable)
     numbers: tuple[Any, ...] = (given,) if alone else tuple(given)  # type: ignore[arg-type]
     numbers = numbers * axes if len(numbers) == 1 else numbers
-    if len(numbers) != axes or not all(isinstance(n, _WHOLE) and n >= least for n in numbers):
+    if len(numbers) != axes or not all(is_whole(n, least) for n in numbers):
         each = "one whole number" if axes == 1 else f"one whole number, or one for each of {axes} axes"
         raise ValueError(f"{name} got {option}={given!r}: it must be {each}, at least {least}.")
     return numbers

@@ -19,6 +19,7 @@ from autograd.fused import fused
 from autograd.tensor import Operand, Tensor
 
 from . import batch_norm_loops as loops
+from .axes import is_whole
 
 __all__ = ["group_norm"]
 
@@ -31,10 +32,10 @@ def group_norm(
     Each case is normalised by itself; weight and bias are (C,). Wu and He 2018, equations 1 to 3. Raises ValueError for
     x without channels, for channels that do not divide into the groups, and for parameters that are not (C,).
     """
-    if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups:
+    if x.ndim < 2 or not is_whole(num_groups, 1) or x.shape[1] % num_groups:
         raise ValueError(
-            f"group_norm got x of shape {x.shape} and num_groups={num_groups}: x must be (N, C, ...), with channels "
-            "that divide into the groups."
+            f"group_norm got x of shape {x.shape} and num_groups={num_groups!r}: x must be (N, C, ...), with channels "
+            "that divide into a whole number of groups."
         )
     channels = x.shape[1]
     for kind, parameter in {"weight": weight, "bias": bias}.items():

@@ -362,6 +362,8 @@ def test_flatten_and_identity():
         (lambda: F.embedding(Tensor([0]), normal(3, 2), 3), ValueError, "padding_idx=3"),
         (lambda: F.one_hot(Tensor([5]), 3), IndexError, "indices from 5 to 5"),
         (lambda: nn.Flatten(2)(normal(2, 3)), ValueError, "which has no such axes"),
+        (lambda: nn.GroupNorm(2.0, 6), ValueError, "num_groups=2.0"),
+        (lambda: F.group_norm(normal(2, 6), "2"), ValueError, "num_groups='2'"),
         (lambda: nn.PReLU(3)(normal(4, 2)), ValueError, "it takes one slope, or 2"),
         (lambda: F.rrelu(normal(2), 0.5, 0.1), ValueError, "lower=0.5 above upper=0.1"),
         (lambda: F.hardtanh(normal(2), 1.0, 1.0), ValueError, "the first must be the smaller"),

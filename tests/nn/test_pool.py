@@ -236,6 +236,8 @@ def test_an_empty_batch_has_an_empty_result():
         (lambda: F.avg_pool2d(normal(1, 5, 5), 2, divisor_override=0), ValueError, "divisor_override=0"),
         (lambda: F.adaptive_avg_pool2d(normal(1, 5, 5), (0, 1)), ValueError, r"output_size=\(0, 1\).*at least 1"),
         (lambda: F.adaptive_avg_pool1d(normal(1, 5), (1, 1)), ValueError, r"output_size=\(1, 1\)"),
+        (lambda: F.adaptive_avg_pool2d(normal(1, 5, 5), 2.5), ValueError, "output_size=2.5.*one whole number"),
+        (lambda: F.adaptive_max_pool2d(normal(1, 5, 5), "ab"), ValueError, "output_size='ab'"),
         (lambda: F.adaptive_max_pool2d(normal(5, 5), 1), ValueError, r"x of shape \(5, 5\)"),
         (lambda: nn.MaxPool2d(2, return_indices=True)(normal(1, 4, 4)), NotImplementedError, "autograd.pool_places"),
         (lambda: ag.pool_places(np.ones((2, 2)), **WINDOWS), ShapeError, r"\(2, 2\): it must have four axes"),

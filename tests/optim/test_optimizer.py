@@ -612,3 +612,16 @@ def test_a_gradient_that_is_no_tensor_is_refused_before_anything_moves():
     with pytest.raises(TypeError, match=r"parameter\.grad must be a Tensor or None, got a ndarray"):
         optimizer.step()
     np.testing.assert_array_equal(first.data, before)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda o: o.step(3), TypeError, "step takes a function that gives the loss, or nothing; got 3"),
+        (lambda o: o.load_state_dict({"state": {}, "param_groups": 3}), ValueError, "a list of dictionaries, got 3"),
+        (lambda o: optim.L2(0.1, roles=None), TypeError, r"got None: write \('weight',\)"),
+    ],
+)
+def test_what_is_of_another_kind_is_named(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call(optim.SGD([parameter([1.0])], lr=0.1))
