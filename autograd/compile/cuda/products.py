@@ -85,8 +85,8 @@ class Products:
         out, a, b = product.instruction.out, product.a, product.b
         stack = () if len(a.shape) == len(b.shape) == 2 else out.shape[:-2]
         factors = []
-        for ref in (a, b):
-            step = _step(ref, stack)
+        for ref in (_stretched(a, stack), _stretched(b, stack)):
+            step = _step(ref)
             if step is None:
                 factor, packing = self._pack(ref)
                 yield from packing
@@ -140,10 +140,16 @@ class Products:
         return Factor(place, Lies(transposed, lies.shape[-1], rows * columns), span), packing
 
 
-def _step(ref: Ref, stack: tuple[int, ...]) -> int | None:
+def _stretched(ref: Ref, stack: tuple[int, ...]) -> Ref:
+    """A factor as a stack of this shape: matrices that serve several times lie 0 apart."""
+    front, matrix = ref.shape[:-2], ref.shape[-2:]
+    own = tuple(0 if length == 1 else step for length, step in zip(front, ref.strides, strict=False))
+    return replace(ref, shape=(*stack, *matrix), strides=(*(0,) * (len(stack) - len(own)), *own, *ref.strides[-2:]))
+
+
+def _step(ref: Ref) -> int | None:
     """The step from matrix to matrix; None where there are several."""
-    own = ref.strides[:-2]
-    axes = joined_axes(stack, (0,) * (len(stack) - len(own)) + own)
+    axes = joined_axes(ref.shape[:-2], ref.strides[:-2])
     if not axes:
         return 0
     return axes[0][1] if len(axes) == 1 else None
