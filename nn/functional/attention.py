@@ -3,7 +3,7 @@
 One idea: softmax(q k^T scale) v is two products around a softmax, so it is one fat node that keeps the weights: with
 them both passes are matrix products, and a few passes over one array of the scores' size. Heads are one more axis in
 front, and views of one product serve as they lie in memory. Source: Vaswani et al. 2017, section 3.2.
-Read `flash.py` next.
+Read `attention_tapes.py` next.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 from autograd import matmul, sum_to
 from autograd.backend import Array, Module, host, module_of
-from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.in_place import InLoop
 from autograd.compile.native.many import matmul_many
 from autograd.fused import fused
@@ -22,6 +21,7 @@ from autograd.modes import casting
 from autograd.random import Generator
 from autograd.tensor import Operand, Tensor
 
+from .attention_tapes import attention_on_device
 from .attention_weights import attention_weights, lower, scale_of
 from .dropout import dropout
 from .flash import attended, is_attended
@@ -265,4 +265,4 @@ def _add_product(xp: Module, total: Array, seen: slice, a: Array, b: Array, firs
         total[..., seen, :] += matmul_many(xp, a, b)
 
 
-attention.kernel(_forward, _backward, kernel_on_device(attention.definition, _forward, _backward))
+attention.kernel(_forward, _backward, attention_on_device(attention.definition, _forward, _backward))

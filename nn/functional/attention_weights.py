@@ -13,7 +13,7 @@ from autograd import matmul, matrix_transpose, softmax, where
 from autograd.backend import Array, device_of, host, move
 from autograd.tensor import Operand, bare
 
-__all__ = ["attention_weights", "lower", "scale_of"]
+__all__ = ["attention_scores", "attention_weights", "lower", "scale_of"]
 
 
 def attention_weights(
@@ -23,13 +23,20 @@ def attention_weights(
 
     `mask` and `causal` may come together: then a key takes part where both let it.
     """
+    return softmax(attention_scores(query, key, mask, causal=causal, scale=scale), axis=-1)
+
+
+def attention_scores(
+    query: Operand, key: Operand, mask: Operand = None, *, causal: bool = False, scale: float | None = None
+) -> Operand:
+    """How well each key fits each query, (..., L, S), before the softmax; -inf where a mask keeps them apart."""
     scores = matmul(query, matrix_transpose(key)) * scale_of(query, scale)
     if causal:
         device = device_of(bare(query))
         scores = where(lower(*scores.shape[-2:], device), scores, -float("inf"))
     if mask is not None:
         scores = where(mask, scores, -float("inf")) if mask.dtype == "bool" else scores + mask
-    return softmax(scores, axis=-1)
+    return scores
 
 
 def scale_of(query: Operand, scale: float | None) -> float:

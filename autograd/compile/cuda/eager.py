@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ...backend import Array, Module, device_of, host, is_array, is_floating, modules
@@ -39,6 +39,7 @@ __all__ = ["OnDevice", "kernel_on_device", "needed", "placed", "slopes_of"]
 
 Options = dict[str, Any]
 Needs = tuple[bool, ...]
+Follows = Sequence[int | None]
 Laid = tuple[tuple[int, ...], tuple[int, ...] | None]
 
 _KINDS = 256  # of arguments that are remembered
@@ -50,10 +51,10 @@ class OnDevice:
     A call with arrays on a GPU, and None for what is not given, gives the results as new arrays, or None where it has
     to be done otherwise: at the first call with such arrays, see Note [From the second call on], and where the function
     is more than kernels and products. `follows` says for each result the number of the argument as which it shall lie,
-    see Note [As they lie].
+    see Note [As they lie]; None has it lie in order.
     """
 
-    def __init__(self, function: Callable[..., Any], follows: Callable[[Options], list[int]] = lambda _: [0]) -> None:
+    def __init__(self, function: Callable[..., Any], follows: Callable[[Options], Follows] = lambda _: [0]) -> None:
         self.function, self.follows = function, follows
         self._known: dict[Any, _Made | None] = {}  # by kind of arguments; None: nothing is made, perhaps not yet
         self._waiting: set[Any] = set()  # kinds that were seen once
@@ -75,6 +76,13 @@ class OnDevice:
         except TypeError:  # an option that is no plain value, such as a list
             return None
         return None if made is None else made(arrays)
+
+    def or_module(self, arrays: tuple[Any, ...], options: Options) -> tuple[Array, ...]:
+        """The results of a function that gives several, by the array module where there is no tape."""
+        made = self(arrays, options)
+        if made is None:
+            made = tuple(x.data for x in self.function(*[None if x is None else wrap(x) for x in arrays], **options))
+        return made
 
     def _make(self, key: Any, device: Device, arrays: tuple[Any, ...], options: Options) -> _Made | None:
         if is_switched_off():
@@ -109,8 +117,7 @@ def kernel_on_device(
 
     The tapes follow from the definition and its rules, and keep nothing but the inputs.
     """
-    value, slopes = OnDevice(definition), slopes_of(definition)
-    slope = OnDevice(slopes, needed)
+    value, slope = OnDevice(definition), OnDevice(slopes_of(definition), needed)
 
     def forward_or_tape(xp: Module, *inputs: Any, **options: Any) -> Any:
         made = None if casting() is not None else value(inputs, options)
@@ -121,11 +128,7 @@ def kernel_on_device(
     ) -> Any:
         if residuals is not _BY_TAPE:
             return backward(xp, g, needs, inputs, residuals, **options)
-        made = slope((g, *inputs), {"needs": needs, **options})
-        if made is None:
-            tensors = [None if x is None else wrap(x) for x in inputs]
-            made = tuple(x.data for x in slopes(wrap(g), *tensors, needs=needs, **options))
-        return placed(made, needs)
+        return placed(slope.or_module((g, *inputs), {"needs": needs, **options}), needs)
 
     return forward_or_tape, backward_or_tape
 
@@ -178,7 +181,7 @@ class _Made:
 
     @classmethod
     def of(
-        cls, function: Callable[..., Any], device: Device, arrays: tuple[Any, ...], options: Options, follows: list[int]
+        cls, function: Callable[..., Any], device: Device, arrays: tuple[Any, ...], options: Options, follows: Follows
     ) -> _Made | None:
         """The tape of a function for arrays like these; None where CuPy would have a part in it, or chance."""
         views = [None if x is None or not is_floating(x.dtype) else view_of(x) for x in arrays]
@@ -191,7 +194,7 @@ class _Made:
             results = (results,) if isinstance(results, Tensor) else results
             flat = []
             for result, i in zip(results, follows, strict=True):
-                order = order_of(arrays[i]) if result.ndim == arrays[i].ndim else None
+                order = None if i is None or result.ndim != arrays[i].ndim else order_of(arrays[i])
                 lies = result if order is None else permute_dims(result, order)
                 laid.append((lies.shape, None if order is None else tuple(map(order.index, range(len(order))))))
                 flat.append(reshape(lies, -1))

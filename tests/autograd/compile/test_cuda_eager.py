@@ -21,6 +21,7 @@ from autograd.compile.cuda.eager import OnDevice
 from benchmarks.speed.networks import GPT, MLP
 from benchmarks.speed.tapegrad import training_step
 from benchmarks.speed.workloads import Workload
+from nn.functional import attention_tapes
 from tests.optim.helpers import RULES
 
 from ... import guard
@@ -43,6 +44,8 @@ def numbers(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
+SEEN = np.array([[i + j > 2 for j in range(5)] for i in range(6)])  # of the keys, by each query
+SEEN[4] = False
 LABELS = np.array([2, 0, 1, 3, 2])
 CASES: dict[str, tuple[Any, list[np.ndarray]]] = {
     "silu": (F.silu, [numbers(3, 50)]),
@@ -64,6 +67,14 @@ CASES: dict[str, tuple[Any, list[np.ndarray]]] = {
     "attention": (
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
         [numbers(2, 3, 6, 4, seed=i) for i in range(3)],
+    ),
+    "attention, a mask of numbers": (
+        lambda q, k, v, mask: F.scaled_dot_product_attention(q, k, v, mask, scale=0.3),
+        [numbers(2, 3, 6, 4), numbers(2, 3, 5, 4, seed=1), numbers(2, 3, 5, 2, seed=2), numbers(3, 1, 5, seed=3)],
+    ),
+    "attention, heads that share keys": (
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, Tensor(SEEN, device=q.device)),
+        [numbers(2, 3, 6, 4), numbers(2, 1, 5, 4, seed=1), numbers(5, 2, seed=2)],
     ),
     "conv2d": (
         lambda x, w, b: F.conv2d(x, w, b, stride=(2, 1), padding=1, activation="relu"),
@@ -150,6 +161,28 @@ def test_a_layer_does_no_product_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(products) == 2  # the gradients of both factors; that of the forward needs no tape
 
 
+@pytest.mark.parametrize(("few", "products"), [(1 << 22, 6), (1, 7)])
+def test_few_weights_of_an_attention_are_not_made_again(
+    few: int, products: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention_tapes, "_FEW", few)
+    done: list[Any] = []
+    multiplier = simulated.Simulated.multiplier
+    monkeypatch.setattr(
+        simulated.Simulated,
+        "multiplier",
+        lambda self, product: (lambda run: lambda *at: done.append(product) or run(*at))(multiplier(self, product)),
+    )
+    function, given = CASES["attention"]
+    wanted = results(function, given, "cpu")
+    for _ in range(3):
+        done.clear()
+        found = results(function, given, "guard")
+    assert len(done) == products
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
+
+
 @pytest.mark.parametrize("shape", [(70, 33), (5, 700), (1024, 40), (1025, 3)])
 def test_sums_over_few_rows_are_one_launch(shape: tuple[int, int]) -> None:
     def summed(x: Tensor, w: Tensor) -> tuple[Tensor, ...]:
@@ -230,7 +263,7 @@ def test_the_rule_of_an_optimizer_is_one_kernel(name: str, dtype: str, monkeypat
         # The loss and its gradient 4 and 3, a bias each, gathered gradients and the rule.
         (MLP((5, 7, 6, 3), 4), (4 + 3 + 3 + 2, 0)),
         # Residuals forward and back, the places, and the parts of queries, keys and values are left to CuPy.
-        (GPT(2, 16, 2, 8, 2, 11), (65, 13)),
+        (GPT(2, 16, 2, 8, 2, 11), (61, 13)),
     ],
     ids=["mlp", "gpt"],
 )
