@@ -9,6 +9,8 @@ One idea: see Note [Where a member goes]. Read `stored.py` next.
 # there on that has its table and shares something that it reads, or opens a new one at the end. What a group reads from
 # outside comes from steps before. An element that shares nothing with any group yet, such as a moment of Adam times its
 # factor, waits for its first reader, to join the group of what else that one reads; a function of it alone waits too.
+# So do sums over rows, until the next step that is no group: the gradient of a normalisation's bias is the first to be
+# asked for, and belongs to the loop that comes behind it.
 
 from __future__ import annotations
 
@@ -85,7 +87,7 @@ class _Schedule:
             after = self.refs[instruction.after].base
             instruction, needs = replace(instruction, after=after), [*reads, after]
         ways = self.tables.ways(instruction)
-        waits = bool(ways) and all(way.kind == "element" for way in ways.values())
+        waits = bool(ways) and (_is_element(ways) or all(way.kind == "column" for way in ways.values()))
         if waits and len(needs) == 1 and needs[0] in self.waiting:
             self.waiting[instruction.out] = instruction, ways
             return
@@ -96,6 +98,8 @@ class _Schedule:
         if waits:
             self.waiting[instruction.out] = instruction, ways
         else:
+            for base in [out for out, (_, ways) in self.waiting.items() if not _is_element(ways)]:
+                self._release(base, near=reads)
             self._add_step(instruction)
 
     def _release(self, base: Variable, near: Sequence[Variable]) -> None:
@@ -160,6 +164,10 @@ class _Schedule:
             ready[instruction.out] = place
             return True
         return False
+
+
+def _is_element(ways: Ways) -> bool:
+    return all(way.kind == "element" for way in ways.values())
 
 
 def _take_in(group: Group, instruction: Instruction, ways: Ways, reads: list[Variable]) -> None:

@@ -173,7 +173,8 @@ def test_few_weights_of_an_attention_are_not_made_again(
         "multiplier",
         lambda self, product: (lambda run: lambda *at: done.append(product) or run(*at))(multiplier(self, product)),
     )
-    function, given = CASES["attention"]
+    function, _ = CASES["attention"]
+    given = [numbers(2, products, 3, 4, seed=i) for i in range(3)]  # of a shape for which no tape was made yet
     wanted = results(function, given, "cpu")
     for _ in range(3):
         done.clear()
@@ -263,7 +264,7 @@ def test_the_rule_of_an_optimizer_is_one_kernel(name: str, dtype: str, monkeypat
         # The loss and its gradient 4 and 3, a bias each, gathered gradients and the rule.
         (MLP((5, 7, 6, 3), 4), (4 + 3 + 3 + 2, 0)),
         # Residuals forward and back, the places, and the parts of queries, keys and values are left to CuPy.
-        (GPT(2, 16, 2, 8, 2, 11), (61, 13)),
+        (GPT(2, 16, 2, 8, 2, 11), (56, 13)),
     ],
     ids=["mlp", "gpt"],
 )
