@@ -27,6 +27,7 @@ from .hints import telling
 from .modes import enable_grad, is_batching, is_recording, is_tracing, is_watching
 from .ops.cast import astype
 from .ops.elementwise import add, positive
+from .ops.parts import Parts, whole
 from .ops.shape import sum_to
 from .primitive import Saved
 from .tensor import Edge, Node, Tensor, bare, edge_of, wrap
@@ -223,7 +224,7 @@ def _walk(
     heapify(waiting)
     while waiting:
         node = heappop(waiting)[1]
-        g = arrived.pop(node)
+        g = whole(arrived.pop(node))
         if node.watcher is not None if wanted is None else node in wanted:
             kept[node] = positive(g)
         if leading is not None and node not in leading:
@@ -233,12 +234,17 @@ def _walk(
         for parent, piece in pieces(node, g, goes, arrived, shared):
             if parent is None or piece is None:
                 continue  # nobody asked
+            if isinstance(piece, Parts):
+                if isinstance(parent, Node):
+                    heappush(waiting, (-parent.serial, parent))
+                arrived[parent] = piece
+                continue
             like: Any = parent.data if isinstance(parent, Tensor) else parent
             if piece.shape != like.shape or piece.dtype != like.dtype:
                 piece = _fitted(node, like, piece)
             if watching:
                 check_backward(node.primitive.name, node.line, bare(g), bare(piece))
-            sent = arrived.get(parent)
+            sent = whole(arrived.get(parent))
             if sent is None:
                 if parent is like:
                     heappush(waiting, (-parent.serial, parent))
@@ -258,8 +264,7 @@ def _walk(
             node.saved = None
             if node.line is not None:
                 release(node)
-    if wanted is not None:
-        arrived = {edge: g for edge, g in arrived.items() if edge in wanted}
+    arrived = {edge: whole(g) for edge, g in arrived.items() if wanted is None or edge in wanted}
     return arrived | kept if kept else arrived
 
 
@@ -341,7 +346,7 @@ def _array_pieces(
 ) -> Iterable[tuple[Edge | None, Any]]:
     """What a node sends to each parent, as arrays; None, as either, where nothing goes.
 
-    What a rule can add in place to what has `arrived`, where that is not `shared`, is added and not sent.
+    What a rule can add to what has `arrived`, where that is not `shared`, is added and not sent.
     """
     operation = node.primitive
     assert node.saved is not None
@@ -352,9 +357,10 @@ def _array_pieces(
         if parent is not None and (goes is None or parent in goes):
             rule = operation.rule(position)
             kept = [_saved_array(node.saved, keep, position) for keep in rule.keeps]
-            into = rule.into if parent in arrived and parent not in shared else None
-            if into is None or into(arrived[parent], g, *kept) is NotImplemented:
+            if rule.gather is None or parent in shared:
                 found.append((parent, rule.function(g, *kept)))
+            else:
+                found.append((parent, rule.gather(arrived.get(parent), g, *kept)))
     return found
 
 

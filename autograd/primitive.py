@@ -49,13 +49,13 @@ class Saved:
 class Rule:
     """The gradient of one input: a function of g, the gradient of the result, and of what the node kept.
 
-    `into`, where there is one, adds the same to a sum in place: a function of the sum and of all that; it gives
-    NotImplemented for what the rule itself has to do.
+    `gather`, where there is one, adds the same to what has arrived: a function of that, or None, and of all that the
+    rule takes. It gives what shall be sent, or None where it was added.
     """
 
     function: Callable[..., Any]
     keeps: tuple[Saved, ...]
-    into: Callable[..., Any] | None = None
+    gather: Callable[..., Any] | None = None
 
 
 class Operation(Generic[P]):
@@ -338,13 +338,13 @@ class Primitive(Operation[P]):
         self._by_position = tuple(self.rules.get(name) for name in self.inputs)
         return function[0] if function else None
 
-    def vjp_into(self, function: Callable[..., Any]) -> None:
-        """Declare how the gradient of the only input is added to a sum in place, where that is less work.
+    def vjp_gathered(self, function: Callable[..., Any]) -> None:
+        """Declare how the gradient of the only input is added to what has arrived, where that is less work.
 
-        `function` takes the sum, an array, then what the rule takes; see `Rule`.
+        `function` is the `gather` of its `Rule`.
         """
         (name,) = self.inputs
-        self.rules[name] = replace(self.rules[name], into=function)
+        self.rules[name] = replace(self.rules[name], gather=function)
         self._by_position = (self.rules[name],)
 
     def replace_rules(self, change: Callable[[Rule], Rule]) -> None:

@@ -5,7 +5,7 @@ twice: getitem/put_at, take/index_add, take_along_axis/scatter_add, each the oth
 `_add_at`.
 
 On CuPy an integer array that points outside is not refused but wraps round, since asking would wait for the device.
-Read `join.py` next.
+Read `parts.py` next.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from operator import index as as_int
 from typing import Any
 
 from ..backend import Array, Module, is_array, module_of
-from ..batching import Batch, Batched, deepest
+from ..batching import Batch, deepest
 from ..errors import ShapeError
 from ..instruction import instruction
 from ..modes import is_batching, is_tracing
@@ -69,15 +69,15 @@ def _positions(part: Sequence[Any], xp: Module | None) -> Array:
     return module.asarray(parts) if parts else module.asarray(parts, dtype="int64")
 
 
-def _parts(index: Any) -> tuple[Any, ...]:
+def parts_of(index: Any) -> tuple[Any, ...]:
     return index if isinstance(index, tuple) else (index,)
 
 
 def _arrays(index: Any) -> list[Array]:
-    return [part for part in _parts(index) if is_array(part)]
+    return [part for part in parts_of(index) if is_array(part)]
 
 
-def _may_repeat(index: Any) -> bool:
+def may_repeat(index: Any) -> bool:
     """Whether an element may be read twice: only by an integer array that holds several positions."""
     return any(part.dtype.kind != "b" and part.size > 1 for part in _arrays(index))
 
@@ -94,10 +94,10 @@ SHORT_ROW = 16  # elements; below it bincount is the faster one
 def _add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
     """Zeros of `shape` with `values` added at `index`."""
     on_host = xp is module_of(0.0) or (is_tracing() is not None and not isinstance(xp, Batch))
-    if _may_repeat(index) and on_host and values.dtype.kind == "f" and values.dtype.itemsize <= 8:
+    if may_repeat(index) and on_host and values.dtype.kind == "f" and values.dtype.itemsize <= 8:
         return _rows_added(values, index, shape)
     out = xp.zeros(shape, dtype=values.dtype)
-    if not _may_repeat(index):
+    if not may_repeat(index):
         out[index] = values
     elif values.dtype.kind in "biu":
         # Whole numbers wrap alike in all sizes, and a GPU adds the unsigned ones.
@@ -135,7 +135,7 @@ def _rows_added(values: Array, index: Any, shape: Shape) -> Array:
 
 def _axes_named(index: Any, ndim: int) -> int:
     """How many axes, from the front, the index names; all of them when it holds an Ellipsis."""
-    parts = _parts(index)
+    parts = parts_of(index)
     if any(part is Ellipsis for part in parts):
         return ndim
     named: int = sum(part is not None and type(part) is not bool for part in parts)
@@ -163,23 +163,6 @@ def put_at(xp: Module, x: Operand, *, index: Any, shape: Shape) -> Array:
 
 getitem.vjp(lambda g, x_shape, index: put_at(g, index=index, shape=x_shape))
 put_at.vjp(lambda g, index: getitem(g, index=index))
-
-
-def _put_into(total: Array, g: Array, x_shape: Shape, index: Any) -> Any:
-    if isinstance(total, Batched) or isinstance(g, Batched):
-        return NotImplemented  # the sum may have room for one example only
-    if _may_repeat(index) or total.ndim == 0 or is_tracing() is not None:
-        return NotImplemented  # of no axes, the sum may be a NumPy scalar
-    part = total[index]
-    if is_array(part) and not any(is_array(entry) or type(entry) is bool for entry in _parts(index)):
-        part += g  # a view; `total[index] += g` would put it back where it is
-    else:
-        total[index] = part + g
-    return None
-
-
-# The parts of x are often many, and their gradients would be as many arrays of x's size.
-getitem.vjp_into(_put_into)
 
 
 @primitive
@@ -211,7 +194,7 @@ set_at.vjp(
 
 def _gradient_of_value(g: Operand, value_shape: Shape, index: Any) -> Operand:
     part = getitem(g, index=index)
-    if _may_repeat(index):
+    if may_repeat(index):
         part = where(survives_at(g, index=index) == 1, part, 0.0)
     extra = max(len(value_shape) - part.ndim, 0)  # axes of length 1 in front, which an assignment lets go
     return reshape(sum_to(part, shape=value_shape[extra:]), value_shape)

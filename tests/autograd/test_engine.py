@@ -68,16 +68,47 @@ def test_what_two_nodes_hold_is_not_added_into():
     same(x.grad, [3.0 + 5.0 + 3.0] * 2)
 
 
-def test_the_gradients_of_parts_are_put_into_one_array(monkeypatch):
-    x = leaf(np.arange(12.0).reshape(4, 3))
-    y = x * 1.0
-    loss = sum((part * part * (i + 1.0)).sum() for i, part in enumerate(ag.unstack(y)))
+@pytest.mark.parametrize(
+    ("cut", "zeros"),
+    [
+        (ag.unstack, 0),
+        (lambda y: ag.split(y, [1, 3], axis=1), 0),
+        (lambda y: (y[..., 2:], y[:, -4:-3], y[:, 1:2], y[:, :0]), 0),
+        (lambda y: (y[0], y[2]), 1),
+        (lambda y: (y[:, :3], y[2:], y[1]), 1),
+        (lambda y: (y[:-1], y[1:], y[:-1], y[0]), 1),  # more than y: what comes then is added
+        (lambda y: (y[0, 1], y[None, 1], y[::2]), 1),
+    ],
+)
+def test_the_gradients_of_parts_are_put_into_one_array(cut, zeros, monkeypatch):
+    x = leaf(np.arange(12.0).reshape(3, 4))
+    loss = sum((part * part * (i + 1.0)).sum() for i, part in enumerate(cut(x * 1.0)))
+    (wanted,) = ag.engine.gradients(loss, [x], create_graph=True)
     made = []
     forward = ag.ops.index.put_at.forward
     monkeypatch.setattr(ag.ops.index.put_at, "forward", lambda *given, **how: made.append(1) or forward(*given, **how))
     loss.backward()
-    same(x.grad, 2 * x.data * np.arange(1.0, 5.0)[:, None])
-    assert len(made) == 1
+    same(x.grad, wanted.data)
+    assert len(made) == zeros
+
+
+def test_parts_of_random_arrays_by_random_cuts():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        shape = tuple(rng.integers(0, 4, rng.integers(1, 4)))
+        x = leaf(rng.standard_normal(shape))
+        y = x * 1.0
+        axis = int(rng.integers(len(shape)))
+        parts = []
+        for _ in range(rng.integers(1, 5)):
+            start, stop = sorted(int(n) for n in rng.integers(-4, 5, 2))
+            key = slice(start, stop) if rng.random() < 0.7 or not shape[axis] else int(rng.integers(shape[axis]))
+            parts.append(y[(..., key, *[slice(None)] * (len(shape) - 1 - axis))])
+        parts += ag.unstack(y, axis=axis) if rng.random() < 0.5 else ag.split(y, [1], axis=axis)
+        weights = [rng.standard_normal(part.shape) for part in parts]
+        wanted = ag.engine.gradients([parts[i] for i in range(len(parts))], [x], weights, create_graph=True)[0]
+        ag.backward(parts, weights)
+        np.testing.assert_allclose(x.grad.data, wanted.data, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("of_a_leaf", [True, False])
@@ -112,7 +143,7 @@ def test_parts_are_not_put_back_where_they_are():
             raise AssertionError("written twice")
 
     total = np.zeros(4).view(Watched)
-    ag.ops.index.getitem.rules["x"].into(total, np.ones(2), (4,), slice(1, 3))
+    ag.ops.index.getitem.rules["x"].gather(total, np.ones(2), (4,), slice(1, 3))
     assert total.tolist() == [0, 1, 1, 0]
 
 

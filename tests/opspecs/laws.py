@@ -170,12 +170,12 @@ def rules_cannot_write(spec: Spec) -> Iterator[None]:
 
     def rule(position: int) -> Rule:
         found = type(operation).rule(operation, position)
-        into = found.into
+        gather = found.gather
 
-        def add(total: Any, *given: Any) -> Any:  # the sum is its own to write to, and nothing else
-            return _read_only(functools.partial(into, total))(*given)
+        def gathered(there: Any, *given: Any) -> Any:  # the sum is its own to write to, and nothing else
+            return _read_only(functools.partial(gather, there))(*given)
 
-        return replace(found, function=_read_only(found.function), into=add if into else None)
+        return replace(found, function=_read_only(found.function), gather=gathered if gather else None)
 
     if isinstance(operation, Primitive):
         watch: Any = mock.patch.object(operation, "rule", rule)

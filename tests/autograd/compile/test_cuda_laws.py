@@ -37,7 +37,7 @@ def over(examples: int) -> Any:
     def decorate(function: Any) -> Any:
         @functools.wraps(function)
         def law(chunk: list[Spec], data: Any, rng: np.random.Generator, device: str) -> None:
-            assume(data.draw(st.integers(0, 255)))  # hypothesis begins with the simplest of all: arrays without elements
+            assume(data.draw(st.integers(0, 255)))  # the simplest example of all comes first: arrays without elements
             function(chunk, data, rng, device)
 
         law = given(data=st.data(), rng=generators())(law)
