@@ -264,7 +264,7 @@ def test_the_rule_of_an_optimizer_is_one_kernel(name: str, dtype: str, monkeypat
         # The loss and its gradient 4 and 3, a bias each, gathered gradients and the rule.
         (MLP((5, 7, 6, 3), 4), (4 + 3 + 3 + 2, 0)),
         # Residuals forward and back, the places, and the parts of queries, keys and values are left to CuPy.
-        (GPT(2, 16, 2, 8, 2, 11), (56, 13)),
+        (GPT(2, 16, 2, 8, 2, 11), (56, 9)),
     ],
     ids=["mlp", "gpt"],
 )
