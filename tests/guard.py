@@ -24,6 +24,7 @@ import numpy as np
 from autograd.backend import Backend, register_backend
 from autograd.cuda.blas import WORKSPACE_BYTES, Blas
 from autograd.cuda.products import Place, Products
+from autograd.cuda.windows import sliding_windows
 
 from .cupy_surface import FUNCTIONS, METHODS, SHARED, UFUNCS
 from .guard_array import SCALARS, GuardArray, counts, guards_in, host_of, index_array, index_of, poison, refuse, wrap
@@ -42,6 +43,7 @@ ATOMIC = ("int32", "float16", "float32", "float64", "complex64", "complex128", "
 SYNCHRONIZING = {
     *("argwhere", "bincount", "compress", "delete", "extract", "flatnonzero", "nonzero", "place", "intersect1d"),
     *("setdiff1d", "setxor1d", "union1d", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values"),
+    "lib.stride_tricks.sliding_window_view",  # it looks at the lengths on the device
 }
 
 
@@ -339,6 +341,7 @@ guard = Module()
 surroundings = GuardSurroundings()
 products = Products(Module(), surroundings)
 guard.matmul, guard.dot, guard.affine = products.matmul, products.dot, products.affine
+guard.lib.stride_tricks.sliding_window_view = sliding_windows(guard.lib.stride_tricks.as_strided)
 register_backend(
     "guard",
     Backend(

@@ -3,7 +3,7 @@
 One idea: how two arrays are multiplied is worked out once for their shapes, strides and dtype, and looked up ever
 after. What cuBLASLt cannot do (integers, complex numbers, mixed dtypes, empty arrays) the library does itself, and
 `ArrayModule` is that library with these products in the place of its own. So no operation knows about it: it asks for
-`xp.matmul` and gets this one. Read `precision.py` next.
+`xp.matmul` and gets this one. Read `windows.py` next.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import functools
 import itertools
 import operator
 from dataclasses import replace
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
 from ..backend import Array, Module
@@ -20,6 +20,7 @@ from .blas import ALIGNMENT, Blas, Plan, UnsupportedProduct
 from .operands import Multiplication, multiplication
 from .precision import is_tf32
 from .product import DTYPES
+from .windows import sliding_windows
 
 __all__ = ["ArrayModule", "Place", "Products", "Surroundings"]
 
@@ -153,12 +154,15 @@ def _found(a: Array, b: Array) -> Way | None:
 
 
 class ArrayModule(ModuleType):
-    """An array library with our products in the place of its own; `xp` for every forward and kernel on its arrays."""
+    """An array library with our products and windows in the place of its own; `xp` on its arrays everywhere."""
 
     def __init__(self, library: Module, products: Products) -> None:
         super().__init__(library.__name__, library.__doc__)
         self._library = library
         self.matmul, self.dot, self.affine = products.matmul, products.dot, products.affine
+        as_strided = library.lib.stride_tricks.as_strided
+        tricks = SimpleNamespace(as_strided=as_strided, sliding_window_view=sliding_windows(as_strided))
+        self.lib = SimpleNamespace(stride_tricks=tricks)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._library, name)
