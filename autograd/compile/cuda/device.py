@@ -45,10 +45,12 @@ class Library(Protocol):
 class Device(Protocol):
     """A GPU, or what takes its place. Arrays are those of its backend.
 
-    `eager` says whether fused functions of eager code are to be its kernels as well.
+    `eager` says whether fused functions of eager code are to be its kernels as well, `alignment` of how many bytes the
+    address of an array of its own is a multiple.
     """
 
     eager: bool
+    alignment: int
 
     @property
     def stream(self) -> int:

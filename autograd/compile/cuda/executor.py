@@ -11,6 +11,12 @@ launches the graph. Where an address changes, such as that of a parameter, it re
 # array that somebody kept is theirs, and the next gradient goes to a new one, for which the graph is recorded anew.
 # Other results, such as the loss, are copied, since loops keep them for a while.
 
+# Note [Arguments that stay]
+# A graph reads from fixed addresses, so an argument is copied to one, which costs a launch. One that is the same array
+# at each call, with other numbers perhaps, is read where it lies; the first time that another is given, there is a copy
+# from then on. So an array that is lent is held until the next call. It begins as arrays of our own do, for how it is
+# aligned decides by which algorithm a product is done, and so how it is rounded.
+
 from __future__ import annotations
 
 import itertools
@@ -68,8 +74,8 @@ class Cuda(Held):
         self._arrays: dict[Variable, Any] = {}  # constants, arguments and results
         for variable, array in plan.constants():
             self._own(variable)[...] = module_of(self._arena).asarray(host.ascontiguousarray(array))
-        for variable in self.program.arguments:
-            self._own(variable)
+        self._lent: dict[Variable, Any] = {}  # arguments that are read where they lie
+        self._copies: dict[Variable, Any] = {}  # of the others
         self._results = [(i, variable, self._result(i, variable)) for i, variable in plan.fresh]
         fresh = {i for i, _ in plan.fresh}
         self._rest = [(i, v) for i, v in enumerate(self.program.results) if i not in fresh]
@@ -138,17 +144,37 @@ class Cuda(Held):
         self._ask(self._numbers, self._words, self._others)
         self._staged.send()
         for variable, array in zip(self.program.arguments, arguments, strict=True):
-            self.device.copy(self._arrays[variable], array)
+            if array is not self._lent.get(variable):
+                self._take(variable, array)
         self._make_room(spare)
         self._begin()
         self._run()
         results: list[Any] = [None] * len(self.program.results)
         for i, _, array in self._results:
-            results[i] = array if i in spare else array.copy()
+            results[i] = array if i in spare else self._copy_of(array)
         for i, variable in self._rest:
-            results[i] = self._array(variable).copy()
+            results[i] = self._copy_of(self._array(variable))
         self._end()
-        return results, [(place, self._array(variable).copy()) for place, variable in self._copied]
+        return results, [(place, self._copy_of(self._array(variable))) for place, variable in self._copied]
+
+    def _take(self, variable: Variable, array: Any) -> None:
+        """Let the commands read an argument; see Note [Arguments that stay]."""
+        copy = self._copies.get(variable)
+        if copy is None:
+            fits = array.flags.c_contiguous and not self.device.address(array) % self.device.alignment
+            if fits and variable not in self._lent:
+                self._lent[variable] = self._arrays[variable] = array
+                self._move(variable, array)
+                return
+            self._lent[variable] = None  # never again
+            copy = self._copies[variable] = self._arrays[variable] = self.device.empty(variable.shape, variable.dtype)
+            self._move(variable, copy)
+        self.device.copy(copy, array)
+
+    def _copy_of(self, array: Any) -> Any:
+        copy = self.device.empty(array.shape, array.dtype)
+        self.device.copy(copy, array)
+        return copy
 
     def _make_room(self, spare: dict[int, Any]) -> None:
         """New arrays for those gradients that somebody keeps."""

@@ -59,7 +59,7 @@ _ALIGNED = 16  # bytes: where products are asked for before it is known where th
 class GPU:
     """One GPU, by its number."""
 
-    eager = True
+    eager, alignment = True, _MOST_ALIGNED
 
     def __init__(self, number: int) -> None:
         import cupy

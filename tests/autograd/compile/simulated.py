@@ -217,6 +217,7 @@ class SimulatedLibrary:
 class Simulated:
     """The device; `launches` and `recordings` count what it was told to do."""
 
+    alignment = 1
     eager = False  # but where a test asks for it: every shape is compiled
     launches = 0
     stream = 0

@@ -6,6 +6,8 @@ Under `make test-gpu` the trainings run on a real one.
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -264,6 +266,43 @@ def test_joined_arrays_are_moved_to_their_places(axis: int, executor: Any, devic
     for _ in range(3):
         np.testing.assert_array_equal(join(*given).numpy(), np.concatenate([x.T, y + 1], axis))
     assert not [line for line in join.explain().splitlines() if "Py: " in line and "concatenate" in line]
+
+
+def test_an_argument_that_stays_is_read_where_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[Any] = []
+    copy = simulated.Simulated.copy
+    monkeypatch.setattr(simulated.Simulated, "copy", lambda self, *two: copied.append(two[1]) or copy(self, *two))
+    fast = ag.compile(lambda x, y: (x * y + x, y))
+    x, y, other = (Tensor(np.arange(4.0) + i, device="guard") for i in (1, 2, 3))
+
+    def compare(x: Tensor, y: Tensor) -> list[Any]:
+        """The arguments that are copied."""
+        copied.clear()
+        wanted = x.numpy() * y.numpy() + x.numpy(), y.numpy()
+        for a, b in zip(fast(x, y), wanted, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b)
+        return [array for array in copied if any(array is each.data for each in (x, y))]
+
+    for _ in range(4):
+        assert not compare(x, y)
+        x.data += 1  # read at the next call
+    assert compare(x, other) == [other.data]
+    for each in (y, other, y, y):
+        assert compare(x, each) == [each.data]  # for good
+    turned = Tensor(np.arange(16.0), device="guard")[::4]
+    assert compare(turned, y) == [turned.data, y.data]
+    assert compare(x, y) == [x.data, y.data]
+
+
+def test_an_argument_that_was_read_where_it_lay_is_let_go() -> None:
+    fast = ag.compile(lambda x: x * 2.0)
+    for i in range(4):
+        x = Tensor(np.full(3, float(i)), device="guard")
+        np.testing.assert_array_equal(fast(x).numpy(), np.full(3, 2.0 * i))
+        if i == 0:
+            first = weakref.ref(x.data)
+    gc.collect()
+    assert first() is None
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
