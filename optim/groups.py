@@ -13,7 +13,7 @@ from typing import Any, Self
 from autograd.modes import refuse_in_trace
 from autograd.tensor import Tensor
 
-from .numbers import is_number, number, plain
+from .numbers import flag, is_number, number, plain
 from .penalty import several
 
 __all__ = ["Group", "Parameters", "at_least_zero", "named_parameters", "refuse_module", "split_groups", "within_one"]
@@ -37,8 +37,8 @@ class Group(dict[str, Any]):
     def fitting(self, name: str, value: Any) -> Any:
         """The value as this option takes it.
 
-        Raises KeyError for an option that has another name here, and would change nothing, TypeError for no number, or
-        no penalties, in the place of such.
+        Raises KeyError for an option that has another name here, and would change nothing, TypeError for no number, no
+        flag or no penalties in the place of such.
         """
         if _ELSEWHERE.get(name) in self:
             raise KeyError(f"{name} is called {_ELSEWHERE[name]} here")
@@ -46,6 +46,8 @@ class Group(dict[str, Any]):
             taken = several(value)
             return value if isinstance(value, list) else taken  # to which more may be appended
         before = self.get(name)
+        if isinstance(before, bool):
+            return flag(name, value)
         if is_number(before):
             return number(name, value)
         if isinstance(before, tuple) and before and all(map(is_number, before)):
@@ -104,13 +106,14 @@ def split_groups(params: Parameters, optimizer: str) -> Iterator[dict[str, Any]]
 
 
 def refuse_module(params: Any, who: str) -> None:
-    """Raise TypeError for a model in the place of its parameters."""
-    if hasattr(params, "parameters"):
+    """Raise TypeError for a model, or what is no collection at all, in the place of parameters."""
+    if hasattr(params, "parameters") or not isinstance(params, Iterable):
         raise TypeError(f"{who} takes parameters, got a {type(params).__name__}: give it model.parameters().")
 
 
 def named_parameters(params: Any, optimizer: str) -> tuple[list[str], list[Tensor]]:
     """Names (none when they were not given) and Tensors of one group, checked."""
+    refuse_module(params, optimizer)
     items = [params] if isinstance(params, Tensor) else list(params)
     if not items:
         raise ValueError(f"{optimizer}: a parameter group is empty. A generator gives its items once: keep a list.")

@@ -11,7 +11,7 @@ from typing import Any
 
 from autograd.backend import host
 
-__all__ = ["is_number", "number", "plain"]
+__all__ = ["flag", "is_number", "number", "plain"]
 
 
 def plain(value: Any) -> Any:
@@ -32,4 +32,12 @@ def number(name: str, value: Any) -> Any:
     value = plain(value)
     if not is_number(value):
         raise TypeError(f"{name} must be a number, got {value!r}, a {type(value).__name__}.")
+    return value
+
+
+def flag(name: str, value: Any) -> bool:
+    """The flag as Python's. Raises TypeError for what is neither True nor False: "no" would count as True."""
+    value = plain(value)
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}, a {type(value).__name__}.")
     return value

@@ -9,8 +9,9 @@ from __future__ import annotations
 from itertools import pairwise
 from math import cos, pi
 
+from .numbers import number
 from .optimizer import Optimizer
-from .schedule import Curve, Schedule, per_group
+from .schedule import Curve, Schedule, groups_of, per_group
 
 __all__ = ["OneCycleLR"]
 
@@ -45,12 +46,12 @@ class OneCycleLR(Schedule):
     ) -> None:
         if total_steps is None and epochs is not None and steps_per_epoch is not None:
             total_steps = epochs * steps_per_epoch
-        if total_steps is None or total_steps < 1:
+        if total_steps is None or number("OneCycleLR: total_steps", total_steps) < 1:
             raise ValueError(
                 "OneCycleLR needs total_steps, or epochs and steps_per_epoch, above 0; "
                 f"got total_steps {total_steps}, epochs {epochs}, steps_per_epoch {steps_per_epoch}."
             )
-        if not 0 <= pct_start <= 1:
+        if not 0 <= number("OneCycleLR: pct_start", pct_start) <= 1:
             raise ValueError(f"OneCycleLR: pct_start must lie between 0 and 1, got {pct_start}.")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f'OneCycleLR: anneal_strategy must be "cos" or "linear", got {anneal_strategy!r}.')
@@ -62,10 +63,14 @@ class OneCycleLR(Schedule):
             phases = [(end, *pair) for end, pair in zip(ends, pairwise(values), strict=True)]
             return _curve(phases, anneal_strategy, total_steps)
 
-        groups = optimizer.param_groups
+        groups = groups_of("OneCycleLR", optimizer)
+        if cycle_momentum and not groups[0].keys() & {"betas", "momentum"}:
+            raise ValueError(
+                f"OneCycleLR: {type(optimizer).__name__} has no momentum to go down and up: pass cycle_momentum=False."
+            )
         rates: list[Curve] = []
         for top in per_group("max_lr", max_lr, len(groups)):
-            low = top / div_factor
+            low = number("OneCycleLR: max_lr", top) / number("OneCycleLR: div_factor", div_factor)
             rates.append(curve([low, top, *([low] if three_phase else []), low / final_div_factor]))
         curves: dict[str, Curve | list[Curve]] = {"lr": rates}
         if cycle_momentum:

@@ -26,6 +26,7 @@ from autograd.writes import mark_written
 
 from .groups import Group, Parameters, named_parameters, split_groups
 from .layout import Layout
+from .numbers import flag
 from .penalty import Penalty, several
 from .rule import Rule
 from .runs import Run
@@ -206,6 +207,9 @@ class Optimizer(Telling, ABC):
         if names:
             group["param_names"] = names
         group["penalties"] = group["penalties"]  # as a tuple
+        for option, known_as in signature(type(self).__init__).parameters.items():
+            if isinstance(known_as.default, bool) and option in group:
+                flag(f"{name}: {option}", group[option])
         try:
             self.check(group)
         except ValueError as error:

@@ -13,8 +13,9 @@ from typing import Any
 from autograd.hints import Telling
 from autograd.modes import refuse_in_trace
 
+from .numbers import number
 from .optimizer import Optimizer
-from .schedule import of_state, per_group
+from .schedule import groups_of, of_state, per_group
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -41,16 +42,23 @@ class ReduceLROnPlateau(Telling):
         min_lr: float | list[float] = 0,
         eps: float = 1e-8,
     ) -> None:
-        if not factor < 1:
+        groups = groups_of("ReduceLROnPlateau", optimizer)
+        if not number("ReduceLROnPlateau: factor", factor) < 1:
             raise ValueError(f"ReduceLROnPlateau: factor must be below 1, got {factor}.")
         if mode not in ("min", "max"):
             raise ValueError(f'ReduceLROnPlateau: mode must be "min" or "max", got {mode!r}.')
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f'ReduceLROnPlateau: threshold_mode must be "rel" or "abs", got {threshold_mode!r}.')
+        for name, count in (("patience", patience), ("cooldown", cooldown)):
+            if not number(f"ReduceLROnPlateau: {name}", count) >= 0:
+                raise ValueError(f"ReduceLROnPlateau: {name} must be at least 0, got {count}.")
+        for name, value in (("threshold", threshold), ("eps", eps)):
+            number(f"ReduceLROnPlateau: {name}", value)
         self.optimizer = optimizer
         self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
         self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
-        self.min_lrs = per_group("min_lr", min_lr, len(optimizer.param_groups))
+        least = per_group("min_lr", min_lr, len(groups))
+        self.min_lrs = [number("ReduceLROnPlateau: min_lr", lr) for lr in least]
         self.best = inf if mode == "min" else -inf
         self.num_bad_epochs = 0
         self.cooldown_counter = 0
@@ -62,8 +70,10 @@ class ReduceLROnPlateau(Telling):
         Raises TraceError inside a compiled function.
         """
         refuse_in_trace(f"calls {type(self).__name__}.step()")
-        self.last_epoch += 1
+        if metrics is None or isinstance(metrics, str):
+            raise TypeError(f"ReduceLROnPlateau.step takes the newest value of the metric, a number, got {metrics!r}.")
         metric = float(metrics)
+        self.last_epoch += 1
         if self._is_better(metric):
             self.best = metric
             self.num_bad_epochs = 0

@@ -16,12 +16,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from math import cos, pi
-from numbers import Real
 from typing import Any
 
 from autograd.hints import Telling
 from autograd.modes import refuse_in_trace
 
+from .numbers import is_number, number
 from .optimizer import Optimizer
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Schedule",
     "SequentialLR",
     "StepLR",
+    "groups_of",
     "of_state",
     "per_group",
 ]
@@ -51,11 +52,11 @@ class Schedule(Telling):
     for t = 0 are written at once; call `step()` after each `optimizer.step()` (or each epoch, if t counts epochs).
     `Schedule(optimizer, {"momentum": lambda t, start: 0.99 - 0.49 * exp(-t / 100_000)})` is a momentum schedule.
 
-    Raises ValueError for an option that the optimizer does not have.
+    Raises ValueError for an option that the optimizer does not have, TypeError for what is no Optimizer.
     """
 
     def __init__(self, optimizer: Optimizer, curves: Mapping[str, Curve | list[Curve]]) -> None:
-        groups = optimizer.param_groups
+        groups = groups_of(type(self).__name__, optimizer)
         self.optimizer = optimizer
         self.last_epoch = 0  # PyTorch's name for t
         self.curves = {option: per_group(f"curves of {option!r}", c, len(groups)) for option, c in curves.items()}
@@ -139,6 +140,7 @@ class ConstantLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, *, option: str = "lr"
     ) -> None:
+        factor, total_iters = number("ConstantLR: factor", factor), number("ConstantLR: total_iters", total_iters)
         super().__init__(optimizer, {option: lambda t, start: start * factor if t < total_iters else start})
 
 
@@ -147,6 +149,7 @@ class StepLR(Schedule):
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, *, option: str = "lr") -> None:
         _check_count("StepLR", "step_size", step_size)
+        gamma = number("StepLR: gamma", gamma)
         super().__init__(optimizer, {option: lambda t, start: start * gamma ** (t // step_size)})
 
 
@@ -156,7 +159,10 @@ class MultiStepLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, *, option: str = "lr"
     ) -> None:
-        reached = sorted(milestones)
+        if not isinstance(milestones, Iterable):
+            raise TypeError(f"MultiStepLR takes several milestones, [30, 80], got {milestones!r} alone.")
+        reached = sorted(number("MultiStepLR: a milestone", t) for t in milestones)
+        gamma = number("MultiStepLR: gamma", gamma)
         super().__init__(optimizer, {option: lambda t, start: start * gamma ** bisect_right(reached, t)})
 
 
@@ -164,6 +170,7 @@ class ExponentialLR(Schedule):
     """start * gamma^t."""
 
     def __init__(self, optimizer: Optimizer, gamma: float, *, option: str = "lr") -> None:
+        gamma = number("ExponentialLR: gamma", gamma)
         super().__init__(optimizer, {option: lambda t, start: start * gamma**t})
 
 
@@ -171,6 +178,7 @@ class InverseTimeLR(Schedule):
     """start / (1 + decay t). Robbins and Monro 1951 ask for such a rate; PyTorch has no name for it."""
 
     def __init__(self, optimizer: Optimizer, decay: float, *, option: str = "lr") -> None:
+        decay = number("InverseTimeLR: decay", decay)
         super().__init__(optimizer, {option: lambda t, start: start / (1 + decay * t)})
 
 
@@ -191,6 +199,8 @@ class LinearLR(Schedule):
         option: str = "lr",
     ) -> None:
         _check_count("LinearLR", "total_iters", total_iters)
+        start_factor = number("LinearLR: start_factor", start_factor)
+        end_factor = number("LinearLR: end_factor", end_factor)
 
         def line(t: int, start: float) -> float:
             return start * (start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters)
@@ -206,6 +216,7 @@ class CosineAnnealingLR(Schedule):
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, *, option: str = "lr") -> None:
         _check_count("CosineAnnealingLR", "T_max", T_max)
+        eta_min = number("CosineAnnealingLR: eta_min", eta_min)
         super().__init__(
             optimizer,
             {option: lambda t, start: eta_min + (start - eta_min) * (1 + cos(pi * t / T_max)) / 2},
@@ -223,6 +234,7 @@ class CosineAnnealingWarmRestarts(Schedule):
     ) -> None:
         _check_count("CosineAnnealingWarmRestarts", "T_0", T_0)
         _check_count("CosineAnnealingWarmRestarts", "T_mult", T_mult)
+        eta_min = number("CosineAnnealingWarmRestarts: eta_min", eta_min)
 
         def cosine(t: int, start: float) -> float:
             since, length = t % T_0 if T_mult == 1 else t, T_0
@@ -238,6 +250,7 @@ class PolynomialLR(Schedule):
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, *, option: str = "lr") -> None:
         _check_count("PolynomialLR", "total_iters", total_iters)
+        power = number("PolynomialLR: power", power)
         super().__init__(optimizer, {option: lambda t, start: start * (1 - min(t, total_iters) / total_iters) ** power})
 
 
@@ -251,9 +264,14 @@ class LambdaLR(Schedule):
         *,
         option: str = "lr",
     ) -> None:
-        factors = per_group("lr_lambda", lr_lambda, len(optimizer.param_groups))
-        curves: list[Curve] = [lambda t, start, factor=factor: start * factor(t) for factor in factors]  # type: ignore[misc]
-        super().__init__(optimizer, {option: curves})
+        factors = per_group("lr_lambda", lr_lambda, len(groups_of("LambdaLR", optimizer)))
+        super().__init__(optimizer, {option: [_scaled(factor) for factor in factors]})
+
+
+def _scaled(factor: Callable[[int], float]) -> Curve:
+    if not callable(factor):
+        raise TypeError(f"LambdaLR takes a function of t that gives a factor, got {factor!r}.")
+    return lambda t, start: start * number(f"what lr_lambda gives for t = {t}", factor(t))
 
 
 class SequentialLR(Schedule):
@@ -287,6 +305,19 @@ class SequentialLR(Schedule):
         super().__init__(optimizer, {option: [curve(option, g) for g in groups] for option in schedulers[0].curves})
 
 
+def groups_of(name: str, optimizer: Any) -> list[dict[str, Any]]:
+    """The groups of what a schedule is made for. Raises TypeError for what is no Optimizer."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"{name} takes an Optimizer of optim, got {_in_words(optimizer)}: write {name}(optimizer, ...)."
+        )
+    return optimizer.param_groups
+
+
+def _in_words(thing: Any) -> str:
+    return f"the class {thing.__name__}" if isinstance(thing, type) else f"a {type(thing).__name__}"
+
+
 def per_group(what: str, given: Any, count: int) -> list[Any]:
     """A list with an entry for each group: the list that was given, or one thing for all."""
     if not isinstance(given, (list, tuple)):
@@ -301,15 +332,11 @@ def _read(group: dict[str, Any], option: str) -> float:
     if option == "beta1" and "betas" in group:
         return float(group["betas"][0])
     value: Any = group.get(option)
-    if not _is_number(value):
-        options = [k for k, v in group.items() if _is_number(v) and not k.startswith("initial_")]
+    if not is_number(value):
+        options = [k for k, v in group.items() if is_number(v) and not k.startswith("initial_")]
         options += ["beta1"] if "betas" in group else []
         raise ValueError(f"the optimizer has no option {option!r} to schedule; it has {', '.join(options)}.")
     return float(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _set(group: dict[str, Any], option: str, value: float) -> None:
@@ -320,7 +347,7 @@ def _set(group: dict[str, Any], option: str, value: float) -> None:
 
 
 def _check_count(name: str, option: str, value: int) -> None:
-    if not value >= 1:
+    if not number(f"{name}: {option}", value) >= 1:
         raise ValueError(f"{name}: {option} must be at least 1, got {value}.")
 
 
