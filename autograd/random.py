@@ -292,6 +292,8 @@ class Generator:
     ) -> Array:
         """Numbers of the normal distribution, as `Draw.normal`. Raises TypeError for an array as mean or std."""
         _check_numbers("normal", "mean + std * randn(shape)", mean, std)
+        if not std >= 0:
+            raise ValueError(f"normal got std={std}: a standard deviation is at least 0.")
         return self._numbers(shape, lambda draw, shape: draw.normal(shape, mean, std, dtype, device))
 
     def integers(self, low: int, high: int, shape: Shape, device: str = "cpu") -> Array:

@@ -16,6 +16,7 @@ from autograd.tensor import Tensor
 from . import functional as F
 from .functional.attention import attention
 from .functional.attention_weights import attention_weights
+from .functional.given import check_share
 from .init import xavier_uniform_, zeros_
 from .linear import Linear
 from .module import Module
@@ -54,8 +55,7 @@ class MultiheadAttention(Module):
             raise ValueError(
                 f"MultiheadAttention got embed_dim={embed_dim} and num_heads={num_heads}: the heads must divide it."
             )
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"MultiheadAttention got dropout={dropout}: a probability must be in [0, 1].")
+        check_share("MultiheadAttention got dropout", dropout, "a probability")
         self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim

@@ -7,9 +7,12 @@ host, the same on every device. Read `autograd/random.py` for the generator, `li
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
+from numbers import Real
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from autograd import random
 from autograd.backend import module_of, move
@@ -35,6 +38,8 @@ __all__ = [
     "zeros_",
 ]
 
+P = ParamSpec("P")
+
 _GAINS = {
     **dict.fromkeys(["linear", "sigmoid", "conv1d", "conv2d", "conv3d"], 1.0),
     **dict.fromkeys(["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"], 1.0),
@@ -58,16 +63,37 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return _GAINS[nonlinearity]
 
 
+def _of_a_tensor(fill: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """The initialiser, which raises TypeError where something else than a Tensor shall be filled."""
+
+    @functools.wraps(fill)
+    def filled(*args: P.args, **options: P.kwargs) -> Tensor:
+        given = args[0] if args else options.get("tensor")
+        if not isinstance(given, Tensor):
+            hint = ": give it a weight of it, layer.weight" if hasattr(given, "parameters") else ""
+            raise TypeError(f"{fill.__name__} fills a Tensor, got a {type(given).__name__}{hint}.")
+        return fill(*args, **options)
+
+    return filled
+
+
+@_of_a_tensor
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill with numbers spread evenly over [a, b)."""
+    """Fill with numbers spread evenly over [a, b). Raises ValueError where a is above b."""
+    if not a <= b:
+        raise ValueError(f"uniform_ got a={a} and b={b}: a must not be above b.")
     return _fill(tensor, _draw(generator).uniform(tensor.shape, a, b, _drawn_dtype(tensor)))
 
 
+@_of_a_tensor
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill with numbers of the normal distribution."""
+    """Fill with numbers of the normal distribution. Raises ValueError for a std below 0."""
+    if not std >= 0:
+        raise ValueError(f"normal_ got std={std}: a standard deviation is at least 0.")
     return _fill(tensor, _draw(generator).normal(tensor.shape, mean, std, _drawn_dtype(tensor)))
 
 
+@_of_a_tensor
 def trunc_normal_(
     tensor: Tensor,
     mean: float = 0.0,
@@ -104,21 +130,27 @@ def _share_below(z: float) -> float:
     return 0.5 * math.erfc(-z / math.sqrt(2.0))
 
 
-def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with one value."""
+@_of_a_tensor
+def constant_(tensor: Tensor, val: Any) -> Tensor:
+    """Fill with one value. Raises TypeError for what is no number."""
+    if not isinstance(val, Real):
+        raise TypeError(f"constant_ fills with a number, got {val!r}, a {type(val).__name__}.")
     return _fill(tensor, val)
 
 
+@_of_a_tensor
 def ones_(tensor: Tensor) -> Tensor:
     """Fill with ones."""
     return _fill(tensor, 1)
 
 
+@_of_a_tensor
 def zeros_(tensor: Tensor) -> Tensor:
     """Fill with zeros."""
     return _fill(tensor, 0)
 
 
+@_of_a_tensor
 def eye_(tensor: Tensor) -> Tensor:
     """Fill a matrix with the identity: as many inputs as there is room for pass a linear layer unchanged."""
     if tensor.ndim != 2:
@@ -126,6 +158,7 @@ def eye_(tensor: Tensor) -> Tensor:
     return _fill(tensor, module_of(tensor.data).eye(*tensor.shape, dtype=tensor.dtype))
 
 
+@_of_a_tensor
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Fill a convolution's weight (out, in, *kernel_size) so that channels pass it unchanged, in each group by itself.
 
@@ -149,6 +182,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     return tensor
 
 
+@_of_a_tensor
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill evenly over [-bound, bound), bound = gain sqrt(6 / (fan_in + fan_out)): keeps the size of both passes.
 
@@ -159,12 +193,14 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
     return uniform_(tensor, -bound, bound, generator)
 
 
+@_of_a_tensor
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill normally with std = gain sqrt(2 / (fan_in + fan_out)); otherwise as `xavier_uniform_`."""
     std = gain * math.sqrt(2.0 / max(1, sum(_fans(tensor, "xavier_normal_"))))
     return normal_(tensor, 0.0, std, generator)
 
 
+@_of_a_tensor
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0.0,
@@ -182,6 +218,7 @@ def kaiming_uniform_(
     return uniform_(tensor, -bound, bound, generator)
 
 
+@_of_a_tensor
 def kaiming_normal_(
     tensor: Tensor,
     a: float = 0.0,
@@ -203,6 +240,7 @@ def fill_layer(weight: Tensor, bias: Tensor | None, generator: Generator | None 
         uniform_(bias, -bound, bound, generator)
 
 
+@_of_a_tensor
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with `gain` times a random matrix of orthonormal rows or columns, whichever are fewer.
 
@@ -221,6 +259,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
 
 
+@_of_a_tensor
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
     """Fill a matrix normally, but for the share `sparsity` of each column, rounded up, which is zero.
 

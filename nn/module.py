@@ -217,6 +217,8 @@ class Module:
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Ask for the gradients of all parameters, or freeze them; gives the Module itself."""
+        if not isinstance(requires_grad, bool):
+            raise TypeError(f"requires_grad_() takes True or False, got {requires_grad!r}.")
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self

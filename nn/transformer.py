@@ -18,6 +18,7 @@ import copy
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from autograd.backend import host
 from autograd.random import Generator
 from autograd.tensor import Tensor
 
@@ -190,6 +191,10 @@ class TransformerDecoder(_Stack):
 
 def _copies(layer: Module, count: int) -> ModuleList:
     """Copies that start equal, but draw from one generator, so that each drops units of its own."""
+    if not isinstance(layer, Module):
+        raise TypeError(f"a stack of layers takes the layer to be copied first, got a {type(layer).__name__}.")
+    if isinstance(count, bool) or not isinstance(count, (int, host.integer)) or count < 0:
+        raise ValueError(f"a stack of layers got num_layers={count!r}: it must be a whole number, 0 or more.")
     shared = {id(g): g for m in layer.modules() if isinstance(g := getattr(m, "generator", None), Generator)}
     return ModuleList(copy.deepcopy(layer, dict(shared)) for _ in range(count))
 

@@ -53,6 +53,9 @@ def _(g: Operand, i: int, axis: int) -> Operand:
 def _joined(join: Callable[..., Array], name: str, xs: tuple[Array, ...], axis: int) -> Array:
     if not xs:
         raise ValueError(f"{name} needs at least one array, got none.")
+    number = next((x for x in xs if isinstance(x, (int, float))), None)
+    if number is not None:
+        raise TypeError(f"{name} joins arrays, got the number {number}: Tensor([{number}]) makes an array of numbers.")
     ndim = xs[0].ndim + (name == "stack")
     if ndim == 0:
         raise ShapeError("concat: numbers (0 axes) have no end to join at; use stack.")

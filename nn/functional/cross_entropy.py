@@ -17,7 +17,7 @@ from autograd.fused import fused
 from autograd.modes import is_tracing
 from autograd.tensor import Operand, bare
 
-from .given import refuse_none
+from .given import check_share, refuse_none
 from .rows import ones
 
 __all__ = ["Reduction", "cross_entropy"]
@@ -124,8 +124,7 @@ def _check(logits: Operand, target: Operand, weight: Operand, reduction: Reducti
         raise ValueError(f"cross_entropy got weight of shape {weight.shape}: it must be one for each class, {classes}.")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'cross_entropy got reduction={reduction!r}: it must be "mean", "sum" or "none".')
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy got label_smoothing={label_smoothing}: it must be in [0, 1].")
+    check_share("cross_entropy got label_smoothing", label_smoothing)
 
 
 def _checked(xp: Any, labels: Any, classes: int, per_row: Any) -> Any:

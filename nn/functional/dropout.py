@@ -13,6 +13,8 @@ from autograd.backend import module_of
 from autograd.hints import telling
 from autograd.tensor import Operand, Tensor
 
+from .given import check_share
+
 __all__ = ["dropout", "dropout2d"]
 
 Mode = Literal["inverted", "classic"]
@@ -38,8 +40,7 @@ def dropout(
 
     Raises ValueError for p outside [0, 1], or a mode or mask that is not known.
     """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout got p={p}: the probability of silencing a unit must be in [0, 1].")
+    check_share("dropout got p", p, "the probability of silencing a unit")
     if mode not in ("inverted", "classic"):
         raise ValueError(f'dropout got mode={mode!r}: it must be "inverted" or "classic".')
     if mask not in ("per_case", "per_batch"):
@@ -62,8 +63,7 @@ def dropout2d(
 
     Raises ValueError for p outside [0, 1], or x of another rank.
     """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout2d got p={p}: the probability of silencing a channel must be in [0, 1].")
+    check_share("dropout2d got p", p, "the probability of silencing a channel")
     if x.ndim not in (3, 4):
         raise ValueError(f"dropout2d got x of shape {x.shape}: it must be (N, C, H, W) or (C, H, W).")
     if not training:

@@ -63,6 +63,8 @@ def one_hot(x: Operand, num_classes: int = -1) -> Tensor:
 
 def _indices(name: str, x: Operand) -> Array:
     array = bare(x)
+    if isinstance(array, (int, float)):
+        raise TypeError(f"{name} got the number {array}: indices are an array or a Tensor, Tensor([{array}]).")
     module_of(array)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} got indices of {array.dtype}: they must be integers; use astype('int64').")
