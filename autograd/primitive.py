@@ -182,6 +182,11 @@ class Operation(Generic[P]):
 
     def _refuse_devices(self, arrays: list[Any], other: Array) -> NoReturn:
         first = next(a for a in arrays if is_array(a))
+        if device_of(first) == device_of(other):
+            raise TypeError(
+                f"{self.name} got arrays of two kinds, {type(first).__name__} and {type(other).__name__}: one was made "
+                "in a compiled function or a vmap and kept, and has no value outside; return it from there."
+            )
         raise DeviceError(
             f'{self.name} got arrays on "{device_of(first)}" and "{device_of(other)}"; '
             f'nothing moves by itself: bring them together with .to("{device_of(first)}").'

@@ -25,7 +25,7 @@ from .number import Number
 from .places import DataOf, Fixed, GradOf, Item, shares, touched
 from .program import Instruction, Program, Variable, layout_of
 from .surroundings import questions_about_methods
-from .traced import Traced, record, tracer
+from .traced import KEPT, Traced, record, tracer
 from .watch import data_of, grad_of, paused, watching
 
 __all__ = ["Trace", "program_of"]
@@ -115,7 +115,9 @@ class Trace:
     def _name(self, x: Any) -> Any:
         if isinstance(x, Traced):
             if x.trace is not self:
-                raise TraceError("an array of an earlier trace was kept and used again: return what outlives a call.")
+                raise TraceError(
+                    f"an array of an earlier trace was kept, in an attribute or a list, and used again. {KEPT}"
+                )
             return x.variable
         if is_array(x):
             return self.lift(x).variable

@@ -28,7 +28,9 @@ from ..modes import is_tracing
 from .number import Number
 from .program import Variable, layout_of
 
-__all__ = ["Traced", "record", "tracer"]
+__all__ = ["KEPT", "Traced", "record", "tracer"]
+
+KEPT = "Return what outlives a call, or write it into a Tensor that is there, as by state[...] = new under no_grad()."
 
 
 class Traced:
@@ -151,7 +153,12 @@ class Traced:
 
 
 def refuse(what: str) -> NoReturn:
-    """Raise the error for values that would decide the course of a program."""
+    """Raise the error for values that would decide the course of a program, or were kept when it was written down."""
+    if is_tracing() is None:
+        raise TraceError(
+            f"an array that a compiled function made while it was traced was kept, in an attribute or a list, and "
+            f"{what}, at {user_line()}: it has no value. {KEPT}"
+        )
     raise TraceError(
         f"inside a compiled function an array {what}, at {user_line()}: there it has no value yet. Use where() instead "
         "of if, return what you want to look at, or take this part out of the function."
@@ -198,6 +205,8 @@ def _set_at(x: Any, key: Any, value: Any) -> Any:
 def record(name: str, function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call `function` on the values, and write the call down; arrays come back as Traced."""
     trace = is_tracing()
+    if trace is None:
+        refuse(f"was given to {name}")
     if name in _IN_PLACE:
         return _IN_PLACE[name](*inputs, **options)
     if name.rpartition(".")[2] in _BY_VALUES:

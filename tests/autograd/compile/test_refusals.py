@@ -442,9 +442,31 @@ def test_an_array_kept_from_an_earlier_trace_is_refused() -> None:
         return kept[0] + x
 
     function(tensor(1.0), 1)
-    with pytest.raises(TraceError, match="earlier trace"):
+    with pytest.raises(TraceError, match=r"earlier trace was kept, .*, or write it into a Tensor that is there"):
         function(tensor(1.0), 2)
     assert plain_slots()
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda kept: kept * 2.0, "kept, in an attribute or a list, and was given to multiply"),
+        (lambda kept: kept.tolist(), "was turned into a"),
+        (repr, r"as printing does, at .*: it has no value. Return what outlives a call, or write it into a Tensor"),
+        (lambda kept: kept + tensor(1.0), "arrays of two kinds, .*: one was made in a compiled function or a vmap and"),
+    ],
+)
+def test_an_array_kept_from_a_trace_says_so_outside(use: Callable[[Tensor], Any], message: str) -> None:
+    kept: list[Tensor] = []
+
+    @ag.compile
+    def function(x: Tensor) -> Tensor:
+        kept.append(x * 2.0)
+        return x
+
+    function(tensor(1.0))
+    with pytest.raises((TraceError, TypeError), match=message):
+        use(kept[0])
 
 
 def test_clipping_that_looks_at_the_norm_is_refused() -> None:
