@@ -225,7 +225,7 @@ class Config:
         None,
         "threads of BLAS; none leaves it to BLAS, which takes every core (exact resume needs the same number)",
     )
-    name: str = option(text("a name", "NAME"), "train", "the end of the run folder's name")
+    name: str = option(text("a name without slashes", "NAME", "/\\\0"), "train", "the end of the run folder's name")
     paper: str | None = option(
         optional(choice(NAMES)),
         None,

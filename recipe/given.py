@@ -105,7 +105,9 @@ def pair(data: Any, call: str = "fit((x, y), epochs=..., batch_size=...)") -> tu
         kind = f"{type(data).__name__}" + (f" of shape {data.shape}" if is_array(data) else "")
         raise TypeError(f"{call.partition('(')[0]} takes rows and labels as a pair, {call}, got a {kind}.")
     x, y = map(bare, data)
-    for part in (x, y):
+    for what, part in (("rows", x), ("labels", y)):
+        if part is None:
+            raise TypeError(f"{call.partition('(')[0]} got None in the place of the {what}.")
         module_of(part)
     if x.ndim and y.ndim and len(x) != len(y):
         raise ValueError(f"{call.partition('(')[0]} got {len(x)} rows and {len(y)} labels: one of each is wanted.")

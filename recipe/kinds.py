@@ -88,11 +88,11 @@ def choice(names: Sequence[str]) -> Kind:
     return Kind(f"one of {', '.join(names)}", accept, "NAME", is_text=True)
 
 
-def text(wanted: str, metavar: str = "TEXT") -> Kind:
-    """Any text but the empty one."""
+def text(wanted: str, metavar: str = "TEXT", without: str = "") -> Kind:
+    """Any text but the empty one, and those that have one of the characters in `without`."""
 
     def accept(value: Any) -> str:
-        _refuse(not isinstance(value, str) or not value)
+        _refuse(not isinstance(value, str) or not value or any(sign in value for sign in without))
         return str(value)
 
     return Kind(wanted, accept, metavar, is_text=True)

@@ -50,6 +50,9 @@ class Batches:
         drop_last: bool = False,
         prefetch: int = 0,
     ) -> None:
+        for part, rows in (("x", x), ("y", y)):
+            if not hasattr(rows, "__len__"):
+                raise TypeError(f"Batches takes arrays of rows, got a {type(rows).__name__} as {part}.")
         if len(x) != len(y):
             raise ValueError(f"Batches got {len(x)} rows of x and {len(y)} of y: one row of y per row of x is wanted.")
         check_count("Batches", "batch_size", batch_size)

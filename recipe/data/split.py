@@ -64,6 +64,8 @@ def split(
 
 
 def _counts(sizes: Sequence[int] | Sequence[float], rows: int) -> list[int]:
+    if isinstance(sizes, (int, float, str)):
+        raise TypeError(f"split takes the sizes of all parts, [0.8, 0.2] or [800, 200], got {sizes!r}.")
     fractions = all(isinstance(size, float) for size in sizes)
     if not fractions and any(isinstance(size, float) for size in sizes):
         raise ValueError(f"split got sizes {list(sizes)}: all numbers of rows, or all fractions, are wanted.")

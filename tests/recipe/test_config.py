@@ -82,6 +82,7 @@ def test_a_configuration_survives_json():
         ({"optim": 3}, {}, "there is no option optim in run.toml; "),
         ({"seed": {"lr": 3}}, {}, "there is no option seed.lr in run.toml; did you mean optim.lr?"),
         ({"data": {"source": ""}}, {}, 'data.source = "" in run.toml: wanted is "mnist", "blobs", "spirals" or'),
+        ({}, {"name": "../x"}, 'name = "../x": wanted is a name without slashes.'),
         ({}, {"optim.momentum": "0.9"}, "optim.momentum is an option of sgd and rmsprop; adam has none"),
         ({}, {"optim.nesterov": "true"}, "optim.nesterov needs optim.name = sgd and optim.momentum above 0."),
         (

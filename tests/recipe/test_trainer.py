@@ -555,6 +555,7 @@ def test_parts_that_would_fail_later_or_train_nothing_are_refused(changes, kind,
     [
         ({"train": np.ones((8, 4), "float32")}, "as a pair, fit((x, y), epochs=..., batch_size=...), got a ndarray of"),
         ({"train": (np.ones((8, 4)).tolist(), [0] * 8)}, "turn lists into arrays first"),
+        ({"train": (np.ones((8, 4), "float32"), None)}, "fit got None in the place of the labels."),
         ({"val": np.zeros(8, int)}, "fit takes rows and labels as a pair"),
         ({"epochs": "2"}, "fit takes a whole number as epochs, got '2'."),
         ({"updates": 2.5}, "fit takes a whole number as updates, got 2.5."),

@@ -226,6 +226,11 @@ def test_wrong_arguments(arguments, text):
         Batches(x, y, size, **options)
 
 
+def test_labels_that_are_missing_are_named():
+    with pytest.raises(TypeError, match=r"Batches takes arrays of rows, got a NoneType as y."):
+        Batches(X, None, 4)
+
+
 def test_a_state_of_other_batches_is_refused_and_changes_nothing():
     other = batches(batch_size=4)
     b = batches()

@@ -63,6 +63,11 @@ def test_sizes_that_cannot_be_are_refused(sizes):
         split(*labelled(10), sizes)
 
 
+def test_one_size_alone_is_refused():
+    with pytest.raises(TypeError, match=r"split takes the sizes of all parts, \[0.8, 0.2\] or \[800, 200\], got 0.8."):
+        split(*labelled(10), 0.8)
+
+
 def test_rows_of_x_and_y_must_agree():
     with pytest.raises(ValueError, match="split got 3 rows of x and 2 of y"):
         split(np.zeros(3), np.zeros(2), [1])
