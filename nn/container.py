@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from autograd.tensor import Tensor
 
@@ -54,8 +54,11 @@ class _Row(Module, Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return iter(self._items())
 
-    def __getitem__(self, index: int) -> T:
-        return self._items()[index]
+    def __getitem__(self, index: int | slice) -> Any:
+        """The item at a place; of a slice a row of its own, with the same items."""
+        items: Any = self._items()[index]
+        row: Any = type(self)
+        return row(items) if isinstance(index, slice) else items
 
     def __setitem__(self, index: int, item: T) -> None:
         self._check(item)
@@ -81,14 +84,27 @@ class _Row(Module, Generic[T]):
         self._number(items)
 
     def append(self, item: T) -> None:
-        """Put one more at the end."""
+        """Put one more at the end, under the first number from the length on that no other has."""
         self._check(item)
-        setattr(self, str(len(self)), item)
+        place = len(self)
+        while str(place) in held(self):  # of a slice, whose items keep their names
+            place += 1
+        setattr(self, str(place), item)
 
     def extend(self, items: Iterable[T]) -> None:
         """Put several more at the end."""
         for item in items:
             self.append(item)
+
+    def __iadd__(self, items: Iterable[T]) -> Self:
+        self.extend(items)
+        return self
+
+    def pop(self, index: int) -> T:
+        """Take out the one at the place `index`, and give it; those behind it move up."""
+        item = self[index]
+        del self[index]
+        return item
 
 
 class _Table(Module, Generic[T]):
@@ -121,6 +137,12 @@ class _Table(Module, Generic[T]):
         if key not in self.keys():
             raise KeyError(key)
         delattr(self, key)
+
+    def pop(self, key: str) -> T:
+        """Take out what stands under a key, and give it."""
+        item = self[key]
+        del self[key]
+        return item
 
     def keys(self) -> list[str]:
         """The keys, in the order in which they were put in."""

@@ -13,6 +13,7 @@ import os
 import threading
 import time
 import types
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,7 +73,7 @@ def compile(
     inside larger arrays that NumPy itself reads and in containers of more than 1,024 entries, which are better given
     as arguments, and that an array which the program writes to was made read-only. The clock, files and numbers of a
     fresh generator are looked at once, for most of which there is a warning. A function that keeps a count and reads it
-    is traced anew at each call: give it the count.
+    is traced anew at each call, as one that is given another Python number each time: give it a Tensor.
 
     `executor="native"` runs C, made by the system's compiler and kept in the user's cache; "numpy", which is also taken
     where there is no compiler, runs NumPy's functions, and gives the bits that eager code gives without its hand-made
@@ -205,6 +206,8 @@ class Compiled:
         finally:
             self.trace_seconds += time.perf_counter() - began
             self._traced += 1
+        if self._traced == _KEPT + 1 and not self.fallback:
+            self._warn()
         if self._named is not None and isinstance(entry.run_program, Cuda):
             raise ValueError(
                 f'compile(executor="{self._named}") runs on the host, but the function works on arrays of '
@@ -215,6 +218,17 @@ class Compiled:
             if not (was_settled or self._settled):
                 raise TraceError("what it finds around it is changed by itself at every call")
         return entry
+
+    def _warn(self) -> None:
+        """Say that tracing has become what this function is busy with, and why that may be."""
+        around = max(map(len, self._entries.values())) >= _KEPT // 2
+        why = "what it reads around it, such as a count, changes" if around else "its arguments change"
+        warnings.warn(
+            f"{getattr(self.function, '__qualname__', self.function)} was traced {self._traced} times, which took "
+            f"{self.trace_seconds:.1f} s: {why} from call to call. Other shapes, other Python values and other things "
+            "around it are traced anew: give numbers that change as Tensors.",
+            stacklevel=4,
+        )
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else _Method(self, instance)

@@ -134,6 +134,33 @@ def test_rows_are_numbered_anew_when_something_is_taken_out_or_put_between():
     assert list(layers) == [act, last]
 
 
+def test_what_is_put_behind_a_slice_replaces_nothing():
+    first, act, last, more = nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1), nn.Tanh()
+    net = nn.Sequential(first, act, last)[1:]
+    net.append(more)
+    assert list(net) == [act, last, more]
+    named = nn.Sequential({"1": first})
+    named.append(act)
+    assert list(named) == [first, act]
+
+
+def test_rows_grow_by_what_is_added_and_give_back_what_is_taken_out():
+    first, act, last = nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)
+    layers = nn.ModuleList([first])
+    same = layers
+    layers += [act, last]
+    assert layers is same
+    assert isinstance(layers[1:], nn.ModuleList)
+    assert list(layers[1:]) == [act, last]
+    assert layers.pop(0) is first
+    assert [name for name, _ in layers.named_children()] == ["0", "1"]
+    heads = nn.ModuleDict({"a": first, "b": last})
+    assert heads.pop("a") is first
+    assert heads.keys() == ["b"]
+    with pytest.raises(KeyError):
+        heads.pop("a")
+
+
 def test_the_same_module_may_stand_at_two_places():
     layer = nn.Linear(2, 2)
     net = nn.Sequential(layer, layer)

@@ -124,8 +124,10 @@ def test_recording_off_is_another_program() -> None:
 def test_sixteen_kinds_are_kept() -> None:
     function = ag.compile(lambda x, k: x * k)
     x = tensor(1.0)
-    for k in range(20):
+    for k in range(16):
         assert function(x, k).tolist() == [k]
+    with pytest.warns(UserWarning, match="was traced 17 times"):
+        assert function(x, 16).tolist() == [16]
     assert len(function.programs) == 16
     assert function(x, 0).tolist() == [0]
     assert len(function.programs) == 16
@@ -143,7 +145,8 @@ def test_the_kind_used_longest_ago_goes_first() -> None:
     for k in range(16):
         function(x, k)
     function(x, 0)
-    function(x, 16)  # 1 goes
+    with pytest.warns(UserWarning, match="was traced 17 times"):
+        function(x, 16)  # 1 goes
     function(x, 0)
     function(x, 1)
     assert traced == [*range(16), 16, 1]
@@ -1105,6 +1108,23 @@ def test_what_a_function_changes_itself_while_it_is_traced_needs_no_second_progr
     assert len(function.programs) == 1
 
 
+@pytest.mark.parametrize("counts", [False, True])
+def test_whoever_is_traced_at_every_call_is_told_once(counts: bool) -> None:
+    def function(x: Tensor, step: int) -> Tensor:
+        calls["n"] += step
+        return x * calls["n"] if counts else x * step
+
+    calls = {"n": 0}
+    fast = ag.compile(function, executor="numpy")
+    message = "what it reads around it, such as a count, changes" if counts else "its arguments change"
+    with pytest.warns(
+        UserWarning, match=f"was traced 17 times, .*: {message} from call to call. .* as Tensors"
+    ) as told:
+        given = [fast(tensor(1.0), 1 if counts else step).item() for step in range(20)]
+    assert given == [step + counts for step in range(20)]
+    assert len(told) == 1
+
+
 def test_an_object_that_is_not_asked_for_any_name_may_count() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
@@ -1205,7 +1225,7 @@ def _behind_a_list() -> Callable[[Tensor], Tensor]:
 def test_a_tensor_that_is_put_where_the_next_call_finds_it_is_an_error(make: Callable[[], Any]) -> None:
     function = ag.compile(make())
     function(tensor(1.0))
-    with pytest.raises(TraceError, match="return what outlives a call"):
+    with pytest.raises(TraceError, match="Return what outlives a call"):
         function(tensor(1.0))
 
 
@@ -1452,6 +1472,7 @@ def test_a_list_of_numbers_in_a_module_is_guarded() -> None:
     assert function(tensor(1.0)).tolist() == [5.0]
 
 
+@pytest.mark.filterwarnings("ignore:.* was traced 17 times")
 def test_a_function_in_a_module_is_guarded_also_after_it_is_gone() -> None:
     class Act(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
