@@ -73,14 +73,17 @@ def tell_calls_of_files() -> None:
 
 def of_keywords(given: Iterable[str], known: Iterable[str]) -> str:
     """What to write for options of other libraries, when the function has `known` ones."""
-    known = set(known)
+    names = list(known)
+    known = set(names)
     tables = (OPTIONS_OF_FUNCTIONS, OPTIONS_OF_CLASSES, OPTIONS_OF_RECURRENT_LAYERS)
     told = []
     for name in given:
         ours = next((table[name] for table in tables if table.get(name) in known), None)
         if name in known:
             continue
-        if name in NEEDLESS_OPTIONS:
+        if name == "input" and names:  # PyTorch's name of the first argument
+            told.append(f"input is called {names[0]} here")
+        elif name in NEEDLESS_OPTIONS:
             told.append(NEEDLESS_OPTIONS[name])
         elif ours:
             told.append(OPTIONS_THAT_DIFFER.get(name, f"{name} is called {ours} here"))

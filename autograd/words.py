@@ -838,6 +838,8 @@ OPTIONS_OF_CLASSES = {
 OPTIONS_OF_RECURRENT_LAYERS = {"input_dim": "input_size", "units": "hidden_size"}
 _WHOLE_LOOP = "a step is one loop over all parameters in any case, leave {} out"
 NEEDLESS_OPTIONS = {
+    "add_bias_kv": "keys and values get no row of a bias here, leave add_bias_kv out",
+    "add_zero_attn": "keys and values get no row of zeros here, leave add_zero_attn out",
     "allow_int": "integers have no derivative here, leave allow_int out",
     "activation": "put nn.ReLU() or its like behind it, leave activation out",
     "amsgrad": "only Adam and AdamW have amsgrad",
@@ -851,8 +853,10 @@ NEEDLESS_OPTIONS = {
     "clipvalue": "call optim.clip_grad_value_(parameters, clip_value) before step(), leave clipvalue out",
     "create_graph": "what is given can be differentiated again, leave create_graph out",
     "decay": "optim.InverseTimeLR(optimizer, decay) is that schedule, leave decay out",
+    "decoupled_weight_decay": "optim.AdamW is Adam with decoupled weight decay, leave decoupled_weight_decay out",
     "differentiable": "a step is taken outside the graph, leave differentiable out",
     "dtype": "write x.astype(dtype) before it, leave dtype out",
+    "enable_nested_tensor": "a batch is computed as it is padded, leave enable_nested_tensor out",
     "foreach": _WHOLE_LOOP.format("foreach"),
     "from_logits": "nn.CrossEntropyLoss and nn.BCEWithLogitsLoss take logits, nn.BCELoss probabilities, leave it out",
     "fused": _WHOLE_LOOP.format("fused"),
@@ -860,8 +864,10 @@ NEEDLESS_OPTIONS = {
     "inputs": "autograd.gradients(y, inputs) gives the gradients of these alone, leave inputs out",
     "inplace": "nothing is done in place here, leave inplace out",
     "last_epoch": "load_state_dict of a schedule takes up its count, leave last_epoch out",
+    "mask_check": "a mask is checked where it is used, leave mask_check out",
     "max_norm": "penalties=[optim.MaxNorm(c)] of the optimizer keeps rows within a norm, leave max_norm out",
     "sample_weight": "a loss of your own weighs rows, by weights that stand in y, leave sample_weight out",
+    "scale_grad_by_freq": "multiply the gradient by 1 / numpy.bincount(indices), leave scale_grad_by_freq out",
     "sparse": "gradients are dense here, leave sparse out",
     "validation_split": "recipe.data.split(x, y, sizes) gives parts, leave validation_split out",
     "verbose": "print(schedule) shows its values, recipe.callbacks.Progress() a run, leave verbose out",

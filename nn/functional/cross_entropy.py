@@ -49,7 +49,7 @@ def cross_entropy(
 
     Raises ValueError for shapes that do not fit, labels outside 0 ... C-1, or options that are not known.
     """
-    _check(logits, target, weight, reduction, label_smoothing)
+    _check(logits, target, weight, ignore_index, reduction, label_smoothing)
     axis = 1 if logits.ndim > 1 else 0
     logp = log_softmax(logits, axis=axis)
     array = bare(target)
@@ -93,7 +93,9 @@ def _along(weight: Any, axis: int, ndim: int) -> Any:
     return weight.reshape(*(-1 if i == axis else 1 for i in range(ndim)))
 
 
-def _check(logits: Operand, target: Operand, weight: Operand, reduction: Reduction, label_smoothing: float) -> None:
+def _check(
+    logits: Operand, target: Operand, weight: Operand, ignore_index: int, reduction: Reduction, label_smoothing: float
+) -> None:
     refuse_none("cross_entropy", "logits", logits)
     array = bare(target)
     if not is_array(array):
@@ -118,6 +120,11 @@ def _check(logits: Operand, target: Operand, weight: Operand, reduction: Reducti
         way = "; write labels.astype('int64')" if array.dtype.kind == "b" else way
         raise TypeError(
             f"cross_entropy got a target of {array.dtype}: labels must be integers, probabilities floats{way}."
+        )
+    if array.dtype.kind == "f" and ignore_index != -100:
+        raise ValueError(
+            f"cross_entropy got ignore_index={ignore_index} and probabilities: it names a label. Give labels, or a "
+            "target of zeros where a row shall not count."
         )
     classes = logits.shape[1 if logits.ndim > 1 else 0]
     if weight is not None and weight.shape != (classes,):
