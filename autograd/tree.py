@@ -161,7 +161,12 @@ def paths(structure: Structure) -> list[str]:
     return [_place(structure.kind, key) + path for key, part in below for path in paths(part)]
 
 
-def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
-    """The tree with `function` of each leaf in the leaf's place."""
+def map_tree(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """The tree with `function` of each leaf in the leaf's place; of other trees, alike, the leaves at that place too.
+
+    `map_tree(lambda p, g: p - 0.1 * g, parameters, gradients)` is a step of gradient descent. Raises ValueError for
+    another tree that is not like the first, with the place where they differ.
+    """
     leaves, structure = flatten(tree)
-    return unflatten(structure, map(function, leaves))
+    beside = [flatten_like(other, structure, f"tree {i} of map_tree") for i, other in enumerate(others, 2)]
+    return unflatten(structure, map(function, leaves, *beside))

@@ -533,7 +533,7 @@ NAMES = {
         "transpose": "autograd.permute_dims(x, axes), swapaxes(x, i, j) or matrix_transpose(x)",
         "trapezoid": "((y[1:] + y[:-1]) / 2 * (x[1:] - x[:-1])).sum()",
         "trapz": "((y[1:] + y[:-1]) / 2 * (x[1:] - x[:-1])).sum()",
-        "tree_map": "autograd.tree.map_tree(f, tree)",
+        "tree_map": "autograd.tree.map_tree(f, tree, *others)",
         "tree_util": "autograd.tree.flatten(tree), autograd.tree.map_tree(f, tree), @autograd.tree.register",
         "tri": "autograd.tril(autograd.ones((n, n)))",
         "tril_indices": "numpy.tril_indices(n)",

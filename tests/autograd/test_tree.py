@@ -71,6 +71,13 @@ def test_map():
     assert map_tree(lambda x: x + 1, {"a": [1, (2, None)], "b": Pair(3, 4)}) == {"a": [2, (3, None)], "b": Pair(4, 5)}
 
 
+def test_map_of_several_trees():
+    weights, slopes = {"a": [1, (2, None)], "b": 3}, {"b": 30, "a": [10, (20, None)]}
+    assert map_tree(lambda w, g: w - g, weights, slopes) == {"a": [-9, (-18, None)], "b": -27}
+    with pytest.raises(ValueError, match=r"tree 3 of map_tree\['a'\]\[1\] is a int, where a tuple with 2 part"):
+        map_tree(max, weights, slopes, {"a": [1, 2], "b": 3})
+
+
 def test_a_dataclass_is_put_together_without_init():
     assert map_tree(lambda x: x + 1, [State(1)])[0].made == 2  # a part, not counted again
     with pytest.raises(ValueError, match=r"it\.second is a int, where a list with 1 part"):
