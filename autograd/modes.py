@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from .backend import bfloat16
 from .errors import TraceError
+from .hints import telling
 
 __all__ = ["anomaly", "autocast", "enable_grad", "is_recording", "no_grad"]  # for users; the engine takes the rest too
 
@@ -104,6 +105,7 @@ def unwatched() -> Iterator[None]:
         yield
 
 
+@telling
 @contextmanager
 def autocast(dtype: Any = "bfloat16", enabled: bool = True) -> Iterator[None]:
     """Multiply in bfloat16 inside: products read and write half as much, and a GPU has tensor cores for them.

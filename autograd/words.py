@@ -813,6 +813,7 @@ OPTIONS_OF_FUNCTIONS = {
     "steps": "num",
     "unbiased": "correction",
     "validation_data": "val",
+    "value": "constant_values",
 }
 # Options of layers, losses, optimizers and schedules.
 OPTIONS_OF_CLASSES = {
@@ -845,6 +846,7 @@ NEEDLESS_OPTIONS = {
     "amsgrad": "only Adam and AdamW have amsgrad",
     "axis_name": "sum over the examples outside vmap, leave axis_name out",
     "axis_size": "vmap counts the examples of its arguments, leave axis_size out",
+    "backend": 'executor="numpy" or "native" says what runs a program, leave backend out',
     "callbacks": "Trainer(..., callbacks=[...]) takes them, leave callbacks out",
     "capturable": "autograd.compile takes the whole step, leave capturable out",
     "class_weight": "nn.CrossEntropyLoss(weight=...) weighs classes, leave class_weight out",
@@ -854,11 +856,15 @@ NEEDLESS_OPTIONS = {
     "create_graph": "what is given can be differentiated again, leave create_graph out",
     "decay": "optim.InverseTimeLR(optimizer, decay) is that schedule, leave decay out",
     "decoupled_weight_decay": "optim.AdamW is Adam with decoupled weight decay, leave decoupled_weight_decay out",
+    "device_type": "a product is made where its arrays are, leave device_type out",
     "differentiable": "a step is taken outside the graph, leave differentiable out",
     "dtype": "write x.astype(dtype) before it, leave dtype out",
+    "donate_argnums": "arrays that are written to are written in place, leave donate_argnums out",
+    "dynamic": "each shape has a program of its own, leave dynamic out",
     "enable_nested_tensor": "a batch is computed as it is padded, leave enable_nested_tensor out",
     "foreach": _WHOLE_LOOP.format("foreach"),
     "from_logits": "nn.CrossEntropyLoss and nn.BCEWithLogitsLoss take logits, nn.BCELoss probabilities, leave it out",
+    "fullgraph": "a function is one program, or, with fallback=True, none: leave fullgraph out",
     "fused": _WHOLE_LOOP.format("fused"),
     "holomorphic": "complex numbers carry no gradient, leave holomorphic out",
     "inputs": "autograd.gradients(y, inputs) gives the gradients of these alone, leave inputs out",
@@ -869,6 +875,8 @@ NEEDLESS_OPTIONS = {
     "sample_weight": "a loss of your own weighs rows, by weights that stand in y, leave sample_weight out",
     "scale_grad_by_freq": "multiply the gradient by 1 / numpy.bincount(indices), leave scale_grad_by_freq out",
     "sparse": "gradients are dense here, leave sparse out",
+    "static_argnames": "what is no array is part of the program as it is, leave static_argnames out",
+    "static_argnums": "what is no array is part of the program as it is, leave static_argnums out",
     "validation_split": "recipe.data.split(x, y, sizes) gives parts, leave validation_split out",
     "verbose": "print(schedule) shows its values, recipe.callbacks.Progress() a run, leave verbose out",
 }

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from ..backend import host, is_array, plain
 from ..errors import TraceError
+from ..hints import telling
 from ..modes import casting, is_batching, is_recording, is_tracing, is_watching, set_inside
 from ..tensor import Tensor
 from ..tree import flatten, unflatten
@@ -48,6 +49,7 @@ def disabled() -> Iterator[None]:
         yield
 
 
+@telling
 def compile(
     function: Callable[..., Any] | None = None,
     *,

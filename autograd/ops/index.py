@@ -239,9 +239,16 @@ def index_add(xp: Module, x: Operand, indices: Operand, *, axis: int = 0, length
     """Zeros with `length` places along `axis`, to which x is added at `indices`: the adjoint of `take`.
 
     x of shape (..., *indices.shape, ...), with that part beginning at `axis`, gives (..., length, ...).
+
+    Raises ShapeError where x has no such part.
     """
     indices = _integers(xp, indices)
     axis = normalize_axis(axis, x.ndim - indices.ndim + 1)
+    if x.shape[axis : axis + indices.ndim] != indices.shape:
+        raise ShapeError(
+            f"index_add: x of shape {x.shape} needs an index for each place along axis {axis}, got indices of shape "
+            f"{indices.shape}."
+        )
     return _add_at(xp, x, at_axis(axis, indices), (*x.shape[:axis], length, *x.shape[axis + indices.ndim :]))
 
 

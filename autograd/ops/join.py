@@ -145,6 +145,7 @@ _pad.vjp(lambda g, widths: crop(g, widths=widths))
 crop.vjp(lambda g, widths: _pad(g, widths=widths, value=0))
 
 
+@telling
 def pad(x: Operand, pad_width: Any, mode: str = "constant", *, constant_values: float = 0) -> Tensor:
     """x with more places at the ends of its axes: NumPy's `pad`.
 
