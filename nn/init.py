@@ -133,7 +133,7 @@ def _share_below(z: float) -> float:
 @_of_a_tensor
 def constant_(tensor: Tensor, val: Any) -> Tensor:
     """Fill with one value. Raises TypeError for what is no number."""
-    if not isinstance(val, Real):
+    if not isinstance(val, Real) and getattr(val, "shape", None) != ():
         raise TypeError(f"constant_ fills with a number, got {val!r}, a {type(val).__name__}.")
     return _fill(tensor, val)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, NoReturn
 
 from ..backend import Array, Module, array_of, device_of, module_of
 from ..errors import ShapeError
@@ -53,9 +53,8 @@ def _(g: Operand, i: int, axis: int) -> Operand:
 def _joined(join: Callable[..., Array], name: str, xs: tuple[Array, ...], axis: int) -> Array:
     if not xs:
         raise ValueError(f"{name} needs at least one array, got none.")
-    number = next((x for x in xs if isinstance(x, (int, float))), None)
-    if number is not None:
-        raise TypeError(f"{name} joins arrays, got the number {number}: Tensor([{number}]) makes an array of numbers.")
+    if type(xs[0]) in _NUMBERS:
+        _refuse_number(name, xs[0])
     ndim = xs[0].ndim + (name == "stack")
     if ndim == 0:
         raise ShapeError("concat: numbers (0 axes) have no end to join at; use stack.")
@@ -63,9 +62,19 @@ def _joined(join: Callable[..., Array], name: str, xs: tuple[Array, ...], axis: 
     try:
         return join(xs, axis=axis)
     except ValueError:
+        for x in xs:
+            if type(x) in _NUMBERS:
+                _refuse_number(name, x)
         shapes = ", ".join(str(x.shape) for x in xs)
         where = "" if name == "stack" else f" in every axis other than {axis}"
         raise ShapeError(f"{name}: the shapes must agree{where}; got {shapes}.") from None
+
+
+_NUMBERS = (int, float)  # of Python; those of NumPy are arrays without axes
+
+
+def _refuse_number(name: str, number: Any) -> NoReturn:
+    raise TypeError(f"{name} joins arrays, got the number {number}: Tensor([{number}]) makes an array of numbers.")
 
 
 @telling
