@@ -123,7 +123,9 @@ def named_parameters(params: Any, optimizer: str) -> tuple[list[str], list[Tenso
     parameters = [item[1] for item in items] if names else items
     for i, parameter in enumerate(parameters):
         if not isinstance(parameter, Tensor):
-            raise TypeError(f"{optimizer}: parameter {i} is a {type(parameter).__name__}; wanted is a Tensor.")
+            kind = type(parameter)
+            whose = f" of {kind.__module__.partition('.')[0]}" if kind.__name__ in ("Tensor", "Parameter") else ""
+            raise TypeError(f"{optimizer}: parameter {i} is a {kind.__name__}{whose}; wanted is a Tensor of autograd.")
         if parameter.node is not None:
             raise ValueError(
                 f"{optimizer}: parameter {names[i] if names else i} of shape {parameter.shape} is the result of an "

@@ -181,6 +181,14 @@ FAILS = {
     ),
     "optim.AdamW(model.parameters(), maximize=1)": (TypeError, "maximize must be True or False, got 1, a int."),
     "optimizer.param_groups[0].update(nesterov='no')": (TypeError, "nesterov must be True or False, got 'no', a str."),
+    "optim.SGD([type('Tensor', (), {'__module__': 'torch'})()])": (
+        TypeError,
+        "is a Tensor of torch; wanted is a Tensor of",
+    ),
+    "optimizer.load_state_dict({'state': {}, 'param_groups': [{'foreach': None, 'lr': 0.1, 'params': [0]}]})": (
+        ValueError,
+        "is of an optimizer of PyTorch's, whose state lies in another way: load the parameters, and make a new SGD",
+    ),
     "optim.Adam(None)": (TypeError, "Adam takes parameters, got a NoneType: give it model.parameters()."),
     "optim.Adam([{'params': None}])": (TypeError, "Adam takes parameters, got a NoneType"),
     "optim.clip_grad_norm_(None, 1.0)": (TypeError, "clipping takes parameters, got a NoneType"),
