@@ -19,6 +19,8 @@ def refuse_none(function: str, name: str, x: Any) -> None:
 
 def check_share(what: str, share: Any, meaning: str = "it") -> None:
     """Raise TypeError where a number is wanted and something else came, ValueError for one outside [0, 1]."""
+    if type(share) is float and 0.0 <= share <= 1.0:  # as nearly always, and at every call
+        return
     if isinstance(share, bool) or not isinstance(share, Real):
         raise TypeError(f"{what}={share!r}: {meaning} must be a number in [0, 1].")
     if not 0 <= float(share) <= 1:
