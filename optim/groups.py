@@ -27,14 +27,26 @@ _ELSEWHERE = {"learning_rate": "lr", "epsilon": "eps", "beta_1": "betas", "beta_
 class Group(dict[str, Any]):
     """A group of parameters and its options, as in `optimizer.param_groups`: a dictionary.
 
-    Its numbers are Python's, see `numbers.py`. Inside a compiled function the group is only read. Raises TraceError for
-    whatever would change it there.
+    Its numbers are Python's, see `numbers.py`. `check` raises for options out of range, whenever one of them is set,
+    and leaves the group as it was. Inside a compiled function the group is only read. Raises TraceError for whatever
+    would change it there.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__({name: plain(value) for name, value in dict(*args, **options).items()})
+    def __init__(self, check: Callable[[dict[str, Any]], None], options: dict[str, Any]) -> None:
+        self._check = check
+        super().__init__({name: plain(value) for name, value in options.items()})
+        check(self)
 
-    def fitting(self, name: str, value: Any) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._check, dict(self))  # whole: with one option after another, some would be missing
+
+    def fitting(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """The changes as the options take them, which they must also be able to together with those that stay."""
+        fitting = {name: self._fitting(name, value) for name, value in changes.items()}
+        self._check({**self, **fitting})
+        return fitting
+
+    def _fitting(self, name: str, value: Any) -> Any:
         """The value as this option takes it.
 
         Raises KeyError for an option that has another name here, and would change nothing, TypeError for no number, no
@@ -57,17 +69,17 @@ class Group(dict[str, Any]):
         return plain(value)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        super().__setitem__(name, self.fitting(name, value))
+        super().__setitem__(name, self.fitting({name: value})[name])
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]  # dict has overloads
         self.update(other)
         return self
 
     def setdefault(self, name: str, value: Any = None) -> Any:
-        return self[name] if name in self else super().setdefault(name, self.fitting(name, value))
+        return self[name] if name in self else super().setdefault(name, self.fitting({name: value})[name])
 
     def update(self, *args: Any, **options: Any) -> None:
-        super().update({name: self.fitting(name, value) for name, value in dict(*args, **options).items()})
+        super().update(self.fitting(dict(*args, **options)))
 
 
 def _outside_a_trace(change: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,12 +24,13 @@ def plain(value: Any) -> Any:
 
 def is_number(value: Any) -> bool:
     """Whether this is a number that can be calculated with; True and False are none."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+    kind = type(value)
+    return kind is float or kind is int or (isinstance(value, Real) and kind is not bool)
 
 
 def number(name: str, value: Any) -> Any:
     """The number as Python's. Raises TypeError for what is none."""
-    value = plain(value)
+    value = value if type(value) is float else plain(value)  # at each step of a schedule
     if not is_number(value):
         raise TypeError(f"{name} must be a number, got {value!r}, a {type(value).__name__}.")
     return value

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
 from operator import is_
-from typing import Any
+from typing import Any, ClassVar
 
 from autograd.backend import array_of, module_of
 from autograd.compile.surroundings import questions_about
@@ -48,6 +48,8 @@ class Optimizer(Telling, ABC):
     Tensor, TraceError inside a compiled function.
     """
 
+    _flags: ClassVar[set[str]] = set()  # the options that are True or False
+
     def __init__(
         self, params: Parameters, defaults: dict[str, Any], penalties: Iterable[Penalty] = (), maximize: bool = False
     ) -> None:
@@ -81,6 +83,15 @@ class Optimizer(Telling, ABC):
     @abstractmethod
     def check(options: dict[str, Any]) -> None:
         """Raise ValueError for options out of range."""
+
+    @classmethod
+    def _check_options(cls, options: dict[str, Any]) -> None:
+        for option in cls._flags & options.keys():
+            flag(f"{cls.__name__}: {option}", options[option])
+        try:
+            cls.check(options)
+        except ValueError as error:
+            raise ValueError(f"{cls.__name__}: {error}") from None
 
     # The walk.
 
@@ -203,24 +214,20 @@ class Optimizer(Telling, ABC):
                     "each may stand in one group only, and once."
                 )
             known.add(id(parameter))
-        group = Group({**self.defaults, **param_group, "params": parameters})
+        options = {**self.defaults, **param_group, "params": parameters}
+        options["penalties"] = several(options["penalties"])
         if names:
-            group["param_names"] = names
-        group["penalties"] = group["penalties"]  # as a tuple
-        for option, known_as in signature(type(self).__init__).parameters.items():
-            if isinstance(known_as.default, bool) and option in group:
-                flag(f"{name}: {option}", group[option])
-        try:
-            self.check(group)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+            options["param_names"] = names
+        group = Group(self._check_options, options)
         self.param_groups.append(group)
         self._given.append(list(parameters))
         self._entries += [{"step": 0} for _ in parameters]
         self._layouts.append(None)
 
     def __init_subclass__(cls) -> None:
-        for name in signature(cls.__init__).parameters:
+        given = signature(cls.__init__).parameters
+        cls._flags = {name for name, parameter in given.items() if isinstance(parameter.default, bool)}
+        for name in given:
             if name not in ("self", "params") and not hasattr(cls, name):
                 setattr(cls, name, Elsewhere(name, _in_groups(name)))
 
@@ -375,7 +382,8 @@ def _in_groups(option: str) -> str:
 def _options(group: Any, saved: dict[str, Any]) -> dict[str, Any]:
     """The options of a group of a state dict, as this group takes them."""
     found = {name: value for name, value in saved.items() if name not in ("params", "param_names")}
-    return {name: group.fitting(name, tuple(x) if isinstance(x, list) else x) for name, x in found.items()}
+    fitting: dict[str, Any] = group.fitting({k: tuple(x) if isinstance(x, list) else x for k, x in found.items()})
+    return fitting
 
 
 def _loaded(index: int, parameter: Tensor, saved: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Schedule(Telling):
             option: [group.setdefault(f"initial_{option}", _read(group, option)) for group in groups]
             for option in curves
         }
-        self._write()
+        self._go_to(0, self.initial)
 
     def values(self, t: int) -> dict[str, list[float]]:
         """The values at step t: by option, one for each group."""
@@ -89,8 +89,7 @@ class Schedule(Telling):
                     "An option has one schedule at a time: use SequentialLR or one function for Schedule, load the "
                     "schedule's state together with the optimizer's, and make schedules after the last group is added."
                 )
-        self.last_epoch += 1
-        self._write()
+        self._go_to(self.last_epoch + 1, self.initial)
 
     def get_last_lr(self) -> list[float]:
         """The learning rate that each group has now."""
@@ -115,20 +114,24 @@ class Schedule(Telling):
             raise ValueError(
                 f"the state dict is of a schedule of {_described(initial)}, this one is of {_described(self.initial)}."
             )
-        before = self.last_epoch, self.initial
-        try:
-            self.last_epoch = int(state_dict["last_epoch"])
-            self.initial = {option: list(values) for option, values in initial.items()}
-            self._write()
-        except BaseException:  # of a curve that has no such step
-            self.last_epoch, self.initial = before
-            raise
+        self._go_to(int(state_dict["last_epoch"]), {option: list(values) for option, values in initial.items()})
 
-    def _write(self) -> None:
-        self.last = self.values(self.last_epoch)
-        for option, values in self.last.items():
-            for group, value in zip(self.optimizer.param_groups, values, strict=True):
-                _set(group, option, value)
+    def _go_to(self, t: int, initial: dict[str, list[float]]) -> None:
+        """Write the values of step t, counted from these at the start; where one is refused, all is as before."""
+        groups = self.optimizer.param_groups
+        before, options = (self.last_epoch, self.initial), [dict(group) for group in groups]
+        try:
+            self.last_epoch, self.initial = t, initial
+            last = self.values(t)
+            for option, values in last.items():
+                for group, value in zip(groups, values, strict=True):
+                    _set(group, option, value)
+        except BaseException:  # of a curve that has no such step, or a value out of range
+            self.last_epoch, self.initial = before
+            for group, old in zip(groups, options, strict=True):
+                group.update(old)
+            raise
+        self.last = last
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(t={self.last_epoch}, {self.last})"

@@ -12,6 +12,7 @@ from typing import Any
 from autograd.backend import Array, Module
 
 from .groups import Parameters, at_least_zero
+from .numbers import number
 from .optimizer import Optimizer
 from .penalty import Penalty
 
@@ -22,10 +23,10 @@ class SGD(Optimizer):
     """w <- w - lr v, where v <- momentum v + (1 - dampening) g, or v = g without momentum.
 
     The first v is g itself, but (1 - dampening) g where momentum is set after the first step. With `nesterov` the step
-    is along g + momentum v, the gradient's value as seen a step ahead. `weight_decay` adds weight_decay w to the
-    gradient of every parameter, biases too (`penalties=[L2(lam)]` spares them). PyTorch's form, in which lr multiplies
-    the whole sum: in Polyak's and the lecture's, v <- momentum v - lr g, the same steps come out as long as lr is
-    constant.
+    is along g + momentum v, the gradient's value as seen a step ahead, and along g while a schedule has momentum at 0.
+    `weight_decay` adds weight_decay w to the gradient of every parameter, biases too (`penalties=[L2(lam)]` spares
+    them). PyTorch's form, in which lr multiplies the whole sum: in Polyak's and the lecture's, v <- momentum v - lr g,
+    the same steps come out as long as lr is constant.
 
     Polyak 1964; Sutskever, Martens, Dahl and Hinton 2013, section 2.
     """
@@ -49,6 +50,8 @@ class SGD(Optimizer):
             "weight_decay": weight_decay,
             "nesterov": nesterov,
         }
+        if nesterov and not momentum:
+            raise ValueError(f"SGD: nesterov needs a momentum above 0, got {momentum}.")
         super().__init__(params, defaults, penalties, maximize)
 
     @staticmethod
@@ -58,11 +61,9 @@ class SGD(Optimizer):
     @staticmethod
     def check(options: dict[str, Any]) -> None:
         at_least_zero(options, "lr", "momentum", "weight_decay")
-        if options["nesterov"] and (not options["momentum"] or options["dampening"]):
-            raise ValueError(
-                f"nesterov needs a momentum above 0 and no dampening, got momentum {options['momentum']} "
-                f"and dampening {options['dampening']}."
-            )
+        number("dampening", options["dampening"])
+        if options["nesterov"] and options["dampening"]:
+            raise ValueError(f"nesterov goes with no dampening, got dampening {options['dampening']}.")
 
     @staticmethod
     def update(

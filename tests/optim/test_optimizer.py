@@ -159,6 +159,58 @@ def test_an_option_that_is_none_is_refused_where_it_is_set(options, error, messa
         assert group == before
 
 
+@pytest.mark.parametrize(
+    ("rule", "options", "message"),
+    [
+        (optim.Adam, {"betas": (1, 1)}, r"Adam: betas must be at least 0 and below 1, got \(1, 1\)"),
+        (optim.AdamW, {"lr": -0.5}, r"AdamW: lr must be at least 0, got -0\.5"),
+        (optim.Adadelta, {"eps": float("nan")}, "Adadelta: eps must be at least 0, got nan"),
+        (optim.RMSprop, {"init": "mean"}, 'RMSprop: init must be "zero" or "lecture", got \'mean\''),
+        (optim.SGD, {"momentum": 0.9, "nesterov": True, "dampening": 0.5}, "SGD: nesterov goes with no dampening, got dampening 0.5"),
+    ],
+)
+def test_an_option_out_of_range_is_refused_where_it_is_set(rule, options, message):
+    optimizer = rule([parameter(np.ones(3))])
+    group, (name, value) = optimizer.param_groups[0], list(options.items())[-1]
+    state = optimizer.state_dict()
+    state["param_groups"][0].update(options)
+    loads = [lambda o: lambda: o.load_state_dict(state), lambda o: lambda: copy.deepcopy(o).load_state_dict(state)]
+    group.update(dict(list(options.items())[:-1]))
+    before = dict(group)
+    for set_it in (
+        lambda: group.__setitem__(name, value),
+        lambda: group.update(weight_decay=0.5, **options),
+        lambda: group.__ior__(options),
+        *(load(optimizer) for load in loads),
+    ):
+        with pytest.raises(ValueError, match=message):
+            set_it()
+        assert group == before
+
+
+def test_momentum_may_be_none_for_some_steps_under_nesterov():
+    p = parameter(np.zeros(1))
+    optimizer = optim.SGD([p], lr=1.0, momentum=0.5, nesterov=True)
+    optimizer.param_groups[0]["momentum"] = 0.0  # as a schedule may, which lets it grow from nothing
+    give([p], [[1.0]])
+    optimizer.step()
+    assert p.data[0] == -1
+
+
+def test_a_schedule_whose_value_is_out_of_range_changes_nothing():
+    one, two = parameter(np.zeros(1)), parameter(np.zeros(1))
+    optimizer = optim.SGD([{"params": [one]}, {"params": [two]}], lr=1.0, momentum=0.5)
+    curves = {"lr": lambda t, start: start / (1 + t), "momentum": lambda t, start: start - 0.4 * t}
+    schedule = optim.Schedule(optimizer, curves)
+    schedule.step()
+    before = [dict(group) for group in optimizer.param_groups]
+    for _ in range(2):
+        with pytest.raises(ValueError, match="SGD: momentum must be at least 0, got -0.3"):
+            schedule.step()
+        assert [*optimizer.param_groups] == before
+        assert schedule.last_epoch == 1
+
+
 def test_momentum_may_begin_later():
     p = parameter(np.zeros(1))
     optimizer = optim.SGD([p], lr=1.0)
