@@ -49,7 +49,10 @@ class Adam(Optimizer):
 
     @staticmethod
     def slots(options: dict[str, Any]) -> dict[str, float]:
-        return _slots(options)
+        names = ["exp_avg", "exp_avg_sq"]
+        if options["amsgrad"]:
+            names.append("max_exp_avg_sq")
+        return dict.fromkeys(names, 0.0)
 
     @staticmethod
     def check(options: dict[str, Any]) -> None:
@@ -69,12 +72,28 @@ class Adam(Optimizer):
         weight_decay: float,
         amsgrad: bool,
     ) -> None:
+        # In the order of the paper's section 2: both corrections go into the rate and eps, which are numbers.
+        # lr m^ / (sqrt(v^) + eps) is rate m / (sqrt(v) + eps') when rate = lr c / (1 - beta1^t) and eps' = eps c, where
+        # c = sqrt(1 - beta2^t).
         if weight_decay:
             g = g + weight_decay * w
-        _adam(xp, w, g, state, t, lr, betas, eps, amsgrad)
+        beta1, beta2 = betas
+        c = (1 - beta2**t) ** 0.5
+        rate = lr * c / (1 - beta1**t)
+
+        m, v = means(g, state, betas)
+        if amsgrad:
+            largest = state["max_exp_avg_sq"]
+            xp.maximum(largest, v, out=largest)
+            v = largest
+        step = xp.sqrt(v)
+        step += eps * c
+        xp.divide(m, step, out=step)
+        step *= rate
+        w -= step
 
 
-class AdamW(Optimizer):
+class AdamW(Adam):
     """w <- (1 - lr weight_decay) w, then Adam's step: weight decay beside the gradient, not in it.
 
     Loshchilov and Hutter 2019, algorithm 2, with the schedule's factor inside lr as in PyTorch.
@@ -92,66 +111,15 @@ class AdamW(Optimizer):
         maximize: bool = False,
         penalties: Iterable[Penalty] = (),
     ) -> None:
-        defaults = {"lr": lr, "betas": pair(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
-        super().__init__(params, defaults, penalties, maximize)
-
-    @staticmethod
-    def slots(options: dict[str, Any]) -> dict[str, float]:
-        return _slots(options)
-
-    @staticmethod
-    def check(options: dict[str, Any]) -> None:
-        check_adam(options)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, penalties=penalties)
 
     @staticmethod
     def update(
-        xp: Module,
-        w: Array,
-        g: Array,
-        state: dict[str, Array],
-        t: int,
-        *,
-        lr: float,
-        betas: Betas,
-        eps: float,
-        weight_decay: float,
-        amsgrad: bool,
+        xp: Module, w: Array, g: Array, state: dict[str, Array], t: int, *, weight_decay: float, **options: Any
     ) -> None:
         if weight_decay:
-            w *= 1 - lr * weight_decay
-        _adam(xp, w, g, state, t, lr, betas, eps, amsgrad)
-
-
-def _adam(
-    xp: Module,
-    w: Array,
-    g: Array,
-    state: dict[str, Array],
-    t: int,
-    lr: float,
-    betas: Betas,
-    eps: float,
-    amsgrad: bool,
-) -> None:
-    """Algorithm 1 in the order of the paper's section 2: both corrections go into the rate and eps, which are numbers.
-
-    lr m^ / (sqrt(v^) + eps) is rate m / (sqrt(v) + eps') when rate = lr c / (1 - beta1^t) and eps' = eps c, where
-    c = sqrt(1 - beta2^t).
-    """
-    beta1, beta2 = betas
-    c = (1 - beta2**t) ** 0.5
-    rate = lr * c / (1 - beta1**t)
-
-    m, v = means(g, state, betas)
-    if amsgrad:
-        largest = state["max_exp_avg_sq"]
-        xp.maximum(largest, v, out=largest)
-        v = largest
-    step = xp.sqrt(v)
-    step += eps * c
-    xp.divide(m, step, out=step)
-    step *= rate
-    w -= step
+            w *= 1 - options["lr"] * weight_decay
+        Adam.update(xp, w, g, state, t, weight_decay=0, **options)
 
 
 def means(g: Array, state: dict[str, Array], betas: Betas) -> tuple[Array, Array]:
@@ -180,13 +148,6 @@ def pair(betas: Any) -> Betas:
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:
         raise ValueError(f"betas must be two numbers, (beta1, beta2), got {betas!r}.")
     return betas[0], betas[1]
-
-
-def _slots(options: dict[str, Any]) -> dict[str, float]:
-    names = ["exp_avg", "exp_avg_sq"]
-    if options["amsgrad"]:
-        names.append("max_exp_avg_sq")
-    return dict.fromkeys(names, 0.0)
 
 
 def check_adam(options: dict[str, Any]) -> None:

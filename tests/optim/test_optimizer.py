@@ -166,7 +166,7 @@ def test_an_option_that_is_none_is_refused_where_it_is_set(options, error, messa
         (optim.AdamW, {"lr": -0.5}, r"AdamW: lr must be at least 0, got -0\.5"),
         (optim.Adadelta, {"eps": float("nan")}, "Adadelta: eps must be at least 0, got nan"),
         (optim.RMSprop, {"init": "mean"}, 'RMSprop: init must be "zero" or "lecture", got \'mean\''),
-        (optim.SGD, {"momentum": 0.9, "nesterov": True, "dampening": 0.5}, "SGD: nesterov goes with no dampening, got dampening 0.5"),
+        (optim.SGD, {"momentum": 0.9, "nesterov": True, "dampening": 0.5}, "SGD: nesterov goes with no dampening"),
     ],
 )
 def test_an_option_out_of_range_is_refused_where_it_is_set(rule, options, message):
@@ -205,7 +205,7 @@ def test_a_schedule_whose_value_is_out_of_range_changes_nothing():
     schedule.step()
     before = [dict(group) for group in optimizer.param_groups]
     for _ in range(2):
-        with pytest.raises(ValueError, match="SGD: momentum must be at least 0, got -0.3"):
+        with pytest.raises(ValueError, match=r"SGD: momentum must be at least 0, got -0\.3"):
             schedule.step()
         assert [*optimizer.param_groups] == before
         assert schedule.last_epoch == 1
