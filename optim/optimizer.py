@@ -15,7 +15,7 @@ from inspect import signature
 from operator import is_
 from typing import Any, ClassVar
 
-from autograd.backend import array_of, module_of
+from autograd.backend import Array, array_of, module_of
 from autograd.compile.surroundings import questions_about
 from autograd.compile.watch import paused
 from autograd.hints import Elsewhere, Telling
@@ -29,7 +29,7 @@ from .layout import Layout
 from .numbers import flag
 from .penalty import Penalty, several
 from .rule import Rule
-from .runs import Run
+from .runs import Piece, Run
 
 __all__ = ["Optimizer"]
 
@@ -98,7 +98,8 @@ class Optimizer(Telling, ABC):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter that has a gradient by one step; those without are left alone and do not age.
 
-        `closure`, when given, is called first, with recording on, and what it returns (the loss) is returned.
+        `closure`, when given, is called first, with recording on, and what it returns (the loss) is returned. Nothing
+        has moved where a gradient is refused: one of another shape, of complex numbers, or that is no Tensor.
         """
         loss = None
         if closure is not None:
@@ -113,6 +114,7 @@ class Optimizer(Telling, ABC):
             for index, group in enumerate(self.param_groups):
                 self._write_down(trace, index, group)
             return loss
+        moves = []
         for group, layout in zip(self.param_groups, self._current_layouts(), strict=True):
             options = {name: group[name] for name in self._rule_options}
             slots = self.slots(options)
@@ -122,7 +124,9 @@ class Optimizer(Telling, ABC):
                         flat.add_state(name, start)
                 rule = Rule(self.update, options, penalties, group["maximize"])
                 for run, age in flat.runs():
-                    _advance(flat.xp, rule, run, age + 1)
+                    moves.append((flat.xp, rule, run, age + 1, run.with_gradients()))
+        for move in moves:  # what a gradient may be wrong in was found before
+            _advance(*move)
         return loss
 
     def _write_down(self, trace: Any, index: int, group: dict[str, Any]) -> None:
@@ -358,11 +362,10 @@ class Optimizer(Telling, ABC):
                 )
 
 
-def _advance(xp: Any, rule: Rule, run: Run, t: int) -> None:
+def _advance(xp: Any, rule: Rule, run: Run, t: int, pieces: list[tuple[Piece, Array]]) -> None:
     """Move the parameters of a run in their `t`-th step."""
     try:
-        for piece in run.pieces:
-            g = piece.gradient()
+        for piece, g in pieces:
             if not rule.move_at_once(xp, piece.weights, g, piece.state, t):
                 for block in piece.blocks(g):
                     rule.move(xp, *block, t)

@@ -43,6 +43,10 @@ class Run:
         self.data = flat.data if whole else flat.data[flat.ends[first] : flat.ends[last]]
         self.pieces = [Piece(flat, i, j) for i, j in _cut(flat, first, last)]
 
+    def with_gradients(self) -> list[tuple[Piece, Array]]:
+        """Each piece with its gradient. Raises what `Piece.gradient` does."""
+        return [(piece, piece.gradient()) for piece in self.pieces]
+
 
 def _cut(flat: Flat, first: int, last: int) -> list[tuple[int, int]]:
     """The run in pieces: a large parameter alone, neighbouring small ones together, all of them on a GPU."""
@@ -77,7 +81,10 @@ class Piece:
             yield w, gradient[place], state
 
     def gradient(self) -> Array:
-        """The gradients, flat, of the parameters' dtype; the array may be the user's own."""
+        """The gradients, flat, of the parameters' dtype; the array may be the user's own.
+
+        Raises ValueError for a gradient of another shape, TypeError for complex numbers.
+        """
         gradients = list(map(_DATA, map(_GRAD, self.parameters)))
         shapes = list(map(_SHAPE, gradients))
         if shapes != self.shapes:
@@ -88,7 +95,14 @@ class Piece:
             )
         alone = len(gradients) == 1
         gathered = gradients[0].reshape(-1) if alone else _gathered(self.xp, gradients)
-        return gathered if gathered.dtype == self.dtype else gathered.astype(self.dtype)
+        if gathered.dtype == self.dtype:
+            return gathered
+        if gathered.dtype.kind == "c":
+            raise TypeError(
+                f"a parameter of {self.dtype} has a gradient of {gathered.dtype}, of which half would be lost: "
+                "assign a real one."
+            )
+        return gathered.astype(self.dtype)
 
 
 def _gathered(xp: Module, arrays: list[Array]) -> Array:

@@ -350,6 +350,28 @@ def test_a_gradient_of_another_shape_is_refused():
         optim.SGD([p]).step()
 
 
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        (np.ones(2), ValueError, r"parameter of shape \(3,\) has a gradient of shape \(2,\)"),
+        (np.ones(3, "complex128"), TypeError, "parameter of float64 has a gradient of complex128"),
+    ],
+)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_step_that_fails_moves_nothing(groups, bad, error, message):
+    large, small, last = (parameter(np.ones(n)) for n in (20_000, 4, 3))
+    both = [large, small, last] if groups == 1 else [{"params": [large, small]}, {"params": [last]}]
+    optimizer = optim.Adam(both)
+    give([large, small, last], [np.ones(20_000), np.ones(4), np.ones(3)])
+    optimizer.step()
+    before, state = bits([large, small, last]), repr(optimizer.state_dict())
+    last.grad = wrap(bad)
+    for _ in range(2):
+        with pytest.raises(error, match=message):
+            optimizer.step()
+        assert (bits([large, small, last]), repr(optimizer.state_dict())) == (before, state)
+
+
 def test_closure_is_run_with_recording_and_its_loss_returned():
     p = parameter(np.zeros(1))
     seen = []
