@@ -28,6 +28,7 @@ from .groups import Group, Parameters, named_parameters, split_groups
 from .layout import Layout
 from .numbers import flag
 from .penalty import Penalty, several
+from .pytorch import as_ours, state_as_ours
 from .rule import Rule
 from .runs import Piece, Run
 
@@ -308,6 +309,7 @@ class Optimizer(Telling, ABC):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken; arrays may be arrays, Tensors or nested lists, and are copied.
 
+        That of PyTorch's optimizer of the same name is taken too, as its `state_dict()` or `torch.load` gives it.
         Nothing is changed when it does not fit. Raises ValueError that says which group or parameter does not.
         """
         if not (isinstance(state_dict, Mapping) and {"state", "param_groups"} <= state_dict.keys()):
@@ -316,12 +318,15 @@ class Optimizer(Telling, ABC):
                 f'an optimizer\'s state dict has "state" and "param_groups", {found}: give what its own state_dict() '
                 "gave."
             )
-        groups = state_dict["param_groups"]
+        groups, name = state_dict["param_groups"], type(self).__name__
+        if not isinstance(groups, (list, tuple)) or not all(isinstance(group, Mapping) for group in groups):
+            raise ValueError(f'"param_groups" must be a list of dictionaries, got {groups!r}.')
+        groups = [as_ours(name, group) for group in groups]
         self._check_groups(groups)
         options = [_options(group, saved) for group, saved in zip(self.param_groups, groups, strict=True)]
         parameters = [p for group in self.param_groups for p in group["params"]]
         entries: list[dict[str, Any]] = [{"step": 0} for _ in parameters]
-        for index, saved in state_dict["state"].items():
+        for index, saved in state_as_ours(name, state_dict["state"]).items():
             i = int(index)
             if not 0 <= i < len(parameters):
                 raise ValueError(f"the state dict has state for parameter {i}, but there are {len(parameters)} here.")
@@ -333,8 +338,6 @@ class Optimizer(Telling, ABC):
 
     def _check_groups(self, groups: list[dict[str, Any]]) -> None:
         name = type(self).__name__
-        if not isinstance(groups, (list, tuple)) or not all(isinstance(group, Mapping) for group in groups):
-            raise ValueError(f'"param_groups" must be a list of dictionaries, got {groups!r}.')
         if len(groups) != len(self.param_groups):
             raise ValueError(
                 f"the state dict has {len(groups)} parameter groups, this {name} has {len(self.param_groups)}: "

@@ -643,6 +643,47 @@ def test_a_number_for_all_weights_is_loaded_as_pytorch_keeps_it():
         np.testing.assert_array_equal(second.state_dict()["state"][index]["mu_product"], entry["mu_product"])
 
 
+HOW = {"foreach": None, "differentiable": False, "fused": None, "capturable": False, "max_lr": 0.5, "min_lr": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("rule", "more", "missing"),
+    [
+        (lambda p: optim.SGD(p, lr=0.1), {}, ()),
+        (lambda p: optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.5), {}, ("step",)),
+        (lambda p: optim.RMSprop(p, lr=0.1, momentum=0.5, centered=True), {}, ("init",)),
+        (lambda p: optim.Adam(p, lr=0.1), {"decoupled_weight_decay": False}, ()),
+        (lambda p: optim.AdamW(p, lr=0.1), {"decoupled_weight_decay": True}, ()),
+        (lambda p: optim.NAdam(p, lr=0.1), {}, ()),
+    ],
+)
+def test_a_state_dict_of_pytorchs_is_taken(rule, more, missing):
+    parameters = some_parameters()
+    optimizer = rule(parameters)
+    train(optimizer, parameters, range(3))
+    state = optimizer.state_dict()
+    for each in (*state["param_groups"], *state["state"].values()):
+        for name in missing:
+            each.pop(name, None)
+    state["param_groups"][0].update(HOW, lr=np.array(0.1), **more)
+    if isinstance(optimizer, optim.SGD):  # which keeps no step, and None or nothing where there is no momentum
+        state["state"] = {i: {"momentum_buffer": None} | entry for i, entry in state["state"].items() if missing}
+    others = [parameter(p.data.copy()) for p in parameters]
+    second = rule(others)
+    second.load_state_dict(state)
+    assert second.param_groups[0].keys() == optimizer.param_groups[0].keys()
+    for each, chosen in ((parameters, optimizer), (others, second)):
+        train(chosen, each, range(3, 6))
+    assert bits(others) == bits(parameters)
+
+
+def test_the_state_of_pytorchs_adamw_is_none_of_adams():
+    state = adam_state()
+    state["param_groups"][0]["decoupled_weight_decay"] = True
+    with pytest.raises(ValueError, match=r"decoupled_weight_decay.* it was saved by another kind of optimizer"):
+        optim.Adam([parameter(np.zeros(2)), parameter(np.zeros(3))]).load_state_dict(state)
+
+
 def adam_state(**changes):
     optimizer = optim.Adam([parameter(np.zeros(2)), parameter(np.zeros(3))])
     give(optimizer.param_groups[0]["params"], [np.ones(2), np.ones(3)])

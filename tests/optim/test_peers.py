@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import optim
+from autograd import Tensor
 from tests.optim.helpers import REFERENCES, flattened, give, parameter
 
 pytestmark = pytest.mark.peers
@@ -66,5 +67,30 @@ def test_rules_agree_on_random_problems(torch, case, seed):
             p.grad = None if m else p.detach() * 0.1 + torch.tensor(n)
         our_optimizer.step()
         their_optimizer.step()
+    got, wanted = flattened([p.data for p in ours]), flattened([p.detach().numpy() for p in theirs])
+    np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("case", REFERENCES["optimizers"], ids=lambda c: f"{c['name']}-{len(c['options'])}")
+def test_a_run_of_pytorchs_goes_on_from_its_state_dict(torch, case):
+    random = np.random.default_rng(0)
+    shapes = [(5, 7), (7,), ()]
+    theirs = [torch.tensor(random.normal(size=s), requires_grad=True) for s in shapes]
+    their_optimizer = getattr(torch.optim, case["name"])(theirs, **case["options"])
+
+    def step(ours, optimizers):
+        for p, q, g in zip(theirs, ours, [random.normal(size=s) for s in shapes], strict=True):
+            p.grad, q.grad = torch.tensor(g), Tensor(g)
+        for optimizer in optimizers:
+            optimizer.step()
+
+    ours = [parameter(p.detach().numpy().copy()) for p in theirs]
+    for _ in range(3):
+        step(ours, [their_optimizer])
+    ours = [parameter(p.detach().numpy().copy()) for p in theirs]
+    our_optimizer = getattr(optim, case["name"])(ours, lr=7.0)
+    our_optimizer.load_state_dict(their_optimizer.state_dict())
+    for _ in range(3):
+        step(ours, [their_optimizer, our_optimizer])
     got, wanted = flattened([p.data for p in ours]), flattened([p.detach().numpy() for p in theirs])
     np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-13)
