@@ -12,14 +12,14 @@ from math import inf
 from typing import Any
 
 from autograd import concat, minimum, reshape, sqrt
-from autograd.backend import Array, array_of, host, is_array, module_of
+from autograd.backend import Array, array_of, host, module_of
 from autograd.compile.cuda.eager import OnDevice
 from autograd.hints import telling
 from autograd.modes import is_tracing
 from autograd.tensor import Tensor, wrap
 
 from .groups import refuse_module
-from .numbers import number
+from .numbers import above, at_least
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
@@ -39,13 +39,12 @@ def clip_grad_norm_(
     The factor is PyTorch's, max_norm / (norm + 1e-6), and at most 1. The result is a 0-d array on the gradients'
     device. Parameters without a gradient are passed over.
 
-    Raises RuntimeError for a norm that is NaN or infinite when `error_if_nonfinite`, ValueError for a negative
-    `max_norm` or a `norm_type` that is not above 0. Pascanu, Mikolov and Bengio 2013, algorithm 1.
+    Raises RuntimeError for a norm that is NaN or infinite when `error_if_nonfinite`, ValueError for a `max_norm` that
+    is not at least 0 and a `norm_type` that is not above 0, TypeError for what is no number. Pascanu, Mikolov and
+    Bengio 2013, algorithm 1.
     """
-    if not _number("clip_grad_norm_: max_norm", max_norm) >= 0:
-        raise ValueError(f"clip_grad_norm_: max_norm must be at least 0, got {max_norm}.")
-    if not _number("clip_grad_norm_: norm_type", norm_type) > 0:
-        raise ValueError(f"clip_grad_norm_: norm_type must be above 0 (2, 1, inf, ...), got {norm_type}.")
+    max_norm = at_least(0, "clip_grad_norm_: max_norm", max_norm)
+    norm_type = above(0, "clip_grad_norm_: norm_type", norm_type)
     holders = _with_gradient(parameters)
     if not holders:
         return array_of(0.0)
@@ -74,15 +73,10 @@ def clip_grad_norm_(
 @telling
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Bring every element of every gradient between -clip_value and clip_value."""
-    if not _number("clip_grad_value_: clip_value", clip_value) >= 0:
-        raise ValueError(f"clip_grad_value_: clip_value must be at least 0, got {clip_value}.")
+    clip_value = at_least(0, "clip_grad_value_: clip_value", clip_value)
     for parameter in _with_gradient(parameters):
         gradient = _gradient(parameter)
         parameter.grad = wrap(module_of(gradient).clip(gradient, -clip_value, clip_value))
-
-
-def _number(name: str, value: Any) -> Any:
-    return value if isinstance(value, Tensor) or is_array(value) else number(name, value)
 
 
 def _with_gradient(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from autograd.modes import refuse_in_trace
 from autograd.tensor import Tensor
 
-from .numbers import flag, is_number, number, plain
+from .numbers import at_least, flag, is_number, number, plain
 from .penalty import several
 
 __all__ = ["Group", "Parameters", "at_least_zero", "named_parameters", "refuse_module", "split_groups", "within_one"]
@@ -149,8 +149,7 @@ def named_parameters(params: Any, optimizer: str) -> tuple[list[str], list[Tenso
 def at_least_zero(options: dict[str, Any], *names: str) -> None:
     """Raise ValueError for an option below zero, or not a number at all."""
     for name in names:
-        if not number(name, options[name]) >= 0:
-            raise ValueError(f"{name} must be at least 0, got {options[name]}.")
+        at_least(0, name, options[name])
 
 
 def within_one(options: dict[str, Any], *names: str) -> None:

@@ -6,12 +6,13 @@ given; what is no number is refused there, by name, and not in the middle of a s
 
 from __future__ import annotations
 
+from math import isnan
 from numbers import Real
 from typing import Any
 
 from autograd.backend import host
 
-__all__ = ["flag", "is_number", "number", "plain"]
+__all__ = ["above", "at_least", "check_numbers", "flag", "is_number", "number", "plain"]
 
 
 def plain(value: Any) -> Any:
@@ -42,3 +43,26 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, got {value!r}, a {type(value).__name__}.")
     return value
+
+
+def at_least(least: float, name: str, value: Any) -> Any:
+    """The number as Python's. Raises TypeError for what is none, ValueError for NaN and for one below `least`."""
+    value = number(name, value)
+    if not value >= least:
+        raise ValueError(f"{name} must be at least {least}, got {value}.")
+    return value
+
+
+def above(least: float, name: str, value: Any) -> Any:
+    """The number as Python's. Raises TypeError for what is none, ValueError for NaN and for `least` or one below it."""
+    value = number(name, value)
+    if not value > least:
+        raise ValueError(f"{name} must be above {least}, got {value}.")
+    return value
+
+
+def check_numbers(name: str, **options: Any) -> None:
+    """Raise TypeError for an option that is no number, ValueError for NaN."""
+    for option, value in options.items():
+        if isnan(number(f"{name}: {option}", value)):
+            raise ValueError(f"{name}: {option} must be a number, got nan.")

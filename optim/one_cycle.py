@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from math import cos, pi
 
-from .numbers import number
+from .numbers import above, at_least, number
 from .optimizer import Optimizer
 from .schedule import Curve, Schedule, groups_of, per_group
 
@@ -46,11 +46,13 @@ class OneCycleLR(Schedule):
     ) -> None:
         if total_steps is None and epochs is not None and steps_per_epoch is not None:
             total_steps = epochs * steps_per_epoch
-        if total_steps is None or number("OneCycleLR: total_steps", total_steps) < 1:
+        if total_steps is None or not number("OneCycleLR: total_steps", total_steps) >= 1:
             raise ValueError(
                 "OneCycleLR needs total_steps, or epochs and steps_per_epoch, above 0; "
                 f"got total_steps {total_steps}, epochs {epochs}, steps_per_epoch {steps_per_epoch}."
             )
+        for divisor, value in (("div_factor", div_factor), ("final_div_factor", final_div_factor)):
+            above(0, f"OneCycleLR: {divisor}", value)
         if not 0 <= number("OneCycleLR: pct_start", pct_start) <= 1:
             raise ValueError(f"OneCycleLR: pct_start must lie between 0 and 1, got {pct_start}.")
         if anneal_strategy not in ("cos", "linear"):
@@ -69,18 +71,23 @@ class OneCycleLR(Schedule):
                 f"OneCycleLR: {type(optimizer).__name__} has no momentum to go down and up: pass cycle_momentum=False."
             )
         rates: list[Curve] = []
-        for top in per_group("max_lr", max_lr, len(groups)):
-            low = number("OneCycleLR: max_lr", top) / number("OneCycleLR: div_factor", div_factor)
+        for top in _each("max_lr", max_lr, len(groups)):
+            low = top / div_factor
             rates.append(curve([low, top, *([low] if three_phase else []), low / final_div_factor]))
         curves: dict[str, Curve | list[Curve]] = {"lr": rates}
         if cycle_momentum:
-            lows = per_group("base_momentum", base_momentum, len(groups))
-            highs = per_group("max_momentum", max_momentum, len(groups))
+            lows = _each("base_momentum", base_momentum, len(groups))
+            highs = _each("max_momentum", max_momentum, len(groups))
             curves["beta1" if "betas" in groups[0] else "momentum"] = [
                 curve([high, low, high, *([high] if three_phase else [])])
                 for low, high in zip(lows, highs, strict=True)
             ]
         super().__init__(optimizer, curves)
+
+
+def _each(option: str, given: float | list[float], groups: int) -> list[float]:
+    """A value for each group, none of them below 0."""
+    return [at_least(0, f"OneCycleLR: {option}", value) for value in per_group(option, given, groups)]
 
 
 def _curve(phases: list[Phase], strategy: str, total_steps: int) -> Curve:

@@ -16,7 +16,7 @@ from autograd.backend import Array, Module, host, module_of
 from autograd.shapes import axes_of
 from autograd.tensor import Tensor
 
-from .numbers import number
+from .numbers import above, at_least
 
 __all__ = ["L1", "L2", "MaxNorm", "Penalty", "several"]
 
@@ -66,7 +66,7 @@ class L2(Penalty):
 
     def __init__(self, lam: float, roles: Iterable[str] = ("weight",)) -> None:
         super().__init__(roles)
-        self.lam = _at_least_zero("L2", lam)
+        self.lam = at_least(0, "L2: lam", lam)
 
     def add_gradient(self, xp: Module, w: Array, g: Array) -> Array:
         return g + self.lam * w
@@ -92,7 +92,7 @@ class L1(Penalty):
 
     def __init__(self, lam: float, mode: str = "subgradient", roles: Iterable[str] = ("weight",)) -> None:
         super().__init__(roles)
-        self.lam = _at_least_zero("L1", lam)
+        self.lam = at_least(0, "L1: lam", lam)
         if mode not in ("subgradient", "proximal"):
             raise ValueError(f'L1: mode must be "subgradient" or "proximal", got {mode!r}.')
         self.mode = mode
@@ -124,9 +124,7 @@ class MaxNorm(Penalty):
 
     def __init__(self, c: float, axis: int | tuple[int, ...] | None = None) -> None:
         super().__init__(("weight",))
-        self.c = number("MaxNorm: c", c)
-        if not c > 0:
-            raise ValueError(f"MaxNorm: c must be above 0, got {c}.")
+        self.c = above(0, "MaxNorm: c", c)
         self.axis = axis
 
     def applies_to(self, parameter: Tensor) -> bool:
@@ -166,10 +164,3 @@ def several(given: Iterable[Penalty]) -> tuple[Penalty, ...]:
         if not isinstance(penalty, Penalty):
             raise TypeError(f"penalties takes L2, L1, MaxNorm and other Penalty objects, got {penalty!r}.")
     return penalties
-
-
-def _at_least_zero(name: str, lam: float) -> float:
-    lam = number(f"{name}: lam", lam)
-    if not lam >= 0:
-        raise ValueError(f"{name}: lam must be at least 0, got {lam}.")
-    return lam

@@ -13,7 +13,7 @@ from typing import Any
 from autograd.hints import Telling
 from autograd.modes import refuse_in_trace
 
-from .numbers import number
+from .numbers import at_least, check_numbers
 from .optimizer import Optimizer
 from .schedule import groups_of, of_state, per_group
 
@@ -43,22 +43,20 @@ class ReduceLROnPlateau(Telling):
         eps: float = 1e-8,
     ) -> None:
         groups = groups_of("ReduceLROnPlateau", optimizer)
-        if not number("ReduceLROnPlateau: factor", factor) < 1:
+        for option, value in {"patience": patience, "cooldown": cooldown, "eps": eps, "factor": factor}.items():
+            at_least(0, f"ReduceLROnPlateau: {option}", value)
+        check_numbers("ReduceLROnPlateau", threshold=threshold)
+        if not factor < 1:
             raise ValueError(f"ReduceLROnPlateau: factor must be below 1, got {factor}.")
         if mode not in ("min", "max"):
             raise ValueError(f'ReduceLROnPlateau: mode must be "min" or "max", got {mode!r}.')
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f'ReduceLROnPlateau: threshold_mode must be "rel" or "abs", got {threshold_mode!r}.')
-        for name, count in (("patience", patience), ("cooldown", cooldown)):
-            if not number(f"ReduceLROnPlateau: {name}", count) >= 0:
-                raise ValueError(f"ReduceLROnPlateau: {name} must be at least 0, got {count}.")
-        for name, value in (("threshold", threshold), ("eps", eps)):
-            number(f"ReduceLROnPlateau: {name}", value)
         self.optimizer = optimizer
         self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
         self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
         least = per_group("min_lr", min_lr, len(groups))
-        self.min_lrs = [number("ReduceLROnPlateau: min_lr", lr) for lr in least]
+        self.min_lrs = [at_least(0, "ReduceLROnPlateau: min_lr", lr) for lr in least]
         self.best = inf if mode == "min" else -inf
         self.num_bad_epochs = 0
         self.cooldown_counter = 0

@@ -21,7 +21,7 @@ from typing import Any
 from autograd.hints import Telling
 from autograd.modes import refuse_in_trace
 
-from .numbers import is_number, number
+from .numbers import at_least, check_numbers, is_number, number
 from .optimizer import Optimizer
 
 __all__ = [
@@ -143,7 +143,7 @@ class ConstantLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, *, option: str = "lr"
     ) -> None:
-        factor, total_iters = number("ConstantLR: factor", factor), number("ConstantLR: total_iters", total_iters)
+        check_numbers("ConstantLR", factor=factor, total_iters=total_iters)
         super().__init__(optimizer, {option: lambda t, start: start * factor if t < total_iters else start})
 
 
@@ -151,8 +151,8 @@ class StepLR(Schedule):
     """start * gamma^floor(t / step_size)."""
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, *, option: str = "lr") -> None:
-        _check_count("StepLR", "step_size", step_size)
-        gamma = number("StepLR: gamma", gamma)
+        at_least(1, "StepLR: step_size", step_size)
+        check_numbers("StepLR", gamma=gamma)
         super().__init__(optimizer, {option: lambda t, start: start * gamma ** (t // step_size)})
 
 
@@ -164,8 +164,8 @@ class MultiStepLR(Schedule):
     ) -> None:
         if not isinstance(milestones, Iterable):
             raise TypeError(f"MultiStepLR takes several milestones, [30, 80], got {milestones!r} alone.")
-        reached = sorted(number("MultiStepLR: a milestone", t) for t in milestones)
-        gamma = number("MultiStepLR: gamma", gamma)
+        check_numbers("MultiStepLR", gamma=gamma)
+        reached = sorted(number("MultiStepLR: each of milestones", milestone) for milestone in milestones)
         super().__init__(optimizer, {option: lambda t, start: start * gamma ** bisect_right(reached, t)})
 
 
@@ -173,7 +173,7 @@ class ExponentialLR(Schedule):
     """start * gamma^t."""
 
     def __init__(self, optimizer: Optimizer, gamma: float, *, option: str = "lr") -> None:
-        gamma = number("ExponentialLR: gamma", gamma)
+        check_numbers("ExponentialLR", gamma=gamma)
         super().__init__(optimizer, {option: lambda t, start: start * gamma**t})
 
 
@@ -181,7 +181,7 @@ class InverseTimeLR(Schedule):
     """start / (1 + decay t). Robbins and Monro 1951 ask for such a rate; PyTorch has no name for it."""
 
     def __init__(self, optimizer: Optimizer, decay: float, *, option: str = "lr") -> None:
-        decay = number("InverseTimeLR: decay", decay)
+        check_numbers("InverseTimeLR", decay=decay)
         super().__init__(optimizer, {option: lambda t, start: start / (1 + decay * t)})
 
 
@@ -201,9 +201,8 @@ class LinearLR(Schedule):
         *,
         option: str = "lr",
     ) -> None:
-        _check_count("LinearLR", "total_iters", total_iters)
-        start_factor = number("LinearLR: start_factor", start_factor)
-        end_factor = number("LinearLR: end_factor", end_factor)
+        at_least(1, "LinearLR: total_iters", total_iters)
+        check_numbers("LinearLR", start_factor=start_factor, end_factor=end_factor)
 
         def line(t: int, start: float) -> float:
             return start * (start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters)
@@ -218,8 +217,8 @@ class CosineAnnealingLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, *, option: str = "lr") -> None:
-        _check_count("CosineAnnealingLR", "T_max", T_max)
-        eta_min = number("CosineAnnealingLR: eta_min", eta_min)
+        at_least(1, "CosineAnnealingLR: T_max", T_max)
+        check_numbers("CosineAnnealingLR", eta_min=eta_min)
         super().__init__(
             optimizer,
             {option: lambda t, start: eta_min + (start - eta_min) * (1 + cos(pi * t / T_max)) / 2},
@@ -235,9 +234,9 @@ class CosineAnnealingWarmRestarts(Schedule):
     def __init__(
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, *, option: str = "lr"
     ) -> None:
-        _check_count("CosineAnnealingWarmRestarts", "T_0", T_0)
-        _check_count("CosineAnnealingWarmRestarts", "T_mult", T_mult)
-        eta_min = number("CosineAnnealingWarmRestarts: eta_min", eta_min)
+        at_least(1, "CosineAnnealingWarmRestarts: T_0", T_0)
+        at_least(1, "CosineAnnealingWarmRestarts: T_mult", T_mult)
+        check_numbers("CosineAnnealingWarmRestarts", eta_min=eta_min)
 
         def cosine(t: int, start: float) -> float:
             since, length = t % T_0 if T_mult == 1 else t, T_0
@@ -252,8 +251,8 @@ class PolynomialLR(Schedule):
     """start * (1 - t / total_iters)^power: down to 0 in `total_iters` steps, and 0 from then on."""
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, *, option: str = "lr") -> None:
-        _check_count("PolynomialLR", "total_iters", total_iters)
-        power = number("PolynomialLR: power", power)
+        at_least(1, "PolynomialLR: total_iters", total_iters)
+        check_numbers("PolynomialLR", power=power)
         super().__init__(optimizer, {option: lambda t, start: start * (1 - min(t, total_iters) / total_iters) ** power})
 
 
@@ -289,7 +288,8 @@ class SequentialLR(Schedule):
                 f"SequentialLR got {len(schedulers)} schedules and {len(milestones)} milestones: "
                 "each schedule but the first needs the milestone at which it begins."
             )
-        if sorted(milestones) != list(milestones):
+        milestones = [number("SequentialLR: each of milestones", milestone) for milestone in milestones]
+        if sorted(milestones) != milestones:
             raise ValueError(f"SequentialLR: milestones must rise, got {milestones}.")
         for schedule in schedulers:
             if not isinstance(schedule, Schedule):
@@ -347,11 +347,6 @@ def _set(group: dict[str, Any], option: str, value: float) -> None:
         group["betas"] = (value, *group["betas"][1:])
     else:
         group[option] = value
-
-
-def _check_count(name: str, option: str, value: int) -> None:
-    if not number(f"{name}: {option}", value) >= 1:
-        raise ValueError(f"{name}: {option} must be at least 1, got {value}.")
 
 
 def of_state(state: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -83,6 +85,17 @@ def test_nan_spreads_as_in_pytorch():
     parameters = with_gradients([1.0, np.nan], [2.0])
     assert np.isnan(optim.clip_grad_norm_(parameters, 1.0))
     assert np.isnan(flattened([p.grad.data for p in parameters])).all()
+
+
+@pytest.mark.parametrize("value", ["a", None, True, [1.0]])
+def test_what_is_no_number_is_named(value):
+    for name, call in (
+        ("clip_grad_norm_: max_norm", lambda: optim.clip_grad_norm_([], value)),
+        ("clip_grad_norm_: norm_type", lambda: optim.clip_grad_norm_([], 1.0, norm_type=value)),
+        ("clip_grad_value_: clip_value", lambda: optim.clip_grad_value_([], value)),
+    ):
+        with pytest.raises(TypeError, match=re.escape(f"{name} must be a number, got {value!r}, a ")):
+            call()
 
 
 @pytest.mark.parametrize(
