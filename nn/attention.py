@@ -16,7 +16,7 @@ from autograd.tensor import Tensor
 from . import functional as F
 from .functional.attention import attention
 from .functional.attention_weights import attention_weights
-from .functional.given import check_share
+from .functional.given import check_number
 from .init import xavier_uniform_, zeros_
 from .linear import Linear
 from .module import Module
@@ -55,7 +55,7 @@ class MultiheadAttention(Module):
             raise ValueError(
                 f"MultiheadAttention got embed_dim={embed_dim} and num_heads={num_heads}: the heads must divide it."
             )
-        check_share("MultiheadAttention got dropout", dropout, "a probability")
+        check_number("MultiheadAttention", "dropout", dropout, "a probability must be in [0, 1]", most=1)
         self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim

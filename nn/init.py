@@ -20,6 +20,8 @@ from autograd.random import Draw, Generator
 from autograd.tensor import Tensor
 from autograd.writes import mark_written
 
+from .functional.given import check_number
+
 __all__ = [
     "calculate_gain",
     "constant_",
@@ -80,16 +82,15 @@ def _of_a_tensor(fill: Callable[P, Tensor]) -> Callable[P, Tensor]:
 @_of_a_tensor
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with numbers spread evenly over [a, b). Raises ValueError where a is above b."""
-    if not a <= b:
-        raise ValueError(f"uniform_ got a={a} and b={b}: a must not be above b.")
+    check_number("uniform_", "b", b, "it must be a number", -math.inf)
+    check_number("uniform_", "a", a, f"it must be a number, at most b={b}", -math.inf, b)
     return _fill(tensor, _draw(generator).uniform(tensor.shape, a, b, _drawn_dtype(tensor)))
 
 
 @_of_a_tensor
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill with numbers of the normal distribution. Raises ValueError for a std below 0."""
-    if not std >= 0:
-        raise ValueError(f"normal_ got std={std}: a standard deviation is at least 0.")
+    """Fill with numbers of the normal distribution. Raises ValueError for std < 0."""
+    check_number("normal_", "std", std, "it must be 0 or greater")
     return _fill(tensor, _draw(generator).normal(tensor.shape, mean, std, _drawn_dtype(tensor)))
 
 
@@ -268,8 +269,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     """
     if tensor.ndim != 2:
         raise ValueError(f"sparse_ fills a matrix, and this Tensor has shape {tensor.shape}: give it 2 dimensions.")
-    if not 0.0 <= sparsity <= 1.0:
-        raise ValueError(f"sparsity is the share of zeros in a column, from 0 to 1, got {sparsity}.")
+    check_number("sparse_", "sparsity", sparsity, "the share of zeros in a column is from 0 to 1", most=1)
     zeros = math.ceil(sparsity * tensor.shape[0])
     numbers = _draw(generator).normal(tensor.shape, 0.0, std, "float64")
     # Each column of `order` holds the row numbers in random order, so just `zeros` of them are below `zeros`.

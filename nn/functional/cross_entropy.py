@@ -17,7 +17,7 @@ from autograd.fused import fused
 from autograd.modes import is_tracing
 from autograd.tensor import Operand, bare
 
-from .given import check_share, refuse_none
+from .given import check_number, refuse_none
 from .rows import ones
 
 __all__ = ["Reduction", "cross_entropy"]
@@ -131,7 +131,7 @@ def _check(
         raise ValueError(f"cross_entropy got weight of shape {weight.shape}: it must be one for each class, {classes}.")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'cross_entropy got reduction={reduction!r}: it must be "mean", "sum" or "none".')
-    check_share("cross_entropy got label_smoothing", label_smoothing)
+    check_number("cross_entropy", "label_smoothing", label_smoothing, "it must be in [0, 1]", most=1)
 
 
 def _checked(xp: Any, labels: Any, classes: int, per_row: Any) -> Any:

@@ -1,14 +1,16 @@
-"""What a function of layers was given: a result that is missing is told before anything is asked of it.
+"""What a function of layers was given: a result that is missing, or a number that is none, is told before it is used.
 
-One idea: None comes from a `forward` without a return, and one sentence says so everywhere. Read `axes.py` next.
+One idea: a sentence that many say stands once. None comes from a `forward` without a return; a number that is out of
+range would give NaN, or nothing at all, far from where it was written. Read `axes.py` next.
 """
 
 from __future__ import annotations
 
+from math import inf
 from numbers import Real
 from typing import Any
 
-__all__ = ["check_share", "refuse_none"]
+__all__ = ["check_number", "refuse_none"]
 
 
 def refuse_none(function: str, name: str, x: Any) -> None:
@@ -17,11 +19,9 @@ def refuse_none(function: str, name: str, x: Any) -> None:
         raise TypeError(f"{function} got None in the place of {name}: does the forward before it return its result?")
 
 
-def check_share(what: str, share: Any, meaning: str = "it") -> None:
-    """Raise TypeError where a number is wanted and something else came, ValueError for one outside [0, 1]."""
-    if type(share) is float and 0.0 <= share <= 1.0:  # as nearly always, and at every call
-        return
-    if isinstance(share, bool) or not isinstance(share, Real):
-        raise TypeError(f"{what}={share!r}: {meaning} must be a number in [0, 1].")
-    if not 0 <= float(share) <= 1:
-        raise ValueError(f"{what}={share}: {meaning} must be in [0, 1].")
+def check_number(function: str, name: str, value: Any, wanted: str, least: float = 0, most: float = inf) -> None:
+    """Raise TypeError for what is no number, ValueError for NaN and for one below `least` or above `most`."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and least <= value <= most):
+        error = ValueError if is_number else TypeError
+        raise error(f"{function} got {name}={value!r}: {wanted}.")

@@ -7,6 +7,7 @@ a network to predict the mean, so shapes that differ are an error here. Cross en
 
 from __future__ import annotations
 
+from math import nextafter
 from typing import Any, Literal
 
 import autograd as ag
@@ -18,7 +19,7 @@ from autograd.tensor import Operand, Tensor, bare
 
 from .activation import _hardtanh, logsigmoid
 from .cross_entropy import Reduction
-from .given import refuse_none
+from .given import check_number, refuse_none
 
 __all__ = [
     "binary_cross_entropy",
@@ -67,8 +68,7 @@ def huber_loss(input: Tensor, target: Operand, reduction: Reduction = "mean", de
 
     Raises ValueError for shapes that differ, or delta <= 0.
     """
-    if not delta > 0:
-        raise ValueError(f"huber_loss got delta={delta}: it must be greater than 0.")
+    check_number("huber_loss", "delta", delta, "it must be greater than 0", nextafter(0, 1))
     _same_shape("huber_loss", input, target)
     return _reduced("huber_loss", _huber(input - target, delta=delta), reduction)
 
@@ -79,8 +79,7 @@ def smooth_l1_loss(input: Tensor, target: Operand, reduction: Reduction = "mean"
 
     Raises ValueError for shapes that differ, or beta < 0.
     """
-    if not beta >= 0:
-        raise ValueError(f"smooth_l1_loss got beta={beta}: it must be 0 or greater.")
+    check_number("smooth_l1_loss", "beta", beta, "it must be 0 or greater")
     _same_shape("smooth_l1_loss", input, target)
     difference = input - target
     losses = _huber(difference, delta=beta) / beta if beta else ag.abs(difference)

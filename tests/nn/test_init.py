@@ -242,7 +242,7 @@ def test_empty_tensors_stay_empty(name):
         (lambda: init.kaiming_normal_(empty(3, 3), nonlinearity="relu7"), 'no gain is known for "relu7": take one of'),
         (lambda: init.eye_(empty(3)), r"eye_ fills a matrix, and this Tensor has shape \(3,\)"),
         (lambda: init.sparse_(empty(3), 0.1), "sparse_ fills a matrix"),
-        (lambda: init.sparse_(empty(3, 3), 1.1), "from 0 to 1, got 1.1"),
+        (lambda: init.sparse_(empty(3, 3), 1.1), r"sparsity=1\.1: the share of zeros in a column is from 0 to 1"),
         (lambda: init.dirac_(empty(3, 3)), "dirac_ fills the weight of a convolution"),
         (lambda: init.dirac_(empty(3, 3, 3), 2), "groups=2, which does not divide the 3 channels"),
         (lambda: init.trunc_normal_(empty(3), a=1.0, b=1.0), "needs a < b and std > 0, got a=1.0, b=1.0"),

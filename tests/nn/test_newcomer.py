@@ -52,6 +52,17 @@ def test_it_works_as_expected(names, line):
 
 
 FAILS = {
+    "nn.Dropout('a')": (TypeError, "Dropout got p='a': the probability of silencing a unit must be in [0, 1]."),
+    "F.dropout(x, True)": (TypeError, "dropout got p=True: the probability of silencing a unit must be in [0, 1]."),
+    "F.huber_loss(x, x, delta=None)": (TypeError, "huber_loss got delta=None: it must be greater than 0."),
+    "nn.GRU(2, 2, 2, dropout='a')": (TypeError, "GRU got dropout='a': a probability must be in [0, 1]."),
+    "nn.BatchNorm1d(2, momentum=-1)": (ValueError, "BatchNorm1d got momentum=-1: the share of the new must be None or"),
+    "nn.BatchNorm2d(2, eps=float('nan'))": (ValueError, "BatchNorm2d got eps=nan: it must be 0 or greater."),
+    "nn.LayerNorm(2, -1)": (ValueError, "LayerNorm got eps=-1: it must be 0 or greater."),
+    "nn.RMSNorm(2, 'a')": (TypeError, "RMSNorm got eps='a': it must be None, 0 or greater."),
+    "nn.GroupNorm(1, 2, None)": (TypeError, "GroupNorm got eps=None: it must be 0 or greater."),
+    "nn.init.normal_(model[0].weight, 0.0, -1.0)": (ValueError, "normal_ got std=-1.0: it must be 0 or greater."),
+    "nn.init.uniform_(model[0].weight, 2, 1)": (ValueError, "uniform_ got a=2: it must be a number, at most b=1."),
     "nn.Linear(2.0, 3)": (ValueError, "a layer's sizes must be whole numbers, 0 or more"),
     "nn.Linear(-1, 3)": (ValueError, "they would make a weight of (3, -1)."),
     "nn.Sequential([nn.Linear(2, 2), nn.ReLU()])": (TypeError, "got a list: write Sequential(a, b, c)."),
