@@ -30,6 +30,7 @@ __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
 States = tuple[Any, ...]  # h, and for an LSTM c
 
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+_BY_GATES: dict[int, Any] = {1: rnn, 3: gru, 4: lstm}
 
 
 class _Recurrent(Module):
@@ -69,13 +70,11 @@ class _Recurrent(Module):
     def _run(self, x: Any, states: States, suffix: str, reverse: bool = False) -> tuple[Any, States]:
         """The outputs for x (T, B, F) in one direction, and the last states, each (B, H)."""
         weights = [getattr(self, name + suffix) for name in _NAMES]
-        out = self._outputs(x, states, weights, reverse)
+        options = {"nonlinearity": self.nonlinearity} if self.gates == 1 else {}
+        out = _BY_GATES[self.gates](x, *states, *weights, reverse=reverse, **options)
         cells = tuple(out[-1:])[: len(self.states) - 1]  # behind the outputs of an LSTM
         out = out[:-1] if cells else out
         return out, (out[0 if reverse else -1], *cells)
-
-    def _outputs(self, x: Any, states: States, weights: list[Any], reverse: bool) -> Any:
-        raise NotImplementedError
 
     def _begin(self, hx: Any, shape: tuple[int, ...], x: Tensor, weight: Tensor) -> States:
         """The states to begin with: those given, which must be of this shape, or zeros."""
@@ -226,9 +225,6 @@ class RNN(_Layers):
         out, (h,) = self._sequence(x, hx)
         return out, h
 
-    def _outputs(self, x: Any, states: States, weights: list[Any], reverse: bool) -> Any:
-        return rnn(x, *states, *weights, nonlinearity=self.nonlinearity, reverse=reverse)
-
 
 class LSTM(_Layers):
     """Long short-term memory: a cell c_t = f c_(t-1) + i g keeps what its gates let in, and shows h_t = o tanh(c_t).
@@ -273,9 +269,6 @@ class LSTM(_Layers):
         out, (h, c) = self._sequence(x, hx)
         return out, (h, c)
 
-    def _outputs(self, x: Any, states: States, weights: list[Any], reverse: bool) -> Any:
-        return lstm(x, *states, *weights, reverse=reverse)
-
 
 class GRU(_Layers):
     """Gated recurrent unit: h_t = (1 - z) n + z h_(t-1), where z says how much of the old state stays.
@@ -311,9 +304,6 @@ class GRU(_Layers):
     def forward(self, x: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
         out, (h,) = self._sequence(x, hx)
         return out, h
-
-    def _outputs(self, x: Any, states: States, weights: list[Any], reverse: bool) -> Any:
-        return gru(x, *states, *weights, reverse=reverse)
 
 
 class _Cell(_Recurrent):
@@ -381,9 +371,6 @@ class RNNCell(_Cell):
         (h,) = self._step(x, hx)
         return h
 
-    def _outputs(self, x: Any, states: States, weights: list[Any], reverse: bool) -> Any:
-        return rnn(x, *states, *weights, nonlinearity=self.nonlinearity)
-
 
 class LSTMCell(_Cell):
     """One step of `LSTM`: the states (h, c) after x, for x (N, input_size) and the states hx before it.
@@ -410,9 +397,6 @@ class LSTMCell(_Cell):
         h, c = self._step(x, hx)
         return h, c
 
-    def _outputs(self, x: Any, states: States, weights: list[Any], reverse: bool) -> Any:
-        return lstm(x, *states, *weights)
-
 
 class GRUCell(_Cell):
     """One step of `GRU`: the state after x, (N, hidden_size), for x (N, input_size) and the state hx before it.
@@ -437,6 +421,3 @@ class GRUCell(_Cell):
     def forward(self, x: Tensor, hx: Tensor | None = None) -> Tensor:
         (h,) = self._step(x, hx)
         return h
-
-    def _outputs(self, x: Any, states: States, weights: list[Any], reverse: bool) -> Any:
-        return gru(x, *states, *weights)

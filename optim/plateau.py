@@ -15,7 +15,7 @@ from autograd.modes import refuse_in_trace
 
 from .numbers import at_least, check_numbers
 from .optimizer import Optimizer
-from .schedule import groups_of, of_state, per_group
+from .schedule import groups_of, per_group, state_in_words
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -114,7 +114,7 @@ class ReduceLROnPlateau(Telling):
         if not (isinstance(state_dict, Mapping) and set(self._counts) <= state_dict.keys()):
             raise ValueError(
                 f"ReduceLROnPlateau.load_state_dict takes a state with {', '.join(self._counts)}, got "
-                f"{of_state(state_dict)}: give what its own state_dict() gave."
+                f"{state_in_words(state_dict)}: give what its own state_dict() gave."
             )
         for name in self._counts:
             setattr(self, name, state_dict[name])

@@ -38,8 +38,8 @@ __all__ = [
     "SequentialLR",
     "StepLR",
     "groups_of",
-    "of_state",
     "per_group",
+    "state_in_words",
 ]
 
 Curve = Callable[[int, float], float]  # (t, value at the start) -> value
@@ -107,7 +107,7 @@ class Schedule(Telling):
         if not (isinstance(state_dict, Mapping) and {"initial", "last_epoch"} <= state_dict.keys()):
             raise ValueError(
                 f'{type(self).__name__}.load_state_dict takes a state with "initial" and "last_epoch", got '
-                f"{of_state(state_dict)}: give what its own state_dict() gave."
+                f"{state_in_words(state_dict)}: give what its own state_dict() gave."
             )
         initial = state_dict["initial"]
         if initial.keys() != self.initial.keys() or any(len(initial[k]) != len(v) for k, v in self.initial.items()):
@@ -349,7 +349,7 @@ def _set(group: dict[str, Any], option: str, value: float) -> None:
         group[option] = value
 
 
-def of_state(state: Any) -> str:
+def state_in_words(state: Any) -> str:
     """What came in the place of a state, in words."""
     return f"one with {', '.join(map(str, state)) or 'nothing'}" if isinstance(state, Mapping) else repr(state)
 

@@ -53,7 +53,7 @@ def convolve_input(y: Array, w: Array, geo: Geometry) -> Array:
 
 def convolve_weight(x: Array, y: Array, geo: Geometry) -> Array:
     """The adjoint in the weight, (O, kh, kw, C / groups)."""
-    out = host.zeros((geo.groups, geo.features // geo.groups, geo.kernel), y.dtype)
+    out = host.zeros((geo.groups, geo.features // geo.groups, geo.fan_in), y.dtype)
     for block, windows in _windows(x, geo):
         out += host.matmul(_by_group(y[block], geo.groups).swapaxes(1, 2), windows)
     return out.reshape(geo.w_shape)
@@ -113,7 +113,7 @@ class Room:
 
 def blocks(geo: Geometry, itemsize: int) -> Iterator[Block]:
     """Blocks of whole samples, or, of large samples, of rows of windows; the first is one of the largest."""
-    row = geo.counts[1] * geo.kernel * geo.groups * itemsize
+    row = geo.counts[1] * geo.fan_in * geo.groups * itemsize
     height = geo.counts[0]
     count = max(1, BLOCK // (row * height))
     parts = -(-row * height // BLOCK) if count == 1 else 1
@@ -138,9 +138,9 @@ def _windows(x: Array, geo: Geometry) -> Iterator[tuple[Block, Array]]:
             by_place = windows.transpose(3, 4, 5, 0, 1, 2)
             columns = room.of(by_place.shape)
             host.copyto(columns, by_place)
-            yield block, columns.reshape(1, geo.kernel, pixels).swapaxes(1, 2)
+            yield block, columns.reshape(1, geo.fan_in, pixels).swapaxes(1, 2)
             continue
         by_group = windows.reshape(*windows.shape[:5], groups, geo.channels // groups).transpose(5, 0, 1, 2, 3, 4, 6)
         rows = room.of(by_group.shape)
         host.copyto(rows, by_group)
-        yield block, rows.reshape(groups, pixels, geo.kernel)
+        yield block, rows.reshape(groups, pixels, geo.fan_in)

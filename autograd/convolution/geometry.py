@@ -63,7 +63,7 @@ class Geometry:
         return _padded(self.length, self.padding)
 
     @property
-    def kernel(self) -> int:
+    def fan_in(self) -> int:
         """How many numbers a window has in one group, and the weight for one feature: kh kw C / groups."""
         return self.size[0] * self.size[1] * self.channels // self.groups
 
@@ -174,7 +174,7 @@ def geometry_of(
 
 def weight_rows(w: Array, geo: Geometry) -> Array:
     """The weight by group, a row for each feature: (G, O/G, kh kw C/G)."""
-    return w.reshape(geo.groups, geo.features // geo.groups, geo.kernel)
+    return w.reshape(geo.groups, geo.features // geo.groups, geo.fan_in)
 
 
 def _check_options(name: str, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> None:

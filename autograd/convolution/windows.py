@@ -60,7 +60,7 @@ def _rows(xp: Module, x: Array, geo: Geometry) -> Array:
     windows = view_of_windows(xp, xp.pad(x, ((0, 0), *geo.padding, (0, 0))), geo)
     count = geo.channels // geo.groups
     windows = windows.reshape(*windows.shape[:-1], geo.groups, count)
-    return xp.moveaxis(windows, -2, 0).reshape(geo.groups, geo.batch * geo.windows, geo.kernel)
+    return xp.moveaxis(windows, -2, 0).reshape(geo.groups, geo.batch * geo.windows, geo.fan_in)
 
 
 def _by_group(xp: Module, y: Array, geo: Geometry) -> Array:

@@ -110,24 +110,24 @@ class _Products:
         known = dict(zip(names, [*arrays, Elements.of(whole(self.instruction.out), memory)], strict=True))
         channels, features = geo.channels // geo.groups, geo.features // geo.groups
         all_x, all_y = _Matrices(known["x"], geo.channels, channels), _Matrices(known["y"], geo.features, features)
-        w = _Matrices(known["w"], geo.kernel, features * geo.kernel)
+        w = _Matrices(known["w"], geo.fan_in, features * geo.fan_in)
         for first, count in self.blocks:
             windows = count * geo.windows
             x, y = all_x.at(first * prod(geo.x_shape[1:])), all_y.at(first * prod(geo.out_shape[1:]))
             rows = x
             if not geo.is_pointwise:
                 room = self.room.spot(memory, self.rows, self._bytes(count))
-                rows = _Matrices(Elements(self.dtype, *room), geo.kernel, windows * geo.kernel)
+                rows = _Matrices(Elements(self.dtype, *room), geo.fan_in, windows * geo.fan_in)
             if name == "convolve":
                 yield from _laid_out(geo, x.array, rows.array, count)
-                yield self._product(rows, w, y, (windows, features, geo.kernel), tf32, b_transposed=True)
+                yield self._product(rows, w, y, (windows, features, geo.fan_in), tf32, b_transposed=True)
             elif name == "convolve_input":
-                yield self._product(y, w, rows, (windows, geo.kernel, features), tf32)
+                yield self._product(y, w, rows, (windows, geo.fan_in, features), tf32)
                 yield from _gathered(geo, rows.array, x.array, count)
             else:
                 more = {"a_transposed": True, "accumulate": first > 0}
                 yield from _laid_out(geo, x.array, rows.array, count)
-                yield self._product(y, rows, w, (features, geo.kernel, windows), tf32, **more)
+                yield self._product(y, rows, w, (features, geo.fan_in, windows), tf32, **more)
 
     def _product(
         self, a: _Matrices, b: _Matrices, c: _Matrices, sizes: tuple[int, int, int], tf32: bool, **more: Any
@@ -144,7 +144,7 @@ class _Products:
 
 def _row_numbers(geo: Geometry) -> int:
     """How many numbers the rows of a sample hold, those of all groups."""
-    return geo.windows * geo.groups * geo.kernel
+    return geo.windows * geo.groups * geo.fan_in
 
 
 def _blocks(geo: Geometry, itemsize: int) -> list[tuple[int, int]]:

@@ -169,12 +169,12 @@ def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
 
 def lengths_of(geo: Geometry, itemsize: int) -> tuple[tuple[int, ...], int]:
     """The numbers of a `conv_t`, and how many numbers a block of windows has."""
-    block = min(geo.batch * geo.windows, max(16, BLOCK // (geo.kernel * itemsize)))
+    block = min(geo.batch * geo.windows, max(16, BLOCK // (geo.fan_in * itemsize)))
     (top, _), (left, _) = geo.padding
     channels, features = geo.channels // geo.groups, geo.features // geo.groups
     lengths = (*geo.length, channels, features, *geo.size, *geo.counts)
     numbers = (*lengths, *geo.stride, top, left, *geo.dilation, geo.groups, block)
-    return numbers, block * geo.kernel
+    return numbers, block * geo.fan_in
 
 
 KERNELS.update(dict.fromkeys([*FUNCTIONS, *PLANES], _convolution))

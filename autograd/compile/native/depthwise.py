@@ -263,7 +263,7 @@ def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
     row = (outs * geo.counts[1] if name == "convolve_weight" else 0) + (slots + 1) * planes * across
     room = 2 * taps * 8 // itemsize + whole * (made * taps + row)
     room = -(-room // 16) * 16
-    work = prod(geo.out_shape) * geo.kernel
+    work = prod(geo.out_shape) * geo.fan_in
     parts = parts_of(work // 4, min(geo.batch * others[0], _ROOM // room))
     (top, _), (left, _) = geo.padding
     numbers = (

@@ -393,7 +393,7 @@ def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
     pieces = geo.batch * height
     if name == "convolve_weight":  # a part has a sum of its own for each weight
         pieces = min(pieces, geo.batch * geo.windows // PIXELS)
-    parts = parts_of(prod(geo.out_shape) * geo.kernel // 4, pieces)
+    parts = parts_of(prod(geo.out_shape) * geo.fan_in // 4, pieces)
     (top, _), (left, _) = geo.padding
     numbers = (
         geo.batch, *geo.length, *geo.counts, *geo.size, *geo.stride, top, left, *geo.dilation,

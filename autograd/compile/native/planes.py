@@ -286,7 +286,7 @@ def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
         room += taps * outs * lanes + band * across + 2 * lanes
     room = -(-room // 16) * 16
     pieces = geo.channels if name == "convolve_weight" else geo.batch * geo.channels * bands
-    parts = parts_of(prod(geo.out_shape) * geo.kernel // 4, pieces)
+    parts = parts_of(prod(geo.out_shape) * geo.fan_in // 4, pieces)
     numbers = (
         geo.batch, *geo.length, *geo.counts, *geo.size, *geo.stride, top, left, *geo.dilation,
         geo.channels, outs, band, rows, across, parts, room,

@@ -101,7 +101,7 @@ def _blocks(geo: Geometry) -> float:
     run = geo.channels // geo.groups
     if geo.groups == 1 and geo.dilation[1] == 1:
         run *= geo.size[1]
-    return geo.kernel * (geo.features // geo.groups + 20 + 200 / run)
+    return geo.fan_in * (geo.features // geo.groups + 20 + 200 / run)
 
 
 def _direct(name: str, geo: Geometry) -> float:
@@ -117,7 +117,7 @@ def _direct(name: str, geo: Geometry) -> float:
 
 
 def _side(geo: Geometry) -> float:
-    return 1.5 * geo.kernel * (geo.features // geo.groups) * _whole(geo.groups) / geo.groups
+    return 1.5 * geo.fan_in * (geo.features // geo.groups) * _whole(geo.groups) / geo.groups
 
 
 def _whole(count: int) -> int:
