@@ -40,7 +40,7 @@ def dead_share(out: Array) -> float:
     return float((units.reshape(-1, units.shape[-1]) == 0).all(axis=0).mean())
 
 
-def saturated_share(out: Array, low: float, high: float, margin: float = 0.01) -> float:
-    """The share of outputs within `margin` of the range's length of its ends, where the slope is next to nothing."""
-    reach = margin * (high - low)
+def saturated_share(out: Array, low: float, high: float) -> float:
+    """The share of outputs within a hundredth of the range of one of its ends, where the slope is next to nothing."""
+    reach = 0.01 * (high - low)
     return float(((out < low + reach) | (out > high - reach)).mean())

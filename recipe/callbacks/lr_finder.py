@@ -57,15 +57,16 @@ class LRFinder:
         *,
         smoothing: float = 0.9,
         diverged: float = 4.0,
-        seed: int = 0,
     ) -> None:
         check_number("LRFinder", "lowest", lowest, above=0)
         check_number("LRFinder", "highest", highest, above=lowest)
         check_count("LRFinder", "steps", steps, least=3)
         check_number("LRFinder", "smoothing", smoothing, least=0)
+        if smoothing >= 1:
+            raise ValueError(f"LRFinder got smoothing={smoothing}: less than 1 is wanted.")
         check_number("LRFinder", "diverged", diverged, above=0)
         self.lowest, self.highest, self.steps = lowest, highest, steps
-        self.smoothing, self.diverged, self.seed = smoothing, diverged, seed
+        self.smoothing, self.diverged = smoothing, diverged
 
     def run(self, trainer: Trainer, train: Data, batch_size: int) -> Sweep:
         """Sweep on batches of `train`, and put the trainer back."""
@@ -73,7 +74,7 @@ class LRFinder:
         schedule, trainer.schedule = trainer.schedule, None
         training = trainer.model.training
         try:
-            return self._sweep(trainer, Batches(*train, batch_size, generator=random.Generator(self.seed)))
+            return self._sweep(trainer, Batches(*train, batch_size, generator=random.Generator(0)))
         finally:
             trainer.schedule = schedule
             trainer.load_state_dict(state)

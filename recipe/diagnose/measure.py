@@ -155,9 +155,9 @@ def softmax(logits: Array) -> Array:
     return e / e.sum(axis=1, keepdims=True)
 
 
-def contradicted_share(probabilities: Array, y: Array, confidence: float = 0.7) -> float:
-    """The share of rows for which the network is surer than `confidence` of another class than the label."""
-    return float(((probabilities.max(axis=1) > confidence) & (probabilities.argmax(axis=1) != y)).mean())
+def contradicted_share(probabilities: Array, y: Array) -> float:
+    """The share of rows for which the network gives another class than the label more than 0.7."""
+    return float(((probabilities.max(axis=1) > 0.7) & (probabilities.argmax(axis=1) != y)).mean())
 
 
 def agreement_by_chance(predicted: Sequence[int], labels: Sequence[int]) -> float:
@@ -172,13 +172,13 @@ def agreement_by_chance(predicted: Sequence[int], labels: Sequence[int]) -> floa
 # Curves
 
 
-def share_rising(losses: Sequence[float], tolerance: float = 0.05) -> float | None:
-    """The share of the steps from one epoch to the next in which the loss rose by more than `tolerance` of itself.
+def share_rising(losses: Sequence[float]) -> float | None:
+    """The share of the steps from one epoch to the next in which the loss rose by more than a twentieth of itself.
 
     Less than that is the unrest of small batches on a level stretch. None when there are fewer than three steps.
     """
     steps = list(pairwise(losses))
-    return sum(after > before * (1 + tolerance) for before, after in steps) / len(steps) if len(steps) >= 3 else None
+    return sum(after > before * 1.05 for before, after in steps) / len(steps) if len(steps) >= 3 else None
 
 
 def late_share_of_fall(losses: Sequence[float], guess: float | None = None) -> float | None:

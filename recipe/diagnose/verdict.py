@@ -73,8 +73,9 @@ def diagnose(
 ) -> Diagnosis:
     """The diagnosis of a run: its run.json (as a dictionary, a path, or the folder it is in) or an `Evidence`.
 
-    `target` is the training score from which a result counts as good (0.9 unless told). Raises UsageError where there
-    is no run to be read.
+    `target` is the training score from which a result counts as good (0.9 unless told). `thresholds` moves other lines,
+    each with its reason: `replace(Thresholds(), input_size=Line(100, 5, "These inputs are pixels."))`. Raises
+    UsageError where there is no run to be read.
     """
     if isinstance(run, Evidence):
         run = {"evidence": run.to_json()}

@@ -244,6 +244,7 @@ def test_wrong_options_of_callbacks(tmp_path):
         (lambda: ActivationMonitor(rows=0), "ActivationMonitor got rows=0"),
         (lambda: WeightMonitor(tau=0), "WeightMonitor got tau=0"),
         (lambda: ModelCheckpoint(tmp_path, every_steps=0), "ModelCheckpoint got every_steps=0"),
+        (lambda: LRFinder(smoothing=1), "LRFinder got smoothing=1: less than 1 is wanted"),
         (lambda: LRFinder(lowest=1.0, highest=0.1), "LRFinder got highest=0.1: more than 1 is wanted."),
     ]:
         with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
@@ -363,6 +364,15 @@ def test_the_finder_sweeps_and_leaves_everything_as_it_was():
     assert 1e-4 < sweep.suggestion < 1.0
     assert_same_run(run, untouched)
     assert_same_run(fit(run), fit(untouched))
+
+
+def test_the_finder_smooths_as_much_as_it_is_told():
+    raw, smooth = (LRFinder(1e-5, 1e-4, steps=20, smoothing=s).run(trainer(), data(), BATCH) for s in (0.0, 0.5))
+    mean, means = 0.0, []
+    for i, loss in enumerate(raw.losses, start=1):
+        mean = 0.5 * mean + 0.5 * loss
+        means.append(mean / (1 - 0.5**i))
+    assert smooth.losses == pytest.approx(means)
 
 
 def test_the_finder_stops_when_the_loss_breaks():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from autograd.tensor import Tensor
 from recipe import Trainer
 from recipe.callbacks import EarlyStopping, NanGuard, NotFinite
 from recipe.data import synthetic
-from recipe.diagnose import Evidence, Facts, diagnose, probe
+from recipe.diagnose import Evidence, Facts, Line, Thresholds, diagnose, probe
 from recipe.errors import UsageError
 
 
@@ -155,6 +156,8 @@ def test_validation_inputs_on_another_scale_are_seen_however_well_the_net_does()
     trainer_of(net(), evidence).fit((x, y), (val_x * 3, val_y), epochs=5, batch_size=10)
     assert Facts.of(evidence.to_json()).val_input_shift > 1
     assert diagnose(evidence).verdict == "validation_mismatch"
+    wide = replace(Thresholds(), input_shift=Line(100.0, 1.0, "These rows are meant to be on another scale."))
+    assert diagnose(evidence, thresholds=wide).verdict != "validation_mismatch"
 
 
 def test_a_lead_of_validation_is_that_of_the_best_epoch_for_it():
