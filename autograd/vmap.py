@@ -115,7 +115,8 @@ def vmap(
     for each; a derivative of the whole from outside adds up, and holds those of each example until then.
 
     Random numbers are each example's own with `randomness="different"`, from one draw with "same"; by default they are
-    refused, for either may be meant.
+    refused, for either may be meant. That holds of `autograd.random`: those of `numpy.random` and of Python's `random`
+    are plain numbers from the one call of f, unseen here, and the same for all examples, as in JAX. Draw them outside.
 
     Raises ValueError for axes that do not fit the arguments and for numbers of examples that differ, VmapError where
     the values of examples would decide what f does next, or where it writes to what is the same for all.
