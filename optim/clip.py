@@ -66,7 +66,9 @@ def clip_grad_norm_(
         return norm
     for parameter in holders:
         gradient = _gradient(parameter)
-        parameter.grad = wrap(gradient * factor.astype(gradient.dtype))
+        # A small factor is none of float16's numbers.
+        dtype = gradient.dtype if gradient.dtype.itemsize >= 4 else factor.dtype
+        parameter.grad = wrap((gradient * factor.astype(dtype)).astype(gradient.dtype, copy=False))
     return norm
 
 

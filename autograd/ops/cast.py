@@ -6,15 +6,17 @@ Read `creation.py` next.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ..backend import Array, Module, device_of, module_of
+from ..backend import Array, Module, device_of, is_floating, module_of
 from ..backend import move as moved
+from ..dtypes import result_type
 from ..errors import DeviceError
 from ..primitive import primitive
 from ..tensor import Operand, Tensor, bare
 
-__all__ = ["astype", "move", "to"]
+__all__ = ["astype", "in_single", "move", "single", "to"]
 
 
 @primitive
@@ -35,6 +37,21 @@ def astype(x: Operand, dtype: Any, *, copy: bool = True) -> Tensor:
     if not copy and x.dtype == dtype:
         return x
     return _astype(x, dtype=dtype)
+
+
+def single(x: Any) -> Any:
+    """x, an array, a Tensor or None; what has 16 bits in float32, for squares of float16 leave its range early."""
+    dtype = getattr(x, "dtype", None)
+    return x.astype("float32") if dtype is not None and dtype.itemsize == 2 and is_floating(dtype) else x
+
+
+def in_single(function: Callable[..., Any], x: Operand, *others: Any, **options: Any) -> Any:
+    """The function of these, in float32 where x has 16 bits, as in PyTorch; the result has the dtype of all of them."""
+    wide = single(x)
+    if wide is x:
+        return function(x, *others, **options)
+    dtype = result_type(*(given for given in (x, *others) if given is not None))
+    return astype(function(wide, *map(single, others), **options), dtype, copy=False)
 
 
 @primitive

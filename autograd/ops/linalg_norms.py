@@ -15,7 +15,7 @@ from ..hints import telling
 from ..primitive import primitive
 from ..shapes import Axis, axes_of
 from ..tensor import Operand, Tensor
-from .cast import astype
+from .cast import astype, in_single
 from .choice import where
 from .discrete import sign
 from .elementwise import abs, pow
@@ -68,7 +68,7 @@ def vector_norm(x: Operand, *, axis: Axis = None, keepdims: bool = False, ord: f
     if ord == 1:
         return sum(abs(x), axis=axis, keepdims=keepdims)
     if not math.isinf(ord):
-        return _norm_of_order(x, ord=ord, axis=axis, keepdims=keepdims)
+        return in_single(_norm_of_order, x, ord=ord, axis=axis, keepdims=keepdims)
     if ord < 0:
         return min(abs(x), axis=axis, keepdims=keepdims)
     return _largest(abs(x), axis, keepdims)

@@ -12,6 +12,7 @@ from ..backend import Array, Module
 from ..primitive import primitive
 from ..shapes import Axis, Shape, axes_of, kept_shape
 from ..tensor import Operand
+from .cast import single
 from .choice import where
 from .shape import broadcast_to, reshape
 
@@ -72,11 +73,14 @@ def _(g: Operand, x: Operand, axis: Axis, correction: float) -> Operand:
 @primitive
 def std(xp: Module, x: Operand, *, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Array:
     """The standard deviation, the square root of `var`; its gradient is 0 where all elements are equal."""
-    return xp.std(x, axis=axis, ddof=correction, keepdims=keepdims)
+    wide = single(x)  # its square, the variance, may not be of the dtype
+    out = xp.std(wide, axis=axis, ddof=correction, keepdims=keepdims)
+    return out if wide is x else out.astype(x.dtype)
 
 
 @std.vjp
 def _(g: Operand, x: Operand, out: Operand, axis: Axis, correction: float) -> Operand:
+    g, x, out = single(g), single(x), single(out)
     share = g / (where(out == 0, 1.0, out) * _divisor(x.shape, axis, correction))
     return spread(share, x.shape, axis) * _from_mean(x, axis)
 
@@ -89,10 +93,15 @@ def norm(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -
         x = x.astype("float64")  # the square of a short one is not of its dtype
     elif kind == "c":
         x = xp.abs(x)
-    return xp.sqrt(xp.sum(xp.square(x), axis=axis, keepdims=keepdims))
+    wide = single(x)
+    out = xp.sqrt(xp.sum(xp.square(wide), axis=axis, keepdims=keepdims))
+    return out if wide is x else out.astype(x.dtype)
 
 
-norm.vjp(lambda g, x, out, axis: spread(g / where(out == 0, 1.0, out), x.shape, axis) * x)
+@norm.vjp
+def _(g: Operand, x: Operand, out: Operand, axis: Axis) -> Operand:
+    g, x, out = single(g), single(x), single(out)
+    return spread(g / where(out == 0, 1.0, out), x.shape, axis) * x
 
 
 # Questions and counts, which have no rule

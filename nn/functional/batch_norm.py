@@ -23,6 +23,7 @@ from autograd.batching import Batched
 from autograd.compile.native.ordered import in_order
 from autograd.errors import VmapError
 from autograd.fused import fused
+from autograd.ops.cast import in_single, single
 from autograd.tensor import Operand, Tensor
 
 from . import batch_norm_loops as loops
@@ -71,14 +72,14 @@ def batch_norm(
             "statistic; use a larger batch, or eval()."
         )
     found: list[Array] = []
-    out = _by_batch(x, weight, bias, eps=eps, found=found)
+    out = in_single(_by_batch, x, weight, bias, eps=eps, found=found)
     if running_mean is not None or running_var is not None:
         if isinstance(x.data, Batched):
             raise VmapError(
                 "batch_norm inside vmap would move its running statistics by each example: call eval(), or take "
                 "track_running_stats=False, or GroupNorm, which has none."
             )
-        mean, var = found or _moments(x.data)
+        mean, var = found or _moments(single(x.data))
         if running_mean is not None:
             running_mean.data = _moved(running_mean.data, mean, momentum)
         if running_var is not None:

@@ -16,6 +16,7 @@ from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.ordered import in_order
 from autograd.fused import fused
+from autograd.ops.cast import in_single
 from autograd.tensor import Operand, Tensor
 
 from . import batch_norm_loops as loops
@@ -43,7 +44,7 @@ def group_norm(
             raise ValueError(
                 f"group_norm got {kind} of shape {parameter.shape} and x of shape {x.shape}: it must be ({channels},)."
             )
-    return _by_groups(x, weight, bias, groups=num_groups, eps=eps)
+    return in_single(_by_groups, x, weight, bias, groups=num_groups, eps=eps)
 
 
 @fused

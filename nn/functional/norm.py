@@ -15,6 +15,7 @@ from autograd.backend import Array, Module, host, module_of
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.eager import Loop
 from autograd.fused import fused
+from autograd.ops.cast import in_single
 from autograd.tensor import Operand, Tensor
 
 from .rows import ones, sum_of_rows
@@ -216,7 +217,7 @@ def layer_norm(
     Ba, Kiros and Hinton 2016, equation 4. Raises ValueError when the last axes, weight or bias are of other shapes.
     """
     axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    return standardize(x, weight, bias, axes=axes, eps=eps)
+    return in_single(standardize, x, weight, bias, axes=axes, eps=eps)
 
 
 def rms_norm(
@@ -230,7 +231,7 @@ def rms_norm(
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
     if eps is None:
         eps = float(module_of(0.0).finfo(x.dtype).eps)
-    return standardize(x, weight, axes=axes, eps=eps, centre=False)
+    return in_single(standardize, x, weight, axes=axes, eps=eps, centre=False)
 
 
 def _last_axes(name: str, x: Tensor, shape: int | Sequence[int], **parameters: Tensor | None) -> Axes:

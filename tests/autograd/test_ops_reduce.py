@@ -85,6 +85,18 @@ def test_no_spread_and_no_length_have_gradient_zero(f: Any) -> None:
     assert all(abs(v) > 0 for v, i in zip(g.tolist()[1], range(3), strict=True) if f is ag.norm or i != 1)
 
 
+@pytest.mark.parametrize("scale", [1e-4, 6e2, 6e3])
+@pytest.mark.parametrize("f", [ag.std, ag.norm, ag.linalg.vector_norm, lambda x: ag.linalg.vector_norm(x, ord=3)])
+def test_sizes_of_float16_are_those_of_float64_rounded(f: Any, scale: float) -> None:
+    x = np.float16(np.array([1.0, -2.0, 0.5, 3.0]) * scale)
+    short, wide = (Tensor(x.astype(dtype), requires_grad=True) for dtype in ("float16", "float64"))
+    for each in (short, wide):
+        f(each).backward()
+    assert f(short).dtype == short.grad.dtype == "float16"
+    np.testing.assert_allclose(f(short).data, f(wide).data, rtol=1e-3)
+    np.testing.assert_allclose(short.grad.data, wide.grad.data, rtol=3e-3)
+
+
 def test_the_correction_of_var_may_be_a_fraction_and_may_leave_nothing() -> None:
     x = leaf([1.0, 2.0, 4.0])
     assert ag.var(x, correction=1).item() == pytest.approx(np.var(x.data, ddof=1))

@@ -258,6 +258,51 @@ def test_batch_norm_keeps_its_digits_over_many_pixels_far_from_zero():
     np.testing.assert_allclose(out.data, plain, atol=1e-3)
 
 
+SHORT = {
+    "layer": (lambda x, w, b: F.layer_norm(x, (5,), w, b), (6, 5)),
+    "rms": (lambda x, w, b: F.rms_norm(x, (5,), w, 1e-5), (6, 5)),
+    "batch": (lambda x, w, b: F.batch_norm(x, None, None, w, b, True), (6, 5)),
+    "batch of images": (lambda x, w, b: F.batch_norm(x, None, None, w, b, True), (3, 5, 2, 2)),
+    "group": (lambda x, w, b: F.group_norm(x, 1, w, b), (3, 5, 2, 2)),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 6e2, 6e3])
+@pytest.mark.parametrize("norm", SHORT)
+def test_norms_of_float16_are_those_of_float64_rounded(norm, scale, compiled):
+    # Squares of float16 overflow from 256 on, and are 0 or coarse below 1e-3.
+    f, shape = SHORT[norm]
+    arrays = [np.float16(a) for a in (rng.normal(size=shape) * scale, rng.normal(size=5), rng.normal(size=5))]
+    g = np.float16(rng.normal(size=shape))
+
+    def run(dtype):
+        leaves = [Tensor(a.astype(dtype), requires_grad=True) for a in arrays]
+
+        def step():
+            for leaf in leaves:
+                leaf.grad = None
+            out = f(*leaves)
+            out.backward(Tensor(g.astype(dtype)))
+            return out
+
+        out = (ag.compile(step) if compiled else step)()
+        return [out.data, *(leaf.grad.data for leaf in leaves if leaf.grad is not None)]
+
+    for got, wanted in zip(run("float16"), run("float64"), strict=True):
+        assert got.dtype == "float16"
+        np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-3 * abs(wanted).max())
+
+
+def test_running_statistics_of_float16_are_those_of_float64_rounded():
+    x = np.float16(rng.normal(size=(40, 2)) * 200)  # with a variance that float16 holds, and squares that it does not
+    layers = [nn.BatchNorm1d(2, momentum=1.0, dtype=dtype) for dtype in ("float16", "float64")]
+    for layer in layers:
+        layer(Tensor(x.astype(layer.weight.dtype)))
+    short, wide = (layer.running_var.data for layer in layers)
+    np.testing.assert_allclose(short, wide, rtol=1e-3)
+
+
 def test_group_norm_of_one_group_is_layer_norm_and_of_single_channels_has_no_mean():
     x = normal(2, 4, 3, 3)
     one = nn.GroupNorm(1, 4, affine=False)(x)

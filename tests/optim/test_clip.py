@@ -58,6 +58,12 @@ def test_half_precision_does_not_overflow():
     assert parameters[0].grad.dtype == "float16"
 
 
+def test_a_small_factor_keeps_its_digits_in_half_precision():
+    parameters = with_gradients(np.full(4, 6e4), dtype="float16")
+    optim.clip_grad_norm_(parameters, 0.01)
+    np.testing.assert_allclose(parameters[0].grad.data, np.full(4, 0.005), rtol=1e-3)
+
+
 def test_one_tensor_missing_and_empty_gradients():
     one, none, empty = parameter(np.zeros(2)), parameter(np.zeros(2)), parameter(np.zeros((0, 3)))
     give([one, none, empty], [[3.0, 4.0], None, np.zeros((0, 3))])
