@@ -4,7 +4,7 @@ One idea: a rule (`update` in a subclass) moves one array of weights along one a
 and knows nothing else. The base class turns the gradient round for `maximize`, lets the penalties add to it, applies
 the rule over flat arrays, and lets the penalties have the last word.
 Read `sgd.py` for a rule, `groups.py` for what is given, `layout.py` for the memory, `rule.py` for the rule as
-one piece of work, `penalty.py` for the penalties.
+one piece of work, `penalty.py` for the penalties, `pytorch.py` for checkpoints of PyTorch's.
 """
 
 from __future__ import annotations

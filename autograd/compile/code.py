@@ -9,6 +9,7 @@ from __future__ import annotations
 import dis
 import functools
 import itertools
+import re
 import sys
 import types
 from collections import Counter
@@ -18,6 +19,7 @@ from typing import Any
 __all__ = [
     "attributes_counted",
     "attributes_read",
+    "called_with_nothing",
     "globals_read",
     "goes_on_without",
     "is_library",
@@ -27,6 +29,9 @@ __all__ = [
 
 _ASKING = ("getattr", "hasattr")
 _BY_TEXT = {"getattr", "hasattr", "vars", "__dict__", "attrgetter", "methodcaller"}
+_BY_FIELD = {"format", "format_map"}  # as "{0.lr}".format(options)
+_LOADS = {"LOAD_ATTR", "LOAD_GLOBAL", "LOAD_METHOD"}
+_BESIDE = {"CACHE", "PRECALL", "PUSH_NULL"}  # may stand between what is called and the call
 _LIBRARIES = sys.stdlib_module_names | {"autograd", "nn", "optim", "numpy", "cupy"}
 
 
@@ -45,6 +50,7 @@ def attributes_read(code: types.CodeType) -> tuple[str, ...]:
     """
     names = _names(code, "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
     by_text = _BY_TEXT.intersection((*globals_read(code), *names))
+    names = tuple(dict.fromkeys((*names, *_fields(code)))) if _BY_FIELD.intersection(names) else names
     return tuple(dict.fromkeys((*names, *_texts(code)))) if by_text else names
 
 
@@ -53,6 +59,14 @@ def attributes_counted(code: types.CodeType) -> frozenset[str]:
     """The names of the attributes that it asks for only to put them back with something added, as in `x.calls += 1`."""
     loads = [*_loads(code)]
     return frozenset(name for name, _ in loads) - {name for name, is_copied in loads if not is_copied}
+
+
+@functools.cache
+def called_with_nothing(code: types.CodeType) -> frozenset[str]:
+    """The names of what it calls without arguments, as in `numpy.random.default_rng()`."""
+    steps = [[i for i in dis.get_instructions(part) if i.opname not in _BESIDE] for part in _with_inner(code)]
+    calls = (pair for part in steps for pair in itertools.pairwise(part))
+    return frozenset(load.argval for load, i in calls if load.opname in _LOADS and i.opname == "CALL" and not i.arg)
 
 
 @functools.cache
@@ -130,6 +144,11 @@ def is_library(thing: Any) -> bool:
 def _is_installed(package: str) -> bool:
     file = getattr(sys.modules.get(package), "__file__", None) or ""
     return package in _LIBRARIES or "site-packages" in file or "dist-packages" in file
+
+
+def _fields(code: types.CodeType) -> Iterator[str]:
+    texts = (text for part in _with_inner(code) for text in part.co_consts if isinstance(text, str))
+    return (name for text in texts for field in re.findall(r"{[^{}]*", text) for name in re.findall(r"\.(\w+)", field))
 
 
 def _texts(code: types.CodeType) -> Iterator[str]:

@@ -71,11 +71,13 @@ def compile(
     loss > 1`, `float(loss)`), to change NumPy arrays or a list that it is given, to call a schedule, to take what the
     next call would find gone (an item of an iterator, a random number of NumPy's). What Python does besides, such as
     printing or appending to a list that it finds, is done while tracing only. So are NumPy's own functions of arrays
-    that it finds; where such an array, up to 64 KiB, holds other numbers, it is traced anew. Unseen are only changes
-    inside larger arrays that NumPy itself reads and in containers of more than 1,024 entries, which are better given
-    as arguments, and that an array which the program writes to was made read-only. The clock, files and numbers of a
-    fresh generator are looked at once, for most of which there is a warning. A function that keeps a count and reads it
-    is traced anew at each call, as one that is given another Python number each time: give it a Tensor.
+    that it finds; where such an array, up to 64 KiB, holds other numbers, it is traced anew. Unseen are changes inside
+    larger arrays that NumPy itself reads and in containers of more than 1,024 entries, what installed packages read by
+    themselves, and that an array which the program writes to was made read-only: give such things as arguments. The
+    clock, files and numbers of a generator without a seed are looked at once, with a warning where that is seen.
+    `docs/compiled-step.md` has them all. A function that keeps a count and reads it, and a method of an object in which
+    a number changes, read or not, are traced anew at each call, as one that is given another Python number each time:
+    give it a Tensor.
 
     `executor="native"` runs C, made by the system's compiler and kept in the user's cache; "numpy", which is also taken
     where there is no compiler, runs NumPy's functions, and gives the bits that eager code gives without its hand-made

@@ -16,6 +16,7 @@ from __future__ import annotations
 import datetime
 import io
 import os
+import pathlib
 import random
 import secrets
 import time
@@ -46,6 +47,14 @@ _FLEETING: dict[Any, dict[str, str]] = {
     random: {"SystemRandom": _CHANCE},
     os: {"urandom": _CHANCE, "listdir": "a folder", "scandir": "a folder", "getcwd": "the working folder"},
     host: dict.fromkeys(("load", "loadtxt", "genfromtxt", "fromfile"), _FILE),
+    pathlib: dict.fromkeys(("read_bytes", "read_text"), _FILE),
+    pathlib.Path: dict.fromkeys(("read_bytes", "read_text"), _FILE),
+}
+# What gives something else at each call that has no seed.
+_FRESH = {
+    host: {"RandomState", "default_rng"},
+    host.random: {"RandomState", "default_rng"},
+    random: {"Random"},
 }
 _FUNCTIONS = {
     id(vars(thing)[name]): word
@@ -142,11 +151,17 @@ def environment(thing: Any, names: Collection[str]) -> Iterator[Expression]:
         yield Loose(f"{word}.copy()", scope)
 
 
-def fleeting(thing: Any, names: Collection[str]) -> Iterator[str]:
-    """What code that asks for these names of a module, or calls a function, would read at the first call only."""
-    if isinstance(thing, (types.ModuleType, type)):
+def fleeting(thing: Any, names: Collection[str], bare: Collection[str] = ()) -> Iterator[str]:
+    """What code that asks for these names of a module, or calls a function, would read at the first call only.
+
+    `bare` are the names of what it calls without an argument.
+    """
+    if isinstance(thing, pathlib.Path):
+        yield from (_FILE for name in ("open", "read_bytes", "read_text") if name in names)
+    elif isinstance(thing, (types.ModuleType, type)):
         known = _FLEETING.get(thing, {})
         yield from (known[name] for name in names if name in known)
+        yield from (_CHANCE for _ in _FRESH.get(thing, set()).intersection(bare))
     elif id(thing) in _FUNCTIONS:
         yield _FUNCTIONS[id(thing)]
 

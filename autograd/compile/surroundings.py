@@ -17,9 +17,11 @@ from __future__ import annotations
 import argparse
 import functools
 import inspect
+import operator
 import threading
 import types
 import warnings
+import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
@@ -28,6 +30,7 @@ from ..tensor import Tensor
 from .code import (
     attributes_counted,
     attributes_read,
+    called_with_nothing,
     globals_read,
     goes_on_without,
     is_library,
@@ -59,13 +62,13 @@ class _Walk:
     """One walk over all that is reached: the attributes that are asked for there, and those that code reads on the way.
 
     See Note [What is handed on]. `counts` says of a name whether it is read only to be added to; `ways` are those
-    of `_WAYS` in which some code asks.
+    of `_WAYS` in which some code asks, `bare` the names of what some code calls without an argument.
     """
 
-    def __init__(self, names: dict[str, bool], ways: set[Callable[[types.CodeType], bool]]) -> None:
-        self.counts, self.ways = names, ways
+    def __init__(self, names: dict[str, bool], ways: set[Callable[[types.CodeType], bool]], bare: set[str]) -> None:
+        self.counts, self.ways, self.bare = names, ways, bare
         self.names = tuple(names)
-        self.read, self.ways_now = dict(names), set(ways)
+        self.read, self.ways_now, self.bare_now = dict(names), set(ways), set(bare)
         self.fleeting: dict[str, None] = {}  # what is read at the first call only, in words
         self._seen: set[tuple[int, str]] = set()
 
@@ -82,6 +85,14 @@ class _Walk:
         for name in attributes_read(code):
             self.read[name] = self.read.get(name, True) and name in counted
         self.ways_now.update(way for way in _WAYS if way(code))
+        self.bare_now.update(called_with_nothing(code))
+
+    def reads_named(self, asking: Any) -> None:
+        """Note the attributes that an attrgetter or a methodcaller asks for, which are in it."""
+        kind, values = asking.__reduce__()  # a methodcaller with options is a partial of itself
+        values = kind.args if isinstance(kind, functools.partial) else values
+        texts = values[:1] if isinstance(asking, operator.methodcaller) else values
+        self.read.update(dict.fromkeys((name for text in texts for name in text.split(".")), False))
 
 
 def questions_about(function: Any, arguments: Iterable[Any] = (), classes: Collection[type] = ()) -> list[Expression]:
@@ -122,10 +133,10 @@ def questions_about_methods(things: Iterable[Any], method: str) -> list[Expressi
 
 def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
     """The questions of a walk that asks for every attribute that is read on it. See Note [What is handed on]."""
-    walk = _Walk({}, set())
+    walk = _Walk({}, set(), set())
     while True:
         questions = list(walked(walk))
-        if (walk.read, walk.ways_now) == (walk.counts, walk.ways):
+        if (walk.read, walk.ways_now, walk.bare_now) == (walk.counts, walk.ways, walk.bare):
             for what in walk.fleeting:
                 warnings.warn(
                     f"a compiled function uses {what} at its first call only, and goes on with what that gave: use it "
@@ -133,7 +144,7 @@ def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
                     stacklevel=2,
                 )
             return questions
-        walk = _Walk(walk.read, walk.ways_now)
+        walk = _Walk(walk.read, walk.ways_now, walk.bare_now)
 
 
 def _of_callable(function: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
@@ -144,6 +155,7 @@ def _of_callable(function: Any, depth: int, walk: _Walk) -> Iterator[Expression]
         if not is_library(function) and walk.meets(function, "code"):
             walk.reads(function)
             yield from _of_function(function, depth, walk)
+            yield from _of_overloads(function, depth, walk)
     elif isinstance(function, functools.partial):
         for value in (*function.args, *function.keywords.values()):
             yield from _of_parts(value)
@@ -151,6 +163,11 @@ def _of_callable(function: Any, depth: int, walk: _Walk) -> Iterator[Expression]
         yield from _of_thing(f"{word}.args", scope, function.args, depth, walk)
         yield from _of_thing(f"{word}.keywords", scope, function.keywords, depth, walk)
         yield from _of_callable(function.func, depth + 1, walk)
+    elif isinstance(function, (operator.attrgetter, operator.methodcaller)):
+        walk.reads_named(function)
+    elif isinstance(function, weakref.ref):
+        word, scope = named(function)
+        yield from _of_thing(f"{word}()", scope, function(), depth, walk)
     elif _has(function, "__self__", "__func__"):  # a method, of a compiled function too
         thing = function.__self__
         yield from _of_parts(thing)
@@ -191,6 +208,13 @@ def _of_function(function: types.FunctionType, depth: int, walk: _Walk) -> Itera
     yield from _of_thing(f"{word}.__kwdefaults__", scope, function.__kwdefaults__, depth, walk)
 
 
+def _of_overloads(function: types.FunctionType, depth: int, walk: _Walk) -> Iterator[Expression]:
+    """Questions about what a `functools.singledispatch` chooses from, which Python keeps out of sight."""
+    if isinstance(getattr(function, "registry", None), types.MappingProxyType):
+        word, scope = named(function)
+        yield from _of_thing(f"dict({word}.registry)", scope, dict(vars(function)["registry"]), depth, walk)
+
+
 def _is_bound(cell: types.CellType) -> bool:
     try:
         return cell.cell_contents is not _MISSING
@@ -208,7 +232,7 @@ def _of_thing(text: str, scope: dict[str, Any], thing: Any, depth: int, walk: _W
         refuse_iterator(part)
         yield from draws(part, walk.names)
         yield from environment(part, walk.names)
-        walk.fleeting.update(dict.fromkeys(fleeting(part, walk.names)))
+        walk.fleeting.update(dict.fromkeys(fleeting(part, walk.names, walk.bare)))
         if len(parts) <= MANY:
             yield from contents(part)
         if not isinstance(part, type):

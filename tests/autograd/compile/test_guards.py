@@ -13,14 +13,17 @@ import datetime
 import functools
 import operator
 import os
+import random
 import secrets
 import threading
 import time
 import types
+import weakref
 from array import array as buffer
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import environ, getenv
+from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -40,6 +43,7 @@ from tests.opspecs.laws import same_bits
 
 pytestmark = pytest.mark.usefixtures("kernels_off")
 
+HERE = Path(__file__)
 SCALE = 2.0  # a global that a compiled function reads
 
 
@@ -388,12 +392,17 @@ def _opened() -> int:
         (lambda: datetime.datetime.now().year, "the clock"),
         (lambda: secrets.randbelow(9), "random numbers that no seed decides"),
         (lambda: _opened(), "a file"),
+        (lambda: len(Path(__file__).read_text()), "a file"),
+        (lambda: len(HERE.read_bytes()), "a file"),
+        (lambda: np.random.default_rng().random(), "random numbers that no seed decides"),
+        (lambda: random.Random().random(), "random numbers that no seed decides"),
     ],
 )
 def test_what_is_another_at_each_call_is_warned_of(read: Callable[[], Any], what: str) -> None:
     with pytest.warns(UserWarning, match=f"uses {what} at its first call only, and goes on with what that gave"):
         ag.compile(lambda x: x * read())(tensor(1.0))
     ag.compile(lambda x: x * (time.sleep(0) is None))(tensor(1.0))
+    ag.compile(lambda x: x * np.random.default_rng(0).random() * random.Random(0).random())(tensor(1.0))
 
 
 def _attribute_of_an_object() -> tuple[Any, Callable[[], Any]]:
@@ -414,6 +423,55 @@ def _attribute_far_down() -> tuple[Any, Callable[[], Any]]:
 def _attribute_by_its_text() -> tuple[Any, Callable[[], Any]]:
     options = types.SimpleNamespace(by=2.0)
     return lambda x: x * getattr(options, "by", 1.0), lambda: setattr(options, "by", 5.0)
+
+
+def _attribute_by_an_attrgetter() -> tuple[Any, Callable[[], Any]]:
+    options, get = types.SimpleNamespace(inner=types.SimpleNamespace(by=2.0)), operator.attrgetter("inner.by")
+    return lambda x: x * get(options), lambda: setattr(options.inner, "by", 5.0)
+
+
+def _attribute_by_a_methodcaller() -> tuple[Any, Callable[[], Any]]:
+    class Options:
+        by = 2.0
+
+        def times(self, n: int) -> float:
+            return self.by * n
+
+    options, call = Options(), operator.methodcaller("times", n=1)
+    return lambda x: x * call(options), lambda: setattr(options, "by", 5.0)
+
+
+def _attribute_by_a_format() -> tuple[Any, Callable[[], Any]]:
+    options = types.SimpleNamespace(by=2.0)
+    return lambda x: x * float("{o.by:.3f}".format_map({"o": options})), lambda: setattr(options, "by", 5.0)
+
+
+def _attribute_behind_a_weak_reference() -> tuple[Any, Callable[[], Any]]:
+    class Options:
+        by = 2.0
+
+    options = Options()
+    weak = weakref.ref(options)
+    return lambda x: x * weak().by, lambda: setattr(options, "by", 5.0)
+
+
+def _what_an_overload_reads() -> tuple[Any, Callable[[], Any]]:
+    options = types.SimpleNamespace(by=2.0)
+
+    @functools.singledispatch
+    def by(_: object) -> float:
+        return 1.0
+
+    by.register(int, lambda _: options.by)
+    return lambda x: x * by(3), lambda: setattr(options, "by", 5.0)
+
+
+def _overload_that_comes() -> tuple[Any, Callable[[], Any]]:
+    @functools.singledispatch
+    def by(_: object) -> float:
+        return 2.0
+
+    return lambda x: x * by(3), lambda: by.register(int, lambda _: 5.0)
 
 
 def _attribute_by_a_text_that_is_made() -> tuple[Any, Callable[[], Any]]:
@@ -941,6 +999,12 @@ REACHED = [
     _attribute_of_an_attribute,
     _attribute_far_down,
     _attribute_by_its_text,
+    _attribute_by_an_attrgetter,
+    _attribute_by_a_methodcaller,
+    _attribute_by_a_format,
+    _attribute_behind_a_weak_reference,
+    _what_an_overload_reads,
+    _overload_that_comes,
     _attribute_by_a_text_that_is_made,
     _attributes_by_their_names,
     _attribute_by_a_path,
@@ -1227,6 +1291,17 @@ def test_a_tensor_that_is_put_where_the_next_call_finds_it_is_an_error(make: Cal
     function(tensor(1.0))
     with pytest.raises(TraceError, match="Return what outlives a call"):
         function(tensor(1.0))
+
+
+def test_a_tensor_that_a_cache_keeps_is_an_error_at_the_next_trace() -> None:
+    @functools.lru_cache
+    def mask(n: int) -> Tensor:
+        return ag.tril(ag.ones((n, n)))
+
+    function = ag.compile(lambda x: (x * mask(x.shape[-1])).sum())
+    assert function(ag.ones((2, 2))).item() == 3.0
+    with pytest.raises(TraceError, match=r"make outside what a cache such as functools\.lru_cache keeps"):
+        function(ag.ones((3, 2, 2)))
 
 
 def test_containers_may_hold_themselves() -> None:
