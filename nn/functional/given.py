@@ -21,7 +21,8 @@ def refuse_none(function: str, name: str, x: Any) -> None:
 
 def check_number(function: str, name: str, value: Any, wanted: str, least: float = 0, most: float = inf) -> None:
     """Raise TypeError for what is no number, ValueError for NaN and for one below `least` or above `most`."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    kind = type(value)
+    is_number = kind is float or kind is int or (isinstance(value, Real) and kind is not bool)
     if not (is_number and least <= value <= most):
         error = ValueError if is_number else TypeError
         raise error(f"{function} got {name}={value!r}: {wanted}.")
