@@ -348,11 +348,6 @@ class Optimizer(Telling, ABC):
             # Names, and what a schedule keeps in the groups, are there besides the options.
             extra = {k for k in saved.keys() - ours if k.startswith("initial_")} | {"params", "param_names", "name"}
             theirs = saved.keys() - extra
-            if theirs & {"foreach", "capturable"}:
-                raise ValueError(
-                    f"group {i} of the state dict is of an optimizer of PyTorch's, whose state lies in another way: "
-                    f"load the parameters, and make a new {name} with lr={saved.get('lr')}."
-                )
             if theirs != ours:
                 raise ValueError(
                     f"group {i} of the state dict has the options {', '.join(sorted(theirs))}; {name} has "

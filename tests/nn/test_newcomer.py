@@ -92,9 +92,6 @@ FAILS = {
         AttributeError,
         "'Linear' object has no attribute 'freeze'; write model.requires_grad_(False)",
     ),
-    "nn.Dropout('0.5')": (TypeError, "Dropout got p='0.5': the probability of silencing a unit must be a number in [0"),
-    "nn.Dropout(None)": (TypeError, "Dropout got p=None: the probability of silencing a unit must be a number in"),
-    "nn.Dropout(True)": (TypeError, "Dropout got p=True: the probability of silencing a unit must be a number in"),
     "F.cross_entropy(logits, np.array([0, 1]), label_smoothing='0.1')": (
         TypeError,
         "label_smoothing='0.1': it must",
@@ -106,8 +103,6 @@ FAILS = {
         "takes the layer to be copied first, got a",
     ),
     "model.requires_grad_('no')": (TypeError, "requires_grad_() takes True or False, got 'no'."),
-    "nn.init.uniform_(model[0].weight, 2, 1)": (ValueError, "got a=2 and b=1: a must not be above b."),
-    "nn.init.normal_(model[0].weight, std=-1)": (ValueError, "got std=-1: a standard deviation is at least 0."),
     "nn.init.constant_(model[0].weight, '1')": (TypeError, "constant_ fills with a number, got '1', a str."),
     "nn.init.xavier_normal_(model[0])": (
         TypeError,
@@ -186,7 +181,7 @@ FAILS = {
     ),
     "optim.clip_grad_norm_(model.parameters(), 1.0, foreach=True)": (TypeError, "leave foreach out."),
     "optim.StepLR(optimizer, 3, last_epoch=9)": (TypeError, "load_state_dict of a schedule takes up its count, leave"),
-    "optim.SGD(model.parameters(), nesterov='no')": (
+    "optim.SGD(model.parameters(), momentum=0.9, nesterov='no')": (
         TypeError,
         "SGD: nesterov must be True or False, got 'no', a str.",
     ),
@@ -195,10 +190,6 @@ FAILS = {
     "optim.SGD([type('Tensor', (), {'__module__': 'torch'})()])": (
         TypeError,
         "is a Tensor of torch; wanted is a Tensor of",
-    ),
-    "optimizer.load_state_dict({'state': {}, 'param_groups': [{'foreach': None, 'lr': 0.1, 'params': [0]}]})": (
-        ValueError,
-        "is of an optimizer of PyTorch's, whose state lies in another way: load the parameters, and make a new SGD",
     ),
     "optim.Adam(None)": (TypeError, "Adam takes parameters, got a NoneType: give it model.parameters()."),
     "optim.Adam([{'params': None}])": (TypeError, "Adam takes parameters, got a NoneType"),
