@@ -1,9 +1,9 @@
 """Cuda: a program that runs on a GPU.
 
 One idea: the first call gives the GPU the commands of the tape one by one, which also loads whatever is loaded late;
-the second records them as one graph; every call from then on copies the arguments, sends the numbers that changed, and
-launches the graph. Where an address changes, such as that of a parameter, it records anew. Read `device.py` beside it,
-`steps.py` for several calls in one graph.
+the second records them as one graph; every call from then on copies the arguments that do not stay, sends the numbers
+that changed, and launches the graph. Where an address changes, such as that of a parameter, it records anew. Read
+`device.py` beside it, `steps.py` for several calls in one graph.
 """
 
 # Note [Gradients stay where they are]
