@@ -380,7 +380,7 @@ class _Tracer:
         if found is None:
             thing = getattr(self._module, name)
             if isinstance(thing, type(host)) and not name.startswith("_"):
-                found = _Tracer(thing, f"{name}.")
+                found = _Tracer(thing, f"{self._prefix}{name}.")
             elif callable(thing) and not isinstance(thing, type):
                 own = thing.__name__ if isinstance(thing, host.ufunc) else name  # abs is absolute
                 found = _Function(self._prefix + own, thing)

@@ -26,6 +26,7 @@ from autograd.compile.cuda.commands import Call, Multiply
 from autograd.compile.cuda.nests import Elements
 from autograd.compile.native.layout import whole
 
+from ...guard import guard
 from . import simulated
 
 pytestmark = simulated.needed
@@ -377,3 +378,14 @@ def test_a_place_that_there_is_not_gives_nothing(device: str) -> None:
     found, _ = on_device(function, [x, g, places], device)
     for one, wanted in zip(found, function([x, g, places]), strict=True):
         np.testing.assert_array_equal(one, wanted)
+
+
+def test_windows_that_are_left_to_the_module_are_its_own() -> None:
+    x = np.arange(20.0).reshape(4, 5)
+    fast = ag.compile(lambda x: ag.windows(x, size=(2, 3)) * 2.0)
+    given = Tensor(x, device="guard")
+    for _ in range(3):
+        before = guard.synchronizations
+        found = fast(given)
+        assert guard.synchronizations == before
+        np.testing.assert_array_equal(to_host(found.data), ag.windows(Tensor(x), size=(2, 3)).data * 2)
