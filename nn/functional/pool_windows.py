@@ -70,7 +70,7 @@ def _turned(forward: Callable[..., Any], backward: Callable[..., Any]) -> tuple[
     """A kernel of channels last as one of channels in axis 1, see Note [Planes]."""
 
     def turned_forward(xp: Module, x: Array, **options: Any) -> Any:
-        if xp is host and x.flags.c_contiguous and pooling.are_beside(**options) and pools.takes(x, options["size"]):
+        if xp is host and x.flags.c_contiguous and pools.takes_planes(x, **options):
             out, residuals = forward(xp, _planes(x), **options)
             return out.reshape(*x.shape[:2], *out.shape[1:3]), residuals
         out, residuals = forward(xp, x.transpose(LAST), **options)

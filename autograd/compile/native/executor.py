@@ -24,6 +24,7 @@ from .memory import Plan
 from .moves import Move
 from .numbers import questions
 from .ordered import in_order, put_in_order
+from .pooling import with_picks
 from .products import Product
 from .schedule import Call, schedule
 from .source import HEADER, SETUP, check_source, kernel_source, move_source, product_source
@@ -61,7 +62,7 @@ class Native(Held):
         biased = with_biases(for_blas(program, in_order=False, reads_planes=reads_planes), adds_bias)
         self.program = with_less_stored(biased)
         self.refs = layouts(self.program)
-        self.steps = schedule(self.program, self.refs)
+        self.steps = with_picks(schedule(self.program, self.refs), self.refs)
         self.plan = Plan(self.program, self.refs, self.steps, turned=True)
         self.source, self._parts = self._write()
 
@@ -173,7 +174,8 @@ class Native(Held):
                 names = " ".join(member.instruction.name for member in step.members.values())
                 lines.append(f"{i:4} loop {rows} x {columns}: {names} -> {', '.join(kept)}")
             elif isinstance(step, Statements):
-                lines.append(f"{i:4} {step.about}: {step.instruction}")
+                more = "" if step.second is None else f" and {step.second}"
+                lines.append(f"{i:4} {step.about}: {step.instruction}{more}")
             else:
                 kind = {Product: "product", Move: "move", Check: "check", Call: "NumPy"}[type(step)]
                 lines.append(f"{i:4} {kind}: {step.instruction}")

@@ -7,18 +7,22 @@ row of windows that lie side by side becomes vector instructions. Read `window_s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 from ...pooling import WIDTHS, Pair, Sides, are_beside, geometry
-from ..program import Instruction
+from ..program import Instruction, Variable
 from .kernels import KERNELS, Memory, Refs, Statements
 from .parts import parts_of
 from .template import TYPES, address, filled, is_packed
-from .window_sums import PLANES, ROOM
+from .window_maxima import LANES, MAXIMA, MOST, MOST_PLACES
+from .window_sums import ROOM, SUMS
 
-__all__ = ["GEOMETRY", "TEXTS", "kind_of", "numbers_of"]
+__all__ = ["GEOMETRY", "TEXTS", "are_fast_in_planes", "kind_of", "numbers_of", "with_picks"]
+
+S = TypeVar("S")
 
 _MANY = 1000  # windows side by side that are done at once; arrays of a power of two would clash in the cache
 _TOPS = _MANY * max(WIDTHS)
@@ -229,7 +233,7 @@ _BESIDE = {
 TEXTS = {
     "pool": {"places": _PLACES, "pick": _PICK, "put": _PUT, "sum": _SUM, "spread": _SPREAD},
     "beside": _BESIDE,
-    "planes": PLANES,
+    "planes": {**SUMS, **MAXIMA},
 }
 
 
@@ -237,8 +241,15 @@ def kind_of(does: str, channels: int, size: Pair, stride: Pair, padding: Sides, 
     """By which of `TEXTS` a pooling is done."""
     if channels == 1 and are_beside(size, stride, padding, dilation):
         return "beside"
-    fits = channels * dilation[1] * (size[1] - 1) + stride[1] <= ROOM // 2
-    return "planes" if 1 in (channels, stride[1]) and does in PLANES and fits else "pool"
+    span = channels * dilation[1] * (size[1] - 1) + stride[1]
+    fits = span <= ROOM // 2 if does in SUMS else span <= MOST // 2 and prod(size) <= MOST_PLACES
+    return "planes" if 1 in (channels, stride[1]) and fits else "pool"
+
+
+def are_fast_in_planes(width: int, **options: Any) -> bool:
+    """Whether maxima of images with their channels in axis 1 are found as fast where they lie."""
+    kind = kind_of("places", 1, **options)
+    return kind == "beside" or (kind == "planes" and width >= LANES)
 
 
 def numbers_of(
@@ -254,13 +265,40 @@ def numbers_of(
     return (*wide, *stride, top, left * c, dilation[0], dilation[1] * c)
 
 
-def _pool_places(instruction: Instruction, refs: Refs) -> Statements | None:
+def with_picks(steps: Sequence[S], refs: Refs) -> list[S]:
+    """The steps, where what finds the places of the largest numbers leaves these numbers, too, if they are wanted."""
+    found: dict[Variable, int] = {}
+    left: list[Any] = []
+    for step in steps:
+        name = step.instruction.name if isinstance(step, Statements) else ""
+        if isinstance(step, Statements) and name == "pool_pick":
+            maker = found.get(refs[step.instruction.inputs[1]].base)
+            if maker is not None and _picks_from(left[maker], step.instruction, refs):
+                left[maker] = _pool_places(left[maker].instruction, refs, step.instruction.out)
+                continue
+        elif isinstance(step, Statements) and name == "pool_places":
+            found[step.instruction.out] = len(left)
+        left.append(step)
+    return left
+
+
+def _picks_from(step: Statements, pick: Instruction, refs: Refs) -> bool:
+    """Whether a pick is of all numbers whose places a step finds, and of them alone."""
+    places, (x, at) = step.instruction, pick.inputs
+    same = refs[x] == refs[places.inputs[0]] and pick.options == places.options
+    return same and step.second is None and is_packed(refs[at]) and refs[at].offset == 0
+
+
+def _pool_places(instruction: Instruction, refs: Refs, numbers: Variable | None = None) -> Statements | None:
+    """The places of the largest numbers; and the `numbers` themselves, where these have a variable."""
     (x,) = instruction.inputs
 
     def call(memory: Memory, kind: str, out: str) -> str:
-        return f"{address(refs[x], memory, kind)}, {out}, 0"
+        best = "0" if numbers is None else f"({kind} *){memory.address(numbers)}"
+        return f"{address(refs[x], memory, kind)}, {out}, {best}"
 
-    return _kernel(instruction, refs, x.dtype, instruction.out.dtype, call)
+    made = _kernel(instruction, refs, x.dtype, instruction.out.dtype, call)
+    return made if made is None else replace(made, second=numbers)
 
 
 def _pool_pick(instruction: Instruction, refs: Refs) -> Statements | None:

@@ -21,7 +21,7 @@ from .source import HEADER, SETUP
 from .template import TYPES, filled
 from .threads import in_pool
 
-__all__ = ["largest_and_places", "put", "spread", "sums", "takes"]
+__all__ = ["largest_and_places", "put", "spread", "sums", "takes", "takes_planes"]
 
 _MOST = 255  # places of a window that a byte can tell apart
 
@@ -67,6 +67,11 @@ def takes(x: Array, size: Pair = (1, 1)) -> bool:
     """Whether C does this pooling of x (N, H, W, C); `size` is that of a window whose places are told apart."""
     known = str(x.dtype) in TYPES and x.dtype.isnative and math.prod(size) <= _MOST
     return known and x.size >= LARGE and has_c() and _library() is not None
+
+
+def takes_planes(x: Array, **options: Any) -> bool:
+    """Whether C finds maxima of x (N, C, H, W) as fast where they lie, as of (N * C, H, W, 1)."""
+    return takes(x, options["size"]) and pooling.are_fast_in_planes(x.shape[3], **options)
 
 
 def largest_and_places(x: Array, **options: Any) -> tuple[Array, Array]:

@@ -22,6 +22,7 @@ from math import prod
 from ...convolution import Geometry, geometry_of
 from ..program import Instruction
 from . import depthwise, direct, planes, winograd
+from .pooling import are_fast_in_planes
 from .shares import Way
 from .template import TYPES
 
@@ -36,6 +37,7 @@ WAYS = {
 
 PLANES = {"convolve_planes": "convolve", "convolve_planes_input": "convolve_input"}
 _IMAGES = {"convolve": (0,), "convolve_input": (0,), "convolve_weight": (0, 1)}  # which of the inputs are images
+_MAXIMA = {"pool_pick", "pool_places", "pool_put"}
 _LANES = 8  # floats of a vector
 _CACHED = 1024  # vectors of weights that lie in the caches
 _PACKED = 50  # multiplications in which a weight is packed
@@ -56,9 +58,13 @@ def way_of(name: str, geo: Geometry, dtype: object) -> str:
 def reads_planes(instruction: Instruction, lie: Sequence[bool]) -> tuple[bool, ...]:
     """Which inputs an instruction reads as they lie, of those that `lie` with their channels in axis 1.
 
-    What is convolved channel by channel is made so, too.
+    What is convolved channel by channel is made so, too, and maxima of windows are.
     """
     name = instruction.name
+    if name in _MAXIMA:
+        options = dict(instruction.options)
+        _, width = options.pop("length", instruction.inputs[0].shape[1:3])
+        return (all(lie) and are_fast_in_planes(width, **options),) * len(lie)
     if name not in _IMAGES or "groups" not in instruction.options or str(instruction.out.dtype) not in TYPES:
         return (False,) * len(lie)
     _, geo = convolution_of(instruction)

@@ -2,14 +2,14 @@
 
 One idea: the sum of a window is that of the sums of its columns, so rows are added up first, and then what lies side by
 side, each a loop that becomes vector instructions. With a stride of 1 channels that are last are such images as well,
-whose columns lie as far apart. Read `rows.py` next.
+whose columns lie as far apart. Read `window_maxima.py` next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["PLANES", "ROOM"]
+__all__ = ["ROOM", "SUMS"]
 
 ROOM = 4096  # columns that are worked on at once
 
@@ -103,7 +103,7 @@ memset(line, 0, (count + 1) * sizeof(T));
             }
           }
         else for (long j = 0; j < kw; j++) for (long o = 0; o < many; o++) line[sw * o + j * dw] += g_[at + o];"""
-PLANES = {
+SUMS = {
     "sum": _planes("planes_sum_@", "x_", "", _DOWN, _sums_across()),
     "spread": _planes(
         "planes_spread_@",

@@ -12,7 +12,8 @@ with this pass nothing between them is ever moved. Read `split_sums.py` next.
 # Note [Planes]
 # Images that lie with their channels in axis 1 are as many images of one channel, which is last too. Pooling windows
 # that lie side by side is as fast there, and so are sums of any windows, so such images are pooled as they lie. An
-# executor says which convolutions read them so; where channels are convolved one by one, what is made lies so too.
+# executor says where maxima of other windows are, too, and which convolutions read them so; where channels are
+# convolved one by one, what is made lies so too.
 
 # Note [Results as they lie]
 # A result with its channels in axis 1 need not have them there in memory, as in eager code, so that nothing is moved:
@@ -150,7 +151,7 @@ class _Sinking(Rewriting):
         u, order = self.form.get(instruction.inputs[_LEADING[instruction.name]], (None, ()))
         if u is None or order != _LAST or not self._lies_in_order(u):
             return False
-        if instruction.name not in _SUMS and not are_beside(**options):
+        if instruction.name not in _SUMS and not are_beside(**options) and not all(self._could_read(instruction)):
             return False
         planes = []
         for x in instruction.inputs:

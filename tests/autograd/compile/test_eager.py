@@ -713,6 +713,24 @@ def test_windows_side_by_side_in_c_are_those_of_numpy(dtype, shape, size, seed):
 
 
 @needs_c
+@pytest.mark.parametrize("way", [(3, 2, 1), (3, 1, 1), (2, 1, 0, 2)])
+def test_the_largest_of_overlapping_windows_are_found_where_images_lie(way):
+    planes = np.random.default_rng(0).integers(-2, 2, (3, 9, 19, 40)).astype("float32")
+    planes[0, 0, :4, :4] = np.nan
+    last = np.ascontiguousarray(planes.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    made = []
+    for array in (planes, last):
+        x = ag.Tensor(array, requires_grad=True)
+        x.data = array  # as it lies
+        out = F.max_pool2d(x, *way)
+        (of_x,) = ag.gradients((out * ag.Tensor(numbers(*out.shape))).sum(), [x])
+        made.append((out.data, of_x.data))
+    assert [out.flags.c_contiguous for out, _ in made] == [True, False]
+    for found, wanted in zip(*made, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
+
+
+@needs_c
 def test_a_long_row_of_windows_side_by_side_takes_no_more_of_the_stack():
     x = np.random.default_rng(0).integers(-2, 2, (1, 1, 3_000_001, 1)).astype("float32")
     options = {"size": (1, 2), "stride": (1, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}

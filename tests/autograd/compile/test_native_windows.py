@@ -402,6 +402,10 @@ def test_the_function_of_numpy_that_has_the_same_name_is_another() -> None:
 @example((2, 7, 9, 1), (3, 2), (3, 2), NO_PADDING, (1, 1), "f4", 0)  # windows side by side
 @example((2, 8, 23, 1), (2, 3), (2, 3), NO_PADDING, (1, 1), "f8", 1)
 @example((3, 3, 38, 1), (1, 4), (1, 4), NO_PADDING, (1, 1), "f4", 2)
+@example((2, 12, 21, 1), (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), "f4", 3)  # planes: some rows of windows at once
+@example((2, 13, 40, 1), (2, 5), (1, 3), ((1, 0), (2, 1)), (2, 1), "f8", 4)
+@example((1, 3, 1203, 1), (2, 2), (1, 1), NO_PADDING, (1, 2), "f4", 5)  # a part of a row
+@example((2, 9, 11, 5), (3, 3), (2, 1), ((1, 1), (1, 2)), (1, 1), "f4", 6)  # channels side by side
 def test_pooling_is_that_of_numpy(
     shape: Any, size: Any, stride: Any, padding: Any, dilation: Any, kind: str, seed: int
 ) -> None:
@@ -417,22 +421,23 @@ def test_pooling_is_that_of_numpy(
     g = rng.normal(size=places.shape).astype(kind)
     plain, length = rng.normal(size=shape).astype(kind), shape[1:3]
 
-    def five(x: Any, g: Any, plain: Any) -> list[Any]:
+    def six(x: Any, g: Any, plain: Any) -> list[Any]:
         places = pooling.pool_places(x, **options)
         return [
             places,
             pooling.pool_pick(x, places, **options),
+            pooling.pool_pick(plain, places, **options),
             pooling.pool_put(g, places, length=length, **options),
             pooling.pool_sum(plain, **options),
             pooling.pool_spread(g, length=length, **options),
         ]
 
-    found, abouts = in_c(five, x, g, plain)
-    assert abouts == ["pooling"] * 5
-    wanted = five(x, g, plain)
-    for one, other in zip(found[:2], wanted[:2], strict=True):
+    found, abouts = in_c(six, x, g, plain)
+    assert abouts == ["pooling"] * 5  # the largest numbers are left with their places
+    wanted = six(x, g, plain)
+    for one, other in zip(found[:3], wanted[:3], strict=True):
         np.testing.assert_array_equal(one, other, strict=True)
-    for one, other in zip(found[2:], wanted[2:], strict=True):
+    for one, other in zip(found[3:], wanted[3:], strict=True):
         agree(one, other, size[0] * size[1])
 
 

@@ -150,6 +150,10 @@ def test_windows_that_lie_side_by_side_and_sums_are_pooled_where_channels_are_in
     after = build.give(build(pool_places, build(np.transpose, build.arguments[0], LAST), **overlapping))
     assert names(after) == ["transpose", "ascontiguousarray", "pool_places"]
     build = Build((2, 3, 4, 5))
+    places = build(pool_places, build(np.transpose, build.arguments[0], LAST), **overlapping)
+    after = build.give(build(np.transpose, places, FIRST), reads_planes=lambda instruction, lie: tuple(lie))
+    assert not {"transpose", "ascontiguousarray"} & {*names(after)}
+    build = Build((2, 3, 4, 5))
     sums = build(pool_sum, build(np.transpose, build.arguments[0], LAST), **overlapping)
     assert not {"transpose", "ascontiguousarray"} & {*names(build.give(build(np.transpose, sums, FIRST)))}
 
