@@ -1,7 +1,7 @@
 """Pooling over the parts of an image or a sequence, under PyTorch's names: as many as are asked for, of any length.
 
-One idea: parts of equal lengths are windows side by side. Of unequal ones means are taken part by part, first down,
-then across; for the largest numbers they are filled up to the longest with what they have already.
+One idea: parts that are equally long and equally far apart are windows. Of others means are taken part by part, first
+down, then across; for the largest numbers they are filled up to the longest with what they have already.
 Read `patches.py` next.
 """
 
@@ -71,6 +71,14 @@ def _cut(length: int, parts: int) -> tuple[Any, Any]:
     return steps * length // parts, -(-(steps + 1) * length // parts)
 
 
+def _windows(length: int, parts: int) -> Pair | None:
+    """Size and stride of the windows that the parts of a length are; None where these are no windows."""
+    starts, ends = _cut(length, parts)
+    size, stride = int(ends[0]), int(starts[1]) if parts > 1 else length
+    regular = stride > 0 and bool((starts == stride * host.arange(parts)).all() and (ends - starts == size).all())
+    return (size, stride) if regular else None
+
+
 def _filled(x: Tensor, axis: int, parts: int) -> tuple[Tensor, int]:
     """x with its parts along an axis side by side, filled up to the longest with their last places, and its length."""
     starts, ends = _cut(x.shape[axis], parts)
@@ -79,24 +87,30 @@ def _filled(x: Tensor, axis: int, parts: int) -> tuple[Tensor, int]:
     return (x if len(places) == x.shape[axis] else ag.take(x, Tensor(places, device=x.device), axis=axis)), longest
 
 
-def _side_by_side(size: Pair) -> dict[str, Any]:
-    return {"size": size, "stride": size, "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+def _options(down: Pair, across: Pair) -> dict[str, Any]:
+    """Windows of these sizes and strides."""
+    size, stride = zip(down, across, strict=True)
+    return {"size": size, "stride": stride, "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
 
 
 def _top(x: Tensor, parts: Pair) -> Tensor:
+    down, across = (_windows(length, n) for length, n in zip(x.shape[2:], parts, strict=True))
     # A repetition comes after its original, so it never gets the gradient.
-    x, down = _filled(x, 2, parts[0])
-    x, across = _filled(x, 3, parts[1])
-    return max_windows(x, **_side_by_side((down, across)))
+    if down is None:
+        x, longest = _filled(x, 2, parts[0])
+        down = longest, longest
+    if across is None:
+        x, longest = _filled(x, 3, parts[1])
+        across = longest, longest
+    return max_windows(x, **_options(down, across))
 
 
 def _mean(x: Tensor, parts: Pair) -> Tensor:
     if parts == (1, 1):
         return ag.mean(x, axis=(2, 3), keepdims=True)
-    h, w = x.shape[2:]
-    if h % parts[0] == w % parts[1] == 0:
-        size = h // parts[0], w // parts[1]
-        return sum_windows(x, by=size[0] * size[1], **_side_by_side(size))
+    down, across = (_windows(length, n) for length, n in zip(x.shape[2:], parts, strict=True))
+    if down is not None and across is not None:
+        return sum_windows(x, by=down[0] * across[0], **_options(down, across))
     return _means(_means(x, 2, parts[0]), 3, parts[1])
 
 

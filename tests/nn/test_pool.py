@@ -113,6 +113,13 @@ def test_adaptive_pools_cut_an_axis_into_parts(length, parts):
         assert np.array_equal(top.data[:, :, i, j], part.max(axis=(2, 3)))
 
 
+def test_parts_that_lie_as_windows_do_are_windows():
+    x = Tensor(np.ones((1, 2, 5, 6)), requires_grad=True)  # rows 0 to 2 and 2 to 4
+    assert "pool_sum" in str(ag.draw(F.adaptive_avg_pool2d(x, (2, 3))))
+    filled = ["take" in str(ag.draw(F.adaptive_max_pool2d(x, parts))) for parts in ((2, 3), (3, 3))]
+    assert filled == [False, True]
+
+
 # Ties, NaN, infinities
 
 

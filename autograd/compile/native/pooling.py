@@ -2,7 +2,7 @@
 
 One idea: channels are last, so the loop over them reads memory in order and becomes vector instructions, and a window
 is done while it is in the first cache. Of images of one channel, as those of many are where channels lie in axis 1, a
-row of windows that lie side by side becomes vector instructions. Read `window_sums.py` next, where they are summed.
+row of windows that lie side by side becomes vector instructions. Read `window_rows.py` next.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from ..program import Instruction, Variable
 from .kernels import KERNELS, Memory, Refs, Statements
 from .parts import parts_of
 from .template import TYPES, address, filled, is_packed
-from .window_maxima import LANES, MAXIMA, MOST, MOST_PLACES
+from .window_maxima import MAXIMA, MOST_PLACES
+from .window_rows import LANES, MOST
 from .window_sums import ROOM, SUMS
 
 __all__ = ["GEOMETRY", "TEXTS", "are_fast_in_planes", "kind_of", "numbers_of", "with_picks"]
@@ -101,8 +102,14 @@ _SUM = _function(
 )
 _SPREAD = _function(
     "pool_spread_@(const T *g_, T *out",
-    f"{_CHANNELS} out[p + c] += g_[at + c];",
-    first="  const long size = g->h * g->w * g->c;\n  memset(out + from * size, 0, (to - from) * size * sizeof(T));\n",
+    f"""if (apart) {{
+              {_CHANNELS} out[p + c] = g_[at + c];
+            }} else {{
+              {_CHANNELS} out[p + c] += g_[at + c];
+            }}""",
+    first="  const long size = g->h * g->w * g->c;\n"
+    "  const int apart = (g->kh - 1) * g->dh < g->sh && (g->kw - 1) * g->dw < g->sw;\n"
+    "  memset(out + from * size, 0, (to - from) * size * sizeof(T));\n",
 )
 
 
@@ -188,12 +195,6 @@ def _puts_of_row(wide: int) -> str:
 _FOUND = f"T found[{_MANY}]; {_WINDOWS} found[o] = places[at + o];"
 
 
-def _sums_of_row(wide: int) -> str:
-    sums = " ".join(f"v += x_[line + o * {wide} + {j}];" for j in range(wide))
-    return f"""if (!i) {_WINDOWS} out[at + o] = 0;
-        {_WINDOWS} {{ T v = out[at + o]; {sums} out[at + o] = v; }}"""
-
-
 def _spread_over_row(wide: int) -> str:
     puts = " ".join(f"out[line + o * {wide} + {j}] = v;" for j in range(wide))
     return f"""{_WINDOWS} {{ const T v = g_[at + o]; {puts} }}
@@ -225,7 +226,6 @@ _BESIDE = {
         _FOUND,
         below=_ZEROS_BELOW,
     ),
-    "sum": _beside("beside_sum_@(const T *x_, T *out", _sums_of_row),
     "spread": _beside("beside_spread_@(const T *g_, T *out", _spread_over_row, below=_ZEROS_BELOW),
 }
 
@@ -239,11 +239,13 @@ TEXTS = {
 
 def kind_of(does: str, channels: int, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> str:
     """By which of `TEXTS` a pooling is done."""
-    if channels == 1 and are_beside(size, stride, padding, dilation):
+    if channels == 1 and does in _BESIDE and are_beside(size, stride, padding, dilation):
         return "beside"
-    span = channels * dilation[1] * (size[1] - 1) + stride[1]
-    fits = span <= ROOM // 2 if does in SUMS else span <= MOST // 2 and prod(size) <= MOST_PLACES
-    return "planes" if 1 in (channels, stride[1]) and fits else "pool"
+    # A line of columns side by side shall hold more than what two windows of a channel share.
+    span = channels * dilation[1] * (size[1] - 1) + 1
+    fits = span <= (ROOM if does == "spread" else MOST) // min(channels, 2)
+    known = does in SUMS or (does in MAXIMA and prod(size) <= MOST_PLACES)
+    return "planes" if 1 in (channels, stride[1]) and fits and known else "pool"
 
 
 def are_fast_in_planes(width: int, **options: Any) -> bool:
@@ -370,7 +372,7 @@ def _kernel(
         return f"  {{ static const pool_t g = {{{numbers}}};\n    {name}({given}, {ends}, &g); }}"
 
     own = filled(TEXTS[way][does].replace("K *", f"{number} *").replace(f"{way}_{does}_@", name), dtype)
-    called = (filled(TEXTS[way]["sum"], dtype),) if does == "spread" else ()
+    called = (filled(TEXTS[way]["sum"], dtype),) if (way, does) == ("planes", "spread") else ()
     return Statements(
         instruction,
         reads,

@@ -25,8 +25,8 @@ __all__ = ["largest_and_places", "put", "spread", "sums", "takes", "takes_planes
 
 _MOST = 255  # places of a window that a byte can tell apart
 
-# p: what is read, places, what is written, a record of lengths. n: parts, samples, and of `put` whether windows lie
-# apart and cover everything, or by what the sums are divided.
+# p: what is read, places or room for what is divided, what is written, a record of lengths. n: parts, samples, and of
+# `put` whether windows lie apart and cover everything, or by what is divided.
 _PARTS = """\
 static void KIND_all_NAME_part_@(int part, char **p, const double *n) {
   const long parts = n[0], batch = n[1], from = batch * part / parts, to = batch * (part + 1) / parts;
@@ -38,18 +38,25 @@ static void KIND_all_NAME_part_@(int part, char **p, const double *n) {
 }
 void KIND_all_NAME_@(int parts, char **p, const double *n) { run(KIND_all_NAME_part_@, parts, p, n); }
 """
+
+# Some samples at a time, so that what is divided is in the cache.
 _SUMS = """\
 const T by = n[2];
-  const long size = SIZE * g->c;
-  for (long b = from; b < to; b++) {
-    KIND_NAME_@(x, out, b, b + 1, g);
-    if (by != 1) _Pragma("omp simd") for (long i = b * size; i < (b + 1) * size; i++) out[i] /= by;
+  const long size = g->oh * g->ow * g->c, some = size < 4096 ? 4096 / size : 1;
+  for (long b = from; b < to; b += some) {
+    const long end = b + some < to ? b + some : to;
+    DO
   }"""
+_DIVIDED = '_Pragma("omp simd") for (long i = b * size; i < end * size; i++)'
 _CALLS = {
     "places": "KIND_places_@(x, places, out, from, to, g);",
     "put": "KIND_put_@(x, places, out, n[2], n[3], from, to, g);",
-    "sum": _SUMS.replace("SIZE", "g->oh * g->ow"),
-    "spread": _SUMS.replace("SIZE", "g->h * g->w"),
+    "sum": _SUMS.replace("DO", f"KIND_sum_@(x, out, b, end, g);\n    if (by != 1) {_DIVIDED} out[i] /= by;"),
+    "spread": _SUMS.replace(
+        "DO",
+        f"T *of_x = (T *)p[1];\n    if (by != 1) {_DIVIDED} of_x[i] = x[i] / by;\n"
+        "    KIND_spread_@(by != 1 ? of_x : x, out, b, end, g);",
+    ),
 }
 _ALL = [(kind, name) for kind, texts in pooling.TEXTS.items() for name in texts if name in _CALLS]
 
@@ -100,10 +107,10 @@ def sums(x: Array, by: float, **options: Any) -> Array:
 
 
 def spread(g: Array, by: float, *, length: Pair, **options: Any) -> Array:
-    """Each number of g (N, H', W', C), packed, at all places of its window, added up and divided: (N, *length, C)."""
+    """Each number of g (N, H', W', C), packed, divided, at all places of its window, added up: (N, *length, C)."""
     geo = geometry(length, **options)
     out = host.empty((g.shape[0], *length, g.shape[3]), g.dtype)
-    _run("spread", (g, out, out), geo, options, (by, 0))
+    _run("spread", (g, g if by == 1 else host.empty_like(g), out), geo, options, (by, 0))
     return out
 
 
