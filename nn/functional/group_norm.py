@@ -1,8 +1,9 @@
 """Group normalisation: every group of channels of every sample with mean 0 and variance 1, then scaled and shifted.
 
 One idea: what is large is a matrix with a row for each channel of each sample, as in batch normalisation, and its loops
-in C serve here too; a group is some rows that lie together, so its mean and variance follow from those of its rows. And
-in the definition all that is large keeps the shape of x, so that a compiled step reads images wherever channels lie.
+in C serve here too; a group is some rows that lie together, so its mean and variance follow from those of its rows.
+Where channels are last a kernel reads them so (`compile/native/groups_last.py`). And in the definition all that is
+large keeps the shape of x, so that a compiled step reads images wherever channels lie.
 Read `batch_norm_loops.py` next.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 import autograd as ag
 from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
+from autograd.compile.native import groups_last
 from autograd.compile.native.ordered import in_order
 from autograd.fused import fused
 from autograd.ops.cast import in_single
@@ -71,6 +73,9 @@ def _forward(xp: Module, x: Array, weight: Any, bias: Any, *, groups: int, eps: 
         return NotImplemented
     if any(p is not None and p.dtype != x.dtype for p in (weight, bias)):
         return NotImplemented
+    if xp is host and groups_last.takes(x):
+        out, *kept = groups_last.normalized(host.moveaxis(x, 1, -1), weight, bias, groups, eps)
+        return host.moveaxis(out, -1, 1), kept
     batch, channels, *space = x.shape
     places = math.prod(space)
     length = loops.length_of_rows(places) or places
@@ -93,13 +98,17 @@ def _backward(
     g: Array,
     needs: tuple[bool, bool, bool],
     inputs: tuple[Array, Any, Any],
-    residuals: tuple[Array, Array, Array, tuple[int, ...]],
+    residuals: Any,
     *,
     groups: int,
     eps: float,
 ) -> tuple[Any, Any, Any]:
+    x, weight, _ = inputs
+    if isinstance(residuals, list):  # of channels that are last
+        x, g = host.moveaxis(x, 1, -1), in_order(host.moveaxis(g, 1, -1))
+        of_x, *others = groups_last.slopes(x, g.astype(x.dtype, copy=False), weight, *residuals)
+        return host.moveaxis(of_x, -1, 1), *others
     rows, mean_row, scale, each = residuals
-    weight = inputs[1]
     g_rows = _ordered(xp, g).reshape(rows.shape)
     products, sums = (
         numbers.reshape(each).sum(axis=3, keepdims=True) for numbers in loops.sums_of_rows(rows, g_rows, mean_row)

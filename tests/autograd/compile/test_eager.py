@@ -858,7 +858,7 @@ def test_max_pooling_and_relu_in_c_are_those_of_numpy(options, slope, monkeypatc
 
 @needs_c
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(3, 6, 40, 31), (2, 4, 16_400), (40, 600), (2, 4, 16_411)])
+@pytest.mark.parametrize("shape", [(3, 6, 40, 31), (2, 4, 16_400), (40, 600), (2, 4, 16_411), (3, 70, 11, 9)])
 @pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize("last", [False, True])
 def test_group_norm_in_c_and_compiled_is_its_definition(shape, affine, dtype, last):
@@ -885,18 +885,23 @@ def test_group_norm_in_c_and_compiled_is_its_definition(shape, affine, dtype, la
             assert np.abs(one.data - like.data).max() <= most * np.abs(like.data).max()
 
 
-def test_group_norm_of_nan_inf_and_nothing_is_what_its_definition_gives():
-    x = numbers(3, 4, 40, 150)
-    x[0, 0, 3, 3], x[1, 3, 2, 2] = np.nan, np.inf
+@needs_c
+@pytest.mark.parametrize("last", [False, True])
+def test_group_norm_of_nan_inf_and_nothing_is_what_its_definition_gives(last):
+    x = numbers(3, 8, 40, 75)
+    x[0, 0, 3, 3], x[1, 7, 2, 2] = np.nan, np.inf
+    given = ag.Tensor(x)
+    given.data = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1) if last else x
     with np.errstate(invalid="ignore"):
-        out, wanted = F.group_norm(ag.Tensor(x), 2), _by_groups.definition(x, groups=2, eps=1e-5)
+        out, wanted = F.group_norm(given, 2), _by_groups.definition(x, groups=2, eps=1e-5)
+    assert out.data.flags.c_contiguous is not last
     np.testing.assert_array_equal(np.isnan(out.data), np.isnan(wanted))
     assert np.isfinite(out.data).all(axis=(2, 3)).tolist() == [
-        [False] * 2 + [True] * 2,
-        [True] * 2 + [False] * 2,
-        [True] * 4,
+        [False] * 4 + [True] * 4,
+        [True] * 4 + [False] * 4,
+        [True] * 8,
     ]
-    assert F.group_norm(ag.Tensor(x[:0]), 2).shape == (0, 4, 40, 150)
+    assert F.group_norm(ag.Tensor(x[:0]), 2).shape == (0, 8, 40, 75)
 
 
 BATCHES = [
