@@ -35,12 +35,19 @@ CUDA_TYPES = {**C_TYPES, "bfloat16": "bfloat16"}  # what a GPU has besides, see 
 _FUNCTIONS = {
     "absolute": "fabs{f}({0})",
     "add": "({0} + {1})",
+    "arccos": "acos{f}({0})",
+    "arccosh": "acosh{f}({0})",
+    "arcsin": "asin{f}({0})",
+    "arcsinh": "asinh{f}({0})",
     "arctan": "atan{f}({0})",
+    "arctan2": "atan2{f}({0}, {1})",
+    "arctanh": "atanh{f}({0})",
     "bitwise_and": "({0} & {1})",
     "bitwise_or": "({0} | {1})",
     "bitwise_xor": "({0} ^ {1})",
     "ceil": "ceil{f}({0})",
     "clip": "({0} != {0} ? {0} : {0} >= {1} ? ({0} <= {2} ? {0} : {2}) : ({1} <= {2} || {1} != {1} ? {1} : {2}))",
+    "conjugate": "({0})",
     "copysign": "copysign{f}({0}, {1})",
     "cos": "cos{f}({0})",
     "cosh": "cosh{f}({0})",
@@ -49,8 +56,10 @@ _FUNCTIONS = {
     "exp": "exp{f}({0})",
     "expm1": "expm1{f}({0})",
     "floor": "floor{f}({0})",
+    "floor_divide": "floor_div{f}({0}, {1})",
     "greater": "({0} > {1})",
     "greater_equal": "({0} >= {1})",
+    "hypot": "hypot{f}({0}, {1})",
     "invert": "(!{0})",
     "isfinite": "({0} - {0} == 0)",
     "isinf": "({0} == {0} && {0} - {0} != 0)",
@@ -58,11 +67,14 @@ _FUNCTIONS = {
     "less": "({0} < {1})",
     "less_equal": "({0} <= {1})",
     "log": "log{f}({0})",
+    "log10": "log10{f}({0})",
     "log1p": "log1p{f}({0})",
+    "log2": "log2{f}({0})",
     "logaddexp": "(({0} > {1} ? {0} : {1}) + log1p{f}(exp{f}({0} == {1} ? 0 : -fabs{f}({0} - {1}))))",
     "logical_and": "({0} && {1})",
     "logical_not": "(!{0})",
     "logical_or": "({0} || {1})",
+    "logical_xor": "(!{0} != !{1})",
     "maximum": "({0} >= {1} || {0} != {0} ? {0} : {1})",
     "minimum": "({0} <= {1} || {0} != {0} ? {0} : {1})",
     "multiply": "({0} * {1})",
@@ -74,15 +86,20 @@ _FUNCTIONS = {
     "remainder": "floor_mod{f}({0}, {1})",
     "rint": "rint{f}({0})",
     "sign": "({0} != {0} ? {0} : ({0} > 0) - ({0} < 0))",
+    "signbit": "(signbit({0}) != 0)",
     "sin": "sin{f}({0})",
     "sinh": "sinh{f}({0})",
     "sqrt": "sqrt{f}({0})",
     "square": "({0} * {0})",
     "subtract": "({0} - {1})",
+    "tan": "tan{f}({0})",
     "tanh": "tanh{f}({0})",
     "trunc": "trunc{f}({0})",
     "where": "({0} ? {1} : {2})",
 }
+# CuPy does these on a GPU.
+_OF_THE_HOST = {"arccos", "arccosh", "arcsin", "arcsinh", "arctan2", "arctanh", "conjugate", "floor_divide", "hypot"}
+_OF_THE_HOST |= {"log10", "log2", "logical_xor", "signbit", "tan"}
 _NO_UFUNCS = {"clip", "positive", "where"}  # "positive" may be a cast
 _ARITHMETIC = {"add", "subtract", "negative", "power", "square"}
 _WRAPPING = {"add", "multiply", "negative", "square", "subtract"}
@@ -103,14 +120,21 @@ def has_expression(name: str, inputs: list[Any], out: Any, types: Container[str]
     kinds = [dtype for dtype in inputs if not isinstance(dtype, type)]
     if name not in _FUNCTIONS or not kinds or any(str(dtype) not in types for dtype in [*kinds, out]):
         return False
+    if name in _OF_THE_HOST and types is not C_TYPES:
+        return False
     if "bfloat16" in map(str, [*kinds, out]):
         return name == "positive"
     if out == "bool" and name in _ARITHMETIC:
         return False  # NumPy's sums of bools are bools again
     if out == "bool" and int in inputs and "uint64" in map(str, kinds):
         return False  # in C there is no number below all of these
+    if name == "signbit":
+        return all(dtype.kind == "f" for dtype in kinds)
+    if name in _OF_BOOLS and out == "bool":
+        return all(dtype == "bool" for dtype in kinds)
     if name in _OF_BOOLS:
-        return out == "bool" and all(dtype == "bool" for dtype in kinds)
+        whole = all(dtype.kind in "biu" for dtype in [*kinds, out]) and float not in inputs
+        return whole and name != "invert" and types is C_TYPES
     if float in inputs and all(dtype.kind != "f" for dtype in kinds):
         return bool(out.kind == "f")
     if name == "sign" or name in _FLOATING:

@@ -14,7 +14,8 @@ Read `source.py` next.
 #
 # tanh(|x|) is e / (e + 2) with e = exp(2 |x|) - 1, which is 2^k (exp(r) - 1) + (2^k - 1); below 3 units.
 #
-# NumPy's remainder has the sign of the divisor, C's fmod that of the dividend.
+# NumPy's remainder has the sign of the divisor, C's fmod that of the dividend. Its quotient is the whole number nearest
+# to what is left when that remainder is taken off, so that both belong together.
 
 from __future__ import annotations
 
@@ -57,6 +58,14 @@ static inline float floor_modf(float a, float b) {
 static inline double floor_mod(double a, double b) {
   double r = fmod(a, b);
   return r == 0 ? copysign(0, b) : (r < 0) != (b < 0) ? r + b : r;
+}
+static inline float floor_divf(float a, float b) {
+  float r = fmodf(a, b), q = (a - r) / b - ((r != 0) & ((b < 0) != (r < 0))), whole = floorf(q);
+  return b == 0 ? a / b : q == 0 ? copysignf(0, a / b) : whole + (q - whole > 0.5f);
+}
+static inline double floor_div(double a, double b) {
+  double r = fmod(a, b), q = (a - r) / b - ((r != 0) & ((b < 0) != (r < 0))), whole = floor(q);
+  return b == 0 ? a / b : q == 0 ? copysign(0, a / b) : whole + (q - whole > 0.5);
 }
 #define expf exp_float
 #define exp exp_double

@@ -7,6 +7,7 @@ row of windows that lie side by side becomes vector instructions. Read `window_r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
@@ -63,22 +64,22 @@ def _function(head: str, place: str, begin: str = "", end: str = "", first: str 
 # Of NaN, which is not equal to itself, the first is taken, and it is larger than all numbers.
 _MORE = "(v > b) | ((v != v) & (b == b))"
 
-# The largest numbers go to `best_`, or nowhere if that is 0.
+# The places go to `places_`, the largest numbers to `best_`, or nowhere if that is 0.
 _PLACES = _function(
-    "pool_places_@(const T *x_, K *places, T *best_",
+    "pool_places_@(const T *x_, K *places_, T *best_",
     f"""if (!any) {{
               any = 1;
-              {_CHANNELS} {{ best[c] = x_[p + c]; places[at + c] = k; }}
+              {_CHANNELS} {{ best[c] = x_[p + c]; places[c] = k; }}
               continue;
             }}
             {_CHANNELS} {{
               const T v = x_[p + c], b = best[c];
               const int more = {_MORE};
               best[c] = more ? v : b;
-              places[at + c] = more ? k : places[at + c];
+              places[c] = more ? k : places[c];
             }}""",
-    "int any = 0; T *best = best_ ? best_ + at : room;",
-    first="  T room[best_ ? 1 : g->c];\n",
+    "int any = 0; T *best = best_ ? best_ + at : room; K *places = places_ ? places_ + at : told;",
+    first="  T room[best_ ? 1 : g->c];\n  K told[places_ ? 1 : g->c];\n",
 )
 _PICK = _function(
     "pool_pick_@(const T *x_, const K *places, T *out",
@@ -174,7 +175,7 @@ def _places_of_windows(wide: int) -> str:
         {firsts}
         best[o] = b; found[o] = k;
       }}
-      {_WINDOWS} places[at + o] = (int)found[o];"""
+      if (places) {_WINDOWS} places[at + o] = (int)found[o];"""
 
 
 def _picks_of_row(wide: int) -> str:
@@ -366,12 +367,13 @@ def _kernel(
 
     def statements(memory: Memory) -> str:
         to = kind if out.dtype == dtype else number
-        given = call(memory, kind, f"({to} *){memory.address(out)}")
+        target = f"({to} *){memory.address(out)}" if memory.is_stored(out) else "0"
+        given = call(memory, kind, target)
         batch = out.shape[0]
         ends = f"0, {batch}" if parts == 1 else f"{batch}L * part / {parts}, {batch}L * (part + 1) / {parts}"
         return f"  {{ static const pool_t g = {{{numbers}}};\n    {name}({given}, {ends}, &g); }}"
 
-    own = filled(TEXTS[way][does].replace("K *", f"{number} *").replace(f"{way}_{does}_@", name), dtype)
+    own = filled(re.sub(r"\bK\b", number, TEXTS[way][does]).replace(f"{way}_{does}_@", name), dtype)
     called = (filled(TEXTS[way]["sum"], dtype),) if (way, does) == ("planes", "spread") else ()
     return Statements(
         instruction,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+import re
 from typing import Any
 
 from ...backend import Array, host
@@ -66,7 +67,8 @@ def _source() -> str:
     for dtype in TYPES:
         for kind, name in _ALL:
             call = _PARTS.replace("CALL", _CALLS[name]).replace("KIND", kind).replace("NAME", name)
-            texts.append(filled(pooling.TEXTS[kind][name].replace("K *", "unsigned char *") + "\n" + call, dtype))
+            text = re.sub(r"\bK\b", "unsigned char", pooling.TEXTS[kind][name])
+            texts.append(filled(text + "\n" + call, dtype))
     return "\n".join([HEADER, SETUP, *texts])
 
 

@@ -21,7 +21,9 @@ from .turns import TURN, numbers_of
 
 __all__ = ["HEADER", "SETUP", "check_source", "kernel_source", "move_source", "product_source"]
 
-_VECTOR = ("log", "sin", "cos", "tanh", "expm1", "log1p", "sinh", "cosh", "atan")
+_VECTOR = ("log", "log2", "log10", "log1p", "expm1", "sin", "cos", "tan", "asin", "acos", "atan")
+_VECTOR += ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")
+_VECTOR_OF_TWO = ("atan2", "hypot", "pow")
 
 HEADER = "\n".join(
     [
@@ -34,6 +36,8 @@ HEADER = "\n".join(
         "#if defined(__x86_64__) && defined(__linux__)",  # glibc has these for several numbers at once
         *(f'__attribute__((simd("notinbranch"))) float {name}f(float);' for name in _VECTOR),
         *(f'__attribute__((simd("notinbranch"))) double {name}(double);' for name in _VECTOR),
+        *(f'__attribute__((simd("notinbranch"))) float {name}f(float, float);' for name in _VECTOR_OF_TWO),
+        *(f'__attribute__((simd("notinbranch"))) double {name}(double, double);' for name in _VECTOR_OF_TWO),
         "#endif",
         MATHEMATICS,
         "typedef void loop_t(int, char **, const double *);",

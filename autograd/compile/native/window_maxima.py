@@ -26,7 +26,7 @@ T tops[{SPACE}], rows[{SPACE}], best[{SPACE}], found[{SPACE}];
   const T none = kh * kw;"""
 _STORE = """\
 if (r == 0) _Pragma("omp simd") for (long o = 0; o < full; o++) told[o] = (int)found[o];
-          memcpy(places + here, told + r * apart, many);
+          if (places) memcpy(places + here, told + r * apart, many);
           if (best_) memcpy(best_ + here, best + r * apart, many * sizeof(T));"""
 
 
