@@ -21,7 +21,7 @@ from .turns import TURN, numbers_of
 
 __all__ = ["HEADER", "SETUP", "check_source", "kernel_source", "move_source", "product_source"]
 
-_VECTOR = ("log", "log2", "log10", "log1p", "expm1", "sin", "cos", "tan", "asin", "acos", "atan")
+_VECTOR: tuple[str, ...] = ("log", "log2", "log10", "log1p", "expm1", "sin", "cos", "tan", "asin", "acos", "atan")
 _VECTOR += ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")
 _VECTOR_OF_TWO = ("atan2", "hypot", "pow")
 
