@@ -26,7 +26,7 @@ from autograd.tensor import Operand
 
 from .activation import relu
 from .linear import Activation
-from .rows import let_through, sum_of_rows
+from .rows import let_through, sum_of_rows, sums_of_rows
 
 __all__ = ["conv", "conv_transpose"]
 
@@ -280,7 +280,8 @@ def _of_weight(found: Array, x: Array) -> Array:
 
 def _of_bias(xp: Module, g: Array) -> Array:
     if xp is host and not g.flags.c_contiguous:  # as it lies, its channels in axis 1
-        return host.moveaxis(g, 3, 1).reshape(len(g), g.shape[3], -1).sum(axis=2).sum(axis=0)
+        planes = host.moveaxis(g, 3, 1).reshape(len(g) * g.shape[3], -1)
+        return sums_of_rows(planes).reshape(len(g), -1).sum(axis=0)
     return sum_of_rows(xp, g.reshape(math.prod(g.shape[:3]), g.shape[3]))
 
 

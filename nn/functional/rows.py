@@ -10,10 +10,11 @@ import functools
 import math
 from typing import Any
 
+import autograd as ag
 from autograd.backend import host
 from autograd.compile.native.eager import Loop
 
-__all__ = ["SMALL", "as_rows", "let_through", "ones", "sum_of_rows", "zeros"]
+__all__ = ["SMALL", "as_rows", "let_through", "ones", "sum_of_rows", "sums_of_rows", "zeros"]
 
 # Elements up to which an array is compared with as many zeros: NumPy does that far faster than with the number 0, as
 # long as the zeros stay in the cache.
@@ -56,3 +57,12 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> Any:
 def sum_of_rows(xp: Any, x: Any) -> Any:
     """The sum of a matrix over axis 0."""
     return ones(len(x), x.dtype).dot(x) if xp is host else x.sum(axis=0)
+
+
+def sums_of_rows(x: Any) -> Any:
+    """The sum of each row of a matrix on the host."""
+    made = _sums_of_rows(x)
+    return x.sum(axis=1) if made is None else made[0][:, 0]
+
+
+_sums_of_rows = Loop(lambda x: ag.sum(x, axis=1, keepdims=True), by_rows=True)
