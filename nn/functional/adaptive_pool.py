@@ -1,7 +1,8 @@
 """Pooling over the parts of an image or a sequence, under PyTorch's names: as many as are asked for, of any length.
 
 One idea: parts that are equally long and equally far apart are windows. Of others means are taken part by part, first
-down, then across; for the largest numbers they are filled up to the longest with what they have already.
+down, then across, or in C at once; for the largest numbers they are filled up to the longest with what they have
+already.
 Read `patches.py` next.
 """
 
@@ -12,9 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import autograd as ag
-from autograd.backend import host
+from autograd.backend import Array, Module, host
+from autograd.compile.native import cut_parts
+from autograd.compile.native.ordered import in_order
+from autograd.fused import fused
 from autograd.pooling import Pair
-from autograd.tensor import Tensor
+from autograd.tensor import Operand, Tensor
 
 from .axes import is_whole
 from .pool import as_images, no_indices
@@ -111,10 +115,16 @@ def _mean(x: Tensor, parts: Pair) -> Tensor:
     down, across = (_windows(length, n) for length, n in zip(x.shape[2:], parts, strict=True))
     if down is not None and across is not None:
         return sum_windows(x, by=down[0] * across[0], **_options(down, across))
+    return _mean_parts(x, parts=parts)
+
+
+@fused
+def _mean_parts(x: Operand, *, parts: Pair) -> Operand:
+    """The mean of each part of x (N, C, H, W)."""
     return _means(_means(x, 2, parts[0]), 3, parts[1])
 
 
-def _means(x: Tensor, axis: int, parts: int) -> Tensor:
+def _means(x: Operand, axis: int, parts: int) -> Operand:
     """The mean of each part along an axis."""
     if parts == x.shape[axis]:
         return x
@@ -122,3 +132,34 @@ def _means(x: Tensor, axis: int, parts: int) -> Tensor:
     cut = zip(*(places.tolist() for places in _cut(x.shape[axis], parts)), strict=True)
     means = [ag.mean(x[(*lead, slice(start, end))], axis=axis, keepdims=True) for start, end in cut]
     return ag.concat(means, axis=axis)
+
+
+def _forward(xp: Module, x: Array, *, parts: Pair) -> Any:
+    if xp is not host or not cut_parts.takes(x):
+        return NotImplemented
+    in_planes = x.flags.c_contiguous
+    out = cut_parts.means(_laid(x, in_planes), *map(_cut, x.shape[2:], parts))
+    return _shaped(out, (*x.shape[:2], *parts), in_planes), in_planes
+
+
+def _backward(
+    xp: Module, g: Array, needs: tuple[bool], inputs: tuple[Array], in_planes: bool, *, parts: Pair
+) -> tuple[Array]:
+    (x,) = inputs
+    of_x = cut_parts.slopes(
+        _laid(g.astype(x.dtype, copy=False), in_planes), x.shape[2:], *map(_cut, x.shape[2:], parts)
+    )
+    return (_shaped(of_x, x.shape, in_planes),)
+
+
+def _laid(x: Array, in_planes: bool) -> Array:
+    """(N, C, H, W) as (N * C, H, W, 1), or with its channels last."""
+    return in_order(x).reshape(-1, *x.shape[2:], 1) if in_planes else in_order(x.transpose(0, 2, 3, 1))
+
+
+def _shaped(x: Array, shape: tuple[int, ...], in_planes: bool) -> Array:
+    """The way back."""
+    return x.reshape(shape) if in_planes else x.transpose(0, 3, 1, 2)
+
+
+_mean_parts.kernel(_forward, _backward)

@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from nn.functional import activation, attention, cross_entropy, flash, fused_conv, linear, loss, norm, recurrent
+from nn.functional.adaptive_pool import _mean_parts
 from nn.functional.batch_norm import _by_batch
 from nn.functional.embedding import gated
 from nn.functional.group_norm import _by_groups
@@ -148,6 +149,18 @@ def _windowed(draw: Any, rng: np.random.Generator) -> Case:
 def _summed(draw: Any, rng: np.random.Generator) -> Case:
     case = _windowed(draw, rng)
     return Case(case.inputs, {**case.options, "by": draw(st.sampled_from([1, 3]))})
+
+
+def _mean_of_parts(x: Any, *, parts: Any) -> Any:
+    cut = [[slice(i * n // m, -(-(i + 1) * n // m)) for i in range(m)] for n, m in zip(x.shape[2:], parts, strict=True)]
+    rows = [[x[:, :, down, across].mean(axis=(2, 3)) for across in cut[1]] for down in cut[0]]
+    return np.moveaxis(np.array(rows), (0, 1), (2, 3))
+
+
+def _cut(draw: Any, rng: np.random.Generator) -> Case:
+    shape = (draw(st.integers(0, 2)), draw(st.integers(0, 2)), 5, draw(st.integers(1, 4)))
+    parts = draw(st.sampled_from([1, 3, 4])), draw(st.integers(1, 5))
+    return Case((_image(draw, anything, shape, rng),), {"parts": parts})
 
 
 def _linear(x: Any, weight: Any, bias: Any, *, activation: Any) -> Any:
@@ -331,6 +344,7 @@ ROWS = [
     Spec(_by_groups, _groups, composite_case(_grouped)),
     Spec(max_windows, _largest, composite_case(_windowed)),
     Spec(sum_windows, _mean, composite_case(_summed)),
+    Spec(_mean_parts, _mean_of_parts, composite_case(_cut)),
     # Where the gate is shut the gradient is 0 and not the slope; see test_embedding.py.
     Spec(gated, lambda x, gate: x + 0 * gate, elementwise_cases(anything, Values(1, 1, dtype="int64"))),
     Spec(

@@ -2,7 +2,7 @@
 
 One idea: one pass finds the largest number and its place, where NumPy reads everything twice for each place of a
 window; the gradient then needs the places alone. A mean divides the sums of an image while it is in the cache.
-Read `groups_last.py` next.
+Read `cut_parts.py` next.
 """
 
 from __future__ import annotations

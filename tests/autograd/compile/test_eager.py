@@ -19,7 +19,7 @@ import nn
 import nn.functional as F
 import optim
 from autograd import convolution, pooling
-from autograd.compile.native import Native, any_length, eager, images, library, ordered, pools
+from autograd.compile.native import Native, any_length, cut_parts, eager, images, library, ordered, pools
 from autograd.compile.native.any_length import LARGE
 from autograd.compile.native.eager import Loop
 from autograd.compile.native.many import matmul_many
@@ -728,6 +728,28 @@ def test_the_largest_of_overlapping_windows_are_found_where_images_lie(way):
     assert [out.flags.c_contiguous for out, _ in made] == [True, False]
     for found, wanted in zip(*made, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
+
+
+@needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "parts"), [((3, 11, 28, 23), (5, 4)), ((2, 70, 13, 10), (13, 7)), ((40, 9, 7, 7), 10)]
+)
+def test_means_of_uneven_parts_in_c_are_those_of_the_definition(shape, parts, last, dtype, monkeypatch):
+    array, made, taken = numbers(*shape, dtype=dtype), [], []
+    run = cut_parts._run
+    monkeypatch.setattr(cut_parts, "_run", lambda name, *rest: taken.append(name) or run(name, *rest))
+    for executor in ("", "numpy"):
+        monkeypatch.setenv("TAPEGRAD_EXECUTOR", executor)
+        x = ag.Tensor(array, requires_grad=True)
+        x.data = np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1) if last else array
+        out = F.adaptive_avg_pool2d(x, parts)
+        (of_x,) = ag.gradients((out * ag.Tensor(numbers(*out.shape, dtype=dtype))).sum(), [x])
+        made.append((out.data, of_x.data))
+    assert taken == ["means", "slopes"]
+    for found, wanted in zip(*made, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 if dtype == "float32" else 1e-12, strict=True)
 
 
 @needs_c
