@@ -106,8 +106,8 @@ def _backward(
     x, weight, _ = inputs
     if isinstance(residuals, list):  # of channels that are last
         x, g = host.moveaxis(x, 1, -1), in_order(host.moveaxis(g, 1, -1))
-        of_x, *others = groups_last.slopes(x, g.astype(x.dtype, copy=False), weight, *residuals)
-        return host.moveaxis(of_x, -1, 1), *others
+        of_x, of_weight, of_bias = groups_last.slopes(x, g.astype(x.dtype, copy=False), weight, *residuals)
+        return host.moveaxis(of_x, -1, 1), of_weight if needs[1] else None, of_bias if needs[2] else None
     rows, mean_row, scale, each = residuals
     g_rows = _ordered(xp, g).reshape(rows.shape)
     products, sums = (

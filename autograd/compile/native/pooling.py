@@ -20,7 +20,7 @@ from .parts import parts_of
 from .template import TYPES, address, filled, is_packed
 from .window_maxima import MAXIMA, MOST_PLACES
 from .window_rows import LANES, MOST
-from .window_sums import ROOM, SUMS
+from .window_sums import SUMS
 
 __all__ = ["GEOMETRY", "TEXTS", "are_fast_in_planes", "kind_of", "numbers_of", "with_picks"]
 
@@ -244,7 +244,7 @@ def kind_of(does: str, channels: int, size: Pair, stride: Pair, padding: Sides, 
         return "beside"
     # A line of columns side by side shall hold more than what two windows of a channel share.
     span = channels * dilation[1] * (size[1] - 1) + 1
-    fits = span <= (ROOM if does == "spread" else MOST) // min(channels, 2)
+    fits = span <= MOST // min(channels, 2)
     known = does in SUMS or (does in MAXIMA and prod(size) <= MOST_PLACES)
     return "planes" if 1 in (channels, stride[1]) and fits and known else "pool"
 

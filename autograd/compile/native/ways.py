@@ -64,7 +64,8 @@ def reads_planes(instruction: Instruction, lie: Sequence[bool]) -> tuple[bool, .
     if name in _MAXIMA:
         options = dict(instruction.options)
         _, width = options.pop("length", instruction.inputs[0].shape[1:3])
-        return (all(lie) and are_fast_in_planes(width, **options),) * len(lie)
+        known = str(instruction.inputs[0].dtype) in TYPES
+        return (known and all(lie) and are_fast_in_planes(width, **options),) * len(lie)
     if name not in _IMAGES or "groups" not in instruction.options or str(instruction.out.dtype) not in TYPES:
         return (False,) * len(lie)
     _, geo = convolution_of(instruction)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from .window_rows import SPACE, across, each, over_rows
 
-__all__ = ["ROOM", "SUMS"]
+__all__ = ["SUMS"]
 
-ROOM = 4096  # columns over which is spread at once
+_ROOM = 4096  # columns over which is spread at once
 
 
 def _down() -> str:
@@ -57,8 +57,8 @@ static void planes_spread_@(const T *g_, T *out, long from, long to, const pool_
     planes_sum_@(g_, out, from, to, &t);
     return;
   }}
-  const long most = ({ROOM} - span) / sw + 1;
-  T line[{ROOM} + 1];
+  const long most = ({_ROOM} - span) / sw + 1;
+  T line[{_ROOM} + 1];
   for (long b = from; b < to; b++) {{
     memset(out + b * h * w, 0, h * w * sizeof(T));
     for (long oy = 0; oy < oh; oy++)

@@ -405,6 +405,7 @@ def test_the_function_of_numpy_that_has_the_same_name_is_another() -> None:
 @example((2, 12, 21, 1), (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), "f4", 3)  # planes: some rows of windows at once
 @example((2, 13, 40, 1), (2, 5), (1, 3), ((1, 0), (2, 1)), (2, 1), "f8", 4)
 @example((1, 3, 1203, 1), (2, 2), (1, 1), NO_PADDING, (1, 2), "f4", 5)  # a part of a row
+@example((1, 2, 1100, 1), (1, 1030), (1, 1), NO_PADDING, (1, 1), "f4", 8)  # longer than what is done at once
 @example((2, 11, 30, 1), (5, 4), (5, 4), NO_PADDING, (1, 1), "f4", 7)
 @example((2, 9, 11, 5), (3, 3), (2, 1), ((1, 1), (1, 2)), (1, 1), "f4", 6)  # channels side by side
 def test_pooling_is_that_of_numpy(
