@@ -2,8 +2,8 @@
 
 One idea: what is large is a matrix with a row for each channel of each sample, as in batch normalisation, and its loops
 in C serve here too; a group is some rows that lie together, so its mean and variance follow from those of its rows.
-Where channels are last a kernel reads them so (`compile/native/groups_last.py`). And in the definition all that is
-large keeps the shape of x, so that a compiled step reads images wherever channels lie.
+Where channels are last a kernel reads them so (`autograd/compile/native/groups_last.py`). And in the definition all
+that is large keeps the shape of x, so that a compiled step reads images wherever channels lie.
 Read `batch_norm_loops.py` next.
 """
 
