@@ -116,7 +116,8 @@ class Trace:
         if isinstance(x, Traced):
             if x.trace is not self:
                 raise TraceError(
-                    f"an array of an earlier trace was kept, in an attribute, a list or a cache, and used again. {KEPT}"
+                    "an array of an earlier trace was kept, in an attribute, a list or a cache such as lru_cache, and "
+                    f"used again. {KEPT}"
                 )
             return x.variable
         if is_array(x):
