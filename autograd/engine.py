@@ -63,12 +63,11 @@ def backward(
             return backward(tensors, gradients, create_graph=True)
     roots = _roots(tensors, gradients, create_graph)
     arrived = _walk(roots, None, retain_graph or create_graph, create_graph)
-    for edge, g in arrived.items():
-        keeper = edge if isinstance(edge, Tensor) else edge.keeper()
+    keepers = [(edge if isinstance(edge, Tensor) else edge.keeper(), g) for edge, g in arrived.items()]
+    for keeper, g in keepers:
         if keeper is not None and keeper.grad is not None:
             _check_addable(keeper, g)
-    for edge, g in arrived.items():
-        keeper = edge if isinstance(edge, Tensor) else edge.keeper()
+    for keeper, g in keepers:
         if keeper is not None:
             g = wrap(g) if type(g) in modules else _as_tensor(g)
             keeper.grad = g if keeper.grad is None else add(keeper.grad, g)
@@ -273,8 +272,8 @@ def _is_made(piece: Gradient, create_graph: bool) -> bool:
     return bare(piece).base is None or (not create_graph and writes.holds_alone(piece))
 
 
-def _newest_first(roots: Iterable[Edge], since: int) -> list[Node]:
-    """Every node, born at `since` or later, from which a root was made, youngest first."""
+def _oldest_first(roots: Iterable[Edge], since: int) -> list[Node]:
+    """Every node, born at `since` or later, from which a root was made, oldest first."""
     seen = {edge for edge in roots if isinstance(edge, Node)}
     waiting = list(seen)
     while waiting:
@@ -282,19 +281,16 @@ def _newest_first(roots: Iterable[Edge], since: int) -> list[Node]:
             if isinstance(parent, Node) and parent.serial >= since and parent not in seen:
                 seen.add(parent)
                 waiting.append(parent)
-    return sorted(seen, key=attrgetter("serial"), reverse=True)
-
-
-def _birth_of_oldest(wanted: set[Edge]) -> int:
-    """The clock before which no node can lead to any of `wanted`: leaves have no age, nodes have."""
-    return min((edge.serial if isinstance(edge, Node) else 0 for edge in wanted), default=0)
+    return sorted(seen, key=attrgetter("serial"))
 
 
 def _leading_to(wanted: set[Edge], roots: Iterable[Edge]) -> tuple[set[Edge], set[Node]]:
     """The edges through which a gradient reaches one of `wanted` (with those), and the nodes that pass it on."""
     goes = set(wanted)
     leading = set()
-    for node in reversed(_newest_first(roots, _birth_of_oldest(wanted))):
+    # Leaves have no age, nodes have; what is older than all of `wanted` leads to none of them.
+    since = min((edge.serial if isinstance(edge, Node) else 0 for edge in wanted), default=0)
+    for node in _oldest_first(roots, since):
         if any(parent in goes for parent in node.parents if parent is not None):
             leading.add(node)
             goes.add(node)
@@ -357,10 +353,8 @@ def _array_pieces(
         if parent is not None and (goes is None or parent in goes):
             rule = operation.rule(position)
             kept = [_saved_array(node.saved, keep, position) for keep in rule.keeps]
-            if rule.gather is None or parent in shared:
-                found.append((parent, rule.function(g, *kept)))
-            else:
-                found.append((parent, rule.gather(arrived.get(parent), g, *kept)))
+            gather = None if parent in shared else rule.gather
+            found.append((parent, rule.function(g, *kept) if gather is None else gather(arrived.get(parent), g, *kept)))
     return found
 
 

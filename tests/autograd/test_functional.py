@@ -315,8 +315,8 @@ def test_inner_derivatives_do_not_walk_the_outer_graph(monkeypatch):
     for _ in range(100):
         w = w * 1.0
     seen = []
-    original = engine._newest_first
-    monkeypatch.setattr(engine, "_newest_first", lambda *a: seen.append(original(*a)) or seen[-1])
+    original = engine._oldest_first
+    monkeypatch.setattr(engine, "_oldest_first", lambda *a: seen.append(original(*a)) or seen[-1])
     found = grad(lambda x: cube(x) * w)(POINT)
     assert len(seen[0]) < 10
     same(found, 3 * POINT**2)
