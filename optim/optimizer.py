@@ -45,8 +45,8 @@ class Optimizer(Telling, ABC):
     From the first step on `parameter.data` is a view into one array that the parameters of a group share. Assigning
     `parameter.data` or moving the parameter to another device is noticed at the next step and loses nothing.
 
-    Raises ValueError for an option out of range, for no parameters and for one given twice, TypeError for what is no
-    Tensor, TraceError inside a compiled function.
+    Raises ValueError for an option out of range, for no parameters and for one given twice, TypeError for an option
+    that is no number or no flag and for what is no Tensor, TraceError inside a compiled function.
     """
 
     _flags: ClassVar[set[str]] = set()  # the options that are True or False

@@ -6,7 +6,6 @@ This is the last file of the room.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import inf
 from typing import Any
 
@@ -15,7 +14,7 @@ from autograd.modes import refuse_in_trace
 
 from .numbers import at_least, check_numbers
 from .optimizer import Optimizer
-from .schedule import groups_of, per_group, state_in_words
+from .schedule import check_state, groups_of, per_group
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -111,11 +110,7 @@ class ReduceLROnPlateau(Telling):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
-        if not (isinstance(state_dict, Mapping) and set(self._counts) <= state_dict.keys()):
-            raise ValueError(
-                f"ReduceLROnPlateau.load_state_dict takes a state with {', '.join(self._counts)}, got "
-                f"{state_in_words(state_dict)}: give what its own state_dict() gave."
-            )
+        check_state("ReduceLROnPlateau", state_dict, *self._counts)
         for name in self._counts:
             setattr(self, name, state_dict[name])
 

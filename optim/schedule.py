@@ -37,9 +37,9 @@ __all__ = [
     "Schedule",
     "SequentialLR",
     "StepLR",
+    "check_state",
     "groups_of",
     "per_group",
-    "state_in_words",
 ]
 
 Curve = Callable[[int, float], float]  # (t, value at the start) -> value
@@ -104,11 +104,7 @@ class Schedule(Telling):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken, and write that step's values into the groups."""
-        if not (isinstance(state_dict, Mapping) and {"initial", "last_epoch"} <= state_dict.keys()):
-            raise ValueError(
-                f'{type(self).__name__}.load_state_dict takes a state with "initial" and "last_epoch", got '
-                f"{state_in_words(state_dict)}: give what its own state_dict() gave."
-            )
+        check_state(type(self).__name__, state_dict, "initial", "last_epoch")
         initial = state_dict["initial"]
         if initial.keys() != self.initial.keys() or any(len(initial[k]) != len(v) for k, v in self.initial.items()):
             raise ValueError(
@@ -349,9 +345,14 @@ def _set(group: dict[str, Any], option: str, value: float) -> None:
         group[option] = value
 
 
-def state_in_words(state: Any) -> str:
-    """What came in the place of a state, in words."""
-    return f"one with {', '.join(map(str, state)) or 'nothing'}" if isinstance(state, Mapping) else repr(state)
+def check_state(name: str, state: Any, *parts: str) -> None:
+    """Raise ValueError for what no schedule of this name gave as its state, which has these parts."""
+    if not (isinstance(state, Mapping) and set(parts) <= state.keys()):
+        got = f"one with {', '.join(map(str, state)) or 'nothing'}" if isinstance(state, Mapping) else repr(state)
+        raise ValueError(
+            f"{name}.load_state_dict takes a state with {', '.join(parts)}, got {got}: give what its own state_dict() "
+            "gave."
+        )
 
 
 def _described(initial: dict[str, list[float]]) -> str:

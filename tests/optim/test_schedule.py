@@ -168,7 +168,6 @@ def test_plateau_reads_tensors_and_keeps_above_its_minimum():
             "threshold must be a number, got nan",
         ),
         (lambda o: optim.ExponentialLR(o, None), TypeError, "ExponentialLR: gamma must be a number, got None"),
-        (lambda o: optim.StepLR(o, "a"), TypeError, "StepLR: step_size must be a number, got 'a', a str"),
         (lambda o: optim.MultiStepLR(o, ["a"]), TypeError, "each of milestones must be a number, got 'a'"),
         (lambda o: optim.OneCycleLR(o, 1.0, "a"), TypeError, "OneCycleLR: total_steps must be a number, got 'a'"),
         (lambda o: optim.OneCycleLR(o, 1.0, 9, div_factor=0), ValueError, "div_factor must be above 0, got 0"),
@@ -195,7 +194,7 @@ def test_a_state_dict_of_another_schedule_is_refused():
     saved = optim.OneCycleLR(sgd(), 1.0, total_steps=3).state_dict()
     with pytest.raises(ValueError, match="is of a schedule of lr in 1 groups and momentum in 1 groups, this"):
         optim.StepLR(sgd(), 1).load_state_dict(saved)
-    with pytest.raises(ValueError, match='takes a state with "initial" and "last_epoch", got one with best, num_bad'):
+    with pytest.raises(ValueError, match="takes a state with initial, last_epoch, got one with best, num_bad"):
         optim.StepLR(sgd(), 1).load_state_dict(optim.ReduceLROnPlateau(sgd()).state_dict())
 
 
