@@ -151,17 +151,17 @@ def environment(thing: Any, names: Collection[str]) -> Iterator[Expression]:
         yield Loose(f"{word}.copy()", scope)
 
 
-def fleeting(thing: Any, names: Collection[str], bare: Collection[str] = ()) -> Iterator[str]:
+def fleeting(thing: Any, names: Collection[str], with_nothing: Collection[str] = ()) -> Iterator[str]:
     """What code that asks for these names of a module, or calls a function, would read at the first call only.
 
-    `bare` are the names of what it calls without an argument.
+    `with_nothing` are the names of what it calls without an argument.
     """
     if isinstance(thing, pathlib.Path):
         yield from (_FILE for name in ("open", "read_bytes", "read_text") if name in names)
     elif isinstance(thing, (types.ModuleType, type)):
         known = _FLEETING.get(thing, {})
         yield from (known[name] for name in names if name in known)
-        yield from (_CHANCE for _ in _FRESH.get(thing, set()).intersection(bare))
+        yield from (_CHANCE for _ in _FRESH.get(thing, set()).intersection(with_nothing))
     elif id(thing) in _FUNCTIONS:
         yield _FUNCTIONS[id(thing)]
 

@@ -61,14 +61,16 @@ _WITHIN = {
 class _Walk:
     """One walk over all that is reached: the attributes that are asked for there, and those that code reads on the way.
 
-    See Note [What is handed on]. `counts` says of a name whether it is read only to be added to; `ways` are those
-    of `_WAYS` in which some code asks, `bare` the names of what some code calls without an argument.
+    See Note [What is handed on]. `counts` says of a name whether it is read only to be added to; `ways` are those of
+    `_WAYS` in which some code asks, `with_nothing` the names of what some code calls without an argument.
     """
 
-    def __init__(self, names: dict[str, bool], ways: set[Callable[[types.CodeType], bool]], bare: set[str]) -> None:
-        self.counts, self.ways, self.bare = names, ways, bare
+    def __init__(
+        self, names: dict[str, bool], ways: set[Callable[[types.CodeType], bool]], with_nothing: set[str]
+    ) -> None:
+        self.counts, self.ways, self.with_nothing = names, ways, with_nothing
         self.names = tuple(names)
-        self.read, self.ways_now, self.bare_now = dict(names), set(ways), set(bare)
+        self.read, self.ways_now, self.with_nothing_now = dict(names), set(ways), set(with_nothing)
         self.fleeting: dict[str, None] = {}  # what is read at the first call only, in words
         self._seen: set[tuple[int, str]] = set()
 
@@ -85,7 +87,7 @@ class _Walk:
         for name in attributes_read(code):
             self.read[name] = self.read.get(name, True) and name in counted
         self.ways_now.update(way for way in _WAYS if way(code))
-        self.bare_now.update(called_with_nothing(code))
+        self.with_nothing_now.update(called_with_nothing(code))
 
     def reads_named(self, asking: Any) -> None:
         """Note the attributes that an attrgetter or a methodcaller asks for, which are in it."""
@@ -136,7 +138,7 @@ def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
     walk = _Walk({}, set(), set())
     while True:
         questions = list(walked(walk))
-        if (walk.read, walk.ways_now, walk.bare_now) == (walk.counts, walk.ways, walk.bare):
+        if (walk.read, walk.ways_now, walk.with_nothing_now) == (walk.counts, walk.ways, walk.with_nothing):
             for what in walk.fleeting:
                 warnings.warn(
                     f"a compiled function uses {what} at its first call only, and goes on with what that gave: use it "
@@ -144,7 +146,7 @@ def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
                     stacklevel=2,
                 )
             return questions
-        walk = _Walk(walk.read, walk.ways_now, walk.bare_now)
+        walk = _Walk(walk.read, walk.ways_now, walk.with_nothing_now)
 
 
 def _of_callable(function: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
@@ -232,7 +234,7 @@ def _of_thing(text: str, scope: dict[str, Any], thing: Any, depth: int, walk: _W
         refuse_iterator(part)
         yield from draws(part, walk.names)
         yield from environment(part, walk.names)
-        walk.fleeting.update(dict.fromkeys(fleeting(part, walk.names, walk.bare)))
+        walk.fleeting.update(dict.fromkeys(fleeting(part, walk.names, walk.with_nothing)))
         if len(parts) <= MANY:
             yield from contents(part)
         if not isinstance(part, type):
