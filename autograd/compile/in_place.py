@@ -2,7 +2,7 @@
 
 One idea: a rule is a dozen operations on arrays, each a pass over memory with an array for its result. Traced once, it
 is one pass, and the numbers in it, which are others at each call, are worked out by Python and given along.
-Read `native/in_place.py` next, where that pass is a loop in C; in `cuda/in_place.py` it is a kernel of a GPU.
+In C that pass is a loop (`native/in_place.py`), on a GPU a kernel (`cuda/in_place.py`). Read `passes/__init__.py` next.
 """
 
 # Note [Which way a rule goes]

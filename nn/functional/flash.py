@@ -4,7 +4,7 @@ One idea: the weights of attention are the largest arrays of a Transformer, and 
 that has a block of queries and keys in its registers never writes them (Dao et al. 2022). cuDNN has such kernels for
 half precision, so `attend` is one instruction of the trace, and one of backward, which makes the weights again from
 what forward left. Its definition, with weights, says what it is.
-Read `nn/attention.py` next.
+Read `recurrent.py` next.
 """
 
 from __future__ import annotations

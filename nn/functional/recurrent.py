@@ -5,7 +5,7 @@ times before the loop, and the gradients of the weights are one product for all 
 what a step is; the loops are in `autograd/recurring.py`, and in C in `autograd/compile/native/recurrent.py`.
 Sources: Elman 1990, "Finding structure in time"; Hochreiter and Schmidhuber 1997, "Long short-term memory", with the
 forget gate of Gers, Schmidhuber and Cummins 2000, "Learning to forget"; Cho et al. 2014, "Learning phrase
-representations using RNN encoder-decoder". Read `nn/recurrent.py` next.
+representations using RNN encoder-decoder". Read `nn/attention.py` next, and `nn/recurrent.py` for the layers.
 """
 
 from __future__ import annotations
