@@ -348,20 +348,23 @@ def _at(name: str, function: Any, x: Traced, key: Any, values: tuple[Any, ...]) 
     """ufunc.at(x, key, values): a new x with the ufunc done at each place."""
     trace = x.trace
     given = (x.variable, trace.names(key), *map(trace.names, values))
-    new = trace.emit(f"{name}.at", _At(function), given, {}, x.value)
+    new = trace.emit(f"{name}.at", _At(name), given, {}, x.value)
     function(x.value, trace.values(key), *map(trace.values, values))
     x.write(new)
 
 
 class _At:
-    __slots__ = ("function",)
+    """A copy of x with the ufunc of that name done at each place; each array module has its own."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def __call__(self, x: Any, *given: Any) -> Any:
-        out = module_of(x).array(x)
-        self.function(out, *given)
+        xp = module_of(x)
+        out = xp.array(x)
+        getattr(xp, self.name).at(out, *given)
         return out
 
 

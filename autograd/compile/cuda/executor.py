@@ -279,7 +279,7 @@ class Cuda(Held):
     def _call(self, call: Call) -> None:
         instruction = call.instruction
         inputs, options = replace_variables((instruction.inputs, instruction.options), self._array)
-        own = _owns(host, instruction.name) is instruction.function
+        own = _owns(host, instruction.name) == instruction.function
         function = _owns(module_of(self._arena), instruction.name) if own else instruction.function
         value = function(*inputs, **options)
         if instruction.out.dtype is None:

@@ -21,6 +21,7 @@ from autograd import DeviceError, Tensor
 from autograd.backend import to_host
 from autograd.compile.cuda import Tape, device_named
 from autograd.compile.cuda.commands import Command, order_of
+from autograd.ops.index import survives_at
 from autograd.random import Generator
 from benchmarks.speed.models import make_model, make_optimizer
 from benchmarks.speed.networks import CNN, GPT, MLP
@@ -357,6 +358,19 @@ def test_what_cupy_has_to_do_stands_between_recordings(device: str) -> None:
         found = function(Tensor(x * np.float32(scale), device=device))
         np.testing.assert_allclose(found.numpy(), np.sort(x * np.float32(scale) * 2, -1) + 1, rtol=1e-6)
     assert "CuPy: " in function.explain()
+
+
+@pytest.mark.parametrize("index", [np.array([0, 2, 0]), (slice(None, None, -1), np.array([1, 1]))])
+def test_the_last_of_several_writes_to_a_place_is_found_by_cupy(index: Any, device: str) -> None:
+    x = np.zeros((3, 4))
+    last = ag.compile(lambda x: survives_at(x, index=index))
+    np.testing.assert_array_equal(last(Tensor(x, device=device)).numpy(), survives_at(x, index=index))
+
+
+def test_a_method_of_a_ufunc_is_cupys(device: str) -> None:
+    x = np.arange(3.0)
+    outer = ag.compile(lambda x: Tensor(np.multiply.outer(x.data, x.data + 1)))
+    np.testing.assert_array_equal(outer(Tensor(x, device=device)).numpy(), np.multiply.outer(x, x + 1))
 
 
 @pytest.mark.parametrize(
