@@ -28,7 +28,7 @@ def with_turned_products(program: Program) -> Program:
     instructions = []
     for instruction in program.instructions:
         product = made.get(instruction.inputs[0]) if _is_transpose(instruction) else None
-        if product is None or product.name != "matmul" or readers[product.out] > 1 or len(product.out.shape) != 2:
+        if product is None or readers[product.out] > 1 or not _is_of_matrices(product):
             instructions.append(instruction)
             continue
         a, b = product.inputs
@@ -44,6 +44,11 @@ def with_turned_products(program: Program) -> Program:
             turned.append(out)
         instructions.append(Instruction("matmul", product.function, tuple(turned), {}, instruction.out))
     return replace(program, instructions=instructions)
+
+
+def _is_of_matrices(instruction: Instruction) -> bool:
+    # A vector times a stack of matrices has two axes too.
+    return instruction.name == "matmul" and all(len(factor.shape) == 2 for factor in instruction.inputs)
 
 
 def _is_transpose(instruction: Instruction) -> bool:

@@ -503,3 +503,12 @@ def test_a_loop_that_reads_a_matrix_along_its_columns_is_not_left_out(length: in
     x, y = (Tensor(np.random.default_rng(seed).normal(size=(length, length))) for seed in (0, 1))
     found = ag.compile(written, executor="native")(x, y)
     np.testing.assert_allclose(found.numpy(), written(x, y).numpy(), rtol=1e-10, atol=1e-10)
+
+
+@needs_c
+@pytest.mark.parametrize("shapes", [((4,), (3, 4, 5)), ((3, 5, 4), (4,)), ((3, 4), (4, 5))], ids=str)
+def test_the_transpose_of_a_product_of_vectors_and_stacks(shapes: Any) -> None:
+    a, b = (Tensor(np.random.default_rng(0).normal(size=shape)) for shape in shapes)
+    turned = ag.compile(lambda a, b: (a @ b).T * 2.0, executor="native")
+    for _ in range(2):
+        np.testing.assert_allclose(turned(a, b).data, (a.data @ b.data).T * 2.0, rtol=1e-12)
