@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, find, given, settings
+from hypothesis import HealthCheck, Phase, assume, find, given, settings
 from hypothesis import strategies as st
 
 from autograd.engine import gradients
@@ -54,6 +54,19 @@ def test_every_primitive_and_fused_function_has_a_row() -> None:
 def test_no_two_rows_have_one_name() -> None:
     names = [spec.name for spec in SPECS]
     assert len(set(names)) == len(names)
+
+
+OF_ONE_AXIS = {"broadcast_to", "cumulative_prod", "cumulative_sum", "diag_embed"}
+
+
+@pytest.mark.parametrize("spec", [pytest.param(s, id=s.name) for s in SPECS])
+def test_the_first_case_of_a_row_holds_something(spec: Spec) -> None:
+    seen: list[Case] = []
+    settings(max_examples=1, phases=[Phase.generate])(given(spec.cases)(lambda case: seen.append(case)))()
+    arrays = [x for x in seen[0].inputs if isinstance(x, np.ndarray)]
+    assert all(x.size > 1 for x in arrays), f"{spec.name} begins with {seen[0]}"
+    axes = max(sum(n > 1 for n in x.shape) for x in arrays)
+    assert axes > 1 or spec.name in OF_ONE_AXIS, f"{spec.name} begins with {seen[0]}"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from autograd.ops import convolution as ops
 
-from .spec import LAYOUTS, Case, Spec, Values, composite_case, fill
+from .spec import LAYOUTS, Case, Spec, Values, composite_case, fill, whole
 from .window import origin
 
 few = Values(-1.0, 1.0)
@@ -22,20 +22,20 @@ def setting(
 
     No axis is shorter than `least`.
     """
-    size, stride, dilation = ((draw(st.integers(1, 3)), draw(st.integers(1, 3))) for _ in range(3))
+    size, stride, dilation = ((draw(whole(1, 3, first)), draw(whole(1, 3, first))) for first in (2, 1, 1))
     if draw(st.booleans()):
         stride = dilation = (1, 1)
-    padding = tuple((draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(2))
+    padding = tuple((draw(whole(0, 2, first=1)), draw(whole(0, 2, first=0))) for _ in range(2))
     groups = draw(st.integers(2 if depthwise else 1, 3))
-    per_group, each = 1 if depthwise else draw(st.integers(least, 2)), draw(st.integers(least, 2))
+    per_group, each = 1 if depthwise else draw(whole(least, 2)), draw(whole(least, 2))
     spans = [d * (k - 1) + 1 for k, d in zip(size, dilation, strict=True)]
     length = tuple(
-        max(least, span - sum(sides)) + draw(st.integers(0, 4)) for span, sides in zip(spans, padding, strict=True)
+        max(least, span - sum(sides)) + draw(whole(0, 4)) for span, sides in zip(spans, padding, strict=True)
     )
     counts = tuple(
         (n + sum(sides) - span) // s + 1 for n, sides, span, s in zip(length, padding, spans, stride, strict=True)
     )
-    batch = draw(st.integers(least, 3))
+    batch = draw(whole(least, 3))
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     features = groups * each
     return (batch, *length, groups * per_group), (features, *size, per_group), (batch, *counts, features), options

@@ -10,26 +10,26 @@ from hypothesis import strategies as st
 from autograd.ops import join as ops
 
 from .shape import any_array, anything
-from .spec import Case, Spec, composite_case, fill, shapes
+from .spec import Case, Spec, composite_case, fill, shapes, whole
 
 
 def concat_case(draw: Any, rng: np.random.Generator) -> Case:
     shape = draw(shapes(min_ndim=1))
     axis = draw(st.integers(-len(shape), len(shape) - 1))
-    lengths = draw(st.lists(st.integers(0, 3), min_size=1, max_size=4))
+    lengths = [draw(whole(0, 3, first)) for first in range(1, 1 + draw(whole(1, 4, first=3)))]
     at = axis % len(shape)
     return Case(tuple(fill(anything, (*shape[:at], n, *shape[at + 1 :]), rng) for n in lengths), {"axis": axis})
 
 
 def stack_case(draw: Any, rng: np.random.Generator) -> Case:
     shape = draw(shapes())
-    count = draw(st.integers(1, 4))
+    count = draw(whole(1, 4, first=3))
     axis = draw(st.integers(-len(shape) - 1, len(shape)))
     return Case(tuple(fill(anything, shape, rng) for _ in range(count)), {"axis": axis})
 
 
 def widths(ndim: int) -> st.SearchStrategy[Any]:
-    return st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * ndim)
+    return st.tuples(*[st.tuples(whole(0, 2, first=1), whole(0, 2))] * ndim)
 
 
 def pad_case(draw: Any, rng: np.random.Generator) -> Case:

@@ -10,14 +10,20 @@ from hypothesis import strategies as st
 from autograd.ops import diagonal, einsum, linalg, linalg_solve
 
 from .shape import any_array, anything
-from .spec import LAYOUTS, Case, Spec, broadcasting, composite_case, fill, shapes
+from .spec import LAYOUTS, Case, Spec, broadcasting, chance, composite_case, fill, shapes, whole
+
+
+def stacks(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes before those of two matrices; at first one matrix serves several others."""
+    stack = draw(shapes(max_ndim=2, max_side=3))
+    return stack if draw(chance) else draw(broadcasting(stack)), draw(broadcasting(stack))
 
 
 def matmul_case(draw: Any, rng: np.random.Generator) -> Case:
-    n, k, m = (draw(st.integers(0, 4)) for _ in range(3))
-    stack = draw(shapes(max_ndim=2, max_side=3))
-    a = (k,) if draw(st.booleans()) and draw(st.booleans()) else (*draw(broadcasting(stack)), n, k)
-    b = (k,) if draw(st.booleans()) and draw(st.booleans()) else (*draw(broadcasting(stack)), k, m)
+    n, k, m = (draw(whole(0, 4, first)) for first in (2, 3, 4))
+    of_a, of_b = stacks(draw)
+    a = (k,) if draw(st.booleans()) and draw(st.booleans()) else (*of_a, n, k)
+    b = (k,) if draw(st.booleans()) and draw(st.booleans()) else (*of_b, k, m)
     layout = draw(st.sampled_from(LAYOUTS))
     return Case((fill(anything, a, rng, layout), fill(anything, b, rng, layout)))
 
@@ -37,7 +43,7 @@ TIDY = [
 
 def einsum_case(draw: Any, rng: np.random.Generator) -> Case:
     subscripts = draw(st.sampled_from(TIDY))
-    lengths = {c: draw(st.integers(0, 3)) for c in "abcd"}
+    lengths = {c: draw(whole(0, 4, first)) for c, first in zip("abcd", (2, 3, 4, 2), strict=True)}
     terms = subscripts.split("->")[0].split(",")
     return Case(tuple(fill(anything, tuple(lengths[c] for c in t), rng) for t in terms), {"subscripts": subscripts})
 
@@ -70,13 +76,13 @@ def invertible(rng: np.random.Generator, stack: tuple[int, ...], n: int) -> np.n
 
 
 def square_case(draw: Any, rng: np.random.Generator) -> Case:
-    return Case((invertible(rng, draw(shapes(max_ndim=2, max_side=3)), draw(st.integers(0, 4))),))
+    return Case((invertible(rng, draw(shapes(max_ndim=2, max_side=3)), draw(whole(0, 4, first=3))),))
 
 
 def solve_case(draw: Any, rng: np.random.Generator) -> Case:
-    stack, n, m = draw(shapes(max_ndim=2, max_side=3)), draw(st.integers(0, 4)), draw(st.integers(0, 3))
-    b = fill(anything, (*draw(broadcasting(stack)), n, m), rng)
-    return Case((invertible(rng, draw(broadcasting(stack)), n), b))
+    n, m = draw(whole(0, 4, first=3)), draw(whole(0, 3))
+    of_a, of_b = stacks(draw)
+    return Case((invertible(rng, of_a, n), fill(anything, (*of_b, n, m), rng)))
 
 
 def cofactors(x: np.ndarray) -> np.ndarray:

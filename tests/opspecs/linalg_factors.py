@@ -18,7 +18,7 @@ from autograd.ops.linalg_solve import matrix_power
 from autograd.ops.products import cumsum
 
 from .linalg import square_case
-from .spec import Case, Spec, Values, composite_case, reduction_cases, shapes
+from .spec import Case, Spec, Values, composite_case, reduction_cases, shapes, whole
 
 # Cases
 
@@ -38,7 +38,7 @@ def _stack(draw: Any) -> tuple[int, ...]:
 
 def symmetric_case(draw: Any, rng: np.random.Generator) -> Case:
     """Matrices whose symmetric part has eigenvalues at least 1 apart, of both signs."""
-    stack, n = _stack(draw), draw(st.integers(0, 3))
+    stack, n = _stack(draw), draw(whole(0, 3, first=3))
     vectors = _orthogonal(rng, stack, n, n)
     skew = rng.normal(size=(*stack, n, n))
     values = _apart(rng, stack, n) * rng.choice([-1.0, 1.0])
@@ -47,7 +47,7 @@ def symmetric_case(draw: Any, rng: np.random.Generator) -> Case:
 
 def matrix_case(draw: Any, rng: np.random.Generator) -> Case:
     """Matrices whose singular values are about 1, 2, 3."""
-    stack, m, n = _stack(draw), draw(st.integers(0, 3)), draw(st.integers(0, 3))
+    stack, m, n = _stack(draw), draw(whole(0, 3, first=3)), draw(whole(0, 3))
     k = min(m, n)
     left, right = _orthogonal(rng, stack, m, k), _orthogonal(rng, stack, n, k)
     return Case(((left * _apart(rng, stack, k)[..., None, :]) @ right.swapaxes(-2, -1),))
@@ -55,14 +55,14 @@ def matrix_case(draw: Any, rng: np.random.Generator) -> Case:
 
 def independent_case(draw: Any, rng: np.random.Generator) -> Case:
     """Matrices with independent columns, each of which begins far from 0 where those before are taken out of it."""
-    n = draw(st.integers(0, 3))
-    shape = (*_stack(draw), n + draw(st.integers(0, 2)), n)
+    n = draw(whole(0, 3))
+    shape = (*_stack(draw), n + draw(whole(0, 2, first=1)), n)
     return Case((2.0 * np.eye(*shape[-2:]) + rng.uniform(-0.5, 0.5, shape) / max(n, 1),))
 
 
 def wide_case(draw: Any, rng: np.random.Generator) -> Case:
     (square,) = draw(composite_case(square_case)).inputs
-    more = rng.normal(size=(*square.shape[:-1], draw(st.integers(0, 2))))
+    more = rng.normal(size=(*square.shape[:-1], draw(whole(0, 2, first=1))))
     return Case((np.concatenate([square, more], axis=-1),))
 
 

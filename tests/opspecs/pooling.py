@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autograd.ops import pooling as ops
 
-from .spec import LAYOUTS, Case, Spec, Values, composite_case, fill
+from .spec import LAYOUTS, Case, Spec, Values, composite_case, fill, whole
 
 anything = Values(-2.0, 2.0)
 apart = Values(-2.0, 2.0, apart=True)
@@ -20,11 +20,11 @@ def setting(draw: Any) -> tuple[tuple[int, int], tuple[int, int], dict[str, Any]
     """The lengths of the two axes of space, the numbers of windows, and the options."""
     axes = []
     for _ in range(2):
-        size, stride, dilation = (draw(st.integers(1, 3)) for _ in range(3))
+        size, stride, dilation = (draw(whole(1, 3, first)) for first in (2, 2, 1))
         span = dilation * (size - 1) + 1
-        length = span + draw(st.integers(0, 3))
+        length = span + draw(whole(0, 3))
         # With no more padding than a step of dilation less one no window lies wholly in it.
-        padding = draw(st.integers(0, size // 2)), draw(st.integers(0, size // 2))
+        padding = draw(whole(0, size // 2, first=1)), draw(whole(0, size // 2, first=0))
         count = (length + sum(padding) - span) // stride + 1
         axes.append((length, count, size, stride, padding, dilation))
     length, counts, *options = zip(*axes, strict=True)
@@ -98,7 +98,7 @@ def _over(shape_of: str, values: Values, with_places: bool, with_length: bool) -
 
     def draw_case(draw: Any, rng: np.random.Generator) -> Case:
         length, counts, options = setting(draw)
-        batch, channels = draw(st.integers(0, 2)), draw(st.integers(0, 2))
+        batch, channels = draw(whole(0, 2)), draw(whole(0, 2))
         shape = (batch, *(length if shape_of == "length" else counts), channels)
         inputs = [fill(values, shape, rng, draw(st.sampled_from(LAYOUTS)))]
         if with_places:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from autograd.ops import window as ops
 
 from .shape import anything
-from .spec import Case, Spec, composite_case, fill, shapes
+from .spec import Case, Spec, composite_case, fill, shapes, whole
 
 
 def setting(draw: Any) -> tuple[tuple[int, ...], dict[str, Any], tuple[int, ...]]:
     """The lengths of the axes, the options size, stride and dilation, and the numbers of windows."""
-    count = draw(st.integers(1, 2))
-    size, stride, dilation = (tuple(draw(st.integers(1, 3)) for _ in range(count)) for _ in range(3))
+    count = draw(whole(1, 2))
+    size, stride, dilation = (tuple(draw(whole(1, 3, first)) for _ in range(count)) for first in (2, 1, 1))
     spans = [d * (k - 1) + 1 for k, d in zip(size, dilation, strict=True)]
-    length = tuple(span + draw(st.integers(0, 4)) for span in spans)
+    length = tuple(span + draw(whole(0, 4)) for span in spans)
     counts = tuple((n - span) // s + 1 for n, span, s in zip(length, spans, stride, strict=True))
     return length, {"size": size, "stride": stride, "dilation": dilation}, counts
 
