@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import nn
 from autograd.random import Generator
+from tests.opspecs.spec import whole
 
 from .parts import ACTIVATIONS, ROWS, Layer, activation, activations, biases, dropouts, maybe, numbers
 
@@ -25,19 +26,19 @@ _NORMS = st.one_of(
 
 def drawn(exact: bool) -> st.SearchStrategy[dict[str, Any]]:
     """The width of a row of x, and layers."""
-    sizes = st.integers(1, 6)
+    sizes = whole(1, 6, first=4)
     linear = st.tuples(st.just("Linear"), sizes, biases(exact))
     one = st.one_of(
         linear,
         linear,
         activations,
         st.tuples(st.just("norm"), _NORMS),
-        st.tuples(st.just("Maxout"), sizes, st.integers(1, 3), biases(exact)),
+        st.tuples(st.just("Maxout"), sizes, whole(1, 3), biases(exact)),
         dropouts,
         st.tuples(st.just("Residual"), st.sampled_from([("activation", *a) for a in ACTIVATIONS[:5]])),
         st.just(("shared",)),  # one Linear, wherever it stands
     )
-    return st.fixed_dictionaries({"inputs": st.integers(1, 4), "layers": st.lists(one, min_size=1, max_size=5)})
+    return st.fixed_dictionaries({"inputs": whole(1, 4, first=3), "layers": st.lists(one, min_size=1, max_size=5)})
 
 
 def layers(network: dict[str, Any], seed: int) -> tuple[list[nn.Module], int]:

@@ -16,6 +16,7 @@ import nn
 import nn.functional as F
 from autograd import Tensor
 from autograd.random import Generator
+from tests.opspecs.spec import whole
 
 from .parts import ROWS, Layer, biases, dropouts, maybe, numbers
 
@@ -26,24 +27,24 @@ def drawn(exact: bool) -> st.SearchStrategy[dict[str, Any]]:
     """The table, how many places a case has, heads and their width, and layers."""
     p = numbers([0.0, 0.3])
     attention = {"mask": masks, "padding": maybe, "p": p, "bias": biases(exact), "own": maybe, "batch_first": maybe}
-    whole = {"mask": masks, "p": p, "activation": numbers(["relu", "gelu"]), "norm_first": maybe, "bias": biases(exact)}
+    block = {"mask": masks, "p": p, "activation": numbers(["relu", "gelu"]), "norm_first": maybe, "bias": biases(exact)}
     one = st.one_of(
         st.tuples(st.just("MultiheadAttention"), st.fixed_dictionaries(attention)),
         st.tuples(st.just("attention"), st.fixed_dictionaries({"mask": masks, "p": p})),
-        st.tuples(st.just("encoder"), st.fixed_dictionaries(whole)),
-        st.tuples(st.just("decoder"), st.fixed_dictionaries(whole)),
-        st.tuples(st.just("network"), st.integers(1, 8), biases(exact)),
+        st.tuples(st.just("encoder"), st.fixed_dictionaries(block)),
+        st.tuples(st.just("decoder"), st.fixed_dictionaries(block)),
+        st.tuples(st.just("network"), whole(1, 8, first=4), biases(exact)),
         st.just(("LayerNorm",)),
         st.just(("GELU",)),
         dropouts,
     )
     return st.fixed_dictionaries(
         {
-            "table": st.integers(2, 5),
+            "table": whole(2, 5, first=4),
             "padding_idx": numbers([None, 0]),
-            "places": st.integers(1, 5),
-            "heads": st.integers(1, 2),
-            "head": st.integers(1, 3),
+            "places": whole(1, 5, first=3),
+            "heads": whole(1, 2),
+            "head": whole(1, 3),
             "layers": st.lists(one, min_size=1, max_size=3),
             "rows": numbers(["places", "mean"]),
         }
