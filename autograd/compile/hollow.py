@@ -40,15 +40,16 @@ _POOLINGS = {
 def hollow(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """An array of zeros like `function(*inputs, **options)`; None where that has to be called."""
     arrays = [x for x in inputs if isinstance(x, host.ndarray)]
-    floats = any(is_floating(x.dtype) for x in arrays)
-    if not floats or not all(x.size for x in arrays) or "where" in options:
+    if not any(is_floating(x.dtype) for x in arrays):
+        return None
+    if function in _SOLVING:  # also where there is nothing on the right
+        return _in_order(arrays[-1].shape, host.result_type(*arrays)) if min(x.ndim for x in arrays) > 1 else None
+    if not all(x.size for x in arrays) or "where" in options:
         return None
     if function is host.matmul:
         return _product(*arrays) if not options and min(x.ndim for x in arrays) > 1 else None
     if function in _OVER_ROWS and isinstance(inputs[0], host.ndarray):
         return _over_rows(function, *inputs, **options)
-    if function in _SOLVING:
-        return _in_order(arrays[-1].shape, host.result_type(*arrays)) if min(x.ndim for x in arrays) > 1 else None
     if function in _CONVOLUTIONS:
         return _convolved(function.__name__, *arrays, **options)
     if function in _ATTENTIONS:

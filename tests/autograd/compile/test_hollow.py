@@ -85,12 +85,13 @@ def test_products(data: st.DataObject) -> None:
     agree(np.matmul, a, b)
 
 
-@pytest.mark.parametrize("stack", [(), (2,)])
-def test_what_is_solved_is_not_refused_because_zeros_are_singular(stack: tuple[int, ...]) -> None:
-    matrix, right = np.broadcast_to(np.eye(3, dtype="float32"), (*stack, 3, 3)), np.zeros((*stack, 3, 2))
+@pytest.mark.parametrize(("stack", "columns"), [((), 2), ((2,), 2), ((), 0), ((2,), 0)])
+def test_what_is_solved_is_not_refused_because_zeros_are_singular(stack: tuple[int, ...], columns: int) -> None:
+    matrix, right = np.broadcast_to(np.eye(3, dtype="float32"), (*stack, 3, 3)), np.zeros((*stack, 3, columns))
     for function, inputs in ((np.linalg.inv, ()), (np.linalg.cholesky, ()), (np.linalg.solve, (right,))):
         found, real = hollow(function, (matrix, *inputs), {}), function(matrix, *inputs)
-        assert (found.shape, found.dtype, layout_of(found)) == (real.shape, real.dtype, layout_of(real))
+        assert (found.shape, found.dtype) == (real.shape, real.dtype)
+        assert not real.size or layout_of(found) == layout_of(real)
 
 
 @settings(max_examples=50)
