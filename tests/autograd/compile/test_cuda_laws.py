@@ -60,7 +60,8 @@ def test_forward_is_the_same(chunk: list[Spec], data: Any, rng: np.random.Genera
         wanted = function([[Tensor(x) for x in arrays] for arrays in given])
         found = compiled([[Tensor(x, device=device) for x in arrays] for arrays in given])
         for spec, a, b, arrays in zip(chunk, wanted, found, given, strict=True):
-            same = close(numbers(a), numbers(b), size_of(*arrays))
+            # Where a matrix is inverted by other means, small numbers of the result round as its large ones do.
+            same = close(numbers(a), numbers(b), size_of(*arrays, numbers(a)))
             assert same, f"{spec.name}: compiled {numbers(b)}, as written {numbers(a)}"
     assert len(compiled.programs) == 1
 
