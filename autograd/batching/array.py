@@ -126,6 +126,8 @@ class Batched:
 
     def _refuse_apart(self) -> None:
         """Raise VmapError where what should be a view, of this or beside it, has memory of its own."""
+        if not self.held.size:  # nothing is written; and in a trace what is empty shares no memory
+            return
         first = self
         while isinstance(first.source, Batched):
             first = first.source

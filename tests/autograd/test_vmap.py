@@ -15,6 +15,7 @@ import pytest
 import autograd as ag
 import nn
 from autograd import Tensor, VmapError, compile, grad, gradients, hessian, hvp, jacobian, jvp, no_grad, vjp, vmap
+from autograd.ops.window import windows
 from autograd.tree import flatten, map_tree
 from nn import functional as F
 
@@ -528,3 +529,12 @@ def test_derivatives_of_every_order_go_through_rows_at_once():
         np.testing.assert_allclose(found.detach().numpy(), wanted.detach().numpy(), rtol=1e-11, atol=1e-13)
     wanted, found = (ag.hessian(lambda x: f(x, w).sum(), vectorize=how)(x) for how in (False, True))
     np.testing.assert_allclose(found.detach().numpy(), wanted.detach().numpy(), rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_parts_of_what_is_empty_are_written_to_in_a_compiled_function(count: int) -> None:
+    def slopes(weight: Any, x: Any) -> Any:
+        return vjp(lambda x: windows(x, size=(2,), stride=(1,), dilation=(1,)), x)[1](weight)
+
+    given = ag.ones((3, count, 4, 2)), ag.ones((3, count, 5))
+    close(compile(vmap(slopes), executor="numpy")(*given)[0], each(lambda w, x: slopes(w, x)[0], *given))
