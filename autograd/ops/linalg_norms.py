@@ -41,7 +41,8 @@ def _largest(x: Operand, axis: Axis, keepdims: bool) -> Operand:
 @primitive
 def _norm_of_order(xp: Module, x: Operand, *, ord: float, axis: Axis = None, keepdims: bool = False) -> Array:
     """The root of degree `ord` of the sum of the sizes of the elements to the power `ord`."""
-    return xp.sum(xp.abs(x) ** ord, axis=axis, keepdims=keepdims) ** (1 / ord)
+    total = xp.sum(xp.abs(x) ** ord, axis=axis, keepdims=keepdims)
+    return xp.power(total, 1 / ord)  # a scalar of NumPy's has a ** of its own, which rounds otherwise
 
 
 @_norm_of_order.vjp

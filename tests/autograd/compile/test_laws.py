@@ -120,3 +120,9 @@ def test_forward_is_the_same(spec: Spec, data: Any, rng: np.random.Generator) ->
 @over(4, laws.has_gradient)
 def test_gradients_are_the_same(spec: Spec, data: Any, rng: np.random.Generator) -> None:
     check_gradients(spec, data, rng, to_the_bit)
+
+
+def test_a_root_of_what_has_no_axes_is_the_same() -> None:
+    norm = ag.compile(lambda x: ag.linalg.vector_norm(x, ord=3), executor="numpy")
+    for x in np.random.default_rng(0).normal(size=(200, 4)):
+        assert to_the_bit(ag.linalg.vector_norm(Tensor(x), ord=3), norm(Tensor(x)), 1.0)
