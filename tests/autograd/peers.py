@@ -130,7 +130,15 @@ def _pools(pad: Function, windows: Function, overlap_add: Function, module: Any)
         last = module.moveaxis(x, 1, -1)
         return module.moveaxis(pick(last, places(last, **options), **options), -1, 1)
 
+    def means(x: Any, *, parts: tuple[int, int]) -> Any:
+        for axis, count in zip((2, 3), parts, strict=True):
+            x, length = module.moveaxis(x, axis, 0), x.shape[axis]
+            cut = [x[i * length // count : -(-(i + 1) * length // count)].mean(0) for i in range(count)]
+            x = module.stack(cut, axis)
+        return x
+
     return {
+        "mean_parts": means,
         "pool_places": places,
         "pool_pick": pick,
         "pool_put": put,
