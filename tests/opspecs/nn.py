@@ -158,8 +158,8 @@ def _mean_of_parts(x: Any, *, parts: Any) -> Any:
 
 
 def _cut(draw: Any, rng: np.random.Generator) -> Case:
-    shape = (draw(st.integers(0, 2)), draw(st.integers(0, 2)), 5, draw(st.integers(1, 4)))
-    parts = draw(st.sampled_from([1, 3, 4])), draw(st.integers(1, 5))
+    shape = (draw(whole(0, 2)), draw(whole(0, 2)), 5, draw(whole(1, 4, 3)))
+    parts = draw(st.sampled_from([3, 1, 4])), draw(whole(1, 5))
     return Case((_image(draw, anything, shape, rng),), {"parts": parts})
 
 
