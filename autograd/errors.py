@@ -2,7 +2,7 @@
 
 One idea: a user's mistake is a built-in kind of error (ValueError, TypeError, RuntimeError) with a name of its own, so
 that both `except ValueError` and `except ShapeError` work. Read `backend.py` next; `allocator.py` stands beside it, and
-`words.py` and `hints.py`, which tell what other libraries call a thing.
+`words/` and `hints.py`, which tell what other libraries call a thing.
 """
 
 from __future__ import annotations

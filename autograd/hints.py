@@ -1,6 +1,6 @@
 """Errors that tell the newcomer our word: for a name, an option or an array by place that others have.
 
-One idea: a call that fails is asked what it was given, and the tables of `words.py` say what to write. A call that
+One idea: a call that fails is asked what it was given, and the tables of `words/` say what to write. A call that
 works pays nothing, or one look at the names of its options. Read `errors.py` next.
 """
 

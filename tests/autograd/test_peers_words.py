@@ -1,4 +1,4 @@
-"""Live against PyTorch: what `autograd/words.py` says to write for a word of PyTorch's gives PyTorch's numbers.
+"""Live against PyTorch: what `autograd/words/` says to write for a word of PyTorch's gives PyTorch's numbers.
 
 One idea: a sentence that leads to another number is worse than none, so each that is a formula is run as it stands.
 Run by `make test-peers`.
