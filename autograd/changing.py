@@ -15,6 +15,7 @@ from .errors import GradientError, ShapeError, VmapError
 from .modes import is_batching, is_recording
 from .ops import cast, index
 from .tensor import Operand, Tensor, bare
+from .wholes import whole_of
 from .writes import mark_written
 
 __all__ = ["assign", "write"]
@@ -52,12 +53,25 @@ def _rebind(x: Tensor, y: Tensor) -> None:
             "that is gone. Write under no_grad(), as an optimizer does, or into a copy: y = x.clone()."
         )
     x.data, x.node, x.requires_grad = y.data, y.node, y.requires_grad
+    x.wholes = None  # it has an array of its own
+
+
+def _refuse_for_a_part(x: Tensor) -> None:
+    """Raise GradientError where x was taken from a Tensor that is still there, and would not change with x."""
+    whole = whole_of(x)
+    if whole is not None:
+        raise GradientError(
+            f"this would write into a part, of shape {x.shape}, and leave the Tensor of shape {whole.shape} that it "
+            "was taken from as it is: write into that one, x[0, 1] = y for x[0][1] = y; or, if only the part shall "
+            "change, into part.clone(). Under no_grad() both change."
+        )
 
 
 def assign(x: Tensor, key: Any, value: Operand) -> None:
     """x[key] = value."""
     where = index.as_index(key, module_of(x.data))
     if is_recording():
+        _refuse_for_a_part(x)
         y = index.set_at(index.beside(where, x) if is_batching() else x, value, index=where)
         if y.node is None and isinstance(value, Tensor) and value.requires_grad:
             raise GradientError(
@@ -69,11 +83,5 @@ def assign(x: Tensor, key: Any, value: Operand) -> None:
         value = bare(value)
         _refuse_for_each(x, where, value)
         x.data[where] = value
-        part = x.data[where] if _is_plain(where) else x.data
+        part = x.data[where] if index.is_plain(where) else x.data
         mark_written(part if is_array(part) else x.data)
-
-
-def _is_plain(where: Any) -> bool:
-    """Whether an index gives a view: slices and whole numbers."""
-    parts = where if isinstance(where, tuple) else (where,)
-    return all(type(part) in (slice, int, type(None), type(...)) for part in parts)

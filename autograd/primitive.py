@@ -28,8 +28,9 @@ from .errors import DeviceError, GradientError, RuleError
 from .hints import of_keywords, of_places
 from .modes import is_recording, is_tracing, is_watching
 from .tensor import Edge, Node, Tensor, bare, wrap
+from .wholes import part_of
 
-__all__ = ["Operation", "Primitive", "Rule", "Saved", "elementwise", "primitive", "primitives", "register"]
+__all__ = ["Operation", "Primitive", "Rule", "Saved", "elementwise", "primitive", "primitives", "register", "view"]
 
 P = ParamSpec("P")
 
@@ -379,6 +380,14 @@ class Primitive(Operation[P]):
         return {keep.name: keep for keep in found}
 
 
+class View(Primitive[P]):
+    """A primitive whose result lies in the memory of its input, as NumPy's views do, and is a part of it."""
+
+    def _on_tensors(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
+        part = Primitive._on_tensors(self, inputs, options)
+        return part_of(part, inputs[0]) if inputs and isinstance(inputs[0], Tensor) else part
+
+
 def _shape(x: Any) -> tuple[int, ...]:
     return getattr(x, "shape", ())
 
@@ -391,3 +400,8 @@ def primitive(forward: Callable[Concatenate[Any, P], Any]) -> Primitive[P]:
 def elementwise(forward: Callable[Concatenate[Any, P], Any]) -> Primitive[P]:
     """Make a primitive whose inputs broadcast against each other; the engine undoes that for the gradients."""
     return Primitive(forward, elementwise=True)
+
+
+def view(forward: Callable[Concatenate[Any, P], Any]) -> Primitive[P]:
+    """Make a primitive whose result is a view of its input."""
+    return View(forward, elementwise=False)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import copy
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .backend import Array, array_of, device_of, is_array, is_floating, to_host
 from .errors import GradientError
 from .modes import is_recording, is_tracing, numbers_read
+from .wholes import Wholes, part_of
 from .writes import clock
 
 if TYPE_CHECKING:
@@ -72,12 +73,13 @@ class Tensor(Surface):
     GradientError for a gradient asked of integers, and for a result with a graph that would be lost.
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
+    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad", "wholes")
 
     data: Array  # numpy.ndarray or cupy.ndarray
     grad: Tensor | None
     node: Node | None  # None for a leaf
     requires_grad: bool
+    wholes: Wholes  # what it is a part of: see `wholes.py`
 
     # NumPy leaves `array * tensor` to the Tensor.
     __array_ufunc__ = None
@@ -92,6 +94,7 @@ class Tensor(Surface):
         self.data = array_of(data, dtype, device)
         self.grad = None
         self.node = None
+        self.wholes = None
         self.requires_grad = False
         if requires_grad:
             self.requires_grad_()
@@ -149,7 +152,7 @@ class Tensor(Surface):
 
     def detach(self) -> Tensor:
         """The same array outside the graph; memory is shared."""
-        return wrap(self.data)
+        return part_of(wrap(self.data), self)
 
     def numpy(self) -> Any:
         """The values as a NumPy array; shares memory on the CPU, waits and copies from a GPU.
@@ -204,7 +207,8 @@ class Tensor(Surface):
     def __getstate__(self) -> Any:
         if self.node is not None:
             raise GradientError("only a leaf can be pickled or copied; take tensor.detach() instead.")
-        return super().__getstate__()
+        others, slots = cast(Any, super().__getstate__())
+        return others, {**slots, "wholes": None}  # a copy is a part of nothing
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
@@ -269,6 +273,7 @@ def wrap(data: Array, node: Node | None = None) -> Tensor:
     tensor.data = data
     tensor.grad = None
     tensor.node = node
+    tensor.wholes = None
     tensor.requires_grad = node is not None
     return tensor
 

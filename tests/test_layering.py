@@ -29,7 +29,7 @@ LEVELS = [
     {"hints"},
     {"backend"},
     {"cuda"},
-    {"shapes", "dtypes", "modes", "writes"},
+    {"shapes", "dtypes", "modes", "wholes", "writes"},
     {"array_operators"},
     {"batching"},
     {"tensor"},

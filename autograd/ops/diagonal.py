@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..backend import Array, Module
 from ..errors import ShapeError
 from ..hints import telling
-from ..primitive import primitive
+from ..primitive import primitive, view
 from ..tensor import Operand, Tensor
 from .reduce import sum
 
@@ -34,7 +34,7 @@ def triu(xp: Module, x: Operand, *, k: int = 0) -> Array:
 triu.vjp(lambda g, k: triu(g, k=k))
 
 
-@primitive
+@view
 def diagonal(xp: Module, x: Operand, *, offset: int = 0) -> Array:
     """The diagonals of the matrices in the last two axes: (..., n, m) gives (..., length). A view.
 

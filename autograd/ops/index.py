@@ -23,6 +23,7 @@ from ..modes import is_batching, is_tracing
 from ..primitive import primitive
 from ..shapes import Shape, at_axis, normalize_axis
 from ..tensor import Operand, Tensor, bare
+from ..wholes import part_of
 from .choice import where
 from .shape import broadcast_shapes, reshape, sum_to
 
@@ -202,8 +203,21 @@ def _gradient_of_value(g: Operand, value_shape: Shape, index: Any) -> Operand:
 
 def subscript(x: Operand, key: Any) -> Tensor:
     """x[key], for a key as it stands in the user's program: see `as_index`."""
-    index = as_index(key, module_of(bare(x)))
-    return getitem(beside(index, x) if is_batching() else x, index=index)
+    return part_at(x, as_index(key, module_of(bare(x))))
+
+
+def part_at(x: Operand, index: Any) -> Tensor:
+    """x[index] for the user, to whom it is a part of x where it is a view."""
+    part = getitem(beside(index, x) if is_batching() else x, index=index)
+    return part_of(part, x) if isinstance(x, Tensor) and is_plain(index) else part
+
+
+def is_plain(index: Any) -> bool:
+    """Whether an index gives a view: slices and whole numbers."""
+    return _PLAIN.issuperset(map(type, index)) if isinstance(index, tuple) else type(index) in _PLAIN
+
+
+_PLAIN = {slice, int, type(None), type(...)}
 
 
 def beside(index: Any, x: Operand) -> Operand:

@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 from ..backend import Array, Module, array_of, device_of, module_of
 from ..errors import ShapeError
 from ..hints import telling
-from ..primitive import primitive
+from ..primitive import primitive, view
 from ..shapes import Shape, at_axis, normalize_axis
 from ..tensor import Operand, Tensor, bare
 from .elementwise import positive
-from .index import getitem, take
+from .index import getitem, part_at, take
 from .shape import broadcast_to, lengths_of, reshape
 
 __all__ = ["concat", "crop", "pad", "repeat", "split", "stack", "tile", "unstack"]
@@ -104,7 +104,7 @@ def stack(arrays: Sequence[Operand], *, axis: int = 0) -> Tensor:
 def unstack(x: Operand, *, axis: int = 0) -> tuple[Tensor, ...]:
     """The parts of x at each place of an axis, without that axis: what `stack` had joined. Views."""
     axis = normalize_axis(axis, x.ndim)
-    return tuple(getitem(x, index=at_axis(axis, i)) for i in range(x.shape[axis]))
+    return tuple(part_at(x, at_axis(axis, i)) for i in range(x.shape[axis]))
 
 
 @telling
@@ -123,7 +123,7 @@ def split(x: Operand, sections: int | Sequence[int], *, axis: int = 0) -> tuple[
             )
         sections = range(length // sections, length, length // sections) if length else (0,) * (sections - 1)
     pairs = zip((0, *sections), (*sections, length), strict=True)
-    return tuple(getitem(x, index=at_axis(axis, slice(start, stop))) for start, stop in pairs)
+    return tuple(part_at(x, at_axis(axis, slice(start, stop))) for start, stop in pairs)
 
 
 # Padding: widths are ((before, after), ...), a pair an axis
@@ -144,7 +144,7 @@ def _pad(xp: Module, x: Operand, *, widths: Widths, value: float) -> Array:
     return out
 
 
-@primitive
+@view
 def crop(xp: Module, x: Operand, *, widths: Widths) -> Array:
     """x without `widths` = ((before, after), ...) places at the ends of each axis: the adjoint of `pad`. A view."""
     return x[_inner(x.shape, widths)]

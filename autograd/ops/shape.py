@@ -16,7 +16,7 @@ from operator import index as as_int
 from ..backend import Array, Module
 from ..errors import ShapeError
 from ..hints import telling
-from ..primitive import primitive
+from ..primitive import primitive, view
 from ..shapes import Axis, Shape, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
 
@@ -47,7 +47,7 @@ def lengths_of(shape: int | Sequence[int]) -> Shape:
 # Broadcasting
 
 
-@primitive
+@view
 def _broadcast_to(xp: Module, x: Operand, *, shape: Shape) -> Array:
     """x repeated along axes of length 1, and along new axes in front, until it has `shape`. A view."""
     try:
@@ -111,7 +111,7 @@ def broadcast_arrays(*arrays: Operand) -> tuple[Tensor, ...]:
 # The same elements under another shape
 
 
-@primitive
+@view
 def _reshape(xp: Module, x: Operand, *, shape: Shape) -> Array:
     """The same elements in the same order under another shape; one length may be -1, to be worked out."""
     try:
@@ -171,7 +171,7 @@ def squeeze(x: Operand, axis: Axis = None) -> Tensor:
 # The axes in another order
 
 
-@primitive
+@view
 def _permute_dims(xp: Module, x: Operand, *, axes: Shape) -> Array:
     """x with its axes in another order: axis i of the result is axis `axes[i]` of x. A view."""
     return xp.transpose(x, axes)
@@ -217,7 +217,7 @@ def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequenc
 # The elements in another order
 
 
-@primitive
+@view
 def flip(xp: Module, x: Operand, *, axis: Axis = None) -> Array:
     """x with the order of its elements turned round along `axis` (one, several, or all for None). A view."""
     return xp.flip(x, axis=axis)

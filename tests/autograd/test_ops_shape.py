@@ -155,7 +155,7 @@ def test_a_public_function_takes_its_option_by_position_and_by_name():
     same(ag.permute_dims(x, (1, 0)), ag.permute_dims(x, axes=(1, 0)).data)
     same(ag.roll(x, 1), np.roll(x.data, 1))
     same(ag.roll(x, (1, 2), axis=(0, 1)), np.roll(x.data, (1, 2), (0, 1)))
-    assert repr(primitives["reshape"]).startswith("<primitive reshape(")
+    assert repr(primitives["reshape"]).startswith("<view reshape(")
 
 
 # ---- errors ---------------------------------------------------------------------------------------------------------

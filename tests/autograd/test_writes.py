@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
+import pickle
 
 import numpy as np
 import pytest
@@ -38,6 +39,57 @@ def test_what_used_the_old_value_keeps_it():
     same(part, [1.0, 2.0])
     (before + after + part.sum()).backward()
     same(x.grad, [2.0 + 0.0 + 1.0, 4.0 + 4.0 + 1.0, 6.0 + 6.0])
+
+
+PARTS = {
+    "a row": lambda x: x[0],
+    "a row of rows": lambda x: x[:1][0],
+    "the other order": lambda x: x.T,
+    "another shape": lambda x: x.reshape(-1),
+    "a diagonal": lambda x: ag.diagonal(x),
+    "turned round": lambda x: ag.flip(x),
+    "a half": lambda x: ag.split(x, 2)[1],
+    "one of all": lambda x: ag.unstack(x)[1],
+    "while it is gone through": lambda x: next(iter(x)),
+    "outside the graph": lambda x: x.detach(),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("take", PARTS.values(), ids=PARTS)
+def test_a_write_into_a_part_of_what_is_still_there_is_refused(take, compiled):
+    def change(x):
+        y = x * 1.0
+        take(y)[0] = 5.0
+        return y
+
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    with pytest.raises(GradientError, match=r"write into that one, x\[0, 1\] = y"):
+        (ag.compile(change) if compiled else change)(x)
+
+
+@pytest.mark.parametrize("take", [PARTS["a row of rows"], PARTS["the other order"], PARTS["outside the graph"]])
+def test_under_no_grad_a_write_into_a_part_changes_the_whole(take):
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    with ag.no_grad():
+        take(x)[0] = 5.0
+    assert (x == 5.0).any()
+
+
+def test_a_part_of_what_is_gone_and_a_copy_take_writes():
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    whole = x.detach().clone()
+    gone, copied, bound, picked = (x * 1.0)[0], x[0].clone(), x[0], x[[0]]
+    bound += 1.0
+    for y in (gone, copied, bound, picked[0].clone()):
+        y[1] = 5.0
+        same(y, [y.data[0], 5.0])
+    picked[0] = 7.0
+    same(picked, [[7.0, 7.0]])
+    same(x, [[1.0, 2.0], [3.0, 4.0]])
+    for twin in (copy.copy(whole[0]), copy.deepcopy(whole[0]), pickle.loads(pickle.dumps(whole[0]))):
+        twin[0] = 5.0
+        same(twin, [5.0, 2.0])
 
 
 @pytest.mark.parametrize(
