@@ -11,7 +11,7 @@ Read `parts.py` next.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import index as as_int
 from typing import Any
 
@@ -89,7 +89,11 @@ def may_repeat(index: Any) -> bool:
 # the values as weights and float64 inside; long rows are sorted by number and each run of equal numbers is summed at
 # once. A GPU has atomic additions, so CuPy's add.at is right as it is.
 
+# Either may be done in another way that gives the same bits: `compile/native/added_rows.py` adds one.
+
 SHORT_ROW = 16  # elements; below it bincount is the faster one
+AddRows = Callable[[Array, Array, int], "Array | None"]  # of rows, their numbers and how many there are
+ways_to_add_rows: list[AddRows] = []
 
 
 def _add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
@@ -114,15 +118,19 @@ def _add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
 def _rows_added(values: Array, index: Any, shape: Shape) -> Array:
     """`_add_at` on the host, by bincount or row by row."""
     xp = module_of(values)
-    out = xp.zeros(shape, dtype=values.dtype)
-    axes = _axes_named(index, out.ndim)
+    axes = _axes_named(index, len(shape))
     lead, tail = shape[:axes], shape[axes:]
     count, width = math.prod(lead), math.prod(tail)
     reached = xp.arange(count).reshape(lead)[index]
     values = xp.broadcast_to(values, reached.shape + tail).reshape(reached.size, width)
     reached = reached.ravel()
     if values.size == 0:
-        return out
+        return xp.zeros(shape, dtype=values.dtype)
+    for way in ways_to_add_rows:
+        found = way(values, reached, count)
+        if found is not None:
+            return found.reshape(shape)
+    out = xp.zeros(shape, dtype=values.dtype)
     if width < SHORT_ROW:
         cells = (reached[:, None] * width + xp.arange(width)).ravel()
         out[...] = xp.bincount(cells, values.ravel(), count * width).reshape(shape)

@@ -5,6 +5,7 @@ and everything lies in one piece of memory that was planned beforehand; Python m
 Read `layout.py` first.
 """
 
+from . import added_rows as added_rows  # which adds a way to `ops/index.py`
 from . import convolution as convolution  # this and most of the next fill in kernels
 from . import draws as draws
 from . import large as large  # which quickens primitives

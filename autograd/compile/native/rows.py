@@ -2,7 +2,7 @@
 
 One idea: an index that names positions along one axis is a walk over three groups of axes, those before it, those of
 the positions, and those behind it, which all lie somewhere with regular strides. Sums are added in NumPy's order, one
-after the other. Read `strided.py` next.
+after the other. Read `strided.py` next; `added_rows.py` does the sums of eager code.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import autograd as ag
 import nn
 import optim
 from autograd import Tensor
+from autograd.compile.native.added_rows import added_rows
 from autograd.compile.native.library import blas, load
 from tests.opspecs.laws import same_bits
 
@@ -178,3 +179,57 @@ def test_positions_whose_bytes_lie_in_the_other_order(kind: str) -> None:
     compiled = ag.compile(function, executor="native")
     for found, wanted in zip(compiled(Tensor(table)), function(Tensor(table)), strict=True):
         np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-6)
+
+
+@pytest.fixture
+def c_is_wanted(monkeypatch: Any) -> None:
+    """The folder's tests run on NumPy; these are about C."""
+    monkeypatch.delenv("TAPEGRAD_EXECUTOR")
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 15, 16, 17, 128, 300])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_eager_sums_of_rows_are_added_in_c_to_the_bits_of_numpy(width: int, dtype: str, c_is_wanted: Any) -> None:
+    rng = np.random.default_rng(1)
+    given, count = 1 + 20_000 // width, 37
+    rows, at = numbers(rng, given, width, dtype=dtype), rng.integers(0, count, given)
+    at[:3] = 0, count - 1, 0
+    found = added_rows(rows, at, count)
+    assert found is not None
+    wanted = np.zeros((count, width), "float64" if width < 16 else dtype)
+    np.add.at(wanted, at, rows)
+    assert found.dtype == dtype
+    assert same_bits(Tensor(found), wanted.astype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("shape", "index"),
+    [
+        ((50, 40), lambda at: at - 25),
+        ((8, 50, 40), lambda at: (slice(None, None, -2), at)),
+        ((50, 8, 40), lambda at: (at, 3)),
+        ((50, 50, 40), lambda at: (at, at[::-1])),
+        ((50, 50, 40), lambda at: (at, at[::-1], slice(5, None, 3))),
+        ((50,), lambda at: np.stack([at] * 16)),
+    ],
+)
+def test_the_gradient_of_what_was_picked_is_that_of_numpy(shape: Any, index: Any, c_is_wanted: Any) -> None:
+    rng = np.random.default_rng(2)
+    where = index(rng.integers(0, 50, 600))
+    x = Tensor(numbers(rng, *shape, dtype="float64"), requires_grad=True)
+    g = numbers(rng, *x.data[where].shape, dtype="float64")
+    x[where].backward(g)
+    wanted = np.zeros(shape)
+    np.add.at(wanted, where, g)
+    np.testing.assert_allclose(x.grad.numpy(), wanted, rtol=1e-14, atol=1e-14)
+    x[where].backward(np.broadcast_to(g.ravel()[0], g.shape))  # a gradient that takes no memory
+
+
+def test_c_leaves_to_numpy_what_it_cannot_add(c_is_wanted: Any, monkeypatch: Any) -> None:
+    rows, at = np.ones((5000, 8), "float32"), np.zeros(5000, "int64")
+    assert added_rows(rows, at, 3) is not None
+    assert added_rows(rows[:9], at[:9], 3) is None
+    assert added_rows(rows.astype("float16"), at, 3) is None
+    assert added_rows(rows.astype(rows.dtype.newbyteorder()), at, 3) is None
+    monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
+    assert added_rows(rows, at, 3) is None
