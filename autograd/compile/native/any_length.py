@@ -52,7 +52,7 @@ def sample_of(array: Array, first: Array, flat: bool) -> tuple[tuple[int, ...], 
 
     `first` is the array that has all rows, see Note [Rows].
     """
-    if array.dtype.char not in "fd":
+    if array.dtype.char not in ("fd?" if flat else "fd"):
         return None
     if flat:
         return (64 * _ROWS[0],), array.dtype

@@ -52,7 +52,7 @@ class Loop:
         kinds: tuple[Any, ...] = tuple(map(_dtype, arrays))
         if not self.flat:
             kinds += tuple(array.shape[-1] for array in arrays)
-        key = (kinds, *options.items())
+        key = kinds, repr(options)  # where 1 is not 1.0, and 0.0 not -0.0
         try:
             made = self._made[key]
         except KeyError:

@@ -12,13 +12,16 @@ from dataclasses import replace
 from typing import Any
 
 from ...backend import Array, host
+from ...ops.choice import clip, maximum, minimum, where
+from ...ops.discrete import sign
+from ...ops.elementwise import abs, hypot
 from ...ops.special import erf
-from ...ops.stable import log_softmax, sigmoid, softmax, softplus
+from ...ops.stable import log_softmax, logaddexp, sigmoid, softmax, softplus
 from ...primitive import Primitive
 from .any_length import LARGE
 from .eager import Loop
 
-__all__ = ["in_loops", "rows_in_loops"]
+__all__ = ["in_loops", "rows_in_loops", "rules_in_loops"]
 
 _PLAIN = (float, int, type(None))  # what may stand in the text of a loop
 _MOST = 16  # sets of numbers for which loops are made: those that change at every step are left to NumPy
@@ -28,6 +31,12 @@ def in_loops(*primitives: Primitive[Any]) -> None:
     """Let primitives do large arrays in C, element by element: all inputs are arrays of one shape, or numbers."""
     for primitive in primitives:
         _quicken(primitive, by_rows=False)
+
+
+def rules_in_loops(*primitives: Primitive[Any]) -> None:
+    """The same for primitives of which NumPy does the forward in one pass, and as fast."""
+    for primitive in primitives:
+        _quicken_rules(primitive, by_rows=False)
 
 
 def rows_in_loops(*primitives: Primitive[Any]) -> None:
@@ -45,6 +54,10 @@ def _quicken(primitive: Primitive[Any], by_rows: bool) -> None:
         return forward(xp, *given, **options) if made is None else made
 
     primitive.forward = forward_or_loop
+    _quicken_rules(primitive, by_rows)
+
+
+def _quicken_rules(primitive: Primitive[Any], by_rows: bool) -> None:
     primitive.replace_rules(lambda rule: replace(rule, function=_looped_rule(rule.function, by_rows)))
 
 
@@ -79,7 +92,7 @@ def _looped(function: Callable[..., Any], by_rows: bool) -> Callable[[Any, dict[
         plain = all(x is _ARRAY or type(x) in _PLAIN for x in (*numbers, *options.values()))
         if not plain or any(x.shape != first.shape for x in arrays):
             return None
-        told = (numbers, *options.values())
+        told = repr((numbers, options))  # where 1 is not 1.0, and 0.0 not -0.0
         if told not in known:
             if len(known) == _MOST:
                 return None
@@ -96,5 +109,6 @@ def _looped(function: Callable[..., Any], by_rows: bool) -> Callable[[Any, dict[
 
 _ARRAY = "array"  # stands for one among numbers
 
-in_loops(erf, sigmoid, softplus)
+in_loops(clip, erf, hypot, logaddexp, maximum, minimum, sigmoid, sign, softplus, where)
+rules_in_loops(abs)
 rows_in_loops(softmax, log_softmax)
