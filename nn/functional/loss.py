@@ -1,8 +1,8 @@
 """Losses: how far a prediction is from its target, one number for each and their mean or sum.
 
 One idea: a loss never broadcasts. A prediction (N, 1) against a target (N,) would silently compare all pairs and train
-a network to predict the mean, so shapes that differ are an error here. Cross entropy has a file of its own. Read
-`embedding.py` next.
+a network to predict the mean, so shapes that differ are an error here. Cross entropy has a file of its own, and
+`total_loss.py` makes one step of a loss and its mean. Read `embedding.py` next.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from autograd.hints import telling
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor, bare
 
-from .activation import _hardtanh, logsigmoid
+from .activation import logsigmoid
 from .cross_entropy import Reduction
 from .given import check_number, refuse_none
+from .total_loss import LOSSES, total_loss
 
 __all__ = [
     "binary_cross_entropy",
@@ -40,26 +41,14 @@ __all__ = [
 def mse_loss(input: Tensor, target: Operand, reduction: Reduction = "mean") -> Tensor:
     """(input - target)^2. Raises ValueError for shapes that differ."""
     _same_shape("mse_loss", input, target)
-    difference = input - target
-    return _reduced("mse_loss", difference * difference, reduction)
+    return _total("mse_loss", input, target, reduction, "square")
 
 
 @telling
 def l1_loss(input: Tensor, target: Operand, reduction: Reduction = "mean") -> Tensor:
     """|input - target|; the slope at 0 is 0. Raises ValueError for shapes that differ."""
     _same_shape("l1_loss", input, target)
-    return _reduced("l1_loss", ag.abs(input - target), reduction)
-
-
-@elementwise
-def _huber(xp: Module, x: Operand, *, delta: float) -> Array:
-    """x^2 / 2 where |x| <= delta, else delta (|x| - delta / 2)."""
-    size = xp.abs(x)
-    near = xp.minimum(size, delta)
-    return near * (size - 0.5 * near)
-
-
-_huber.vjp(lambda g, x, delta: g * _hardtanh(x, low=-delta, high=delta))
+    return _total("l1_loss", input, target, reduction, "absolute")
 
 
 @telling
@@ -70,7 +59,7 @@ def huber_loss(input: Tensor, target: Operand, reduction: Reduction = "mean", de
     """
     check_number("huber_loss", "delta", delta, "it must be greater than 0", nextafter(0, 1))
     _same_shape("huber_loss", input, target)
-    return _reduced("huber_loss", _huber(input - target, delta=delta), reduction)
+    return _total("huber_loss", input, target, reduction, "huber", delta)
 
 
 @telling
@@ -81,9 +70,9 @@ def smooth_l1_loss(input: Tensor, target: Operand, reduction: Reduction = "mean"
     """
     check_number("smooth_l1_loss", "beta", beta, "it must be 0 or greater")
     _same_shape("smooth_l1_loss", input, target)
-    difference = input - target
-    losses = _huber(difference, delta=beta) / beta if beta else ag.abs(difference)
-    return _reduced("smooth_l1_loss", losses, reduction)
+    if not beta:
+        return _total("smooth_l1_loss", input, target, reduction, "absolute")
+    return _total("smooth_l1_loss", input, target, reduction, "huber", beta) / beta
 
 
 # Classes
@@ -205,6 +194,8 @@ def binary_cross_entropy_with_logits(
     name = "binary_cross_entropy_with_logits"
     _same_shape(name, input, target)
     _check_shares(name, "target", target, _TARGETS)
+    if weight is None and pos_weight is None:
+        return _total(name, input, target, reduction, "logistic")
     log_p = logsigmoid(input)
     if pos_weight is not None:
         _check_broadcasts(name, "pos_weight", pos_weight, input)
@@ -275,6 +266,12 @@ def _check_broadcasts(name: str, kind: str, weight: Operand, x: Tensor) -> None:
     tail = x.shape[x.ndim - len(shape) :] if len(shape) <= x.ndim else None
     if tail is None or any(length not in (1, wanted) for length, wanted in zip(shape, tail, strict=True)):
         raise ValueError(f"{name} got {kind} of shape {shape}: it must broadcast to {x.shape}.")
+
+
+def _total(name: str, input: Tensor, target: Operand, reduction: str, kind: str, by: float = 0.0) -> Tensor:
+    if reduction in ("mean", "sum"):
+        return total_loss(input, target, kind=kind, by=by, mean=reduction == "mean")
+    return _reduced(name, LOSSES[kind].of(input, target, by), reduction)
 
 
 def _reduced(name: str, losses: Tensor, reduction: str) -> Tensor:

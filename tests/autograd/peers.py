@@ -59,6 +59,7 @@ WITHOUT: dict[tuple[str, str], str] = {
         for peer in ("jax", "torch")
     },
     ("jax", "huber"): "JAX's losses are in another package, optax",
+    ("jax", "total_loss"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-kernel"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-labels"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-shares"): "JAX's losses are in another package, optax",
@@ -466,6 +467,16 @@ def _torch_windows(x: Any, *, size: Any, stride: Any, dilation: Any) -> Any:
     return blocks.mT.reshape(*outer, *spans, *size)
 
 
+def _torch_total_loss(x: Any, y: Any, *, kind: str, by: float, mean: bool) -> Any:
+    losses = {
+        "square": F.mse_loss,
+        "absolute": F.l1_loss,
+        "huber": lambda x, y, reduction: F.huber_loss(x, y, reduction, by),
+        "logistic": lambda x, y, reduction: F.binary_cross_entropy_with_logits(x, y, reduction=reduction),
+    }
+    return losses[kind](x, y, reduction="mean" if mean else "sum")
+
+
 def _torch_overlap_add(x: Any, *, length: Any, stride: Any, dilation: Any) -> Any:
     outer, size = x.shape[: x.ndim - 2 * len(length)], tuple(x.shape[x.ndim - len(length) :])
     number = math.prod(x.shape[len(outer) : len(outer) + len(length)])
@@ -550,6 +561,7 @@ TORCH: dict[str, Function] = {
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "huber": lambda x, *, delta: F.huber_loss(x, torch.zeros_like(x), "none", delta),
+    "total_loss": _torch_total_loss,
     "linear": _linear(torch, torch.relu),
     "attention": _attention(torch),
     "attend": _attend(torch),

@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from nn.functional import activation, attention, cross_entropy, flash, fused_conv, linear, loss, norm, recurrent
+from nn.functional import (
+    activation,
+    attention,
+    cross_entropy,
+    flash,
+    fused_conv,
+    linear,
+    loss,
+    norm,
+    recurrent,
+    total_loss,
+)
 from nn.functional.adaptive_pool import _mean_parts
 from nn.functional.batch_norm import _by_batch
 from nn.functional.embedding import gated
@@ -33,6 +44,24 @@ def _elu(x: Any, *, alpha: float, width: float) -> Any:
 def _huber(x: Any, *, delta: float) -> Any:
     size = np.abs(x)
     return np.where(size <= delta, x * x / 2, delta * (size - delta / 2))
+
+
+def _total_loss(x: Any, y: Any, *, kind: str, by: float, mean: bool) -> Any:
+    d = x - y
+    losses = {
+        "square": d**2,
+        "absolute": np.abs(d),
+        "huber": _huber(d, delta=by),
+        "logistic": -y * np.log(1 / (1 + np.exp(-x))) - (1 - y) * np.log(1 / (1 + np.exp(x))),
+    }[kind]
+    return losses.mean() if mean else losses.sum()
+
+
+def _compared(draw: Any, rng: np.random.Generator) -> Case:
+    kind = draw(st.sampled_from(["square", "absolute", "huber", "logistic"]))
+    shape, layout = draw(shapes(min_side=1)), draw(st.sampled_from(LAYOUTS))
+    x, y = fill(anything, shape, rng, layout), fill(Values(0.1, 0.9), shape, rng)
+    return Case((x, y), {"kind": kind, "by": draw(st.sampled_from([1.0, 0.5])), "mean": draw(st.booleans())})
 
 
 def _gelu_tanh(x: Any) -> Any:
@@ -348,13 +377,14 @@ ROWS = [
     # Where the gate is shut the gradient is 0 and not the slope; see test_embedding.py.
     Spec(gated, lambda x, gate: x + 0 * gate, elementwise_cases(anything, Values(1, 1, dtype="int64"))),
     Spec(
-        loss._huber,
+        total_loss._huber,
         _huber,
         elementwise_cases(
             Values(-2.0, 2.0, avoid=(-1.0, -0.5, 0.0, 0.5, 1.0)), options=[{"delta": 1.0}, {"delta": 0.5}]
         ),
     ),
     Spec(loss._clamped_log, np.log, elementwise_cases(Values(0.5, 3.0))),
+    Spec(total_loss.total_loss, _total_loss, composite_case(_compared)),
     Spec(linear, _linear, composite_case(_affine)),
     Spec(recurrent.rnn, partial(_recurrent, "rnn"), composite_case(lambda draw, rng: _sequence(draw, rng, 1, 1))),
     Spec(recurrent.rnn, partial(_recurrent, "rnn"), composite_case(_relus), label="relu"),

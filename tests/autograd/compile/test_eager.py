@@ -27,6 +27,7 @@ from autograd.convolution import windows
 from autograd.errors import ShapeError
 from autograd.fused import fused_functions
 from nn.functional.group_norm import _by_groups
+from nn.functional.total_loss import total_loss
 
 needs_c = pytest.mark.skipif(library.missing() is not None, reason="needs a C compiler and NumPy's BLAS")
 
@@ -167,6 +168,30 @@ def test_a_folder_that_cannot_be_had_is_no_error(monkeypatch, tmp_path):
 
 
 # What eager code makes of them
+
+
+@needs_c
+@pytest.mark.parametrize("shape", [(LARGE,), (250, 1000), (3, 70, 16, 16), (LARGE + 1,), (LARGE, 3)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_losses_equal_their_definitions(shape, dtype):
+    x, y = (numbers(*shape, dtype=dtype, seed=seed) for seed in (0, 1))
+    y = np.clip(np.abs(y), 0, 1)
+    for kind in ("square", "absolute", "huber", "logistic"):
+        for mean in (True, False):
+            found = [ag.Tensor(z, requires_grad=True) for z in (x, y)]
+            wanted = [ag.Tensor(z.astype("float64"), requires_grad=True) for z in (x, y)]
+            total, exact = total_loss(*found, kind=kind, by=0.7, mean=mean), _by_definition(*wanted, kind, mean)
+            assert total.dtype == dtype
+            np.testing.assert_allclose(total.item(), exact.item(), rtol=1e-6)
+            for loss in (total, exact):
+                loss.backward(np.array(3.0))
+            for a, b in zip(found, wanted, strict=True):
+                assert a.grad.dtype == dtype
+                np.testing.assert_allclose(a.grad.data, b.grad.data, rtol=1e-5, atol=1e-6 * np.abs(b.grad.data).max())
+
+
+def _by_definition(x, y, kind, mean):
+    return total_loss.definition(x, y, kind=kind, by=0.7, mean=mean)
 
 
 SPECIAL = [0.0, 1.0, -1.0, 0.5, np.inf, -np.inf, np.nan]  # of 0.0 and -0.0 the larger is either
@@ -1081,7 +1106,11 @@ def test_weights_of_large_attention_are_made_by_loops(mask, far, monkeypatch):
 
     found = attended()
     attention = sys.modules["nn.functional.attention"]
-    used = [attention._shares, attention._back_through_shares, *[attention._exponentials] * (mask == "causal" and not far)]
+    used = [
+        attention._shares,
+        attention._back_through_shares,
+        *[attention._exponentials] * (mask == "causal" and not far),
+    ]
     assert all(any(loop._known.values()) for loop in used)
     monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
     for a, b in zip(found, attended(), strict=True):
