@@ -10,7 +10,9 @@ Read `parts.py` next.
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from operator import index as as_int
 from typing import Any
@@ -121,7 +123,7 @@ def _rows_added(values: Array, index: Any, shape: Shape) -> Array:
     axes = _axes_named(index, len(shape))
     lead, tail = shape[:axes], shape[axes:]
     count, width = math.prod(lead), math.prod(tail)
-    reached = xp.arange(count).reshape(lead)[index]
+    reached = _row_numbers(index, lead)
     values = xp.broadcast_to(values, reached.shape + tail).reshape(reached.size, width)
     reached = reached.ravel()
     if values.size == 0:
@@ -140,6 +142,21 @@ def _rows_added(values: Array, index: Any, shape: Shape) -> Array:
     starts = xp.flatnonzero(xp.diff(reached, prepend=-1))
     out.reshape(count, width)[reached[starts]] = xp.add.reduceat(values[order], starts, axis=0)
     return out
+
+
+def _row_numbers(index: Any, lead: Shape) -> Array:
+    """The numbers of the rows that an index names, counted over the axes `lead`. Raises IndexError as NumPy does."""
+    parts = parts_of(index)
+    if len(parts) == len(lead) and all(map(_is_inside, parts, lead)):
+        steps = [math.prod(lead[i + 1 :]) for i in range(len(lead))]
+        numbers = [part.astype("int64", copy=False) * step for part, step in zip(parts, steps, strict=True)]
+        return functools.reduce(operator.add, numbers)
+    return module_of(0.0).arange(math.prod(lead)).reshape(lead)[index]
+
+
+def _is_inside(part: Any, length: int) -> bool:
+    """Whether a part of an index is positions, all counted from the front and within the axis."""
+    return bool(is_array(part) and part.dtype.kind in "iu" and part.size and part.min() >= 0 and part.max() < length)
 
 
 def _axes_named(index: Any, ndim: int) -> int:

@@ -209,6 +209,8 @@ def test_eager_sums_of_rows_are_added_in_c_to_the_bits_of_numpy(width: int, dtyp
         ((8, 50, 40), lambda at: (slice(None, None, -2), at)),
         ((50, 8, 40), lambda at: (at, 3)),
         ((50, 50, 40), lambda at: (at, at[::-1])),
+        ((50, 50, 2), lambda at: (at.astype("uint8"), at[::-1].astype("int8") - 50)),
+        ((50, 50, 2), lambda at: (at[:, None].astype("uint8"), at[:40].astype("uint64"))),
         ((50, 50, 40), lambda at: (at, at[::-1], slice(5, None, 3))),
         ((50,), lambda at: np.stack([at] * 16)),
     ],
