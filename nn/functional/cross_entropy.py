@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any, Literal
 
-from autograd import log_softmax, mean, sum, take, take_along_axis
+from autograd import log_softmax, mean, sum, take, take_along_axis, where
 from autograd.backend import host, is_array, module_of
 from autograd.batching import every_example
 from autograd.compile.cuda.eager import kernel_on_device
@@ -44,8 +44,8 @@ def cross_entropy(
     logits are (N, C), (C,) or (N, C, d1, ...); target holds integer labels, of the same shape without the class axis,
     or probabilities of the logits' shape. `weight`, (C,), weighs the classes. Rows labelled `ignore_index` do not
     count, and the mean divides by the sum of the weights that count. `label_smoothing` moves that share of the target
-    to all classes evenly (Szegedy et al. 2016, section 7). The conventions are PyTorch's; but where no row counts the
-    mean is NaN, 0 / 0, and so is its gradient, which PyTorch makes 0: leave such batches out, or take "sum".
+    to all classes evenly (Szegedy et al. 2016, section 7). The conventions are PyTorch's: where no row counts the mean
+    is NaN, 0 / 0, and its gradient 0.
 
     Raises ValueError for shapes that do not fit, labels outside 0 ... C-1, or options that are not known.
     """
@@ -56,19 +56,20 @@ def cross_entropy(
     if array.dtype.kind == "f":
         return _of_probabilities(logp, target, weight, axis, reduction, label_smoothing)
     xp = module_of(array)
-    counts = array != ignore_index
-    labels = xp.expand_dims(xp.where(counts, array, 0), axis)
+    counts = xp.expand_dims(array != ignore_index, axis)
+    labels = xp.where(counts, xp.expand_dims(array, axis), 0)
     per_row = take(bare(weight), labels, axis=0) if weight is not None else xp.ones(labels.shape, logits.dtype)
-    per_row = per_row * xp.expand_dims(counts, axis)
+    per_row = per_row * counts
     trace = is_tracing()
     if trace is None:
         per_row = _checked(xp, labels, logits.shape[axis], per_row)
     else:
         trace.check("check_labels", _refuse_wrong, array, ignore_index, logits.shape[axis])
-    losses = -take_along_axis(logp, labels, axis=axis) * per_row
+    # A choice, since infinity times 0 is NaN: the logits of a row that does not count may be -inf.
+    losses = where(counts, -take_along_axis(logp, labels, axis=axis), 0.0) * per_row
     if label_smoothing:
         spread = logp if weight is None else logp * _along(bare(weight), axis, logits.ndim)
-        even = -sum(spread, axis=axis, keepdims=True) * xp.expand_dims(counts, axis)
+        even = where(counts, -sum(spread, axis=axis, keepdims=True), 0.0)
         losses = losses * (1 - label_smoothing) + even * (label_smoothing / logits.shape[axis])
     if reduction == "mean":
         return sum(losses) / xp.sum(per_row)
@@ -161,42 +162,106 @@ def _starts(rows: int, columns: int) -> Any:
     return host.arange(0, rows * columns, columns)
 
 
+def _takes(xp: Any, logits: Any, target: Any, reduction: Reduction, label_smoothing: float) -> bool:
+    """Whether the kernel may do it: a sum, on the host, over labels that may be right, with numbers that are."""
+    if xp is not host or logits is None or getattr(target, "dtype", None) not in _UNSIGNED:  # a number has none
+        return False
+    if logits.ndim < 2 or target.shape != logits.shape[:1] + logits.shape[2:] or not logits.size:
+        return False
+    smooth = not label_smoothing or (type(label_smoothing) is float and 0 < label_smoothing <= 1)
+    return smooth and logits.dtype.kind == "f" and reduction in ("mean", "sum")
+
+
 def _forward(
     xp: Any, logits: Any, target: Any, weight: Any, *, ignore_index: int, reduction: Reduction, label_smoothing: float
 ) -> Any:
-    unsigned = _UNSIGNED.get(getattr(target, "dtype", None))  # a number has none
-    fits = unsigned is not None and logits is not None and logits.ndim == 2 and target.shape == logits.shape[:1]
-    plain = weight is None and not label_smoothing and reduction in ("mean", "sum")
-    if not fits or not plain or logits.size == 0 or xp is not host or logits.dtype.kind != "f":
+    if not _takes(xp, logits, target, reduction, label_smoothing):
         return NotImplemented  # the definition does the rest, and refuses what is wrong
-    rows, classes = logits.shape
+    classes = logits.shape[1]
     # As unsigned numbers negative labels are huge, so one look finds every label out of range. (NumPy finds where the
     # largest stands, and takes it from there, in a third of the time of maximum.reduce, and in half for short rows.)
-    labels = target.view(unsigned)
-    if ignore_index >= 0 or labels[labels.argmax()] >= classes:
-        return NotImplemented  # some rows may be left out, or a label be refused
-    # Of each label's class in the flat logits: NumPy takes those faster than pairs of indices.
-    starts = _starts(rows, classes)
-    places = starts + target
-    largest = logits.take(starts + logits.argmax(axis=1))
+    labels, counts = target.view(_UNSIGNED[target.dtype]).reshape(-1), None
+    ignored = None
+    if ignore_index >= 0 or weight is not None or labels[labels.argmax()] >= classes:
+        counts = _counting(target, weight, ignore_index, logits)
+        if counts is None or label_smoothing:
+            return NotImplemented
+        ignored = (target == ignore_index).reshape(len(target), -1)
+        target = xp.where(target == ignore_index, 0, target)
+    if logits.ndim > 2:
+        logits = logits.reshape(*logits.shape[:2], -1)
+        target = target.reshape(len(target), -1)
+        counts = None if counts is None else counts.reshape(target.shape)
+    places, largest = _places_and_largest(xp, logits, target)
+    if counts is not None and largest.min() == -float("inf"):
+        return NotImplemented  # a row of -inf, which may be one that does not count
     shifted = xp.subtract(logits, largest[:, None], order="C")
     losses = shifted.take(places)
+    if label_smoothing:
+        losses *= 1 - label_smoothing
+        losses += _over_classes(shifted) * (label_smoothing / classes)
     powers = xp.exp(shifted, out=shifted)
-    totals = powers.dot(ones(classes, powers.dtype))
+    totals = _over_classes(powers)
     powers /= totals[:, None]
     xp.subtract(xp.log(totals, out=totals), losses, out=losses)
-    scale = 1.0 / rows if reduction == "mean" else 1.0
-    return losses.dot(ones(rows, losses.dtype)) * scale, (powers, places, scale)
+    if ignored is not None:
+        losses.reshape(ignored.shape)[ignored] = 0  # infinity times 0 is NaN
+    weights = ones(losses.size, losses.dtype) if counts is None else counts.reshape(-1)
+    scale = 1.0 if reduction == "sum" else 1.0 / (losses.size if counts is None else counts.sum())
+    return losses.reshape(-1).dot(weights) * scale, (powers, places, counts, scale)
+
+
+def _counting(target: Any, weight: Any, ignore_index: int, logits: Any) -> Any:
+    """How much each row counts, where that is not 1; None for what only the definition does, or refuses."""
+    classes, dtype = logits.shape[1], logits.dtype
+    counts = target != ignore_index
+    labels = host.where(counts, target, 0)
+    if labels.min() < 0 or labels.max() >= classes:
+        return None
+    if weight is None:
+        counts = counts.astype(dtype)
+    elif getattr(weight, "dtype", None) == dtype and weight.shape == (classes,):
+        counts = weight.take(labels) * counts
+    else:
+        return None
+    return counts if counts.sum() else None
+
+
+def _places_and_largest(xp: Any, logits: Any, target: Any) -> tuple[Any, Any]:
+    """Where in the flat logits, (N, C) or (N, C, D), those of the labels stand; and the largest of each row."""
+    if logits.ndim == 2:
+        # NumPy takes them out of a flat array faster than by pairs of indices.
+        starts = _starts(*logits.shape)
+        return starts + target, logits.take(starts + logits.argmax(axis=1))
+    rows, classes, positions = logits.shape
+    starts = _starts(rows, classes * positions)[:, None]
+    return starts + target.astype("int64", copy=False) * positions + xp.arange(positions), logits.max(axis=1)
+
+
+def _over_classes(x: Any) -> Any:
+    """The sums of x, (N, C) or (N, C, D), over the classes."""
+    return x.dot(ones(x.shape[1], x.dtype)) if x.ndim == 2 else x.sum(axis=1)
 
 
 def _backward(
-    xp: Any, g: Any, needs: tuple[bool, ...], inputs: tuple[Any, ...], residuals: tuple[Any, Any, float], **options: Any
+    xp: Any,
+    g: Any,
+    needs: tuple[bool, ...],
+    inputs: tuple[Any, ...],
+    residuals: tuple[Any, Any, Any, float],
+    *,
+    label_smoothing: float,
+    **options: Any,
 ) -> tuple[Any, None, None]:
-    probabilities, places, scale = residuals
-    scaled = g[()] * scale  # [()] makes a scalar of it, which NumPy multiplies sooner than an array without axes
-    gradient = probabilities * scaled
+    probabilities, places, counts, scale = residuals
+    # [()] makes a scalar of it, which NumPy multiplies sooner than an array without axes
+    scaled = g[()] * scale if counts is None else counts * (g[()] * scale)
+    gradient = probabilities * (scaled if counts is None else scaled[:, None])
+    if label_smoothing:
+        gradient -= scaled * (label_smoothing / probabilities.shape[1])
+        scaled = scaled * (1 - label_smoothing)
     gradient.reshape(-1)[places] -= scaled
-    return gradient, None, None
+    return gradient.reshape(inputs[0].shape), None, None
 
 
 cross_entropy.kernel(_forward, _backward, kernel_on_device(cross_entropy.definition, _forward, _backward))

@@ -90,9 +90,9 @@ def nll_loss(
 
     input is (N, C), (C,) or (N, C, d1, ...); target holds integer labels of that shape without C. `weight`, (C,),
     weighs the classes; labels equal to `ignore_index` do not count; the mean divides by the sum of the weights that
-    count, and is NaN, with its gradient, where none does. Raises TypeError for labels that are no integers, ValueError
-    for shapes that do not fit or labels outside 0 ... C-1 (on a GPU, where asking would wait for the device, they make
-    the loss NaN).
+    count, and is NaN, with a gradient of 0, where none does. Raises TypeError for labels that are no integers,
+    ValueError for shapes that do not fit or labels outside 0 ... C-1 (on a GPU, where asking would wait for the device,
+    they make the loss NaN).
     """
     labels = _labels(input, target)
     axis = 1 if input.ndim > 1 else 0
@@ -107,7 +107,7 @@ def nll_loss(
     shares = xp.ones(labels.shape, input.dtype) if weight is None else ag.take(_array(weight), labels, axis=0)
     shares = xp.where(inside, shares * counts, float("nan")).astype(input.dtype, copy=False)
     picked = ag.take_along_axis(input, xp.expand_dims(labels, axis), axis=axis)
-    losses = -ag.squeeze(picked, axis=axis) * shares
+    losses = ag.where(counts, -ag.squeeze(picked, axis=axis), 0.0) * shares  # infinity times 0 is NaN
     if reduction == "mean":
         return ag.sum(losses) / shares.sum()
     return _reduced("nll_loss", losses, reduction)
