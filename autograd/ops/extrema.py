@@ -13,6 +13,7 @@ from .cast import astype
 from .choice import where
 from .reduce import spread, sum
 from .shape import reshape
+from .short_rows import extreme
 
 __all__ = ["argmax", "argmin", "max", "min"]
 
@@ -27,7 +28,7 @@ def _to_winners(g: Operand, x: Operand, out: Operand, axis: Axis) -> Operand:
 @primitive
 def max(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The largest element over `axis` (one, several, or all for None). Ties share the gradient evenly."""
-    return xp.max(x, axis=axis, keepdims=keepdims)
+    return extreme(xp, "max", x, axis, keepdims)
 
 
 max.vjp(_to_winners)
@@ -36,7 +37,7 @@ max.vjp(_to_winners)
 @primitive
 def min(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The smallest element over `axis` (one, several, or all for None). Ties share the gradient evenly."""
-    return xp.min(x, axis=axis, keepdims=keepdims)
+    return extreme(xp, "min", x, axis, keepdims)
 
 
 min.vjp(_to_winners)

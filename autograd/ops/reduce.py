@@ -12,6 +12,7 @@ from ..backend import Array, Module
 from ..primitive import primitive
 from ..shapes import Axis, Shape, axes_of, kept_shape
 from ..tensor import Operand
+from . import short_rows
 from .cast import single
 from .choice import where
 from .shape import broadcast_to, reshape
@@ -32,7 +33,7 @@ def _count(shape: Shape, axis: Axis) -> int:
 @primitive
 def sum(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The sum over `axis` (one, several, or all of them for None)."""
-    return xp.sum(x, axis=axis, keepdims=keepdims)
+    return short_rows.total(xp, x, axis, keepdims)
 
 
 # Every summand moved the total one for one, so each receives the whole of g.
@@ -42,6 +43,8 @@ sum.vjp(lambda g, x_shape, axis: spread(g, x_shape, axis))
 @primitive
 def mean(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The mean over `axis` (one, several, or all of them for None)."""
+    if short_rows.are_short(xp, x, axis):
+        return short_rows.total(xp, x, axis, keepdims) / x.shape[-1]
     return xp.mean(x, axis=axis, keepdims=keepdims)
 
 
@@ -94,7 +97,7 @@ def norm(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -
     elif kind == "c":
         x = xp.abs(x)
     wide = single(x)
-    out = xp.sqrt(xp.sum(xp.square(wide), axis=axis, keepdims=keepdims))
+    out = xp.sqrt(short_rows.total(xp, xp.square(wide), axis, keepdims))
     return out if wide is x else out.astype(x.dtype)
 
 

@@ -150,3 +150,28 @@ def test_axes_from_the_end_are_the_same_axes() -> None:
     for f, axes in itertools.product((ag.sum, ag.prod, ag.max, ag.var, ag.logsumexp), ([1, -2], [(0, 2), (-3, -1)])):
         a, b = (ag.gradients(f(x, axis=axis).sum(), [x])[0] for axis in axes)
         assert np.array_equal(a.data, b.data)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 10, 32, 33, 128, 129])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_short_rows_are_reduced_as_numpy_does(width, dtype, keepdims):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4, 5000 // width, width)).astype(dtype)
+    x[0, :3, 0] = np.nan, np.inf, -np.inf
+    for array in (x, x[:, ::2], x.T):
+        for axis in (-1, 1):
+            for name in ("sum", "mean", "max", "min"):
+                found = getattr(ag, name)(array, axis=axis, keepdims=keepdims)
+                wanted = getattr(np, name)(array, axis=axis, keepdims=keepdims)
+                assert found.dtype == dtype
+                assert found.shape == wanted.shape
+                rtol = 0 if name in ("max", "min") else 1e-12 if dtype == "float64" else 1e-5
+                np.testing.assert_allclose(found, wanted, rtol=rtol, atol=rtol)
+
+
+def test_softmax_of_short_rows_is_that_of_long_ones():
+    x = np.random.default_rng(0).normal(size=(1000, 5))
+    for function in (ag.softmax, ag.log_softmax, ag.logsumexp):
+        few = [function(row, axis=-1) for row in x[:20]]
+        np.testing.assert_allclose(function(x, axis=-1)[:20], few, rtol=1e-13)
