@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from operator import index as as_int
 from typing import Any
 
-from ..backend import Array, Module, is_array, module_of
+from ..backend import Array, Module, host, is_array, module_of
 from ..batching import Batch, deepest
 from ..errors import ShapeError
 from ..instruction import instruction
@@ -123,7 +123,7 @@ def _rows_added(values: Array, index: Any, shape: Shape) -> Array:
     axes = _axes_named(index, len(shape))
     lead, tail = shape[:axes], shape[axes:]
     count, width = math.prod(lead), math.prod(tail)
-    reached = _row_numbers(index, lead)
+    reached = _row_numbers(xp, index, lead)
     values = xp.broadcast_to(values, reached.shape + tail).reshape(reached.size, width)
     reached = reached.ravel()
     if values.size == 0:
@@ -144,14 +144,14 @@ def _rows_added(values: Array, index: Any, shape: Shape) -> Array:
     return out
 
 
-def _row_numbers(index: Any, lead: Shape) -> Array:
+def _row_numbers(xp: Module, index: Any, lead: Shape) -> Array:
     """The numbers of the rows that an index names, counted over the axes `lead`. Raises IndexError as NumPy does."""
     parts = parts_of(index)
-    if len(parts) == len(lead) and all(map(_is_inside, parts, lead)):
+    if xp is host and len(parts) == len(lead) and all(map(_is_inside, parts, lead)):
         steps = [math.prod(lead[i + 1 :]) for i in range(len(lead))]
         numbers = [part.astype("int64", copy=False) * step for part, step in zip(parts, steps, strict=True)]
         return functools.reduce(operator.add, numbers)
-    return module_of(0.0).arange(math.prod(lead)).reshape(lead)[index]
+    return xp.arange(math.prod(lead)).reshape(lead)[index]
 
 
 def _is_inside(part: Any, length: int) -> bool:

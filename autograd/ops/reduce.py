@@ -1,7 +1,7 @@
 """Reductions: sums, means, spreads, norms, and questions of all or any.
 
 One idea: the gradient of a reduced element goes back to those it was made from, so each rule spreads g over the reduced
-axes again (`spread`) and weighs it. Read `extrema.py` next.
+axes again (`spread`) and weighs it. `short_rows.py` has the sums that NumPy is slow at. Read `extrema.py` next.
 """
 
 from __future__ import annotations

@@ -469,7 +469,7 @@ def test_pieces_of_an_array_do_not_wait_for_one_another(device: str) -> None:
 
 def test_the_tape_of_a_perceptron() -> None:
     assert tape(MLP((6, 5, 4, 3), 8), "adam") == [
-        "kernel <1 x 128>: 1 x 8, not_equal multiply sum divide multiply negative where",
+        "kernel <1 x 128>: 1 x 8, not_equal multiply sum divide multiply where negative where",
         "product 8 x 6 by 6 x 5 + bias",
         "kernel <1 x 256>: 8 x 5, maximum greater",
         "product 8 x 5 by 5 x 4 + bias",
