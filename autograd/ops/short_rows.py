@@ -23,7 +23,7 @@ def are_short(xp: Module, x: Any, axis: Axis, most: int = _SUMMED) -> bool:
     """Whether `axis` is the last one, and there are many rows along it, each of few elements."""
     if xp is not host or type(x) is not host.ndarray or x.size < _MANY or x.dtype.char not in "fd" or x.ndim < 2:
         return False
-    return axis in (-1, x.ndim - 1) and 1 < x.shape[-1] <= most and x.flags.c_contiguous
+    return axis in (-1, x.ndim - 1, (x.ndim - 1,)) and 1 < x.shape[-1] <= most and x.flags.c_contiguous
 
 
 def total(xp: Module, x: Any, axis: Axis, keepdims: bool) -> Array:
