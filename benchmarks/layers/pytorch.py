@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..speed import pytorch
@@ -29,12 +28,12 @@ class PyTorch(Layers):
         """Channels can lie last in images."""
         return not self.channels_last or LAYERS[job].is_of_images
 
-    def tensor(self, array: NDArray[np.float32], wanted: bool = False) -> Any:
+    def tensor(self, array: NDArray[Any], wanted: bool = False) -> Any:
         """A tensor."""
         import torch
 
         tensor = torch.from_numpy(array)
-        if self.channels_last:
+        if self.channels_last and array.ndim == 4:
             tensor = tensor.contiguous(memory_format=torch.channels_last)
         return tensor.requires_grad_(wanted)
 

@@ -24,12 +24,29 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Layer:
-    """A module, given `nn`, and the shape of its input."""
+    """A module, given `nn`, and the shape of its input; `whole` are how many whole numbers it picks from, as words are.
+
+    A loss has a target: of that shape, from 0 to 1, or labels from `classes`, of the shape without axis 1.
+    """
 
     make: Callable[[Any], Any]
     shape: Shape
     first: bool = False  # the input is data, whose gradient nobody wants
-    call: Callable[[Any, Any], Any] = lambda module, x: module(x)
+    call: Callable[..., Any] = lambda module, *given: module(*given)
+    whole: int = 0
+    target: bool = False
+    classes: int = 0
+
+    def inputs(self) -> list[NDArray[Any]]:
+        """The input, and the target of a loss: random numbers, always the same."""
+        rng = np.random.default_rng(0)
+        x = rng.integers(0, self.whole, self.shape) if self.whole else rng.standard_normal(self.shape)
+        given = [x if self.whole else x.astype(np.float32)]
+        if self.classes:
+            given.append(rng.integers(0, self.classes, (self.shape[0], *self.shape[2:])))
+        elif self.target:
+            given.append(rng.random(self.shape, dtype=np.float32))
+        return given
 
     @property
     def is_of_images(self) -> bool:
@@ -73,6 +90,15 @@ LAYERS = {
     "LSTM": Layer(lambda nn: nn.LSTM(64, 128), (64, 32, 64), call=_outputs),
     "GRU": Layer(lambda nn: nn.GRU(64, 128), (64, 32, 64), call=_outputs),
     "attention": Layer(lambda nn: nn.MultiheadAttention(256, 8, batch_first=True), (16, 128, 256), call=_itself),
+    "embedding": Layer(lambda nn: nn.Embedding(5000, 256), (32, 128), first=True, whole=5000),
+    "cross entropy": Layer(lambda nn: nn.CrossEntropyLoss(), (512, 1000), classes=1000),
+    "cross entropy with smoothed labels": Layer(
+        lambda nn: nn.CrossEntropyLoss(label_smoothing=0.1), (512, 1000), classes=1000
+    ),
+    "cross entropy of images": Layer(lambda nn: nn.CrossEntropyLoss(), (8, 21, 64, 64), classes=21),
+    "squared error": Layer(lambda nn: nn.MSELoss(), (512, 1000), target=True),
+    "Huber loss": Layer(lambda nn: nn.HuberLoss(), (512, 1000), target=True),
+    "binary cross entropy": Layer(lambda nn: nn.BCEWithLogitsLoss(), (512, 1000), target=True),
 }
 
 
@@ -87,7 +113,7 @@ class Layers(Contender):
     """A framework that is asked for single layers."""
 
     @abstractmethod
-    def tensor(self, array: NDArray[np.float32], wanted: bool = False) -> Any:
+    def tensor(self, array: NDArray[Any], wanted: bool = False) -> Any:
         """A tensor, which asks for its gradient where that is wanted."""
 
     @abstractmethod
@@ -98,16 +124,16 @@ class Layers(Contender):
         """The layer's output of random numbers, and the way back from a random gradient."""
         layer = LAYERS[job]
         module = self.filled(layer)
-        drawn = np.random.default_rng(0).standard_normal(layer.shape).astype(np.float32)
-        x = self.tensor(drawn, not layer.first)
-        out = layer.call(module, x)
-        g = self.tensor(np.random.default_rng(1).standard_normal(tuple(out.shape)).astype(np.float32))
+        drawn, *target = layer.inputs()
+        x, others = self.tensor(drawn, not layer.first), [self.tensor(array) for array in target]
+        out = layer.call(module, x, *others)
+        g = self.tensor(np.asarray(np.random.default_rng(1).standard_normal(tuple(out.shape)), np.float32))
         leaves = [*([] if layer.first else [x]), *module.parameters()]
 
         def step() -> Any:
             for leaf in leaves:
                 leaf.grad = None
-            out = layer.call(module, x)
+            out = layer.call(module, x, *others)
             out.backward(g)
             return out
 

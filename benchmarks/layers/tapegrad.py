@@ -30,12 +30,12 @@ class Tapegrad(Layers):
         """Channels can lie last in images."""
         return not self.channels_last or LAYERS[job].is_of_images
 
-    def tensor(self, array: NDArray[np.float32], wanted: bool = False) -> Any:
+    def tensor(self, array: NDArray[Any], wanted: bool = False) -> Any:
         """A Tensor."""
         import autograd as ag
 
         tensor = ag.Tensor(array, requires_grad=wanted)
-        if self.channels_last:
+        if self.channels_last and array.ndim == 4:
             tensor.data = np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
         return tensor
 
