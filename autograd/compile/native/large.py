@@ -24,7 +24,9 @@ from .eager import Loop
 __all__ = ["in_loops", "rows_in_loops", "rules_in_loops"]
 
 _PLAIN = (float, int, type(None))  # what may stand in the text of a loop
-_MOST = 16  # sets of numbers for which loops are made: those that change at every step are left to NumPy
+# Numbers stand in the text of a loop, so one is made when they come again: those that change at every step are left to
+# NumPy.
+_MOST, _WAITING = 16, 256  # sets of numbers for which loops are made, and that are remembered
 
 
 def in_loops(*primitives: Primitive[Any]) -> None:
@@ -81,7 +83,8 @@ def _looped(function: Callable[..., Any], by_rows: bool) -> Callable[[Any, dict[
         return function(*(next(left) if x is _ARRAY else x for x in numbers), **options)
 
     loop = Loop(filled, by_rows=by_rows)
-    known: set[Any] = set()
+    known: set[str] = set()
+    waiting: set[str] = set()
 
     def of_arrays(given: tuple[Any, ...], options: dict[str, Any]) -> Array | None:
         first = given[0]
@@ -94,7 +97,11 @@ def _looped(function: Callable[..., Any], by_rows: bool) -> Callable[[Any, dict[
             return None
         told = repr((numbers, options))  # where 1 is not 1.0, and 0.0 not -0.0
         if told not in known:
-            if len(known) == _MOST:
+            comes_again = told in waiting or float not in map(type, (*numbers, *options.values()))
+            if len(known) == _MOST or not comes_again:
+                if len(waiting) == _WAITING:
+                    waiting.clear()
+                waiting.add(told)
                 return None
             known.add(told)
         if by_rows:
