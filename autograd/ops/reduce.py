@@ -43,8 +43,8 @@ sum.vjp(lambda g, x_shape, axis: spread(g, x_shape, axis))
 @primitive
 def mean(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The mean over `axis` (one, several, or all of them for None)."""
-    if short_rows.are_short(xp, x, axis):
-        return short_rows.total(xp, x, axis, keepdims) / x.shape[-1]
+    if short_rows.sums(xp, x, axis):
+        return short_rows.total(xp, x, axis, keepdims) / _count(x.shape, axis)
     return xp.mean(x, axis=axis, keepdims=keepdims)
 
 
