@@ -6,6 +6,7 @@ Read `linalg_solve.py` next.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from numbers import Integral
@@ -19,7 +20,7 @@ from ..tensor import Operand, Tensor
 from .einsum import einsum, tensordot_subscripts
 from .elementwise import conj, multiply
 from .rounded import rounded
-from .shape import lengths_of, moveaxis, permute_dims, reshape, roll, sum_to, swapaxes
+from .shape import _permute_dims, lengths_of, moveaxis, permute_dims, reshape, roll, sum_to
 
 __all__ = [
     "cross",
@@ -37,7 +38,13 @@ def matrix_transpose(x: Operand) -> Tensor:
     """x with its last two axes exchanged. A view. Raises ShapeError for fewer than two axes."""
     if x.ndim < 2:
         raise ShapeError(f"matrix_transpose: x of shape {x.shape} is no matrix; it needs two axes at least.")
-    return swapaxes(x, -2, -1)
+    return _permute_dims(x, axes=_turned(x.ndim))
+
+
+@functools.cache
+def _turned(ndim: int) -> Shape:
+    """So many axes, the last two exchanged."""
+    return (*range(ndim - 2), ndim - 1, ndim - 2)
 
 
 def transpose_of_matrix(x: Operand) -> Tensor:
@@ -106,12 +113,16 @@ def _tall(x: Operand) -> Operand:
 
 
 def _gradient_of_a(g: Operand, a_shape: Shape, b: Operand) -> Operand:
+    if len(a_shape) == b.ndim == 2:
+        return _matmul(g, matrix_transpose(b))
     g = _full(g, len(a_shape), b.ndim)
     b = _shaped(b, _matrix(b.shape, last=True))
     return _shaped(sum_to(_matmul(g, matrix_transpose(b)), shape=_matrix(a_shape, last=False)), a_shape)
 
 
 def _gradient_of_b(g: Operand, a: Operand, b_shape: Shape) -> Operand:
+    if a.ndim == len(b_shape) == 2:
+        return _matmul(matrix_transpose(a), g)
     g = _full(g, a.ndim, len(b_shape))
     a = _shaped(a, _matrix(a.shape, last=False))
     if len(b_shape) <= 2 and a.ndim > 2:
