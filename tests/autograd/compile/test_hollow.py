@@ -72,6 +72,14 @@ def test_sums_and_their_like(data: st.DataObject) -> None:
     agree(np.sum, x, axis=axis, dtype="float64")
 
 
+@pytest.mark.parametrize("axis", [0, -1, np.int64(0)])
+def test_the_first_axis_of_a_number(axis: int) -> None:
+    for function in (np.sum, np.max):
+        agree(function, np.array(0.5), axis=axis)  # which it has as far as NumPy is concerned
+        agree(function, np.array(0.5), axis=axis, keepdims=True)
+        agree(function, np.ones((2, 3)), axis=axis)
+
+
 @settings(max_examples=200)
 @given(data=st.data())
 def test_products(data: st.DataObject) -> None:
