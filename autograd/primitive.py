@@ -154,9 +154,9 @@ class Operation(Generic[P]):
         if batch is not None:
             return tuple(map(batch.joined, inputs))
         trace = is_tracing()
-        if trace is None or device_of(arrays[0]) != device_of(other):
+        if trace is None:
             self._refuse_devices(arrays, other)
-        return tuple(trace.lift(x) if isinstance(x, host.ndarray) else x for x in inputs)
+        return tuple(trace.lift(x) if is_array(x) else x for x in inputs)
 
     def carries(self, dtype: Any) -> bool:
         """Whether a result of this dtype carries the gradient of inputs that require one; integers and bools never do.

@@ -107,8 +107,8 @@ def _product(a: Any, b: Any) -> Any:
 def _over_rows(function: Callable[..., Any], x: Any, *inputs: Any, **options: Any) -> Any:
     found = function(_corner(x), *inputs, **options)
     axis = inputs[0] if inputs else options.get("axis")
-    gone = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    gone = {a % max(1, x.ndim) for a in gone}  # NumPy takes axis 0 of what has none
+    over = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    gone = {a % max(1, x.ndim) for a in over}  # NumPy takes axis 0 of what has none
     if found.ndim == x.ndim:  # they are kept
         return _zeros([1 if a in gone else n for a, n in enumerate(x.shape)], x.strides, found.dtype)
     left = [a for a in range(x.ndim) if a not in gone]

@@ -8,11 +8,12 @@ changes is written back there at the end. If it fails on the way nothing has bee
 from __future__ import annotations
 
 import functools
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..backend import Backend, device_of, host, is_array, is_floating, plain, register_backend, to_host
+from ..backend import Backend, device_of, host, is_array, is_floating, move, plain, register_backend, to_host
 from ..batching import Batched, every_example
 from ..errors import DeviceError, GradientError, TraceError
 from ..modes import enable_grad, is_tracing, unwatched
@@ -35,7 +36,8 @@ __all__ = ["Trace", "program_of"]
 # What a trace needs of values are their shapes and dtypes, so a step on a GPU is traced on the host, with NumPy; the
 # program is then for the GPU, see `cuda/executor.py`. Floats stay where they are: zeros stand for them, and whatever is
 # computed from them costs next to nothing, see `hollow.py`. Whole numbers, which may be places in an array, are copied
-# and computed. Mixing devices is the error that it is in eager code.
+# and computed. Mixing devices is the error that it is in eager code, but where the host's are constants or random
+# numbers. What a step is told of a device is where its arrays are, not where it is traced.
 
 
 # Note [Reshaped places]
@@ -47,13 +49,23 @@ __all__ = ["Trace", "program_of"]
 class TracedDraw:
     """A draw of random numbers whose number is another at each call."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, trace: Trace, generator: Generator) -> None:
         name, scope = named(generator)
+        self._trace = trace
         self.again = Expression(f"{name}.take()", scope)
         self.value = generator.take()
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *inputs, **options: record(f"draw.{name}", getattr(Draw, name), (self, *inputs), options)
+        function = getattr(Draw, name)
+
+        def made(*inputs: Any, **options: Any) -> Any:
+            given = inspect.signature(function).bind(self, *inputs, **options)
+            if given.arguments.get("device", "cpu") != "cpu":
+                self._trace.works_on(device_of(move(host.empty(0), given.arguments["device"])))
+                given.arguments["device"] = "cpu"  # they are made where the program runs
+            return record(f"draw.{name}", function, given.args, given.kwargs)
+
+        return made
 
 
 class Trace:
@@ -133,15 +145,19 @@ class Trace:
     def _copied(self, array: Any) -> Any:
         """The values of an array, for the trace to work on; see Note [Tracing for a device]."""
         device = device_of(array)
+        self.works_on(device)
+        if device == "cpu":
+            return _copy_as_it_lies(array)
+        return hollow_like(array) if is_floating(array.dtype) else to_host(array)
+
+    def works_on(self, device: str) -> None:
+        """Note that there are arrays on this device. Raises DeviceError where others are elsewhere."""
         self.device = self.device or device
         if device != self.device:
             raise DeviceError(
                 f'a compiled function works on arrays of "{self.device}" and also reads one of "{device}": move '
                 "everything to one of them with .to(device)."
             )
-        if device == "cpu":
-            return _copy_as_it_lies(array)
-        return hollow_like(array) if is_floating(array.dtype) else to_host(array)
 
     @property
     def _is_hollow(self) -> bool:
@@ -236,7 +252,7 @@ class Trace:
     def draw(self, generator: Generator) -> TracedDraw:
         """The next draw of a generator, at each call anew."""
         self._generators.setdefault(id(generator), (generator, generator.draw))
-        draw = TracedDraw(generator)
+        draw = TracedDraw(self, generator)
         self._name(draw)  # drawn at each call, wanted or not
         return draw
 
@@ -445,4 +461,8 @@ def _no_values(array: Any) -> Any:
     return array.__array__()
 
 
-register_backend("trace", Backend(Traced, tracer, lambda a: "cpu", _lifted, _no_values, lambda: None))
+def _device_of(array: Any) -> str:
+    return array.trace.device or "cpu"
+
+
+register_backend("trace", Backend(Traced, tracer, _device_of, _lifted, _no_values, lambda: None))

@@ -13,6 +13,7 @@ from .. import convolution as arrays
 from ..backend import Array, Module, device_of
 from ..convolution import Geometry, Pair, Sides, geometry, windows
 from ..errors import ShapeError
+from ..modes import is_tracing
 from ..primitive import primitive
 from ..shapes import Shape
 from ..tensor import Operand
@@ -35,7 +36,7 @@ def _convolve(
     """
     geo = geometry("convolve", _shape(x), _shape(w), stride, padding, dilation, groups)
     x, w = _alike(xp, x, w)
-    if device_of(x) == "cpu":
+    if _is_on_host(x):
         return arrays.convolve(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
     return windows.convolve(xp, x, w, geo)
 
@@ -64,7 +65,7 @@ def _convolve_input(
     geo = geometry("convolve_input", x_shape, w_shape, stride, padding, dilation, groups)
     _check_result("convolve_input", _shape(y), geo)
     y, w = _alike(xp, y, w)
-    if device_of(y) == "cpu":
+    if _is_on_host(y):
         return arrays.convolve_input(
             y, w, length=length, stride=stride, padding=padding, dilation=dilation, groups=groups
         )
@@ -94,9 +95,14 @@ def convolve_weight(
     geo = geometry("convolve_weight", x_shape, w_shape, stride, padding, dilation, groups)
     _check_result("convolve_weight", y_shape, geo)
     x, y = _alike(xp, x, y)
-    if device_of(x) == "cpu":
+    if _is_on_host(x):
         return arrays.convolve_weight(x, y, size=size, stride=stride, padding=padding, dilation=dilation, groups=groups)
     return windows.convolve_weight(xp, x, y, geo)
+
+
+def _is_on_host(x: Array) -> bool:
+    """Whether NumPy does it, now or for a trace, which writes it down as one call."""
+    return is_tracing() is not None or device_of(x) == "cpu"
 
 
 def _has_channels_apart(x: Operand, w: Operand, options: dict[str, Any]) -> bool:

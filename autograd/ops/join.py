@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from ..backend import Array, Module, array_of, device_of, module_of
 from ..errors import ShapeError
 from ..hints import telling
+from ..modes import is_tracing
 from ..primitive import primitive, view
 from ..shapes import Shape, at_axis, normalize_axis
 from ..tensor import Operand, Tensor, bare
@@ -193,7 +194,7 @@ def _widths(pad_width: Any, ndim: int) -> Widths:
 
 def _beside(x: Operand, positions: Array) -> Array:
     """Positions made on the host, on the device of x."""
-    return array_of(positions, device=device_of(bare(x)), copy=None)
+    return positions if is_tracing() else array_of(positions, device=device_of(bare(x)), copy=None)
 
 
 # Repeating

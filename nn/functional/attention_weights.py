@@ -11,6 +11,7 @@ import math
 
 from autograd import matmul, matrix_transpose, softmax, where
 from autograd.backend import Array, device_of, host, move
+from autograd.modes import is_tracing
 from autograd.tensor import Operand, bare
 
 __all__ = ["attention_scores", "attention_weights", "lower", "scale_of"]
@@ -32,7 +33,7 @@ def attention_scores(
     """How well each key fits each query, (..., L, S), before the softmax; -inf where a mask keeps them apart."""
     scores = matmul(query, matrix_transpose(key)) * scale_of(query, scale)
     if causal:
-        device = device_of(bare(query))
+        device = "cpu" if is_tracing() else device_of(bare(query))  # a program has a copy where it runs
         scores = where(lower(*scores.shape[-2:], device), scores, -float("inf"))
     if mask is not None:
         scores = where(mask, scores, -float("inf")) if mask.dtype == "bool" else scores + mask

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 import autograd as ag
 import nn
+import nn.functional as F
 import optim
 from autograd import DeviceError, Tensor
 from autograd.backend import to_host
@@ -43,6 +44,33 @@ def test_ten_steps_of_random_networks(kind: str, device: str) -> None:
         compare(plan, 1e-6, device)
 
     to_rounding()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x, device: x * 2 if x.device == "cpu" else x * 3,
+        lambda x, device: x.to(device) + ag.ones(3, device=x.device),
+        lambda x, device: x + Tensor(np.arange(3.0), device=device),
+        lambda x, device: x + ag.random.randn(2, 3, device=device) + ag.random.randint(0, 9, 3, device=device),
+        lambda x, device: ag.random.randn(3, device=device, dtype="float64"),  # nothing else says where it runs
+        lambda x, device: x[:, ag.random.permutation(3, device=device)],
+        lambda x, device: F.max_pool2d(x[None, None], 2) + F.conv2d(x[None, None], x[None, None, :1, :1]).mean(),
+    ],
+)
+def test_in_a_step_arrays_are_on_the_device(step: Any, device: str) -> None:
+    numbers, compiled = np.arange(6.0).reshape(2, 3), ag.compile(step)
+    ag.random.seed(0)
+    wanted = [step(Tensor(numbers, device=device), device).numpy() for _ in range(3)]
+    ag.random.seed(0)
+    for like in wanted:
+        np.testing.assert_allclose(compiled(Tensor(numbers, device=device), device).numpy(), like, rtol=1e-6)
+
+
+def test_a_step_on_a_device_brings_nothing_to_the_host(device: str) -> None:
+    compiled = ag.compile(lambda x: x.to("cpu"))
+    with pytest.raises(ag.TraceError, match="was turned into a NumPy array"):
+        compiled(Tensor([1.0], device=device))
 
 
 class Small:
