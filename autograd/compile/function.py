@@ -308,7 +308,7 @@ def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, l
             arrays.append(leaf)
             key.append((leaf.shape, leaf.dtype, type(leaf), "array"))
         elif isinstance(leaf, (bool, int, float, complex, str, bytes, types.NoneType)):
-            key.append((type(leaf), leaf.hex() if isinstance(leaf, float) else leaf))  # tells -0.0 from 0.0
+            key.append((type(leaf), repr(leaf) if isinstance(leaf, (float, complex)) else leaf))  # tells -0.0 from 0.0
         elif isinstance(leaf, host.generic) and leaf.dtype.kind in "biufc":
             key.append((type(leaf), leaf.tobytes()))
         else:

@@ -66,7 +66,7 @@ def question(text: str, scope: dict[str, Any], value: Any, lists: bool = True) -
     """Whether the expression `text`, which gives `value` now, still does."""
     if value is None:
         yield Expression(f"({text} is None)", scope)
-    elif isinstance(value, float) and not value:
+    elif isinstance(value, complex) or (isinstance(value, float) and not value):
         yield Expression(f"repr({text})", scope)  # tells -0.0 from 0.0
     elif isinstance(value, PLAIN):
         yield Expression(f"(type({text}), {text})", scope)  # tells 1 from 1.0
@@ -118,12 +118,12 @@ def _parts(value: Any, lists: bool = False, around: tuple[int, ...] = ()) -> Any
 
     Of very large ones the length, and of a container that is one of those `around` it the type again.
     """
-    if isinstance(value, float):
-        return value.hex()
-    if isinstance(value, PLAIN):
-        return type(value), value
     if isinstance(value, host.generic):
         return type(value), value.tobytes()
+    if isinstance(value, (float, complex)):
+        return type(value), repr(value)
+    if isinstance(value, PLAIN):
+        return type(value), value
     if isinstance(value, slice):
         return [_parts(part) for part in (value.start, value.stop, value.step)]
     if isinstance(value, BUFFERS):

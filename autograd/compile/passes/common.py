@@ -44,10 +44,10 @@ def _key(value: Any) -> Any:
         return _key(tuple(value.items()))
     if isinstance(value, slice):
         return (slice, value.start, value.stop, value.step)
-    if isinstance(value, float):
-        return (float, value.hex())  # 0.0 and -0.0 are equal, and not the same
     if isinstance(value, host.generic):
-        return (type(value), value.tobytes())  # so too here
+        return (type(value), value.tobytes())  # 0.0 and -0.0 are equal, and not the same
+    if isinstance(value, (float, complex)):
+        return (type(value), repr(value))  # so too here
     if value is None or value is Ellipsis:
         return ("the", str(value))
     try:

@@ -11,6 +11,7 @@ import contextvars
 import copy
 import datetime
 import functools
+import math
 import operator
 import os
 import random
@@ -1143,16 +1144,26 @@ def test_what_an_argument_holds_is_guarded(thing: Any, change: Callable[[Any], A
     assert len(function.programs) == 2
 
 
-@pytest.mark.parametrize(("one", "other"), [(2, 2.0), (0.0, -0.0), (1, True)])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(2, 2.0), (0.0, -0.0), (1, True), (0.5, np.float64(0.5)), (complex(2.0, 0.0), complex(2.0, -0.0))],
+)
 def test_an_equal_number_of_another_kind_is_guarded(one: Any, other: Any) -> None:
-    number, options = one, {"number": one}
-    function = ag.compile(lambda x: (x * number, x * options["number"]))
-    x = Tensor([1, 2])
+    def signed(x: Tensor, now: Any) -> Tensor:
+        return x * (math.copysign(now.real, now.imag) if isinstance(now, complex) else now)
+
+    number, options, groups = one, {"number": one}, [[one]]
+    given = ag.compile(signed)
+    found = [
+        ag.compile(lambda x: signed(x, number)),
+        ag.compile(lambda x: signed(x, options["number"])),
+        ag.compile(lambda x: signed(x, groups[0][0])),
+    ]
+    x = Tensor([1.0, 2.0])
     for now in (one, other):
-        number = options["number"] = now
-        for found in function(x):
-            assert found.dtype == (x * now).dtype
-            np.testing.assert_array_equal(np.signbit(found.data), np.signbit((x * now).data))
+        number = options["number"] = groups[0][0] = now
+        for result in (given(x, now), *(function(x) for function in found)):
+            assert same_bits(result, signed(x, now))
 
 
 def test_what_a_function_changes_itself_while_it_is_traced_needs_no_second_program() -> None:

@@ -159,6 +159,8 @@ def test_writes_are_named_anew() -> None:
             (np.multiply, (V(1), -0.0)),
         ),
         ((np.divide, (V(1), np.float32(0.0))), (np.divide, (V(1), np.float32(-0.0)))),
+        ((np.multiply, (V(1), 0.5)), (np.multiply, (V(1), np.float64(0.5)))),
+        ((np.multiply, (V(1), complex(1.0, 0.0))), (np.multiply, (V(1), complex(1.0, -0.0)))),
     ],
 )
 def test_what_differs_in_anything_is_no_repetition(one: Any, other: Any) -> None:
