@@ -177,9 +177,12 @@ def constant(value: Any, dtype: Any) -> str:
     """A Python number in C."""
     if dtype.kind in "biu":
         number = int(value)
-        # No number of the dtype is equal to one that does not fit, nor to what C would make of that.
-        fits = dtype.kind == "b" or host.iinfo(dtype).min <= number <= host.iinfo(dtype).max
-        return f"{number}" + ("LL" if dtype.itemsize == 8 or not fits else "")
+        # One that does not fit is only compared with, and lies beyond all numbers of the dtype; so does this one.
+        if dtype.kind != "b" and not host.iinfo(dtype).min <= number <= host.iinfo(dtype).max:
+            return "1e30" if number > 0 else "(-1e30)"
+        if number == -(2**63):
+            return f"({number + 1}LL - 1)"  # C reads the minus by itself, and the rest is too large
+        return f"{number}" + ("LL" if dtype.itemsize == 8 else "")
     real = float(dtype.type(value))
     ending = "f" if dtype == "float32" else ""
     if real != real:

@@ -361,6 +361,20 @@ def test_no_number_without_a_sign_is_below_zero(dtype: str) -> None:
 
 
 @needs_c
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32", "int64"])
+def test_whole_numbers_are_compared_with_any_of_pythons(dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    x = Tensor(np.array([limits.min, limits.max, 1], dtype))
+    for other in (2**70, 2**64, 2**63, 2**31, 300, limits.max, limits.min, -1, -(2**63), -(2**63) - 1, -(2**70)):
+
+        def function(x: Tensor, other: int = other) -> tuple[Tensor, ...]:
+            return x < other, x >= other, x == other, x != other
+
+        for found, wanted in zip(ag.compile(function, executor="native")(x), function(x), strict=True):
+            np.testing.assert_array_equal(found.numpy(), wanted.numpy())
+
+
+@needs_c
 @pytest.mark.parametrize("shape", [(300_003,), (100_001, 3)])
 def test_a_sum_of_many_numbers_loses_none_of_them(shape: tuple[int, ...]) -> None:
     def function(x: Tensor, y: Tensor) -> Tensor:
