@@ -61,10 +61,10 @@ def cross_entropy(
     per_row = take(bare(weight), labels, axis=0) if weight is not None else xp.ones(labels.shape, logits.dtype)
     per_row = per_row * counts
     trace = is_tracing()
-    if trace is None:
-        per_row = _checked(xp, labels, logits.shape[axis], per_row)
-    else:
+    if trace is not None:
         trace.check("check_labels", _refuse_wrong, array, ignore_index, logits.shape[axis])
+    if trace is None or trace.device != "cpu":
+        per_row = _checked(xp, labels, logits.shape[axis], per_row)
     # A choice, since infinity times 0 is NaN: the logits of a row that does not count may be -inf.
     losses = where(counts, -take_along_axis(logp, labels, axis=axis), 0.0) * per_row
     if label_smoothing:

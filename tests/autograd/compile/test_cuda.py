@@ -372,11 +372,19 @@ def test_of_parts_that_overlap_the_last_one_stays(starts: tuple[int, ...], execu
     np.testing.assert_array_equal(found.numpy(), put(*pieces).numpy())
 
 
-def test_a_wrong_label_shows_in_the_loss(device: str) -> None:
-    loss = ag.compile(lambda x, y: nn.functional.cross_entropy(x, y))
+@pytest.mark.parametrize("wrong", [3, -1])
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_a_wrong_label_shows_in_the_loss(
+    wrong: int, is_compiled: bool, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulated.Simulated, "eager", True)
+    loss = ag.value_and_grad(F.cross_entropy)
+    loss = ag.compile(loss) if is_compiled else loss
     x = Tensor(np.zeros((4, 3), "float32"), device=device)
-    assert loss(x, Tensor(np.array([0, 1, 2, 0]), device=device)).item() == pytest.approx(np.log(3))
-    assert np.isnan(loss(x, Tensor(np.array([0, 1, 3, 0]), device=device)).item())
+    assert loss(x, Tensor(np.array([0, 1, 2, 0]), device=device))[0].item() == pytest.approx(np.log(3))
+    found, slope = loss(x, Tensor(np.array([0, 1, wrong, 0]), device=device))
+    assert np.isnan(found.item())
+    assert np.isnan(slope.numpy()).any()
 
 
 def test_what_cupy_has_to_do_stands_between_recordings(device: str) -> None:
