@@ -47,6 +47,7 @@ _KERNELS = {**nests.KERNELS, **draws.KERNELS, **convolution.KERNELS, **pooling.K
 
 _LONGEST_ROW = 65_536  # elements that are kept: 128 in each of 512 lanes
 _MOST_PARTS = 10_000  # of a joined array, of which a launch copies some 120
+_MOST_ARRAYS = 480  # of a launch, which is given their addresses in 4 KB
 
 
 def _nothing(operation: Operation) -> bool:
@@ -74,7 +75,8 @@ class Tape:
         self.program = with_whole_arrays(for_blas(program))
         self.refs = layouts(self.program)
         self._tf32, self._does, self._eager = tf32, does, eager
-        dialect = Dialect(self._kernel_of, CUDA_TYPES, (*HOST.products, "bfloat16"), _LONGEST_ROW, _MOST_PARTS)
+        products = (*HOST.products, "bfloat16")
+        dialect = Dialect(self._kernel_of, CUDA_TYPES, products, _LONGEST_ROW, _MOST_PARTS, _MOST_ARRAYS)
         steps = with_biases(schedule(self.program, self.refs, dialect), self.program, self.refs, dialect)
         if pays is not None:
             steps = with_epilogues(steps, self.program, self.refs, dialect, tf32, pays)

@@ -6,6 +6,7 @@ in what their BLAS multiplies, and in how much a loop may keep. Read `tables.py`
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
@@ -26,8 +27,10 @@ class Dialect:
     products: tuple[str, ...]  # those that its BLAS multiplies
     longest_row: int  # elements that may be kept from one stage to the next
     most_parts: int  # of a joined array
+    most_arrays: int  # that a loop is given
     blocks: bool = False  # whether a loop adds up so many rows each
 
 
-# A row takes 64 KiB of the stack at most; each part is a loop of its own in C, which takes the compiler 5 ms.
-HOST = Dialect(kernel_of, C_TYPES, ("float32", "float64"), 16_384, 100, blocks=True)
+# A row takes 64 KiB of the stack at most; each part is a loop of its own in C, which takes the compiler 5 ms. A loop
+# finds the places of its arrays in memory, however many there are.
+HOST = Dialect(kernel_of, C_TYPES, ("float32", "float64"), 16_384, 100, sys.maxsize, blocks=True)

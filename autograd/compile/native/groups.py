@@ -84,12 +84,18 @@ class Group:
     tables: set[Table]
     ways: dict[Variable, dict[Table, Member]] = field(default_factory=dict)
     reads: set[Variable] = field(default_factory=set)
+    parts: set[tuple[Variable, int]] = field(default_factory=set)  # of what members read, each by its first element
     waits: set[Variable] = field(default_factory=set)  # what members stay behind without reading it
 
     @property
     def table(self) -> Table:
         """Rows and columns: of several that would do, the one with the longest rows."""
         return max(self.tables, key=lambda table: table[1])
+
+    @property
+    def most_arrays(self) -> int:
+        """How many arrays it is given at most, one by one: what it reads and what it makes."""
+        return len(self.parts) + len(self.ways)
 
     def touches(self, reads: list[Variable]) -> bool:
         """Whether one of these variables is made, read or waited for here."""

@@ -150,6 +150,8 @@ class _Schedule:
                 continue
             if place < len(steps) and not step.touches([*needs, *near]):
                 continue  # it would share nothing but the loop
+            if step.most_arrays + 1 + len(reads) > self.dialect.most_arrays:
+                continue
             own = {base for base in reads if ready.get(base) == place}
             fitting = {
                 table: way
@@ -179,6 +181,8 @@ def _take_in(group: Group, instruction: Instruction, ways: Ways, reads: list[Var
         ways[table].stage = _stage(ways[table], group, table)
     group.ways[instruction.out] = ways
     group.reads.update(reads)
+    operands = next(iter(ways.values())).operands
+    group.parts.update((operand.ref.base, operand.ref.offset) for operand in operands if operand.ref is not None)
     if instruction.after is not None:
         group.waits.add(instruction.after)
 

@@ -372,6 +372,14 @@ def test_of_parts_that_overlap_the_last_one_stays(starts: tuple[int, ...], execu
     np.testing.assert_array_equal(found.numpy(), put(*pieces).numpy())
 
 
+def test_a_loop_over_many_arrays_is_several_launches(device: str) -> None:
+    def rows(x: Tensor) -> Tensor:
+        return ag.stack([x[i] * 2.0 for i in range(len(x))])  # each is an array of its own
+
+    numbers = np.arange(300, dtype="float32")
+    np.testing.assert_array_equal(ag.compile(rows)(Tensor(numbers, device=device)).numpy(), 2 * numbers)
+
+
 @pytest.mark.parametrize("wrong", [3, -1])
 @pytest.mark.parametrize("is_compiled", [True, False])
 def test_a_wrong_label_shows_in_the_loss(
