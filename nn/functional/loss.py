@@ -14,6 +14,7 @@ import autograd as ag
 from autograd.backend import Array, Module, host, module_of
 from autograd.batching import every_example
 from autograd.hints import telling
+from autograd.modes import is_tracing
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor, bare
 
@@ -99,6 +100,9 @@ def nll_loss(
     classes = input.shape[axis]
     if weight is not None and tuple(weight.shape) != (classes,):
         raise ValueError(f"nll_loss got weight of shape {weight.shape}: one for each of {classes} classes is wanted.")
+    trace = is_tracing()
+    if trace is not None:
+        trace.check("check_labels", _refuse_wrong, labels, ignore_index, classes)
     xp = module_of(labels)
     counts = labels != ignore_index
     labels = xp.where(counts, labels, 0)
@@ -137,6 +141,11 @@ def _check_labels(labels: Array, classes: int) -> None:
             f"nll_loss got labels from {labels.min()} to {labels.max()}, and there are {classes} classes, "
             f"0 to {classes - 1}."
         )
+
+
+def _refuse_wrong(labels: Array, ignore_index: int, classes: int) -> None:
+    """Raise ValueError for labels that are no classes, but for those to be ignored."""
+    _check_labels(host.where(labels != ignore_index, labels, 0), classes)
 
 
 # Probabilities

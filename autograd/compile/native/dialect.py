@@ -29,8 +29,9 @@ class Dialect:
     most_parts: int  # of a joined array
     most_arrays: int  # that a loop is given
     blocks: bool = False  # whether a loop adds up so many rows each
+    checks: bool = False  # whether a position that is not there is an error
 
 
 # A row takes 64 KiB of the stack at most; each part is a loop of its own in C, which takes the compiler 5 ms. A loop
 # finds the places of its arrays in memory, however many there are.
-HOST = Dialect(kernel_of, C_TYPES, ("float32", "float64"), 16_384, 100, sys.maxsize, blocks=True)
+HOST = Dialect(kernel_of, C_TYPES, ("float32", "float64"), 16_384, 100, sys.maxsize, blocks=True, checks=True)

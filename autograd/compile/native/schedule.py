@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..program import Instruction, Program, Variable
 from .dialect import HOST, Dialect
@@ -24,6 +25,7 @@ from .groups import Group, Member, Table
 from .kernels import Check, Kernel, counts_positions
 from .layout import Ref
 from .moves import Move, joined_moves, move_of
+from .positions import Positions
 from .products import Product, product_of
 from .tables import Tables, Ways
 
@@ -51,6 +53,7 @@ class _Schedule:
     def __init__(self, program: Program, refs: dict[Variable, Ref], dialect: Dialect) -> None:
         self.refs, self.dialect = refs, dialect
         self.tables = Tables(program, refs, dialect)
+        self.positions = Positions(program, refs)
         self.outside = {*program.arguments, *(variable for _, variable in program.places)}
         self.steps: list[Step] = []
         self.ready: dict[Variable, int] = {}  # a base variable -> the step that makes it
@@ -87,6 +90,8 @@ class _Schedule:
             after = self.refs[instruction.after].base
             instruction, needs = replace(instruction, after=after), [*reads, after]
         ways = self.tables.ways(instruction)
+        if ways and instruction.name in ("getitem", "set_at") and not self._has_checked_columns(instruction):
+            ways = {}  # NumPy says what is wrong
         waits = bool(ways) and (_is_element(ways) or all(way.kind == "column" for way in ways.values()))
         if waits and len(needs) == 1 and needs[0] in self.waiting:
             self.waiting[instruction.out] = instruction, ways
@@ -124,6 +129,22 @@ class _Schedule:
                 self._add_first(known.check)
         self.ready[instruction.out] = len(self.steps)
         self.steps.append(known or Call(instruction))
+
+    def _has_checked_columns(self, instruction: Instruction) -> bool:
+        """Whether the column that is named in each row is there, which is asked first where that can be."""
+        if not self.dialect.checks:
+            return True
+        table, (_, labels), *_ = instruction.inputs
+        columns = table.shape[1]
+        if self.refs[labels].base not in self.outside:
+            return self.positions.are_below(labels, columns)
+        asked = replace(
+            instruction, name="check_columns", function=_refuse_columns, inputs=(labels, columns), options={}
+        )
+        check = Check(asked, self.refs[labels], -columns, columns)
+        if not any(known.covers(check) for known in self.checks):
+            self._add_first(check)
+        return True
 
     def _add_first(self, check: Check) -> None:
         self.steps.insert(0, check)
@@ -227,6 +248,12 @@ def _stage(member: Member, group: Group, table: Table) -> int:
             maker = made[table]
             stage = max(stage, maker.stage + (maker.kind == "row" and not member.per_row))
     return stage
+
+
+def _refuse_columns(labels: Any, columns: int) -> None:
+    """Raise NumPy's error for one of these labels that is no column."""
+    wrong = labels[(labels < -columns) | (labels >= columns)]
+    raise IndexError(f"index {wrong[0]} is out of bounds for axis 1 with size {columns}")
 
 
 def _check(instruction: Instruction, refs: dict[Variable, Ref]) -> Check | None:

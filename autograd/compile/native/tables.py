@@ -2,7 +2,7 @@
 
 One idea: an instruction asks little of a table. A function of elements takes every split of its axes along which its
 inputs can be read; a reduction the one that puts what it adds up into the columns, or into the rows; a label names one
-column of each row. Read `schedule.py` next.
+column of each row. Read `positions.py` next.
 """
 
 from __future__ import annotations

@@ -219,6 +219,43 @@ def test_a_wrong_label_that_is_computed_is_refused_before_buffers_change(executo
 
 
 @needs_c
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda x, i: ag.take_along_axis(ag.exp(x), i[:, None], axis=1),
+        lambda x, i: ag.take_along_axis(x, (i * 2 - i)[:, None], axis=1),  # of what is computed it is not known
+        lambda x, i: ag.scatter_add(x[:, :1] * 2.0, i[:, None], axis=1, length=4),
+        lambda x, i: x[ag.arange(3), i].square(),
+        lambda x, i: ag.grad(lambda x: x[ag.arange(3), i].sum())(x),
+        lambda x, i: F.nll_loss(x, i),
+    ],
+)
+def test_a_column_that_is_not_there_is_an_error(read: Any) -> None:
+    x, compiled = Tensor(np.arange(12.0).reshape(3, 4)), ag.compile(read, executor="native")
+    for good in ([0, 1, 2], [3, 0, 3]):
+        i = Tensor(np.array(good))
+        np.testing.assert_array_equal(compiled(x, i).numpy(), read(x, i).numpy())
+    for wrong in (4, -5, 2**40):
+        i = Tensor(np.array([0, wrong, 1]))
+        with pytest.raises((IndexError, ValueError)) as wanted:
+            read(x, i)
+        with pytest.raises(wanted.type):
+            compiled(x, i)
+
+
+@needs_c
+def test_labels_that_are_known_to_be_there_stay_in_their_loop() -> None:
+    def step(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        best = ag.take_along_axis(ag.exp(x), ag.argmax(x, axis=1, keepdims=True), axis=1)
+        return best, F.cross_entropy(x, y, ignore_index=-1), F.nll_loss(x, y, ignore_index=-1)
+
+    compiled = ag.compile(step, executor="native")
+    compiled(Tensor(np.arange(12.0).reshape(3, 4)), Tensor(np.array([0, -1, 3])))
+    lines = compiled.explain().splitlines()
+    assert not [line for line in lines if "NumPy:" in line and "argmax" not in line]
+
+
+@needs_c
 def test_buffers_are_written_where_they_are() -> None:
     norm = nn.BatchNorm1d(3)
     step = ag.compile(lambda x: norm(x), executor="native")
