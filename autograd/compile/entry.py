@@ -92,7 +92,8 @@ class Entry:
         trace = Trace()
         for question in questions_about(function, leaves, set(_classes(structure))):
             trace.guard(question)
-        seen = [_traced(trace, leaf) for leaf in leaves]
+        known: dict[int, Any] = {}  # what is given twice is one thing for the function too
+        seen = [known.setdefault(id(leaf), _traced(trace, leaf)) for leaf in leaves]
         args, kwargs = unflatten(structure, seen)
         try:
             with watching(trace):

@@ -296,17 +296,19 @@ def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, l
             arrays.append(array)
             key += (array.shape, array.dtype, type(array))
         else:
-            return tuple(key), arrays  # Tensors alone: no need to look further
+            if len(args) == len(set(map(id, args))):
+                return tuple(key), arrays  # Tensors alone: no need to look further
     leaves, structure = flatten((args, kwargs))
     key, arrays = [structure, is_recording(), casting()], []
-    for leaf in leaves:
+    first: dict[int, int] = {}
+    for place, leaf in enumerate(leaves):
         if isinstance(leaf, Tensor) and not leaf.requires_grad:
             arrays.append(leaf.data)
-            key.append((leaf.data.shape, leaf.data.dtype, type(leaf.data)))
+            key.append((leaf.data.shape, leaf.data.dtype, type(leaf.data), first.setdefault(id(leaf), place)))
         elif is_array(leaf):
-            leaf = plain(leaf)
-            arrays.append(leaf)
-            key.append((leaf.shape, leaf.dtype, type(leaf), "array"))
+            array = plain(leaf)
+            arrays.append(array)
+            key.append((array.shape, array.dtype, type(array), first.setdefault(id(leaf), place), "array"))
         elif isinstance(leaf, (bool, int, float, complex, str, bytes, types.NoneType)):
             key.append((type(leaf), repr(leaf) if isinstance(leaf, (float, complex)) else leaf))  # tells -0.0 from 0.0
         elif isinstance(leaf, host.generic) and leaf.dtype.kind in "biufc":

@@ -101,6 +101,21 @@ def test_other_containers_and_keywords_are_other_programs() -> None:
     assert len(function.programs) == 3
 
 
+@pytest.mark.parametrize("make", [lambda k: tensor(k), lambda k: np.array([k])])
+@pytest.mark.parametrize("given", [lambda a, b: (a, b), lambda a, b: ({"a": a}, [b])])
+def test_what_is_given_twice_is_one_thing(make: Any, given: Any) -> None:
+    def written(*args: Any) -> Any:
+        a, b = (
+            next(iter(x.values() if isinstance(x, dict) else x)) if isinstance(x, (dict, list)) else x for x in args
+        )
+        return a * 2.0 + b if a is b else a * 3.0 + b
+
+    function, one, other = ag.compile(written), make(1.0), make(1.0)
+    for a, b in ((one, other), (one, one), (other, one), (other, other)):
+        assert_same(function(*given(a, b)), written(*given(a, b)))
+    assert len(function.programs) == 2
+
+
 def test_another_dataclass_of_the_same_kind_needs_one_program() -> None:
     @ag.tree.register
     @dataclass
