@@ -72,9 +72,10 @@ def compile(
     next call would find gone (an item of an iterator, a random number of NumPy's). What Python does besides, such as
     printing or appending to a list that it finds, is done while tracing only. So are NumPy's own functions of arrays
     that it finds; where such an array, up to 64 KiB, holds other numbers, it is traced anew. Unseen are changes inside
-    larger arrays that NumPy itself reads and in containers of more than 1,024 entries, what installed packages read by
-    themselves, and that an array which the program writes to was made read-only: give such things as arguments. The
-    clock, files and numbers of a generator without a seed are looked at once, with a warning where that is seen.
+    arrays that NumPy itself reads where these are larger or the program reads them as well, as in `x[i] * int(i[0])`,
+    and in containers of more than 1,024 entries, what installed packages read by themselves, and that an array which
+    the program writes to was made read-only: give such things as arguments. The clock, files and numbers of a generator
+    without a seed are looked at once, with a warning where that is seen.
     `docs/compiled-step.md` has them all. A function that keeps a count and reads it, and a method of an object in which
     a number changes, read or not, are traced anew at each call, as one that is given another Python number each time:
     give it a Tensor.

@@ -7,7 +7,8 @@ else by which object it is. Read `surroundings.py` next, which asks about all th
 # Note [Arrays that NumPy reads]
 # An array that is found around the function is read anew at each call where the program computes with it. Where NumPy
 # alone reads it (`a.max()`, `if a[0] > 0`, `x ** a[0]`), what comes of that is in the program for good, so the numbers
-# of the array are asked for, if there are not too many. Which of the two it is is known when the trace has ended.
+# of the array are asked for, if there are not too many. Which of the two it is is known when the trace has ended. Where
+# it is both, as in x[places] * int(places[0]), what NumPy reads is not seen, and a change there goes by.
 
 from __future__ import annotations
 

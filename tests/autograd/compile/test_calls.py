@@ -381,6 +381,24 @@ def test_in_place_off_the_record_and_through_views() -> None:
     assert_same(run(True), run(False))
 
 
+@pytest.mark.parametrize("executor", ["native", "numpy"])
+def test_one_element_is_a_view_as_any_part_is(executor: Any) -> None:
+    def run(compiled: bool) -> Any:
+        w = tensor([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
+
+        def function(v: Tensor) -> Any:
+            one, other, last, number = w[0, 1], w[1][np.int64(-1)], w.reshape(-1)[-1], w.data[1, 1] * 1
+            with ag.no_grad():
+                w[...] = w * v
+                one += 10.0
+            return one * 1.0, other * 1.0, last * 1.0, Tensor(number), w * 1.0
+
+        step = ag.compile(function, executor=executor) if compiled else function
+        return [*(list(step(tensor(k))) for k in (1.0, 2.0, 3.0)), w]
+
+    assert_same(run(True), run(False))
+
+
 LAYOUTS: dict[str, Callable[[Any], Any]] = {
     "rows": lambda x: x.copy(),
     "columns": np.asfortranarray,
