@@ -92,8 +92,10 @@ def _are_hooks(value: Any) -> bool:
 
 def _known(value: Any) -> Any:
     """A plain value as it is, a row of them likewise, and of anything else which object it is."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
+    if isinstance(value, float):
+        return type(value), repr(value)  # tells numpy.float64 from float, and -0.0 from 0.0
+    if value is None or isinstance(value, (bool, int, str)):
+        return type(value), value  # 1 from True
     if isinstance(value, (tuple, list)):
         return tuple(map(_known, value))
     if isinstance(value, dict):

@@ -25,7 +25,7 @@ from ..errors import TraceError
 from ..hints import telling
 from ..modes import casting, is_batching, is_recording, is_tracing, is_watching, set_inside
 from ..tensor import Tensor
-from ..tree import flatten, unflatten
+from ..tree import Structure, flatten, unflatten
 from .cuda import Cuda
 from .entry import Entry
 from .expression import Same
@@ -300,7 +300,7 @@ def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, l
             if len(args) == len(set(map(id, args))):
                 return tuple(key), arrays  # Tensors alone: no need to look further
     leaves, structure = flatten((args, kwargs))
-    key, arrays = [structure, is_recording(), casting()], []
+    key, arrays = [structure, *_numbers_in(structure), is_recording(), casting()], []
     first: dict[int, int] = {}
     for place, leaf in enumerate(leaves):
         if isinstance(leaf, Tensor) and not leaf.requires_grad:
@@ -317,3 +317,12 @@ def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, l
         else:
             key.append(Same(leaf))
     return tuple(key), arrays
+
+
+def _numbers_in(structure: Structure) -> Iterator[Any]:
+    """The keys of dictionaries that are numbers, as what tells 1 from 1.0 and True, which are equal keys."""
+    for key in structure.keys if structure.kind is not None and issubclass(structure.kind, dict) else ():
+        if isinstance(key, (bool, int, float, complex)):
+            yield type(key), repr(key)
+    for part in structure.parts:
+        yield from _numbers_in(part)

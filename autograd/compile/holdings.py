@@ -144,7 +144,8 @@ def _parts(value: Any, lists: bool = False, around: tuple[int, ...] = ()) -> Any
         inner = [part for part in entries if isinstance(part, (*CONTAINERS, dict))]
         return type(value), _Things(entries), [_parts(part, lists, around) for part in inner]
     if mapping:  # their order counts
-        return [(name, _parts(part, lists, around)) for name, part in value.items()]
+        known = ((name if type(name) is str else _parts(name), part) for name, part in value.items())
+        return [(name, _parts(part, lists, around)) for name, part in known]
     if isinstance(value, tuple):
         return [_parts(part, lists, around) for part in value]
     return type(value), [_parts(part, lists, around) for part in value] if lists else None

@@ -38,6 +38,7 @@ from autograd import Tensor
 from autograd.backend import to_host
 from autograd.errors import TraceError
 from autograd.tensor import wrap
+from nn.settings import held
 from tests.autograd.compile import simulated
 from tests.autograd.compile.worlds import Training, assert_same, both_step, tensor, twins, world
 from tests.opspecs.laws import same_bits
@@ -1169,16 +1170,33 @@ def test_an_equal_number_of_another_kind_is_guarded(one: Any, other: Any) -> Non
 
     number, options, groups = one, {"number": one}, [[one]]
     given = ag.compile(signed)
+    module = nn.LeakyReLU(one)
     found = [
         ag.compile(lambda x: signed(x, number)),
         ag.compile(lambda x: signed(x, options["number"])),
         ag.compile(lambda x: signed(x, groups[0][0])),
+        ag.compile(lambda x: signed(x, held(module)["negative_slope"])),
     ]
     x = Tensor([1.0, 2.0])
     for now in (one, other):
-        number = options["number"] = groups[0][0] = now
+        number = options["number"] = groups[0][0] = module.negative_slope = now
         for result in (given(x, now), *(function(x) for function in found)):
             assert same_bits(result, signed(x, now))
+            np.testing.assert_array_equal(np.signbit(result.data), np.signbit(signed(x, now).data))
+
+
+@pytest.mark.parametrize(("one", "other"), [(2, 2.0), (1, True), (0.0, -0.0)])
+def test_an_equal_key_of_another_kind_is_guarded(one: Any, other: Any) -> None:
+    options = {one: 1.0}
+    given = ag.compile(lambda x: [part * key for key, part in x.items()])
+    found = ag.compile(lambda x: [x * key for key in options])
+    x = Tensor([1, 2])
+    for now in (one, other):
+        options.clear()
+        options[now] = 1.0
+        for result in (*given({now: x}), *found(x)):
+            assert same_bits(result, x * now)
+            np.testing.assert_array_equal(np.signbit(result.data), np.signbit((x * now).data))
 
 
 def test_what_a_function_changes_itself_while_it_is_traced_needs_no_second_program() -> None:
