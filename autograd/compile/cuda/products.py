@@ -148,8 +148,8 @@ def _stretched(ref: Ref, stack: tuple[int, ...]) -> Ref:
 
 
 def _step(ref: Ref) -> int | None:
-    """The step from matrix to matrix; None where there are several."""
+    """The step from matrix to matrix; None where there are several, or where it goes back."""
     axes = joined_axes(ref.shape[:-2], ref.strides[:-2])
     if not axes:
         return 0
-    return axes[0][1] if len(axes) == 1 else None
+    return axes[0][1] if len(axes) == 1 and axes[0][1] >= 0 else None

@@ -44,3 +44,10 @@ def test_matrices_that_serve_several_others(
     found = ag.compile(slopes)(Tensor(a, device=device), Tensor(b, device=device))
     for x, y in zip(found, wanted, strict=True):
         np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_a_stack_that_is_turned_round_is_packed(device: str) -> None:
+    numbers = np.random.default_rng(0).standard_normal((4, 3, 3))
+    found = ag.compile(lambda x: (x[::-1] @ x, ag.vecdot(x[0], x[0][::-1])))(Tensor(numbers, device=device))
+    for one, wanted in zip(found, (numbers[::-1] @ numbers, np.vecdot(numbers[0], numbers[0][::-1])), strict=True):
+        np.testing.assert_allclose(one.numpy(), wanted)
