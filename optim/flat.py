@@ -30,10 +30,13 @@ class Flat:
 
     `entries` holds a dictionary for each parameter: "step", how many steps it has made, and its state arrays by name.
     They are the truth that outlives this object: laying out replaces `parameter.data` and the arrays in `entries` by
-    views of equal values. `starts` has the values at which the states of the rule start, by name.
+    views of equal values, or, `in_place`, leaves the array of the one parameter where it is. `starts` has the values at
+    which the states of the rule start, by name.
     """
 
-    def __init__(self, parameters: list[Tensor], entries: list[dict[str, Any]], starts: dict[str, float]) -> None:
+    def __init__(
+        self, parameters: list[Tensor], entries: list[dict[str, Any]], starts: dict[str, float], in_place: bool = False
+    ) -> None:
         # Odd lengths last: the matrices before them then start at multiples of 16 elements, as BLAS likes it.
         order = sorted(range(len(parameters)), key=lambda i: parameters[i].size % 16 != 0)
         self.parameters = [parameters[i] for i in order]
@@ -44,8 +47,9 @@ class Flat:
         self.shapes = [p.shape for p in self.parameters]
         self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
 
-        self.data = self.xp.concatenate([p.data.reshape(-1) for p in self.parameters])
-        self.views = self._views(self.data)
+        parts = [p.data.reshape(-1) for p in self.parameters]
+        self.data = parts[0] if in_place else self.xp.concatenate(parts)
+        self.views = [p.data for p in self.parameters] if in_place else self._views(self.data)
         for parameter, view in zip(self.parameters, self.views, strict=True):
             parameter.data = view
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
 from operator import is_
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 from autograd.backend import Array, array_of, module_of
 from autograd.compile.surroundings import questions_about
@@ -34,6 +35,8 @@ from .runs import Piece, Run
 
 __all__ = ["Optimizer"]
 
+_LIVING: WeakSet[Optimizer] = WeakSet()
+
 
 class Optimizer(Telling, ABC):
     """The base of every optimizer; a subclass gives the rule `update`, the names of its state and its checks.
@@ -42,8 +45,9 @@ class Optimizer(Telling, ABC):
     that differ from the defaults. `param_groups` is PyTorch's: a list of dictionaries whose options may be changed
     between steps. `penalties` and `maximize` are options of every optimizer.
 
-    From the first step on `parameter.data` is a view into one array that the parameters of a group share. Assigning
-    `parameter.data` or moving the parameter to another device is noticed at the next step and loses nothing.
+    From here on `parameter.data` is a view into one array that the parameters of a group share; an array that somebody
+    else holds too stays where it is. Assigning `parameter.data` or moving the parameter to another device is noticed at
+    the next step and loses nothing.
 
     Raises ValueError for an option out of range, for no parameters and for one given twice, TypeError for an option
     that is no number or no flag and for what is no Tensor, TraceError inside a compiled function.
@@ -55,6 +59,7 @@ class Optimizer(Telling, ABC):
         self, params: Parameters, defaults: dict[str, Any], penalties: Iterable[Penalty] = (), maximize: bool = False
     ) -> None:
         refuse_in_trace(f"makes an optimizer, {type(self).__name__}")
+        _LIVING.add(self)
         self.defaults = {**defaults, "maximize": maximize, "penalties": several(penalties)}
         self._rule_options = tuple(defaults)
         self.param_groups: list[dict[str, Any]] = []
@@ -180,6 +185,7 @@ class Optimizer(Telling, ABC):
         if layout is None or not layout.is_current(group):
             self._check_given()
             start = sum(len(g["params"]) for g in self.param_groups[:index])
+            self._layouts[index] = layout = None  # so that only others hold its arrays
             layout = self._layouts[index] = Layout(group, self._entries[start:], self.slots(group))
         return layout
 
@@ -224,10 +230,21 @@ class Optimizer(Telling, ABC):
         if names:
             options["param_names"] = names
         group = Group(self._check_options, options)
+        entries: list[dict[str, Any]] = [{"step": 0} for _ in parameters]
+        for other in _LIVING:
+            other._let_go(parameters)
+        layout = Layout(group, entries, {})
         self.param_groups.append(group)
         self._given.append(list(parameters))
-        self._entries += [{"step": 0} for _ in parameters]
-        self._layouts.append(None)
+        self._entries += entries
+        self._layouts.append(layout)
+
+    def _let_go(self, parameters: list[Tensor]) -> None:
+        """Hold no array of these, so that another optimizer may lay them out; what still moves them does so anew."""
+        theirs = set(map(id, parameters))
+        for i, group in enumerate(self.param_groups):
+            if not theirs.isdisjoint(map(id, group["params"])):
+                self._layouts[i] = None
 
     def __init_subclass__(cls) -> None:
         given = signature(cls.__init__).parameters

@@ -467,6 +467,55 @@ def test_parameters_of_a_group_share_one_array():
     assert [p.data.shape for p in parameters] == SHAPES
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_whoever_holds_an_array_of_a_parameter_sees_every_step(compiled):
+    parameters = some_parameters()
+    before, part = parameters[0].detach(), parameters[1].data[:1]  # an array, and a view of one
+    optimizer = optim.Adam(parameters, lr=0.1)
+    after = parameters[2].detach()
+    step = compile(optimizer.step) if compiled else optimizer.step
+    for numbers in (1.0, 2.0, 3.0):
+        give(parameters, [np.full(shape, numbers) for shape in SHAPES])
+        step()
+        assert before.data.tobytes() == parameters[0].data.tobytes()
+        assert part.tobytes() == parameters[1].data[:1].tobytes()
+        assert after.data.tobytes() == parameters[2].data.tobytes()
+        optimizer.load_state_dict(optimizer.state_dict())  # lays out anew
+
+
+def test_an_array_that_others_hold_moves_as_it_would_alone():
+    free, held = some_parameters(), some_parameters()
+    arrays = [p.data for p in held[::2]]
+    train(optim.Adam(free, lr=0.1), free, range(3))
+    train(optim.Adam(held, lr=0.1), held, range(3))
+    assert bits(free) == bits(held)
+    assert [a.tobytes() for a in arrays] == [p.data.tobytes() for p in held[::2]]
+
+
+def test_a_second_optimizer_shares_the_parameters_of_the_first():
+    parameters = some_parameters()
+    first = optim.SGD(parameters, lr=0.1)
+    train(first, parameters, [0])
+    second = optim.SGD(parameters, lr=0.1)
+    train(second, parameters, [1])
+    assert len({id(p.data.base) for p in parameters}) == 1
+    train(first, parameters, [2])
+    again = some_parameters()
+    train(optim.SGD(again, lr=0.1), again, range(3))
+    assert bits(parameters) == bits(again)
+
+
+def test_what_cannot_be_written_to_moves_to_an_array_that_can():
+    p = parameter(np.ones(3))
+    before = p.data
+    before.flags.writeable = False
+    optimizer = optim.SGD([p], lr=1.0)
+    give([p], [np.ones(3)])
+    optimizer.step()
+    assert (p.data == 0).all()
+    assert (before == 1).all()
+
+
 @EACH_RULE
 def test_assigned_data_is_taken_up_and_nothing_is_lost(rule, options):
     left, right = some_parameters(), some_parameters()

@@ -225,7 +225,10 @@ def test_mistakes(make, error, message):
 @pytest.mark.parametrize("axis", [5, (0, -2)])
 def test_an_axis_that_is_not_there_is_refused_before_anything_moves(axis):
     p = parameter(np.ones((2, 3)))
-    optimizer = optim.SGD([p], lr=1.0, penalties=[optim.MaxNorm(1.0, axis=axis)])
+    with pytest.raises(ValueError, match=r"MaxNorm, for a parameter of shape \(2, 3\): axis"):
+        optim.SGD([p], lr=1.0, penalties=[optim.MaxNorm(1.0, axis=axis)])
+    optimizer = optim.SGD([p], lr=1.0)
+    optimizer.param_groups[0]["penalties"] = [optim.MaxNorm(1.0, axis=axis)]
     give([p], [np.ones((2, 3))])
     with pytest.raises(ValueError, match=r"MaxNorm, for a parameter of shape \(2, 3\): axis"):
         optimizer.step()
