@@ -14,9 +14,9 @@ from autograd.random import Generator
 from autograd.tensor import Tensor
 
 from . import functional as F
-from .functional.attention import attention
+from .functional.attention import as_scores, attention
 from .functional.attention_weights import attention_weights
-from .functional.given import check_number
+from .functional.given import number
 from .init import xavier_uniform_, zeros_
 from .linear import Linear
 from .module import Module
@@ -55,7 +55,7 @@ class MultiheadAttention(Module):
             raise ValueError(
                 f"MultiheadAttention got embed_dim={embed_dim} and num_heads={num_heads}: the heads must divide it."
             )
-        check_number("MultiheadAttention", "dropout", dropout, "a probability must be in [0, 1]", most=1)
+        dropout = number("MultiheadAttention", "dropout", dropout, "a probability must be in [0, 1]", 0, 1)
         self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim
@@ -175,7 +175,7 @@ class MultiheadAttention(Module):
         added = [
             ag.where(mask, -float("inf"), ag.zeros((), dtype=dtype, device=mask.device))
             if mask.dtype == "bool"
-            else mask
+            else as_scores(mask, dtype)
             for mask in masks
         ]
         return added[0] if len(added) == 1 else added[0] + added[1]

@@ -13,7 +13,7 @@ from autograd.random import Generator
 from autograd.tensor import Tensor
 
 from . import functional as F
-from .functional.given import check_number
+from .functional.given import number
 from .module import Module
 
 __all__ = ["Dropout", "Dropout2d"]
@@ -38,7 +38,7 @@ class Dropout(Module):
         mask: Literal["per_case", "per_batch"] = "per_case",
         generator: Generator | None = None,
     ) -> None:
-        check_number("Dropout", "p", p, "the probability of silencing a unit must be in [0, 1]", most=1)
+        p = number("Dropout", "p", p, "the probability of silencing a unit must be in [0, 1]", 0, 1)
         if mode not in ("inverted", "classic"):
             raise ValueError(f'Dropout got mode={mode!r}: it must be "inverted" or "classic".')
         if mask not in ("per_case", "per_batch"):
@@ -62,7 +62,7 @@ class Dropout2d(Module):
     """
 
     def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
-        check_number("Dropout2d", "p", p, "the probability of silencing a channel must be in [0, 1]", most=1)
+        p = number("Dropout2d", "p", p, "the probability of silencing a channel must be in [0, 1]", 0, 1)
         self.p, self.generator = p, generator
 
     def forward(self, x: Tensor) -> Tensor:

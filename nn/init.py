@@ -20,7 +20,7 @@ from autograd.random import Draw, Generator
 from autograd.tensor import Tensor
 from autograd.writes import mark_written
 
-from .functional.given import check_number
+from .functional.given import number
 
 __all__ = [
     "calculate_gain",
@@ -82,15 +82,15 @@ def _of_a_tensor(fill: Callable[P, Tensor]) -> Callable[P, Tensor]:
 @_of_a_tensor
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with numbers spread evenly over [a, b). Raises ValueError where a is above b."""
-    check_number("uniform_", "b", b, "it must be a number", -math.inf)
-    check_number("uniform_", "a", a, f"it must be a number, at most b={b}", -math.inf, b)
+    number("uniform_", "b", b)
+    number("uniform_", "a", a, f"it must be a number, at most b={b}", most=b)
     return _fill(tensor, _draw(generator).uniform(tensor.shape, a, b, _drawn_dtype(tensor)))
 
 
 @_of_a_tensor
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with numbers of the normal distribution. Raises ValueError for std < 0."""
-    check_number("normal_", "std", std, "it must be 0 or greater")
+    number("normal_", "std", std, "it must be 0 or greater", 0)
     return _fill(tensor, _draw(generator).normal(tensor.shape, mean, std, _drawn_dtype(tensor)))
 
 
@@ -269,7 +269,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     """
     if tensor.ndim != 2:
         raise ValueError(f"sparse_ fills a matrix, and this Tensor has shape {tensor.shape}: give it 2 dimensions.")
-    check_number("sparse_", "sparsity", sparsity, "the share of zeros in a column is from 0 to 1", most=1)
+    number("sparse_", "sparsity", sparsity, "the share of zeros in a column is from 0 to 1", 0, 1)
     zeros = math.ceil(sparsity * tensor.shape[0])
     numbers = _draw(generator).normal(tensor.shape, 0.0, std, "float64")
     # Each column of `order` holds the row numbers in random order, so just `zeros` of them are below `zeros`.

@@ -12,7 +12,7 @@ from autograd.tensor import Tensor
 
 from . import functional as F
 from .functional.axes import is_whole
-from .functional.given import check_number
+from .functional.given import number
 from .init import ones_, zeros_
 from .module import Module
 from .parameter import Parameter, zeros
@@ -37,8 +37,8 @@ class LayerNorm(Module):
         dtype: Any = None,
     ) -> None:
         self.normalized_shape = _shape(normalized_shape)
-        check_number("LayerNorm", "eps", eps, "it must be 0 or greater")
-        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.eps = number("LayerNorm", "eps", eps, "it must be 0 or greater", 0)
+        self.elementwise_affine = elementwise_affine
         shift = elementwise_affine and bias
         self.weight = _norm(self.normalized_shape, dtype, device) if elementwise_affine else None
         self.bias = _norm(self.normalized_shape, dtype, device) if shift else None
@@ -71,9 +71,8 @@ class RMSNorm(Module):
         dtype: Any = None,
     ) -> None:
         self.normalized_shape = _shape(normalized_shape)
-        if eps is not None:
-            check_number("RMSNorm", "eps", eps, "it must be None, 0 or greater")
-        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.eps = None if eps is None else number("RMSNorm", "eps", eps, "it must be None, 0 or greater", 0)
+        self.elementwise_affine = elementwise_affine
         self.weight = _norm(self.normalized_shape, dtype, device) if elementwise_affine else None
         self.reset_parameters()
 
@@ -110,8 +109,8 @@ class GroupNorm(Module):
                 f"GroupNorm got num_groups={num_groups!r} and num_channels={num_channels}: the channels must divide "
                 "into that many groups."
             )
-        check_number("GroupNorm", "eps", eps, "it must be 0 or greater")
-        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        self.eps = number("GroupNorm", "eps", eps, "it must be 0 or greater", 0)
+        self.num_groups, self.num_channels, self.affine = num_groups, num_channels, affine
         self.weight = _norm((num_channels,), dtype, device) if affine else None
         self.bias = _norm((num_channels,), dtype, device) if affine else None
         self.reset_parameters()
@@ -147,10 +146,10 @@ class _BatchNorm(Module):
         dtype: Any = None,
     ) -> None:
         name = type(self).__name__
-        check_number(name, "eps", eps, "it must be 0 or greater")
+        self.eps = number(name, "eps", eps, "it must be 0 or greater", 0)
         if momentum is not None:
-            check_number(name, "momentum", momentum, "the share of the new must be None or in [0, 1]", most=1)
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+            momentum = number(name, "momentum", momentum, "the share of the new must be None or in [0, 1]", 0, 1)
+        self.num_features, self.momentum = num_features, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         shape = (num_features,)
         self.weight = _norm(shape, dtype, device) if affine else None

@@ -19,7 +19,7 @@ from autograd.recurring import Nonlinearity
 from autograd.tensor import Tensor
 
 from . import functional as F
-from .functional.given import check_number
+from .functional.given import number
 from .functional.recurrent import gru, lstm, rnn
 from .init import uniform_
 from .module import Module
@@ -121,7 +121,7 @@ class _Layers(_Recurrent):
         name = type(self).__name__
         if not isinstance(num_layers, (int, host.integer)) or num_layers < 1:
             raise ValueError(f"{name} got num_layers={num_layers!r}: it must be a whole number, 1 or more.")
-        check_number(name, "dropout", dropout, "a probability must be in [0, 1]", most=1)
+        dropout = number(name, "dropout", dropout, "a probability must be in [0, 1]", 0, 1)
         if dropout and num_layers == 1:
             warnings.warn(
                 f"{name} got dropout={dropout} and num_layers=1: dropout stands between layers, so here nothing is "

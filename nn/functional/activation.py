@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import autograd as ag
 from autograd import random
-from autograd.backend import Array, Module, host
+from autograd.backend import Array, Module, host, is_array
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.eager import elementwise_kernel
 from autograd.compile.native.large import in_loops
@@ -21,7 +21,9 @@ from autograd.fused import Fused, fused
 from autograd.hints import telling
 from autograd.ops.special import atanh_of_erf
 from autograd.primitive import elementwise
-from autograd.tensor import Operand, Tensor
+from autograd.tensor import Operand, Tensor, bare
+
+from .given import number
 
 __all__ = [
     "celu",
@@ -74,15 +76,22 @@ relu.vjp(lambda g, out: g * (out > 0))
 
 
 @elementwise
-def leaky_relu(xp: Module, x: Operand, negative_slope: Operand = 0.01) -> Array:
-    """x where x > 0, else negative_slope * x; the slope may be an array and have a gradient too."""
-    return xp.maximum(x, 0) + negative_slope * xp.minimum(x, 0)
+def _leaky_relu(xp: Module, x: Operand, slope: Operand) -> Array:
+    """x where x > 0, else slope * x; the slope may be an array and have a gradient too."""
+    return xp.maximum(x, 0) + slope * xp.minimum(x, 0)
 
 
-leaky_relu.vjp(
-    x=lambda g, x, negative_slope: g * (x > 0) + g * negative_slope * (x <= 0),
-    negative_slope=lambda g, x: g * (x * (x <= 0)),
+_leaky_relu.vjp(
+    x=lambda g, x, slope: g * (x > 0) + g * slope * (x <= 0),
+    slope=lambda g, x: g * (x * (x <= 0)),
 )
+
+
+def leaky_relu(x: Operand, negative_slope: Operand = 0.01) -> Tensor:
+    """x where x > 0, else negative_slope * x; the slope may be an array and have a gradient too."""
+    if not is_array(bare(negative_slope)):
+        negative_slope = number("leaky_relu", "negative_slope", negative_slope)
+    return _leaky_relu(x, negative_slope)
 
 
 def prelu(x: Tensor, weight: Tensor) -> Tensor:
@@ -100,7 +109,7 @@ def prelu(x: Tensor, weight: Tensor) -> Tensor:
         weight = ag.reshape(weight, (channels,) + (1,) * (x.ndim - 2))
     elif weight.ndim > x.ndim:
         weight = ag.reshape(weight, ())
-    return leaky_relu(x, weight)
+    return _leaky_relu(x, weight)
 
 
 def rrelu(
@@ -116,13 +125,14 @@ def rrelu(
     Xu, Wang, Chen and Li 2015, "Empirical evaluation of rectified activations". Raises ValueError unless
     lower <= upper.
     """
+    lower, upper = number("rrelu", "lower", lower), number("rrelu", "upper", upper)
     if lower > upper:
         raise ValueError(f"rrelu got lower={lower} above upper={upper}.")
     if not training:
-        return leaky_relu(x, (lower + upper) / 2)
+        return _leaky_relu(x, (lower + upper) / 2)
     dtype = x.dtype if x.dtype.name in ("float16", "float32", "float64") else "float32"
     slopes = (generator or random.default).uniform(x.shape, lower, upper, dtype, x.device)
-    return leaky_relu(x, slopes.astype(x.dtype, copy=False))
+    return _leaky_relu(x, slopes.astype(x.dtype, copy=False))
 
 
 @elementwise
@@ -136,6 +146,7 @@ _hardtanh.vjp(lambda g, out, low, high: g * ((out > low) & (out < high)))
 
 def hardtanh(x: Operand, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """x limited to [min_val, max_val]. Raises ValueError unless min_val < max_val."""
+    min_val, max_val = number("hardtanh", "min_val", min_val), number("hardtanh", "max_val", max_val)
     if not min_val < max_val:
         raise ValueError(f"hardtanh got min_val={min_val} and max_val={max_val}: the first must be the smaller.")
     return _hardtanh(x, low=min_val, high=max_val)
@@ -182,6 +193,7 @@ def logsigmoid(x: Operand) -> Tensor:
 
 def softplus(x: Operand, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + e^(beta x)) / beta, a smooth relu; x itself where beta x > threshold."""
+    beta, threshold = number("softplus", "beta", beta), number("softplus", "threshold", threshold)
     return _softplus(x, beta=beta, threshold=threshold)
 
 
@@ -210,7 +222,7 @@ def _(g: Operand, x: Operand, out: Operand, alpha: float, width: float) -> Opera
 
 def elu(x: Operand, alpha: float = 1.0) -> Tensor:
     """x where x > 0, else alpha (e^x - 1); Clevert, Unterthiner and Hochreiter 2016, equation 15."""
-    return _elu(x, alpha=alpha)
+    return _elu(x, alpha=number("elu", "alpha", alpha))
 
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -224,6 +236,7 @@ def selu(x: Operand) -> Tensor:
 
 def celu(x: Operand, alpha: float = 1.0) -> Tensor:
     """x where x > 0, else alpha (e^(x / alpha) - 1); Barron 2017. Raises ValueError for alpha = 0."""
+    alpha = number("celu", "alpha", alpha)
     if alpha == 0:
         raise ValueError("celu got alpha=0, by which it divides: take another.")
     return _elu(x, alpha=alpha, width=alpha)
@@ -248,7 +261,7 @@ def mish(x: Operand) -> Operand:
 _give_kernel(mish)
 
 
-in_loops(relu, leaky_relu, _hardtanh, hardswish, _elu)
+in_loops(relu, _leaky_relu, _hardtanh, hardswish, _elu)
 
 # Fused: x times a smooth gate. Their kernels keep the gate and find the slope from it in one go.
 

@@ -12,7 +12,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-from autograd import matmul, sum_to
+from autograd import astype, matmul, sum_to
 from autograd.backend import Array, Module, host, module_of
 from autograd.compile.native.in_place import InLoop
 from autograd.compile.native.many import matmul_many
@@ -25,8 +25,9 @@ from .attention_tapes import attention_on_device
 from .attention_weights import attention_weights, lower, scale_of
 from .dropout import dropout
 from .flash import attended, is_attended
+from .given import number
 
-__all__ = ["attention", "scaled_dot_product_attention"]
+__all__ = ["as_scores", "attention", "scaled_dot_product_attention"]
 
 
 def scaled_dot_product_attention(
@@ -54,6 +55,9 @@ def scaled_dot_product_attention(
             "scaled_dot_product_attention got attn_mask and is_causal=True, a mask of its own: pass one of them."
         )
     _check(query, key, value, attn_mask)
+    if attn_mask is not None:
+        attn_mask = as_scores(attn_mask, query.dtype)
+    scale = None if scale is None else number("scaled_dot_product_attention", "scale", scale)
     if dropout_p:
         weights = attention_weights(query, key, attn_mask, causal=is_causal, scale=scale)
         return matmul(dropout(weights, dropout_p, generator=generator), value)
@@ -105,6 +109,11 @@ def _check(query: Operand, key: Operand, value: Operand, mask: Operand) -> None:
             f"scaled_dot_product_attention got attn_mask of shape {mask.shape}: it must broadcast to {scores}, "
             "a row for each query and a place for each key."
         )
+
+
+def as_scores(mask: Operand, dtype: Any) -> Operand:
+    """A mask in the dtype of the scores where it is of float64, as NumPy makes it: all that follows would be too."""
+    return astype(mask, dtype, copy=False) if mask.dtype == "float64" else mask
 
 
 def _broadcasts(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

@@ -36,9 +36,9 @@ def arguments_of(
     return declared
 
 
-def is_whole(n: Any, least: int) -> bool:
-    """Whether this is a whole number, at least `least`."""
-    return isinstance(n, _WHOLE) and bool(n >= least)
+def is_whole(n: Any, least: float) -> bool:
+    """Whether this is a whole number, at least `least`; True and False are none."""
+    return isinstance(n, _WHOLE) and type(n) is not bool and bool(n >= least)
 
 
 def numbers_of(name: str, option: str, given: Numbers, axes: int, least: int) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from autograd.ops.cast import in_single, single
 from autograd.tensor import Operand, Tensor
 
 from . import batch_norm_loops as loops
+from .given import number
 from .norm import standardize
 from .rows import sum_of_rows
 
@@ -63,6 +64,7 @@ def batch_norm(
             raise ValueError(
                 f"batch_norm got {name} of shape {tensor.shape} and x of shape {x.shape}: it must be ({channels},)."
             )
+    eps = number("batch_norm", "eps", eps)
     if not training:
         return _by_running(x, running_mean, running_var, weight, bias, eps)
     count = x.size // channels if channels else 0

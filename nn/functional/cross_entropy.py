@@ -7,6 +7,7 @@ Read `loss.py` next.
 from __future__ import annotations
 
 import functools
+from math import inf
 from typing import Any, Literal
 
 from autograd import log_softmax, mean, sum, take, take_along_axis, where
@@ -17,10 +18,11 @@ from autograd.fused import fused
 from autograd.modes import is_tracing
 from autograd.tensor import Operand, bare
 
-from .given import check_number, refuse_none
+from .axes import is_whole
+from .given import number, refuse_none
 from .rows import ones
 
-__all__ = ["Reduction", "cross_entropy"]
+__all__ = ["Reduction", "check_ignored", "cross_entropy"]
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -49,7 +51,8 @@ def cross_entropy(
 
     Raises ValueError for shapes that do not fit, labels outside 0 ... C-1, or options that are not known.
     """
-    _check(logits, target, weight, ignore_index, reduction, label_smoothing)
+    _check(logits, target, weight, ignore_index, reduction)
+    label_smoothing = number("cross_entropy", "label_smoothing", label_smoothing, "it must be in [0, 1]", 0, 1)
     axis = 1 if logits.ndim > 1 else 0
     logp = log_softmax(logits, axis=axis)
     array = bare(target)
@@ -94,9 +97,7 @@ def _along(weight: Any, axis: int, ndim: int) -> Any:
     return weight.reshape(*(-1 if i == axis else 1 for i in range(ndim)))
 
 
-def _check(
-    logits: Operand, target: Operand, weight: Operand, ignore_index: int, reduction: Reduction, label_smoothing: float
-) -> None:
+def _check(logits: Operand, target: Operand, weight: Operand, ignore_index: int, reduction: Reduction) -> None:
     refuse_none("cross_entropy", "logits", logits)
     array = bare(target)
     if not is_array(array):
@@ -132,7 +133,13 @@ def _check(
         raise ValueError(f"cross_entropy got weight of shape {weight.shape}: it must be one for each class, {classes}.")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'cross_entropy got reduction={reduction!r}: it must be "mean", "sum" or "none".')
-    check_number("cross_entropy", "label_smoothing", label_smoothing, "it must be in [0, 1]", most=1)
+    check_ignored("cross_entropy", ignore_index)
+
+
+def check_ignored(name: str, ignore_index: Any) -> None:
+    """Raise TypeError for what can be no label."""
+    if not is_whole(ignore_index, -inf):
+        raise TypeError(f"{name} got ignore_index={ignore_index!r}: it must be a label, a whole number.")
 
 
 def _checked(xp: Any, labels: Any, classes: int, per_row: Any) -> Any:
@@ -168,14 +175,14 @@ def _takes(xp: Any, logits: Any, target: Any, reduction: Reduction, label_smooth
         return False
     if logits.ndim < 2 or target.shape != logits.shape[:1] + logits.shape[2:] or not logits.size:
         return False
-    smooth = not label_smoothing or (type(label_smoothing) is float and 0 < label_smoothing <= 1)
+    smooth = label_smoothing == 0 or (type(label_smoothing) is float and 0 < label_smoothing <= 1)
     return smooth and logits.dtype.kind == "f" and reduction in ("mean", "sum")
 
 
 def _forward(
     xp: Any, logits: Any, target: Any, weight: Any, *, ignore_index: int, reduction: Reduction, label_smoothing: float
 ) -> Any:
-    if not _takes(xp, logits, target, reduction, label_smoothing):
+    if type(ignore_index) is not int or not _takes(xp, logits, target, reduction, label_smoothing):
         return NotImplemented  # the definition does the rest, and refuses what is wrong
     if logits.ndim > 2:
         logits, target = logits.reshape(*logits.shape[:2], -1), target.reshape(len(target), -1)

@@ -13,7 +13,7 @@ from autograd.backend import module_of
 from autograd.hints import telling
 from autograd.tensor import Operand, Tensor
 
-from .given import check_number
+from .given import number
 
 __all__ = ["dropout", "dropout2d"]
 
@@ -40,7 +40,7 @@ def dropout(
 
     Raises ValueError for p outside [0, 1], or a mode or mask that is not known.
     """
-    check_number("dropout", "p", p, "the probability of silencing a unit must be in [0, 1]", most=1)
+    p = number("dropout", "p", p, "the probability of silencing a unit must be in [0, 1]", 0, 1)
     if mode not in ("inverted", "classic"):
         raise ValueError(f'dropout got mode={mode!r}: it must be "inverted" or "classic".')
     if mask not in ("per_case", "per_batch"):
@@ -63,7 +63,7 @@ def dropout2d(
 
     Raises ValueError for p outside [0, 1], or x of another rank.
     """
-    check_number("dropout2d", "p", p, "the probability of silencing a channel must be in [0, 1]", most=1)
+    p = number("dropout2d", "p", p, "the probability of silencing a channel must be in [0, 1]", 0, 1)
     if x.ndim not in (3, 4):
         raise ValueError(f"dropout2d got x of shape {x.shape}: it must be (N, C, H, W) or (C, H, W).")
     if not training:

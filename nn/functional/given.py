@@ -1,7 +1,8 @@
 """What a function of layers was given: a result that is missing, or a number that is none, is told before it is used.
 
 One idea: a sentence that many say stands once. None comes from a `forward` without a return; a number that is out of
-range would give NaN, or nothing at all, far from where it was written. Read `axes.py` next.
+range would give NaN, or nothing at all, far from where it was written; one of NumPy's would decide the dtype of what it
+is multiplied with, and becomes Python's. Read `axes.py` next.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from math import inf
 from numbers import Real
 from typing import Any
 
-__all__ = ["check_number", "refuse_none"]
+from autograd.backend import host
+
+__all__ = ["number", "refuse_none"]
 
 
 def refuse_none(function: str, name: str, x: Any) -> None:
@@ -19,10 +22,17 @@ def refuse_none(function: str, name: str, x: Any) -> None:
         raise TypeError(f"{function} got None in the place of {name}: does the forward before it return its result?")
 
 
-def check_number(function: str, name: str, value: Any, wanted: str, least: float = 0, most: float = inf) -> None:
-    """Raise TypeError for what is no number, ValueError for NaN and for one below `least` or above `most`."""
+def number(
+    function: str, name: str, value: Any, wanted: str = "it must be a number", least: float = -inf, most: float = inf
+) -> Any:
+    """The number as Python's.
+
+    Raises TypeError for what is none, ValueError for NaN and for one below `least` or above `most`.
+    """
     kind = type(value)
     is_number = kind is float or kind is int or (isinstance(value, Real) and kind is not bool)
     if not (is_number and least <= value <= most):
         error = ValueError if is_number else TypeError
-        raise error(f"{function} got {name}={value!r}: {wanted}.")
+        given = f"an array of shape {value.shape}" if getattr(value, "ndim", 0) else repr(value)
+        raise error(f"{function} got {name}={given}: {wanted}.")
+    return value.item() if isinstance(value, host.generic) else value

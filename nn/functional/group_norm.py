@@ -23,6 +23,7 @@ from autograd.tensor import Operand, Tensor
 
 from . import batch_norm_loops as loops
 from .axes import is_whole
+from .given import number
 
 __all__ = ["group_norm"]
 
@@ -46,6 +47,7 @@ def group_norm(
             raise ValueError(
                 f"group_norm got {kind} of shape {parameter.shape} and x of shape {x.shape}: it must be ({channels},)."
             )
+    eps = number("group_norm", "eps", eps)
     return in_single(_by_groups, x, weight, bias, groups=num_groups, eps=eps)
 
 

@@ -19,8 +19,8 @@ from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor, bare
 
 from .activation import logsigmoid
-from .cross_entropy import Reduction
-from .given import check_number, refuse_none
+from .cross_entropy import Reduction, check_ignored
+from .given import number, refuse_none
 from .total_loss import LOSSES, total_loss
 
 __all__ = [
@@ -58,7 +58,7 @@ def huber_loss(input: Tensor, target: Operand, reduction: Reduction = "mean", de
 
     Raises ValueError for shapes that differ, or delta <= 0.
     """
-    check_number("huber_loss", "delta", delta, "it must be greater than 0", nextafter(0, 1))
+    delta = number("huber_loss", "delta", delta, "it must be greater than 0", nextafter(0, 1))
     _same_shape("huber_loss", input, target)
     return _total("huber_loss", input, target, reduction, "huber", delta)
 
@@ -69,7 +69,7 @@ def smooth_l1_loss(input: Tensor, target: Operand, reduction: Reduction = "mean"
 
     Raises ValueError for shapes that differ, or beta < 0.
     """
-    check_number("smooth_l1_loss", "beta", beta, "it must be 0 or greater")
+    beta = number("smooth_l1_loss", "beta", beta, "it must be 0 or greater", 0)
     _same_shape("smooth_l1_loss", input, target)
     if not beta:
         return _total("smooth_l1_loss", input, target, reduction, "absolute")
@@ -96,6 +96,7 @@ def nll_loss(
     they make the loss NaN).
     """
     labels = _labels(input, target)
+    check_ignored("nll_loss", ignore_index)
     axis = 1 if input.ndim > 1 else 0
     classes = input.shape[axis]
     if weight is not None and tuple(weight.shape) != (classes,):

@@ -18,6 +18,7 @@ from autograd.fused import fused
 from autograd.ops.cast import in_single
 from autograd.tensor import Operand, Tensor
 
+from .given import number
 from .rows import ones, sum_of_rows
 
 __all__ = ["layer_norm", "rms_norm", "standardize"]
@@ -217,6 +218,7 @@ def layer_norm(
     Ba, Kiros and Hinton 2016, equation 4. Raises ValueError when the last axes, weight or bias are of other shapes.
     """
     axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
+    eps = number("layer_norm", "eps", eps)
     return in_single(standardize, x, weight, bias, axes=axes, eps=eps)
 
 
@@ -229,8 +231,7 @@ def rms_norm(
     ValueError when the last axes or weight are of other shapes.
     """
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
-    if eps is None:
-        eps = float(module_of(0.0).finfo(x.dtype).eps)
+    eps = float(module_of(0.0).finfo(x.dtype).eps) if eps is None else number("rms_norm", "eps", eps)
     return in_single(standardize, x, weight, axes=axes, eps=eps, centre=False)
 
 

@@ -40,6 +40,20 @@ WORKS = {
     "nn.save(model, path), sorted(nn.load(path)) == sorted(model.state_dict())": (None, True),
     "model.zero_grad(set_to_none=True), model.zero_grad(set_to_none=False)": (None, None),
     "hasattr(model, 'fit'), 'fit' in dir(model), nn.Dropout(p=0.5).p": (False, False, 0.5),
+    # A number of NumPy's among the options decides no dtype.
+    "[f(x, np.float64(0.5)).dtype.name for f in (F.leaky_relu, F.elu, F.celu, F.softplus, F.hardtanh)]": ["float32"]
+    * 5,
+    "F.rrelu(x, np.float64(0.1), np.float64(0.3)).dtype.name": "float32",
+    "[f(x, x, delta=np.float64(0.5)).dtype.name for f in (F.huber_loss,)]": ["float32"],
+    "F.smooth_l1_loss(x, x, beta=np.float64(0.5)).dtype.name": "float32",
+    "F.cross_entropy(logits, np.array([0, 1]), label_smoothing=np.float64(0.1)).dtype.name": "float32",
+    "F.group_norm(x, 2, eps=np.float64(1e-5)).dtype.name": "float32",
+    "nn.BatchNorm1d(2, np.float64(1e-5)).eval()(x).dtype.name": "float32",
+    "F.scaled_dot_product_attention(x, x, x, scale=1 / np.sqrt(2.0)).dtype.name": "float32",
+    # Nor does a mask of NumPy's.
+    "F.scaled_dot_product_attention(x, x, x, np.zeros((1, 1))).dtype.name": "float32",
+    "nn.MultiheadAttention(2, 1)(x, x, x, attn_mask=Tensor(np.zeros((1, 1))))[0].dtype.name": "float32",
+    "F.leaky_relu(x, Tensor([0.5, 0.25])).shape": (1, 2),
     "optim.SGD(model.named_parameters(), 0.1).param_groups[0]['lr']": 0.1,
     "optim.Adam(model.parameters(), betas=[0.8, 0.9]).param_groups[0]['betas']": (0.8, 0.9),
     "optim.Adam(model.parameters(), lr=np.float32(0.5)).param_groups[0]['lr']": 0.5,
@@ -54,6 +68,27 @@ def test_it_works_as_expected(names, line):
 FAILS = {
     "nn.Dropout('a')": (TypeError, "Dropout got p='a': the probability of silencing a unit must be in [0, 1]."),
     "F.dropout(x, True)": (TypeError, "dropout got p=True: the probability of silencing a unit must be in [0, 1]."),
+    "F.leaky_relu(x, None)": (TypeError, "leaky_relu got negative_slope=None: it must be a number."),
+    "nn.ELU('a')(x)": (TypeError, "elu got alpha='a': it must be a number."),
+    "F.hardtanh(x, max_val='a')": (TypeError, "hardtanh got max_val='a': it must be a number."),
+    "F.softplus(x, (1, 2))": (TypeError, "softplus got beta=(1, 2): it must be a number."),
+    "F.rrelu(x, 'a')": (TypeError, "rrelu got lower='a': it must be a number."),
+    "F.layer_norm(x, 2, eps='a')": (TypeError, "layer_norm got eps='a': it must be a number."),
+    "F.scaled_dot_product_attention(x, x, x, scale='a')": (TypeError, "got scale='a': it must be a number."),
+    "F.cross_entropy(logits, np.array([0, 1]), label_smoothing=None)": (TypeError, "label_smoothing=None: it must be"),
+    "F.cross_entropy(logits, np.array([0, 1]), ignore_index=None)": (
+        TypeError,
+        "ignore_index=None: it must be a label",
+    ),
+    "nn.CrossEntropyLoss(ignore_index=1.5)(logits, np.array([0, 1]))": (
+        TypeError,
+        "it must be a label, a whole number.",
+    ),
+    "F.nll_loss(logits, np.array([0, 1]), ignore_index='pad')": (TypeError, "nll_loss got ignore_index='pad': it must"),
+    "F.max_pool2d(x[None, None], 1, stride=True)": (
+        ValueError,
+        "max_pool2d got stride=True: it must be one whole number",
+    ),
     "F.huber_loss(x, x, delta=None)": (TypeError, "huber_loss got delta=None: it must be greater than 0."),
     "nn.GRU(2, 2, 2, dropout='a')": (TypeError, "GRU got dropout='a': a probability must be in [0, 1]."),
     "nn.BatchNorm1d(2, momentum=-1)": (ValueError, "BatchNorm1d got momentum=-1: the share of the new must be None or"),

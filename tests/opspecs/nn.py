@@ -332,8 +332,8 @@ def _relus(draw: Any, rng: np.random.Generator) -> Case:
 ROWS = [
     Spec(activation.relu, lambda x: np.maximum(x, 0), elementwise_cases(off_zero)),
     Spec(
-        activation.leaky_relu,
-        lambda x, negative_slope: np.where(x > 0, x, negative_slope * x),
+        activation._leaky_relu,
+        lambda x, slope: np.where(x > 0, x, slope * x),
         elementwise_cases(off_zero, Values(-0.5, 1.5)),
     ),
     Spec(

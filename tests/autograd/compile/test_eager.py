@@ -423,7 +423,7 @@ def test_what_is_broadcast_or_along_another_axis_is_left_to_numpy(called):
     F.softmax(ag.Tensor(numbers(LARGE)))
     F.relu(ag.Tensor(np.ones(LARGE, "int64")))
     F.sigmoid(ag.Tensor(np.ones(LARGE, "float16")))
-    F.leaky_relu(x, np.float64(0.25))
+    F.leaky_relu(x, ag.Tensor(np.array(0.25)))
     assert not called
 
 
