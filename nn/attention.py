@@ -16,7 +16,7 @@ from autograd.tensor import Tensor
 from . import functional as F
 from .functional.attention import as_scores, attention
 from .functional.attention_weights import attention_weights
-from .functional.given import number
+from .functional.given import check_arrays, check_parts, number
 from .init import xavier_uniform_, zeros_
 from .linear import Linear
 from .module import Module
@@ -100,6 +100,8 @@ class MultiheadAttention(Module):
         what the masks hide. With `need_weights=False`, which is faster, None stands for the weights. A query whose keys
         are all hidden gathers 0.
         """
+        check_arrays("MultiheadAttention", query=query, key=key, value=value)
+        check_parts("MultiheadAttention", attn_mask=attn_mask, key_padding_mask=key_padding_mask)
         batched = query.ndim == 3
         self._check(query, key, value)
         q, k, v = (self._heads(x, batched) for x in self._projected(query, key, value))

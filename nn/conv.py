@@ -14,7 +14,7 @@ from autograd.random import Generator
 from autograd.tensor import Tensor
 
 from . import init as initial
-from .functional.axes import Numbers, numbers_of
+from .functional.axes import Numbers, is_whole, numbers_of
 from .functional.conv import Padding, conv, conv_transpose, reach, sides_of
 from .functional.linear import Activation
 from .module import Module
@@ -45,9 +45,13 @@ class _AnyConv(Module):
         device: str | None,
         dtype: Any,
     ) -> None:
-        if not isinstance(groups, int) or groups < 1 or in_channels % groups or out_channels % groups:
+        name = type(self).__name__
+        for option, count in {"in_channels": in_channels, "out_channels": out_channels}.items():
+            if not is_whole(count, 0):
+                raise ValueError(f"{name} got {option}={count!r}: it must be a whole number, at least 0.")
+        if not is_whole(groups, 1) or in_channels % groups or out_channels % groups:
             raise ValueError(
-                f"{type(self).__name__}({in_channels}, {out_channels}) got groups={groups!r}: it must be a whole "
+                f"{name}({in_channels}, {out_channels}) got groups={groups!r}: it must be a whole "
                 "number that divides both."
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups

@@ -12,6 +12,7 @@ from autograd.random import Generator
 from autograd.tensor import Tensor
 
 from . import functional as F
+from .functional.axes import is_whole
 from .init import normal_
 from .module import Module
 from .parameter import Parameter, zeros
@@ -36,8 +37,7 @@ class Embedding(Module):
         dtype: Any = None,
         generator: Generator | None = None,
     ) -> None:
-        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise ValueError(f"Embedding got padding_idx={padding_idx} for {num_embeddings} rows.")
+        _check_padding(padding_idx, num_embeddings)
         self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
         self.weight = Parameter(zeros((num_embeddings, embedding_dim), dtype, device))
         self.reset_parameters(generator)
@@ -55,3 +55,8 @@ class Embedding(Module):
     def extra_repr(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+
+
+def _check_padding(padding_idx: Any, rows: int) -> None:
+    if padding_idx is not None and not (is_whole(padding_idx, -rows) and padding_idx < rows):
+        raise ValueError(f"Embedding got padding_idx={padding_idx!r} for {rows} rows.")

@@ -9,6 +9,7 @@ import math
 
 from autograd.tensor import Tensor
 
+from .functional.given import check_arrays
 from .module import Module
 
 __all__ = ["Flatten"]
@@ -24,6 +25,7 @@ class Flatten(Module):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Tensor) -> Tensor:
+        check_arrays("Flatten", x=x)
         start = self.start_dim + x.ndim if self.start_dim < 0 else self.start_dim
         end = self.end_dim + x.ndim if self.end_dim < 0 else self.end_dim
         if not 0 <= start <= end < x.ndim:

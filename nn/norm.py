@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from autograd.tensor import Tensor
 
 from . import functional as F
-from .functional.axes import is_whole
-from .functional.given import number
+from .functional.axes import is_whole, numbers
+from .functional.given import check_arrays, number
 from .init import ones_, zeros_
 from .module import Module
 from .parameter import Parameter, zeros
@@ -36,7 +36,7 @@ class LayerNorm(Module):
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
-        self.normalized_shape = _shape(normalized_shape)
+        self.normalized_shape = numbers("LayerNorm", "normalized_shape", normalized_shape)
         self.eps = number("LayerNorm", "eps", eps, "it must be 0 or greater", 0)
         self.elementwise_affine = elementwise_affine
         shift = elementwise_affine and bias
@@ -70,7 +70,7 @@ class RMSNorm(Module):
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
-        self.normalized_shape = _shape(normalized_shape)
+        self.normalized_shape = numbers("RMSNorm", "normalized_shape", normalized_shape)
         self.eps = None if eps is None else number("RMSNorm", "eps", eps, "it must be None, 0 or greater", 0)
         self.elementwise_affine = elementwise_affine
         self.weight = _norm(self.normalized_shape, dtype, device) if elementwise_affine else None
@@ -104,9 +104,9 @@ class GroupNorm(Module):
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
-        if not is_whole(num_groups, 1) or num_channels % num_groups:
+        if not is_whole(num_groups, 1) or not is_whole(num_channels, 0) or num_channels % num_groups:
             raise ValueError(
-                f"GroupNorm got num_groups={num_groups!r} and num_channels={num_channels}: the channels must divide "
+                f"GroupNorm got num_groups={num_groups!r} and num_channels={num_channels!r}: the channels must divide "
                 "into that many groups."
             )
         self.eps = number("GroupNorm", "eps", eps, "it must be 0 or greater", 0)
@@ -171,6 +171,7 @@ class _BatchNorm(Module):
             zeros_(self.num_batches_tracked)
 
     def forward(self, x: Tensor) -> Tensor:
+        check_arrays(type(self).__name__, x=x)
         if x.ndim not in [shape.count(",") + 1 for shape in self.wanted] or x.shape[1] != self.num_features:
             wanted = " or ".join(self.wanted).replace("C", str(self.num_features))
             raise ValueError(
@@ -213,10 +214,6 @@ class BatchNorm2d(_BatchNorm):
     """x, (N, C, H, W), with mean 0 and variance 1 in each channel, times weight, plus bias: see `BatchNorm1d`."""
 
     wanted = ("(N, C, H, W)",)
-
-
-def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
 
 
 def _norm(shape: tuple[int, ...], dtype: Any, device: str | None) -> Parameter:

@@ -55,6 +55,6 @@ def zeros(shape: tuple[int, ...], dtype: Any = None, device: str | None = None) 
 
     Raises ValueError for lengths that are no whole numbers, or below 0.
     """
-    if not all(isinstance(length, (int, host.integer)) and length >= 0 for length in shape):
+    if not all(isinstance(n, (int, host.integer)) and type(n) is not bool and n >= 0 for n in shape):
         raise ValueError(f"a layer's sizes must be whole numbers, 0 or more; they would make a weight of {shape}.")
     return Tensor(array_of(host.zeros(shape, "float32" if dtype is None else dtype), None, device, copy=None))

@@ -19,7 +19,7 @@ from autograd.recurring import Nonlinearity
 from autograd.tensor import Tensor
 
 from . import functional as F
-from .functional.given import number
+from .functional.given import check_arrays, number
 from .functional.recurrent import gru, lstm, rnn
 from .init import uniform_
 from .module import Module
@@ -142,6 +142,7 @@ class _Layers(_Recurrent):
 
     def _sequence(self, x: Any, hx: Any) -> tuple[Tensor, States]:
         """The outputs of the uppermost layer, and the last states of all layers and directions."""
+        check_arrays(type(self).__name__, x=x)
         x = x if isinstance(x, Tensor) else Tensor(x)
         self._check(x)
         batched = x.ndim == 3
@@ -327,6 +328,7 @@ class _Cell(_Recurrent):
 
     def _step(self, x: Any, hx: Any) -> States:
         """The states after x."""
+        check_arrays(type(self).__name__, x=x)
         x = x if isinstance(x, Tensor) else Tensor(x)
         if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
             raise ValueError(

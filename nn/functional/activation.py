@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from math import inf
 from typing import Any, Literal
 
 import autograd as ag
@@ -23,7 +24,8 @@ from autograd.ops.special import atanh_of_erf
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor, bare
 
-from .given import number
+from .axes import is_whole
+from .given import check_arrays, number
 
 __all__ = [
     "celu",
@@ -59,8 +61,14 @@ def _give_kernel(
 ) -> None:
     """Give a function of every element its kernel: loops for large arrays, for small ones NumPy's, on a GPU a tape."""
     definition = function.definition
-    on_host = elementwise_kernel(definition, forward, backward, kept)
-    function.kernel(*on_host, kernel_on_device(definition, *on_host))
+    first, slopes = elementwise_kernel(definition, forward, backward, kept)
+
+    def on_arrays(xp: Module, x: Any, **options: Any) -> Any:
+        if x is None:
+            check_arrays(function.name, x=x)
+        return NotImplemented if isinstance(x, (int, float)) else first(xp, x, **options)
+
+    function.kernel(on_arrays, slopes, kernel_on_device(definition, on_arrays, slopes))
 
 
 # Pieces of straight lines
@@ -99,6 +107,7 @@ def prelu(x: Tensor, weight: Tensor) -> Tensor:
 
     He, Zhang, Ren and Sun 2015, equation 1. Raises ValueError for another number of slopes.
     """
+    check_arrays("prelu", x=x, weight=weight)
     channels = x.shape[1] if x.ndim > 1 else 1
     if weight.ndim > 1 or weight.size not in (1, channels):
         raise ValueError(
@@ -126,6 +135,7 @@ def rrelu(
     lower <= upper.
     """
     lower, upper = number("rrelu", "lower", lower), number("rrelu", "upper", upper)
+    check_arrays("rrelu", x=x)
     if lower > upper:
         raise ValueError(f"rrelu got lower={lower} above upper={upper}.")
     if not training:
@@ -188,7 +198,7 @@ def sigmoid(x: Operand) -> Tensor:
 
 def logsigmoid(x: Operand) -> Tensor:
     """log(sigmoid(x)), exact in both tails."""
-    return -ag.softplus(-x)
+    return ag.negative(ag.softplus(ag.negative(x)))
 
 
 def softplus(x: Operand, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -399,13 +409,21 @@ def gelu(x: Operand, approximate: Literal["none", "tanh"] = "none") -> Tensor:
 @telling
 def softmax(x: Operand, dim: int = -1) -> Tensor:
     """e^x / sum(e^x) along the axis `dim`, without overflow."""
-    return ag.softmax(x, axis=dim)
+    return ag.softmax(x, axis=_checked("softmax", x, dim))
 
 
 @telling
 def log_softmax(x: Operand, dim: int = -1) -> Tensor:
     """The logarithm of `softmax`, without overflow."""
-    return ag.log_softmax(x, axis=dim)
+    return ag.log_softmax(x, axis=_checked("log_softmax", x, dim))
+
+
+def _checked(name: str, x: Operand, dim: Any) -> int:
+    """The axis; in the place of None PyTorch takes one by the number of axes, with a warning."""
+    check_arrays(name, x=x)
+    if not is_whole(dim, -inf):
+        raise TypeError(f"{name} got dim={dim!r}: it must be an axis, a whole number; the last is dim=-1.")
+    return int(dim)
 
 
 def maxout(x: Tensor, pieces: int) -> Tensor:
@@ -414,7 +432,10 @@ def maxout(x: Tensor, pieces: int) -> Tensor:
     Goodfellow, Warde-Farley, Mirza, Courville and Bengio 2013, equation 1. Raises ValueError when the last axis does
     not divide into so many blocks.
     """
-    if pieces < 1 or x.ndim == 0 or x.shape[-1] % pieces:
+    check_arrays("maxout", x=x)
+    if not is_whole(pieces, 1):
+        raise ValueError(f"maxout got pieces={pieces!r}: it must be a whole number, at least 1.")
+    if x.ndim == 0 or x.shape[-1] % pieces:
         raise ValueError(f"maxout got x of shape {x.shape}: its last axis must divide into {pieces} blocks.")
     blocks = ag.reshape(x, (*x.shape[:-1], pieces, x.shape[-1] // pieces))
     return ag.max(blocks, axis=-2)

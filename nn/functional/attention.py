@@ -25,7 +25,7 @@ from .attention_tapes import attention_on_device
 from .attention_weights import attention_weights, lower, scale_of
 from .dropout import dropout
 from .flash import attended, is_attended
-from .given import number
+from .given import check_arrays, check_parts, number
 
 __all__ = ["as_scores", "attention", "scaled_dot_product_attention"]
 
@@ -54,6 +54,8 @@ def scaled_dot_product_attention(
         raise ValueError(
             "scaled_dot_product_attention got attn_mask and is_causal=True, a mask of its own: pass one of them."
         )
+    check_arrays("scaled_dot_product_attention", query=query, key=key, value=value)
+    check_parts("scaled_dot_product_attention", attn_mask=attn_mask)
     _check(query, key, value, attn_mask)
     if attn_mask is not None:
         attn_mask = as_scores(attn_mask, query.dtype)

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec
 from autograd.backend import host
 from autograd.tensor import Tensor
 
-__all__ = ["Numbers", "arguments_of", "is_whole", "numbers_of"]
+__all__ = ["Numbers", "arguments_of", "is_whole", "numbers", "numbers_of"]
 
 Numbers = int | Sequence[int]
 
@@ -41,12 +41,21 @@ def is_whole(n: Any, least: float) -> bool:
     return isinstance(n, _WHOLE) and type(n) is not bool and bool(n >= least)
 
 
+def numbers(name: str, option: str, given: Numbers) -> tuple[int, ...]:
+    """The lengths of a shape, of which a single number is one. Raises ValueError for what is no whole number from 0."""
+    alone = isinstance(given, _WHOLE) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0
+    lengths: tuple[Any, ...] = (given,) if alone else tuple(given)  # type: ignore[arg-type]
+    if not all(is_whole(n, 0) for n in lengths):
+        raise ValueError(f"{name} got {option}={given!r}: it must be a whole number, or several, at least 0.")
+    return lengths
+
+
 def numbers_of(name: str, option: str, given: Numbers, axes: int, least: int) -> tuple[int, ...]:
     """One number for each axis of space; a single number stands for all.
 
     Raises ValueError for another count, and for what is not a whole number of at least `least`.
     """
-    alone = isinstance(given, _WHOLE) or not isinstance(given, Iterable)
+    alone = isinstance(given, _WHOLE) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0
     numbers: tuple[Any, ...] = (given,) if alone else tuple(given)  # type: ignore[arg-type]
     numbers = numbers * axes if len(numbers) == 1 else numbers
     if len(numbers) != axes or not all(is_whole(n, least) for n in numbers):

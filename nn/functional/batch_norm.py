@@ -27,7 +27,7 @@ from autograd.ops.cast import in_single, single
 from autograd.tensor import Operand, Tensor
 
 from . import batch_norm_loops as loops
-from .given import number
+from .given import check_arrays, check_parts, number
 from .norm import standardize
 from .rows import sum_of_rows
 
@@ -55,10 +55,12 @@ def batch_norm(
     algorithms 1 and 2. Raises ValueError for x without channels, for parameters that are not (C,), for a batch with
     one value in each channel, and for evaluation without running statistics.
     """
+    check_arrays("batch_norm", x=x)
     if x.ndim < 2:
         raise ValueError(f"batch_norm got x of shape {x.shape}: it must be (N, C) or (N, C, ...).")
     channels = x.shape[1]
     given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    check_parts("batch_norm", **given)
     for name, tensor in given.items():
         if tensor is not None and tensor.shape != (channels,):
             raise ValueError(

@@ -16,7 +16,7 @@ from autograd.tensor import Tensor
 
 from . import fused_conv
 from .axes import Numbers, arguments_of, numbers_of
-from .given import refuse_none
+from .given import check_arrays, check_parts
 from .linear import Activation
 
 __all__ = ["conv", "conv1d", "conv2d", "conv_transpose", "conv_transpose1d", "conv_transpose2d", "reach", "sides_of"]
@@ -164,11 +164,11 @@ _AXES = {1: ("(N, C, L)", "(C, L)"), 2: ("(N, C, H, W)", "(C, H, W)")}
 
 
 def _check(name: str, axes: int, x: Any, weight: Any, groups: int) -> None:
-    refuse_none(name, "x", x)
-    if getattr(x, "ndim", 0) not in (axes + 1, axes + 2) or weight.ndim != axes + 2:
+    check_arrays(name, x=x, weight=weight)
+    if x.ndim not in (axes + 1, axes + 2) or weight.ndim != axes + 2:
         with_batch, without = _AXES[axes]
         raise ShapeError(
-            f"{name} got x of shape {getattr(x, 'shape', ())} and weight of shape {weight.shape}: x must be "
+            f"{name} got x of shape {x.shape} and weight of shape {weight.shape}: x must be "
             f"{with_batch} or {without}, and weight must have {axes + 2} axes."
         )
     if not isinstance(groups, int) or groups < 1:
@@ -176,6 +176,7 @@ def _check(name: str, axes: int, x: Any, weight: Any, groups: int) -> None:
 
 
 def _check_bias(name: str, bias: Any, channels: int) -> None:
+    check_parts(name, bias=bias)
     if bias is not None and bias.shape != (channels,):
         raise ShapeError(f"{name} got bias of shape {bias.shape}: it must be (out_channels,), here ({channels},).")
 

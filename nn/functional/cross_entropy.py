@@ -19,7 +19,7 @@ from autograd.modes import is_tracing
 from autograd.tensor import Operand, bare
 
 from .axes import is_whole
-from .given import number, refuse_none
+from .given import check_arrays, check_parts, number
 from .rows import ones
 
 __all__ = ["Reduction", "check_ignored", "cross_entropy"]
@@ -98,7 +98,8 @@ def _along(weight: Any, axis: int, ndim: int) -> Any:
 
 
 def _check(logits: Operand, target: Operand, weight: Operand, ignore_index: int, reduction: Reduction) -> None:
-    refuse_none("cross_entropy", "logits", logits)
+    check_arrays("cross_entropy", logits=logits)
+    check_parts("cross_entropy", weight=weight)
     array = bare(target)
     if not is_array(array):
         raise TypeError(f"cross_entropy got a target of type {type(target).__name__}: pass an array or a Tensor.")

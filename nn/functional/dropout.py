@@ -13,7 +13,7 @@ from autograd.backend import module_of
 from autograd.hints import telling
 from autograd.tensor import Operand, Tensor
 
-from .given import number
+from .given import check_arrays, number
 
 __all__ = ["dropout", "dropout2d"]
 
@@ -45,6 +45,7 @@ def dropout(
         raise ValueError(f'dropout got mode={mode!r}: it must be "inverted" or "classic".')
     if mask not in ("per_case", "per_batch"):
         raise ValueError(f'dropout got mask={mask!r}: it must be "per_case" or "per_batch".')
+    check_arrays("dropout", x=x)
     kept = random.keep_probability(p)
     if not training:
         return x * kept if mode == "classic" and kept < 1 else x
@@ -64,6 +65,7 @@ def dropout2d(
     Raises ValueError for p outside [0, 1], or x of another rank.
     """
     p = number("dropout2d", "p", p, "the probability of silencing a channel must be in [0, 1]", 0, 1)
+    check_arrays("dropout2d", x=x)
     if x.ndim not in (3, 4):
         raise ValueError(f"dropout2d got x of shape {x.shape}: it must be (N, C, H, W) or (C, H, W).")
     if not training:

@@ -15,6 +15,9 @@ from autograd.modes import is_tracing
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor, bare
 
+from .axes import is_whole
+from .given import check_arrays
+
 __all__ = ["embedding", "one_hot"]
 
 
@@ -35,11 +38,12 @@ def embedding(indices: Operand, weight: Tensor, padding_idx: int | None = None) 
     wait for the device).
     """
     array = _indices("embedding", indices)
+    check_arrays("embedding", weight=weight)
     if weight.ndim != 2:
         raise ValueError(f"embedding got weight of shape {weight.shape}: it must be (number, features).")
     number = weight.shape[0]
-    if padding_idx is not None and not -number <= padding_idx < number:
-        raise ValueError(f"embedding got padding_idx={padding_idx}, and its table has {number} rows.")
+    if padding_idx is not None and not (is_whole(padding_idx, -number) and padding_idx < number):
+        raise ValueError(f"embedding got padding_idx={padding_idx!r}, and its table has {number} rows.")
     _check_range("embedding", array, number)
     rows = ag.take(weight, array, axis=0)
     if padding_idx is not None:
@@ -55,6 +59,8 @@ def one_hot(x: Operand, num_classes: int = -1) -> Tensor:
     """
     array = _indices("one_hot", x)
     xp = module_of(array)
+    if not is_whole(num_classes, -1):
+        raise ValueError(f"one_hot got num_classes={num_classes!r}: it must be a whole number, or -1 to be found.")
     if num_classes == -1:
         num_classes = int(array.max()) + 1 if array.size else 0
     _check_range("one_hot", array, num_classes)

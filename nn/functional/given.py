@@ -12,14 +12,37 @@ from numbers import Real
 from typing import Any
 
 from autograd.backend import host
+from autograd.tensor import Tensor
 
-__all__ = ["number", "refuse_none"]
+__all__ = ["check_arrays", "check_parts", "number"]
 
 
-def refuse_none(function: str, name: str, x: Any) -> None:
-    """Raise TypeError where None stands in the place of an input."""
-    if x is None:
-        raise TypeError(f"{function} got None in the place of {name}: does the forward before it return its result?")
+def check_arrays(function: str, **given: Any) -> None:
+    """Raise TypeError where something else than an array or a Tensor stands in the place of an input, by its name."""
+    for name, x in given.items():
+        if getattr(x, "ndim", None) is not None:
+            continue
+        if x is None:
+            raise TypeError(
+                f"{function} got None in the place of {name}: does the forward before it return its result?"
+            )
+        raise TypeError(
+            f"{function} got a {type(x).__name__} in the place of {name}: wanted is an array or a Tensor{_way(x)}."
+        )
+
+
+def _way(x: Any) -> str:
+    """What to write for a thing that is no array."""
+    if isinstance(x, (list, tuple)) and any(isinstance(part, Tensor) for part in x):
+        return "; take one of those that it holds, or join them by autograd.stack(x)"
+    shown = repr(x)
+    numbers = isinstance(x, (int, float, list, tuple))
+    return f"; write Tensor({shown if len(shown) < 60 else '...'})" if numbers else ""
+
+
+def check_parts(function: str, **given: Any) -> None:
+    """The same for inputs that may be None for none."""
+    check_arrays(function, **{name: x for name, x in given.items() if x is not None})
 
 
 def number(

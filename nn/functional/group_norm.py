@@ -23,7 +23,7 @@ from autograd.tensor import Operand, Tensor
 
 from . import batch_norm_loops as loops
 from .axes import is_whole
-from .given import number
+from .given import check_arrays, check_parts, number
 
 __all__ = ["group_norm"]
 
@@ -36,6 +36,8 @@ def group_norm(
     Each case is normalised by itself; weight and bias are (C,). Wu and He 2018, equations 1 to 3. Raises ValueError for
     x without channels, for channels that do not divide into the groups, and for parameters that are not (C,).
     """
+    check_arrays("group_norm", x=x)
+    check_parts("group_norm", weight=weight, bias=bias)
     if x.ndim < 2 or not is_whole(num_groups, 1) or x.shape[1] % num_groups:
         raise ValueError(
             f"group_norm got x of shape {x.shape} and num_groups={num_groups!r}: x must be (N, C, ...), with channels "

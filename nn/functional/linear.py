@@ -17,7 +17,7 @@ from autograd.modes import casting
 from autograd.tensor import Operand
 
 from .activation import relu
-from .given import refuse_none
+from .given import check_arrays, check_parts
 from .rows import SMALL, as_rows, let_through, sum_of_rows, zeros
 
 __all__ = ["linear"]
@@ -39,10 +39,11 @@ def linear(x: Operand, weight: Operand, bias: Operand = None, *, activation: Act
 
 
 def _check(x: Operand, weight: Operand, bias: Operand, activation: Activation) -> None:
-    refuse_none("linear", "x", x)
-    if weight.ndim != 2 or getattr(x, "ndim", 0) == 0 or x.shape[-1] != weight.shape[1]:
+    check_arrays("linear", x=x, weight=weight)
+    check_parts("linear", bias=bias)
+    if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
         raise ValueError(
-            f"linear got x of shape {getattr(x, 'shape', ())} and weight of shape {weight.shape}: the last axis of x "
+            f"linear got x of shape {x.shape} and weight of shape {weight.shape}: the last axis of x "
             "must be in_features, and weight (out_features, in_features)."
         )
     if bias is not None and bias.shape != weight.shape[:1]:
@@ -56,7 +57,7 @@ def _forward(xp: Any, x: Any, weight: Any, bias: Any, *, activation: Activation)
     fits = len(shape) == 2 and getattr(x, "shape", ())[-1:] == shape[1:] and activation in (None, "relu")
     if not fits or x.dtype != dtype or casting() is not None:
         return NotImplemented  # the definition converts, or says what is wrong
-    if bias is not None and (bias.shape != shape[:1] or bias.dtype != dtype):
+    if bias is not None and (getattr(bias, "shape", None) != shape[:1] or bias.dtype != dtype):
         return NotImplemented
     out = _on_host(xp, x, weight, bias, activation) if xp is host else xp.affine(x, weight, bias, activation)
     return out, out if activation == "relu" else None

@@ -20,7 +20,7 @@ from autograd.tensor import Operand, Tensor, bare
 
 from .activation import logsigmoid
 from .cross_entropy import Reduction, check_ignored
-from .given import number, refuse_none
+from .given import check_arrays, check_parts, number
 from .total_loss import LOSSES, total_loss
 
 __all__ = [
@@ -97,6 +97,7 @@ def nll_loss(
     """
     labels = _labels(input, target)
     check_ignored("nll_loss", ignore_index)
+    check_parts("nll_loss", weight=weight)
     axis = 1 if input.ndim > 1 else 0
     classes = input.shape[axis]
     if weight is not None and tuple(weight.shape) != (classes,):
@@ -119,7 +120,7 @@ def nll_loss(
 
 
 def _labels(input: Tensor, target: Operand) -> Array:
-    refuse_none("nll_loss", "input", input)
+    check_arrays("nll_loss", input=input, target=target)
     labels = _array(target)
     if input.ndim == 0:
         raise ValueError("nll_loss got input without axes: it must be (N, C), (C,) or (N, C, d1, ...).")
@@ -249,7 +250,7 @@ def _array(x: Operand) -> Any:
 
 
 def _same_shape(name: str, input: Operand, target: Operand) -> None:
-    refuse_none(name, "input", input)
+    check_arrays(name, input=input)
     shape = getattr(_array(target), "shape", ())
     if input.shape == shape:
         return

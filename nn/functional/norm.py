@@ -18,7 +18,8 @@ from autograd.fused import fused
 from autograd.ops.cast import in_single
 from autograd.tensor import Operand, Tensor
 
-from .given import number
+from .axes import numbers
+from .given import check_arrays, check_parts, number
 from .rows import ones, sum_of_rows
 
 __all__ = ["layer_norm", "rms_norm", "standardize"]
@@ -236,7 +237,9 @@ def rms_norm(
 
 
 def _last_axes(name: str, x: Tensor, shape: int | Sequence[int], **parameters: Tensor | None) -> Axes:
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = numbers(name, "normalized_shape", shape)
+    check_arrays(name, x=x)
+    check_parts(name, **parameters)
     if not shape or x.shape[-len(shape) :] != shape:
         raise ValueError(f"{name}({shape}) got x of shape {x.shape}: the last axes must be {shape}.")
     for kind, parameter in parameters.items():

@@ -11,6 +11,7 @@ from autograd.errors import ShapeError
 from autograd.tensor import Tensor
 
 from .axes import Numbers, numbers_of
+from .given import check_arrays
 
 __all__ = ["fold", "pixel_shuffle", "pixel_unshuffle", "unfold"]
 
@@ -23,6 +24,7 @@ def unfold(
     The L windows go row by row. A product with a weight (out, C kh kw) is a convolution; `padding` is of zeros.
     Raises ValueError for x of another rank and numbers that are none, ShapeError where no window fits.
     """
+    check_arrays("unfold", input=input)
     if input.ndim not in (3, 4):
         raise ValueError(f"unfold got x of shape {input.shape}: it must be (N, C, H, W) or (C, H, W).")
     size, step, (down, across), apart = _numbers("unfold", kernel_size, stride, padding, dilation)
@@ -52,6 +54,7 @@ def fold(
 
     `output_size` is (H, W). Raises ValueError for shapes that are not those of `unfold` of such an image.
     """
+    check_arrays("fold", input=input)
     if input.ndim not in (2, 3):
         raise ValueError(f"fold got x of shape {input.shape}: it must be (N, C kh kw, L) or (C kh kw, L).")
     height, width = numbers_of("fold", "output_size", output_size, 2, 1)
@@ -79,6 +82,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     Shi et al. 2016, equation 4. Raises ValueError where the channels do not divide by r r.
     """
     (r,) = numbers_of("pixel_shuffle", "upscale_factor", upscale_factor, 1, 1)
+    check_arrays("pixel_shuffle", input=input)
     if input.ndim < 3 or input.shape[-3] % (r * r):
         raise ValueError(
             f"pixel_shuffle got x of shape {input.shape}: it must be (..., C, H, W) with C a multiple of {r * r}."
@@ -96,6 +100,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     Raises ValueError where height and width do not divide by r.
     """
     (r,) = numbers_of("pixel_unshuffle", "downscale_factor", downscale_factor, 1, 1)
+    check_arrays("pixel_unshuffle", input=input)
     if input.ndim < 3 or input.shape[-2] % r or input.shape[-1] % r:
         raise ValueError(
             f"pixel_unshuffle got x of shape {input.shape}: it must be (..., C, H, W) with H and W multiples of {r}."

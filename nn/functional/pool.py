@@ -15,6 +15,7 @@ from autograd.pooling import Pair, Sides
 from autograd.tensor import Tensor
 
 from .axes import Numbers, arguments_of, numbers_of
+from .given import check_arrays, number
 from .pool_windows import max_windows, sum_windows
 
 __all__ = ["as_images", "avg_pool", "avg_pool1d", "avg_pool2d", "max_pool", "max_pool1d", "max_pool2d", "no_indices"]
@@ -69,6 +70,9 @@ def avg_pool(
 ) -> Tensor:
     """`avg_pool1d`, which has no `divisor_override`, or `avg_pool2d`."""
     name = f"avg_pool{axes}d"
+    if divisor_override is not None:
+        wanted = "it must be a number, or None for the count"
+        divisor_override = number(name, "divisor_override", divisor_override, wanted)
     if divisor_override == 0:
         raise ValueError(f"{name} got divisor_override=0: it must be another number, or None for the count.")
     mean = functools.partial(_means, count_include_pad=count_include_pad, divisor=divisor_override)
@@ -110,6 +114,7 @@ def no_indices(name: str, wanted: bool) -> None:
 
 def as_images(name: str, axes: int, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     """`function` of x as (N, C, H, W), and its result with the axes of x; a sequence is an image of height 1."""
+    check_arrays(name, x=x)
     if x.ndim not in (axes + 1, axes + 2):
         wanted = "H, W" if axes == 2 else "L"
         raise ValueError(f"{name} got x of shape {x.shape}: it must be (N, C, {wanted}) or (C, {wanted}).")
@@ -134,7 +139,9 @@ def _pooled(
     """`function` of x as (N, C, H, W) with the windows that PyTorch's arguments mean."""
     size = numbers_of(name, "kernel_size", kernel_size, axes, 1)
     # PyTorch takes an empty stride, too, for the default.
-    step = size if stride is None or stride == () else numbers_of(name, "stride", stride, axes, 1)
+    if stride is None or (isinstance(stride, tuple) and not stride):
+        stride = size
+    step = numbers_of(name, "stride", stride, axes, 1)
     pad, apart = numbers_of(name, "padding", padding, axes, 0), numbers_of(name, "dilation", dilation, axes, 1)
     if any(p > k // 2 for p, k in zip(pad, size, strict=True)):
         raise ValueError(f"{name} got padding={padding} and kernel_size={kernel_size}: at most half the window fits.")
