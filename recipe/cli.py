@@ -103,7 +103,9 @@ _FLAGS_ELSEWHERE = {
     "--learning-rate": "--lr",
     "--num-epochs": "--epochs",
     "--output": "--out",
+    "--port": "--watch-port",
     "--units": "--hidden",
+    "--watch-port": "--port",
     "--wd": "--weight-decay",
 }
 
@@ -239,6 +241,9 @@ def _telling_of_flags(keys: Collection[str]) -> Iterator[None]:
 def main(argv: list[str] | None = None) -> int:
     """Carry out a command line (the process's own when None) and give the exit code."""
     if argv is None:
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # closed by who began the process
+                setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # for as long as the process lives
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a terminal that lacks a letter shows another in its place

@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ __all__ = ["write_bytes", "write_json"]
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Put `data` into the file at `path`, at once; what stood there before stays until then."""
+    if path.is_dir():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
     # One name for every attempt, so that a kill leaves one such file at most and the next attempt takes it.
     passing = path.with_name(f".{path.name}.writing")
     with open(passing, "wb") as file:

@@ -33,12 +33,18 @@ class Interrupt:
 
 @contextmanager
 def deferred() -> Iterator[Interrupt]:
-    """Inside, SIGINT (Ctrl-C) and SIGTERM set the flag that is given; in other threads than the main one, nothing."""
+    """Inside, SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal closes) set the flag that is given.
+
+    In other threads than the main one nothing does, and a SIGHUP that is ignored, as `nohup` has it, stays so.
+    """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
-    before = {number: signal.signal(number, interrupt.receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # Windows has none
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt.receive) for number in numbers}
     try:
         yield interrupt
     finally:

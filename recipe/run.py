@@ -73,8 +73,10 @@ def config_of(folder: Path, time_limit: float | None) -> Config:
     run = read_run(folder)
     if run["status"] == "finished":
         raise ConfigError(f"the run in {folder} is finished: look at it with diagnose or report, or train anew.")
-    values = run["config"] | {"stop": run["config"]["stop"] | {"time_limit": time_limit}}
-    return from_dict(values, f"{folder}/run.json")
+    config = run["config"]
+    if not (isinstance(config, dict) and isinstance(config.get("stop"), dict)):
+        raise ConfigError(f"the run in {folder} has no configuration to go on with in its run.json: train anew.")
+    return from_dict(config | {"stop": config["stop"] | {"time_limit": time_limit}}, f"{folder}/run.json")
 
 
 def _carry_out(
@@ -197,10 +199,14 @@ def _print_heading(config: Config, folder: Path, parts: Parts, trainer: Trainer,
 
 
 def _print_interrupted(trainer: Trainer, folder: Path) -> None:
+    text = f"interrupted at step {trainer.step}, before the first checkpoint"
     if (folder / "checkpoint.safetensors").exists():
-        print(f"interrupted at step {trainer.step}; to go on: {_command('resume', folder)}", flush=True)
-    else:
-        print(f"interrupted at step {trainer.step}, before the first checkpoint", flush=True)
+        text = f"interrupted at step {trainer.step}; to go on: {_command('resume', folder)}"
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever read the output has gone
+        print(text, file=sys.stderr)
+        raise
 
 
 def _command(words: str, folder: Path) -> str:

@@ -102,6 +102,7 @@ class Trainer:
         self.updates = 0  # of this fit
         self.train_data: Data | None = None
         self.val_data: Data | None = None
+        self._interrupt = Interrupt()  # of this fit
         self._batches_state: dict[str, Any] | None = None
         self._spent = 0.0  # seconds of training before this fit
         self._started: float | None = None  # when this fit began
@@ -141,7 +142,8 @@ class Trainer:
         if self.batches is not None:  # neither new nor resumed
             check_more(epochs, self.epoch)
         self._prepare(train, val, epochs, batch_size, updates, shuffle)
-        with deferred() as interrupt, self._timed():
+        with deferred() as self._interrupt, self._timed():
+            interrupt = self._interrupt
             try:
                 self._tell("on_fit_begin")
                 while self.epoch < epochs and self.stop is None and not self._all_made():
@@ -156,6 +158,10 @@ class Trainer:
         if self.failure is not None:
             raise self.failure
         return self.history
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does in a fit, for a callback to do: end the step at hand, save, raise KeyboardInterrupt."""
+        self._interrupt.asked = True
 
     def _run_epoch(self, interrupt: Interrupt, evaluate_rows: int | None) -> None:
         """The batches of one epoch, or what a resume left of it, and its record; an interrupt leaves it open."""

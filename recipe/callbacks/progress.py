@@ -27,7 +27,8 @@ _REDRAW = 0.2  # seconds
 class Progress(Callback):
     """Prints a line for each epoch and, on a terminal with the package rich, a bar with metrics and time to go.
 
-    Another line says so when updates begin to run in another way, compiled or eager.
+    Another line says so when updates begin to run in another way, compiled or eager. Where nobody reads the lines any
+    more, as behind `| head`, the fit is interrupted, so that what was trained is saved.
 
     `live` None looks whether `stream` (stdout by default) is a terminal.
     """
@@ -62,13 +63,13 @@ class Progress(Callback):
             self._bar.update(self._task, completed=trainer.step)
         if _way(trainer) != self._steps:
             self._steps = _way(trainer)
-            self._print(f"steps {trainer.describe_steps()}")
-        self._print(line(record, trainer.epochs))
+            self._print(f"steps {trainer.describe_steps()}", trainer)
+        self._print(line(record, trainer.epochs), trainer)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         self._close()
         if trainer.stop is not None:
-            self._print(f"stopped: {trainer.stop}")
+            self._print(f"stopped: {trainer.stop}", trainer)
 
     def on_interrupt(self, trainer: Trainer) -> None:
         self._close()
@@ -76,9 +77,12 @@ class Progress(Callback):
     def on_abort(self, trainer: Trainer) -> None:
         self._close()
 
-    def _print(self, text: str) -> None:
+    def _print(self, text: str, trainer: Trainer) -> None:
         if self._bar is None:
-            print(text, file=self.stream, flush=True)
+            try:
+                print(text, file=self.stream, flush=True)
+            except BrokenPipeError:
+                trainer.interrupt()
         else:
             self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 

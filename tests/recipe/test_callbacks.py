@@ -15,7 +15,7 @@ import autograd as ag
 import nn
 import optim
 from autograd.random import Generator
-from recipe import Trainer
+from recipe import Trainer, checkpoint
 from recipe.callbacks import (
     ActivationMonitor,
     Callback,
@@ -338,6 +338,18 @@ def test_progress_prints_a_line_an_epoch():
         r"next lr \d\.\d\de-\d\d  \d+\.\d s",
         lines[0],
     )
+
+
+def test_what_was_trained_is_saved_when_nobody_reads_the_lines_any_more(tmp_path):
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    run = trainer(callbacks=[Progress(stream=Gone()), ModelCheckpoint(tmp_path)])
+    with pytest.raises(KeyboardInterrupt):
+        fit(run, epochs=3)
+    assert checkpoint.load(tmp_path / "checkpoint.safetensors")["step"] == run.step > 0
+    assert len(run.history) == 1
 
 
 def test_a_live_bar_ends_with_the_run_and_prints_the_same_lines():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -305,6 +306,45 @@ def test_sigterm_to_a_process_saves_like_ctrl_c():
     assert (process.returncode, err) == (130, "")
     assert "to go on: " in out
     assert checkpoint.load(Path("long/checkpoint.safetensors"))["step"] > 0
+
+
+def in_a_shell(argv, behind):
+    """What is left of `python -m recipe ...` with something behind it."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    line = f"{shlex.quote(sys.executable)} -m recipe {shlex.join(argv)} {behind}"
+    return subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_a_reader_that_leaves_costs_nothing():
+    behind = "| head -3"  # two lines stand before that of the first epoch
+    done = in_a_shell([*SMALL[:-4], "--epochs", "100000", "--threads", "1", "--out", "long"], behind)
+    assert re.fullmatch(r"interrupted at step \d+; to go on: .* -m recipe resume long\n", done.stderr)
+    assert main(["resume", "long", "--time-limit", "1e-9"]) == 0
+
+
+@pytest.mark.parametrize(("argv", "closing", "code"), [(["papers"], ">&-", 0), (["resume", "none"], "2>&-", 2)])
+def test_a_stream_that_is_closed_is_not_written_to(argv, closing, code):
+    done = in_a_shell(argv, closing)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_a_folder_in_the_place_of_the_report_is_told(capsys, whole):
+    assert main([*SMALL, "--out", "one"]) == 0
+    Path("two.html").mkdir()
+    capsys.readouterr()
+    assert main(["report", "one", "--out", "two.html"]) == 2
+    assert capsys.readouterr().err == "recipe: two.html cannot be written: Is a directory.\n"
+
+
+def test_a_run_without_its_configuration_cannot_go_on(capsys):
+    assert main([*SMALL, "--out", "one"]) == 0
+    run = run_of("one") | {"status": "interrupted", "config": None}
+    Path("one/run.json").write_text(json.dumps(run))
+    capsys.readouterr()
+    assert main(["resume", "one"]) == 2
+    assert capsys.readouterr().err == (
+        "recipe: the run in one has no configuration to go on with in its run.json: train anew.\n"
+    )
 
 
 def test_ctrl_c_before_the_training_is_one_line(monkeypatch, capsys):
