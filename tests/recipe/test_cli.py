@@ -297,11 +297,12 @@ def test_threads_are_set_before_numpy_is_loaded():
     assert run_of("one")["machine"]["threads"] == "1"
 
 
-def test_sigterm_to_a_process_saves_like_ctrl_c():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_to_a_process_save_like_ctrl_c(number):
     with command(*SMALL[:-4], "--epochs", "100000", "--threads", "1", "--out", "long") as process:
         while "epoch" not in (line := process.stdout.readline()) or "/" not in line:
             assert line or process.poll() is None, process.stderr.read()
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (130, "")
     assert "to go on: " in out
