@@ -42,7 +42,8 @@ class _Row(Module, Generic[T]):
                     f"{name} holds {kind}s, got the function {function}: write its layer, as nn.ReLU() for relu, "
                     "or a Module of your own that calls it in forward."
                 )
-            raise TypeError(f"{name} holds {kind}s, got a {type(item).__name__}: write {name}({self._row}).")
+            row = _of_tensor(item) or f"write {name}({self._row})"
+            raise TypeError(f"{name} holds {kind}s, got a {type(item).__name__}: {row}.")
 
     def __len__(self) -> int:
         return len(self._items())
@@ -93,6 +94,9 @@ class _Row(Module, Generic[T]):
 
     def extend(self, items: Iterable[T]) -> None:
         """Put several more at the end."""
+        if not isinstance(items, Iterable) or isinstance(items, Tensor):
+            name = type(self).__name__
+            raise TypeError(f"{name} takes several at once, got a {type(items).__name__}: write [a, b, c].")
         for item in items:
             self.append(item)
 
@@ -128,7 +132,8 @@ class _Table(Module, Generic[T]):
 
     def __setitem__(self, key: str, item: T) -> None:
         if not isinstance(item, self._kind):
-            raise TypeError(f"{type(self).__name__} holds {self._kind.__name__}s, got a {type(item).__name__}.")
+            way = _of_tensor(item) or f"write {type(self).__name__}({{name: a, other: b}})"
+            raise TypeError(f"{type(self).__name__} holds {self._kind.__name__}s, got a {type(item).__name__}: {way}.")
         if key not in self.keys():
             self._check_name(key)
         setattr(self, key, item)
@@ -156,10 +161,26 @@ class _Table(Module, Generic[T]):
         """Keys and what they stand for."""
         return [(key, vars(self)[key]) for key in self.keys()]
 
-    def update(self, items: Mapping[str, T]) -> None:
-        """Put in several."""
-        for key, item in items.items():
+    def update(self, items: Mapping[str, T] | Iterable[tuple[str, T]]) -> None:
+        """Put in several: a dict of them, or pairs of a key and what it stands for."""
+        pairs: Any = items.items() if isinstance(items, (Mapping, _Table)) else items
+        try:
+            new = dict(pairs)
+        except (TypeError, ValueError):
+            name = type(self).__name__
+            raise TypeError(f"{name} takes a dict, {{name: a, other: b}}, got a {type(items).__name__}.") from None
+        for key, item in new.items():
             self[key] = item
+
+    def clear(self) -> None:
+        """Take out everything."""
+        for key in self.keys():
+            del self[key]
+
+
+def _of_tensor(item: Any) -> str:
+    """What to write for a Tensor that is no Parameter."""
+    return "write nn.Parameter(tensor)" if isinstance(item, Tensor) and not isinstance(item, Parameter) else ""
 
 
 # Note [Linear and ReLU]
@@ -259,8 +280,8 @@ class ModuleDict(_Table[Module]):
 
     _kind = Module
 
-    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
-        self.update(modules or {})
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
+        self.update({} if modules is None else modules)
 
 
 class ParameterList(_Row[Parameter]):
@@ -277,8 +298,8 @@ class ParameterDict(_Table[Parameter]):
 
     _kind = Parameter
 
-    def __init__(self, parameters: Mapping[str, Parameter] | None = None) -> None:
-        self.update(parameters or {})
+    def __init__(self, parameters: Mapping[str, Parameter] | Iterable[tuple[str, Parameter]] | None = None) -> None:
+        self.update({} if parameters is None else parameters)
 
 
 class Residual(Module):

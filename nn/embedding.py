@@ -5,7 +5,7 @@ One idea: to pick row i is to multiply a one-hot row by the table, without the p
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import autograd as ag
 from autograd.random import Generator
@@ -13,6 +13,7 @@ from autograd.tensor import Tensor
 
 from . import functional as F
 from .functional.axes import is_whole
+from .functional.given import check_arrays
 from .init import normal_
 from .module import Module
 from .parameter import Parameter, zeros
@@ -41,6 +42,23 @@ class Embedding(Module):
         self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
         self.weight = Parameter(zeros((num_embeddings, embedding_dim), dtype, device))
         self.reset_parameters(generator)
+
+    @classmethod
+    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> Self:
+        """An Embedding with a copy of this table, (number, features), which is learned further unless `freeze`.
+
+        Raises TypeError for what is no array, ValueError for what is no matrix.
+        """
+        check_arrays(f"{cls.__name__}.from_pretrained", embeddings=embeddings)
+        if embeddings.ndim != 2:
+            shape = embeddings.shape
+            raise ValueError(f"{cls.__name__}.from_pretrained got a table of {shape}: it must be (number, features).")
+        rows, features = embeddings.shape
+        _check_padding(padding_idx, rows)
+        layer = cls(0, features)  # nothing is drawn
+        layer.num_embeddings, layer.padding_idx = rows, padding_idx
+        layer.weight = Parameter(embeddings, requires_grad=not freeze)
+        return layer
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
         """Draw the table anew."""

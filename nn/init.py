@@ -190,6 +190,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
     Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010, equation 16.
     Raises ValueError for fewer than 2 dimensions.
     """
+    gain = number("xavier_uniform_", "gain", gain, "it must be 0 or greater", 0)
     bound = gain * math.sqrt(6.0 / max(1, sum(_fans(tensor, "xavier_uniform_"))))
     return uniform_(tensor, -bound, bound, generator)
 
@@ -197,6 +198,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
 @_of_a_tensor
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill normally with std = gain sqrt(2 / (fan_in + fan_out)); otherwise as `xavier_uniform_`."""
+    gain = number("xavier_normal_", "gain", gain, "it must be 0 or greater", 0)
     std = gain * math.sqrt(2.0 / max(1, sum(_fans(tensor, "xavier_normal_"))))
     return normal_(tensor, 0.0, std, generator)
 

@@ -85,6 +85,11 @@ class Module:
                 f"{type(self).__name__}.{name} is a Parameter and cannot become a {type(value).__name__}, which would "
                 f"not be trained: assign a Parameter, or change the values: with no_grad(): module.{name}[...] = value."
             )
+        if isinstance(old, Module) and not (value is None or isinstance(value, (Module, Parameter))):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Module and cannot become a {type(value).__name__}, with which its "
+                "parameters would be gone: assign a Module, or delete it first with del."
+            )
         buffers = vars(self).get(_BUFFERS, {})
         if name in buffers and not (value is None or (isinstance(value, Tensor) and not isinstance(value, Parameter))):
             raise TypeError(
@@ -128,6 +133,8 @@ class Module:
         setattr(self, name, module)
 
     def _check_name(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"a name must be a text, got {name!r}: write {str(name)!r}.")
         if not name or "." in name:
             raise ValueError(f"{name!r} cannot be a name: it is empty or holds a dot, which joins names of the state.")
         if hasattr(self, name) and name not in vars(self).get(_BUFFERS, {}):
@@ -193,6 +200,8 @@ class Module:
 
     def get_submodule(self, target: str) -> Module:
         """The Module of a dotted name ("layers.0"); raises AttributeError where there is none."""
+        if not isinstance(target, str):
+            raise TypeError(f'get_submodule takes a dotted name, such as "layers.0", got {target!r}.')
         module: Any = self
         for name in target.split(".") if target else ():
             child = held(module).get(name)
@@ -233,6 +242,8 @@ class Module:
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call `function` with every Module, those below first; gives the Module itself."""
+        if not callable(function):
+            raise TypeError(f"apply takes a function of a Module, got {function!r}.")
         for child in self.children():
             child.apply(function)
         function(self)
@@ -306,6 +317,7 @@ def _refuse_arguments(kind: type[Module], args: tuple[Any, ...], options: dict[s
     if kind.__init__ is object.__init__:
         if args or options:
             hint = of_keywords(options or ("inplace",), ())
+            _refuse_inputs(kind, args)
             raise TypeError(f"{kind.__name__}() takes no arguments{hint}: write {kind.__name__}().")
     else:
         refuse_foreign(kind, options)
@@ -320,10 +332,18 @@ def _refuse_places(kind: type[Module], args: tuple[Any, ...]) -> None:
     extra = args[len(places) :]
     if not extra or any(p.kind is p.VAR_POSITIONAL for p in known):
         return
+    _refuse_inputs(kind, args)
     by_name = [p for p in known if p.kind is p.KEYWORD_ONLY]
     in_place = len(extra) == 1 and extra[0] is True and not any(p.default is False for p in by_name)
     hint = of_keywords(("inplace",), ()) if in_place else of_places(kind.__name__, places, by_name, extra)
     raise TypeError(f"{kind.__name__} got {len(args)} arguments by place and takes {len(places)}{hint}.")
+
+
+def _refuse_inputs(kind: type[Module], args: tuple[Any, ...]) -> None:
+    """Raise TypeError where the inputs of a Module are given to its class, which makes one."""
+    if args and all(getattr(value, "ndim", None) is not None for value in args):
+        call = f"{kind.__name__}()({', '.join('xyz'[: len(args)])})"
+        raise TypeError(f"{kind.__name__} makes a Module, which is called afterwards: write {call}.")
 
 
 def _joined(path: str, name: str) -> str:

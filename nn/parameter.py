@@ -38,7 +38,8 @@ class Parameter(Tensor):
         requires_grad: bool = True,
     ) -> None:
         if role not in ROLES:
-            raise ValueError(f"Parameter got role={role!r}: it must be one of {', '.join(ROLES)}.")
+            way = f"; write requires_grad={role}" if isinstance(role, bool) else ""
+            raise ValueError(f"Parameter got role={role!r}: it must be one of {', '.join(ROLES)}{way}.")
         super().__init__(data, dtype=dtype, device=device, requires_grad=requires_grad)
         self.role = role
 

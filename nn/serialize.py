@@ -63,6 +63,8 @@ def _write(path: Path, content: bytes) -> None:
     path = Path(os.path.realpath(path))  # through a link to the file behind it
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to save {path.name} in: make it first.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it to save to.")
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(beside, "xb") as file:

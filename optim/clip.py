@@ -83,7 +83,10 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 def _with_gradient(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     refuse_module(parameters, "clipping")
-    given = [parameters] if isinstance(parameters, Tensor) else parameters
+    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    for parameter in given:
+        if not isinstance(parameter, Tensor):
+            raise TypeError(f"clipping takes Tensors, got a {type(parameter).__name__}: give it model.parameters().")
     return [p for p in given if p.grad is not None and p.size]
 
 

@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterable, Mapping
 from math import cos, pi
 from typing import Any
 
-from autograd.hints import Telling
+from autograd.hints import Elsewhere, Telling
 from autograd.modes import refuse_in_trace
+from autograd.words import OF_SCHEDULES
 
 from .numbers import at_least, check_numbers, is_number, number
 from .optimizer import Optimizer
@@ -279,6 +280,9 @@ class SequentialLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, schedulers: list[Schedule], milestones: list[int]) -> None:
+        for name, given in {"schedulers": schedulers, "milestones": milestones}.items():
+            if not isinstance(given, (list, tuple)):
+                raise TypeError(f"SequentialLR takes a list of {name}, got {given!r}.")
         if not schedulers or len(milestones) != len(schedulers) - 1:
             raise ValueError(
                 f"SequentialLR got {len(schedulers)} schedules and {len(milestones)} milestones: "
@@ -302,6 +306,10 @@ class SequentialLR(Schedule):
 
         groups = range(len(optimizer.param_groups))
         super().__init__(optimizer, {option: [curve(option, g) for g in groups] for option in schedulers[0].curves})
+
+
+for _name, _instead in OF_SCHEDULES.items():
+    setattr(Schedule, _name, Elsewhere(_name, _instead))
 
 
 def groups_of(name: str, optimizer: Any) -> list[dict[str, Any]]:

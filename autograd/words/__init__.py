@@ -9,6 +9,7 @@ from .members import METHODS as METHODS
 from .members import OF_GENERATORS as OF_GENERATORS
 from .members import OF_MODULES as OF_MODULES
 from .members import OF_OPTIMIZERS as OF_OPTIMIZERS
+from .members import OF_SCHEDULES as OF_SCHEDULES
 from .members import OF_TRAINERS as OF_TRAINERS
 from .names import FILES as FILES
 from .names import NAMES as NAMES

@@ -5,7 +5,8 @@ One idea: a table for each kind of object, looked at when Python finds no such a
 
 from __future__ import annotations
 
-__all__ = ["METHODS", "OF_GENERATORS", "OF_MODULES", "OF_OPTIMIZERS", "OF_TRAINERS", "SUMS_SO_FAR"]
+__all__ = ["METHODS", "OF_GENERATORS", "OF_MODULES", "OF_OPTIMIZERS", "OF_SCHEDULES", "OF_TRAINERS"]
+__all__ += ["SUMS_SO_FAR"]
 
 _WRITE = "x += y, or x[...] = value, under no_grad()"
 SUMS_SO_FAR = (
@@ -260,6 +261,13 @@ OF_OPTIMIZERS = {
     "register_step_post_hook": "what is to be done, after optimizer.step()",
     "register_step_pre_hook": "what is to be done, before optimizer.step()",
     "state": 'optimizer.state_dict()["state"]',
+}
+
+# What is no attribute of a schedule -> what to write.
+OF_SCHEDULES = {
+    "base_lrs": 'schedule.initial["lr"]',
+    "get_lr": "schedule.get_last_lr(), or schedule.values(t) for another step",
+    "print_lr": "print(schedule)",
 }
 
 # What is no attribute of a random.Generator -> what to write.

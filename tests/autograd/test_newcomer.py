@@ -278,7 +278,7 @@ def test_arrays_of_other_libraries_are_turned_into_ours(names):
 
 def test_what_the_words_promise_is_there(names):
     texts = [*words.METHODS.values(), *words.OF_MODULES.values(), *words.OF_OPTIMIZERS.values()]
-    texts += [*words.OF_GENERATORS.values(), *words.OF_TRAINERS.values()]
+    texts += [*words.OF_GENERATORS.values(), *words.OF_TRAINERS.values(), *words.OF_SCHEDULES.values()]
     texts += [text for told in words.NAMES.values() for text in told.values()]
     packages = {"autograd": ag, "nn": nn, "optim": optim, "recipe": recipe, "numpy": np}
     for text in texts:
