@@ -16,6 +16,7 @@ from autograd.tensor import Tensor
 from . import functional as F
 from .functional.attention import as_scores, attention
 from .functional.attention_weights import attention_weights
+from .functional.axes import is_whole
 from .functional.given import check_arrays, check_parts, number
 from .init import xavier_uniform_, zeros_
 from .linear import Linear
@@ -51,9 +52,10 @@ class MultiheadAttention(Module):
         dtype: Any = None,
         generator: Generator | None = None,
     ) -> None:
-        if num_heads < 1 or embed_dim % num_heads:
+        if not is_whole(num_heads, 1) or not is_whole(embed_dim, 0) or embed_dim % num_heads:
             raise ValueError(
-                f"MultiheadAttention got embed_dim={embed_dim} and num_heads={num_heads}: the heads must divide it."
+                f"MultiheadAttention got embed_dim={embed_dim!r} and num_heads={num_heads!r}: the heads must divide "
+                "it, in whole numbers."
             )
         dropout = number("MultiheadAttention", "dropout", dropout, "a probability must be in [0, 1]", 0, 1)
         self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads

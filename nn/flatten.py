@@ -9,6 +9,7 @@ import math
 
 from autograd.tensor import Tensor
 
+from .functional.axes import is_whole
 from .functional.given import check_arrays
 from .module import Module
 
@@ -18,10 +19,13 @@ __all__ = ["Flatten"]
 class Flatten(Module):
     """The axes from start_dim to end_dim as one: (N, 28, 28) gives (N, 784).
 
-    Raises ValueError when x has no such axes.
+    Raises TypeError for what is no axis, ValueError when x has no such axes.
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        for name, dim in {"start_dim": start_dim, "end_dim": end_dim}.items():
+            if not is_whole(dim, -math.inf):
+                raise TypeError(f"Flatten got {name}={dim!r}: it must be an axis, a whole number.")
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Tensor) -> Tensor:

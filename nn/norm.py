@@ -101,6 +101,7 @@ class GroupNorm(Module):
         eps: float = 1e-5,
         affine: bool = True,
         *,
+        bias: bool = True,
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
@@ -112,7 +113,7 @@ class GroupNorm(Module):
         self.eps = number("GroupNorm", "eps", eps, "it must be 0 or greater", 0)
         self.num_groups, self.num_channels, self.affine = num_groups, num_channels, affine
         self.weight = _norm((num_channels,), dtype, device) if affine else None
-        self.bias = _norm((num_channels,), dtype, device) if affine else None
+        self.bias = _norm((num_channels,), dtype, device) if affine and bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -142,6 +143,7 @@ class _BatchNorm(Module):
         affine: bool = True,
         track_running_stats: bool = True,
         *,
+        bias: bool = True,
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
@@ -153,7 +155,7 @@ class _BatchNorm(Module):
         self.affine, self.track_running_stats = affine, track_running_stats
         shape = (num_features,)
         self.weight = _norm(shape, dtype, device) if affine else None
-        self.bias = _norm(shape, dtype, device) if affine else None
+        self.bias = _norm(shape, dtype, device) if affine and bias else None
         self.register_buffer("running_mean", zeros(shape, dtype, device) if track_running_stats else None)
         self.register_buffer("running_var", zeros(shape, dtype, device) if track_running_stats else None)
         self.register_buffer("num_batches_tracked", zeros((), "int64", device) if track_running_stats else None)

@@ -19,6 +19,7 @@ from autograd.recurring import Nonlinearity
 from autograd.tensor import Tensor
 
 from . import functional as F
+from .functional.axes import is_whole
 from .functional.given import check_arrays, number
 from .functional.recurrent import gru, lstm, rnn
 from .init import uniform_
@@ -119,8 +120,10 @@ class _Layers(_Recurrent):
     ) -> None:
         self._set_sizes(input_size, hidden_size, bias, nonlinearity)
         name = type(self).__name__
-        if not isinstance(num_layers, (int, host.integer)) or num_layers < 1:
+        if not is_whole(num_layers, 1):
             raise ValueError(f"{name} got num_layers={num_layers!r}: it must be a whole number, 1 or more.")
+        if not isinstance(bidirectional, (bool, host.bool_)):
+            raise TypeError(f"{name} got bidirectional={bidirectional!r}: it must be True or False.")
         dropout = number(name, "dropout", dropout, "a probability must be in [0, 1]", 0, 1)
         if dropout and num_layers == 1:
             warnings.warn(
@@ -129,9 +132,9 @@ class _Layers(_Recurrent):
                 stacklevel=3,
             )
         self.num_layers, self.batch_first, self.dropout = num_layers, batch_first, dropout
-        self.bidirectional, self.generator = bidirectional, generator
+        self.bidirectional, self.generator = bool(bidirectional), generator
         for layer in range(num_layers):
-            inputs = hidden_size * (1 + bidirectional) if layer else input_size
+            inputs = hidden_size * (1 + self.bidirectional) if layer else input_size
             for suffix in self._suffixes(layer):
                 self._make(suffix, inputs, dtype, device)
         self.reset_parameters(generator)
