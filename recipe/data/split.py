@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,15 +67,19 @@ def split(
 def _counts(sizes: Sequence[int] | Sequence[float], rows: int) -> list[int]:
     if isinstance(sizes, (int, float, str)):
         raise TypeError(f"split takes the sizes of all parts, [0.8, 0.2] or [800, 200], got {sizes!r}.")
-    fractions = all(isinstance(size, float) for size in sizes)
-    if not fractions and any(isinstance(size, float) for size in sizes):
+    given: list[Any] = list(sizes)
+    for size in given:
+        if not isinstance(size, Real):
+            raise TypeError(f"split takes sizes that are numbers, [0.8, 0.2] or [800, 200], got {size!r} among them.")
+    fractions = not any(isinstance(size, Integral) for size in sizes)
+    if not fractions and not all(isinstance(size, Integral) for size in sizes):
         raise ValueError(f"split got sizes {list(sizes)}: all numbers of rows, or all fractions, are wanted.")
-    if any(size < 0 for size in sizes) or math.fsum(sizes) > (1 + 1e-9 if fractions else rows):
+    if any(size < 0 for size in sizes) or math.fsum(sizes) > (1 + 1e-6 if fractions else rows):
         raise ValueError(f"split got sizes {list(sizes)} for {rows} rows: none below 0 and no more in all are wanted.")
     if not fractions:
         return [int(size) for size in sizes]
     # The ends of the parts are rounded, not their lengths, so that fractions which sum to 1 leave no row over.
-    ends = [round(math.fsum(sizes[: i + 1]) * rows) for i in range(len(sizes))]
+    ends = [min(round(math.fsum(sizes[: i + 1]) * rows), rows) for i in range(len(sizes))]
     return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from autograd.random import Generator, default
 
+from ..numbers import check_count
+
 __all__ = ["blobs", "sine", "spirals"]
 
 Array = np.ndarray[Any, Any]
@@ -24,6 +26,7 @@ def blobs(
 
     `spread` is the clouds' standard deviation. The classes take turns, so each has its share to within a row.
     """
+    _check("blobs", rows, classes=classes, features=features)
     generator = default if generator is None else generator
     centres = generator.uniform((classes, features), -4.0, 4.0)
     y = np.arange(rows) % classes
@@ -38,6 +41,7 @@ def spirals(
     Each arm winds `turns` times from the centre to radius 1; `noise` is the standard deviation added to each
     coordinate.
     """
+    _check("spirals", rows, classes=classes)
     generator = default if generator is None else generator
     y = np.arange(rows) % classes
     radius = np.sqrt(generator.uniform((rows,)))
@@ -48,6 +52,14 @@ def spirals(
 
 def sine(rows: int, *, noise: float = 0.1, generator: Generator | None = None) -> tuple[Array, Array]:
     """One noisy period of a sine to fit: x (rows, 1) from [-1, 1), y = sin(pi x) + noise of this standard deviation."""
+    _check("sine", rows)
     generator = default if generator is None else generator
     x = generator.uniform((rows, 1), -1.0, 1.0)
     return x, np.sin(np.float32(np.pi) * x) + generator.normal((rows, 1), std=noise)
+
+
+def _check(name: str, rows: int, **counts: int) -> None:
+    """Raise TypeError for what is no whole number, ValueError for rows below 0, and for other counts below 1."""
+    check_count(name, "rows", rows, least=0)
+    for what, count in counts.items():
+        check_count(name, what, count)

@@ -63,6 +63,16 @@ def test_sizes_that_cannot_be_are_refused(sizes):
         split(*labelled(10), sizes)
 
 
+def test_fractions_of_numpys_are_fractions():
+    for fractions in (np.array([0.8, 0.2], "float32"), [np.float32(0.8), 0.2], np.array([0.8, 0.2])):
+        assert [len(x) for x, _ in split(*labelled(10), fractions)] == [8, 2]
+
+
+def test_sizes_that_are_no_numbers_are_refused():
+    with pytest.raises(TypeError, match=r"split takes sizes that are numbers, .* got 'a' among them\."):
+        split(*labelled(10), ("a", "b"))
+
+
 def test_one_size_alone_is_refused():
     with pytest.raises(TypeError, match=r"split takes the sizes of all parts, \[0.8, 0.2\] or \[800, 200\], got 0.8."):
         split(*labelled(10), 0.8)

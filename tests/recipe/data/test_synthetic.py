@@ -58,3 +58,16 @@ def test_sine_is_a_sine_with_the_promised_noise():
     np.testing.assert_allclose(error.std(), 0.2, rtol=0.05)
     assert (x >= -1).all()
     assert (x < 1).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: synthetic.blobs("10"), TypeError, "blobs takes a whole number as rows, got '10'."),
+        (lambda: synthetic.spirals(10, classes=0), ValueError, "spirals got classes=0: 1 or more is wanted."),
+        (lambda: synthetic.sine(-1), ValueError, "sine got rows=-1: 0 or more is wanted."),
+    ],
+)
+def test_numbers_that_make_no_set_are_refused(make, error, text):
+    with pytest.raises(error, match=text):
+        make()
