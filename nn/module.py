@@ -277,11 +277,14 @@ class Module:
     # State
 
     def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
-        """Parameters and persistent buffers by name, outside the graph; they share memory with the Module.
+        """Parameters and persistent buffers by name, outside the graph: those of the Module now and later, so copy them
+        (copy.deepcopy) to keep what they are.
 
-        A shared parameter stands under each of its names, as in PyTorch.
+        They share memory with the parameters; buffers, which get new arrays when they move, stand there themselves. A
+        shared parameter stands under each of its names, as in PyTorch.
         """
-        return {prefix + name: tensor.detach() for name, tensor in state.tensors_of(self)}
+        tensors = state.tensors_of(self)
+        return {prefix + name: t.detach() if isinstance(t, Parameter) else t for name, t in tensors}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> state.Differences:
         """Copy the values of a state into parameters and buffers; gives what was missing and what was left over.

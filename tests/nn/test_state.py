@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
+import autograd as ag
 import nn
 from autograd import Tensor
 from autograd.writes import clock, written_after
@@ -28,6 +31,24 @@ def test_the_state_shares_memory_and_stays_outside_the_graph():
     assert state["0.weight"].data is model[0].weight.data
     assert not any(tensor.requires_grad for tensor in state.values())
     assert next(iter(model.state_dict("model."))) == "model.0.weight"
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_state_is_that_of_the_module_as_it_goes_on(compiled):
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    state, kept = model.state_dict(), copy.deepcopy(model.state_dict())
+
+    def step(x):
+        return model(x)
+
+    step = ag.compile(step) if compiled else step
+    for i in range(3):
+        step(ag.Tensor(np.full((4, 2), i, "float32")))
+    model[0].weight.data[...] = 5.0
+    for name, tensor in model.state_dict().items():
+        np.testing.assert_array_equal(state[name].data, tensor.data)
+    assert state["1.num_batches_tracked"].item() == 3
+    assert kept["1.num_batches_tracked"].item() == 0
 
 
 def test_a_state_that_fits_is_copied_in_place():
