@@ -414,7 +414,7 @@ def test_a_step_is_seen_as_a_write():
 def test_backward_through_weights_that_a_step_has_changed_is_refused():
     x, w = parameter(np.ones((2, 3))), parameter(np.ones((3, 4)))
     optimizer = optim.Adam([w])
-    for _ in range(2):  # in the first step the parameter leaves its old array, in the second it is written in place
+    for _ in range(2):
         w.grad = None
         loss = (x @ w).sum()
         loss.backward(retain_graph=True)
