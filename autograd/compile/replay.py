@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import host
-from .program import Program, Variable, variables_in
+from ..ops.short_rows import REDUCTIONS
+from .program import Instruction, Program, Variable, variables_in
 
 __all__ = ["Replay"]
 
@@ -61,7 +62,7 @@ def _source(program: Program) -> tuple[str, dict[str, Any]]:
             lines.append(f"    {', '.join(map(_name, variables))}, = {name}")
     for line, instruction in enumerate(program.instructions):
         function = f"f{len(constants)}"
-        constants[function] = instruction.function
+        constants[function] = _function_of(instruction)
         given = [_text(x, constants) for x in instruction.inputs]
         given += [f"{key}={_text(x, constants)}" for key, x in instruction.options.items()]
         lines.append(f"    {_name(instruction.out)} = {function}({', '.join(given)})  # {instruction.name}")
@@ -75,6 +76,12 @@ def _source(program: Program) -> tuple[str, dict[str, Any]]:
     # What is given away belongs to nobody else; a view of a place would change when that place is written to.
     constants["own"] = host.array
     return "\n".join(lines), constants
+
+
+def _function_of(instruction: Instruction) -> Any:
+    """What is called: of reductions the one that eager code calls, so that the bits are the same."""
+    plain = len(instruction.inputs) == 1 and instruction.options.keys() <= {"axis", "keepdims"}
+    return REDUCTIONS.get(instruction.function, instruction.function) if plain else instruction.function
 
 
 def _last_reads(program: Program) -> dict[Variable, int]:

@@ -13,7 +13,7 @@ from .cast import astype
 from .choice import where
 from .reduce import spread, sum
 from .shape import reshape
-from .short_rows import extreme
+from .short_rows import reducing
 
 __all__ = ["argmax", "argmin", "max", "min"]
 
@@ -28,7 +28,7 @@ def _to_winners(g: Operand, x: Operand, out: Operand, axis: Axis) -> Operand:
 @primitive
 def max(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The largest element over `axis` (one, several, or all for None). Ties share the gradient evenly."""
-    return extreme(xp, "max", x, axis, keepdims)
+    return reducing(xp).max(x, axis=axis, keepdims=keepdims)
 
 
 max.vjp(_to_winners)
@@ -37,7 +37,7 @@ max.vjp(_to_winners)
 @primitive
 def min(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The smallest element over `axis` (one, several, or all for None). Ties share the gradient evenly."""
-    return extreme(xp, "min", x, axis, keepdims)
+    return reducing(xp).min(x, axis=axis, keepdims=keepdims)
 
 
 min.vjp(_to_winners)

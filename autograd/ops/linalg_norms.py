@@ -23,6 +23,7 @@ from .extrema import max, min
 from .linalg_factors import svdvals
 from .reduce import count_nonzero, norm, spread, sum
 from .shape import expand_dims
+from .short_rows import reducing
 
 __all__ = ["matrix_norm", "vector_norm"]
 
@@ -41,7 +42,7 @@ def _largest(x: Operand, axis: Axis, keepdims: bool) -> Operand:
 @primitive
 def _norm_of_order(xp: Module, x: Operand, *, ord: float, axis: Axis = None, keepdims: bool = False) -> Array:
     """The root of degree `ord` of the sum of the sizes of the elements to the power `ord`."""
-    total = xp.sum(xp.abs(x) ** ord, axis=axis, keepdims=keepdims)
+    total = reducing(xp).sum(xp.abs(x) ** ord, axis=axis, keepdims=keepdims)
     return xp.power(total, 1 / ord)  # a scalar of NumPy's has a ** of its own, which rounds otherwise
 
 

@@ -12,10 +12,10 @@ from ..backend import Array, Module
 from ..primitive import primitive
 from ..shapes import Axis, Shape, axes_of, kept_shape
 from ..tensor import Operand
-from . import short_rows
 from .cast import single
 from .choice import where
 from .shape import broadcast_to, reshape
+from .short_rows import reducing
 
 __all__ = ["all", "any", "count_nonzero", "mean", "norm", "std", "sum", "var"]
 
@@ -33,7 +33,7 @@ def _count(shape: Shape, axis: Axis) -> int:
 @primitive
 def sum(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The sum over `axis` (one, several, or all of them for None)."""
-    return short_rows.total(xp, x, axis, keepdims)
+    return reducing(xp).sum(x, axis=axis, keepdims=keepdims)
 
 
 # Every summand moved the total one for one, so each receives the whole of g.
@@ -43,9 +43,7 @@ sum.vjp(lambda g, x_shape, axis: spread(g, x_shape, axis))
 @primitive
 def mean(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The mean over `axis` (one, several, or all of them for None)."""
-    if short_rows.sums(xp, x, axis):
-        return short_rows.total(xp, x, axis, keepdims) / _count(x.shape, axis)
-    return xp.mean(x, axis=axis, keepdims=keepdims)
+    return reducing(xp).mean(x, axis=axis, keepdims=keepdims)
 
 
 # Where nothing was averaged, no element waits for the gradient, and any divisor will do.
@@ -97,7 +95,7 @@ def norm(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -
     elif kind == "c":
         x = xp.abs(x)
     wide = single(x)
-    out = xp.sqrt(short_rows.total(xp, xp.square(wide), axis, keepdims))
+    out = xp.sqrt(reducing(xp).sum(xp.square(wide), axis=axis, keepdims=keepdims))
     return out if wide is x else out.astype(x.dtype)
 
 

@@ -1,4 +1,4 @@
-"""Short rows: sums, largest and smallest of many rows of a few elements, and of few columns, by NumPy.
+"""Short rows: sums, means, largest and smallest of many rows of a few elements, and of few columns, by NumPy.
 
 One idea: NumPy goes along the last axis row by row, and takes 10 to 40 ns for each however short it is. A product with
 ones gives the same sums, and rows turned into columns are compared whole; many rows are added up by adding one half to
@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from ..backend import Array, Module, host
 from ..shapes import Axis, axes_of, kept_shape
 
-__all__ = ["extreme", "sums", "total"]
+__all__ = ["REDUCTIONS", "reducing"]
 
 _MANY = 1 << 12  # elements from which on this is faster
 _SUMMED, _COMPARED = 128, 32  # of a row at most: NumPy makes sums of more in pairs, which is more exact
 _COLUMNS, _ROWS = 64, 16  # at most and at least, for many rows to be halved
 
+Run = tuple[int, int, int]  # the lengths before, along and behind the axes that are reduced
 
-def _run(xp: Module, x: Any, axis: Axis) -> tuple[int, int, int] | None:
-    """The lengths before, along and behind `axis`, or several in a row; None for what NumPy does well."""
-    if xp is not host or type(x) is not host.ndarray or x.size < _MANY or x.ndim < 2 or axis is None:
+
+def _run(x: Any, axis: Axis) -> Run | None:
+    """Those of an axis, or of several in a row; None for what NumPy does well."""
+    if type(x) is not host.ndarray or x.size < _MANY or x.ndim < 2 or axis is None:
         return None
     axes = axes_of(axis, x.ndim)
     if x.dtype.char not in "fd" or not x.flags.c_contiguous or not axes or axes[-1] - axes[0] + 1 != len(axes):
@@ -32,65 +36,74 @@ def _run(xp: Module, x: Any, axis: Axis) -> tuple[int, int, int] | None:
     return math.prod(before), math.prod(along), math.prod(behind)
 
 
-def _are_few(run: tuple[int, int, int], most: int) -> bool:
-    """Whether rows of at most so many elements are reduced, each to one."""
+def _reduced(of_rows: Callable[[Array], Array], most: int, of_two: Any, x: Any, axis: Axis) -> Array | None:
+    """Rows of at most `most` elements by `of_rows`, few columns by halving with `of_two`; None for all else."""
+    run = _run(x, axis)
+    if run is None:
+        return None
     _, along, behind = run
-    return behind == 1 and 1 < along <= most
+    if behind == 1 and 1 < along <= most:
+        return of_rows(x.reshape(-1, along))
+    return _halved(of_two, x.reshape(run)) if 1 < behind <= _COLUMNS and along >= _ROWS else None
 
 
-def _are_columns(run: tuple[int, int, int]) -> bool:
-    """Whether many rows of few columns are reduced to one row."""
-    _, along, behind = run
-    return 1 < behind <= _COLUMNS and along >= _ROWS
-
-
-def sums(xp: Module, x: Any, axis: Axis) -> bool:
-    """Whether `total` is not NumPy's."""
-    run = _run(xp, x, axis)
-    return run is not None and (_are_few(run, _SUMMED) or _are_columns(run))
-
-
-def total(xp: Module, x: Any, axis: Axis, keepdims: bool) -> Array:
-    """`xp.sum(x, axis, keepdims=keepdims)`."""
-    run = _run(xp, x, axis)
-    if run is not None and _are_few(run, _SUMMED):
-        found = x.reshape(-1, run[1]).dot(_ones(run[1], x.dtype))
-    elif run is not None and _are_columns(run):
-        found = _halved(xp.add, x.reshape(run))
-    else:
-        return xp.sum(x, axis=axis, keepdims=keepdims)
-    return _shaped(found, x, axis, keepdims)
-
-
-def extreme(xp: Module, name: str, x: Any, axis: Axis, keepdims: bool) -> Array:
-    """`xp.max(x, axis, keepdims=keepdims)`, or `xp.min`, as `name` says."""
-    run = _run(xp, x, axis)
-    if run is not None and _are_few(run, _COMPARED):
-        found = getattr(host.ascontiguousarray(x.reshape(-1, run[1]).T), name)(axis=0)
-    elif run is not None and _are_columns(run):
-        found = _halved({"max": xp.maximum, "min": xp.minimum}[name], x.reshape(run))
-    else:
-        return getattr(xp, name)(x, axis=axis, keepdims=keepdims)
-    return _shaped(found, x, axis, keepdims)
-
-
-def _halved(function: Any, x: Array) -> Array:
+def _halved(of_two: Any, x: Array) -> Array:
     """A function of two, associative, over axis 1 of three."""
     while (length := x.shape[1]) > 1:
         half = length // 2
-        reduced = function(x[:, :half], x[:, half : 2 * half])
+        reduced = of_two(x[:, :half], x[:, half : 2 * half])
         if length % 2:
-            reduced[:, 0] = function(reduced[:, 0], x[:, -1])
+            reduced[:, 0] = of_two(reduced[:, 0], x[:, -1])
         x = reduced
     return x
 
 
 def _shaped(found: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
-    kept = kept_shape(x.shape, axis)
-    axes = axes_of(axis, x.ndim)
+    kept, axes = kept_shape(x.shape, axis), axes_of(axis, x.ndim)
     return found.reshape(kept if keepdims else [n for i, n in enumerate(kept) if i not in axes])
 
 
 @functools.lru_cache(maxsize=64)
 def _ones(length: int, dtype: Any) -> Array:
     return host.ones(length, dtype)
+
+
+_summed = functools.partial(_reduced, lambda rows: rows.dot(_ones(rows.shape[1], rows.dtype)), _SUMMED, host.add)
+_largest = functools.partial(_reduced, lambda rows: _columns(rows).max(axis=0), _COMPARED, host.maximum)
+_smallest = functools.partial(_reduced, lambda rows: _columns(rows).min(axis=0), _COMPARED, host.minimum)
+
+
+def _columns(rows: Array) -> Array:
+    return host.ascontiguousarray(rows.T)
+
+
+def _sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
+    found = _summed(x, axis)
+    return host.sum(x, axis=axis, keepdims=keepdims) if found is None else _shaped(found, x, axis, keepdims)
+
+
+def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
+    found = _summed(x, axis)
+    if found is None:
+        return host.mean(x, axis=axis, keepdims=keepdims)
+    return _shaped(found / (x.size // found.size), x, axis, keepdims)
+
+
+def _max(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
+    found = _largest(x, axis)
+    return host.max(x, axis=axis, keepdims=keepdims) if found is None else _shaped(found, x, axis, keepdims)
+
+
+def _min(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
+    found = _smallest(x, axis)
+    return host.min(x, axis=axis, keepdims=keepdims) if found is None else _shaped(found, x, axis, keepdims)
+
+
+REDUCTIONS = {host.sum: _sum, host.mean: _mean, host.max: _max, host.min: _min}  # for NumPy's own
+
+_ON_HOST = SimpleNamespace(**{function.__name__: ours for function, ours in REDUCTIONS.items()})
+
+
+def reducing(xp: Module) -> Any:
+    """`xp` as far as it has `sum`, `mean`, `max` and `min`: these here, where it is NumPy."""
+    return _ON_HOST if xp is host else xp

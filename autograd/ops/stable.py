@@ -15,7 +15,7 @@ from ..tensor import Operand
 from .choice import where
 from .elementwise import exp
 from .reduce import spread, sum
-from .short_rows import extreme, total
+from .short_rows import reducing
 
 __all__ = ["log_softmax", "logaddexp", "logsumexp", "sigmoid", "softmax", "softplus"]
 
@@ -24,7 +24,7 @@ def _shift(xp: Module, x: Array, axis: Axis) -> Any:
     """The largest of each row, to be taken off; 0 where that is infinite, or there is none."""
     if not x.size:
         return 0.0
-    largest = extreme(xp, "max", x, axis, keepdims=True)
+    largest = reducing(xp).max(x, axis=axis, keepdims=True)
     return xp.where(xp.isfinite(largest), largest, 0.0)
 
 
@@ -35,7 +35,7 @@ def _finite(out: Operand) -> Operand:
 
 def _total(xp: Module, weights: Array, axis: Axis) -> Array:
     """The sum of each row, but 1 for a row that weighs nothing: it is 0 / 1 then, and log(1), with no warning."""
-    sums = total(xp, weights, axis, keepdims=True)
+    sums = reducing(xp).sum(weights, axis=axis, keepdims=True)
     return sums + (sums == 0)
 
 
@@ -46,7 +46,7 @@ def logsumexp(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = Fal
     A row with inf gives inf, and there a gradient of NaN: of several nothing says how they share it.
     """
     shift = _shift(xp, x, axis)
-    sums = total(xp, xp.exp(x - shift), axis, keepdims=True)
+    sums = reducing(xp).sum(xp.exp(x - shift), axis=axis, keepdims=True)
     nothing = sums == 0
     out = xp.where(nothing, -float("inf"), xp.log(sums + nothing) + shift)
     return out if keepdims else xp.sum(out, axis=axis)
