@@ -83,6 +83,10 @@ class Operation(Generic[P]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lower()} {self.call}>"
 
+    def __reduce__(self) -> str:
+        """Copied and pickled as a function is: by its name in its module."""
+        return str(self.__wrapped__.__name__)
+
     def bind(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Inputs given by keyword put into their places; raises TypeError for a call that does not fit."""
         try:

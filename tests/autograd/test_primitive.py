@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
+import autograd as ag
+import nn.functional as F
 from autograd import Tensor, errors, gradients
 from autograd.fused import fused, fused_functions
 from autograd.primitive import primitive, primitives
@@ -90,3 +95,9 @@ def test_a_rule_that_is_declared_wrongly_is_told():
         own_other.vjp(lambda grad: grad)
     with pytest.raises(errors.RuleError, match="asks for y; there are: x, x_shape, out"):
         own_other.vjp(lambda g, y: g)
+
+
+def test_operations_are_pickled_and_copied_by_name():
+    for operation in (ag.exp, F.relu, primitives["reshape"], fused_functions["linear"], fused_functions["gelu"]):
+        assert pickle.loads(pickle.dumps(operation)) is operation
+        assert copy.deepcopy(operation) is operation
