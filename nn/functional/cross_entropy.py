@@ -170,11 +170,9 @@ def _starts(rows: int, columns: int) -> Any:
     return host.arange(0, rows * columns, columns)
 
 
-def _takes(xp: Any, logits: Any, target: Any, reduction: Reduction, label_smoothing: float) -> bool:
-    """Whether the kernel may do it: a sum, on the host, over labels that may be right, with numbers that are."""
-    if xp is not host or logits is None or getattr(target, "dtype", None) not in _UNSIGNED:  # a number has none
-        return False
-    if logits.ndim < 2 or target.shape != logits.shape[:1] + logits.shape[2:] or not logits.size:
+def _takes(logits: Any, target: Any, reduction: Reduction, label_smoothing: float) -> bool:
+    """Whether the kernel may do it: a sum over labels that may be right, with numbers that are."""
+    if logits is None or logits.ndim < 2 or target.shape != logits.shape[:1] + logits.shape[2:] or not logits.size:
         return False
     smooth = label_smoothing == 0 or (type(label_smoothing) is float and 0 < label_smoothing <= 1)
     return smooth and logits.dtype.kind == "f" and reduction in ("mean", "sum")
@@ -183,15 +181,17 @@ def _takes(xp: Any, logits: Any, target: Any, reduction: Reduction, label_smooth
 def _forward(
     xp: Any, logits: Any, target: Any, weight: Any, *, ignore_index: int, reduction: Reduction, label_smoothing: float
 ) -> Any:
-    if type(ignore_index) is not int or not _takes(xp, logits, target, reduction, label_smoothing):
+    unsigned = _UNSIGNED.get(getattr(target, "dtype", None)) if xp is host else None  # a number has no dtype
+    takes = unsigned is not None and type(ignore_index) is int
+    if not takes or not _takes(logits, target, reduction, label_smoothing):
         return NotImplemented  # the definition does the rest, and refuses what is wrong
     if logits.ndim > 2:
         logits, target = logits.reshape(*logits.shape[:2], -1), target.reshape(len(target), -1)
     classes, counts, ignored = logits.shape[1], None, None
     # As unsigned numbers negative labels are huge, so one look finds every label out of range. (NumPy finds where the
     # largest stands, and takes it from there, in a third of the time of maximum.reduce, and in half for short rows.)
-    labels = target.view(_UNSIGNED[target.dtype]).reshape(-1)
-    if ignore_index >= 0 or weight is not None or labels[labels.argmax()] >= classes:
+    labels = target.view(unsigned)
+    if ignore_index >= 0 or weight is not None or labels.item(labels.argmax()) >= classes:
         ignored = target == ignore_index
         target = xp.where(ignored, 0, target)
         counts = _counting(target, ignored, weight, logits)
@@ -263,7 +263,7 @@ def _backward(
         gradient -= scaled * (label_smoothing / probabilities.shape[1])
         scaled = scaled * (1 - label_smoothing)
     gradient.reshape(-1)[places] -= scaled
-    return gradient.reshape(inputs[0].shape), None, None
+    return gradient if gradient.ndim == 2 else gradient.reshape(inputs[0].shape), None, None
 
 
 cross_entropy.kernel(_forward, _backward, kernel_on_device(cross_entropy.definition, _forward, _backward))
