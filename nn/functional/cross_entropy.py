@@ -10,10 +10,11 @@ import functools
 from math import inf
 from typing import Any, Literal
 
-from autograd import log_softmax, mean, sum, take, take_along_axis, where
+from autograd import exp, log, log_softmax, mean, sum, take, take_along_axis, where
 from autograd.backend import host, is_array, module_of
 from autograd.batching import every_example
 from autograd.compile.cuda.eager import kernel_on_device
+from autograd.compile.native.eager import Loop
 from autograd.fused import fused
 from autograd.modes import is_tracing
 from autograd.tensor import Operand, bare
@@ -200,20 +201,24 @@ def _forward(
     places, largest = _places_and_largest(xp, logits, target)
     if counts is not None and largest.min() == -float("inf"):
         return NotImplemented  # a row of -inf, which may be one that does not count
-    shifted = xp.subtract(logits, largest[:, None], order="C")
-    losses = shifted.take(places)
-    if label_smoothing:
-        losses *= 1 - label_smoothing
-        losses += _over_classes(shifted) * (label_smoothing / classes)
-    powers = xp.exp(shifted, out=shifted)
-    totals = _over_classes(powers)
-    powers /= totals[:, None]
-    xp.subtract(xp.log(totals, out=totals), losses, out=losses)
+    made = _softmax(logits, largest[:, None]) if logits.ndim == 2 and Loop.takes(logits) else None
+    if made is not None:
+        probabilities, totals, means = made[0], *(x.reshape(-1) for x in made[1:])
+        picked = logits.take(places) - largest
+    else:
+        shifted = xp.subtract(logits, largest[:, None], order="C")
+        picked = shifted.take(places)
+        means = _over_classes(shifted) / classes if label_smoothing else None
+        probabilities = xp.exp(shifted, out=shifted)
+        totals = _over_classes(probabilities)
+        probabilities /= totals[:, None]
+        totals = xp.log(totals, out=totals)
+    losses = totals - (picked * (1 - label_smoothing) + means * label_smoothing if label_smoothing else picked)
     if ignored is not None:
         losses[ignored] = 0  # infinity times 0 is NaN
     weights = ones(losses.size, losses.dtype) if counts is None else counts.reshape(-1)
     scale = 1.0 if reduction == "sum" else 1.0 / (losses.size if counts is None else counts.sum())
-    return losses.reshape(-1).dot(weights) * scale, (powers, places, counts, scale)
+    return losses.reshape(-1).dot(weights) * scale, (probabilities, places, counts, scale)
 
 
 def _counting(labels: Any, ignored: Any, weight: Any, logits: Any) -> Any:
@@ -238,6 +243,17 @@ def _places_and_largest(xp: Any, logits: Any, target: Any) -> tuple[Any, Any]:
     rows, classes, positions = logits.shape
     starts = _starts(rows, classes * positions)[:, None]
     return starts + target.astype("int64", copy=False) * positions + xp.arange(positions), logits.max(axis=1)
+
+
+def _softmax_of_rows(x: Any, largest: Any) -> tuple[Any, Any, Any]:
+    """Of each row the softmax, the logarithm of its powers' sum, and the mean of what the powers are taken of."""
+    shifted = x - largest
+    powers = exp(shifted)
+    total = sum(powers, axis=1, keepdims=True)
+    return powers / total, log(total), mean(shifted, axis=1, keepdims=True)
+
+
+_softmax = Loop(_softmax_of_rows, by_rows=True)
 
 
 def _over_classes(x: Any) -> Any:
