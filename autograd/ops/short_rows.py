@@ -77,29 +77,28 @@ def _columns(rows: Array) -> Array:
     return host.ascontiguousarray(rows.T)
 
 
-def _sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
+def _averaged(x: Any, axis: Axis) -> Array | None:
     found = _summed(x, axis)
-    return host.sum(x, axis=axis, keepdims=keepdims) if found is None else _shaped(found, x, axis, keepdims)
+    return None if found is None else found / (x.size // found.size)
 
 
-def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
-    found = _summed(x, axis)
-    if found is None:
-        return host.mean(x, axis=axis, keepdims=keepdims)
-    return _shaped(found / (x.size // found.size), x, axis, keepdims)
+def _or_numpy(numpys: Any, own: Callable[[Any, Axis], Array | None]) -> Callable[..., Array]:
+    """A reduction of NumPy's, done by our own where that does it."""
+
+    def reduced(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
+        found = own(x, axis)
+        return numpys(x, axis=axis, keepdims=keepdims) if found is None else _shaped(found, x, axis, keepdims)
+
+    return reduced
 
 
-def _max(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
-    found = _largest(x, axis)
-    return host.max(x, axis=axis, keepdims=keepdims) if found is None else _shaped(found, x, axis, keepdims)
-
-
-def _min(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
-    found = _smallest(x, axis)
-    return host.min(x, axis=axis, keepdims=keepdims) if found is None else _shaped(found, x, axis, keepdims)
-
-
-REDUCTIONS = {host.sum: _sum, host.mean: _mean, host.max: _max, host.min: _min}  # for NumPy's own
+_OWN: dict[Any, Callable[[Any, Axis], Array | None]] = {
+    host.sum: _summed,
+    host.mean: _averaged,
+    host.max: _largest,
+    host.min: _smallest,
+}
+REDUCTIONS = {numpys: _or_numpy(numpys, own) for numpys, own in _OWN.items()}  # by NumPy's function
 
 _ON_HOST = SimpleNamespace(**{function.__name__: ours for function, ours in REDUCTIONS.items()})
 
