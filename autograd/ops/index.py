@@ -177,21 +177,16 @@ def _axes_named(index: Any, ndim: int) -> int:
 def getitem(xp: Module, x: Operand, *, index: Any) -> Array:
     """x[index]: a view for integers and slices, a copy where `index` holds arrays."""
     if is_tracing() is not None and _names_one(x, index):
-        return x[_parts(index)]  # there a number is an array as well
+        return x[(*parts_of(index), ...)]  # there a number is an array as well
     part = x[index]
     if isinstance(part, type(x)) or not isinstance(x, xp.ndarray):
         return part
-    return x[_parts(index)]  # NumPy gave a number, which is a copy
-
-
-def _parts(index: Any) -> tuple[Any, ...]:
-    """An index that gives a view of one element, and no number."""
-    return (*index, ...) if isinstance(index, tuple) else (index, ...)
+    return x[(*parts_of(index), ...)]  # NumPy gave a number, which is a copy
 
 
 def _names_one(x: Array, index: Any) -> bool:
     """Whether an index is whole numbers alone, one for each axis."""
-    parts = index if isinstance(index, tuple) else (index,)
+    parts = parts_of(index)
     return len(parts) == len(x.shape) and all(isinstance(i, Integral) and not isinstance(i, bool) for i in parts)
 
 

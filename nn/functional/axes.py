@@ -41,10 +41,15 @@ def is_whole(n: Any, least: float) -> bool:
     return isinstance(n, _WHOLE) and type(n) is not bool and bool(n >= least)
 
 
+def _several(given: Any) -> tuple[Any, ...]:
+    """A single thing as one of several."""
+    alone = isinstance(given, _WHOLE) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0
+    return (given,) if alone else tuple(given)
+
+
 def numbers(name: str, option: str, given: Numbers) -> tuple[int, ...]:
     """The lengths of a shape, of which a single number is one. Raises ValueError for what is no whole number from 0."""
-    alone = isinstance(given, _WHOLE) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0
-    lengths: tuple[Any, ...] = (given,) if alone else tuple(given)  # type: ignore[arg-type]
+    lengths = _several(given)
     if not all(is_whole(n, 0) for n in lengths):
         raise ValueError(f"{name} got {option}={given!r}: it must be a whole number, or several, at least 0.")
     return lengths
@@ -55,8 +60,7 @@ def numbers_of(name: str, option: str, given: Numbers, axes: int, least: int) ->
 
     Raises ValueError for another count, and for what is not a whole number of at least `least`.
     """
-    alone = isinstance(given, _WHOLE) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0
-    numbers: tuple[Any, ...] = (given,) if alone else tuple(given)  # type: ignore[arg-type]
+    numbers = _several(given)
     numbers = numbers * axes if len(numbers) == 1 else numbers
     if len(numbers) != axes or not all(is_whole(n, least) for n in numbers):
         each = "one whole number" if axes == 1 else f"one whole number, or one for each of {axes} axes"

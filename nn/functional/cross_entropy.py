@@ -201,18 +201,7 @@ def _forward(
     places, largest = _places_and_largest(xp, logits, target)
     if counts is not None and largest.min() == -float("inf"):
         return NotImplemented  # a row of -inf, which may be one that does not count
-    made = _softmax(logits, largest[:, None]) if logits.ndim == 2 and Loop.takes(logits) else None
-    if made is not None:
-        probabilities, totals, means = made[0], *(x.reshape(-1) for x in made[1:])
-        picked = logits.take(places) - largest
-    else:
-        shifted = xp.subtract(logits, largest[:, None], order="C")
-        picked = shifted.take(places)
-        means = _over_classes(shifted) / classes if label_smoothing else None
-        probabilities = xp.exp(shifted, out=shifted)
-        totals = _over_classes(probabilities)
-        probabilities /= totals[:, None]
-        totals = xp.log(totals, out=totals)
+    probabilities, totals, picked, means = _normalised(xp, logits, places, largest, bool(label_smoothing))
     losses = totals - (picked * (1 - label_smoothing) + means * label_smoothing if label_smoothing else picked)
     if ignored is not None:
         losses[ignored] = 0  # infinity times 0 is NaN
@@ -243,6 +232,22 @@ def _places_and_largest(xp: Any, logits: Any, target: Any) -> tuple[Any, Any]:
     rows, classes, positions = logits.shape
     starts = _starts(rows, classes * positions)[:, None]
     return starts + target.astype("int64", copy=False) * positions + xp.arange(positions), logits.max(axis=1)
+
+
+def _normalised(xp: Any, logits: Any, places: Any, largest: Any, smooth: bool) -> tuple[Any, Any, Any, Any]:
+    """The softmax; and of each row, less its largest, the logarithm of the sum of powers, what stands at `places`, and
+    where it is `smooth` the mean."""
+    made = _softmax(logits, largest[:, None]) if logits.ndim == 2 and Loop.takes(logits) else None
+    if made is not None:
+        powers, totals, means = made
+        return powers, totals.reshape(-1), logits.take(places) - largest, means.reshape(-1)
+    shifted = xp.subtract(logits, largest[:, None], order="C")
+    picked = shifted.take(places)
+    means = _over_classes(shifted) / logits.shape[1] if smooth else None
+    powers = xp.exp(shifted, out=shifted)
+    totals = _over_classes(powers)
+    powers /= totals[:, None]
+    return powers, xp.log(totals, out=totals), picked, means
 
 
 def _softmax_of_rows(x: Any, largest: Any) -> tuple[Any, Any, Any]:
