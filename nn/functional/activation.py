@@ -271,7 +271,8 @@ def mish(x: Operand) -> Operand:
 _give_kernel(mish)
 
 
-in_loops(relu, _leaky_relu, _hardtanh, hardswish, _elu)
+in_loops(relu, least=1 << 13)  # NumPy does each way in one or two passes
+in_loops(_leaky_relu, _hardtanh, hardswish, _elu)
 
 # Fused: x times a smooth gate. Their kernels keep the gate and find the slope from it in one go.
 

@@ -12,19 +12,19 @@ from collections.abc import Callable
 from typing import Any
 
 import autograd as ag
-from autograd.backend import Array
+from autograd.backend import Array, host
+from autograd.compile.native.any_length import LARGE, has_c
 from autograd.compile.native.eager import Loop
 
 __all__ = ["length_of_rows", "moments", "slopes", "standardized", "sum_of_squares", "sums_of_columns", "sums_of_rows"]
 __all__ += ["takes", "total"]
 
 _SHORT, _LONGEST = 32, 1 << 14  # numbers in a row of which a loop in C makes a sum
-_LARGE = 1 << 15  # numbers: from here on five loops are faster than NumPy, however short its rows
 
 
 def takes(x: Array) -> bool:
     """Whether these loops are worth it for an array (..., C)."""
-    return x.size >= _LARGE and x.dtype.char in "fd" and Loop.takes(x)
+    return x.size >= LARGE and x.dtype.char in "fd" and type(x) is host.ndarray and has_c()
 
 
 def _by_loop(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -237,7 +237,7 @@ def _places_and_largest(xp: Any, logits: Any, target: Any) -> tuple[Any, Any]:
 def _normalised(xp: Any, logits: Any, places: Any, largest: Any, smooth: bool) -> tuple[Any, Any, Any, Any]:
     """The softmax; and of each row, less its largest, the logarithm of the sum of powers, what stands at `places`, and
     where it is `smooth` the mean."""
-    made = _softmax(logits, largest[:, None]) if logits.ndim == 2 and Loop.takes(logits) else None
+    made = _softmax(logits, largest[:, None]) if logits.ndim == 2 and _softmax.takes(logits) else None
     if made is not None:
         powers, totals, means = made
         return powers, totals.reshape(-1), logits.take(places) - largest, means.reshape(-1)
@@ -258,7 +258,7 @@ def _softmax_of_rows(x: Any, largest: Any) -> tuple[Any, Any, Any]:
     return powers / total, log(total), mean(shifted, axis=1, keepdims=True)
 
 
-_softmax = Loop(_softmax_of_rows, by_rows=True)
+_softmax = Loop(_softmax_of_rows, by_rows=True, least=1 << 14)
 
 
 def _over_classes(x: Any) -> Any:

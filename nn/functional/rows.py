@@ -39,7 +39,7 @@ def let_through(xp: Any, g: Any, out: Any) -> Any:
     return mask
 
 
-_let_through = Loop(lambda g, out: g * (out > 0))
+_let_through = Loop(lambda g, out: g * (out > 0), least=1 << 13)
 
 
 @functools.lru_cache(maxsize=32)

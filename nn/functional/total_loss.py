@@ -81,7 +81,7 @@ def _in_rows(x: Any, y: Any, *, kind: str, by: float) -> tuple[Any, Any]:
     return loss.slope(x, y, by), ag.sum(loss.of(x, y, by), axis=1, keepdims=True)
 
 
-_loop = Loop(_in_rows, by_rows=True)
+_loop = Loop(_in_rows, by_rows=True, least=1 << 13)
 
 
 def _forward(xp: Module, x: Array, y: Array, *, kind: str, by: float, mean: bool) -> Any:
@@ -90,7 +90,7 @@ def _forward(xp: Module, x: Array, y: Array, *, kind: str, by: float, mean: bool
         return NotImplemented
     scale, columns = 1.0 / x.size if mean else 1.0, math.gcd(x.size, _LONGEST)
     made = None
-    if columns >= _SHORTEST and Loop.takes(x):
+    if columns >= _SHORTEST and _loop.takes(x):
         made = _loop(x.reshape(-1, columns), y.reshape(-1, columns), kind=kind, by=by)
     if made is None:
         loss = LOSSES[kind]

@@ -14,7 +14,7 @@ import pytest
 import optim
 from autograd import Tensor
 from autograd.compile.native import library
-from autograd.compile.native.any_length import LARGE
+from autograd.compile.native.in_place import LEAST as LARGE
 from optim.rule import Rule
 from tests.optim.helpers import RULES
 

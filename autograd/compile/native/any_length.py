@@ -15,13 +15,14 @@ Read `eager.py` next, which makes loops of functions, and `in_place.py`, which m
 from __future__ import annotations
 
 import ctypes
-import os
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...backend import Array
 from ..passes import for_blas, simplified
 from ..program import Program
+from .addresses import FIRST_FIELD
 from .groups import Group, Operand
 from .layout import layouts
 from .library import blas, load, missing
@@ -33,10 +34,10 @@ from .schedule import schedule
 from .source import HEADER
 from .threads import runner
 
-__all__ = ["LARGE", "AnyLength", "has_c", "sample_of"]
+__all__ = ["LARGE", "AnyLength", "has_c", "sample_of", "wants_c"]
 
-# Elements from which on C gains: a call from Python takes 10 to 20 us, as long as NumPy needs for so many of them.
-LARGE = 1 << 14
+# Elements from which on C gains: a call from Python takes 3 to 5 us, as long as NumPy needs for a few passes over them.
+LARGE = 1 << 12
 
 _ROWS = 5, 7  # of the arrays on which a program is traced: the second where rows are as long as the first
 
@@ -44,7 +45,20 @@ _ROWS = 5, 7  # of the arrays on which a program is traced: the second where row
 def has_c() -> bool:
     """Whether eager code may use C: there is a compiler, and TAPEGRAD_EXECUTOR does not want NumPy alone."""
     # Where there is none, that is no reason for a warning: nobody asked for it.
-    return os.environ.get("TAPEGRAD_EXECUTOR") != "numpy" and missing() is None
+    return missing() is None and wants_c()
+
+
+def wants_c() -> bool:
+    """Whether TAPEGRAD_EXECUTOR allows C."""
+    return _environment()(b"TAPEGRAD_EXECUTOR") != b"numpy"
+
+
+@functools.cache
+def _environment() -> Callable[[bytes], bytes | None]:
+    """The C library's own `getenv`: to ask `os.environ`, which sets what that reads, takes as long as a small loop."""
+    getenv = ctypes.PyDLL(None).getenv
+    getenv.argtypes, getenv.restype = [ctypes.c_char_p], ctypes.c_char_p
+    return getenv
 
 
 def sample_of(array: Array, first: Array, flat: bool) -> tuple[tuple[int, ...], Any] | None:
@@ -78,8 +92,8 @@ class AnyLength:
         self.source = self._writer.text()
         self.columns = self._writer.columns
         self.sums = {member.out for member in self._writer.sums}
-        self._count = 1 + len(plan.slots)
-        self._numbers = ctypes.c_double * (_LENGTHS + len(plan.numbers))
+        self._work = self._writer.weight * (1 if flat else self.columns)  # of a row, or of an element
+        self._numbers = ctypes.c_double * len(plan.numbers)
 
     @classmethod
     def of(cls, program: Program, flat: bool) -> AnyLength | None:
@@ -101,7 +115,9 @@ class AnyLength:
         if library is None or found is None:
             return None
         library.setup(ctypes.c_void_p(runner(found)))
-        library.all.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        library.all.argtypes = [ctypes.c_int, ctypes.c_long, ctypes.c_long, ctypes.c_void_p]
+        library.all.argtypes += [ctypes.py_object] * len(plan.slots)
+        library.all.restype = None
         made._all = library.all
         return made
 
@@ -109,16 +125,11 @@ class AnyLength:
 
     def parts(self, rows: int) -> int:
         """Into how many parts so many rows are cut; of a flat array, so many elements."""
-        work = rows * self._writer.weight
-        return parts_of(work, rows // 64) if self.flat else parts_of(work * self.columns, rows)
+        return parts_of(rows * self._work, rows // 64 if self.flat else rows)
 
-    def __call__(self, arrays: Iterable[tuple[int, Array]], rows: int, numbers: Iterable[float] = ()) -> None:
-        """Do it with arrays by slot, each of which lies in order, and the numbers in the order of the plan."""
-        pointers = (ctypes.c_void_p * self._count)()
-        for slot, array in arrays:
-            pointers[slot] = array.__array_interface__["data"][0]
-        parts = self.parts(rows)
-        self._all(parts, pointers, self._numbers(parts, rows, self.columns, *numbers))
+    def __call__(self, arrays: Iterable[Array], rows: int, numbers: Iterable[float] = ()) -> None:
+        """Do it with NumPy's arrays in the order of their slots, each lying in order, and the numbers of the plan."""
+        self._all(self.parts(rows), rows, self.columns, self._numbers(*numbers) if numbers else None, *arrays)
 
 
 def _fits(group: Group, flat: bool) -> bool:
@@ -131,12 +142,23 @@ def _fits(group: Group, flat: bool) -> bool:
 
 _LENGTHS = 3  # numbers that come before those of the program: of parts, of rows and of columns
 
+# What C is given is arrays, see addresses.py.
+_CALL = """void all(int parts, long rows, long columns, const double *numbers%(given)s) {
+  char *p[] = {0%(addresses)s};
+  double n[%(lengths)s + %(count)s] = {parts, rows, columns};
+  for (int i = 0; i < %(count)s; i++) n[%(lengths)s + i] = numbers[i];
+  if (parts == 1) loop(0, p, n);
+  else run(loop, parts, p, n);
+}
+"""
+
 
 class _AnyTable(Writer):
     """Writes a loop whose numbers of rows, of columns and of parts are given at each call."""
 
     def __init__(self, group: Group, memory: Plan) -> None:
         super().__init__(group, memory)
+        self.plan = memory
         if self.rows > 1:
             self.width = "columns"
 
@@ -172,7 +194,16 @@ class _AnyTable(Writer):
                 *sums,
                 *lines,
                 "}",
-                "void all(int parts, char **p, const double *lengths) { run(loop, parts, p, lengths); }",
-                "",
+                self._call(),
             ]
         )
+
+    def _call(self) -> str:
+        """The function that Python calls."""
+        slots = range(1, 1 + len(self.plan.slots))
+        return _CALL % {
+            "given": "".join(f", char *a{slot}" for slot in slots),
+            "addresses": "".join(f", *(char **)(a{slot} + {FIRST_FIELD})" for slot in slots),
+            "lengths": _LENGTHS,
+            "count": len(self.plan.numbers),
+        }

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...backend import Array, host
+from .addresses import data_address
 from .any_length import LARGE, has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
@@ -100,7 +101,7 @@ def _run(name: str, read: Array, out: Array, shape: tuple[int, ...], down: Cut, 
         host.empty((works, shape[2] * shape[3]), read.dtype),
         host.array([*down[0], *down[1], *across[0], *across[1]], "l"),
     )
-    pointers = [array.__array_interface__["data"][0] for array in (read, out, lines, cuts)]
+    pointers = [data_address(array) for array in (read, out, lines, cuts)]
     numbers = (works, *shape, len(down[0]), len(across[0]))
     function = getattr(_library(), f"cut_{name}_{TYPES[str(read.dtype)][2]}")
     function(works, (ctypes.c_void_p * 4)(*pointers), (ctypes.c_double * 7)(*numbers))

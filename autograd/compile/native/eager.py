@@ -9,7 +9,6 @@ Read `in_place.py` next.
 
 from __future__ import annotations
 
-import operator
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from ...backend import Array, Module, host
 from ...functional import vjp
 from ...tensor import Tensor, wrap
 from ..trace import program_of
-from .any_length import LARGE, AnyLength, has_c, sample_of
+from .any_length import LARGE, AnyLength, has_c, sample_of, wants_c
 
 __all__ = ["Loop", "elementwise_kernel"]
 
@@ -31,35 +30,39 @@ class Loop:
     Element by element, or with `by_rows`, see Note [Rows] in any_length.py.
 
     A call with arrays gives the results as new arrays, or None where it has to be done otherwise: there is no compiler,
-    TAPEGRAD_EXECUTOR is "numpy", the arrays are small or of another kind, or the function is more than one loop. It is
-    made at the first call for each set of dtypes and options, and kept in the user's cache.
+    TAPEGRAD_EXECUTOR is "numpy", the arrays have less than `least` elements or are of another kind, or the function is
+    more than one loop. It is made at the first call for each set of dtypes and options, and kept in the user's cache.
     """
 
-    def __init__(self, function: Callable[..., Any], *, by_rows: bool = False) -> None:
-        self.function, self.flat = function, not by_rows
+    def __init__(self, function: Callable[..., Any], *, by_rows: bool = False, least: int = LARGE) -> None:
+        self.function, self.flat, self.least = function, not by_rows, least
         self._made: dict[Any, _Made | None] = {}
         self._lock = threading.Lock()
 
-    @staticmethod
-    def takes(array: Array) -> bool:
+    def takes(self, array: Array) -> bool:
         """Whether an array is large enough, and C can be had."""
-        return array.size >= LARGE and type(array) is host.ndarray and has_c()
+        return array.size >= self.least and type(array) is host.ndarray and has_c()
 
     def __call__(self, *arrays: Array, **options: Any) -> tuple[Array, ...] | None:
         first = arrays[0]
-        if not self.takes(first):
+        if first.size < self.least:
             return None
-        kinds: tuple[Any, ...] = tuple(map(_dtype, arrays))
-        if not self.flat:
-            kinds += tuple(array.shape[-1] for array in arrays)
-        key = kinds, repr(options)  # where 1 is not 1.0, and 0.0 not -0.0
-        try:
-            made = self._made[key]
-        except KeyError:
-            made = self._make(key, arrays, options)
-        return None if made is None else made(arrays, first.size if self.flat else len(first))
+        key: list[Any] = []
+        for array in arrays:
+            if type(array) is not host.ndarray:
+                return None
+            key.append(array.dtype)
+            if not self.flat:
+                key.append(array.shape[-1])
+        if options:
+            key.append(repr(options))  # in words 1 is not 1.0, and 0.0 not -0.0
+        kind = tuple(key)
+        made = self._made[kind] if kind in self._made else self._make(kind, arrays, options)
+        return made(arrays, first.size if self.flat else len(first)) if made is not None and wants_c() else None
 
     def _make(self, key: Any, arrays: tuple[Array, ...], options: dict[str, Any]) -> _Made | None:
+        if not has_c():
+            return None
         with self._lock:
             if key not in self._made:
                 if len(self._made) == _KINDS:
@@ -67,9 +70,6 @@ class Loop:
                 samples = [sample_of(array, arrays[0], self.flat) for array in arrays]
                 self._made[key] = None if None in samples else _Made.of(self.function, samples, options, self.flat)
             return self._made[key]
-
-
-_dtype = operator.attrgetter("dtype")
 
 
 def elementwise_kernel(
@@ -124,10 +124,9 @@ class _Made:
     def __init__(self, loop: AnyLength) -> None:
         program, slots = loop.program, loop.plan.slots
         self._loop, self.source = loop, loop.source
-        self._arguments = [slots[variable] for variable in program.arguments]
-        self._results = [
-            (slots[base], base.dtype, program.results[i].shape, base in loop.sums) for i, base in loop.plan.fresh
-        ]
+        self._results = [(base.dtype, program.results[i].shape, base in loop.sums) for i, base in loop.plan.fresh]
+        given = [slots[variable] for variable in (*program.arguments, *(base for _, base in loop.plan.fresh))]
+        assert given == sorted(given)  # arguments, then results, is the order of the slots
 
     @classmethod
     def of(cls, function: Callable[..., Any], samples: list[Any], options: dict[str, Any], flat: bool) -> _Made | None:
@@ -140,16 +139,20 @@ class _Made:
 
     def __call__(self, arrays: tuple[Array, ...], rows: int) -> tuple[Array, ...]:
         """The results for these arrays, of so many rows."""
-        loop = self._loop
+        loop, empty = self._loop, host.empty
         packed = [array if array.flags.c_contiguous else host.ascontiguousarray(array) for array in arrays]
-        at, results = [*zip(self._arguments, packed, strict=True)], []
-        for slot, dtype, shape, is_sum in self._results:
-            fits = arrays[0].shape if loop.flat else (rows, *shape[1:])
-            result = host.empty((loop.parts(rows), loop.columns) if is_sum else fits, dtype)
-            at.append((slot, result))
-            results.append(result)
-        loop(at, rows)
-        return tuple(
-            result.sum(axis=0).reshape(shape) if is_sum else result
-            for result, (_, _, shape, is_sum) in zip(results, self._results, strict=True)
-        )
+        if loop.flat:
+            whole = arrays[0].shape
+            results = [empty(whole, dtype) for dtype, _, _ in self._results]
+            loop((*packed, *results), rows)
+            return tuple(results)
+        parts = loop.parts(rows) if loop.sums else 1
+        results = [
+            empty(((parts, *shape) if parts > 1 else shape) if is_sum else (rows, *shape[1:]), dtype)
+            for dtype, shape, is_sum in self._results
+        ]
+        loop((*packed, *results), rows)
+        if parts > 1:  # the sums of each part are added up in their order
+            for i, (_, _, is_sum) in enumerate(self._results):
+                results[i] = results[i].sum(axis=0) if is_sum else results[i]
+        return tuple(results)

@@ -14,6 +14,7 @@ from ...backend import host
 from ...writes import mark_written, owners
 from ..passes import for_blas, with_biases
 from ..program import Program, Variable, replace_variables
+from .addresses import data_address
 from .groups import Group
 from .held import Held
 from .kernels import Check, Statements
@@ -74,16 +75,16 @@ class Native(Held):
                 self._parts[i] = getattr(library, part)
         plan = self.plan
         self._arena = host.empty(plan.arena_bytes + 64, "uint8")
-        self._arena = self._arena[-_address(self._arena) % 64 :]
+        self._arena = self._arena[-data_address(self._arena) % 64 :]
         self._pointers = (ctypes.c_void_p * (1 + len(plan.slots)))()
-        self._pointers[0] = _address(self._arena)
+        self._pointers[0] = data_address(self._arena)
         self._constants = {variable: host.ascontiguousarray(array) for variable, array in self.plan.constants()}
         for variable, array in self._constants.items():
-            self._pointers[plan.slots[variable]] = _address(array)
+            self._pointers[plan.slots[variable]] = data_address(array)
         self._numbers = (ctypes.c_double * max(1, len(plan.numbers)))()
         self._words = host.zeros(3 * len(plan.draws), "uint64")
         for i, variable in enumerate(plan.draws):
-            self._pointers[plan.slots[variable]] = _address(self._words[3 * i :])
+            self._pointers[plan.slots[variable]] = data_address(self._words[3 * i :])
         self._ask = questions(self.program, self.plan)
         self._arguments = [(i, plan.slots[variable]) for i, variable in enumerate(self.program.arguments)]
         self._fresh: list[tuple[int, int, Any, Any, list[tuple[Any, int]]]] = [
@@ -113,7 +114,7 @@ class Native(Held):
             if not packed:
                 self._apart[variable] = array, memory
             self._taken[variable], self._places[variable] = array, memory
-            self._pointers[self.plan.slots[variable]] = _address(memory)
+            self._pointers[self.plan.slots[variable]] = data_address(memory)
             moved = moved or place.marks
         if moved:
             self._stamped = owners([place.get() for place in self._touched if place.marks])
@@ -192,7 +193,7 @@ class Native(Held):
             array = arguments[i]
             if array is not given[i]:
                 given[i] = array = in_order(array)
-                pointers[slot] = array.__array_interface__["data"][0]
+                pointers[slot] = data_address(array)
         for variable, (array, memory) in self._apart.items():
             if variable in self._edited and not array.flags.writeable:
                 raise ValueError("assignment destination is read-only")
@@ -205,7 +206,7 @@ class Native(Held):
                 array = spare.get(i)
                 if array is None or array.dtype != like.dtype or array.shape != like.shape or array.strides != strides:
                     array = host.empty_like(like)
-                known = (array, _address(array))
+                known = (array, data_address(array))
                 if array.nbytes <= _SMALL and len(pool) < _POOL:
                     pool.append(known)
             results[i], pointers[slot] = known
@@ -257,8 +258,3 @@ def _alike(ref: Ref) -> tuple[Any, tuple[int, ...]]:
     steps = tuple(step * ref.base.dtype.itemsize for step in ref.strides)
     like = host.lib.stride_tricks.as_strided(host.empty(1, ref.base.dtype), ref.shape, steps)  # never read
     return like, host.empty_like(like).strides
-
-
-def _address(array: Any) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address

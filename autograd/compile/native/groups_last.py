@@ -12,6 +12,7 @@ import functools
 from typing import Any
 
 from ...backend import Array, host
+from .addresses import data_address
 from .any_length import LARGE, has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
@@ -139,7 +140,7 @@ def _run(name: str, x: Array, arrays: list[Any], groups: int, eps: float) -> Non
     parts = parts_of(8 * x.size, samples)
     room = host.empty((parts, _ROOM, channels))
     given = [None if array is None else host.ascontiguousarray(array) for array in (x, *arrays, room)]
-    pointers = [None if array is None else array.__array_interface__["data"][0] for array in given]
+    pointers = [None if array is None else data_address(array) for array in given]
     numbers = (parts, samples, x.size // (samples * channels), channels, groups, eps)
     function = getattr(_library(), f"groups_{name}_{TYPES[str(x.dtype)][2]}")
     function(parts, (ctypes.c_void_p * 10)(*pointers), (ctypes.c_double * 6)(*numbers))

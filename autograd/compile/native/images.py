@@ -16,6 +16,7 @@ from ...backend import Array, host
 from ...convolution import Geometry
 from ...shapes import Shape
 from . import convolution, pointwise
+from .addresses import data_address
 from .any_length import LARGE, has_c
 from .ordered import in_order
 from .parts import parts_of
@@ -170,22 +171,18 @@ def _finish(out: Array, bias: Array | None, relu: bool, library: Any) -> None:
     rows = out.size // width
     parts = parts_of(2 * out.size, rows)
     pointers = (ctypes.c_void_p * 6)()
-    pointers[2] = _address(out)
+    pointers[2] = data_address(out)
     if bias is not None:
-        pointers[5] = _address(bias)
+        pointers[5] = data_address(bias)
     getattr(library, f"finish_{_ending(out)}")(parts, pointers, (ctypes.c_double * 4)(parts, rows, width, relu))
 
 
 def _run(function: Any, count: int, arrays: list[Array | None], numbers: tuple[int, ...]) -> None:
     """Call it with the arrays, of which the fifth is a bias; what is None is address 0."""
-    addresses = [None if array is None else _address(array) for array in arrays]
+    addresses = [None if array is None else data_address(array) for array in arrays]
     lengths = (ctypes.c_long * len(numbers))(*numbers)
     pointers = (ctypes.c_void_p * 6)(*addresses[:4], ctypes.addressof(lengths), *addresses[4:])
     function(count, pointers, None)
-
-
-def _address(array: Array) -> int:
-    return int(array.__array_interface__["data"][0])
 
 
 def _ending(array: Array) -> str:

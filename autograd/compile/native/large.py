@@ -29,43 +29,43 @@ _PLAIN = (float, int, type(None))  # what may stand in the text of a loop
 _MOST, _WAITING = 16, 256  # sets of numbers for which loops are made, and that are remembered
 
 
-def in_loops(*primitives: Primitive[Any]) -> None:
+def in_loops(*primitives: Primitive[Any], least: int = LARGE) -> None:
     """Let primitives do large arrays in C, element by element: all inputs are arrays of one shape, or numbers."""
     for primitive in primitives:
-        _quicken(primitive, by_rows=False)
+        _quicken(primitive, by_rows=False, least=least)
 
 
 def rules_in_loops(*primitives: Primitive[Any]) -> None:
     """The same for primitives of which NumPy does the forward in one pass, and as fast."""
     for primitive in primitives:
-        _quicken_rules(primitive, by_rows=False)
+        _quicken_rules(primitive, by_rows=False, least=LARGE)
 
 
 def rows_in_loops(*primitives: Primitive[Any]) -> None:
     """Let primitives of one array and an option `axis` do large arrays in C where that is the last one."""
     for primitive in primitives:
-        _quicken(primitive, by_rows=True)
+        _quicken(primitive, by_rows=True, least=LARGE)
 
 
-def _quicken(primitive: Primitive[Any], by_rows: bool) -> None:
+def _quicken(primitive: Primitive[Any], by_rows: bool, least: int) -> None:
     forward = primitive.forward
-    of_arrays = _looped(primitive, by_rows)
+    of_arrays = _looped(primitive, by_rows, least)
 
     def forward_or_loop(xp: Any, *given: Any, **options: Any) -> Any:
         made = of_arrays(given, options)
         return forward(xp, *given, **options) if made is None else made
 
     primitive.forward = forward_or_loop
-    _quicken_rules(primitive, by_rows)
+    _quicken_rules(primitive, by_rows, least)
 
 
-def _quicken_rules(primitive: Primitive[Any], by_rows: bool) -> None:
-    primitive.replace_rules(lambda rule: replace(rule, function=_looped_rule(rule.function, by_rows)))
+def _quicken_rules(primitive: Primitive[Any], by_rows: bool, least: int) -> None:
+    primitive.replace_rules(lambda rule: replace(rule, function=_looped_rule(rule.function, by_rows, least)))
 
 
-def _looped_rule(rule: Callable[..., Any], by_rows: bool) -> Callable[..., Any]:
+def _looped_rule(rule: Callable[..., Any], by_rows: bool, least: int) -> Callable[..., Any]:
     # The axis is the last thing that the rule of a function of rows asks for.
-    of_arrays = _looped((lambda *given, axis: rule(*given, axis)) if by_rows else rule, by_rows)
+    of_arrays = _looped((lambda *given, axis: rule(*given, axis)) if by_rows else rule, by_rows, least)
 
     def rule_or_loop(*given: Any) -> Any:
         arrays, options = (given[:-1], {"axis": given[-1]}) if by_rows else (given, {})
@@ -75,43 +75,61 @@ def _looped_rule(rule: Callable[..., Any], by_rows: bool) -> Callable[..., Any]:
     return rule_or_loop
 
 
-def _looped(function: Callable[..., Any], by_rows: bool) -> Callable[[Any, dict[str, Any]], Array | None]:
+def _looped(function: Callable[..., Any], by_rows: bool, least: int) -> Callable[[Any, dict[str, Any]], Array | None]:
     """The function of large arrays and numbers, given with its options; it gives None for all else."""
-
-    def filled(*tensors: Any, numbers: tuple[Any, ...], **options: Any) -> Any:
-        left = iter(tensors)
-        return function(*(next(left) if x is _ARRAY else x for x in numbers), **options)
-
-    loop = Loop(filled, by_rows=by_rows)
-    known: set[str] = set()
+    alone = Loop(function, by_rows=by_rows, least=least)  # of arrays alone
+    known: dict[str, Loop] = {}  # with numbers and options, by these in words, where 1 is not 1.0, and 0.0 not -0.0
     waiting: set[str] = set()
 
-    def of_arrays(given: tuple[Any, ...], options: dict[str, Any]) -> Array | None:
-        first = given[0]
-        if type(first) is not host.ndarray or first.size < LARGE:
-            return None
-        arrays = [x for x in given if type(x) is host.ndarray]
-        numbers = tuple(_ARRAY if type(x) is host.ndarray else x for x in given)
-        plain = all(x is _ARRAY or type(x) in _PLAIN for x in (*numbers, *options.values()))
-        if not plain or any(x.shape != first.shape for x in arrays):
-            return None
-        told = repr((numbers, options))  # where 1 is not 1.0, and 0.0 not -0.0
+    def with_numbers(numbers: tuple[Any, ...], options: dict[str, Any]) -> Loop | None:
+        told = repr((numbers, options))
         if told not in known:
+            if not all(x is _ARRAY or type(x) in _PLAIN for x in (*numbers, *options.values())):
+                return None
             comes_again = told in waiting or float not in map(type, (*numbers, *options.values()))
             if len(known) == _MOST or not comes_again:
                 if len(waiting) == _WAITING:
                     waiting.clear()
                 waiting.add(told)
                 return None
-            known.add(told)
+            known[told] = Loop(_filled(function, numbers, options), by_rows=by_rows, least=least)
+        return known[told]
+
+    def of_arrays(given: tuple[Any, ...], options: dict[str, Any]) -> Array | None:
+        first = given[0]
+        if type(first) is not host.ndarray or first.size < least:
+            return None
+        shape, arrays, numbers = first.shape, [], []
+        for x in given:
+            is_array = type(x) is host.ndarray
+            if is_array:
+                if x.shape != shape:
+                    return None
+                arrays.append(x)
+            numbers.append(_ARRAY if is_array else x)
         if by_rows:
             if first.ndim < 2 or options.get("axis", -1) not in (-1, first.ndim - 1):
                 return None
-            arrays, options = [x.reshape(-1, first.shape[-1]) for x in arrays], {**options, "axis": -1}
-        made = loop(*arrays, numbers=numbers, **options)
-        return None if made is None else made[0].reshape(first.shape)
+            options = {**options, "axis": -1}
+            if first.ndim > 2:
+                arrays = [x.reshape(-1, shape[-1]) for x in arrays]
+        loop = alone if not options and len(arrays) == len(given) else with_numbers(tuple(numbers), options)
+        made = None if loop is None else loop(*arrays)
+        if made is None:
+            return None
+        return made[0] if made[0].shape == shape else made[0].reshape(shape)
 
     return of_arrays
+
+
+def _filled(function: Callable[..., Any], numbers: tuple[Any, ...], options: dict[str, Any]) -> Callable[..., Any]:
+    """The function of the arrays among what it is given."""
+
+    def filled(*tensors: Any) -> Any:
+        left = iter(tensors)
+        return function(*(next(left) if x is _ARRAY else x for x in numbers), **options)
+
+    return filled
 
 
 _ARRAY = "array"  # stands for one among numbers

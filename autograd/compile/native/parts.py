@@ -18,4 +18,6 @@ _MOST_PARTS = 16
 
 def parts_of(work: int, pieces: int) -> int:
     """Into how many parts to cut so many operations on so many pieces that can be done apart."""
+    if work < 2 * _GRAIN:
+        return 1  # at once: most loops of eager code are small
     return max(1, min(_MOST_PARTS, work // _GRAIN, pieces))

@@ -3,7 +3,7 @@
 One idea: the rows of a batch know nothing of each other, so each part of them goes through all times by itself, and no
 thread waits for another before the end. The same texts serve both: a compiled step calls them with its lengths, eager
 code through one library, made once. Where there is no compiler, or a sequence is tiny, `autograd/recurring.py` does it
-in NumPy. Read `any_length.py` next.
+in NumPy. Read `addresses.py` next.
 """
 
 # Note [Blocks of a product]
@@ -25,6 +25,7 @@ from ... import recurring
 from ...backend import Array, host
 from ...modes import is_tracing
 from ..program import Instruction, Variable
+from .addresses import data_address
 from .any_length import has_c
 from .kernels import KERNELS, Memory, Refs, Statements
 from .parts import parts_of
@@ -344,7 +345,7 @@ def in_c(function: F) -> F:
         lengths = _lengths(name, packed, options)
         out = host.empty(sum(map(prod, recurring.shapes_of(name, *lengths[:3]))), first.dtype)
         room = host.empty(_turned(name, lengths), first.dtype)
-        pointers = (ctypes.c_void_p * 6)(*(a.__array_interface__["data"][0] for a in (*packed, out, room)))
+        pointers = (ctypes.c_void_p * 6)(*(data_address(a) for a in (*packed, out, room)))
         getattr(library, f"call_{name}_{TYPES[str(first.dtype)][2]}")(pointers, (ctypes.c_long * 7)(*lengths))
         return out
 

@@ -146,6 +146,22 @@ def test_small_arrays_and_other_kinds_are_left_to_numpy():
     assert loop(numbers(LARGE - 1)) is None
     assert loop(numbers(LARGE, dtype="float16")) is None
     assert loop(np.arange(LARGE)) is None
+    assert loop(numbers(LARGE).astype(">f4")) is None
+
+
+@needs_c
+def test_only_plain_arrays_are_given_to_c(tmp_path):
+    loop, x = Loop(lambda x, y: x * y), numbers(LARGE)
+    for other in (np.float32(2), 2.0, np.memmap(tmp_path / "numbers", "float32", "w+", shape=x.shape)):
+        assert loop(x, other) is None
+    np.testing.assert_array_equal(loop(x, x)[0], x * x)
+
+
+@needs_c
+def test_a_function_of_few_passes_begins_with_larger_arrays():
+    loop = Loop(wave, least=2 * LARGE)
+    assert loop(numbers(2 * LARGE - 1)) is None
+    assert loop(numbers(2 * LARGE)) is not None
 
 
 def test_without_a_compiler_numpy_computes_and_nobody_is_warned(monkeypatch, recwarn):
