@@ -223,7 +223,9 @@ def _walk(
     heapify(waiting)
     while waiting:
         node = heappop(waiting)[1]
-        g = whole(arrived.pop(node))
+        g = arrived.pop(node)
+        if type(g) is Parts:
+            g = g.joined()
         if node.watcher is not None if wanted is None else node in wanted:
             kept[node] = positive(g)
         if leading is not None and node not in leading:
@@ -243,11 +245,13 @@ def _walk(
                 piece = _fitted(node, like, piece)
             if watching:
                 check_backward(node.primitive.name, node.line, bare(g), bare(piece))
-            sent = whole(arrived.get(parent))
+            sent = arrived.get(parent)
+            if type(sent) is Parts:
+                sent = sent.joined()
             if sent is None:
                 if parent is like:
                     heappush(waiting, (-parent.serial, parent))
-                if piece is g or not _is_made(piece, create_graph):
+                if piece is g or (bare(piece).base is not None and not _is_made(piece, create_graph)):
                     if parent is like:
                         shared.add(parent)
                     else:
@@ -344,15 +348,16 @@ def _array_pieces(
 
     What a rule can add to what has `arrived`, where that is not `shared`, is added and not sent.
     """
-    operation = node.primitive
-    assert node.saved is not None
+    operation, saved = node.primitive, node.saved
+    assert saved is not None
     if isinstance(operation, Fused):
-        return zip(node.parents, operation.gradients(node.saved, g, _needs(node, goes)), strict=True)
+        return zip(node.parents, operation.gradients(saved, g, _needs(node, goes)), strict=True)
     found: list[tuple[Edge | None, Any]] = []
     for position, parent in enumerate(node.parents):
         if parent is not None and (goes is None or parent in goes):
             rule = operation.rule(position)
-            kept = [_saved_array(node.saved, keep, position) for keep in rule.keeps]
+            here = {**saved, "i": position} if operation.variadic else saved
+            kept = [here[name] for name in rule.names]
             gather = None if parent in shared else rule.gather
             found.append((parent, rule.function(g, *kept) if gather is None else gather(arrived.get(parent), g, *kept)))
     return found
@@ -363,10 +368,6 @@ def _needs(node: Node, goes: set[Edge] | None) -> tuple[bool, ...]:
     if goes is None:
         return tuple(map(is_not, node.parents, _NOWHERE))
     return tuple([parent in goes for parent in node.parents])
-
-
-def _saved_array(saved: dict[str, Any], keep: Saved, position: int) -> Any:
-    return position if keep.kind == "position" else saved[keep.name]
 
 
 def _tensor_pieces(node: Node, g: Tensor, goes: set[Edge] | None, *_: Any) -> Iterable[tuple[Edge | None, Any]]:
@@ -388,7 +389,7 @@ def _tensor_pieces(node: Node, g: Tensor, goes: set[Edge] | None, *_: Any) -> It
 
 def _saved_tensor(node: Node, keep: Saved, position: int) -> Any:
     assert node.saved is not None
-    value = _saved_array(node.saved, keep, position)
+    value: Any = position if keep.kind == "position" else node.saved[keep.name]
     match keep.kind:
         case "input":
             return _tensor(value, node.parents[keep.source] if keep.source < len(node.parents) else None)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec
 
 from .anomaly import check_forward
@@ -57,6 +58,11 @@ class Rule:
     function: Callable[..., Any]
     keeps: tuple[Saved, ...]
     gather: Callable[..., Any] | None = None
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What it takes besides g, in this order."""
+        return tuple(keep.name for keep in self.keeps)
 
 
 class Operation(Generic[P]):
@@ -276,7 +282,7 @@ class Primitive(Operation[P]):
                 ) from None
 
     def _on_tensors(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
-        if not options.keys() <= self.options.keys():
+        if options and not options.keys() <= self.options.keys():
             inputs, options = self.bind(inputs, options)  # rules find inputs by position
         xp, arrays, edges, requires_grad = self.read(inputs)
         out = self._forward(xp, arrays, options)
