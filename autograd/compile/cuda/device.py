@@ -18,7 +18,7 @@ __all__ = ["Addresses", "Device", "Launcher", "Library", "Multiplier", "Run"]
 __all__ += ["device_named", "eager_device", "is_device", "is_switched_off", "register_device"]
 
 Run = Callable[[], Any]
-Launcher = Callable[[Sequence[int], int], Any]  # addresses, stream
+Launcher = Callable[[list[int], int], Any]  # addresses, stream
 Multiplier = Callable[[int, int, int, int, int], Any]  # the addresses of a, b, c and the bias, stream
 
 

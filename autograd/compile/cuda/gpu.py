@@ -1,4 +1,4 @@
-"""GPU: the device that is real. Memory and streams are CuPy's, kernels are launched through the driver itself.
+"""GPU: the device that is real. Memory, streams and the driver are CuPy's.
 
 One idea: what can be made ready is made ready once, so that a launch is one call of C: its arguments lie in memory, and
 a recording of all of them is a CUDA graph, which is one call for the whole step. Read `trials.py` next.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 from collections.abc import Callable, Mapping, Sequence, Set
-from functools import cached_property, partial
+from functools import cached_property
 from threading import Lock
 from typing import Any
 
@@ -65,7 +65,7 @@ class GPU:
         import cupy
 
         self.cupy, self.number = cupy, number
-        self.driver = _driver()
+        self.driver = cupy.cuda.driver
         properties = cupy.cuda.runtime.getDeviceProperties(number)
         self.architecture = f"sm_{properties['major']}{properties['minor']}"
         with cupy.cuda.Device(number):
@@ -264,62 +264,57 @@ class GPU:
         event.record(stream)
         return event
 
-    def check(self, status: int, what: str) -> None:
-        """Raise what the driver says where it refuses."""
-        if status:
-            text = ctypes.c_char_p()
-            self.driver.cuGetErrorString(status, ctypes.byref(text))
-            raise DeviceError(f"the GPU could not {what}: {(text.value or b'unknown error').decode()}.")
-
 
 class _Library:
     def __init__(self, gpu: GPU, cubin: bytes) -> None:
-        self.gpu, self.module = gpu, ctypes.c_void_p()
+        self.gpu = gpu
         with gpu.cupy.cuda.Device(gpu.number):
-            gpu.check(gpu.driver.cuModuleLoadData(ctypes.byref(self.module), cubin), "load a program")
-        self.functions: dict[str, ctypes.c_void_p] = {}
+            self.module = self._asked(gpu.driver.moduleLoadData, "load a program", cubin)
+        self.functions: dict[str, int] = {}
 
     def launch(self, name: str, blocks: int, threads: int, words: Sequence[int]) -> Run:
-        gpu, (start, given, arguments) = self.gpu, self._prepared(name, words)
-
-        def run(kept: Any = given) -> None:
-            status = start(blocks, 1, 1, threads, 1, 1, 0, gpu.stream, arguments, None)
-            if status:
-                gpu.check(status, f"launch the kernel {name}")
-
-        return run
+        gpu, launcher = self.gpu, self.launcher(name, blocks, threads, words, 0)
+        return lambda: launcher([], gpu.stream)
 
     def launcher(self, name: str, blocks: int, threads: int, sizes: Sequence[int], count: int) -> Launcher:
-        gpu, (start, given, arguments) = self.gpu, self._prepared(name, [*sizes, *(0,) * count])
-        lock, rest = Lock(), slice(len(sizes), None)
+        given = _Given([*sizes, *(0,) * count])
+        words: Any = given.words
+        at, rest, lock = given.address, slice(len(sizes), None), Lock()
+        start, function, refused = self.gpu.driver.launchKernel, self._function(name), self.gpu.driver.CUDADriverError
 
-        def run(addresses: Sequence[int], stream: int) -> None:
-            with lock:  # until the driver has copied them
-                given[rest] = addresses
-                status = start(blocks, 1, 1, threads, 1, 1, 0, stream, arguments, None)
-            if status:
-                gpu.check(status, f"launch the kernel {name}")
+        def run(addresses: list[int], stream: int, kept: Any = given) -> None:
+            try:
+                with lock:  # until the driver has copied them
+                    words[rest] = addresses
+                    start(function, blocks, 1, 1, threads, 1, 1, 0, stream, at, 0)
+            except refused as error:
+                raise _refusal(f"launch the kernel {name}", error) from None
 
         return run
 
-    def _prepared(self, name: str, words: Sequence[int]) -> tuple[Callable[..., int], Any, Any]:
-        """What starts a function, memory for what it is given, and where that is."""
-        gpu = self.gpu
+    def _function(self, name: str) -> int:
         if name not in self.functions:
-            function = ctypes.c_void_p()
-            status = gpu.driver.cuModuleGetFunction(ctypes.byref(function), self.module, name.encode())
-            gpu.check(status, f"find the kernel {name}")
-            self.functions[name] = function
-        given = (ctypes.c_uint64 * len(words))(*words)
-        start = partial(gpu.driver.cuLaunchKernel, self.functions[name])
-        return start, given, (ctypes.c_void_p * 1)(ctypes.addressof(given))
+            self.functions[name] = self._asked(
+                self.gpu.driver.moduleGetFunction, f"find the kernel {name}", self.module, name
+            )
+        return self.functions[name]
+
+    def _asked(self, ask: Callable[..., int], what: str, *given: Any) -> int:
+        """What the driver gives. Raises DeviceError with what it says where it refuses."""
+        try:
+            return ask(*given)
+        except self.gpu.driver.CUDADriverError as error:
+            raise _refusal(what, error) from None
 
 
-def _driver() -> Any:
-    """The driver's own library."""
-    driver = ctypes.CDLL("libcuda.so.1")
-    pointer, number = ctypes.c_void_p, ctypes.c_uint
-    driver.cuLaunchKernel.argtypes = [pointer, *(number,) * 7, pointer, pointer, pointer]
-    driver.cuModuleLoadData.argtypes = [pointer, ctypes.c_char_p]
-    driver.cuModuleGetFunction.argtypes = [pointer, pointer, ctypes.c_char_p]
-    return driver
+class _Given:
+    """What a kernel is given: words of 8 bytes in memory, and the address of a list that has their address alone."""
+
+    def __init__(self, words: Sequence[int]) -> None:
+        self.words = (ctypes.c_uint64 * len(words))(*words)
+        self._list = (ctypes.c_void_p * 1)(ctypes.addressof(self.words))
+        self.address = ctypes.addressof(self._list)
+
+
+def _refusal(what: str, error: Exception) -> DeviceError:
+    return DeviceError(f"the GPU could not {what}: {error}.")
