@@ -29,7 +29,7 @@ LEVELS = [
     {"hints"},
     {"backend"},
     {"cuda"},
-    {"shapes", "dtypes", "modes", "wholes", "writes"},
+    {"shapes", "dtypes", "modes", "wholes", "writes", "draws"},
     {"array_operators"},
     {"batching"},
     {"tensor"},

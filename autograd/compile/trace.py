@@ -15,9 +15,10 @@ from typing import Any
 
 from ..backend import Backend, device_of, host, is_array, is_floating, move, plain, register_backend, to_host
 from ..batching import Batched, every_example
+from ..draws import Draw
 from ..errors import DeviceError, GradientError, TraceError
 from ..modes import enable_grad, is_tracing, unwatched
-from ..random import Draw, Generator
+from ..random import Generator
 from ..tensor import Tensor, wrap
 from ..writes import owner_of
 from .expression import Expression, named

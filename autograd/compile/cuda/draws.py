@@ -1,4 +1,4 @@
-"""Draws: random numbers made by the GPU, the same to the last bit as those of `autograd/random.py`.
+"""Draws: random numbers made by the GPU, the same to the last bit as those of `autograd/draws.py`.
 
 One idea: a thread makes one block of four words of Philox and what numbers there are in them. Which draw it is stands
 in three words on the device that are written before each launch, so a replayed graph draws anew.

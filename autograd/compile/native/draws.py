@@ -1,11 +1,11 @@
-"""Draws: random numbers made in C, the same to the last bit as those of `autograd/random.py`.
+"""Draws: random numbers made in C, the same to the last bit as those of `autograd/draws.py`.
 
 One idea: a random number depends on key, counter and position alone, so all that C is told of a generator are three
 words (seed, stream, number of the draw), at each call anew. Read `recurrent.py` next.
 """
 
 # Note [Draws in C]
-# PHILOX is Note [Philox] of `autograd/random.py` once more; `product` is all of it that CUDA says in another way, with
+# PHILOX is Note [Philox] of `autograd/draws.py` once more; `product` is all of it that CUDA says in another way, with
 # __umul64hi. The blocks of a draw wait for nothing of each other, so the processor works on several at once. Words are
 # made a piece at a time, small enough for the fastest cache, and what is made of their parts is as in Note [Words to
 # numbers] there. Halves and quarters are read as a machine that stores low bytes first has them; on any other, and for
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from ...random import dropped_of_65536
+from ...draws import dropped_of_65536
 from ..program import Instruction
 from .expressions import C_TYPES, constant
 from .kernels import KERNELS, Memory, Statements
