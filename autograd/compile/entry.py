@@ -24,6 +24,7 @@ from ..errors import TraceError
 from ..tensor import Tensor, wrap
 from ..tree import Structure, flatten, to_register, unflatten
 from ..writes import owner_of
+from .changes import changes_of, gradients_of, settings_of
 from .cuda import Cuda, device_named, is_device
 from .expression import Expression, function_of
 from .holdings import Contents
@@ -46,17 +47,18 @@ class Entry:
     """A program with its guards and its executor."""
 
     def __init__(self, trace: Trace, structure: Structure, leaves: list[Any], executor: str, only: bool) -> None:
-        self.effects = trace.effects
-        self.with_grad = [tensor for tensor, grad in trace.gradients() if grad is not None]
-        self.without_grad = [tensor for tensor, grad in trace.gradients() if grad is None]
+        self.effects = trace.effects + settings_of(trace)
+        gradients = gradients_of(trace)
+        self.with_grad = [tensor for tensor, grad in gradients if grad is not None]
+        self.without_grad = [tensor for tensor, grad in gradients if grad is None]
         self.structure, self.leaves, self.device = structure, leaves, trace.device
         alone = structure.kind is None and not isinstance(leaves[0], tuple)
         self.one = leaves[0] if alone else None  # for a result that is one array
         self.traced = trace.program
         self.program = simplified(self.traced)
         self.run_program = _executor(self.program, executor, only, trace.device)
-        gradients = dict(enumerate(self.with_grad, len(self.program.results) - len(self.with_grad)))
-        self.replaced = [(i, gradients[i]) for i in self.run_program.takes if i in gradients]
+        given = dict(enumerate(self.with_grad, len(self.program.results) - len(self.with_grad)))
+        self.replaced = [(i, given[i]) for i in self.run_program.takes if i in given]
         self._spare = lone_array if isinstance(self.run_program, Cuda) else spare_array
         set_anew = {id(tensor) for tensor in self.with_grad}
         # A gradient that is added to lies in another array after each call.
@@ -102,10 +104,9 @@ class Entry:
                 given, shape = flatten(result)
                 outcome = [_outcome(trace, leaf) for leaf in given]
                 arrays = [x for x in outcome if isinstance(x, Traced)]
-                arrays += [grad.data for _, grad in trace.gradients() if grad is not None]
+                arrays += [grad.data for _, grad in gradients_of(trace) if grad is not None]
                 trace.program.results = [x.variable for x in arrays]
-            changes = trace.changes()
-            trace.program.writes = [(place, traced.variable) for place, traced in changes]
+            trace.program.writes = [(place, traced.variable) for place, traced in changes_of(trace)]
             fixed = [_kind_of_result(x) if isinstance(y, Traced) else (x,) for x, y in zip(given, outcome, strict=True)]
             entry = cls(trace, shape, fixed, executor, only)
         finally:

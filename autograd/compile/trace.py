@@ -2,12 +2,11 @@
 
 One idea: the function runs once, on Traced copies of real arrays. What it reads from outside (a parameter, a running
 mean, an optimizer's state) is captured where it lives, as a place, and found there again at each call; whatever it
-changes is written back there at the end. If it fails on the way nothing has been changed. Read `places.py` next.
+changes is written back there at the end. If it fails on the way nothing has been changed. Read `changes.py` next.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -24,7 +23,7 @@ from ..writes import owner_of
 from .expression import Expression, named
 from .hollow import hollow, hollow_like
 from .number import Number
-from .places import DataOf, Fixed, GradOf, Item, shares, touched
+from .places import DataOf, Fixed, GradOf, Item
 from .program import Instruction, Program, Variable, layout_of
 from .surroundings import questions_about_methods
 from .traced import KEPT, Traced, record, tracer
@@ -79,11 +78,11 @@ class Trace:
         self.captured: list[tuple[Any, Traced, Variable]] = []
         self.data: dict[int, tuple[Tensor, Traced]] = {}  # of Tensors from outside, by id
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # those assigned, by id
-        self._found: dict[int, tuple[Tensor, Tensor | None]] = {}  # those that were there before
+        self.found: dict[int, tuple[Tensor, Tensor | None]] = {}  # those that were there before
         self._fixed: dict[int, tuple[Any, Traced]] = {}  # with the array, so that no other takes its id
-        self._arguments: list[tuple[Traced, Variable]] = []
-        self._given: list[Any] = []  # the arguments' own arrays
-        self._wrapped: list[tuple[Tensor, Traced]] = []
+        self.arguments: list[tuple[Traced, Variable]] = []
+        self.given: list[Any] = []  # the arguments' own arrays
+        self.tensors: list[tuple[Tensor, Traced]] = []  # the Tensors around the arguments
         self.slots: dict[tuple[int, str], tuple[Tensor, Any]] = {}  # what else was assigned to Tensors from outside
         self._numbers: dict[Any, Variable] = {}
         self._answers: dict[str, Any] = {}
@@ -180,14 +179,14 @@ class Trace:
         variable = self.variable(array)
         self.program.arguments.append(variable)
         traced = Traced(self, self._copied(array), variable)
-        self._arguments.append((traced, variable))
-        self._given.append(array)
+        self.arguments.append((traced, variable))
+        self.given.append(array)
         return traced
 
     def wrapped(self, argument: Traced) -> Tensor:
         """An argument as the Tensor that it is for the function."""
         tensor = wrap(argument)
-        self._wrapped.append((tensor, argument))
+        self.tensors.append((tensor, argument))
         return tensor
 
     def capture(self, place: Any) -> Traced:
@@ -323,95 +322,17 @@ class Trace:
 
     def read_grad(self, tensor: Tensor) -> Tensor | None:
         """The gradient of a Tensor from outside, when it is read."""
-        for known in (self.grads, self._found):
+        for known in (self.grads, self.found):
             if id(tensor) in known:
                 return known[id(tensor)][1]
         there = self.guard(lambda: grad_of(tensor) is not None)
         found = wrap(self.capture(GradOf(tensor))) if there else None
-        self._found[id(tensor)] = (tensor, found)
+        self.found[id(tensor)] = (tensor, found)
         return found
 
     def write_grad(self, tensor: Tensor, grad: Tensor | None) -> None:
         """Another gradient assigned to a Tensor from outside."""
         self.grads[id(tensor)] = (tensor, grad)
-
-    # The end
-
-    def gradients(self) -> list[tuple[Tensor, Tensor | None]]:
-        """The Tensors from outside whose gradient is another now, or has another array, each with that gradient."""
-        changed = {}
-        for place, traced, _ in self.captured:
-            if isinstance(place, GradOf):
-                tensor, grad = self._found[id(place.tensor)]
-                if data_of(grad) is not traced:
-                    changed[id(tensor)] = tensor, grad
-        return list({**changed, **self.grads}.values())
-
-    def changes(self) -> list[tuple[Any, Traced]]:
-        """The places that have another value now, with that value.
-
-        Raises TraceError where one of them shares memory with another array that was read, or shall from now on, for an
-        argument that was changed in place or asked for its gradient, and for a graph that would leave the function.
-        """
-        self._refuse_changed_arguments()
-        self._refuse_shared_data()
-        self._leave_slots()
-        found = [(place, traced) for place, traced, first in self.captured if traced.variable is not first]
-        own = {id(place.tensor): (place, t) for place, t, _ in self.captured if isinstance(place, DataOf)}
-        for key, (tensor, traced) in self.data.items():
-            place, first = own.get(key, (DataOf(tensor), None))
-            if first is not traced:  # another array was assigned
-                found = [(other, t) for other, t in found if other is not place]
-                found.append((place, traced))
-        written = [place for place, _ in found]
-        shared = shares(written, [place for place, _, _ in self.captured]) or touched(written, self._given)
-        if shared is not None:
-            raise TraceError(
-                f"a compiled function changes a {shared} and also reads another array in the same memory, where the "
-                "change would not be seen: use one Tensor for both, or copy."
-            )
-        return found
-
-    def _refuse_changed_arguments(self) -> None:
-        changed = any(traced.variable is not first for traced, first in self._arguments)
-        if changed or any(data_of(tensor) is not argument for tensor, argument in self._wrapped):
-            raise TraceError(
-                "a compiled function changes an argument in place, which would be seen at this call only: return the "
-                "new value, or change a Tensor that the function finds by itself."
-            )
-        if any(grad_of(tensor) is not None or tensor.requires_grad for tensor, _ in self._wrapped):
-            raise TraceError(
-                "a compiled function leaves requires_grad or a gradient on a Tensor of an argument, where it would not "
-                "be seen: begin with x = x.detach(), and return the gradient."
-            )
-
-    def _refuse_shared_data(self) -> None:
-        """Raise TraceError where a Tensor would be given the memory of another, or of an argument: it gets a copy."""
-        holders: dict[int, Any] = {id(traced): None for traced, _ in self._arguments}
-        for place, traced, _ in self.captured:
-            holder = place.tensor if isinstance(place, DataOf) else None
-            if holder is None or self.data.get(id(holder), (holder, traced))[1] is traced:
-                holders[id(traced)] = holder
-        for tensor, traced in self.data.values():
-            while traced.base is not None:
-                traced = traced.base
-            if holders.get(id(traced), tensor) is not tensor:
-                raise TraceError(
-                    "a compiled function assigns an array that is there already to the data of a Tensor, which would "
-                    "share its memory as written and not here: assign a copy, w.data = u.data.copy(), or write "
-                    "w[...] = u."
-                )
-
-    def _leave_slots(self) -> None:
-        """Set `requires_grad` of Tensors from outside after each call, as the function did; a node cannot be left."""
-        for (_, name), (tensor, value) in self.slots.items():
-            if name == "requires_grad":
-                self.effects.append(functools.partial(setattr, tensor, name, value))
-            elif value is not None:
-                raise TraceError(
-                    "a compiled function changes a Tensor from outside on the record, and its graph cannot leave the "
-                    "function: change it under no_grad(), or return the new one."
-                )
 
 
 def program_of(function: Callable[..., Any], arrays: Iterable[Any], options: dict[str, Any]) -> Program:
