@@ -44,13 +44,15 @@ class _Recurrent(Module):
     hidden_size: int
     bias: bool
 
-    def _set_sizes(self, input_size: int, hidden_size: int, bias: bool, nonlinearity: str) -> None:
+    def _set_sizes(self, input_size: int, hidden_size: int, bias: bool) -> None:
         for name, size in {"input_size": input_size, "hidden_size": hidden_size}.items():
             if not isinstance(size, (int, host.integer)) or size < 1:
                 raise ValueError(f"{type(self).__name__} got {name}={size!r}: it must be a whole number, 1 or more.")
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+
+    def _set_nonlinearity(self, nonlinearity: str) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f'{type(self).__name__} got nonlinearity={nonlinearity!r}: it must be "tanh" or "relu".')
-        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         if nonlinearity != "tanh":
             self.nonlinearity = "relu"
 
@@ -113,12 +115,11 @@ class _Layers(_Recurrent):
         batch_first: bool,
         dropout: float,
         bidirectional: bool,
-        nonlinearity: str,
         device: str | None,
         dtype: Any,
         generator: Generator | None,
     ) -> None:
-        self._set_sizes(input_size, hidden_size, bias, nonlinearity)
+        self._set_sizes(input_size, hidden_size, bias)
         name = type(self).__name__
         if not is_whole(num_layers, 1):
             raise ValueError(f"{name} got num_layers={num_layers!r}: it must be a whole number, 1 or more.")
@@ -220,10 +221,9 @@ class RNN(_Layers):
         dtype: Any = None,
         generator: Generator | None = None,
     ) -> None:
-        super().__init__(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, nonlinearity, device, dtype,
-            generator,
-        )  # fmt: skip
+        self._set_nonlinearity(nonlinearity)
+        given = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
+        super().__init__(*given, device, dtype, generator)
 
     def forward(self, x: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
         out, (h,) = self._sequence(x, hx)
@@ -264,10 +264,8 @@ class LSTM(_Layers):
                 f"LSTM got proj_size={proj_size}: here h is never projected on its way to the next step; leave it out, "
                 "and put nn.Linear(hidden_size, proj_size) behind the layer, which is another network."
             )
-        super().__init__(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, "tanh", device, dtype,
-            generator,
-        )  # fmt: skip
+        given = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
+        super().__init__(*given, device, dtype, generator)
 
     def forward(self, x: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         out, (h, c) = self._sequence(x, hx)
@@ -300,10 +298,8 @@ class GRU(_Layers):
         dtype: Any = None,
         generator: Generator | None = None,
     ) -> None:
-        super().__init__(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, "tanh", device, dtype,
-            generator,
-        )  # fmt: skip
+        given = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
+        super().__init__(*given, device, dtype, generator)
 
     def forward(self, x: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
         out, (h,) = self._sequence(x, hx)
@@ -315,17 +311,17 @@ class _Cell(_Recurrent):
 
     weight_ih: Parameter
 
-    def _init(
+    def __init__(
         self,
         input_size: int,
         hidden_size: int,
-        bias: bool,
-        nonlinearity: str,
-        device: str | None,
-        dtype: Any,
-        generator: Generator | None,
+        bias: bool = True,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+        generator: Generator | None = None,
     ) -> None:
-        self._set_sizes(input_size, hidden_size, bias, nonlinearity)
+        self._set_sizes(input_size, hidden_size, bias)
         self._make("", input_size, dtype, device)
         self.reset_parameters(generator)
 
@@ -370,7 +366,8 @@ class RNNCell(_Cell):
         dtype: Any = None,
         generator: Generator | None = None,
     ) -> None:
-        self._init(input_size, hidden_size, bias, nonlinearity, device, dtype, generator)
+        self._set_nonlinearity(nonlinearity)
+        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype, generator=generator)
 
     def forward(self, x: Tensor, hx: Tensor | None = None) -> Tensor:
         (h,) = self._step(x, hx)
@@ -386,18 +383,6 @@ class LSTMCell(_Cell):
     gates = 4
     states = ("h", "c")
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        *,
-        device: str | None = None,
-        dtype: Any = None,
-        generator: Generator | None = None,
-    ) -> None:
-        self._init(input_size, hidden_size, bias, "tanh", device, dtype, generator)
-
     def forward(self, x: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         h, c = self._step(x, hx)
         return h, c
@@ -410,18 +395,6 @@ class GRUCell(_Cell):
     """
 
     gates = 3
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        *,
-        device: str | None = None,
-        dtype: Any = None,
-        generator: Generator | None = None,
-    ) -> None:
-        self._init(input_size, hidden_size, bias, "tanh", device, dtype, generator)
 
     def forward(self, x: Tensor, hx: Tensor | None = None) -> Tensor:
         (h,) = self._step(x, hx)
