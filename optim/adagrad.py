@@ -38,13 +38,8 @@ class Adagrad(Optimizer):
         maximize: bool = False,
         penalties: Iterable[Penalty] = (),
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "lr_decay": lr_decay,
-            "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value,
-            "eps": eps,
-        }
+        defaults = {"lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay}
+        defaults |= {"initial_accumulator_value": initial_accumulator_value, "eps": eps}
         super().__init__(params, defaults, penalties, maximize)
 
     @staticmethod

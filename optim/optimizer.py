@@ -4,24 +4,24 @@ One idea: a rule (`update` in a subclass) moves one array of weights along one a
 and knows nothing else. The base class turns the gradient round for `maximize`, lets the penalties add to it, applies
 the rule over flat arrays, and lets the penalties have the last word.
 Read `sgd.py` for a rule, `groups.py` for what is given, `layout.py` for the memory, `rule.py` for the rule as
-one piece of work, `penalty.py` for the penalties, `pytorch.py` for checkpoints of PyTorch's.
+one piece of work, `penalty.py` for the penalties, `state.py` for checkpoints.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from inspect import signature
 from operator import is_
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-from autograd.backend import Array, array_of, module_of
+from autograd.backend import Array, module_of
 from autograd.compile.surroundings import questions_about
 from autograd.compile.watch import paused
 from autograd.hints import Elsewhere, Telling
 from autograd.modes import enable_grad, is_tracing, refuse_in_trace
-from autograd.tensor import Tensor, bare, wrap
+from autograd.tensor import Tensor, wrap
 from autograd.words import OF_OPTIMIZERS
 from autograd.writes import mark_written
 
@@ -29,9 +29,9 @@ from .groups import Group, Parameters, named_parameters, split_groups
 from .layout import Layout
 from .numbers import flag
 from .penalty import Penalty, several
-from .pytorch import as_ours, state_as_ours
 from .rule import Rule
 from .runs import Piece, Run
+from .state import fitting, saved
 
 __all__ = ["Optimizer"]
 
@@ -309,19 +309,7 @@ class Optimizer(Telling, ABC):
         """
         refuse_in_trace("takes the state of an optimizer")
         self._check_given()
-        index = 0
-        groups = []
-        for group in self.param_groups:
-            size = len(group["params"])
-            kept = {name: value for name, value in group.items() if name not in ("params", "penalties")}
-            groups.append({**kept, "params": list(range(index, index + size))})
-            index += size
-        state = {
-            i: {name: value if name == "step" else value.copy() for name, value in entry.items()}
-            for i, entry in enumerate(self._entries)
-            if entry["step"]
-        }
-        return {"state": state, "param_groups": groups}
+        return saved(self.param_groups, self._entries)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken; arrays may be arrays, Tensors or nested lists, and are copied.
@@ -329,52 +317,11 @@ class Optimizer(Telling, ABC):
         That of PyTorch's optimizer of the same name is taken too, as its `state_dict()` or `torch.load` gives it.
         Nothing is changed when it does not fit. Raises ValueError that says which group or parameter does not.
         """
-        if not (isinstance(state_dict, Mapping) and {"state", "param_groups"} <= state_dict.keys()):
-            found = f"this one has {sorted(state_dict)}" if isinstance(state_dict, Mapping) else f"got {state_dict!r}"
-            raise ValueError(
-                f'an optimizer\'s state dict has "state" and "param_groups", {found}: give what its own state_dict() '
-                "gave."
-            )
-        groups, name = state_dict["param_groups"], type(self).__name__
-        if not isinstance(groups, (list, tuple)) or not all(isinstance(group, Mapping) for group in groups):
-            raise ValueError(f'"param_groups" must be a list of dictionaries, got {groups!r}.')
-        groups = [as_ours(name, group) for group in groups]
-        self._check_groups(groups)
-        options = [_options(group, saved) for group, saved in zip(self.param_groups, groups, strict=True)]
-        parameters = [p for group in self.param_groups for p in group["params"]]
-        entries: list[dict[str, Any]] = [{"step": 0} for _ in parameters]
-        for index, saved in state_as_ours(name, state_dict["state"]).items():
-            i = int(index)
-            if not 0 <= i < len(parameters):
-                raise ValueError(f"the state dict has state for parameter {i}, but there are {len(parameters)} here.")
-            entries[i] = _loaded(i, parameters[i], saved)
-        for group, fitting in zip(self.param_groups, options, strict=True):
-            group.update(fitting)
-        self._entries = entries
-        self._layouts = [None] * len(groups)
-
-    def _check_groups(self, groups: list[dict[str, Any]]) -> None:
-        name = type(self).__name__
-        if len(groups) != len(self.param_groups):
-            raise ValueError(
-                f"the state dict has {len(groups)} parameter groups, this {name} has {len(self.param_groups)}: "
-                "give it the same groups as the one that was saved."
-            )
-        for i, (group, saved) in enumerate(zip(self.param_groups, groups, strict=True)):
-            ours = self.defaults.keys() - {"penalties"}
-            # Names, and what a schedule keeps in the groups, are there besides the options.
-            extra = {k for k in saved.keys() - ours if k.startswith("initial_")} | {"params", "param_names", "name"}
-            theirs = saved.keys() - extra
-            if theirs != ours:
-                raise ValueError(
-                    f"group {i} of the state dict has the options {', '.join(sorted(theirs))}; {name} has "
-                    f"{', '.join(sorted(ours))}: it was saved by another kind of optimizer."
-                )
-            if len(saved["params"]) != len(group["params"]):
-                raise ValueError(
-                    f"group {i} of the state dict has {len(saved['params'])} parameters, this {name}'s has "
-                    f"{len(group['params'])}: build the optimizer from the same parameters."
-                )
+        found = fitting(type(self).__name__, self.param_groups, self.defaults, state_dict)
+        for group, options in zip(self.param_groups, found.options, strict=True):
+            group.update(options)
+        self._entries = found.entries
+        self._layouts = [None] * len(self._layouts)
 
 
 def _advance(xp: Any, rule: Rule, run: Run, t: int, pieces: list[tuple[Piece, Array]]) -> None:
@@ -395,31 +342,6 @@ def _advance(xp: Any, rule: Rule, run: Run, t: int, pieces: list[tuple[Piece, Ar
 
 def _in_groups(option: str) -> str:
     return f'optimizer.param_groups[0]["{option}"]'
-
-
-def _options(group: Any, saved: dict[str, Any]) -> dict[str, Any]:
-    """The options of a group of a state dict, as this group takes them."""
-    found = {name: value for name, value in saved.items() if name not in ("params", "param_names")}
-    fitting: dict[str, Any] = group.fitting({k: tuple(x) if isinstance(x, list) else x for k, x in found.items()})
-    return fitting
-
-
-def _loaded(index: int, parameter: Tensor, saved: dict[str, Any]) -> dict[str, Any]:
-    """One parameter's entry of a state dict, checked, on the parameter's device and of its dtype."""
-    if "step" not in saved:
-        raise ValueError(f'the state of parameter {index} has no "step", the number of steps it has made.')
-    entry: dict[str, Any] = {"step": int(saved["step"])}
-    for name, value in saved.items():
-        if name != "step":
-            entry[name] = array_of(bare(value), parameter.dtype, parameter.device)
-            if entry[name].ndim == 0:  # NAdam's product, which PyTorch keeps once for all weights
-                entry[name] = module_of(entry[name]).full(parameter.shape, entry[name])
-            if entry[name].shape != parameter.shape:
-                raise ValueError(
-                    f"{name!r} of parameter {index} has shape {entry[name].shape} in the state dict, "
-                    f"the parameter has {parameter.shape}: build the optimizer from the same parameters."
-                )
-    return entry
 
 
 for _name, _instead in OF_OPTIMIZERS.items():

@@ -2,7 +2,7 @@
 
 One idea: the layout is the same, so little is left to say: options that tell only how PyTorch computes are dropped, and
 what it leaves out has one value that means the same. A dict of ours passes unchanged.
-Read `optimizer.py` next, which loads them.
+Read `optimizer.py` next.
 """
 
 from __future__ import annotations

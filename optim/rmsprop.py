@@ -45,15 +45,8 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         penalties: Iterable[Penalty] = (),
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "alpha": alpha,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "centered": centered,
-            "init": init,
-        }
+        defaults: dict[str, Any] = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
+        defaults |= {"momentum": momentum, "centered": centered, "init": init}
         super().__init__(params, defaults, penalties, maximize)
 
     @staticmethod

@@ -43,13 +43,8 @@ class SGD(Optimizer):
         maximize: bool = False,
         penalties: Iterable[Penalty] = (),
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-        }
+        defaults = {"lr": lr, "momentum": momentum, "dampening": dampening}
+        defaults |= {"weight_decay": weight_decay, "nesterov": nesterov}
         if nesterov and not momentum:
             raise ValueError(f"SGD: nesterov needs a momentum above 0, got {momentum}.")
         super().__init__(params, defaults, penalties, maximize)
