@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..contender import Contender, Step
 
-__all__ = ["AGREEMENT", "FORWARD", "MODES", "OPERATIONS", "Operations", "job_name"]
+__all__ = ["AGREEMENT", "FORWARD", "MODES", "OPERATIONS", "OPERATORS", "Operations", "job_name"]
 
 FORWARD, BACKWARD = "forward", "forward+backward"
 MODES = (FORWARD, BACKWARD)
@@ -42,6 +42,17 @@ OPERATIONS: dict[str, tuple[tuple[int, ...], ...]] = {
     "linear": ((1, 1), (1, 1), (1,)),
     "softmax": ((1, 1),),
     "mse_loss": ((1,), (1,)),
+}
+
+# Those that are written alike in every framework.
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "add": lambda x, y: x + y,
+    "multiply": lambda x, y: x * y,
+    "divide": lambda x, y: x / y,
+    "times 2.0": lambda x: x * 2.0,
+    "getitem": lambda x: x[0],
+    "transpose": lambda x: x.T,
+    "matmul": lambda x, y: x @ y,
 }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..speed import pytorch
 from ..speed.environment import ONE_POOL
-from .operations import Operations
+from .operations import OPERATORS, Operations
 
 __all__ = ["PyTorch", "contenders"]
 
@@ -29,21 +29,15 @@ class PyTorch(Operations):
         from torch.nn import functional
 
         return {
-            "add": lambda x, y: x + y,
-            "multiply": lambda x, y: x * y,
-            "divide": lambda x, y: x / y,
-            "times 2.0": lambda x: x * 2.0,
+            **OPERATORS,
             "exp": torch.exp,
             "log": torch.log,
             "tanh": torch.tanh,
             "relu": functional.relu,
             "sum": torch.sum,
             "mean": torch.mean,
-            "getitem": lambda x: x[0],
             "reshape": lambda x: torch.reshape(x, (1, 1)),
-            "transpose": lambda x: x.T,
             "concat": lambda x, y: torch.concat([x, y]),
-            "matmul": lambda x, y: x @ y,
             "linear": functional.linear,
             "softmax": lambda x: functional.softmax(x, dim=-1),
             "mse_loss": functional.mse_loss,

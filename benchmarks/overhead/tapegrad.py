@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..speed import tapegrad
-from .operations import Operations
+from .operations import OPERATORS, Operations
 
 __all__ = ["Tapegrad", "contenders"]
 
@@ -29,21 +29,15 @@ class Tapegrad(Operations):
         from nn import functional
 
         return {
-            "add": lambda x, y: x + y,
-            "multiply": lambda x, y: x * y,
-            "divide": lambda x, y: x / y,
-            "times 2.0": lambda x: x * 2.0,
+            **OPERATORS,
             "exp": ag.exp,
             "log": ag.log,
             "tanh": ag.tanh,
             "relu": functional.relu,
             "sum": ag.sum,
             "mean": ag.mean,
-            "getitem": lambda x: x[0],
             "reshape": lambda x: ag.reshape(x, shape=(1, 1)),
-            "transpose": lambda x: x.T,
             "concat": lambda x, y: ag.concat([x, y]),
-            "matmul": lambda x, y: x @ y,
             "linear": functional.linear,
             "softmax": lambda x: functional.softmax(x, dim=-1),
             "mse_loss": functional.mse_loss,
