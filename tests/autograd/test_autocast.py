@@ -21,12 +21,9 @@ from benchmarks.speed.networks import CNN
 from benchmarks.speed.tapegrad import training_step
 from benchmarks.speed.workloads import Workload
 from tests.autograd.compile import simulated
+from tests.autograd.compile.worlds import numbers
 
 pytest.importorskip("ml_dtypes")
-
-
-def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
 def rounded(x: Any) -> np.ndarray:

@@ -13,12 +13,12 @@ import pytest
 
 import optim
 from autograd import Tensor
-from autograd.compile.native import library
 from autograd.compile.native.in_place import LEAST as LARGE
 from optim.rule import Rule
+from tests.autograd.compile.worlds import needs_c
 from tests.optim.helpers import RULES
 
-pytestmark = pytest.mark.skipif(library.missing() is not None, reason="needs a C compiler and NumPy's BLAS")
+pytestmark = needs_c
 
 
 def numbers(*shape: int, seed: int = 0, dtype: Any = "float64") -> np.ndarray:

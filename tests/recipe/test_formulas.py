@@ -35,10 +35,10 @@ from recipe.callbacks import (
 )
 from recipe.diagnose import Evidence
 from tests.autograd.compile import simulated
+from tests.autograd.compile.worlds import needs_c
 from tests.recipe.small import BATCH, EPOCHS, assert_same_run, data, fit, network, plain, timeless, trainer, weights
 from tests.recipe.test_resume import Kill, Killed
 
-needs_c = pytest.mark.skipif(missing() is not None, reason="no C compiler or BLAS")
 BOTH = ["gradients", "update"]
 
 

@@ -32,6 +32,12 @@ def kernels_off(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(function, "forward", None)
 
 
+@pytest.fixture
+def c_is_wanted(monkeypatch: pytest.MonkeyPatch, compiling: None) -> None:
+    """For tests that are about C, unlike most of the folder's."""
+    monkeypatch.delenv("TAPEGRAD_EXECUTOR")
+
+
 def plain_slots() -> bool:
     """Whether `data` and `grad` of the Tensor class are the slots that they were at import."""
     here: Any = vars(Tensor)

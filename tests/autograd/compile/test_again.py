@@ -22,8 +22,8 @@ from autograd.compile.passes.again import with_less_kept
 from autograd.compile.program import Instruction, Program, Variable
 from autograd.compile.replay import Replay
 from autograd.compile.trace import program_of
-from tests.autograd.compile.test_native import needs_c
 from tests.autograd.compile.test_passes import V, program, text
+from tests.autograd.compile.worlds import needs_c
 
 # x * tanh(x) of a product, a further layer, and backward: the gradients of the second weight and of x.
 LINES: list[tuple[Any, ...]] = [

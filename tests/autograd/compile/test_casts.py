@@ -21,13 +21,10 @@ from benchmarks.speed.tapegrad import training_step
 from benchmarks.speed.workloads import Workload
 
 from . import simulated
+from .worlds import numbers
 
 pytest.importorskip("ml_dtypes")
 pytestmark = pytest.mark.skipif(missing() is not None, reason="needs a C compiler")
-
-
-def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
 def small(x: Any) -> Any:
@@ -99,11 +96,8 @@ def test_a_training_keeps_its_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert moved < before
 
 
-@simulated.needed
-def test_a_sum_in_float32_is_not_kept_where_it_follows_from_bfloat16() -> None:
-    model = nn.Sequential(nn.Linear(8, 256), nn.GELU(approximate="tanh"), nn.Linear(256, 4)).to("guard")
-    optimizer = optim.SGD(model.parameters(), lr=0.1)
-    x = Tensor(numbers(128, 8), device="guard")
+def tape_of(model: Any, optimizer: Any, x: Tensor) -> Tape:
+    """That of a step of training inside autocast."""
 
     @ag.compile
     def step() -> Tensor:
@@ -115,7 +109,15 @@ def test_a_sum_in_float32_is_not_kept_where_it_follows_from_bfloat16() -> None:
         return loss
 
     step()
-    loop = next(command for command in Tape(step.programs[0]).commands if "tanh" in command.about)
+    return Tape(step.programs[0])
+
+
+@simulated.needed
+def test_a_sum_in_float32_is_not_kept_where_it_follows_from_bfloat16() -> None:
+    model = nn.Sequential(nn.Linear(8, 256), nn.GELU(approximate="tanh"), nn.Linear(256, 4)).to("guard")
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    x = Tensor(numbers(128, 8), device="guard")
+    loop = next(command for command in tape_of(model, optimizer, x).commands if "tanh" in command.about)
     assert sum(stop - start for _, start, stop in loop.writes) == 2 * 128 * 256
 
 
@@ -125,18 +127,7 @@ def test_a_weight_that_is_cast_is_decayed_where_it_is_updated() -> None:
     model = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 128)).to("guard")
     optimizer = optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
     x = Tensor(numbers(8, 128), device="guard")
-
-    @ag.compile
-    def step() -> Tensor:
-        optimizer.zero_grad()
-        with ag.autocast():
-            loss = model(x).square().mean()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    step()
-    commands = Tape(step.programs[0]).commands
+    commands = tape_of(model, optimizer, x).commands
     first = next(i for i, command in enumerate(commands) if hasattr(command, "product"))
     assert not any("multiply" in command.about for command in commands[:first])
     (updates,) = (command for command in commands if "128 x 128" in command.about and "sqrt" in command.about)

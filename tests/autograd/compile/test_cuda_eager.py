@@ -27,6 +27,7 @@ from tests.optim.helpers import RULES
 
 from ... import guard
 from . import simulated
+from .worlds import numbers
 
 pytestmark = simulated.needed
 
@@ -39,10 +40,6 @@ def eager_on_simulated(monkeypatch: pytest.MonkeyPatch, compiling: None) -> None
 
 def launches() -> int:
     return device_named("guard").launches
-
-
-def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
 SEEN = np.array([[i + j > 2 for j in range(5)] for i in range(6)])  # of the keys, by each query

@@ -29,17 +29,9 @@ from autograd.fused import fused_functions
 from nn.functional.group_norm import _by_groups
 from nn.functional.total_loss import total_loss
 
-needs_c = pytest.mark.skipif(library.missing() is not None, reason="needs a C compiler and NumPy's BLAS")
+from .worlds import needs_c, numbers
 
-
-@pytest.fixture(autouse=True)
-def c_is_wanted(monkeypatch, compiling):
-    """The folder's tests run on NumPy; these are about C."""
-    monkeypatch.delenv("TAPEGRAD_EXECUTOR")
-
-
-def numbers(*shape, dtype="float32", seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+pytestmark = pytest.mark.usefixtures("c_is_wanted")
 
 
 def wave(x):

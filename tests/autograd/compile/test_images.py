@@ -14,8 +14,7 @@ import nn.functional as F
 import optim
 from autograd import Tensor
 
-from .test_native import needs_c
-from .worlds import assert_same, world
+from .worlds import assert_same, needs_c, world
 
 
 def network() -> nn.Module:

@@ -21,10 +21,8 @@ import nn.functional as F
 import optim
 from autograd import Tensor
 from autograd.compile.native import Native, library
-from autograd.compile.native.library import blas, load
-
-RUNS = load("int one(void) { return 1; }") is not None and blas() is not None
-needs_c = pytest.mark.skipif(not RUNS, reason="no C compiler or BLAS")
+from autograd.compile.native.library import load
+from tests.autograd.compile.worlds import needs_c
 
 
 @pytest.fixture

@@ -181,12 +181,6 @@ def test_positions_whose_bytes_lie_in_the_other_order(kind: str) -> None:
         np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-6)
 
 
-@pytest.fixture
-def c_is_wanted(monkeypatch: Any) -> None:
-    """The folder's tests run on NumPy; these are about C."""
-    monkeypatch.delenv("TAPEGRAD_EXECUTOR")
-
-
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 15, 16, 17, 128, 300])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_eager_sums_of_rows_are_added_in_c_to_the_bits_of_numpy(width: int, dtype: str, c_is_wanted: Any) -> None:

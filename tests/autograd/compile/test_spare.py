@@ -16,7 +16,7 @@ import autograd as ag
 import nn.functional as F
 import optim
 from autograd import Tensor
-from tests.autograd.compile.test_native import needs_c
+from tests.autograd.compile.worlds import needs_c
 
 pytestmark = needs_c
 SIZE = 40_000  # smaller gradients come from a pool

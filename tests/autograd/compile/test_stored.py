@@ -13,15 +13,9 @@ from autograd import Tensor
 from autograd.compile.native import Native
 from autograd.compile.passes.linear_sums import with_linear_sums
 from autograd.compile.program import Instruction, Program, Variable
-from tests.autograd.compile.test_native import needs_c
+from tests.autograd.compile.worlds import needs_c, numbers
 
 SHAPE = (16, 8, 24, 24)
-
-
-def numbers(*shape: int, seed: int = 0) -> Any:
-    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
-
-
 TURNED = np.eye(8, dtype="float32")[::-1].reshape(8, 8, 1, 1).copy()
 NORMS = {
     "batch": lambda x, g: (F.batch_norm(x, None, None, training=True) * g).sum(),

@@ -9,14 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 import autograd as ag
 import nn
 import optim
 from autograd import Tensor
 from autograd.backend import is_array, to_host
+from autograd.compile.native import missing
 from autograd.random import Generator, default
 from tests.opspecs.laws import same_bits
+
+needs_c = pytest.mark.skipif(missing() is not None, reason="needs a C compiler and NumPy's BLAS")
 
 
 def world(model: Any = None, optimizer: Any = None, *others: Any) -> dict[str, Any]:
@@ -77,6 +81,11 @@ def assert_same(found: Any, wanted: Any, where: str = "", rtol: float | None = N
     else:
         assert type(found) is type(wanted), f"{where}: {found!r}, wanted {wanted!r}"
         assert found == wanted or found != found, f"{where}: {found!r}, wanted {wanted!r}"
+
+
+def numbers(*shape: int, seed: int = 0, dtype: str = "float32") -> np.ndarray:
+    """Normal numbers, the same ones for a seed."""
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
 def tensor(*values: Any, dtype: str = "float64", requires_grad: bool = False) -> Tensor:
