@@ -24,8 +24,8 @@ from ..errors import TraceError
 from ..tensor import Tensor, wrap
 from ..tree import Structure, flatten, to_register, unflatten
 from ..writes import owner_of
-from .changes import changes_of, gradients_of, settings_of
 from .cuda import Cuda, device_named, is_device
+from .effects import changes_of, gradients_of, settings_of
 from .expression import Expression, function_of
 from .holdings import Contents
 from .native import Native, missing

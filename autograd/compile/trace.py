@@ -2,7 +2,7 @@
 
 One idea: the function runs once, on Traced copies of real arrays. What it reads from outside (a parameter, a running
 mean, an optimizer's state) is captured where it lives, as a place, and found there again at each call; whatever it
-changes is written back there at the end. If it fails on the way nothing has been changed. Read `changes.py` next.
+changes is written back there at the end. If it fails on the way nothing has been changed. Read `effects.py` next.
 """
 
 from __future__ import annotations

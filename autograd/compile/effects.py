@@ -1,4 +1,4 @@
-"""Changes: what a traced function leaves behind, other than its results, and what it must not leave.
+"""Effects: what a traced function leaves behind, other than its results, and what it must not leave.
 
 One idea: a program writes to the places that the function changed, after each call as after the first. What would be
 seen after the first call only (a change of an argument, an array that two Tensors share, a graph) is an error here,
