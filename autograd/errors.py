@@ -7,8 +7,10 @@ that both `except ValueError` and `except ShapeError` work. Read `backend.py` ne
 
 from __future__ import annotations
 
-__all__ = ["AnomalyError", "DeviceError", "GradientError", "RuleError", "ShapeError", "TraceError", "VmapError"]
-__all__ += ["WrittenError"]
+__all__ = [
+    *("AnomalyError", "DeviceError", "GradientError", "RuleError", "ShapeError", "TraceError", "VmapError"),
+    "WrittenError",
+]
 
 
 class ShapeError(ValueError):

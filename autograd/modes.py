@@ -110,21 +110,23 @@ def unwatched() -> Iterator[None]:
 def autocast(dtype: Any = "bfloat16", enabled: bool = True) -> Iterator[None]:
     """Multiply in bfloat16 inside: products read and write half as much, and a GPU has tensor cores for them.
 
-    It is for products of float32, `matmul` (@), `linear`, attention, and convolution but for that of each channel by
-    itself: their factors are rounded to bfloat16, which has float32's range and 8 bits of its precision, the products
-    are added up in float32, and the result is rounded once more. On a GPU what they keep for backward is in bfloat16;
-    their gradients are made alike. Everything else, parameters, their gradients, norms, softmax, losses and the
-    optimizer's state, stays in float32, so nothing has to be scaled. But a step compiled for a GPU rounds a bias, too,
-    where its sum is only rounded again; see `compile/cuda/biases.py`. Backward may run inside or outside.
-    `enabled=False` leaves things as they are outside any block.
+    It is for products of float32: `matmul` (@), `linear`, attention, and convolution, unless each channel is convolved
+    by itself. Their factors are rounded to bfloat16, which has float32's range and 8 bits of its precision. The
+    products are added up in float32, and the result is rounded once more. Their gradients are made in the same way, and
+    on a GPU what they keep for backward is in bfloat16.
+
+    Everything else stays in float32: parameters, their gradients, norms, softmax, losses, the optimizer's state. So
+    nothing has to be scaled. One exception: a step compiled for a GPU also rounds a bias whose sum is only rounded
+    again; see `compile/cuda/biases.py`. Backward may run inside or outside. `enabled=False` leaves things as they are
+    outside any block.
 
         with autograd.autocast("bfloat16"):
             loss = cross_entropy(model(x), y)
         loss.backward()
 
-    On the CPU it computes the same numbers with float32, slower than without: to study, and to test. A context manager
-    and a decorator. Raises ValueError for another dtype, ImportError without ml_dtypes. Source: Micikevicius et al.
-    2018, section 3; Kalamkar et al. 2019.
+    On the CPU it computes the same numbers with float32, which is slower than without: for study and for tests. A
+    context manager and a decorator. Raises ValueError for another dtype, ImportError without ml_dtypes. Source:
+    Micikevicius et al. 2018, section 3; Kalamkar et al. 2019.
     """
     if str(dtype) != "bfloat16":
         raise ValueError(f'autocast multiplies in "bfloat16", got {dtype!r}: other dtypes are not made for it.')

@@ -1,9 +1,9 @@
 """Writes in place: which memory was overwritten, and when, so that a stale backward is refused.
 
-One idea: rather than count versions on every array, each write is stamped with the clock that also numbers the nodes: a
+One idea: rather than count versions on every array, each write is stamped with the clock that also numbers the nodes. A
 node is stale when memory that it saved carries a stamp later than its own birth. Stamps belong to memory, not to a view
-of it, so a write through any view is seen. Writes are rare (one for each flat buffer of an optimizer's step), and in an
-ordinary loop none comes between forward and backward: then the newest stamp is older than every node, and the check is
+of it, so a write through any view is seen. Writes are rare: one for each flat buffer of an optimizer's step. In an
+ordinary loop none comes between forward and backward, so the newest stamp is older than every node, and the check is
 one comparison. Read `tensor.py` next; before it stand `wholes.py`, for writes into parts, and `array_operators.py`, for
 arrays that stand for others.
 """

@@ -57,28 +57,26 @@ def compile(
     executor: Executor | None = None,
     fallback: bool = False,
 ) -> Any:
-    """A function that does what `function` does, a whole training step say, faster.
+    """A function that does what `function` does, a whole training step say, faster. A decorator too.
 
-    The first call traces it: it runs once on arrays that write down what is done with them. Later calls replay what was
-    written down. Parameters, optimizer state, running statistics and random generators are found again at each call;
-    a call of other shapes or dtypes, with other Python arguments, or after train() or eval() is traced anew, and so is
-    one where something else that it reads has changed: a global, an attribute, what a closure or a list holds (of more
-    than 1,024 entries only their number is looked at). Arguments may be lists, tuples, dictionaries and dataclasses
-    given to `tree.register`; of other objects each is a kind of its own. Arrays that it returns are new ones, outside
-    any graph.
+    The first call traces it: it runs once on arrays that write down what is done with them. Later calls replay that.
+    Parameters, optimizer state, running statistics and random generators are found again at each call. Arguments may be
+    lists, tuples, dictionaries, and dataclasses given to `tree.register`; of other objects each is a kind of its own.
+    Arrays that it returns are new ones, outside any graph.
 
-    What it cannot do raises TraceError at the first call, which changes nothing: to let values decide the course (`if
-    loss > 1`, `float(loss)`), to change NumPy arrays or a list that it is given, to call a schedule, to take what the
-    next call would find gone (an item of an iterator, a random number of NumPy's). What Python does besides, such as
-    printing or appending to a list that it finds, is done while tracing only. So are NumPy's own functions of arrays
-    that it finds; where such an array, up to 64 KiB, holds other numbers, it is traced anew. Unseen are changes inside
-    arrays that NumPy itself reads where these are larger or the program reads them as well, as in `x[i] * int(i[0])`,
-    and in containers of more than 1,024 entries, what installed packages read by themselves, and that an array which
-    the program writes to was made read-only: give such things as arguments. The clock, files and numbers of a generator
-    without a seed are looked at once, with a warning where that is seen.
-    `docs/compiled-step.md` has them all. A function that keeps a count and reads it, and a method of an object in which
-    a number changes, read or not, are traced anew at each call, as one that is given another Python number each time:
-    give it a Tensor.
+    It is traced anew for other shapes or dtypes, for other Python arguments, after train() or eval(), and where
+    something else that it reads has changed: a global, an attribute, what a closure or a list holds, the numbers in an
+    array of up to 64 KiB that NumPy itself reads. So it is at each call where it is given another Python number each
+    time, keeps a count and reads it, or is a method of an object in which a number changes: make such numbers Tensors.
+
+    What it cannot do raises TraceError at the first call, which then changes nothing: to let values decide the course
+    (`if loss > 1`, `float(loss)`), to change NumPy arrays or a list that it is given, to call a schedule, to take what
+    the next call would find gone (an item of an iterator, a random number of NumPy's). What Python does besides, such
+    as printing or appending to a list that it finds, is done while tracing only.
+
+    Some changes it does not see, such as those inside larger arrays that NumPy reads, or in containers of more than
+    1,024 entries; the clock and files are looked at once. `docs/compiled-step.md` lists them, in section 7: give such
+    things as arguments.
 
     `executor="native"` runs C, made by the system's compiler and kept in the user's cache; "numpy", which is also taken
     where there is no compiler, runs NumPy's functions, and gives the bits that eager code gives without its hand-made
@@ -90,7 +88,6 @@ def compile(
     says why.
 
     `disable=True`, the environment variable TAPEGRAD_COMPILE=0 and `compile_disabled()` run the function as written.
-    A decorator with and without brackets.
     """
     if function is None:
         return functools.partial(compile, disable=disable, executor=executor, fallback=fallback)
