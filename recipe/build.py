@@ -56,7 +56,7 @@ def build_model(config: ModelConfig, features: int, classes: int, seed: int) -> 
         return Generator(seed, stream=NOISE + len(layers))
 
     def dropout(p: float) -> nn.Module:
-        return nn.Dropout(p, mode=config.dropout_mode, generator=noise())  # type: ignore[arg-type]
+        return nn.Dropout(p, mode=config.dropout_mode, generator=noise())
 
     if p_input and config.input_scale is not None:
         layers["dropout0"] = DropoutScaled(p_input, config.input_scale, generator=noise())

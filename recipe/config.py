@@ -88,7 +88,7 @@ class ModelConfig:
         "probability of silencing an input and a hidden unit; one number is for the hidden units, none switches it off",
         synthetic=(),
     )
-    dropout_mode: str = option(
+    dropout_mode: Literal["inverted", "classic"] = option(
         choice(("inverted", "classic")),
         "inverted",
         "what makes up for silenced units: inverted divides by 1 - p in training, classic multiplies by it in tests",

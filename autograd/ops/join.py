@@ -189,7 +189,7 @@ def _widths(pad_width: Any, ndim: int) -> Widths:
             f"pad: widths {pad_width} do not fit {ndim} axes: give a number, a pair (before, after), or a pair for "
             "each axis, none below 0."
         )
-    return pairs  # type: ignore[return-value]
+    return tuple((before, after) for before, after in pairs)
 
 
 def _beside(x: Operand, positions: Array) -> Array:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import getitem
-from typing import Any
+from typing import Any, cast
 
 from recipe.report.plot import Plot
 
@@ -66,7 +66,7 @@ class Figure:
 
 def measured(*names: str) -> Callable[[Seed], float]:
     """Reads what a seed measured under these names, the part's first: `measured("relu 10", "test")` for a Figure."""
-    return lambda m: reduce(getitem, names, m)  # type: ignore[return-value]
+    return lambda m: cast(float, reduce(getitem, names, m))
 
 
 @dataclass(frozen=True)

@@ -246,8 +246,8 @@ def _guess_loss(trainer: Trainer, task: str, output: Any, train_y: Any, y: Any) 
 
 
 def _largest_dropout(trainer: Trainer) -> float:
-    drops = [module for module in trainer.model.modules() if type(module).__name__.startswith("Dropout")]
-    return max((float(module.p) for module in drops), default=0.0)  # type: ignore[attr-defined]
+    drops: Any = [module for module in trainer.model.modules() if type(module).__name__.startswith("Dropout")]
+    return max((float(module.p) for module in drops), default=0.0)
 
 
 def _ratio(number: float, base: float) -> float | None:

@@ -7,6 +7,7 @@ can be had again, and otherwise the page says why not. Read `__init__.py` for th
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import math
 import os
@@ -49,7 +50,7 @@ def report(
     run = read_run(folder)
     target = folder / "report.html" if out is None else Path(out)
     try:
-        import matplotlib  # noqa: F401
+        importlib.import_module("matplotlib")
     except ImportError:
         raise UsageError("a report needs matplotlib, which is not installed: pip install matplotlib.") from None
     missing = ""

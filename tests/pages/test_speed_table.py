@@ -81,3 +81,25 @@ def test_the_readme_gives_the_committed_steps_on_an_h200() -> None:
         cells += [f"{peer / 1000:.3g} ms", f"{now / peer:.2f}"] if peer else ["", ""]
         row = "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
         assert row in page, f"the README lacks the row {row}"
+
+
+def test_the_pages_give_the_committed_layers() -> None:
+    result = json.loads((ROOT / "benchmarks" / "results" / "layers-cpu.json").read_text(encoding="utf-8"))
+    page = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    ratios: dict[str, list[float]] = {"eager": [], "compiled": []}
+    for name, job in result["jobs"].items():
+        times = {contender: found["median_us"] for contender, found in job["results"].items()}
+        compiled = times.pop("tapegrad-native")
+        # Images in the better of the two orders of memory.
+        eager, theirs = (min(us for c, us in times.items() if c.startswith(who)) for who in ("tapegrad", "torch"))
+        ratios["eager"].append(eager / theirs)
+        ratios["compiled"].append(compiled / theirs)
+        cells = [*(f"{us / 1000:.3g}" for us in (eager, compiled, theirs)), *(f"{r[-1]:.2f}" for r in ratios.values())]
+        assert f"| {name} | {' | '.join(cells)} |" in page, f"the page lacks the row {name}: {cells}"
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    *most, last = sorted(ratios["eager"])
+    assert f"of {len(most) + 1} layers and losses {len(most)} take {most[0]:.2f} to {most[-1]:.2f} of" in readme
+    assert f"pointwise convolutions take {last:.1f}" in readme
+    *most, least, _, last = sorted(ratios["compiled"])
+    assert f"In compiled steps {len(most)} take {most[0]:.2f} to {most[-1]:.2f};" in readme
+    assert f"take {least:.1f} to {last:.2f}" in readme
