@@ -122,10 +122,7 @@ FAILS = {
     "recipe.data.bogus": (AttributeError, "module 'recipe.data' has no attribute 'bogus'$"),
     "ag.randint(0, 3, (2,))": (AttributeError, "write autograd.random.randint(low, high, shape)"),
     "ag.random.integers(0, 3, (2,))": (AttributeError, "write autograd.random.randint(low, high, shape)"),
-    "ag.random.Generator(0).split(2)": (
-        AttributeError,
-        "'Generator' object has no attribute 'split'; write gener",
-    ),
+    "ag.random.Generator(0).split(2)": (AttributeError, "'Generator' object has no attribute 'split'; write gener"),
     "ag.lax.scan": (AttributeError, "write a loop of Python for scan, autograd.where(c, x, y) for cond"),
     "ag.tree_map(abs, {})": (AttributeError, "write autograd.tree.map_tree(f, tree, *others)"),
     "ag.random.bogus": (AttributeError, "module 'autograd.random' has no attribute 'bogus'$"),
