@@ -5,30 +5,8 @@ Read `activation.py` first.
 
 from typing import TYPE_CHECKING
 
-from .activation import (
-    celu,
-    elu,
-    gelu,
-    hardsigmoid,
-    hardswish,
-    hardtanh,
-    leaky_relu,
-    log_softmax,
-    logsigmoid,
-    maxout,
-    mish,
-    prelu,
-    relu,
-    relu6,
-    rrelu,
-    selu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-    softsign,
-    tanh,
-)
+from . import activation
+from .activation import *
 from .adaptive_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_max_pool2d
 from .attention import scaled_dot_product_attention
 from .batch_norm import batch_norm
@@ -63,29 +41,6 @@ __all__ = [
     "dropout",
     "dropout2d",
     "scaled_dot_product_attention",
-    # Activations
-    "celu",
-    "elu",
-    "gelu",
-    "hardsigmoid",
-    "hardswish",
-    "hardtanh",
-    "leaky_relu",
-    "log_softmax",
-    "logsigmoid",
-    "maxout",
-    "mish",
-    "prelu",
-    "relu",
-    "relu6",
-    "rrelu",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softplus",
-    "softsign",
-    "tanh",
     # Normalisations
     "batch_norm",
     "group_norm",
@@ -115,6 +70,7 @@ __all__ = [
     "nll_loss",
     "smooth_l1_loss",
 ]
+__all__ += activation.__all__
 
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 
