@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,21 +149,28 @@ def _result(x: Array, counts: Pair) -> tuple[int, ...]:
     return (x.shape[0], *counts, x.shape[3])
 
 
-def largest(x: Array, geo: Geometry) -> Array:
-    """The largest number of each window, NaN where there is one."""
+def _over_windows(x: Array, geo: Geometry, name: str, start: Callable[[Module, tuple[int, ...]], Array]) -> Array:
+    """The numbers of each window as one, by the function of two with this `name`; `start` is that of no number."""
     if geo.halves:
         down, across = geo.halves
-        return largest(largest(x, down), across)
+        return _over_windows(_over_windows(x, down, name, start), across, name, start)
     xp = module_of(x)
+    join = getattr(xp, name)
     (windows, numbers), *others = geo.steps
-    if x[numbers].shape == _result(x, geo.counts):
+    shape = _result(x, geo.counts)
+    if x[numbers].shape == shape:
         out = xp.array(x[numbers], order="C")
     else:
-        out = xp.full(_result(x, geo.counts), _lowest(xp, x.dtype), x.dtype)
-        xp.maximum(out[windows], x[numbers], out=out[windows])
+        out = start(xp, shape)
+        join(out[windows], x[numbers], out=out[windows])
     for windows, numbers in others:
-        xp.maximum(out[windows], x[numbers], out=out[windows])
+        join(out[windows], x[numbers], out=out[windows])
     return out
+
+
+def largest(x: Array, geo: Geometry) -> Array:
+    """The largest number of each window, NaN where there is one."""
+    return _over_windows(x, geo, "maximum", lambda xp, shape: xp.full(shape, _lowest(xp, x.dtype), x.dtype))
 
 
 def places_of(x: Array, top: Array, geo: Geometry) -> Array:
@@ -226,23 +234,8 @@ def _room(xp: Module, g: Array, geo: Geometry) -> Array:
 @instruction
 def pool_sum(x: Array, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Array:
     """The sum of each window: (N, H, W, C) gives (N, H', W', C)."""
-    return _sum(x, geometry(x.shape[1:3], size, stride, padding, dilation))
-
-
-def _sum(x: Array, geo: Geometry) -> Array:
-    if geo.halves:
-        down, across = geo.halves
-        return _sum(_sum(x, down), across)
-    xp = module_of(x)
-    (windows, numbers), *others = geo.steps
-    if x[numbers].shape == _result(x, geo.counts):
-        out = xp.array(x[numbers], order="C")
-    else:
-        out = xp.zeros(_result(x, geo.counts), x.dtype)
-        out[windows] += x[numbers]
-    for windows, numbers in others:
-        out[windows] += x[numbers]
-    return out
+    geo = geometry(x.shape[1:3], size, stride, padding, dilation)
+    return _over_windows(x, geo, "add", lambda xp, shape: xp.zeros(shape, x.dtype))
 
 
 @instruction

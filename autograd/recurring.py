@@ -7,9 +7,9 @@ Each instruction gives one flat array, whose pieces are named by `shapes_of`; `n
 formulas and their sources, `compile/native/recurrent.py` the same loops in C. Read `instruction.py` next.
 """
 
-# Note [Time turned round]
+# Note [Time reversed]
 # `reverse` goes through time from its end to its beginning. States are kept with the one they start from, so there are
-# T + 1 of them: in their own order, state t comes before step t and t + 1 after it; turned round, t + 1 before and t
+# T + 1 of them: in their own order, state t comes before step t and t + 1 after it; reversed, t + 1 before and t
 # after.
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def rnn_states(projected: Array, weight: Array, h: Array, *, nonlinearity: Nonli
     """
     xp = module_of(projected)
     flat, (outputs,) = _room(xp, "rnn_states", h, len(projected))
-    turned = weight.T
+    transposed = weight.T
     for t, before, after in _start(outputs, h, reverse):
         out = outputs[after]
-        xp.add(xp.matmul(outputs[before], turned), projected[t], out=out)
+        xp.add(xp.matmul(outputs[before], transposed), projected[t], out=out)
         if nonlinearity == "relu":
             xp.maximum(out, 0, out=out)
         else:
@@ -96,11 +96,11 @@ def lstm_states(projected: Array, weight: Array, h: Array, c: Array, *, reverse:
     """
     xp, width = module_of(projected), h.shape[1]
     flat, (gates, cells, outputs) = _room(xp, "lstm_states", h, len(projected))
-    turned = weight.T
+    transposed = weight.T
     cells[-1 if reverse else 0] = c
     for t, before, after in _start(outputs, h, reverse):
         a = gates[t]
-        xp.add(xp.matmul(outputs[before], turned), projected[t], out=a)
+        xp.add(xp.matmul(outputs[before], transposed), projected[t], out=a)
         i, f, g, o = _beside(a, width)
         _sigmoid(xp, a[:, : 2 * width])
         xp.tanh(g, out=g)
@@ -144,9 +144,9 @@ def gru_states(projected: Array, weight: Array, bias: Array, h: Array, *, revers
     """
     xp, width = module_of(projected), h.shape[1]
     flat, (gates, outputs) = _room(xp, "gru_states", h, len(projected))
-    turned = weight.T
+    transposed = weight.T
     for t, before, after in _start(outputs, h, reverse):
-        found = xp.matmul(outputs[before], turned)
+        found = xp.matmul(outputs[before], transposed)
         found += bias
         both = gates[t][:, : 2 * width]
         r, z, n, of_state = _beside(gates[t], width)
@@ -193,7 +193,7 @@ def _start(outputs: Array, h: Array, reverse: bool) -> Iterator[tuple[int, int, 
 
 
 def _back(steps: int, reverse: bool) -> Iterator[tuple[int, int, int]]:
-    """The steps from the last to the first; see Note [Time turned round]."""
+    """The steps from the last to the first; see Note [Time reversed]."""
     if reverse:
         return ((t, t + 1, t) for t in range(steps))
     return ((t, t, t + 1) for t in reversed(range(steps)))

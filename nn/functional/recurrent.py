@@ -43,12 +43,12 @@ def rnn(
     x is (T, B, F), the state before it (B, H), the weights (H, F) and (H, H), the biases (H,); the result is (T, B, H).
     `reverse` goes through x from its end.
     """
-    bend = relu if nonlinearity == "relu" else tanh
+    activation = relu if nonlinearity == "relu" else tanh
     projected = _projected(x, weight_ih, _added(bias_ih, bias_hh))
-    turned = matrix_transpose(weight_hh)
+    transposed = matrix_transpose(weight_hh)
     out: list[Any] = [None] * len(x)
     for t in _times(len(x), reverse):
-        out[t] = h = bend(projected[t] + matmul(h, turned))
+        out[t] = h = activation(projected[t] + matmul(h, transposed))
     return stack(out)
 
 
@@ -74,10 +74,10 @@ def lstm(
     in the order i, f, g, o. `reverse` goes through x from its end. Hochreiter and Schmidhuber 1997; Gers et al. 2000.
     """
     projected = _projected(x, weight_ih, _added(bias_ih, bias_hh))
-    turned = matrix_transpose(weight_hh)
+    transposed = matrix_transpose(weight_hh)
     out: list[Any] = [None] * len(x)
     for t in _times(len(x), reverse):
-        i, f, g, o = split(projected[t] + matmul(h, turned), 4, axis=-1)
+        i, f, g, o = split(projected[t] + matmul(h, transposed), 4, axis=-1)
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
         out[t] = h = sigmoid(o) * tanh(c)
     return stack([*out, c])
@@ -104,10 +104,10 @@ def gru(
     in the order r, z, n. `reverse` goes through x from its end. Cho et al. 2014, with r behind the product.
     """
     projected = _projected(x, weight_ih, bias_ih)
-    turned = matrix_transpose(weight_hh)
+    transposed = matrix_transpose(weight_hh)
     out: list[Any] = [None] * len(x)
     for t in _times(len(x), reverse):
-        of_state = matmul(h, turned)
+        of_state = matmul(h, transposed)
         of_state = of_state if bias_hh is None else of_state + bias_hh
         (r, z, n), (r_h, z_h, n_h) = split(projected[t], 3, axis=-1), split(of_state, 3, axis=-1)
         n = tanh(n + sigmoid(r + r_h) * n_h)
@@ -218,7 +218,7 @@ def _products(xp: Module, x: Array, weight: Array, bias: Any) -> Array:
 
 
 def _after(states: Array, reverse: bool) -> Any:
-    """The states after each step, see Note [Time turned round] in recurring.py."""
+    """The states after each step, see Note [Time reversed] in recurring.py."""
     return states[:-1] if reverse else states[1:]
 
 
