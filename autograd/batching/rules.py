@@ -179,7 +179,7 @@ def _broadcast_to(batch: Batch, path: str, x: Any, shape: Any) -> Any:
 
 
 @_rule("broadcast_arrays")
-def _broadcastarrays_of(batch: Batch, path: str, *xs: Any) -> Any:
+def _broadcast_arrays(batch: Batch, path: str, *xs: Any) -> Any:
     shape = host.broadcast_shapes(*(x.shape for x in xs))
     return [_broadcast_to(batch, "broadcast_to", x, shape) for x in xs]
 

@@ -91,3 +91,11 @@ def test_links_to_files_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+def test_every_environment_variable_is_on_the_page_of_the_compiled_step() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "autograd").rglob("*.py")]
+    asked = {name for source in sources for name in re.findall(r'environ\.get\("(TAPEGRAD_\w+)"', source)}
+    page = (ROOT / "docs" / "compiled-step.md").read_text(encoding="utf-8")
+    assert asked
+    assert asked == set(re.findall(r"^\| `(TAPEGRAD_[A-Z]+)", page, re.MULTILINE))
