@@ -10,25 +10,38 @@ from _tapegrad_marker import require_own_autograd
 
 require_own_autograd()
 
-from . import activation, functional, init, loss, pool
+from . import (
+    activation,
+    container,
+    conv,
+    functional,
+    init,
+    loss,
+    norm,
+    patches,
+    pool,
+    recurrent,
+    serialize,
+    transformer,
+)
 from .activation import *
 from .attention import MultiheadAttention
 from .call import functional_call
-from .container import ModuleDict, ModuleList, ParameterDict, ParameterList, Residual, Sequential
-from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from .container import *
+from .conv import *
 from .dropout import Dropout, Dropout2d
 from .embedding import Embedding
 from .flatten import Flatten
 from .linear import Identity, Linear, Maxout
 from .loss import *
 from .module import Module
-from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
+from .norm import *
 from .parameter import Parameter
-from .patches import Fold, PixelShuffle, PixelUnshuffle, Unfold
+from .patches import *
 from .pool import *
-from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
-from .serialize import load, load_metadata, save
-from .transformer import TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer
+from .recurrent import *
+from .serialize import *
+from .transformer import *
 
 __all__ = [
     "functional",
@@ -36,52 +49,25 @@ __all__ = [
     "Module",
     "Parameter",
     "functional_call",
-    "load",
-    "load_metadata",
-    "save",
-    # Containers
-    "ModuleDict",
-    "ModuleList",
-    "ParameterDict",
-    "ParameterList",
-    "Residual",
-    "Sequential",
-    # Layers
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "Conv1d",
-    "Conv2d",
-    "ConvTranspose1d",
-    "ConvTranspose2d",
     "Dropout",
     "Dropout2d",
     "Embedding",
     "Flatten",
-    "Fold",
-    "GRU",
-    "GRUCell",
-    "GroupNorm",
     "Identity",
-    "LSTM",
-    "LSTMCell",
-    "LayerNorm",
     "Linear",
     "Maxout",
     "MultiheadAttention",
-    "PixelShuffle",
-    "PixelUnshuffle",
-    "RMSNorm",
-    "RNN",
-    "RNNCell",
-    "TransformerDecoder",
-    "TransformerDecoderLayer",
-    "TransformerEncoder",
-    "TransformerEncoderLayer",
-    "Unfold",
 ]
 __all__ += activation.__all__
+__all__ += container.__all__
+__all__ += conv.__all__
 __all__ += loss.__all__
+__all__ += norm.__all__
+__all__ += patches.__all__
 __all__ += pool.__all__
+__all__ += recurrent.__all__
+__all__ += serialize.__all__
+__all__ += transformer.__all__
 
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 
