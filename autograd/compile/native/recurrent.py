@@ -329,6 +329,7 @@ KERNELS.update(dict.fromkeys(_TEXTS, _recurrent))
 # In eager code
 
 
+@functools.cache
 def in_c(function: F) -> F:
     """An instruction of `recurring`, done in C where arrays on the host are given outside a trace."""
     name = function.__name__
