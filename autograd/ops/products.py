@@ -14,9 +14,8 @@ from ..hints import telling
 from ..primitive import primitive
 from ..shapes import Axis, at_axis, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
-from .cast import astype
 from .creation import full_like
-from .join import concat
+from .join import _pad, concat
 from .reduce import spread, sum
 from .shape import permute_dims, reshape
 
@@ -69,21 +68,60 @@ def cumsum(xp: Module, x: Operand, *, axis: int | None = None, reverse: bool = F
 cumsum.vjp(lambda g, x_shape, axis, reverse: reshape(cumsum(g, axis=axis, reverse=not reverse), shape=x_shape))
 
 
-@telling
-def cumprod(x: Operand, *, axis: int | None = None) -> Tensor:
+@primitive
+def cumprod(xp: Module, x: Operand, *, axis: int | None = None) -> Array:
     """The running products along `axis`; for None along x as one long row. Whole numbers in 64 bits, as in `prod`."""
-    if x.dtype.kind in "biu":
-        x = astype(x, "uint64" if x.dtype.kind == "u" else "int64", copy=False)
     if axis is None:
-        x, axis = reshape(x, shape=(-1,)), 0
+        x, axis = xp.reshape(x, (-1,)), 0
+    return xp.cumprod(x, axis=axis)
+
+
+@cumprod.vjp
+def _(g: Operand, x: Operand, out: Operand, axis: int | None) -> Operand:
+    row = x if axis is not None else reshape(x, shape=(-1,))
+    axis = normalize_axis(axis or 0, row.ndim)
+    if not row.shape[axis]:
+        return reshape(g, shape=x.shape)
+    # The products of those before an element, times what it is multiplied by from there onwards, weighed by g.
+    widths = tuple((int(i == axis), 0) for i in range(row.ndim))
+    earlier = _pad(out[at_axis(axis, slice(None, -1))], widths=widths, value=1)
+    return reshape(earlier * _recurrence(g, row, axis=axis, reverse=True), shape=x.shape)
+
+
+@primitive
+def _recurrence(xp: Module, x: Operand, a: Operand, *, axis: int, reverse: bool) -> Array:
+    """y with y[i] = x[i] + a[i] y[i - 1] along `axis`, or in `reverse` y[i] = x[i] + a[i + 1] y[i + 1].
+
+    An element of a, in the shape of x, lies between two of y; its first is not used.
+    """
     axis = normalize_axis(axis, x.ndim)
-    # After each step an element is the product of twice as many: itself and those just before it.
-    step = 1
-    while step < x.shape[axis]:
-        later, earlier = x[at_axis(axis, slice(step, None))], x[at_axis(axis, slice(None, -step))]
-        x = concat([x[at_axis(axis, slice(None, step))], later * earlier], axis=axis)
+    y, length, step = x, x.shape[axis], 1
+    while step < length:
+        # By now an element knows those fewer than `step` places from it, and a is the product of as many weights.
+        late, early, near, far = (
+            at_axis(axis, part)
+            for part in (slice(step, None), slice(None, -step), slice(None, step), slice(-step, None))
+        )
+        if reverse:
+            y = xp.concatenate([y[early] + a[late] * y[late], y[far]], axis=axis)
+        else:
+            y = xp.concatenate([y[near], y[late] + a[late] * y[early]], axis=axis)
+        a = xp.concatenate([a[near], a[late] * a[early]], axis=axis)
         step *= 2
-    return reshape(x, shape=x.shape)
+    return y if y is not x else xp.array(x, copy=True)
+
+
+def _slope_of_weights(g: Operand, a: Operand, out: Operand, axis: int, reverse: bool) -> Operand:
+    axis = normalize_axis(axis, out.ndim)
+    if not out.shape[axis]:
+        return g * a
+    back = _recurrence(g, a, axis=axis, reverse=not reverse)
+    late, early = at_axis(axis, slice(1, None)), at_axis(axis, slice(None, -1))
+    slopes = back[early] * out[late] if reverse else back[late] * out[early]
+    return _pad(slopes, widths=tuple((int(i == axis), 0) for i in range(out.ndim)), value=0)
+
+
+_recurrence.vjp(x=lambda g, a, axis, reverse: _recurrence(g, a, axis=axis, reverse=not reverse), a=_slope_of_weights)
 
 
 @telling

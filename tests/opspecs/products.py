@@ -36,6 +36,20 @@ def _running_sum(x: Any, *, axis: int | None, reverse: bool) -> Any:
     return np.flip(np.cumsum(np.flip(x, axis), axis), axis) if reverse else np.cumsum(x, axis)
 
 
+def _in_turn(x: Any, a: Any, *, axis: int, reverse: bool) -> Any:
+    x, a = np.moveaxis(x, axis, 0), np.moveaxis(a, axis, 0)
+    out, order = np.array(x), range(len(x))
+    for i in order[-2::-1] if reverse else order[1:]:
+        out[i] = x[i] + (a[i + 1] * out[i + 1] if reverse else a[i] * out[i - 1])
+    return np.moveaxis(out, 0, axis)
+
+
+def _recurrent(draw: Any, rng: np.random.Generator) -> Case:
+    shape = draw(shapes(min_ndim=1, max_side=5))
+    x, a = (fill(anything, shape, rng, draw(st.sampled_from(LAYOUTS))) for _ in range(2))
+    return Case((x, a), {"axis": draw(st.integers(-x.ndim, x.ndim - 1)), "reverse": draw(st.booleans())})
+
+
 def _differences(draw: Any, rng: np.random.Generator) -> Case:
     x = fill(anything, draw(shapes(min_ndim=1)), rng, draw(st.sampled_from(LAYOUTS)))
     return Case((x,), {"axis": draw(st.integers(-x.ndim, x.ndim - 1)), "n": draw(st.integers(1, 3))})
@@ -51,6 +65,7 @@ ROWS = [
         adjoint=lambda y, x, *, axis, reverse: ops.cumsum(y, axis=axis, reverse=not reverse).reshape(x.shape),
     ),
     Spec(ops.cumprod, np.cumprod, composite_case(_running_product)),
+    Spec(ops._recurrence, _in_turn, composite_case(_recurrent)),
     Spec(
         ops.cumulative_sum,
         np.cumulative_sum,

@@ -12,6 +12,7 @@ from . import large as large  # which quickens primitives
 from . import pooling as pooling
 from . import recurrent as recurrent
 from . import rows as rows
+from . import running as running
 from . import strided as strided
 from .executor import Native as Native
 from .library import missing as missing

@@ -1,7 +1,7 @@
 """Added rows: rows added up at their numbers, in C for eager code: the gradient of rows that were picked.
 
 One idea: NumPy sorts the rows first, so that those of one number lie together. C adds each where it belongs, in the
-order in which they come, and to the same bits. Read `turns.py` next.
+order in which they come, and to the same bits. Read `running.py` next.
 """
 
 from __future__ import annotations
