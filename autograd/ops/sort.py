@@ -36,6 +36,12 @@ def argsort(xp: Module, x: Operand, *, axis: int = -1, descending: bool = False,
     return x.shape[axis] - 1 - xp.flip(turned, axis)
 
 
+@primitive
+def _ranked(xp: Module, x: Operand, *, k: int, axis: int, largest: bool) -> Array:
+    """The first k of the positions that `argsort` gives, in descending order for the largest."""
+    return argsort.forward(xp, x, axis=axis, descending=largest)[at_axis(axis, slice(k))]
+
+
 @telling
 def sort(x: Operand, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The elements along `axis` in rising (or descending) order, NaN as the largest."""
@@ -51,7 +57,7 @@ def topk(x: Operand, k: int, *, axis: int = -1, largest: bool = True) -> tuple[T
     axis = normalize_axis(axis, x.ndim)
     if not 0 <= k <= x.shape[axis]:
         raise ShapeError(f"topk: k = {k}, but axis {axis} of x, of shape {x.shape}, has {x.shape[axis]} elements.")
-    positions = argsort(x, axis=axis, descending=largest)[at_axis(axis, slice(k))]
+    positions = _ranked(x, k=k, axis=axis, largest=largest)
     return take_along_axis(x, positions, axis=axis), positions
 
 

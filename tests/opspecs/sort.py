@@ -40,6 +40,15 @@ def _topk(draw: Any, rng: np.random.Generator) -> Case:
     return Case((*case.inputs, k), {"axis": axis, "largest": case.options["descending"]})
 
 
+def _first_positions(x: Any, *, k: int, axis: int, largest: bool) -> Any:
+    return np.take(_argsort(x, axis=axis, descending=largest), np.arange(k), axis=axis)
+
+
+def _options_of_topk(draw: Any, rng: np.random.Generator) -> Case:
+    case = _topk(draw, rng)
+    return Case(case.inputs[:1], {"k": case.inputs[1], **case.options})
+
+
 def _reference_of_topk(x: Any, k: int, *, axis: int, largest: bool) -> Any:
     return np.take(_sort(x, axis=axis, descending=largest), np.arange(k), axis=axis)
 
@@ -51,6 +60,7 @@ def _quantile(draw: Any, rng: np.random.Generator) -> Case:
 
 ROWS = [
     Spec(ops.argsort, _argsort, composite_case(_ordered), same_dtype=False),
+    Spec(ops._ranked, _first_positions, composite_case(_options_of_topk), same_dtype=False),
     Spec(ops.sort, _sort, composite_case(_ordered)),
     Spec(largest_of_topk, _reference_of_topk, composite_case(_topk)),
     Spec(ops.quantile, np.quantile, composite_case(_quantile)),

@@ -10,6 +10,7 @@ from . import convolution as convolution  # this and most of the next fill in ke
 from . import draws as draws
 from . import large as large  # which quickens primitives
 from . import pooling as pooling
+from . import ranked as ranked
 from . import recurrent as recurrent
 from . import rows as rows
 from . import running as running

@@ -2,7 +2,7 @@
 
 One idea: each element waits for the one before it, so NumPy spends an addition's delay on every one; rows do not wait
 for each other, so eight of them go side by side, and what lies behind the axis goes in vectors. Sums and products have
-NumPy's order, and its bits. Read `turns.py` next.
+NumPy's order, and its bits. Read `ranked.py` next.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _quicken(primitive: Primitive[Any], kind: str) -> None:
 
     def forward_or_c(xp: Any, x: Any, *given: Any, axis: int | None = None, reverse: bool = False) -> Any:
         if type(x) is host.ndarray and x.size >= _WORTH and (axis is not None or x.ndim == 1):
-            made = _running(kind, x, *(given or (x,)), axis or 0, reverse)
+            made = _running(kind, x, given[0] if given else x, axis or 0, reverse)
             if made is not None:
                 return made
         options = {"reverse": reverse} if "reverse" in primitive.options else {}
