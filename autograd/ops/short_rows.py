@@ -68,7 +68,20 @@ def _ones(length: int, dtype: Any) -> Array:
     return host.ones(length, dtype)
 
 
-_summed = functools.partial(_reduced, lambda rows: rows.dot(_ones(rows.shape[1], rows.dtype)), _SUMMED, host.add)
+Way = Callable[[Array, int, int, int], "Array | None"]  # of an array in order and the lengths of its run
+ways_to_sum: list[Way] = []  # `compile/native/sums.py` adds one
+
+
+def _summed(x: Any, axis: Axis) -> Array | None:
+    run = _run(x, axis)
+    if run is not None:
+        for way in ways_to_sum:
+            found = way(x, *run)
+            if found is not None:
+                return found
+    return _reduced(lambda rows: rows.dot(_ones(rows.shape[1], rows.dtype)), _SUMMED, host.add, x, axis)
+
+
 _largest = functools.partial(_reduced, lambda rows: _columns(rows).max(axis=0), _COMPARED, host.maximum)
 _smallest = functools.partial(_reduced, lambda rows: _columns(rows).min(axis=0), _COMPARED, host.minimum)
 

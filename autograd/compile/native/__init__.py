@@ -14,7 +14,9 @@ from . import ranked as ranked
 from . import recurrent as recurrent
 from . import rows as rows
 from . import running as running
+from . import spread as spread
 from . import strided as strided
+from . import sums as sums
 from .executor import Native as Native
 from .library import missing as missing
 

@@ -2,7 +2,7 @@
 
 One idea: NumPy sorts whole rows for them. One walk keeps the few that are first so far, and hardly any element is among
 these, so that most cost a comparison. Equal elements keep their order, and NaN is the largest, as in `argsort`.
-Read `turns.py` next.
+Read `sums.py` next.
 """
 
 from __future__ import annotations
