@@ -17,6 +17,7 @@ from . import running as running
 from . import spread as spread
 from . import strided as strided
 from . import sums as sums
+from . import triangles as triangles
 from .executor import Native as Native
 from .library import missing as missing
 

@@ -2,7 +2,7 @@
 
 One idea: NumPy begins anew at each row, which takes longer than a row of a few elements itself. Rows that are short are
 written out side by side, some hundred elements at once, and then computed as one. The bits are NumPy's.
-Read `turns.py` next.
+Read `triangles.py` next.
 """
 
 from __future__ import annotations
