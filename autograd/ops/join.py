@@ -169,11 +169,71 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", *, constant_values: 
     widths = _widths(pad_width, x.ndim)
     if mode == "constant" or not any(map(any, widths)):
         return _pad(x, widths=widths, value=constant_values)
-    host = module_of(0.0)
-    for axis, width in enumerate(widths):
-        if width != (0, 0):
-            x = take(x, _beside(x, host.pad(host.arange(x.shape[axis]), width, mode=mode)), axis=axis)
+    for axis, (before, after) in enumerate(widths):
+        if before or after:
+            x = _repeated(x, axis=axis, before=before, after=after, mode=mode)
     return x
+
+
+Run = tuple[int, int, int]  # so many places, from one on, and the step to the next: 1, -1, or 0 for one place repeated
+
+
+def _runs(length: int, before: int, after: int, mode: str) -> tuple[list[Run], list[Run]]:
+    """The places of an axis that stand in front of it and behind it."""
+    host = module_of(0.0)
+    places = host.pad(host.arange(length), (before, after), mode=mode).tolist()
+    return _in_runs(places[:before]), _in_runs(places[before + length :])
+
+
+def _in_runs(places: list[int]) -> list[Run]:
+    runs: list[Run] = []
+    for place in places:
+        count, first, step = runs[-1] if runs else (0, 0, 0)
+        if count == 1 and abs(place - first) <= 1:
+            runs[-1] = (2, first, place - first)
+        elif count > 1 and place == first + count * step:
+            runs[-1] = (count + 1, first, step)
+        else:
+            runs.append((1, place, 0))
+    return runs
+
+
+def _of_run(axis: int, run: Run) -> tuple[Any, ...]:
+    """The index of its places; where one is repeated, of that alone."""
+    count, first, step = run
+    if not step:
+        return at_axis(axis, slice(first, first + 1))
+    stop = first + count * step
+    return at_axis(axis, slice(first, stop if stop >= 0 else None, step))
+
+
+@primitive
+def _repeated(xp: Module, x: Operand, *, axis: int, before: int, after: int, mode: str) -> Array:
+    """x with places of its own in front of an axis and behind it, by NumPy's modes of `pad`."""
+    ends = []
+    for runs in _runs(x.shape[axis], before, after, mode):
+        parts = [(x[_of_run(axis, run)], run[0]) for run in runs]
+        ends.append(
+            [xp.broadcast_to(part, (*part.shape[:axis], count, *part.shape[axis + 1 :])) for part, count in parts]
+        )
+    return xp.concatenate([*ends[0], x, *ends[1]], axis=axis)
+
+
+@primitive
+def _folded(xp: Module, x: Operand, *, axis: int, before: int, after: int, mode: str) -> Array:
+    """x without its ends along an axis, which are added where `_repeated` took them from: its adjoint."""
+    length = x.shape[axis] - before - after
+    out = xp.array(x[at_axis(axis, slice(before, before + length))], copy=True)
+    for place, runs in zip((0, before + length), _runs(length, before, after, mode), strict=True):
+        for run in runs:
+            end = x[at_axis(axis, slice(place, place + run[0]))]
+            out[_of_run(axis, run)] += end if run[2] else xp.sum(end, axis=axis, keepdims=True)
+            place += run[0]
+    return out
+
+
+_repeated.vjp(lambda g, axis, before, after, mode: _folded(g, axis=axis, before=before, after=after, mode=mode))
+_folded.vjp(lambda g, axis, before, after, mode: _repeated(g, axis=axis, before=before, after=after, mode=mode))
 
 
 def _widths(pad_width: Any, ndim: int) -> Widths:
