@@ -14,7 +14,7 @@ from autograd import exp, log, log_softmax, mean, sum, take, take_along_axis, wh
 from autograd.backend import host, is_array, module_of
 from autograd.batching import every_example
 from autograd.compile.cuda.eager import kernel_on_device
-from autograd.compile.native.eager import Loop
+from autograd.compile.native.eager import SHORT_ROW, Loop
 from autograd.fused import fused
 from autograd.modes import is_tracing
 from autograd.tensor import Operand, bare
@@ -237,7 +237,8 @@ def _places_and_largest(xp: Any, logits: Any, target: Any) -> tuple[Any, Any]:
 def _normalised(xp: Any, logits: Any, places: Any, largest: Any, smooth: bool) -> tuple[Any, Any, Any, Any]:
     """The softmax; and of each row, less its largest, the logarithm of the sum of powers, what stands at `places`, and
     where it is `smooth` the mean."""
-    made = _softmax(logits, largest[:, None]) if logits.ndim == 2 and _softmax.takes(logits) else None
+    in_loop = logits.ndim == 2 and logits.shape[1] >= SHORT_ROW and _softmax.takes(logits)
+    made = _softmax(logits, largest[:, None]) if in_loop else None
     if made is not None:
         powers, totals, means = made
         return powers, totals.reshape(-1), logits.take(places) - largest, means.reshape(-1)

@@ -19,7 +19,10 @@ from ...tensor import Tensor, wrap
 from ..trace import program_of
 from .any_length import LARGE, AnyLength, has_c, sample_of, wants_c
 
-__all__ = ["Loop", "elementwise_kernel"]
+__all__ = ["SHORT_ROW", "Loop", "elementwise_kernel"]
+
+# Elements of a row below which NumPy takes powers faster: all at once, where a loop has no vector full of them.
+SHORT_ROW = 16
 
 _KINDS = 64  # of arguments whose loops are kept by a Loop; a length of row is one
 
@@ -27,7 +30,8 @@ _KINDS = 64  # of arguments whose loops are kept by a Loop; a length of row is o
 class Loop:
     """`function(*tensors, **options)`, which gives a Tensor or several, as a loop in C.
 
-    Element by element, or with `by_rows`, see Note [Rows] in any_length.py.
+    Element by element, or with `by_rows`, see Note [Rows] in any_length.py. `least` is the number of elements from
+    which on it is faster than NumPy.
 
     A call with arrays gives the results as new arrays, or None where it has to be done otherwise: there is no compiler,
     TAPEGRAD_EXECUTOR is "numpy", the arrays have less than `least` elements or are of another kind, or the function is

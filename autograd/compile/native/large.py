@@ -19,10 +19,13 @@ from ...ops.special import erf
 from ...ops.stable import log_softmax, logaddexp, sigmoid, softmax, softplus
 from ...primitive import Primitive
 from .any_length import LARGE
-from .eager import Loop
+from .eager import SHORT_ROW, Loop
 
 __all__ = ["in_loops", "rows_in_loops", "rules_in_loops"]
 
+Looped = Callable[[tuple[Any, ...], dict[str, Any]], Any]  # of the inputs and the options: an array, or None
+
+_LARGE_ROWS = 1 << 11  # elements from which on C gains where NumPy takes ten passes
 _PLAIN = (float, int, type(None))  # what may stand in the text of a loop
 # Numbers stand in the text of a loop, so one is made when they come again: those that change at every step are left to
 # NumPy.
@@ -30,54 +33,82 @@ _MOST, _WAITING = 16, 256  # sets of numbers for which loops are made, and that 
 
 
 def in_loops(*primitives: Primitive[Any], least: int = LARGE) -> None:
-    """Let primitives do large arrays in C, element by element: all inputs are arrays of one shape, or numbers."""
+    """Let primitives do arrays of `least` elements or more in C: all inputs are arrays of one shape, or numbers."""
     for primitive in primitives:
-        _quicken(primitive, by_rows=False, least=least)
+        _quicken(primitive, _looped(primitive, least))
+        rules_in_loops(primitive, least=least)
 
 
-def rules_in_loops(*primitives: Primitive[Any]) -> None:
+def rules_in_loops(*primitives: Primitive[Any], least: int = LARGE) -> None:
     """The same for primitives of which NumPy does the forward in one pass, and as fast."""
     for primitive in primitives:
-        _quicken_rules(primitive, by_rows=False, least=LARGE)
+        primitive.replace_rules(lambda rule: replace(rule, function=_rule_in_loop(rule.function, least)))
 
 
 def rows_in_loops(*primitives: Primitive[Any]) -> None:
     """Let primitives of one array and an option `axis` do large arrays in C where that is the last one."""
     for primitive in primitives:
-        _quicken(primitive, by_rows=True, least=LARGE)
+        _quicken(primitive, _looped_rows(primitive))
+        primitive.replace_rules(lambda rule: replace(rule, function=_rule_of_rows(rule.function)))
 
 
-def _quicken(primitive: Primitive[Any], by_rows: bool, least: int) -> None:
+def _quicken(primitive: Primitive[Any], of_arrays: Looped) -> None:
     forward = primitive.forward
-    of_arrays = _looped(primitive, by_rows, least)
 
     def forward_or_loop(xp: Any, *given: Any, **options: Any) -> Any:
         made = of_arrays(given, options)
         return forward(xp, *given, **options) if made is None else made
 
     primitive.forward = forward_or_loop
-    _quicken_rules(primitive, by_rows, least)
 
 
-def _quicken_rules(primitive: Primitive[Any], by_rows: bool, least: int) -> None:
-    primitive.replace_rules(lambda rule: replace(rule, function=_looped_rule(rule.function, by_rows, least)))
-
-
-def _looped_rule(rule: Callable[..., Any], by_rows: bool, least: int) -> Callable[..., Any]:
-    # The axis is the last thing that the rule of a function of rows asks for.
-    of_arrays = _looped((lambda *given, axis: rule(*given, axis)) if by_rows else rule, by_rows, least)
+def _rule_in_loop(rule: Callable[..., Any], least: int) -> Callable[..., Any]:
+    of_arrays = _looped(rule, least)
 
     def rule_or_loop(*given: Any) -> Any:
-        arrays, options = (given[:-1], {"axis": given[-1]}) if by_rows else (given, {})
-        made = of_arrays(arrays, options)
+        made = of_arrays(given, {})
         return rule(*given) if made is None else made
 
     return rule_or_loop
 
 
-def _looped(function: Callable[..., Any], by_rows: bool, least: int) -> Callable[[Any, dict[str, Any]], Array | None]:
+def _rule_of_rows(rule: Callable[..., Any]) -> Callable[..., Any]:
+    # The axis is the last thing that the rule of a function of rows asks for.
+    of_arrays = _looped_rows(lambda *given, axis: rule(*given, axis))
+
+    def rule_or_loop(*given: Any) -> Any:
+        made = of_arrays(given[:-1], {"axis": given[-1]})
+        return rule(*given) if made is None else made
+
+    return rule_or_loop
+
+
+def _looped_rows(function: Callable[..., Any]) -> Looped:
+    """The function of arrays of one shape and an axis, where that is the last one; it gives None for all else."""
+    loop = Loop(lambda *tensors: function(*tensors, axis=-1), by_rows=True, least=_LARGE_ROWS)
+
+    def of_arrays(given: tuple[Any, ...], options: dict[str, Any]) -> Array | None:
+        first = given[0]
+        if type(first) is not host.ndarray or first.size < _LARGE_ROWS:
+            return None
+        shape, axis = first.shape, options.get("axis", -1)
+        if len(shape) < 2 or type(axis) is not int or axis not in (-1, len(shape) - 1) or shape[-1] < SHORT_ROW:
+            return None
+        for x in given:
+            if type(x) is not host.ndarray or x.shape != shape:
+                return None
+        if len(shape) == 2:
+            made = loop(*given)
+            return None if made is None else made[0]
+        made = loop(*[x.reshape(-1, shape[-1]) for x in given])
+        return None if made is None else made[0].reshape(shape)
+
+    return of_arrays
+
+
+def _looped(function: Callable[..., Any], least: int) -> Looped:
     """The function of large arrays and numbers, given with its options; it gives None for all else."""
-    alone = Loop(function, by_rows=by_rows, least=least)  # of arrays alone
+    alone = Loop(function, least=least)  # of arrays alone
     known: dict[str, Loop] = {}  # with numbers and options, by these in words, where 1 is not 1.0, and 0.0 not -0.0
     waiting: set[str] = set()
 
@@ -92,7 +123,7 @@ def _looped(function: Callable[..., Any], by_rows: bool, least: int) -> Callable
                     waiting.clear()
                 waiting.add(told)
                 return None
-            known[told] = Loop(_filled(function, numbers, options), by_rows=by_rows, least=least)
+            known[told] = Loop(_filled(function, numbers, options), least=least)
         return known[told]
 
     def of_arrays(given: tuple[Any, ...], options: dict[str, Any]) -> Array | None:
@@ -107,17 +138,9 @@ def _looped(function: Callable[..., Any], by_rows: bool, least: int) -> Callable
                     return None
                 arrays.append(x)
             numbers.append(_ARRAY if is_array else x)
-        if by_rows:
-            if first.ndim < 2 or options.get("axis", -1) not in (-1, first.ndim - 1):
-                return None
-            options = {**options, "axis": -1}
-            if first.ndim > 2:
-                arrays = [x.reshape(-1, shape[-1]) for x in arrays]
         loop = alone if not options and len(arrays) == len(given) else with_numbers(tuple(numbers), options)
         made = None if loop is None else loop(*arrays)
-        if made is None:
-            return None
-        return made[0] if made[0].shape == shape else made[0].reshape(shape)
+        return None if made is None else made[0]
 
     return of_arrays
 
