@@ -22,6 +22,7 @@ from .activation import logsigmoid
 from .cross_entropy import Reduction, check_ignored
 from .given import check_arrays, check_parts, number
 from .total_loss import LOSSES, total_loss
+from .weighed_loss import weighed_logistic
 
 __all__ = [
     "binary_cross_entropy",
@@ -207,9 +208,15 @@ def binary_cross_entropy_with_logits(
     _check_shares(name, "target", target, _TARGETS)
     if weight is None and pos_weight is None:
         return _total(name, input, target, reduction, "logistic")
+    for kind, given in (("weight", weight), ("pos_weight", pos_weight)):
+        if given is not None:
+            _check_broadcasts(name, kind, given, input)
+    if reduction in ("mean", "sum"):
+        of_zero = 1.0 if weight is None else weight
+        of_one = of_zero if pos_weight is None else of_zero * pos_weight
+        return weighed_logistic(input, target, of_zero, of_one, mean=reduction == "mean")
     log_p = logsigmoid(input)
     if pos_weight is not None:
-        _check_broadcasts(name, "pos_weight", pos_weight, input)
         log_p = log_p * ((pos_weight - 1.0) * target + 1.0)
     losses = (1.0 - target) * input - log_p
     return _reduced(name, _weighed(name, losses, weight), reduction)

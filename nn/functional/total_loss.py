@@ -2,7 +2,7 @@
 
 One idea: how fast a loss changes with its prediction is found in the pass that finds the loss. So the forward keeps
 these slopes, and the backward only weighs them. Large arrays are done in C, in rows that are summed up one by one.
-Read `loss.py` next.
+Read `weighed_loss.py` next.
 """
 
 from __future__ import annotations

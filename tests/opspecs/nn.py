@@ -20,6 +20,7 @@ from nn.functional import (
     norm,
     recurrent,
     total_loss,
+    weighed_loss,
 )
 from nn.functional.adaptive_pool import _mean_parts
 from nn.functional.batch_norm import _by_batch
@@ -62,6 +63,18 @@ def _compared(draw: Any, rng: np.random.Generator) -> Case:
     shape, layout = draw(shapes(min_side=1)), draw(st.sampled_from(LAYOUTS))
     x, y = fill(anything, shape, rng, layout), fill(Values(0.1, 0.9), shape, rng)
     return Case((x, y), {"kind": kind, "by": draw(st.sampled_from([1.0, 0.5])), "mean": draw(st.booleans())})
+
+
+def _weighed_logistic(x: Any, y: Any, of_zero: Any, of_one: Any, *, mean: bool) -> Any:
+    losses = of_zero * (1 - y) * np.log(1 + np.exp(x)) + of_one * y * np.log(1 + np.exp(-x))
+    return losses.mean() if mean else losses.sum()
+
+
+def _weighed(draw: Any, rng: np.random.Generator) -> Case:
+    shape, layout, weights = draw(shapes(min_ndim=1, min_side=1)), draw(st.sampled_from(LAYOUTS)), Values(0.5, 2.0)
+    x, y = fill(anything, shape, rng, layout), fill(Values(0.1, 0.9), shape, rng)
+    of_zero, of_one = fill(weights, shape[-1:], rng), fill(weights, shape, rng)
+    return Case((x, y, of_zero, of_one), {"mean": draw(st.booleans())})
 
 
 def _gelu_tanh(x: Any) -> Any:
@@ -385,6 +398,7 @@ ROWS = [
     ),
     Spec(loss._clamped_log, np.log, elementwise_cases(Values(0.5, 3.0))),
     Spec(total_loss.total_loss, _total_loss, composite_case(_compared)),
+    Spec(weighed_loss.weighed_logistic, _weighed_logistic, composite_case(_weighed)),
     Spec(linear, _linear, composite_case(_affine)),
     Spec(recurrent.rnn, partial(_recurrent, "rnn"), composite_case(lambda draw, rng: _sequence(draw, rng, 1, 1))),
     Spec(recurrent.rnn, partial(_recurrent, "rnn"), composite_case(_relus), label="relu"),

@@ -28,6 +28,7 @@ from autograd.errors import ShapeError
 from autograd.fused import fused_functions
 from nn.functional.group_norm import _by_groups
 from nn.functional.total_loss import total_loss
+from nn.functional.weighed_loss import weighed_logistic
 
 from .worlds import needs_c, numbers
 
@@ -200,6 +201,30 @@ def test_large_losses_equal_their_definitions(shape, dtype):
 
 def _by_definition(x, y, kind, mean):
     return total_loss.definition(x, y, kind=kind, by=0.7, mean=mean)
+
+
+@needs_c
+@pytest.mark.parametrize("shape", [(LARGE,), (4000, 10), (3, 70, 16, 17)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_weighed_losses_equal_their_definition(shape, dtype):
+    x, y = 9 * numbers(*shape, dtype=dtype), np.clip(np.abs(numbers(*shape, dtype=dtype, seed=1)), 0, 1)
+    weights = [np.abs(numbers(*shape[-1:], dtype=dtype, seed=seed)) for seed in (2, 3)]
+    for pair in (weights, (1.0, weights[1])):
+        kinds = [dtype, "float64"]
+        x_and_others = [
+            [ag.Tensor(np.asarray(z, kind), requires_grad=True) if np.ndim(z) else z for z in (x, y, *pair)]
+            for kind in kinds
+        ]
+        loss = weighed_logistic(*x_and_others[0], mean=True)
+        exact = weighed_logistic.definition(*x_and_others[1], mean=True)
+        assert loss.node.primitive is weighed_logistic
+        assert loss.dtype == dtype
+        np.testing.assert_allclose(loss.item(), exact.item(), rtol=1e-6)
+        for total in (loss, exact):
+            total.backward()
+        for a, b in zip(*x_and_others, strict=True):
+            if isinstance(a, ag.Tensor):
+                np.testing.assert_allclose(a.grad.data, b.grad.data, rtol=1e-5, atol=1e-7 * np.abs(b.grad.data).max())
 
 
 SPECIAL = [0.0, 1.0, -1.0, 0.5, np.inf, -np.inf, np.nan]  # of 0.0 and -0.0 the larger is either
