@@ -357,6 +357,8 @@ def test_one_hot():
     assert F.one_hot(Tensor([[2], [0]])).tolist() == [[[0, 0, 1]], [[1, 0, 0]]]
     assert F.one_hot(np.array([1]), 4).tolist() == [[0, 1, 0, 0]]
     assert F.one_hot(Tensor([1])).dtype == "int64"
+    assert F.one_hot(np.array(1, "uint64"), 3).tolist() == [0, 1, 0]
+    assert F.one_hot(np.zeros((2, 0), "int32"), 0).shape == (2, 0, 0)
 
 
 def test_flatten_and_identity():
