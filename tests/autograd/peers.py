@@ -65,7 +65,13 @@ WITHOUT: dict[tuple[str, str], str] = {
     },
     ("jax", "huber"): "JAX's losses are in another package, optax",
     ("jax", "total_loss"): "JAX's losses are in another package, optax",
-    ("jax", "weighed_logistic"): "JAX's losses are in another package, optax",
+    **{
+        (
+            peer,
+            "weighed_logistic",
+        ): "a part of binary_cross_entropy_with_logits, which is compared with PyTorch's in tests/nn"
+        for peer in ("jax", "torch")
+    },
     ("jax", "cross_entropy-kernel"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-labels"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-shares"): "JAX's losses are in another package, optax",
@@ -483,11 +489,6 @@ def _torch_total_loss(x: Any, y: Any, *, kind: str, by: float, mean: bool) -> An
     return losses[kind](x, y, reduction="mean" if mean else "sum")
 
 
-def _torch_weighed_logistic(x: Any, y: Any, of_zero: Any, of_one: Any, *, mean: bool) -> Any:
-    reduction = "mean" if mean else "sum"
-    return F.binary_cross_entropy_with_logits(x, y, of_zero, reduction=reduction, pos_weight=of_one / of_zero)
-
-
 def _torch_overlap_add(x: Any, *, length: Any, stride: Any, dilation: Any) -> Any:
     outer, size = x.shape[: x.ndim - 2 * len(length)], tuple(x.shape[x.ndim - len(length) :])
     number = math.prod(x.shape[len(outer) : len(outer) + len(length)])
@@ -573,7 +574,6 @@ TORCH: dict[str, Function] = {
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "huber": lambda x, *, delta: F.huber_loss(x, torch.zeros_like(x), "none", delta),
     "total_loss": _torch_total_loss,
-    "weighed_logistic": _torch_weighed_logistic,
     "linear": _linear(torch, torch.relu),
     "attention": _attention(torch),
     "attend": _attend(torch),
