@@ -46,7 +46,7 @@ _LONGEST = 4096  # numbers in a row of the loop
 
 def _forward(xp: Module, x: Array, y: Array, of_zero: Any, of_one: Any, *, mean: bool) -> Any:
     fits = xp is host and getattr(y, "dtype", None) == x.dtype and x.shape == y.shape and casting() is None
-    if not fits or not x.ndim or not Loop.takes(x):
+    if not fits or not x.ndim or not _loop.takes(x):
         return NotImplemented
     width = x.shape[-1]
     beside = math.gcd(x.size // width, 1 << (max(1, _LONGEST // width).bit_length() - 1))

@@ -16,6 +16,7 @@ from ...backend import Array, host
 from ...ops.products import _recurrence, cumprod, cumsum
 from ...primitive import Primitive
 from ...shapes import normalize_axis
+from .addresses import data_address
 from .any_length import has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
@@ -91,7 +92,7 @@ def _running(kind: str, x: Array, weights: Array, axis: int, reverse: bool) -> A
     x, weights = host.ascontiguousarray(x), host.ascontiguousarray(weights)
     out = host.empty(x.shape, x.dtype)
     parts = parts_of(4 * x.size, -(-before // 8) if behind == 1 else before * -(-behind // _CHUNK))
-    addresses = [array.__array_interface__["data"][0] for array in (x, out, weights)]
+    addresses = [data_address(array) for array in (x, out, weights)]
     numbers = (ctypes.c_double * 5)(parts, before, along, behind, reverse)
     getattr(library, f"all_{kind}_{TYPES[x.dtype.name][2]}")(parts, (ctypes.c_void_p * 3)(*addresses), numbers)
     return out

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...backend import Array, host
 from ...ops import short_rows
+from .addresses import data_address
 from .any_length import has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
@@ -84,7 +85,7 @@ def _in_c(x: Array, before: int, along: int, behind: int) -> Array | None:
         return None
     out = host.empty(before * behind, x.dtype)
     parts = parts_of(2 * x.size, before)
-    pointers = (ctypes.c_void_p * 2)(*(a.__array_interface__["data"][0] for a in (x, out)))
+    pointers = (ctypes.c_void_p * 2)(*(data_address(a) for a in (x, out)))
     library[x.dtype.name](parts, pointers, (ctypes.c_double * 4)(parts, before, along, behind))
     return out
 
