@@ -135,9 +135,8 @@ def _described(x: object) -> str:
         return f"{type(x).__name__}; turn lists into arrays first: Tensor({_short(x)})"
     if is_array(getattr(x, "data", None)):
         return f"{type(x).__name__} where its array is wanted; write x.data, as in y.data = x.data"
-    package = type(x).__module__.partition(".")[0]
     if hasattr(x, "__array__"):
-        return f"{type(x).__name__} of {package}; write autograd.asarray(x)"
+        return f"{type(x).__name__} of {_package(x)}; write autograd.asarray(x)"
     return type(x).__name__
 
 
@@ -148,9 +147,14 @@ def _short(x: object) -> str:
 
 def _recognise_cupy(x: object) -> bool:
     """CuPy arrays made by the user, before any "cuda" was named here."""
-    if type(x).__module__.partition(".")[0] != "cupy" or "cuda" in _backends:
+    if _package(x) != "cupy" or "cuda" in _backends:
         return False
     return isinstance(x, _backend_for("cuda").array_type)
+
+
+def _package(x: object) -> str:
+    """The package of its type, whose `__module__` need be no text: that of Cython's functions is none."""
+    return str(type(x).__module__).partition(".")[0]
 
 
 def _backend_for(device: str) -> Backend:

@@ -21,7 +21,7 @@ import types
 import weakref
 from array import array as buffer
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import environ, getenv
 from pathlib import Path
 from time import perf_counter
@@ -269,6 +269,18 @@ def test_what_is_another_at_each_call_is_warned_of(read: Callable[[], Any], what
         ag.compile(lambda x: x * read())(tensor(1.0))
     ag.compile(lambda x: x * (time.sleep(0) is None))(tensor(1.0))
     ag.compile(lambda x: x * np.random.default_rng(0).random() * random.Random(0).random())(tensor(1.0))
+
+
+def test_a_dataclass_that_holds_numpys_generator_is_read() -> None:
+    @dataclass
+    class Options:
+        scale: float = 2.0
+        rng: np.random.Generator = field(default_factory=np.random.default_rng)
+
+        def scaled(self, x: Tensor) -> Tensor:
+            return x * self.scale
+
+    assert ag.compile(Options().scaled)(tensor(3.0)).tolist() == [6.0]
 
 
 def _attribute_of_an_object() -> tuple[Any, Callable[[], Any]]:
