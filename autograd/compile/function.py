@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import copy
 import functools
+import operator
 import os
+import sys
 import threading
 import time
 import types
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Literal
 
@@ -102,6 +104,9 @@ class Compiled:
     """
 
     def __init__(self, function: Callable[..., Any], disable: bool, executor: Executor | None, fallback: bool) -> None:
+        # What a function is marked with it has too; the attributes of another object are that object's.
+        of_its_own = isinstance(function, (types.FunctionType, types.MethodType))
+        functools.update_wrapper(self, function, updated=("__dict__",) if of_its_own else ())
         self._named = executor
         self.executor: str = executor or os.environ.get("TAPEGRAD_EXECUTOR") or "native"
         if self.executor not in ("native", "numpy"):
@@ -116,7 +121,6 @@ class Compiled:
         self._settled = True  # whether the last trace changed nothing that it found around it
         self._entries: OrderedDict[Any, list[Entry]] = OrderedDict()
         self._lock = threading.RLock()
-        functools.update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result, from its program."""
@@ -147,6 +151,14 @@ class Compiled:
         name, count = getattr(self.function, "__qualname__", repr(self.function)), len(self.programs)
         state = f"{count} program{'' if count == 1 else 's'}" if self.refused is None else f"refused, {self.refused}"
         return f"<compiled {name}: {state}>"
+
+    def __reduce__(self) -> Any:
+        """A copy, of deepcopy or pickle, compiles a copy of the function, and has no programs; a global is its name."""
+        name = getattr(self, "__qualname__", "")
+        with suppress(AttributeError, KeyError):
+            if operator.attrgetter(name)(sys.modules[self.__module__]) is self:
+                return name
+        return Compiled, (self.function, self.disable, self._named, self.fallback)
 
     @property
     def _as_written(self) -> bool:

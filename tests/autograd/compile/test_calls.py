@@ -5,6 +5,8 @@ One idea: to a caller it is the function itself: the same results in the same co
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable
 from typing import Any
@@ -153,6 +155,51 @@ def test_a_compiled_function_shows_its_name_and_what_became_of_it() -> None:
     assert repr(doubled).startswith(f"<compiled {name}: refused, inside a compiled function")
 
 
+def test_a_module_whose_attributes_have_names_of_its_own() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            self.function, self.disable, self.steps = nn.Linear(2, 2), True, 3
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.function(x) * 2.0
+
+    model, x = Named(), ag.ones((4, 2))
+    compiled = ag.compile(model)
+    assert_same(compiled(x), model(x).detach())
+    assert_same(compiled.steps(x[None])[0], compiled(x))
+    assert len(compiled.programs) == 1
+
+
+class Stepping:
+    """An object that holds its own compiled step."""
+
+    def __init__(self) -> None:
+        self.w = tensor(1.0, requires_grad=True)
+        self.step = ag.compile(self.written, executor="numpy")
+
+    def written(self, x: Tensor) -> Tensor:
+        with ag.no_grad():
+            self.w += x
+        return self.w.detach()
+
+
+@ag.compile
+def doubled(x: Tensor) -> Tensor:
+    """A compiled function that has a name."""
+    return x * 2.0
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_of_an_object_steps_by_itself(copied: Callable[[Any], Any]) -> None:
+    first = Stepping()
+    first.step(tensor(1.0))
+    second = copied(first)
+    assert second.step(tensor(3.0)).tolist() == [5.0]
+    assert (first.w.tolist(), second.w.tolist()) == ([2.0], [5.0])
+    assert (len(second.step.programs), second.step.executor) == (1, "numpy")
+    assert copied(doubled) is doubled
+
+
 def test_explain_shows_a_line_for_each_instruction() -> None:
     function = ag.compile(lambda x: ag.exp(x) * 2.0)
     assert "nothing is traced" in function.explain()
@@ -222,8 +269,8 @@ def test_results_share_memory_with_nothing(take: Callable[[Tensor], Tensor]) -> 
             for other in (x, w, *found[:i], *(y for y, _ in earlier)):
                 assert not np.shares_memory(one.data, other.data)
         earlier += [(one, one.data.copy()) for one in found]
-        for one, copy in earlier:
-            assert_same(one, copy)  # no later call writes into what was given
+        for one, as_given in earlier:
+            assert_same(one, as_given)  # no later call writes into what was given
 
 
 def test_gradients_share_memory_with_nothing() -> None:
