@@ -156,9 +156,11 @@ def _refuse_wrong(labels: Array, ignore_index: int, classes: int) -> None:
 
 @elementwise
 def _clamped_log(xp: Module, x: Operand) -> Array:
-    """max(log(x), -100): finite at 0."""
+    """max(log(x), -100): finite at 0, and NaN below, where no logarithm is."""
     positive = x > 0
-    return xp.where(positive, xp.maximum(xp.log(xp.where(positive, x, 1)), -100), -100).astype(x.dtype, copy=False)
+    otherwise = xp.where(x == 0, -100, float("nan"))
+    logs = xp.maximum(xp.log(xp.where(positive, x, 1)), -100)
+    return xp.where(positive, logs, otherwise).astype(x.dtype, copy=False)
 
 
 _clamped_log.vjp(lambda g, x: g / ag.maximum(x, 1e-12))
@@ -180,7 +182,8 @@ def binary_cross_entropy(
     """-(target log(input) + (1 - target) log(1 - input)), times weight; input and target are probabilities.
 
     Logarithms are cut off at -100, as in PyTorch. Prefer `binary_cross_entropy_with_logits`, which loses no digits.
-    Raises ValueError for shapes that differ, or, in eager code on the CPU, input or target outside [0, 1].
+    Raises ValueError for shapes that differ, or, in eager code on the CPU, input or target outside [0, 1]; elsewhere
+    such an input makes the loss NaN.
     """
     name = "binary_cross_entropy"
     _same_shape(name, input, target)

@@ -126,6 +126,14 @@ def test_cross_entropy_with_logits_is_that_of_the_sigmoid():
     assert F.binary_cross_entropy_with_logits(logits, target, weight).item() == pytest.approx(wanted, rel=1e-10)
 
 
+@pytest.mark.parametrize("executor", ["numpy", "native"])
+@pytest.mark.parametrize("wrong", [np.nan, -0.5, 1.5])
+def test_a_compiled_loss_of_what_is_no_probability_is_nan(executor, wrong):
+    loss = ag.compile(F.binary_cross_entropy, executor=executor)
+    assert np.isnan(loss(Tensor([wrong, 0.5]), Tensor([0.0, 1.0])).item())
+    assert loss(Tensor([0.0, 1.0]), Tensor([0.0, 0.0])).item() == 50.0
+
+
 @pytest.mark.parametrize("loss", [F.binary_cross_entropy, F.binary_cross_entropy_with_logits])
 @pytest.mark.parametrize("labels", [[-1.0, 1.0], [1.0, 2.0]])
 def test_labels_that_are_no_shares_are_refused(loss, labels):
