@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from inspect import signature
 from operator import is_
+from threading import RLock
 from typing import Any, ClassVar
 from weakref import WeakSet
 
@@ -36,6 +37,7 @@ from .state import fitting, saved
 __all__ = ["Optimizer"]
 
 _LIVING: WeakSet[Optimizer] = WeakSet()
+_meeting = RLock()  # held to add to it and to read it, which other threads do too
 
 
 class Optimizer(Telling, ABC):
@@ -59,13 +61,14 @@ class Optimizer(Telling, ABC):
         self, params: Parameters, defaults: dict[str, Any], penalties: Iterable[Penalty] = (), maximize: bool = False
     ) -> None:
         refuse_in_trace(f"makes an optimizer, {type(self).__name__}")
-        _LIVING.add(self)
         self.defaults = {**defaults, "maximize": maximize, "penalties": several(penalties)}
         self._rule_options = tuple(defaults)
         self.param_groups: list[dict[str, Any]] = []
         self._given: list[list[Tensor]] = []  # the parameters of each group
         self._entries: list[dict[str, Any]] = []  # for each parameter, in the order of the groups: its steps and state
         self._layouts: list[Layout | None] = []
+        with _meeting:
+            _LIVING.add(self)
         for group in split_groups(params, type(self).__name__):
             self.add_param_group(group)
 
@@ -231,13 +234,15 @@ class Optimizer(Telling, ABC):
             options["param_names"] = names
         group = Group(self._check_options, options)
         entries: list[dict[str, Any]] = [{"step": 0} for _ in parameters]
-        for other in _LIVING:
+        with _meeting:
+            living = list(_LIVING)
+        for other in living:
             other._let_go(parameters)
         layout = Layout(group, entries, {})
+        self._layouts.append(layout)  # before its group, by which another thread may look for it
         self.param_groups.append(group)
         self._given.append(list(parameters))
         self._entries += entries
-        self._layouts.append(layout)
 
     def _let_go(self, parameters: list[Tensor]) -> None:
         """Hold no array of these, so that another optimizer may lay them out; what still moves them does so anew."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import gc
 import json
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -71,6 +73,36 @@ def test_options_may_change_between_steps():
     optimizer.param_groups[0]["lr"] = 0.25
     optimizer.step()
     assert p.data[0] == -1.25
+
+
+def test_one_that_was_refused_is_in_nobodys_way():
+    w = some_parameters()
+    with pytest.raises(TypeError) as kept:  # which holds what was begun, as a notebook does
+        optim.SGD(w, lr=0.1, penalties=3)
+    assert optim.SGD(w, lr=0.1).param_groups[0]["params"] == w
+    assert kept
+
+
+def test_threads_make_optimizers_at_the_same_time():
+    def make():
+        try:
+            for _ in range(200):
+                made.append(optim.SGD([parameter([1.0])]))
+        except Exception as error:
+            errors.append(error)
+
+    made, errors, interval = [], [], sys.getswitchinterval()
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not errors
+    assert len(made) == 800
 
 
 @pytest.mark.parametrize("compiled", [False, True])
