@@ -109,6 +109,12 @@ class Generator:
             self.draw += 1
         return draw
 
+    def give_back(self, draw: Draw) -> None:
+        """Let the next draw be this one, the last that was taken; where another was taken since, it is gone."""
+        with _counting:
+            if Draw(self.seed, self.stream, self.draw - 1) == draw:
+                self.draw -= 1
+
     def uniform(
         self, shape: Shape, low: float = 0.0, high: float = 1.0, dtype: Any = "float32", device: str = "cpu"
     ) -> Array:

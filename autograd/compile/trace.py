@@ -88,7 +88,7 @@ class Trace:
         self._answers: dict[str, Any] = {}
         self._attended: dict[int, Any] = {}
         self._called: dict[int, Any] = {}
-        self._generators: dict[int, tuple[Generator, int]] = {}
+        self._draws: list[tuple[Generator, Draw]] = []
         self._items: dict[tuple[int, str], Traced] = {}
         self._grown: Counter[tuple[int, str]] = Counter()  # by how much a number of a dictionary has grown
         self._lying: set[int] = set()  # the Traced of which it counts how they lie in memory, by id
@@ -251,8 +251,8 @@ class Trace:
 
     def draw(self, generator: Generator) -> TracedDraw:
         """The next draw of a generator, at each call anew."""
-        self._generators.setdefault(id(generator), (generator, generator.draw))
         draw = TracedDraw(self, generator)
+        self._draws.append((generator, draw.value))
         self._name(draw)  # drawn at each call, wanted or not
         return draw
 
@@ -289,9 +289,9 @@ class Trace:
                 self.guard(question)
 
     def undo(self) -> None:
-        """Give back the random draws of a trace."""
-        for generator, draw in self._generators.values():
-            generator.draw = draw
+        """Give back the random draws of a trace, the last one first."""
+        for generator, draw in reversed(self._draws):
+            generator.give_back(draw)
 
     # What the watch sees, see `watch.py`
 

@@ -16,6 +16,7 @@ import pytest
 
 import autograd as ag
 from autograd import Tensor
+from autograd.random import Generator
 from tests.autograd.compile.conftest import plain_slots
 from tests.autograd.compile.worlds import Training, assert_same, tensor
 
@@ -118,3 +119,17 @@ def test_switching_off_belongs_to_one_thread() -> None:
         assert len(calls) == 1
         function(tensor(3.0))
     assert len(calls) == 2
+
+
+def test_what_another_draws_during_a_trace_is_not_drawn_again() -> None:
+    generator, drawn = Generator(0), []
+
+    def step(x: Tensor) -> Tensor:
+        mine = x + ag.random.uniform((2,), generator=generator)
+        together(lambda: drawn.append(generator.uniform((2,))))  # done while tracing only
+        return mine
+
+    compiled = ag.compile(step)
+    given = [compiled(Tensor([0.0, 0.0])).data for _ in range(2)]
+    assert generator.draw == 4  # the one that the trace took is lost
+    assert len({array.tobytes() for array in (*given, *drawn)}) == 3
