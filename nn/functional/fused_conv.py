@@ -18,7 +18,7 @@ from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native import images
 from autograd.compile.native.ordered import in_order
-from autograd.convolution import Finish, Pair, Sides
+from autograd.convolution import Finish, Geometry, Pair, Sides
 from autograd.fused import fused
 from autograd.modes import casting, is_tracing
 from autograd.ops.convolution import convolve, convolve_input
@@ -103,11 +103,14 @@ def _packed(x: Array) -> Array:
     return in_order(_channels_last(x))
 
 
-def _laid(x: Array, weight: Array, *, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> Array:
-    """The same, but as it lies where windows are of one pixel or one channel, which C reads in either order."""
-    pointwise = set(weight.shape[2:]) == {1} == set(stride) and not any(map(any, padding))
-    depthwise = weight.shape[1] == 1 < groups
-    return images.laid(_channels_last(x)) if pointwise or depthwise else _packed(x)
+def _laid(x: Array, geo: Geometry, *names: str) -> Array:
+    """The same, but as it lies where C reads it in either order in all that it does by these names."""
+    return images.laid(_channels_last(x), geo, *names)
+
+
+def _geometry(x: Array, w: Array, options: dict[str, Any]) -> Geometry:
+    """That of x convolved by w, which has its channels last."""
+    return arrays.geometry("convolve", _channels_last(x).shape, w.shape, **options)
 
 
 def _finish(bias: Any, activation: Activation) -> Finish:
@@ -164,7 +167,8 @@ def _convolve_both(x: Array, w: Array, y: Array, out: Any, **options: Any) -> tu
 def _conv_forward(xp: Module, x: Any, weight: Any, bias: Any, *, activation: Activation, **options: Any) -> Any:
     if not _is_plain(x, weight, bias):
         return NotImplemented
-    out = _convolve(_laid(x, weight, **options), _packed(weight), bias, activation, **options)
+    w = _packed(weight)
+    out = _convolve(_laid(x, _geometry(x, w, options), "convolve"), w, bias, activation, **options)
     return _channels_first(out, x.ndim), out if activation == "relu" else None
 
 
@@ -179,17 +183,18 @@ def _conv_backward(
     **options: Any,
 ) -> tuple[Any, Any, Any]:
     x, weight, _ = inputs
-    g = _laid(g, weight, **options) if out is None else let_through(xp, _packed(g), out)
+    w = _packed(weight)
+    geo = _geometry(x, w, options)
+    asked = [name for name, needed in zip(("convolve_input", "convolve_weight"), needs, strict=False) if needed]
+    g = _laid(g, geo, *asked) if out is None else let_through(xp, _packed(g), out)
     of_x = of_weight = None
-    planes = options["groups"] == x.shape[1] and not g.flags.c_contiguous
-    room = _like(x, planes) if needs[0] else None
+    room = _like(x, geo.is_depthwise and not g.flags.c_contiguous) if needs[0] else None
     if needs[0] and needs[1]:
-        given = _laid(x, weight, **options), _packed(weight), g
-        of_x, of_weight = _convolve_both(*given, _channels_last(room), **options)
+        of_x, of_weight = _convolve_both(_laid(x, geo, asked[1]), w, g, _channels_last(room), **options)
     elif needs[0]:
-        of_x = _convolve_input(g, _packed(weight), out=_channels_last(room), length=_space(x), **options)
+        of_x = _convolve_input(g, w, out=_channels_last(room), length=_space(x), **options)
     elif needs[1]:
-        of_weight = _convolve_weight(_laid(x, weight, **options), g, size=_space(weight), **options)
+        of_weight = _convolve_weight(_laid(x, geo, *asked), g, size=_space(weight), **options)
     return (
         None if of_x is None else _of_x(of_x, x, room),
         None if of_weight is None else _of_weight(of_weight, x),
@@ -200,7 +205,9 @@ def _conv_backward(
 def _transpose_forward(xp: Module, x: Any, weight: Any, bias: Any, **options: Any) -> Any:
     if not _is_plain(x, weight, bias):
         return NotImplemented
-    out = _convolve_input(_packed(x), _packed(weight), bias, **options)
+    w = _packed(weight)
+    geo = arrays.geometry_of("convolve_input", _channels_last(x).shape, w.shape, **options)
+    out = _convolve_input(_laid(x, geo, "convolve_input"), w, bias, **options)
     return _channels_first(out, x.ndim), None
 
 
@@ -215,14 +222,19 @@ def _transpose_backward(
     **options: Any,
 ) -> tuple[Any, Any, Any]:
     x, weight, _ = inputs
-    g = _packed(g)
+    w = _packed(weight)
+    geo = _geometry(g, w, options)
+    asked = [name for name, needed in zip(("convolve", "convolve_weight"), needs, strict=False) if needed]
+    g = _laid(g, geo, *asked)
     of_x = room = None
     if needs[0]:
-        room = _like(x)
-        of_x = _convolve(g, _packed(weight), out=_channels_last(room), **options)
+        room = _like(x, geo.is_depthwise and not g.flags.c_contiguous)
+        of_x = _convolve(g, w, out=_channels_last(room), **options)
     return (
         None if of_x is None else _of_x(of_x, x, room),
-        _of_weight(_convolve_weight(g, _packed(x), size=_space(weight), **options), x) if needs[1] else None,
+        _of_weight(_convolve_weight(g, _laid(x, geo, "convolve_weight"), size=_space(weight), **options), x)
+        if needs[1]
+        else None,
         _of_bias(xp, g) if needs[2] else None,
     )
 

@@ -135,22 +135,22 @@ def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
     name, geo = convolution_of(instruction)
     out, in_planes, bias = instruction.out, instruction.name in PLANES, instruction.inputs[2:]
     a, b, *_ = reads = [refs[variable] for variable in instruction.inputs]
-    alike = all(ref.base.dtype == out.dtype and 0 not in ref.shape for ref in reads)
+    alike = all(ref.base.dtype == out.dtype and 0 not in ref.shape for ref in reads) and all(map(is_packed, reads[2:]))
     if str(out.dtype) not in TYPES or not alike or 0 in out.shape or (bias and not adds_bias(instruction)):
         return None
     way = "plane" if in_planes else way_of(name, geo, out.dtype)
-    apart = [not is_packed(ref) for ref in reads]
+    apart = not is_packed(reads[0]), not is_packed(reads[1])
     if any(apart):
-        if in_planes or bias or reads_planes(instruction, [are_planes(ref) for ref in reads]) != tuple(apart):
+        if in_planes or reads_planes(instruction, [are_planes(ref) for ref in reads[:2]]) != apart:
             return None
-        if way != "point":
+        if geo.is_depthwise:
             if name != "convolve_weight":
                 return None  # what it makes would lie so too
             way = "plane"
     if way == "point":
         return pointwise(instruction, refs, geo)
     if way in WAYS:
-        return shared(instruction, refs, geo, way, WAYS[way], name)
+        return shared(instruction, refs, geo, way, WAYS[way], name, apart)
     kind, _, ending = TYPES[str(out.dtype)]
     numbers, room = lengths_of(geo, out.dtype.itemsize)
     rows = Variable(-1, (room * out.dtype.itemsize,), host.dtype("uint8"))

@@ -17,7 +17,7 @@ from math import prod
 from ...convolution import Geometry
 from .parts import parts_of
 from .rings import GEOMETRY, RING, laid, ring_of
-from .shares import Work
+from .shares import LAST, Lies, Work
 from .template import COPY
 
 __all__ = ["FUNCTIONS", "PACKS", "work_of"]
@@ -120,8 +120,8 @@ static void side_convolve_@(const T *x, const T *w, T *y, T *room, long part, co
     for (long row = from, next = 0; row < to; row++) {
       const long b = row / g->oh, oy = row % g->oh, low = oy * g->sh - g->top;
       if (oy == 0) next = 0;
-      ring_fill_@(x + b * g->h * g->w * c + first * g->ins, ring, low, low + (g->kh - 1) * g->dh, &next, g->h, g->w, c,
-                  g->ins, n, width, g);
+      ring_fill_@(x + b * g->h * g->w * c, ring, low, low + (g->kh - 1) * g->dh, &next, g->h, g->w, c, g->ins, first, n,
+                  width, g->first_planes, g);
       for (long i = 0, t = 0; i < g->kh; i++)
         for (long j = 0; j < g->kw; j++)
           for (long k = 0; k < g->ins; k++, t++) {
@@ -157,8 +157,8 @@ static void side_convolve_input_@(const T *y, const T *w, T *x, T *room, long pa
     for (long row = from, next = 0; row < to; row++) {
       const long b = row / g->h, y0 = row % g->h, last = y0 + g->top, low = last - (g->kh - 1) * g->dh;
       if (y0 == 0) next = 0;
-      ring_fill_@(y + b * g->oh * g->ow * o + first * g->outs, ring, low > 0 ? (low + g->sh - 1) / g->sh : 0,
-                  last / g->sh, &next, g->oh, g->ow, o, g->outs, n, width, g);
+      ring_fill_@(y + b * g->oh * g->ow * o, ring, low > 0 ? (low + g->sh - 1) / g->sh : 0, last / g->sh, &next, g->oh,
+                  g->ow, o, g->outs, first, n, width, g->first_planes, g);
       // Pixels one stride apart are reached by the same places of the kernel, see Note [Zeros at the edge].
       for (long x0 = 0; x0 < g->sw && x0 < g->w; x0++) {
         const long count = (g->w - x0 + g->sw - 1) / g->sw, step = finite ? count : 1;
@@ -218,12 +218,17 @@ static void side_convolve_weight_@(const T *x, const T *y, T *w, T *room, long p
     for (long row = from, next = 0; row < to; row++) {
       const long b = row / g->oh, oy = row % g->oh, low = oy * g->sh - g->top;
       if (oy == 0) next = 0;
-      ring_fill_@(x + b * g->h * g->w * c + first * g->ins, ring, low, low + (g->kh - 1) * g->dh, &next, g->h, g->w, c,
-                  g->ins, n, width, g);
+      ring_fill_@(x + b * g->h * g->w * c, ring, low, low + (g->kh - 1) * g->dh, &next, g->h, g->w, c, g->ins, first, n,
+                  width, g->first_planes, g);
       // Results that fill vectors are read where they lie.
       const T *of = y + row * g->ow * o + first * g->outs;
-      const int lies = g->outs == 1 && n % lanes_@ == 0;
-      if (!lies) ring_lay_@(of, of_y, g->ow, o, g->outs, n, width, g->ow), of = of_y;
+      const int lies = g->outs == 1 && n % lanes_@ == 0 && !g->second_planes;
+      if (g->second_planes)
+        for (long q = 0; q < g->outs; q++)
+          ring_turn_@(y + ((b * o + first * g->outs + q) * g->oh + oy) * g->ow, g->outs * g->oh * g->ow,
+                      of_y + q * length, width, g->ow, n);
+      else if (!lies) ring_lay_@(of, of_y, g->ow, o, g->outs, n, width, g->ow);
+      if (!lies) of = of_y;
       for (long i = 0, t = 0; i < g->kh; i++)
         for (long j = 0; j < g->kw; j++)
           for (long k = 0; k < g->ins; k++, t++)
@@ -242,13 +247,13 @@ static void side_convolve_weight_@(const T *x, const T *y, T *w, T *room, long p
 
 PACKS = frozenset({"convolve", "convolve_input"})
 FUNCTIONS: dict[str, tuple[str, ...]] = {
-    "convolve": (GEOMETRY, COPY, RING, _WIDTH, _PACK, _LINE, _CONVOLVE),
-    "convolve_input": (GEOMETRY, COPY, RING, _WIDTH, _PACK, _LINE, _INPUT),
-    "convolve_weight": (GEOMETRY, COPY, RING, _WIDTH, _WEIGHT),
+    "convolve": (GEOMETRY, COPY, *RING, _WIDTH, _PACK, _LINE, _CONVOLVE),
+    "convolve_input": (GEOMETRY, COPY, *RING, _WIDTH, _PACK, _LINE, _INPUT),
+    "convolve_weight": (GEOMETRY, COPY, *RING, _WIDTH, _WEIGHT),
 }
 
 
-def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
+def work_of(name: str, geo: Geometry, itemsize: int, lies: Lies = LAST) -> Work:
     """How "convolve", "convolve_input" or "convolve_weight" is done."""
     geo = laid(geo)
     lanes = _BYTES // itemsize
@@ -268,7 +273,7 @@ def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
     (top, _), (left, _) = geo.padding
     numbers = (
         geo.batch, *geo.length, *geo.counts, *geo.size, *geo.stride, top, left, *geo.dilation,
-        geo.groups, ins, outs, width, slots, lead, across, 1, parts, room,
+        geo.groups, ins, outs, width, slots, lead, across, 1, parts, room, *map(int, lies),
     )  # fmt: skip
     packed = -(-geo.groups * made // 16) * 16 if name in PACKS else 0
     return Work(numbers, parts, packed + parts * room, parts if name == "convolve_weight" else 1)

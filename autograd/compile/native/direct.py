@@ -24,7 +24,7 @@ from math import prod
 from ...convolution import Geometry
 from .parts import parts_of
 from .rings import GEOMETRY, RING, laid, ring_of
-from .shares import Work
+from .shares import LAST, Lies, Work
 from .template import COPY
 
 __all__ = ["FUNCTIONS", "PACKS", "PIXELS", "work_of"]
@@ -125,13 +125,17 @@ static void direct_line_@(const T *x, long step, long count, const T *w, const d
 # The ring of direct.py: in each row the groups one after the other, [group][pixel][channel].
 _FILL = """\
 // Rows `low` to `high` of a sample, where they exist, are in the ring afterwards; those before `next` were put there.
-static void direct_fill_@(const T *x, T *ring, long low, long high, long *next, long h, long w, long channels, long n,
-    long ins, const ring_t *g) {
+// Of each group from `first` on, n of them; see Note [Turned as they are read] in rings.py.
+static void direct_fill_@(const T *x, T *ring, long low, long high, long *next, long h, long w, long channels,
+    long first, long n, long ins, long planes, const ring_t *g) {
   long y = low > *next ? low : *next;
   for (; y <= high && y < h; y++) {
-    const T *line = x + y * w * channels;
+    const T *line = x + y * w * channels + first * ins;
     T *to = ring + (y % g->slots * n * g->across + g->lead) * ins;
-    if (n == 1 && ins == channels) copy_@(to, line, w * ins);
+    if (planes)
+      for (long i = 0; i < n; i++)
+        ring_turn_@(x + ((first + i) * ins * h + y) * w, h * w, to + i * g->across * ins, ins, w, ins);
+    else if (n == 1 && ins == channels) copy_@(to, line, w * ins);
     else
       for (long p = 0; p < w; p++)
         for (long i = 0; i < n; i++) copy_@(to + (i * g->across + p) * ins, line + p * channels + i * ins, ins);
@@ -208,8 +212,8 @@ static void direct_convolve_@(const T *x, const T *w, T *y, T *room, long part, 
     for (long row = from, next = 0; row < to; row++) {
       const long b = row / g->oh, oy = row % g->oh, low = oy * g->sh - g->top;
       if (oy == 0) next = 0;
-      direct_fill_@(x + b * g->h * g->w * c + first * g->ins, ring, low, low + (g->kh - 1) * g->dh, &next, g->h, g->w,
-                    c, n, g->ins, g);
+      direct_fill_@(x + b * g->h * g->w * c, ring, low, low + (g->kh - 1) * g->dh, &next, g->h, g->w, c, first, n,
+                    g->ins, g->first_planes, g);
       long found = 0;
       for (long k = 0; k < g->kh; k++) {
         const long line = ring_row_@(low + k * g->dh, g->h, size, g);
@@ -238,8 +242,8 @@ static void direct_convolve_input_@(const T *y, const T *w, T *x, T *room, long 
     for (long row = from, next = 0; row < to; row++) {
       const long b = row / g->h, y0 = row % g->h, last = y0 + g->top, low = last - (g->kh - 1) * g->dh;
       if (y0 == 0) next = 0;
-      direct_fill_@(y + b * g->oh * g->ow * o + first * g->outs, ring, low > 0 ? (low + g->sh - 1) / g->sh : 0,
-                    last / g->sh, &next, g->oh, g->ow, o, n, g->outs, g);
+      direct_fill_@(y + b * g->oh * g->ow * o, ring, low > 0 ? (low + g->sh - 1) / g->sh : 0, last / g->sh, &next,
+                    g->oh, g->ow, o, first, n, g->outs, g->first_planes, g);
       // Pixels one stride apart are reached by the same places of the kernel, see Note [Edges].
       for (long x0 = 0; x0 < g->sw && x0 < g->w; x0++) {
         const long count = (g->w - x0 + g->sw - 1) / g->sw, step = finite ? count : 1;
@@ -328,13 +332,18 @@ static void direct_convolve_weight_@(const T *x, const T *y, T *w, T *room, long
       if (oy == 0) next = 0;
       tall = to - row < g->oh - oy ? to - row : g->oh - oy;
       if (tall > g->tall) tall = g->tall;
-      direct_fill_@(x + b * g->h * g->w * c + first * g->ins, ring, low, low + (tall - 1) * g->sh + (g->kh - 1) * g->dh,
-                    &next, g->h, g->w, c, n, g->ins, g);
+      direct_fill_@(x + b * g->h * g->w * c, ring, low, low + (tall - 1) * g->sh + (g->kh - 1) * g->dh, &next, g->h,
+                    g->w, c, first, n, g->ins, g->first_planes, g);
       for (long i = 0; i < n; i++) {
         // Results that fill vectors are read where they lie.
         const T *of = y + row * g->ow * o + (first + i) * g->outs;
-        if (whole > g->outs) ring_lay_@(of, of_y, tall * g->ow, o, 1, g->outs, whole, 0), of = of_y;
-        const long step = whole > g->outs ? whole : o;
+        const int lies = whole == g->outs && !g->second_planes;
+        if (g->second_planes)
+          ring_turn_@(y + ((b * o + (first + i) * g->outs) * g->oh + oy) * g->ow, g->oh * g->ow, of_y, whole,
+                      tall * g->ow, g->outs);
+        else if (!lies) ring_lay_@(of, of_y, tall * g->ow, o, 1, g->outs, whole, 0);
+        if (!lies) of = of_y;
+        const long step = lies ? o : whole;
         for (long across = 0; across < g->ow; across += 64) {
           const long count = across + 64 < g->ow ? 64 : g->ow - across, from_x = across * g->sw * g->ins + i * plane;
           for (long k = 0; k < g->kh; k++)
@@ -365,13 +374,13 @@ _BLOCKS, _ALL_SUMS = ("\n".join(text.replace("KIND", kind) for kind in ("vector"
 
 PACKS = frozenset({"convolve", "convolve_input"})
 FUNCTIONS: dict[str, tuple[str, ...]] = {
-    "convolve": (GEOMETRY, COPY, RING, _WIDE, _FILL, _PACKED, _PACK, _RUNS, _BLOCKS, _LINE, _CONVOLVE),
-    "convolve_input": (GEOMETRY, COPY, RING, _WIDE, _FILL, _PACKED, _PACK_INPUT, _RUNS, _BLOCKS, _LINE, _INPUT),
-    "convolve_weight": (GEOMETRY, COPY, RING, _WIDE, _FILL, _ALL_SUMS, _WEIGHT),
+    "convolve": (GEOMETRY, COPY, *RING, _WIDE, _FILL, _PACKED, _PACK, _RUNS, _BLOCKS, _LINE, _CONVOLVE),
+    "convolve_input": (GEOMETRY, COPY, *RING, _WIDE, _FILL, _PACKED, _PACK_INPUT, _RUNS, _BLOCKS, _LINE, _INPUT),
+    "convolve_weight": (GEOMETRY, COPY, *RING, _WIDE, _FILL, _ALL_SUMS, _WEIGHT),
 }
 
 
-def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
+def work_of(name: str, geo: Geometry, itemsize: int, lies: Lies = LAST) -> Work:
     """How "convolve", "convolve_input" or "convolve_weight" is done."""
     geo = laid(geo)
     lanes = _BYTES // itemsize
@@ -397,6 +406,6 @@ def work_of(name: str, geo: Geometry, itemsize: int) -> Work:
     (top, _), (left, _) = geo.padding
     numbers = (
         geo.batch, *geo.length, *geo.counts, *geo.size, *geo.stride, top, left, *geo.dilation,
-        geo.groups, ins, outs, groups, slots, lead, across, tall, parts, room,
+        geo.groups, ins, outs, groups, slots, lead, across, tall, parts, room, *map(int, lies),
     )  # fmt: skip
     return Work(numbers, parts, packed + parts * room, parts if name == "convolve_weight" else 1)

@@ -23,7 +23,7 @@ from .parts import parts_of
 from .source import HEADER, SETUP
 from .template import TYPES, filled
 from .threads import in_pool
-from .ways import WAYS, way_of
+from .ways import WAYS, reads_lying, way_of
 
 __all__ = ["convolve", "convolve_input", "convolve_weight", "laid", "takes"]
 
@@ -103,10 +103,13 @@ def takes(name: str, geo: Geometry, *arrays: Array) -> bool:
     return known and large and has_c() and _library(_way(name, geo, *arrays)) is not None
 
 
-def laid(x: Array) -> Array:
-    """An image (N, H, W, C) as windows of one pixel or channel read it: as it lies with its channels in axis 1, too."""
+def laid(x: Array, geo: Geometry, *names: str) -> Array:
+    """An image (N, H, W, C), packed; as it lies with its channels in axis 1 where all that reads it, by name, can."""
+    if x.flags.c_contiguous:
+        return x
     planes = x.size >= LARGE and has_c() and str(x.dtype) in TYPES and x.transpose(0, 3, 1, 2).flags.c_contiguous
-    return x if planes else in_order(x)
+    known = planes and not geo.is_empty and all(reads_lying(way_of(name, geo, x.dtype), geo) for name in names)
+    return x if known else in_order(x)
 
 
 def convolve(
@@ -140,14 +143,15 @@ def _call(
 ) -> Array:
     way = _way(name, geo, a, b)
     library = _library(way)
-    work = WAYS[way].work_of(name, geo, a.itemsize) if way in WAYS else None
+    lies = not a.flags.c_contiguous, name == "convolve_weight" and not b.flags.c_contiguous
+    work = WAYS[way].planned(name, geo, a.itemsize, lies) if way in WAYS else None
     bias = None if bias is None else host.ascontiguousarray(bias)
     if out is None and way == "plane" and name != "convolve_weight":
         out = host.empty([shape[axis] for axis in (0, 3, 1, 2)], a.dtype).transpose(0, 2, 3, 1)
     elif out is None:
         out = host.empty(shape if work is None or work.sums == 1 else (work.sums, *shape), a.dtype)
     if way == "point":
-        numbers = pointwise.lengths_of(name, geo, not a.flags.c_contiguous, not b.flags.c_contiguous)
+        numbers = pointwise.lengths_of(name, geo, *lies)
         _run(getattr(library, f"point_{name}_all_{_ending(a)}"), geo.batch, [a, b, out, None], numbers)
     elif work is None:
         numbers, size = convolution.lengths_of(geo, a.itemsize)

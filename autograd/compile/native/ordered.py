@@ -16,7 +16,7 @@ from .any_length import LARGE, has_c
 from .layout import joined_axes, packed
 from .source import HEADER, SETUP
 from .threads import in_pool
-from .turns import TURN, numbers_of
+from .turns import SQUARES, TURN, numbers_of
 
 __all__ = ["in_order", "put_in_order"]
 
@@ -50,4 +50,4 @@ def put_in_order(x: Array, out: Array) -> None:
 def _library() -> Any:
     """The library; None where it cannot be had."""
     calls = [_ALL.replace("BITS", bits) for bits in ("32", "64")]
-    return in_pool("\n".join([HEADER, SETUP, *TURN.values(), *calls]), ["all_32", "all_64"])
+    return in_pool("\n".join([HEADER, SETUP, *SQUARES.values(), *TURN.values(), *calls]), ["all_32", "all_64"])

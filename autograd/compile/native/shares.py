@@ -16,7 +16,10 @@ from ..program import Instruction, Variable
 from .kernels import Memory, Refs, Statements
 from .template import TYPES, address, filled
 
-__all__ = ["Way", "Work", "shared"]
+__all__ = ["LAST", "Lies", "Way", "Work", "shared"]
+
+Lies = tuple[bool, bool]  # whether the first image that is read has its channels in axis 1, and the second
+LAST: Lies = (False, False)
 
 
 class Work(NamedTuple):
@@ -32,19 +35,26 @@ class Way(NamedTuple):
     """Functions in C that do instructions in parts."""
 
     functions: dict[str, tuple[str, ...]]  # by instruction, the texts with the function `{way}_{instruction}_@`
-    work_of: Callable[[str, Geometry, int], Work]  # (instruction, geometry, bytes of a number)
+    work_of: Callable[..., Work]  # (instruction, geometry, bytes of a number), and how images lie where it `turns` them
     record: str  # the type of the lengths
     about: str
     packs: frozenset[str] = (
         frozenset()
     )  # those before which `{way}_pack_{instruction}_@(b, bias, room, lengths)` is called
+    turns: bool = False  # whether it reads images with their channels in axis 1 too, and turns them as it does
+
+    def planned(self, name: str, geo: Geometry, itemsize: int, lies: Lies = LAST) -> Work:
+        """How an instruction is done, of images that lie so."""
+        return self.work_of(name, geo, itemsize, lies) if self.turns else self.work_of(name, geo, itemsize)
 
 
-def shared(instruction: Instruction, refs: Refs, geo: Geometry, name_of_way: str, way: Way, name: str) -> Statements:
+def shared(
+    instruction: Instruction, refs: Refs, geo: Geometry, name_of_way: str, way: Way, name: str, lies: Lies
+) -> Statements:
     """The kernel of an instruction, what `name` does, over arrays that lie as this way reads them."""
     out = instruction.out
     kind, _, ending = TYPES[str(out.dtype)]
-    work = way.work_of(name, geo, out.dtype.itemsize)
+    work = way.planned(name, geo, out.dtype.itemsize, lies)
     a, b, *bias = reads = [refs[variable] for variable in instruction.inputs]
     size = prod(out.shape)
     behind = work.sums * size if work.sums > 1 else 0

@@ -17,7 +17,7 @@ from .members import ctype
 from .moves import Move
 from .parts import parts_of
 from .products import Product, leading
-from .turns import TURN, numbers_of
+from .turns import SQUARES, TURN, numbers_of
 
 __all__ = ["HEADER", "SETUP", "check_source", "kernel_source", "move_source", "product_source"]
 
@@ -64,8 +64,8 @@ SINGLE = 262_144
 
 def move_source(move: Move, memory: Memory) -> tuple[list[str], str]:
     """The functions that it calls, and statements that move numbers."""
-    turns = {TURN[of.base.dtype.itemsize] for to, of in move.parts if _turned(to, of) is not None}
-    return sorted(turns), _statements(move, memory)
+    sizes = sorted({of.base.dtype.itemsize for to, of in move.parts if _turned(to, of) is not None})
+    return [text[size] for size in sizes for text in (SQUARES, TURN)], _statements(move, memory)
 
 
 def _statements(move: Move, memory: Memory) -> str:

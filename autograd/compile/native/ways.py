@@ -26,12 +26,14 @@ from .pooling import are_fast_in_planes
 from .shares import Way
 from .template import TYPES
 
-__all__ = ["PLANES", "WAYS", "adds_bias", "convolution_of", "reads_planes", "way_of"]
+__all__ = ["PLANES", "WAYS", "adds_bias", "convolution_of", "reads_lying", "reads_planes", "way_of"]
 
 WAYS = {
     "wino": Way(winograd.FUNCTIONS, winograd.work_of, "wino_t", "convolution (Winograd)"),
-    "side": Way(depthwise.FUNCTIONS, depthwise.work_of, "ring_t", "convolution (groups side by side)", depthwise.PACKS),
-    "direct": Way(direct.FUNCTIONS, direct.work_of, "ring_t", "convolution (direct)", direct.PACKS),
+    "side": Way(
+        depthwise.FUNCTIONS, depthwise.work_of, "ring_t", "convolution (groups side by side)", depthwise.PACKS, True
+    ),
+    "direct": Way(direct.FUNCTIONS, direct.work_of, "ring_t", "convolution (direct)", direct.PACKS, True),
     "plane": Way(planes.FUNCTIONS, planes.work_of, "plane_t", "convolution (planes)", planes.PACKS),
 }
 
@@ -55,10 +57,16 @@ def way_of(name: str, geo: Geometry, dtype: object) -> str:
     return min(costs, key=costs.__getitem__)
 
 
+def reads_lying(way: str, geo: Geometry) -> bool:
+    """Whether images are read as they lie, their channels in axis 1 too."""
+    return geo.is_depthwise or way == "point" or (way in WAYS and WAYS[way].turns)
+
+
 def reads_planes(instruction: Instruction, lie: Sequence[bool]) -> tuple[bool, ...]:
     """Which inputs an instruction reads as they lie, of those that `lie` with their channels in axis 1.
 
-    What is convolved channel by channel is made so, too, and maxima of windows are.
+    What is convolved channel by channel is made so, too, and maxima of windows are. Some ways to convolve turn images
+    as they read them.
     """
     name = instruction.name
     if name in _MAXIMA:
@@ -72,12 +80,9 @@ def reads_planes(instruction: Instruction, lie: Sequence[bool]) -> tuple[bool, .
     if geo.is_empty:
         return (False,) * len(lie)
     images = tuple(lies and place in _IMAGES[name] for place, lies in enumerate(lie))
-    way = way_of(name, geo, instruction.out.dtype)
-    if way == "point":
-        return images
-    if name == "convolve_weight":
-        return (geo.is_depthwise and all(images),) * 2
-    return geo.is_depthwise and images[0], False
+    if geo.is_depthwise and name == "convolve_weight":
+        return (all(images),) * 2
+    return images if reads_lying(way_of(name, geo, instruction.out.dtype), geo) else (False,) * len(lie)
 
 
 def adds_bias(instruction: Instruction) -> bool:

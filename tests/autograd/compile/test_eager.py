@@ -718,6 +718,66 @@ def test_lines_are_convolved_by_wide_vectors_and_by_short_ones(which, dtype, mac
         assert np.abs(found - wanted).max() <= (1e-4 if dtype == "float32" else 1e-12) * np.abs(wanted).max()
 
 
+TURNED = [  # by which way, x (N, C, H, W), features, groups, kernel, stride
+    ("direct", (2, 3, 9, 40), 20, 1, (3, 2), (1, 1)),
+    ("direct", (2, 24, 7, 5), 9, 3, (2, 2), (2, 1)),
+    ("direct", (1, 8, 50, 1), 8, 1, (5, 1), (1, 1)),
+    ("side", (2, 12, 9, 17), 12, 12, (3, 3), (1, 2)),
+    ("side", (2, 27, 7, 12), 18, 9, (2, 2), (2, 1)),
+    ("side", (2, 34, 9, 5), 34, 17, (1, 3), (1, 1)),
+]
+
+
+@needs_c
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", TURNED)
+def test_images_with_their_channels_in_axis_1_are_convolved_to_the_same_bits(case, dtype, monkeypatch):
+    way, shape, features, groups, size, stride = case
+    padding = ((1, 0), (0, 0)) if shape[3] == 1 else ((1, 0), (2, 1))
+    last = shape[0], *shape[2:], shape[1]
+    geo = convolution.geometry("convolve", last, (features, *size, shape[1] // groups), stride, padding, (1, 1), groups)
+    x, w, y = (numbers(*of, dtype=dtype, seed=1) for of in (geo.x_shape, geo.w_shape, geo.out_shape))
+    of_x, of_y = (np.moveaxis(np.ascontiguousarray(np.moveaxis(image, 3, 1)), 1, 3) for image in (x, y))
+    assert not of_x.flags.c_contiguous
+    assert not of_y.flags.c_contiguous
+    monkeypatch.setattr(images, "_way", lambda name, geo, *arrays: way)
+    for name, orders in {
+        "convolve": [(x, w), (of_x, w)],
+        "convolve_input": [(y, w), (of_y, w)],
+        "convolve_weight": [(x, y), (x, of_y), (of_x, y), (of_x, of_y)],
+    }.items():
+        wanted, *others = (getattr(images, name)(*arrays, geo) for arrays in orders)
+        assert np.abs(wanted - getattr(windows, name)(np, *orders[0], geo)).max() <= 1e-4 * np.abs(wanted).max()
+        for found in others:
+            np.testing.assert_array_equal(found, wanted, strict=True)
+
+
+@needs_c
+@pytest.mark.parametrize("groups", [4, 16])
+@pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
+def test_layers_of_images_give_the_same_in_both_orders(layer, groups, monkeypatch):
+    module = layer(16, 32, 3, stride=2, padding=1, groups=groups)
+    x, copies = numbers(8, 16, 22, 21), []
+    monkeypatch.setattr(images, "in_order", lambda array: copies.append(array.shape) or ordered.in_order(array))
+
+    def results(order):
+        leaf = ag.Tensor(x, requires_grad=True)
+        leaf.data = order(x)
+        out = module(leaf)
+        slope = ag.Tensor(numbers(*out.shape, seed=1))
+        slope.data = order(slope.data)
+        module.zero_grad()
+        out.backward(slope)
+        return [out.data, leaf.grad.data, *(p.grad.data for p in module.parameters())]
+
+    found = results(lambda array: array)
+    assert not copies
+    for one, wanted in zip(
+        found, results(lambda array: np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, 3)), 3, 1)), strict=True
+    ):
+        np.testing.assert_allclose(one, wanted, rtol=1e-4, atol=1e-4)
+
+
 @needs_c
 @pytest.mark.parametrize("channels", [48, 5])
 def test_convolution_in_c_adds_a_bias_and_keeps_what_is_no_number(channels):

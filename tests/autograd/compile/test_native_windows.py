@@ -234,6 +234,28 @@ def test_windows_of_one_pixel_read_images_as_they_lie(
         assert one.flags.c_contiguous
 
 
+@pytest.mark.parametrize(("groups", "about"), [(2, "convolution (direct)"), (10, "convolution (groups side by side)")])
+def test_images_are_turned_as_they_are_read(groups: int, about: str) -> None:
+    options = {"stride": (1, 2), "padding": ((1, 0), (2, 1)), "dilation": (1, 1), "groups": groups}
+    rng = np.random.default_rng(0)
+    x, w = (rng.normal(size=shape).astype("f4") for shape in ((2, 30, 11, 13), (20, 3, 3, 30 // groups)))
+    g = rng.normal(size=convolution.convolve(np.transpose(x, LAST), w, **options).shape).astype("f4")
+    turned = np.ascontiguousarray(np.transpose(g, FIRST))
+
+    def three(x: Any, w: Any, g: Any) -> list[Any]:
+        x, g = np.transpose(x, LAST), np.transpose(g, LAST)
+        return [
+            convolution.convolve(x, w, **options),
+            convolution.convolve_input(g, w, length=(11, 13), **options),
+            convolution.convolve_weight(x, g, size=(3, 3), **options),
+        ]
+
+    found, abouts = in_c(three, x, w, turned)
+    assert abouts == [about] * 3
+    for one, wanted in zip(found, three(x, w, turned), strict=True):
+        agree(one, wanted, g.size)
+
+
 @pytest.mark.parametrize("lies", [(True, True), (True, False), (False, True)])
 @few
 @given(
