@@ -72,6 +72,8 @@ static inline __attribute__((always_inline)) void direct_KIND_@(int R, int V, co
   enum { lanes = sizeof(KIND_@) / sizeof(T) };
   const T *bias = w;
   KIND_@ sum[28];
+  for (int r = 0; r < R; r++)  // there by the time when it is written
+    for (int v = 0; v < V; v++) __builtin_prefetch(y + r * next + v * lanes, 1);
   for (int r = 0; r < R * V; r++) sum[r] = (KIND_@){0};
   w += V * lanes;
   for (const direct_run *end = run + runs; run < end; run++) {

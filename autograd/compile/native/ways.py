@@ -12,7 +12,9 @@ chosen without a trial and every machine chooses the same. Read `shares.py` next
 # nothing, but fills whole vectors of features, packs the weights, each as dear as fifty multiplications, and is slower
 # where these leave the second cache. For the weight's gradient it writes its sums every few rows, and each part has its
 # own: where there are so few results that it is one part, other cores rest. Groups side by side read two vectors for a
-# multiplication.
+# multiplication. Windows of one pixel are products of matrices as they lie; but BLAS shares a product among its threads
+# by the rows and columns that it makes, and a weight's gradient has few of them and sums over all pixels. The direct
+# way gives each part some pixels, as long as what a part sums up stays in the second cache.
 
 from __future__ import annotations
 
@@ -42,13 +44,14 @@ _IMAGES = {"convolve": (0,), "convolve_input": (0,), "convolve_weight": (0, 1)} 
 _MAXIMA = {"pool_pick", "pool_places", "pool_put"}
 _LANES = 8  # floats of a vector
 _CACHED = 1024  # vectors of weights that lie in the caches
+_SUMS = 1 << 16  # numbers of a weight that lie in the second cache beside what is read
 _PACKED = 50  # multiplications in which a weight is packed
 
 
 def way_of(name: str, geo: Geometry, dtype: object) -> str:
     """The name of the fastest way to do "convolve", "convolve_input" or "convolve_weight"; "blocks" of windows else."""
     if geo.is_pointwise and not geo.is_depthwise:
-        return "point"
+        return "direct" if name == "convolve_weight" and _has_small_sums(geo) else "point"
     if dtype == "float32" and winograd.pays(geo):
         return "wino"
     costs = {"blocks": _blocks(geo), "direct": _direct(name, geo)}
@@ -114,6 +117,11 @@ def _blocks(geo: Geometry) -> float:
     if geo.groups == 1 and geo.dilation[1] == 1:
         run *= geo.size[1]
     return geo.fan_in * (geo.features // geo.groups + 20 + 200 / run)
+
+
+def _has_small_sums(geo: Geometry) -> bool:
+    """Whether the gradient of a weight is several sums, each of which stays in the second cache."""
+    return geo.fan_in * geo.features <= _SUMS and geo.batch * geo.windows >= 2 * direct.PIXELS
 
 
 def _direct(name: str, geo: Geometry) -> float:

@@ -191,6 +191,16 @@ def test_convolution_of_groups_is_that_of_numpy(
     check_convolution(shape, groups * features, (3, 2), stride, padding, (1, 2), kind, 0, groups, way)
 
 
+def test_a_small_weights_gradient_over_many_pixels_is_shared_by_pixels() -> None:
+    for batch, features, way in ((8, 64, "direct"), (2, 64, "point"), (8, 512, "point")):  # few pixels, large sums
+        geo = convolution.geometry(
+            "convolve", (batch, 28, 28, 256), (features, 1, 1, 256), (1, 1), NO_PADDING, (1, 1), 1
+        )
+        assert way_of("convolve_weight", geo, "float32") == way
+        assert way_of("convolve", geo, "float32") == way_of("convolve_input", geo, "float32") == "point"
+    check_convolution((9, 24, 25, 17), 18, (1, 1), (1, 1), NO_PADDING, (1, 1), "f4", 0)
+
+
 def test_one_axis_of_space_is_a_row_of_pixels() -> None:
     for way in ("direct", "side"):
         sides = ((2, 1), (0, 0))
