@@ -60,11 +60,12 @@ class Operand:
 class Member:
     """One instruction of a group.
 
-    `kind` is "element", "row" (a value for each row), "column" or "all" (sums), or "block" (sums over some rows each).
+    `kind` is "element", "row" (a value for each row), "column" or "all" (sums), or "block" (sums over some rows each,
+    or the largest of them, or the one that a label names).
     """
 
     instruction: Instruction
-    name: str  # of the function in C, of the reduction, "pick" or "place"
+    name: str  # of the function in C, of the reduction, "pick" or "place" by columns, "along" or "among" by rows
     kind: str
     operands: list[Operand]
     per_row: bool = False  # whether it is computed once for each row, between the loops over the columns

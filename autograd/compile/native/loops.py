@@ -138,7 +138,11 @@ class Writer(Members):
         for member in self.in_blocks:
             index, kind = self.order[member.out], ctype(member.out.dtype)
             yield f"    {kind} *z{index} = {self.stored(member.out)} + r / {member.block} * {self.width};"
-            yield f"    if (r % {member.block} == 0) memset(z{index}, 0, {self.width} * sizeof({kind}));"
+            start = {"max": "-INFINITY", "min": "INFINITY"}.get(member.name, "0")
+            if member.name == "along" and member.out.dtype.kind == "f":
+                start = "NAN"  # a wrong label shows
+            each = f"for (long c = 0; c < {self.width}; c++) z{index}[c] = {start};"
+            yield f"    if (r % {member.block} == 0) {each}"
         for stage in range(self.stages):
             yield from self._stage([member for member in self.members.values() if member.stage == stage])
         for member in self.in_blocks:

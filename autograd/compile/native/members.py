@@ -83,8 +83,15 @@ class Members:
             if member.out in self.kept:
                 yield f"{self.kept_at(member.out, 'c')} = v{index};"
             return
+        if member.name == "along":
+            found = self.read(member.operands[1], member, member.out.dtype)
+            yield f"if ({self.is_labelled(member)}) {self.column_sum(member)} = {found};"
+            return
         value = self.read(member.operands[0], member, member.out.dtype)
-        if member.kind in ("column", "block"):
+        if member.kind == "block" and member.name in ("max", "min"):
+            compare, so_far = ">" if member.name == "max" else "<", self.column_sum(member)
+            yield f"{{ {kind} x = {value}; {so_far} = (x {compare} {so_far}) | (x != x) ? x : {so_far}; }}"
+        elif member.kind in ("column", "block"):
             yield f"{self.column_sum(member)} += {value};"
         elif member.kind == "all":
             yield f"s{index} += {value};"
@@ -133,6 +140,8 @@ class Members:
             labels, value = member.operands
             label = self.label(labels, member)
             return f"(c == {label} ? {self.read(value, member, member.out.dtype)} : 0)"
+        if member.name == "among":
+            return f"({self.is_labelled(member)} ? {self.read(member.operands[1], member, member.out.dtype)} : 0)"
         kinds = [operand.dtype for operand in member.operands]
         dtype = compute_dtype(member.name, kinds, member.out.dtype)
         values = [self.read(operand, member, dtype) for operand in member.operands]
@@ -140,6 +149,12 @@ class Members:
             condition = member.operands[0]
             values[0] = self.read(condition, member, condition.dtype) if condition.ref is not None else values[0]
         return expression(member.name, values, dtype)
+
+    def is_labelled(self, member: Member) -> str:
+        """Whether the label, known to be one of the rows of its block, is that of this row."""
+        labels = member.operands[0]
+        assert labels.ref is not None
+        return f"{self.read(labels, member, labels.ref.base.dtype)} == r % {member.block}"
 
     def label(self, labels: Operand, member: Member) -> str:
         """A label as the number of a column; as in NumPy, -1 is the last."""

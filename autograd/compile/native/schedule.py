@@ -27,7 +27,7 @@ from .layout import Ref
 from .moves import Move, joined_moves, move_of
 from .positions import Positions
 from .products import Product, product_of
-from .tables import Tables, Ways
+from .tables import Tables, Ways, labels_along
 
 __all__ = ["Call", "Step", "schedule"]
 
@@ -134,8 +134,12 @@ class _Schedule:
         """Whether the column that is named in each row is there, which is asked first where that can be."""
         if not self.dialect.checks:
             return True
-        table, (_, labels), *_ = instruction.inputs
-        columns = table.shape[1]
+        table, index, *_ = instruction.inputs
+        along = labels_along(table, index, self.tables.counts) if len(table.shape) > 2 else None
+        if along is not None:  # of those from outside some may be negative
+            axis, labels = along
+            return self.refs[labels].base not in self.outside and self.positions.are_below(labels, table.shape[axis])
+        labels, columns = index[1], table.shape[1]
         if self.refs[labels].base not in self.outside:
             return self.positions.are_below(labels, columns)
         asked = replace(

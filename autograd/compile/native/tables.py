@@ -8,6 +8,7 @@ column of each row. Read `positions.py` next.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -18,7 +19,7 @@ from .expressions import called, has_expression, is_elementwise
 from .groups import Member, Operand, Table
 from .layout import Ref, strides_over
 
-__all__ = ["Tables"]
+__all__ = ["Tables", "labels_along"]
 
 _REDUCTIONS = {
     "add.reduce": "sum",
@@ -98,9 +99,9 @@ class Tables:
                 ways[rows, columns] = Member(instruction, name, "all", placed)
             elif axes == [a for a in long if a < split] and columns > 1 and name in ("sum", "mean"):
                 ways[rows, columns] = Member(instruction, name, "column", placed)
-            elif self.dialect.blocks and columns > 1 and name in ("sum", "mean"):
+            elif self.dialect.blocks and columns > 1:
                 before = [a for a in long if a < split]
-                if axes and axes == before[-len(axes) :]:
+                if axes and axes != before and axes == before[-len(axes) :]:
                     block = prod(shape[a] for a in axes)
                     ways[rows, columns] = Member(instruction, name, "block", placed, block=block)
         return ways
@@ -110,7 +111,7 @@ class Tables:
         source, index = instruction.inputs
         labels = self._labels(source, index)
         if labels is None:
-            return {}
+            return self._along(instruction, source, index)
         rows, columns = source.shape
         operands = [Operand(ref=self.refs[source], rows=((rows, columns),), columns=1), self._for_each_row(labels)]
         member = Member(instruction, "pick", "row", operands, per_row=True)
@@ -121,11 +122,41 @@ class Tables:
         """Zeros, but in each row a value at its label."""
         base, index, value = instruction.inputs
         labels = self._labels(base, index)
-        if labels is None or base not in self.zeros or value.shape != labels.shape or value.dtype != base.dtype:
+        if base not in self.zeros or value.dtype != base.dtype:
+            return {}
+        if labels is None:
+            return self._along(instruction, base, index, value)
+        if value.shape != labels.shape:
             return {}
         rows, columns = base.shape
         operands = [self._for_each_row(labels), self._for_each_row(value)]
         return {(rows, columns): Member(instruction, "place", "element", operands)}
+
+    def _along(self, instruction: Instruction, table: Any, index: Any, value: Variable | None = None) -> Ways:
+        """x[..., labels, ...]: of each line along an axis that is not the last the element at its label; or its adjoint.
+
+        A label is compared with the number of each row, so what it names is found, or put, where rows are read anyway.
+        """
+        found = labels_along(table, index, self.counts) if self.dialect.blocks else None
+        if found is None or (value is not None and value.shape != found[1].shape):
+            return {}
+        axis, labels = found
+        shape, block = table.shape, table.shape[axis]
+        inputs = [self._spread(labels, shape, axis)]
+        inputs.append(Operand(ref=self.refs[table]) if value is None else self._spread(value, shape, axis))
+        wanted = prod(shape[: axis + 1]), prod(shape[axis + 1 :])
+        name, kind = ("along", "block") if value is None else ("among", "element")
+        return {
+            table: Member(instruction, name, kind, placed, block=block)
+            for table, placed in _tables(shape, inputs)
+            if table == wanted
+        }
+
+    def _spread(self, values: Variable, shape: tuple[int, ...], axis: int) -> Operand:
+        """What has one value for each line along an axis."""
+        ref = self.refs[values]
+        steps = (*ref.strides[:axis], 0, *ref.strides[axis + 1 :])
+        return Operand(ref=replace(ref, shape=shape, strides=steps))
 
     def _labels(self, table: Any, index: Any) -> Variable | None:
         """The labels of an index (rows, labels) that names one column in each row of a table."""
@@ -149,6 +180,32 @@ class Tables:
         """What has one value for each row of the table."""
         ref = self.refs[values]
         return Operand(ref=ref, rows=((ref.shape[0], ref.strides[0]),) if ref.shape[0] > 1 else ())
+
+
+def labels_along(table: Any, index: Any, counts: dict[Variable, Any]) -> tuple[int, Variable] | None:
+    """The axis along which an index names one place in each line, and these places; `counts` are whole constants.
+
+    It is an index of `take_along_axis`: along every other axis it counts. The axis is not the last, which has columns.
+    """
+    if not isinstance(table, Variable) or type(index) is not tuple or len(index) != len(table.shape):
+        return None
+    shape = table.shape
+    if not all(isinstance(part, Variable) for part in index):
+        return None
+    chosen = [axis for axis, part in enumerate(index) if not _counts(counts.get(part), axis, shape)]
+    if len(chosen) != 1 or chosen[0] == len(shape) - 1:
+        return None
+    (axis,) = chosen
+    labels = index[axis]
+    one_each = labels.shape == (*shape[:axis], 1, *shape[axis + 1 :])
+    return (axis, labels) if one_each and labels.dtype.kind == "i" and labels.dtype.isnative else None
+
+
+def _counts(numbers: Any, axis: int, shape: tuple[int, ...]) -> bool:
+    """Whether a constant counts the places of an axis."""
+    if numbers is None or numbers.shape != tuple(n if a == axis else 1 for a, n in enumerate(shape)):
+        return False
+    return bool((numbers.reshape(-1) == host.arange(shape[axis])).all())
 
 
 def _tables(shape: tuple[int, ...], operands: list[Operand]) -> Iterator[tuple[Table, list[Operand]]]:

@@ -254,6 +254,50 @@ def test_labels_that_are_known_to_be_there_stay_in_their_loop() -> None:
 
 
 @needs_c
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_the_largest_and_the_labelled_along_an_axis_between_are_numpys(kind: str) -> None:
+    x = np.random.default_rng(0).normal(size=(6, 2, 3, 41)).astype(kind)
+    x[0, :, 1, :9], x[1, 1, 2, 3], x[2], x[3, 0, 0, 5] = -np.inf, np.nan, np.inf, np.inf
+
+    @ag.compile(executor="native")
+    def several(x: Tensor) -> Any:
+        places = ag.argmax(x, axis=2, keepdims=True)
+        picked = ag.take_along_axis(x, places, axis=2)
+        slope = ag.grad(lambda x: ag.sum(ag.take_along_axis(x, places, axis=2) * 3.0))(x)
+        return ag.max(x, axis=(1, 2)) + 1.0, ag.min(x * 2.0, axis=2, keepdims=True), ag.exp(x), picked, slope
+
+    biggest, smallest, _, picked, slope = (found.numpy() for found in several(Tensor(x)))
+    np.testing.assert_array_equal(biggest, x.max(axis=(1, 2)) + 1, strict=True)
+    np.testing.assert_array_equal(smallest, (x * 2).min(axis=2, keepdims=True), strict=True)
+    places = x.argmax(axis=2, keepdims=True)
+    wanted = np.zeros_like(x)
+    np.put_along_axis(wanted, places, 3, axis=2)
+    np.testing.assert_array_equal(picked, np.take_along_axis(x, places, axis=2), strict=True)
+    np.testing.assert_array_equal(slope, wanted, strict=True)
+    assert [line for line in several.explain().splitlines() if "NumPy: " in line and "argmax" not in line] == []
+
+
+@needs_c
+def test_labels_of_images_stay_in_loops_and_those_from_outside_may_be_negative() -> None:
+    rng = np.random.default_rng(0)
+    logits, labels = Tensor(rng.normal(size=(3, 4, 6, 5)).astype("f4")), rng.integers(0, 4, (3, 6, 5))
+    labels[1, 2:4] = -1
+    both = ag.compile(ag.value_and_grad(lambda x, y: F.cross_entropy(x, y, ignore_index=-1)), executor="native")
+    loss, slope = both(logits, Tensor(labels))
+    assert "NumPy: " not in both.explain()
+    eager = ag.value_and_grad(lambda x: F.cross_entropy(x, Tensor(labels), ignore_index=-1))(logits)
+    np.testing.assert_allclose(loss.numpy(), eager[0].numpy(), rtol=1e-6)
+    np.testing.assert_allclose(slope.numpy(), eager[1].numpy(), rtol=1e-5, atol=1e-8)
+
+    @ag.compile(executor="native")
+    def picked(x: Tensor, y: Tensor) -> Any:
+        return F.cross_entropy(x, y, ignore_index=-1), ag.take_along_axis(x, ag.expand_dims(y, axis=1), axis=1)
+
+    found = picked(logits, Tensor(labels))[1].numpy()
+    np.testing.assert_array_equal(found, np.take_along_axis(logits.numpy(), labels[:, None], axis=1))
+
+
+@needs_c
 def test_buffers_are_written_where_they_are() -> None:
     norm = nn.BatchNorm1d(3)
     step = ag.compile(lambda x: norm(x), executor="native")
