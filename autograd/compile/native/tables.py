@@ -133,7 +133,7 @@ class Tables:
         return {(rows, columns): Member(instruction, "place", "element", operands)}
 
     def _along(self, instruction: Instruction, table: Any, index: Any, value: Variable | None = None) -> Ways:
-        """x[..., labels, ...]: of each line along an axis that is not the last the element at its label; or its adjoint.
+        """x[..., labels, ...]: of each line along an axis, not the last, the element at its label; or its adjoint.
 
         A label is compared with the number of each row, so what it names is found, or put, where rows are read anyway.
         """

@@ -44,7 +44,7 @@ _IMAGES = {"convolve": (0,), "convolve_input": (0,), "convolve_weight": (0, 1)} 
 _MAXIMA = {"pool_pick", "pool_places", "pool_put"}
 _LANES = 8  # floats of a vector
 _CACHED = 1024  # vectors of weights that lie in the caches
-_SUMS = 1 << 16  # numbers of a weight that lie in the second cache beside what is read
+_SUMS = 1 << 15  # numbers of a weight that lie in the second cache, 256 KiB or more, beside what is read
 _PACKED = 50  # multiplications in which a weight is packed
 
 
@@ -121,7 +121,7 @@ def _blocks(geo: Geometry) -> float:
 
 def _has_small_sums(geo: Geometry) -> bool:
     """Whether the gradient of a weight is several sums, each of which stays in the second cache."""
-    return geo.fan_in * geo.features <= _SUMS and geo.batch * geo.windows >= 2 * direct.PIXELS
+    return geo.groups == 1 and geo.fan_in * geo.features <= _SUMS and geo.batch * geo.windows >= 2 * direct.PIXELS
 
 
 def _direct(name: str, geo: Geometry) -> float:
