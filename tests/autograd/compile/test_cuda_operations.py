@@ -7,6 +7,7 @@ product take?
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import sys
 import weakref
@@ -20,7 +21,7 @@ import pytest
 import autograd as ag
 import nn
 import optim
-from autograd import ShapeError, Tensor, attending, convolution
+from autograd import DeviceError, ShapeError, Tensor, attending, convolution
 from autograd.compile.cuda import device_named, gpu
 from autograd.compile.cuda.commands import Launch, Operate
 from autograd.compile.cuda.device import Addresses
@@ -120,14 +121,45 @@ class Context:
         return SimpleNamespace(launch=lambda stream: None)
 
 
+class Driver:
+    """A driver that notes what it is asked to launch, with the first `count` words that the kernel is given."""
+
+    class CUDADriverError(Exception):
+        pass
+
+    def __init__(self) -> None:
+        self.launched: list[Any] = []
+        self.refuses = ""
+        self.count = 0
+
+    def _ask(self, what: str) -> None:
+        if what == self.refuses:
+            raise self.CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
+
+    def moduleLoadData(self, image: bytes) -> int:
+        self._ask("module")
+        return 7
+
+    def moduleGetFunction(self, module: int, name: str) -> int:
+        self._ask("function")
+        return {"kernel0": 70, "kernel1": 71}[name]
+
+    def launchKernel(self, function: int, *rest: int) -> None:
+        self._ask("launch")
+        *sizes, stream, parameters, extra = rest
+        words = ctypes.c_void_p.from_address(parameters).value or 0
+        given = list((ctypes.c_uint64 * self.count).from_address(words))
+        self.launched.append((function, sizes, stream, given, extra))
+
+
 @pytest.fixture
 def device(monkeypatch):
     runtime = SimpleNamespace(getDevice=lambda: 0, getDeviceProperties=lambda number: {"major": 9, "minor": 0})
-    cuda = SimpleNamespace(runtime=runtime, Device=Context, Stream=Context, get_current_stream=Context)
+    cuda = SimpleNamespace(runtime=runtime, Device=Context, Stream=Context, get_current_stream=Context, driver=Driver())
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda, empty=Memory, ndarray=Memory))
     monkeypatch.setitem(sys.modules, "cupy.cuda.runtime", runtime)
     monkeypatch.setitem(sys.modules, "cudnn", SimulatedCudnn())
-    monkeypatch.setattr(gpu, "_driver", lambda: None)
+    monkeypatch.setattr(gpu, "cubin_of", lambda source, architecture: b"cubin")
     for cached in (cudnn.library, cudnn.on_device):
         cached.cache_clear()
     yield gpu.GPU(0)
@@ -172,6 +204,32 @@ def test_a_run_is_on_the_current_stream(device, monkeypatch):
     run, _ = made(device, "forward", simulated_cudnn.WORKSPACE, monkeypatch)
     run()
     assert sys.modules["cudnn"].ran == [("cores", Context.ptr)]
+
+
+# Kernels
+
+
+def test_a_kernel_is_given_its_sizes_and_then_the_addresses_of_a_call(device):
+    device.driver.count = 4
+    launch = device.library("").launcher("kernel1", 12, 256, [3, 5], 2)
+    launch([1000, 2000], 9)
+    launch([3000, 4000], 9)
+    device.library("").launch("kernel0", 1, 64, [3, 5, 6, 7])()
+    assert device.driver.launched == [
+        (71, [12, 1, 1, 256, 1, 1, 0], 9, [3, 5, 1000, 2000], 0),
+        (71, [12, 1, 1, 256, 1, 1, 0], 9, [3, 5, 3000, 4000], 0),
+        (70, [1, 1, 1, 64, 1, 1, 0], Context.ptr, [3, 5, 6, 7], 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("refuses", "what"),
+    [("module", "load a program"), ("function", "find the kernel"), ("launch", "launch the kernel")],
+)
+def test_what_the_driver_refuses_is_told_in_its_words(device, refuses, what):
+    device.driver.refuses = refuses
+    with pytest.raises(DeviceError, match=f"the GPU could not {what}.*: CUDA_ERROR_INVALID_VALUE: invalid argument"):
+        device.library("").launch("kernel0", 1, 64, [])()
 
 
 # Products by trial
