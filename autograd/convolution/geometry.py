@@ -37,52 +37,52 @@ class Geometry:
     dilation: Pair
     groups: int
 
-    @property
+    @functools.cached_property
     def x_shape(self) -> Shape:
         """The shape of x."""
         return (self.batch, *self.length, self.channels)
 
-    @property
+    @functools.cached_property
     def w_shape(self) -> Shape:
         """The shape of the weight."""
         return (self.features, *self.size, self.channels // self.groups)
 
-    @property
+    @functools.cached_property
     def out_shape(self) -> Shape:
         """The shape of the result."""
         return (self.batch, *self.counts, self.features)
 
-    @property
+    @functools.cached_property
     def spans(self) -> Pair:
         """How far a window reaches along each axis, dilation included."""
         return _spans(self.size, self.dilation)
 
-    @property
+    @functools.cached_property
     def padded(self) -> Pair:
         """The lengths of x with its padding."""
         return _padded(self.length, self.padding)
 
-    @property
+    @functools.cached_property
     def fan_in(self) -> int:
         """How many numbers a window has in one group, and the weight for one feature: kh kw C / groups."""
         return self.size[0] * self.size[1] * self.channels // self.groups
 
-    @property
+    @functools.cached_property
     def windows(self) -> int:
         """How many windows there are in one sample."""
         return self.counts[0] * self.counts[1]
 
-    @property
+    @functools.cached_property
     def is_empty(self) -> bool:
         """Whether x, the weight or the result holds no number."""
         return 0 in (*self.x_shape, *self.w_shape, *self.out_shape)
 
-    @property
+    @functools.cached_property
     def is_pointwise(self) -> bool:
         """Whether each window is one place and each place of x one window, so that there is nothing to lay out."""
         return self.size == self.stride == (1, 1) and self.padded == self.length
 
-    @property
+    @functools.cached_property
     def is_depthwise(self) -> bool:
         """Whether each channel is convolved by itself, one or more times."""
         return self.groups == self.channels > 1

@@ -98,19 +98,30 @@ def _is_plain(x: Any, weight: Any, bias: Any) -> bool:
     return x.dtype.char in "fd" and weight.dtype == x.dtype and (bias is None or bias.dtype == x.dtype)
 
 
+def _last(x: Array) -> Array:
+    """What `_channels_last` makes of an array on the host."""
+    return (x if x.ndim == 4 else x[..., None]).transpose(0, 2, 3, 1)
+
+
+def _first(x: Array, ndim: int) -> Array:
+    """The way back, as `_channels_first`."""
+    x = x.transpose(0, 3, 1, 2)
+    return x.reshape(x.shape[:3]) if ndim == 3 else x
+
+
 def _packed(x: Array) -> Array:
     """x with its channels last, one after the other in memory; no copy where a convolution gave it."""
-    return in_order(_channels_last(x))
+    return in_order(_last(x))
 
 
 def _laid(x: Array, geo: Geometry, *names: str) -> Array:
     """The same, but as it lies where C reads it in either order in all that it does by these names."""
-    return images.laid(_channels_last(x), geo, *names)
+    return images.laid(_last(x), geo, *names)
 
 
 def _geometry(x: Array, w: Array, options: dict[str, Any]) -> Geometry:
     """That of x convolved by w, which has its channels last."""
-    return arrays.geometry("convolve", _channels_last(x).shape, w.shape, **options)
+    return arrays.geometry("convolve", _last(x).shape, w.shape, **options)
 
 
 def _finish(bias: Any, activation: Activation) -> Finish:
@@ -169,7 +180,7 @@ def _conv_forward(xp: Module, x: Any, weight: Any, bias: Any, *, activation: Act
         return NotImplemented
     w = _packed(weight)
     out = _convolve(_laid(x, _geometry(x, w, options), "convolve"), w, bias, activation, **options)
-    return _channels_first(out, x.ndim), out if activation == "relu" else None
+    return _first(out, x.ndim), out if activation == "relu" else None
 
 
 def _conv_backward(
@@ -190,9 +201,9 @@ def _conv_backward(
     of_x = of_weight = None
     room = _like(x, geo.is_depthwise and not g.flags.c_contiguous) if needs[0] else None
     if needs[0] and needs[1]:
-        of_x, of_weight = _convolve_both(_laid(x, geo, asked[1]), w, g, _channels_last(room), **options)
+        of_x, of_weight = _convolve_both(_laid(x, geo, asked[1]), w, g, _last(room), **options)
     elif needs[0]:
-        of_x = _convolve_input(g, w, out=_channels_last(room), length=_space(x), **options)
+        of_x = _convolve_input(g, w, out=_last(room), length=_space(x), **options)
     elif needs[1]:
         of_weight = _convolve_weight(_laid(x, geo, *asked), g, size=_space(weight), **options)
     return (
@@ -206,9 +217,9 @@ def _transpose_forward(xp: Module, x: Any, weight: Any, bias: Any, **options: An
     if not _is_plain(x, weight, bias):
         return NotImplemented
     w = _packed(weight)
-    geo = arrays.geometry_of("convolve_input", _channels_last(x).shape, w.shape, **options)
+    geo = arrays.geometry_of("convolve_input", _last(x).shape, w.shape, **options)
     out = _convolve_input(_laid(x, geo, "convolve_input"), w, bias, **options)
-    return _channels_first(out, x.ndim), None
+    return _first(out, x.ndim), None
 
 
 def _transpose_backward(
@@ -229,7 +240,7 @@ def _transpose_backward(
     of_x = room = None
     if needs[0]:
         room = _like(x, geo.is_depthwise and not g.flags.c_contiguous)
-        of_x = _convolve(g, w, out=_channels_last(room), **options)
+        of_x = _convolve(g, w, out=_last(room), **options)
     return (
         None if of_x is None else _of_x(of_x, x, room),
         _of_weight(_convolve_weight(g, _laid(x, geo, "convolve_weight"), size=_space(weight), **options), x)
@@ -259,7 +270,7 @@ def _by_tapes(definition: Callable[..., Any]) -> tuple[Callable[..., Any], Calla
         if out is not None:  # so the convolution need not be done again to know where ReLU let through
             g, options = let_through(xp, g, out), {**options, "activation": None}
         of_x, *others = backward_last(xp, g, needs, (_channels_last(x), weight, bias), tape, **options)
-        return (None if of_x is None else _of_x(of_x, x), *others)
+        return (None if of_x is None else _channels_first(of_x, x.ndim), *others)
 
     return forward, backward
 
@@ -278,16 +289,16 @@ def _like(x: Array, planes: bool = False) -> Array:
     if planes:  # or, where those of the result are, in axis 1
         return host.empty(x.shape, x.dtype)
     shape = (x.shape[0], *_space(x), x.shape[1])
-    return host.empty_like(_channels_first(host.empty(shape, x.dtype), x.ndim))
+    return host.empty_like(_first(host.empty(shape, x.dtype), x.ndim))
 
 
-def _of_x(found: Array, x: Array, room: Any = None) -> Array:
-    return room if room is not None and found.base is room else _channels_first(found, x.ndim)
+def _of_x(found: Array, x: Array, room: Any) -> Array:
+    return room if room is not None and found.base is room else _first(found, x.ndim)
 
 
 def _of_weight(found: Array, x: Array) -> Array:
     # An optimizer walks over it together with the weight, whose channels are in axis 1.
-    return host.ascontiguousarray(_channels_first(found, x.ndim))
+    return host.ascontiguousarray(_first(found, x.ndim))
 
 
 def _of_bias(xp: Module, g: Array) -> Array:

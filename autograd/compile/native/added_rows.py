@@ -16,7 +16,7 @@ from .addresses import data_address
 from .any_length import has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
-from .template import TYPES, filled
+from .template import ENDINGS, TYPES, filled
 from .threads import in_pool
 
 __all__ = ["added_rows"]
@@ -65,8 +65,7 @@ def added_rows(values: Array, numbers: Array, count: int) -> Array | None:
 
     None where NumPy has to do it: for few, or other numbers than floats and doubles, and where there is no compiler.
     """
-    kind = values.dtype.name
-    if kind not in TYPES or values.size < _WORTH or not values.dtype.isnative or not has_c():
+    if values.dtype not in ENDINGS or values.size < _WORTH or not has_c():
         return None
     library = _library()
     if library is None:
@@ -78,7 +77,7 @@ def added_rows(values: Array, numbers: Array, count: int) -> Array | None:
     sums = host.empty((count, columns) if is_short else 0)
     parts = 1 if is_short else max(1, min(columns // _STRIP, parts_of(given * columns, columns)))
     addresses = [data_address(x) for x in (values, numbers, out, sums)]
-    add = getattr(library, f"{'short' if is_short else 'long'}_{TYPES[kind][2]}")
+    add = getattr(library, f"{'short' if is_short else 'long'}_{ENDINGS[values.dtype]}")
     add(parts, (ctypes.c_void_p * 4)(*addresses), (ctypes.c_double * 4)(parts, given, count, columns))
     return out
 

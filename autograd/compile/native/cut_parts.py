@@ -17,7 +17,7 @@ from .addresses import data_address
 from .any_length import LARGE, has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
-from .template import TYPES, filled
+from .template import ENDINGS, TYPES, filled
 from .threads import in_pool
 
 __all__ = ["means", "slopes", "takes"]
@@ -79,7 +79,7 @@ const T *g = (const T *)p[0] + b * down * across * c;
 
 def takes(x: Array) -> bool:
     """Whether C does it of an array."""
-    known = type(x) is host.ndarray and str(x.dtype) in TYPES and x.dtype.isnative
+    known = type(x) is host.ndarray and x.dtype in ENDINGS
     return known and x.size >= LARGE and has_c() and _library() is not None
 
 
@@ -103,7 +103,7 @@ def _run(name: str, read: Array, out: Array, shape: tuple[int, ...], down: Cut, 
     )
     pointers = [data_address(array) for array in (read, out, lines, cuts)]
     numbers = (works, *shape, len(down[0]), len(across[0]))
-    function = getattr(_library(), f"cut_{name}_{TYPES[str(read.dtype)][2]}")
+    function = getattr(_library(), f"cut_{name}_{ENDINGS[read.dtype]}")
     function(works, (ctypes.c_void_p * 4)(*pointers), (ctypes.c_double * 7)(*numbers))
     return out
 

@@ -16,7 +16,7 @@ from .addresses import data_address
 from .any_length import LARGE, has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
-from .template import TYPES, filled
+from .template import ENDINGS, TYPES, filled
 from .threads import in_pool
 
 __all__ = ["normalized", "slopes", "takes"]
@@ -114,7 +114,7 @@ def _source() -> str:
 
 def takes(x: Array) -> bool:
     """Whether C does it of x (N, C, ...), whose channels are last in memory."""
-    known = x.ndim > 2 and x.dtype.isnative and str(x.dtype) in TYPES and x.size >= LARGE and x.shape[1] >= _LEAST
+    known = x.ndim > 2 and x.dtype in ENDINGS and x.size >= LARGE and x.shape[1] >= _LEAST
     last = known and not x.flags.c_contiguous and host.moveaxis(x, 1, -1).flags.c_contiguous
     return last and has_c() and _library() is not None
 
@@ -142,7 +142,7 @@ def _run(name: str, x: Array, arrays: list[Any], groups: int, eps: float) -> Non
     given = [None if array is None else host.ascontiguousarray(array) for array in (x, *arrays, room)]
     pointers = [None if array is None else data_address(array) for array in given]
     numbers = (parts, samples, x.size // (samples * channels), channels, groups, eps)
-    function = getattr(_library(), f"groups_{name}_{TYPES[str(x.dtype)][2]}")
+    function = getattr(_library(), f"groups_{name}_{ENDINGS[x.dtype]}")
     function(parts, (ctypes.c_void_p * 10)(*pointers), (ctypes.c_double * 6)(*numbers))
 
 

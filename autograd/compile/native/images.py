@@ -21,7 +21,7 @@ from .any_length import LARGE, has_c
 from .ordered import in_order
 from .parts import parts_of
 from .source import HEADER, SETUP
-from .template import TYPES, filled
+from .template import ENDINGS, TYPES, filled
 from .threads import in_pool
 from .ways import WAYS, reads_lying, way_of
 
@@ -97,8 +97,8 @@ def _dtypes(way: str) -> list[str]:
 
 def takes(name: str, geo: Geometry, *arrays: Array) -> bool:
     """Whether C does "convolve", or a gradient of it, of such arrays, which lie in order, or as `laid` has them."""
-    kinds = {str(array.dtype) for array in arrays}
-    known = len(kinds) == 1 and kinds <= TYPES.keys()
+    dtype, *others = [array.dtype for array in arrays]
+    known = dtype in ENDINGS and all(other == dtype for other in others)
     large = math.prod(geo.out_shape) >= LARGE and not geo.is_empty
     return known and large and has_c() and _library(_way(name, geo, *arrays)) is not None
 
@@ -107,7 +107,7 @@ def laid(x: Array, geo: Geometry, *names: str) -> Array:
     """An image (N, H, W, C), packed; as it lies with its channels in axis 1 where all that reads it, by name, can."""
     if x.flags.c_contiguous:
         return x
-    planes = x.size >= LARGE and has_c() and str(x.dtype) in TYPES and x.transpose(0, 3, 1, 2).flags.c_contiguous
+    planes = x.size >= LARGE and has_c() and x.dtype in ENDINGS and x.transpose(0, 3, 1, 2).flags.c_contiguous
     known = planes and not geo.is_empty and all(reads_lying(way_of(name, geo, x.dtype), geo) for name in names)
     return x if known else in_order(x)
 
@@ -190,7 +190,7 @@ def _run(function: Any, count: int, arrays: list[Array | None], numbers: tuple[i
 
 
 def _ending(array: Array) -> str:
-    return TYPES[str(array.dtype)][2]
+    return ENDINGS[array.dtype]
 
 
 def _way(name: str, geo: Geometry, a: Array, *others: Array) -> str:

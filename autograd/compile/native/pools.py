@@ -20,7 +20,7 @@ from .addresses import data_address
 from .any_length import LARGE, has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
-from .template import TYPES, filled
+from .template import ENDINGS, TYPES, filled
 from .threads import in_pool
 
 __all__ = ["largest_and_places", "put", "spread", "sums", "takes", "takes_planes"]
@@ -75,7 +75,7 @@ def _source() -> str:
 
 def takes(x: Array, size: Pair = (1, 1)) -> bool:
     """Whether C does this pooling of x (N, H, W, C); `size` is that of a window whose places are told apart."""
-    known = str(x.dtype) in TYPES and x.dtype.isnative and math.prod(size) <= _MOST
+    known = x.dtype in ENDINGS and math.prod(size) <= _MOST
     return known and x.size >= LARGE and has_c() and _library() is not None
 
 
@@ -131,7 +131,7 @@ def _run(
     record = (ctypes.c_long * len(lengths))(*lengths)
     addresses = [data_address(array) for array in arrays]
     pointers = (ctypes.c_void_p * 4)(*addresses, ctypes.addressof(record))
-    function = getattr(_library(), f"{way}_all_{name}_{TYPES[str(arrays[0].dtype)][2]}")
+    function = getattr(_library(), f"{way}_all_{name}_{ENDINGS[arrays[0].dtype]}")
     function(parts, pointers, (ctypes.c_double * 4)(parts, batch, *told))
 
 

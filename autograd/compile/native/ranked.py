@@ -17,7 +17,7 @@ from .addresses import data_address
 from .any_length import has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
-from .template import TYPES, filled
+from .template import ENDINGS, TYPES, filled
 from .threads import in_pool
 
 _WORTH = 1 << 10  # numbers that are worth a call
@@ -65,7 +65,7 @@ _KINDS = {
 
 def _in_c(x: Array, k: int, axis: int, largest: bool) -> Array | None:
     """The positions; None where NumPy has to find them: few or other numbers, many positions, or no compiler."""
-    if x.dtype.name not in TYPES or not x.dtype.isnative or not 0 < k <= _MOST or not has_c():
+    if x.dtype not in ENDINGS or not 0 < k <= _MOST or not has_c():
         return None
     library = _library()
     if library is None:
@@ -75,7 +75,7 @@ def _in_c(x: Array, k: int, axis: int, largest: bool) -> Array | None:
     count, length = found.size // k, rows.shape[-1]
     parts = parts_of(4 * x.size, count)
     pointers = (ctypes.c_void_p * 2)(*(data_address(array) for array in (rows, found)))
-    find = getattr(library, f"all_{'largest' if largest else 'smallest'}_{TYPES[x.dtype.name][2]}")
+    find = getattr(library, f"all_{'largest' if largest else 'smallest'}_{ENDINGS[x.dtype]}")
     find(parts, pointers, (ctypes.c_double * 4)(parts, count, length, k))
     return host.moveaxis(found, -1, axis)
 

@@ -30,7 +30,7 @@ from .any_length import has_c
 from .kernels import KERNELS, Memory, Refs, Statements
 from .parts import parts_of
 from .source import HEADER, SETUP
-from .template import TYPES, address, filled, is_packed
+from .template import ENDINGS, TYPES, address, filled, is_packed
 from .threads import in_pool
 
 __all__ = ["in_c"]
@@ -347,7 +347,7 @@ def in_c(function: F) -> F:
         out = host.empty(sum(map(prod, recurring.shapes_of(name, *lengths[:3]))), first.dtype)
         room = host.empty(_turned(name, lengths), first.dtype)
         pointers = (ctypes.c_void_p * 6)(*(data_address(a) for a in (*packed, out, room)))
-        getattr(library, f"call_{name}_{TYPES[str(first.dtype)][2]}")(pointers, (ctypes.c_long * 7)(*lengths))
+        getattr(library, f"call_{name}_{ENDINGS[first.dtype]}")(pointers, (ctypes.c_long * 7)(*lengths))
         return out
 
     return call  # type: ignore[return-value]

@@ -20,7 +20,7 @@ from .addresses import data_address
 from .any_length import has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
-from .template import TYPES, filled
+from .template import ENDINGS, TYPES, filled
 from .threads import in_pool
 
 __all__: list[str] = []
@@ -82,7 +82,7 @@ def _running(kind: str, x: Array, weights: Array, axis: int, reverse: bool) -> A
     It does few numbers, other ones than floats and doubles, and all where there is no compiler.
     """
     fits = type(x) is type(weights) is host.ndarray and x.shape == weights.shape and x.dtype == weights.dtype
-    if not fits or x.size < _WORTH or x.dtype.name not in TYPES or not x.dtype.isnative or not has_c():
+    if not fits or x.size < _WORTH or x.dtype not in ENDINGS or not has_c():
         return None
     library = _library()
     if library is None:
@@ -94,7 +94,7 @@ def _running(kind: str, x: Array, weights: Array, axis: int, reverse: bool) -> A
     parts = parts_of(4 * x.size, -(-before // 8) if behind == 1 else before * -(-behind // _CHUNK))
     addresses = [data_address(array) for array in (x, out, weights)]
     numbers = (ctypes.c_double * 5)(parts, before, along, behind, reverse)
-    getattr(library, f"all_{kind}_{TYPES[x.dtype.name][2]}")(parts, (ctypes.c_void_p * 3)(*addresses), numbers)
+    getattr(library, f"all_{kind}_{ENDINGS[x.dtype]}")(parts, (ctypes.c_void_p * 3)(*addresses), numbers)
     return out
 
 

@@ -22,12 +22,11 @@ from .any_length import has_c
 from .layout import joined_axes, packed
 from .parts import parts_of
 from .source import HEADER, SETUP
-from .template import TYPES, filled
+from .template import ENDINGS, TYPES, filled
 from .threads import in_pool
 
 _WORTH = 1 << 11  # rows that are worth a call
 _LONG = 512  # elements of a row that NumPy is as fast at
-_ENDINGS = {host.dtype(kind): ending for kind, (_, _, ending) in TYPES.items()}
 _SIGNS = {"add": "+", "subtract": "-", "multiply": "*"}
 
 # p: x, y, the result. n: parts, the lengths of four axes, and the steps of x along them and those of y.
@@ -91,7 +90,7 @@ def _in_c(name: str, x: Array, y: Array) -> Array | None:
     plan = _plan(x.shape, x.strides, y.shape, y.strides, x.itemsize)
     if plan is None:
         return None
-    ending = _ENDINGS.get(x.dtype)
+    ending = ENDINGS.get(x.dtype)
     if ending is None or x.dtype != y.dtype or not has_c() or not (x.flags.aligned and y.flags.aligned):
         return None
     library = _library()

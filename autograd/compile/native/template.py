@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 
+from ...backend import host
 from .kernels import Memory
 from .layout import Ref, packed
 
-__all__ = ["COPY", "TYPES", "address", "are_planes", "filled", "is_packed"]
+__all__ = ["COPY", "ENDINGS", "TYPES", "address", "are_planes", "filled", "is_packed"]
 
 TYPES = {"float32": ("float", "sgemm", "s"), "float64": ("double", "dgemm", "d")}
+ENDINGS = {host.dtype(kind): ending for kind, (_, _, ending) in TYPES.items()}  # of this machine's order of bytes
 
 COPY = """\
 typedef T vector_@ __attribute__((vector_size(32), aligned(sizeof(T)), may_alias));
