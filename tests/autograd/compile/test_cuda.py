@@ -73,6 +73,17 @@ def test_a_step_on_a_device_brings_nothing_to_the_host(device: str) -> None:
         compiled(Tensor([1.0], device=device))
 
 
+def test_several_places_along_one_of_many_axes_get_their_gradients(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TAPEGRAD_EXECUTOR", raising=False)  # eager code adds as many up in C, where it may
+    x = np.random.default_rng(0).normal(size=(33, 5, 4, 2, 4)).astype("float32")
+    y = np.arange(x.size).reshape(x.shape) % 3 % 2
+    slope = ag.grad(lambda x, y: (ag.take_along_axis(x, y, axis=3) ** 2).sum())
+    found = ag.compile(slope)(Tensor(x, device=device), Tensor(y, device=device))
+    np.testing.assert_allclose(found.numpy(), slope(Tensor(x), Tensor(y)).numpy(), rtol=1e-6)
+
+
 class Small:
     """A training of one layer, with its step."""
 
