@@ -2,7 +2,8 @@
 
 One idea: each element waits for the one before it, so NumPy spends an addition's delay on every one; rows do not wait
 for each other, so eight of them go side by side, and what lies behind the axis goes in vectors. Sums and products have
-NumPy's order, and its bits. Read `ranked.py` next.
+NumPy's order, and its bits. A recurrence goes on in double, so that a number too large for a float does not make those
+after it infinite. Read `ranked.py` next.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _STEPS = {"sum": "y + x", "product": "y * x", "recurrence": "a * y + x"}
 # p: x, the results, and the weights of a recurrence, which lie between an element and the one in front of it. n: parts,
 # the lengths before, along and behind the axis, and whether it is walked from its end.
 _SOURCE = """\
-static inline T step_NAME_@(T x, T y, T a) { return STEP; }
+static inline SUM step_NAME_@(T x, SUM y, T a) { return STEP; }
 static void rows_NAME_@(int part, char **p, const double *n) {
   enum { lanes = 8 };
   const long parts = n[0], rows = n[1], along = n[2], last = rows * (part + 1) / parts;
@@ -44,7 +45,7 @@ static void rows_NAME_@(int part, char **p, const double *n) {
     many = last - r < lanes ? last - r : lanes;
     const T *from = x + r * along + first, *weights = a + r * along + first + between;
     T *to = y + r * along + first;
-    T at[lanes];
+    SUM at[lanes];
     for (long k = 0; k < many; k++) to[k * along] = at[k] = from[k * along];
     if (many == lanes)
       for (long i = 1, j = step; i < along; i++, j += step)
@@ -64,12 +65,16 @@ static void columns_NAME_@(int part, char **p, const double *n) {
     const long start = (t / chunks * along + first) * behind + left;
     const T *from = (const T *)p[0] + start, *weights = (const T *)p[2] + start + between;
     T *to = (T *)p[1] + start;
+    SUM at[CHUNK];  // what stands in the result too, where that holds it
+    const int apart = sizeof(SUM) > sizeof(T);
     memcpy(to, from, width * sizeof(T));
+    for (long c = 0; apart && c < width; c++) at[c] = from[c];
     for (long i = 1; i < along; i++) {
       from += step; weights += step; to += step;
       const T *restrict now = from, *restrict earlier = to - step, *restrict a = weights;
       T *restrict out = to;
-      for (long c = 0; c < width; c++) out[c] = step_NAME_@(now[c], earlier[c], WEIGHT_HERE[c]);
+      if (apart) for (long c = 0; c < width; c++) out[c] = at[c] = step_NAME_@(now[c], at[c], WEIGHT_HERE[c]);
+      else for (long c = 0; c < width; c++) out[c] = step_NAME_@(now[c], earlier[c], WEIGHT_HERE[c]);
     }
   }
 }
@@ -105,6 +110,7 @@ def _library() -> Any:
         filled(_SOURCE.replace("STEP", step).replace("NAME", kind).replace("CHUNK", str(_CHUNK)), dtype)
         .replace("WEIGHT_HERE", "a" if "a" in step else "now")
         .replace("WEIGHT", "weights" if "a" in step else "from")
+        .replace("SUM", "double" if "a" in step else TYPES[dtype][0])
         for kind, step in _STEPS.items()
         for dtype in TYPES
     ]

@@ -65,6 +65,17 @@ def test_a_recurrence_is_that_of_numpy(shape: Any, axis: int, reverse: bool, cal
     assert calls == ["recurrence"]
 
 
+@pytest.mark.parametrize(("shape", "axis"), TABLES)
+def test_a_recurrence_of_floats_comes_back_from_beyond_their_range(shape: Any, axis: int, calls: Any) -> None:
+    place = np.moveaxis(np.broadcast_to(np.arange(shape[axis]), np.moveaxis(np.empty(shape), axis, -1).shape), -1, axis)
+    x, a = numbers(*shape, dtype="float32"), np.array([1e30, 1e30, 1e-30, 1e-30], "float32")[place % 4]
+    exact = _recurrence(x.astype("float64"), a.astype("float64"), axis=axis, reverse=True)
+    found = _recurrence(x, a, axis=axis, reverse=True)
+    assert calls == ["recurrence"] * 2
+    inside = np.abs(exact) < 1e38
+    np.testing.assert_allclose(found[inside], exact[inside], rtol=1e-6)
+
+
 def test_the_gradient_of_a_running_product_is_right_at_zeros(calls: Any) -> None:
     x = Tensor(np.where(np.arange(6000) % 7, 1.5, 0.0).reshape(1000, 6), requires_grad=True)
     g = numbers(1000, 6)
