@@ -45,7 +45,9 @@ _LONGEST = 4096  # numbers in a row of the loop
 
 
 def _forward(xp: Module, x: Array, y: Array, of_zero: Any, of_one: Any, *, mean: bool) -> Any:
-    fits = xp is host and getattr(y, "dtype", None) == x.dtype and x.shape == y.shape and casting() is None
+    # A number takes the dtype of x; an array of another shows in the loss.
+    dtypes = {x.dtype, getattr(y, "dtype", None), *(getattr(w, "dtype", x.dtype) for w in (of_zero, of_one))}
+    fits = xp is host and len(dtypes) == 1 and x.shape == y.shape and casting() is None
     if not fits or not x.ndim or not _loop.takes(x):
         return NotImplemented
     width = x.shape[-1]

@@ -148,6 +148,14 @@ def test_with_logits_far_tails_keep_their_loss():
     assert loss.tolist() == [1000.0, 1000.0, 0.0]
 
 
+@pytest.mark.parametrize("kind", ["float64", "int64"])
+def test_weights_of_a_wider_kind_widen_the_loss_whatever_the_size(kind):
+    weights = np.full(64, 2, kind)
+    for rows in (2, 128):
+        x, y = Tensor(np.ones((rows, 64), "float32")), np.ones((rows, 64), "float32")
+        assert F.binary_cross_entropy_with_logits(x, y, pos_weight=weights).dtype == "float64"
+
+
 def test_certain_probabilities_have_finite_losses_and_gradients():
     p = Tensor([0.0, 1.0, 0.0, 1.0], dtype="float64", requires_grad=True)
     loss = F.binary_cross_entropy(p, Tensor([0.0, 1.0, 1.0, 0.0], dtype="float64"), reduction="none")
