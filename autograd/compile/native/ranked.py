@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from operator import index
 from typing import Any
 
 from ...backend import Array, host
@@ -70,6 +71,7 @@ def _in_c(x: Array, k: int, axis: int, largest: bool) -> Array | None:
     library = _library()
     if library is None:
         return None
+    k = index(k)  # in NumPy's small whole numbers what follows would not fit
     rows = host.ascontiguousarray(host.moveaxis(x, axis, -1))
     found = host.empty((*rows.shape[:-1], k), "int64")
     count, length = found.size // k, rows.shape[-1]

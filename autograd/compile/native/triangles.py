@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from numbers import Integral
 from typing import Any
 
 from ...backend import Array, host
@@ -69,7 +70,8 @@ def _quicken(primitive: Primitive[Any], before: bool) -> None:
     forward = primitive.forward
 
     def forward_or_c(xp: Any, x: Any, *, k: int = 0) -> Any:
-        made = _in_c(x, k + before, before) if type(x) is host.ndarray else None
+        whole = type(x) is host.ndarray and isinstance(k, Integral)
+        made = _in_c(x, int(k) + before, before) if whole else None
         return forward(xp, x, k=k) if made is None else made
 
     primitive.forward = forward_or_c

@@ -59,3 +59,8 @@ def test_c_leaves_to_numpy_what_it_does_not_rank(monkeypatch: Any) -> None:
     monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
     assert ranked._in_c(x, 3, 1, True) is None
     assert ag.topk(x, 100)[1].shape == (20, 100)
+
+
+@pytest.mark.parametrize("k", [True, np.uint8(4), np.int8(4)])
+def test_how_many_may_be_any_whole_number(k: Any) -> None:
+    assert ag.topk(np.zeros((300, 9)), k)[1].shape == (300, int(k))

@@ -28,3 +28,11 @@ def test_triangles_are_those_of_numpy(shape: Any, dtype: str, monkeypatch: Any) 
             assert triangles._in_c(given, k, True) is not None
             assert same_bits(Tensor(ag.tril(given, k=k)), np.tril(given, k))
             assert same_bits(Tensor(ag.triu(given, k=k)), np.triu(given, k))
+
+
+@pytest.mark.parametrize("k", [-0.5, 1.5, np.float64(2), np.uint8(3)])
+def test_a_diagonal_between_two_is_that_of_small_matrices(k: Any, monkeypatch: Any) -> None:
+    monkeypatch.delenv("TAPEGRAD_EXECUTOR")
+    x = np.ones((80, 80))
+    for cut, numpys in ((ag.tril, np.tril), (ag.triu, np.triu)):
+        assert same_bits(Tensor(cut(x, k=k)), numpys(x, int(k) if isinstance(k, np.uint8) else k))
