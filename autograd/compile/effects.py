@@ -5,15 +5,22 @@ seen after the first call only (a change of an argument, an array that two Tenso
 before anything is written. Read `places.py` next.
 """
 
+# Note [Made inside]
+# An array that the function made looks like one that it found: both are bare arrays, and the trace meets them when a
+# Tensor takes them. But when the function has ended, nobody except the trace holds what it made; `spare.py` counts
+# holders in the same way. What is written into such an array is another variable, and the array stays as it was made.
+
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from sys import getrefcount
 from typing import Any
 
+from ..backend import host
 from ..errors import TraceError
 from ..tensor import Tensor
-from .places import DataOf, GradOf, shares, touched
+from .places import DataOf, Fixed, GradOf, shares, touched
 from .trace import Trace
 from .traced import Traced
 from .watch import data_of, grad_of
@@ -35,12 +42,16 @@ def gradients_of(trace: Trace) -> list[tuple[Tensor, Tensor | None]]:
 def changes_of(trace: Trace) -> list[tuple[Any, Traced]]:
     """The places that have another value now, with that value.
 
-    Raises TraceError where one of them shares memory with another array that was read, or shall from now on, and for an
-    argument that was changed in place or asked for its gradient.
+    An array that the function made is not among them: each call has it as it was made. See Note [Made inside].
+
+    Raises TraceError where one of them shares memory with another array that was read, or shall from now on, for an
+    argument that was changed in place or asked for its gradient, and for a change of a NumPy array.
     """
     _refuse_changed_arguments(trace)
     _refuse_shared_data(trace)
     found = [(place, traced) for place, traced, first in trace.captured if traced.variable is not first]
+    _refuse_changed_arrays([place for place, _ in found if isinstance(place, Fixed)])
+    found = [(place, traced) for place, traced in found if not isinstance(place, Fixed)]
     own = {id(place.tensor): (place, t) for place, t, _ in trace.captured if isinstance(place, DataOf)}
     for key, (tensor, traced) in trace.data.items():
         place, first = own.get(key, (DataOf(tensor), None))
@@ -86,6 +97,33 @@ def _refuse_changed_arguments(trace: Trace) -> None:
             "a compiled function leaves requires_grad or a gradient on a Tensor of an argument, where it would not "
             "be seen: begin with x = x.detach(), and return the gradient."
         )
+
+
+def _refuse_changed_arrays(places: list[Fixed]) -> None:
+    if not all(map(_is_made_inside, places)):
+        raise TraceError(
+            "a NumPy array was changed in place by a compiled function, through a Tensor in its memory: hold what "
+            "changes in a Tensor from outside, or write into x.clone()."
+        )
+
+
+def _is_made_inside(place: Fixed) -> bool:
+    """Whether nobody but the trace holds an array. See Note [Made inside]."""
+    return place.array.base is None and _holders(place) == _ALONE
+
+
+def _holders(place: Fixed) -> int:
+    return getrefcount(place.array)
+
+
+def _alone() -> int:
+    """The holders of an array that only a trace holds."""
+    trace = Trace()
+    trace.lift(host.zeros(1))
+    return _holders(trace.captured[0][0])
+
+
+_ALONE = _alone()
 
 
 def _refuse_shared_data(trace: Trace) -> None:

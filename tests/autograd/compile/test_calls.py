@@ -6,6 +6,7 @@ One idea: to a caller it is the function itself: the same results in the same co
 from __future__ import annotations
 
 import copy
+import operator
 import pickle
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable
@@ -484,6 +485,32 @@ def test_a_reshape_is_a_view_or_a_copy_as_the_array_lies(
         return results
 
     assert_same(run(True), run(False))
+
+
+MAKERS: dict[str, Callable[[], Tensor]] = {
+    "zeros": lambda: ag.zeros(3),
+    "full": lambda: ag.full((3,), 2.0),
+    "arange": lambda: ag.arange(3, dtype="float32"),
+    "a row of eye": lambda: ag.eye(3)[1],
+    "numbers": lambda: Tensor([1.0, 2.0, 3.0]),
+    "an array": lambda: Tensor(np.ones(3, "float32")),
+}
+
+
+@pytest.mark.parametrize("executor", ["numpy", "native"])
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@pytest.mark.parametrize("write", [lambda t, x: operator.iadd(t, x), lambda t, x: operator.setitem(t, 1, x[0])])
+def test_a_tensor_made_inside_is_written_into_anew_at_each_call(make: Any, write: Any, executor: Any) -> None:
+    def fill(x: Tensor) -> Tensor:
+        with ag.no_grad():
+            made = make()
+            write(made, x)
+            write(made, x * x)
+        return made * 1.0
+
+    fast, x = ag.compile(fill, executor=executor), Tensor([1.0, 2.0, 3.0])
+    for given in (x, x, x * 2.0):
+        assert fast(given).tolist() == fill(given).tolist()
 
 
 def test_in_place_keeps_the_dtype() -> None:

@@ -161,6 +161,22 @@ def test_a_write_that_another_tensor_would_see_is_refused() -> None:
     assert ag.compile(lambda: one + other)().tolist() == [0.0, 0.0, 0.0]  # to read both is fine
 
 
+@pytest.mark.parametrize("executor", ["numpy", "native"])
+@pytest.mark.parametrize("part", [slice(None), slice(1, None)])
+def test_a_write_into_an_array_of_numpys_is_refused(part: slice, executor: Any) -> None:
+    array = np.zeros(3)
+
+    def write(x: Tensor) -> Tensor:
+        with ag.no_grad():
+            shared = ag.asarray(array[part])
+            shared += x
+        return shared
+
+    with pytest.raises(TraceError, match="a NumPy array was changed in place"):
+        ag.compile(write, executor=executor)(tensor(1.0))
+    assert not array.any()
+
+
 @settings(max_examples=200)
 @given(
     parts=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4), st.integers(1, 3), st.booleans()), max_size=6),
