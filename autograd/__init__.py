@@ -47,7 +47,7 @@ from .vmap import vmap as vmap
 __project__ = "tapegrad"  # the mark that tells this autograd from the other one on PyPI
 
 keep_freed_memory()
-hints.tell_calls_of_files()
+hints.tell_calls_of_files("autograd")
 
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 

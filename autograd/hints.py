@@ -25,6 +25,7 @@ from .words import (
     NAMES,
     NEEDLESS_OPTIONS,
     OPTIONS_OF_CLASSES,
+    OPTIONS_OF_CLIP,
     OPTIONS_OF_FUNCTIONS,
     OPTIONS_OF_RECURRENT_LAYERS,
     OPTIONS_THAT_DIFFER,
@@ -65,17 +66,18 @@ class _File(ModuleType):
         raise TypeError(f"{self.__name__} is the file that {name} is in; write {instead}.")
 
 
-def tell_calls_of_files() -> None:
-    """Let the files with the name of a function, once they are imported, tell who calls them what to write."""
+def tell_calls_of_files(package: str) -> None:
+    """Let the files of a package with the name of a function, once imported, tell who calls them what to write."""
     for name in FILES:
-        sys.modules[name].__class__ = _File
+        if name.startswith(f"{package}."):
+            sys.modules[name].__class__ = _File
 
 
 def of_keywords(given: Iterable[str], known: Iterable[str]) -> str:
     """What to write for options of other libraries, when the function has `known` ones."""
     names = list(known)
     known = set(names)
-    tables = (OPTIONS_OF_FUNCTIONS, OPTIONS_OF_CLASSES, OPTIONS_OF_RECURRENT_LAYERS)
+    tables = (OPTIONS_OF_FUNCTIONS, OPTIONS_OF_CLASSES, OPTIONS_OF_CLIP, OPTIONS_OF_RECURRENT_LAYERS)
     told = []
     for name in given:
         ours = next((table[name] for table in tables if table.get(name) in known), None)

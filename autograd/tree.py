@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 __all__ = ["Structure", "flatten", "flatten_like", "map_tree", "paths", "register", "to_register", "unflatten"]
 
@@ -170,3 +170,11 @@ def map_tree(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     leaves, structure = flatten(tree)
     beside = [flatten_like(other, structure, f"tree {i} of map_tree") for i, other in enumerate(others, 2)]
     return unflatten(structure, map(function, leaves, *beside))
+
+
+if not TYPE_CHECKING:  # a type checker shall find what is not there
+
+    def __getattr__(name):
+        from .hints import missing  # only a wrong name asks for this
+
+        raise missing("autograd.tree", name)

@@ -12,6 +12,8 @@ from _tapegrad_marker import require_own_autograd
 
 require_own_autograd()
 
+from autograd.hints import tell_calls_of_files
+
 from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
@@ -73,6 +75,8 @@ __all__ = [
     "SequentialLR",
     "StepLR",
 ]
+
+tell_calls_of_files("optim")
 
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 

@@ -13,6 +13,8 @@ Looking at a run: `diagnose/`, `report/`, `watch/`, and inside a network `inside
 `piecewise/` hold what the lecture says of dropout and of ReLU, to be computed and compared.
 """
 
+from typing import TYPE_CHECKING
+
 from _tapegrad_marker import require_own_autograd
 
 require_own_autograd()
@@ -21,3 +23,10 @@ from .history import History
 from .trainer import Trainer
 
 __all__ = ["History", "Trainer"]
+
+if not TYPE_CHECKING:  # a type checker shall find what is not there
+
+    def __getattr__(name):
+        from autograd.hints import missing  # only a wrong name asks for this
+
+        raise missing("recipe", name)

@@ -5,7 +5,7 @@ One idea: a call that Python refuses is asked for the names of what it was given
 
 from __future__ import annotations
 
-__all__ = ["FIRST_ELSEWHERE", "MORE_ARRAYS", "NEEDLESS_OPTIONS", "OPTIONS_OF_CLASSES"]
+__all__ = ["FIRST_ELSEWHERE", "MORE_ARRAYS", "NEEDLESS_OPTIONS", "OPTIONS_OF_CLASSES", "OPTIONS_OF_CLIP"]
 __all__ += ["OPTIONS_OF_FUNCTIONS", "OPTIONS_OF_RECURRENT_LAYERS", "OPTIONS_THAT_DIFFER"]
 
 # Functions of one array that elsewhere take something more by place -> what to write.
@@ -38,11 +38,18 @@ OPTIONS_OF_FUNCTIONS = {
     "grad_tensors": "gradient",
     "in_dims": "in_axes",
     "keepdim": "keepdims",
+    "loc": "mean",
     "map_location": "device",
     "max": "high",
+    "maxval": "high",
     "min": "low",
+    "minval": "low",
+    "newshape": "shape",
     "out_dims": "out_axes",
     "rcond": "rtol",
+    "reps": "repetitions",
+    "scale": "std",
+    "shifts": "shift",
     "size": "shape",
     "split_size_or_sections": "sections",
     "start_dim": "start_axis",
@@ -54,6 +61,8 @@ OPTIONS_OF_FUNCTIONS = {
 # Options of layers, losses, optimizers and schedules.
 OPTIONS_OF_CLASSES = {
     "alpha": "negative_slope",
+    "b1": "betas",
+    "b2": "betas",
     "beta_1": "betas",
     "beta_2": "betas",
     "dilation_rate": "dilation",
@@ -72,6 +81,7 @@ OPTIONS_OF_CLASSES = {
     "units": "out_features",
     "use_bias": "bias",
 }
+OPTIONS_OF_CLIP = {"a_max": "max", "a_min": "min"}
 OPTIONS_OF_RECURRENT_LAYERS = {"input_dim": "input_size", "units": "hidden_size"}
 _WHOLE_LOOP = "a step is one loop over all parameters in any case, leave {} out"
 NEEDLESS_OPTIONS = {
@@ -91,6 +101,7 @@ NEEDLESS_OPTIONS = {
     "clipvalue": "call optim.clip_grad_value_(parameters, clip_value) before step(), leave clipvalue out",
     "create_graph": "what is given can be differentiated again, leave create_graph out",
     "decay": "optim.InverseTimeLR(optimizer, decay) is that schedule, leave decay out",
+    "decimals": "write (x * 10**n).round() / 10**n for n decimals, leave decimals out",
     "decoupled_weight_decay": "optim.AdamW is Adam with decoupled weight decay, leave decoupled_weight_decay out",
     "device_type": "a product is made where its arrays are, leave device_type out",
     "differentiable": "a step is taken outside the graph, leave differentiable out",
@@ -105,18 +116,27 @@ NEEDLESS_OPTIONS = {
     "holomorphic": "complex numbers carry no gradient, leave holomorphic out",
     "inputs": "autograd.gradients(y, inputs) gives the gradients of these alone, leave inputs out",
     "inplace": "nothing is done in place here, leave inplace out",
+    "jit_compile": "a function is compiled in any case, leave jit_compile out",
+    "kernel_initializer": "nn.init.zeros_(layer.weight) and its like fill it, leave kernel_initializer out",
     "last_epoch": "load_state_dict of a schedule takes up its count, leave last_epoch out",
     "mask_check": "a mask is checked where it is used, leave mask_check out",
     "max_norm": "penalties=[optim.MaxNorm(c)] of the optimizer keeps rows within a norm, leave max_norm out",
+    "return_sequences": "the output has all times, output[-1] the last, leave return_sequences out",
+    "return_state": "the last state is given too, leave return_state out",
     "sample_weight": "a loss of your own weighs rows, by weights that stand in y, leave sample_weight out",
+    "save_best_only": 'best="val_loss" says by what the best is kept, beside the last, leave save_best_only out',
     "scale_grad_by_freq": "multiply the gradient by 1 / numpy.bincount(indices), leave scale_grad_by_freq out",
     "sparse": "gradients are dense here, leave sparse out",
     "static_argnames": "what is no array is part of the program as it is, leave static_argnames out",
     "static_argnums": "what is no array is part of the program as it is, leave static_argnums out",
+    "transpose_a": "write a.mT, leave transpose_a out",
+    "transpose_b": "write b.mT, leave transpose_b out",
     "validation_split": "recipe.data.split(x, y, sizes) gives parts, leave validation_split out",
     "verbose": "print(schedule) shows its values, recipe.callbacks.Progress() a run, leave verbose out",
 }
 OPTIONS_THAT_DIFFER = {
+    "b1": "b1 is the first of betas=(beta1, beta2) here",
+    "b2": "b2 is the second of betas=(beta1, beta2) here",
     "beta_1": "beta_1 is the first of betas=(beta1, beta2) here",
     "beta_2": "beta_2 is the second of betas=(beta1, beta2) here",
     "reduce": 'reduction="none" stands here for reduce=False',

@@ -29,7 +29,16 @@ def names():
     leaf = Tensor([1.0, 2.0, 3.0], requires_grad=True)
     y = leaf * 2.0
     return {
-        **{"ag": ag, "np": np, "math": math, "copy": copy, "pickle": pickle, "Tensor": Tensor, "recipe": recipe},
+        **{
+            "ag": ag,
+            "np": np,
+            "math": math,
+            "copy": copy,
+            "pickle": pickle,
+            "Tensor": Tensor,
+            "recipe": recipe,
+            "optim": optim,
+        },
         **{"x": x, "m": m, "i": Tensor([0, 1, 2]), "leaf": leaf, "y": y, "loss": (y * y).mean()},
     }
 
@@ -118,6 +127,19 @@ FAILS = {
     ),
     "ag.custom_vjp(ag.exp)": (AttributeError, "write a function f(xp, x) under @autograd.primitive.primitive"),
     "ag.amp.GradScaler": (AttributeError, "write autograd.autocast()"),
+    "ag.constant([1.0])": (AttributeError, "write autograd.Tensor(data)"),
+    "ag.reduce_sum(x)": (AttributeError, "write autograd.sum(x, axis=...)"),
+    "ag.segment_sum(x, i)": (AttributeError, "write autograd.index_add(values, segments, axis=0, length=...)"),
+    "ag.clip(x, a_min=0, a_max=1)": (TypeError, "a_min is called min here, a_max is called max here."),
+    "ag.matmul(m, m, transpose_b=True)": (TypeError, "write b.mT, leave transpose_b out."),
+    "ag.random.uniform((3,), minval=0)": (TypeError, "minval is called low here."),
+    "ag.random.categorical(x)": (AttributeError, "write (x - autograd.log(-autograd.log(autograd.random.uniform"),
+    "ag.tree.map(abs, {})": (AttributeError, "write autograd.tree.map_tree(f, tree, *others)"),
+    "ag.compile(abs, jit_compile=True)": (TypeError, "a function is compiled in any case, leave jit_compile out."),
+    "optim.adam(1e-3)": (TypeError, "optim.adam is the file that Adam is in; write optim.Adam(parameters, lr)."),
+    "optim.Adam([leaf], b1=0.9)": (TypeError, "b1 is the first of betas=(beta1, beta2) here."),
+    "recipe.fit": (AttributeError, "write recipe.Trainer(model, loss, optimizer).fit((x, y), epochs=..."),
+    "recipe.bogus": (AttributeError, "module 'recipe' has no attribute 'bogus'$"),
     "recipe.data.DataLoader": (AttributeError, "write recipe.data.Batches(x, y, batch_size)"),
     "recipe.data.bogus": (AttributeError, "module 'recipe.data' has no attribute 'bogus'$"),
     "ag.randint(0, 3, (2,))": (AttributeError, "write autograd.random.randint(low, high, shape)"),
