@@ -77,6 +77,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
+        message = message.replace(": ignored explicit argument", " takes no value, got")
         raise UsageError(f"{message} ({self.prog} --help shows what there is)")
 
     def parse_all(self, argv: list[str] | None) -> argparse.Namespace:

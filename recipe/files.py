@@ -23,11 +23,16 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
     # One name for every attempt, so that a kill leaves one such file at most and the next attempt takes it.
     passing = path.with_name(f".{path.name}.writing")
-    with open(passing, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(passing, path)
+    try:
+        with open(passing, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(passing, path)
+    except OSError as error:
+        if error.filename is None:  # of a full disk Python does not say which file did not fit
+            error.filename = str(path)
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:

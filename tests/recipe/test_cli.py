@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -142,6 +143,15 @@ def test_a_run_that_fails_says_where_and_is_still_diagnosed(capsys):
     assert "report" in out
 
 
+def test_a_full_disk_is_told_with_the_file(monkeypatch, tmp_path, capsys):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # Python names no file here
+
+    monkeypatch.setattr("recipe.files.os.fsync", full)
+    assert main(["train", "--data", "blobs", "--limit-rows", "300", "--epochs", "1", "--out", str(tmp_path / "r")]) == 2
+    assert capsys.readouterr().err == f"recipe: {tmp_path / 'r' / 'steps.csv'}: No space left on device\n"
+
+
 @pytest.mark.parametrize(
     ("flags", "value"),
     [
@@ -183,7 +193,8 @@ def test_a_file_and_flags():
         (["train", "--monitor", "val_acc"], '--monitor "val_acc": wanted is one of val_loss, val_accuracy, '),
         (["train", "--compile", "maybe"], '--compile "maybe": wanted is true, false or auto.'),
         (["train", "--compile=1"], '--compile "1": wanted is true, false or auto.'),
-        (["train", "--no-compile=1"], "argument --no-compile: ignored explicit argument '1'"),
+        (["train", "--no-compile=1"], "argument --no-compile takes no value, got '1' (python -m recipe train --help"),
+        (["train", "--watch=8080"], "argument --watch takes no value, got '8080' (python -m recipe train --help"),
         (["train", "--learning-rate", "0.1"], "unknown argument --learning-rate; did you mean --lr?"),
         (["train", "--layers=64,64"], "unknown argument --layers; did you mean --hidden?"),
         (["train", "--gpu"], "unknown argument --gpu; did you mean --device cuda?"),
