@@ -94,6 +94,8 @@ def of_keywords(given: Iterable[str], known: Iterable[str]) -> str:
 
 def of_places(name: str, places: list[str], options: list[inspect.Parameter], extra: tuple[Any, ...]) -> str:
     """What to write where a function of `places` and, by keyword, `options` got `extra` values more by place."""
+    if not options:
+        return f"; {MORE_ARRAYS[name]}" if name in MORE_ARRAYS else ""
     if name in FIRST_ELSEWHERE:  # what another library has in that place
         options = sorted(options, key=lambda option: option.name != FIRST_ELSEWHERE[name])
     if name == "norm" or not all(isinstance(value, (int, float, str, tuple, type(None))) for value in extra):
@@ -153,7 +155,7 @@ def telling(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **options)
         except TypeError as error:
             hint = of_keywords(options, known)
-            if by_name and len(args) > len(places):
+            if len(args) > len(places):
                 hint = of_places(function.__name__, places[own:], by_name, args[len(places) :])
             if not hint or type(error) is not TypeError:  # one that vmap or a trace raises is about something else
                 raise

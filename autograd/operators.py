@@ -16,7 +16,7 @@ from .hints import OPTIONS, Elsewhere, telling
 from .methods import Methods
 from .ops import discrete, elementwise, index, linalg
 from .tensor import Operand, Tensor
-from .words import METHODS
+from .words import METHODS, MORE_ARRAYS
 
 __all__ = ["Surface"]
 
@@ -189,6 +189,10 @@ class Surface(Methods):
     def __float__(self: Any) -> float:
         return asking.one(self, float)
 
+    def __round__(self: Any, digits: int | None = None) -> Any:
+        """Rounded as a Python number, to be shown; x.round() rounds each element."""
+        return round(asking.one(self, int if self.dtype.kind in "iu" else float), digits)
+
     def __index__(self: Any) -> int:
         return asking.as_index(self)
 
@@ -236,7 +240,8 @@ def _method(name: str, member: Any) -> Any:
     parameters = inspect.signature(member).parameters.values()
     by_name = {p.name for p in parameters if p.kind is not p.VAR_POSITIONAL}
     last = any(p.kind is p.KEYWORD_ONLY for p in parameters)  # others may have it by place
-    return telling(member) if last or not OPTIONS.isdisjoint(by_name) else member
+    told = last or name in MORE_ARRAYS or not OPTIONS.isdisjoint(by_name)
+    return telling(member) if told else member
 
 
 for _part in (Methods, Surface):

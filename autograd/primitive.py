@@ -108,7 +108,7 @@ class Operation(Generic[P]):
     def refuse(self, inputs: tuple[Any, ...], options: dict[str, Any], error: TypeError) -> NoReturn:
         """Raise a TypeError that shows the signature, unless the call fits it and something else is wrong."""
         hint = ""
-        if len(inputs) > len(self.inputs) and not self.variadic and self.options:
+        if len(inputs) > len(self.inputs) and not self.variadic:
             by_name = [self.signature.parameters[option] for option in self.options]
             hint = of_places(self.name, list(self.inputs), by_name, inputs[len(self.inputs) :])
         hint += of_keywords(options, self.signature.parameters)

@@ -15,6 +15,7 @@ MORE_ARRAYS = {
     "min": "for two arrays write minimum(x1, x2)",
     "norm": "this is the Euclidean norm, the one of order 2, and its axis goes by keyword: norm(x, axis=...); "
     "linalg.vector_norm has others",
+    "round": "for n decimals write (x * 10**n).round() / 10**n",
     "scatter_add": "to add to x write x + scatter_add(values, indices, axis=..., length=x.shape[...])",
 }
 

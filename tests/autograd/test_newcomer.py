@@ -52,6 +52,7 @@ WORKS = {
     '"%.2f" % loss': "18.67",
     # Python's own functions
     "sum([x, x]).tolist()": [2.0, 4.0, 6.0],
+    "round(loss, 2), round(x[1]), round(Tensor(2**60 + 1))": (18.67, 2, 2**60 + 1),
     "sum(x).item()": 6.0,
     "max(x).item(), min(x).item()": (3.0, 1.0),
     "sorted(Tensor([2.0, 1.0]))[0].item()": 1.0,
@@ -140,6 +141,10 @@ FAILS = {
     "optim.Adam([leaf], b1=0.9)": (TypeError, "b1 is the first of betas=(beta1, beta2) here."),
     "recipe.fit": (AttributeError, "write recipe.Trainer(model, loss, optimizer).fit((x, y), epochs=..."),
     "recipe.bogus": (AttributeError, "module 'recipe' has no attribute 'bogus'$"),
+    "round(x, 1)": (ValueError, "float() of a Tensor of shape (3,) is not one value"),
+    "ag.round(x, 2)": (TypeError, "for n decimals write (x * 10**n).round() / 10**n."),
+    "x.round(2)": (TypeError, "for n decimals write (x * 10**n).round() / 10**n."),
+    "x.round(decimals=2)": (TypeError, "write (x * 10**n).round() / 10**n for n decimals, leave decimals out."),
     "recipe.data.DataLoader": (AttributeError, "write recipe.data.Batches(x, y, batch_size)"),
     "recipe.data.bogus": (AttributeError, "module 'recipe.data' has no attribute 'bogus'$"),
     "ag.randint(0, 3, (2,))": (AttributeError, "write autograd.random.randint(low, high, shape)"),
