@@ -77,32 +77,34 @@ class _Row(Module, Generic[T]):
         for place, item in enumerate(items):
             setattr(self, str(place), item)
 
-    def insert(self, index: int, item: T) -> None:
-        """Put one more before the place `index`; those behind it move on."""
+    def insert(self, index: int, item: T) -> Self:
+        """Put one more before the place `index`; those behind it move on. Gives the container, as do the next two."""
         self._check(item)
         items = self._items()
         items.insert(index, item)
         self._number(items)
+        return self
 
-    def append(self, item: T) -> None:
+    def append(self, item: T) -> Self:
         """Put one more at the end, under the first number from the length on that no other has."""
         self._check(item)
         place = len(self)
         while str(place) in held(self):  # of a slice, whose items keep their names
             place += 1
         setattr(self, str(place), item)
+        return self
 
-    def extend(self, items: Iterable[T]) -> None:
+    def extend(self, items: Iterable[T]) -> Self:
         """Put several more at the end."""
         if not isinstance(items, Iterable) or isinstance(items, Tensor):
             name = type(self).__name__
             raise TypeError(f"{name} takes several at once, got a {type(items).__name__}: write [a, b, c].")
         for item in items:
             self.append(item)
+        return self
 
     def __iadd__(self, items: Iterable[T]) -> Self:
-        self.extend(items)
-        return self
+        return self.extend(items)
 
     def pop(self, index: int) -> T:
         """Take out the one at the place `index`, and give it; those behind it move up."""

@@ -231,3 +231,11 @@ def test_residual_adds_its_input():
     wider = nn.Residual(nn.Linear(2, 3), shortcut=nn.Linear(2, 3))
     assert wider(x).shape == (1, 3)
     assert np.array_equal(wider(x).data, (wider.shortcut(x) + wider.body(x)).data)
+
+
+def test_what_puts_more_in_gives_the_container_as_pytorch_does() -> None:
+    net = nn.Sequential().append(nn.Linear(2, 3)).extend([nn.ReLU(), nn.Linear(3, 1)]).insert(0, nn.Identity())
+    assert [type(layer) for layer in net] == [nn.Identity, nn.Linear, nn.ReLU, nn.Linear]
+    layers = nn.ModuleList()
+    assert layers.append(nn.ReLU()) is layers
+    assert layers.extend([nn.ReLU()]) is layers
