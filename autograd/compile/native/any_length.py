@@ -25,7 +25,7 @@ from ..program import Program
 from .addresses import FIRST_FIELD
 from .groups import Group, Operand
 from .layout import layouts
-from .library import blas, load, missing
+from .library import UntrustedFolder, blas, load, missing
 from .loops import Writer
 from .members import ctype
 from .memory import Plan
@@ -110,7 +110,7 @@ class AnyLength:
         made = cls(program, steps[0], plan, flat)
         try:
             library, found = load(made.source), blas()
-        except OSError:  # there is no folder to keep it in
+        except UntrustedFolder:
             return None
         if library is None or found is None:
             return None

@@ -28,7 +28,7 @@ from ...backend import host
 # columns say, at an address counted from 0. It takes that for a null pointer then, concludes that the loop ends there
 # and writes nothing, and leaves it out. With -fno-delete-null-pointer-checks 0 is an address like any other.
 
-__all__ = ["Blas", "address_of", "blas", "load", "missing"]
+__all__ = ["Blas", "UntrustedFolder", "address_of", "blas", "load", "missing"]
 
 _FLAGS = (
     "-O3",
@@ -52,12 +52,29 @@ def missing() -> str | None:
     return None if blas() else "NumPy's BLAS was not found"
 
 
+class UntrustedFolder(PermissionError):
+    """The folder of libraries is not the user's alone."""
+
+
 def load(source: str) -> Any:
-    """The library of this source, a ctypes.CDLL; None where it cannot be made."""
+    """The library of this source, a ctypes.CDLL; None, told once, where it cannot be made or kept.
+
+    Raises UntrustedFolder as `folder` does.
+    """
     compiler = _compiler()
     if isinstance(compiler, str):
         _warn_once(compiler)
         return None
+    try:
+        return _kept(source, compiler)
+    except UntrustedFolder:
+        raise
+    except OSError as error:  # a file in the place of the folder, a disk that is full or cannot be written
+        _warn_once(f"no library can be kept, {error}; name another folder in TAPEGRAD_CACHE")
+        return None
+
+
+def _kept(source: str, compiler: tuple[str, ...]) -> Any:
     path = folder() / name_of(source, compiler)
     for _ in range(2):
         if path.exists():
@@ -101,7 +118,7 @@ def _build(compiler: str, source: str, path: Path) -> bool:
 def folder() -> Path:
     """The user's own folder of libraries, made when it is not there: TAPEGRAD_CACHE, or tapegrad in the user's cache.
 
-    Raises PermissionError when it belongs to somebody else, or others may write there.
+    Raises UntrustedFolder when it belongs to somebody else, or others may write there; OSError where it cannot be made.
     """
     given = os.environ.get("TAPEGRAD_CACHE")
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -109,7 +126,7 @@ def folder() -> Path:
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     state = path.stat()
     if hasattr(os, "getuid") and (state.st_uid != os.getuid() or state.st_mode & 0o022):
-        raise PermissionError(
+        raise UntrustedFolder(
             f"{path} belongs to another user, or others may write to it, so code kept there cannot be trusted: "
             "chmod 700 it, or name another folder in TAPEGRAD_CACHE."
         )

@@ -32,7 +32,7 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
-from .library import Blas, address_of, blas, load
+from .library import Blas, UntrustedFolder, address_of, blas, load
 
 __all__ = ["in_pool", "runner"]
 
@@ -204,10 +204,10 @@ def in_pool(source: str, functions: Iterable[str] = ()) -> Any:
     Its `setup(sgemm, dgemm, run)` is called with the addresses of these. The `functions` are of (parts, p, n).
     """
     found = blas()
-    pool = 0 if found is None else runner(found)
     try:
+        pool = 0 if found is None else runner(found)
         library = load(source) if pool else None
-    except OSError:  # there is no folder to keep it in
+    except UntrustedFolder:
         return None
     if found is None or library is None:
         return None
