@@ -7,14 +7,14 @@ before anything is written. Read `places.py` next.
 
 # Note [Made inside]
 # An array that the function made looks like one that it found: both are bare arrays, and the trace meets them when a
-# Tensor takes them. But when the function has ended, nobody except the trace holds what it made; `spare.py` counts
-# holders in the same way. What is written into such an array is another variable, and the array stays as it was made.
+# Tensor takes them. But nobody except the trace holds what it made, neither at a write nor when the function has ended;
+# `spare.py` counts holders in the same way. What is written into such an array is another variable, and the array stays
+# as it was made, which who holds it would see.
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from sys import getrefcount
 from typing import Any
 
 from ..backend import host
@@ -109,18 +109,15 @@ def _refuse_changed_arrays(places: list[Fixed]) -> None:
 
 def _is_made_inside(place: Fixed) -> bool:
     """Whether nobody but the trace holds an array. See Note [Made inside]."""
-    return place.array.base is None and _holders(place) == _ALONE
-
-
-def _holders(place: Fixed) -> int:
-    return getrefcount(place.array)
+    return place.array.base is None and place.holders() == _ALONE
 
 
 def _alone() -> int:
     """The holders of an array that only a trace holds."""
     trace = Trace()
     trace.lift(host.zeros(1))
-    return _holders(trace.captured[0][0])
+    place: Fixed = trace.captured[0][0]
+    return place.holders()
 
 
 _ALONE = _alone()

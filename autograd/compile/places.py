@@ -7,6 +7,7 @@ Read `watch.py` next, which sees what is read.
 
 from __future__ import annotations
 
+from sys import getrefcount
 from typing import Any
 
 from ..backend import host, module_of
@@ -96,9 +97,15 @@ class Fixed:
 
     def __init__(self, array: Any) -> None:
         self.array = array
+        self._holders = 0
 
     def __str__(self) -> str:
         return f"array of shape {self.array.shape}"
+
+    def holders(self) -> int:
+        """How often the array is held, the most of all times that this was asked. See Note [Made inside]."""
+        self._holders = max(self._holders, getrefcount(self.array))
+        return self._holders
 
     def expression(self) -> Expression:
         return Expression(*named(self.array))

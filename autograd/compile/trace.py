@@ -207,6 +207,12 @@ class Trace:
             self._fixed[id(array)] = array, self.capture(Fixed(plain(array)))
         return self._fixed[id(array)][1]
 
+    def writes_into(self, traced: Traced) -> None:
+        """Note who holds the array behind one that is written to. See Note [Made inside] in effects.py."""
+        for place, other, _ in self.captured:
+            if other is traced and isinstance(place, Fixed):
+                place.holders()
+
     def reads(self, array: Any) -> bool:
         """Whether the program finds the numbers of this array, or some of them, at each call."""
         owner = owner_of(array)

@@ -65,6 +65,7 @@ class Traced:
     def write(self, variable: Variable) -> None:
         """Let it have another value, that of `variable`, and with it all that it is a view of."""
         if self.base is None:
+            self.trace.writes_into(self)
             self._version += 1
         else:
             given = (self.base.variable, variable)

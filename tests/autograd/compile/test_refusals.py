@@ -177,6 +177,20 @@ def test_a_write_into_an_array_of_numpys_is_refused(part: slice, executor: Any) 
     assert not array.any()
 
 
+def test_a_write_into_an_array_of_numpys_that_is_made_inside_and_read_again_is_refused() -> None:
+    def write(x: Tensor) -> Tensor:
+        made = np.zeros(3)
+        with ag.no_grad():
+            shared = ag.asarray(made)
+            shared += x
+        return Tensor(made + 1.0)  # which NumPy adds while it is traced, when nothing has been written
+
+    x = tensor(1.0, 2.0, 3.0)
+    assert write(x).tolist() == [2.0, 3.0, 4.0]
+    with pytest.raises(TraceError, match="a NumPy array was changed in place"):
+        ag.compile(write)(x)
+
+
 @settings(max_examples=200)
 @given(
     parts=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4), st.integers(1, 3), st.booleans()), max_size=6),
