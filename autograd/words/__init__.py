@@ -2,7 +2,7 @@
 
 One idea: one word for one thing. So aliases are few (`unsqueeze`, `rand`, `randn`), and whoever types another
 library's word is told which one to type. Nothing here is looked at unless a call has failed already. Read `both.py`,
-`members.py`, `names.py` and `options.py`, then `hints.py` outside, which makes errors of them.
+`members.py`, `layers.py`, `names.py` and `options.py`, then `hints.py` outside, which makes errors of them.
 """
 
 from .members import METHODS as METHODS

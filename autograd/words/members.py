@@ -1,6 +1,6 @@
 """Members that others have: what is no method or attribute of a Tensor, a Module, an optimizer, and what to write.
 
-One idea: a table for each kind of object, looked at when Python finds no such attribute. Read `names.py` next.
+One idea: a table for each kind of object, looked at when Python finds no such attribute. Read `layers.py` next.
 """
 
 from __future__ import annotations
