@@ -17,13 +17,11 @@ import autograd as ag
 import nn.functional as F
 from autograd import Tensor
 from autograd.compile.native import draws
-from autograd.compile.native.library import blas, load
+from autograd.compile.native.library import load
 from autograd.random import Draw, Generator
-from tests.autograd.compile.worlds import Training, assert_same
+from tests.autograd.compile.worlds import Training, assert_same, needs_c
 
-pytestmark = pytest.mark.skipif(
-    load("int one(void) { return 1; }") is None or blas() is None, reason="no C compiler or BLAS"
-)
+pytestmark = needs_c
 
 SHAPES = [(), (1,), (7,), (0,), (3, 0), (2, 3, 5), 2047, 2048, (2049,), (70, 1001)]
 LARGEST = 2**64 - 1

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from autograd.compile.native import parts
-from autograd.compile.native.library import blas, load
+from tests.autograd.compile.worlds import needs_c
 from tests.opspecs import Spec, laws
 
 from .test_laws import check_forward, check_gradients, over
 
 pytestmark = [
     pytest.mark.usefixtures("kernels_off"),
-    pytest.mark.skipif(load("int one(void) { return 1; }") is None or blas() is None, reason="no C compiler or BLAS"),
+    needs_c,
 ]
 
 

@@ -21,15 +21,12 @@ import optim
 from autograd import Tensor, convolution, pooling
 from autograd.compile.native import Native
 from autograd.compile.native import convolution as native_convolution
-from autograd.compile.native.library import blas, load
 from autograd.compile.native.ways import way_of
 from autograd.compile.native.winograd import work_of
 from autograd.errors import ShapeError
-from tests.autograd.compile.worlds import assert_same, world
+from tests.autograd.compile.worlds import assert_same, needs_c, world
 
-pytestmark = pytest.mark.skipif(
-    load("int one(void) { return 1; }") is None or blas() is None, reason="no C compiler or BLAS"
-)
+pytestmark = needs_c
 
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 sides = st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2)

@@ -12,10 +12,10 @@ import nn
 import optim
 from autograd import Tensor
 from autograd.compile.native.added_rows import added_rows
-from autograd.compile.native.library import blas, load
+from tests.autograd.compile.worlds import needs_c
 from tests.opspecs.laws import same_bits
 
-pytestmark = pytest.mark.skipif(load("int one(void) { return 1; }") is None or blas() is None, reason="no C compiler")
+pytestmark = needs_c
 
 TABLES = [((7, 20), 0), ((3, 7, 16), 1), ((1, 17), 0), ((2, 7, 3, 6), 1)]  # with long rows: C adds those up
 SHORT = [((7,), 0), ((4, 3, 7), 2), ((3, 7, 5), 1)]

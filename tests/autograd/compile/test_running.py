@@ -10,11 +10,11 @@ import pytest
 import autograd as ag
 from autograd import Tensor
 from autograd.compile.native import running
-from autograd.compile.native.library import blas, load
 from autograd.ops.products import _recurrence
+from tests.autograd.compile.worlds import needs_c
 from tests.opspecs.laws import same_bits
 
-pytestmark = pytest.mark.skipif(load("int one(void) { return 1; }") is None or blas() is None, reason="no C compiler")
+pytestmark = needs_c
 
 TABLES = [((300, 40), 1), ((303, 41), 0), ((9000,), 0), ((7, 33, 50), 1), ((3, 5, 400, 3), -2), ((9000, 1), 1)]
 

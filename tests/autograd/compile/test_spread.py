@@ -10,11 +10,11 @@ import pytest
 import autograd as ag
 from autograd import Tensor
 from autograd.compile.native import spread, sums
-from autograd.compile.native.library import blas, load
 from autograd.ops import short_rows
+from tests.autograd.compile.worlds import needs_c
 from tests.opspecs.laws import same_bits
 
-pytestmark = pytest.mark.skipif(load("int one(void) { return 1; }") is None or blas() is None, reason="no C compiler")
+pytestmark = needs_c
 
 
 @pytest.fixture(autouse=True)

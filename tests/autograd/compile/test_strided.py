@@ -9,10 +9,10 @@ import pytest
 
 import autograd as ag
 from autograd import Tensor
-from autograd.compile.native.library import blas, load
+from tests.autograd.compile.worlds import needs_c
 from tests.opspecs.laws import same_bits
 
-pytestmark = pytest.mark.skipif(load("int one(void) { return 1; }") is None or blas() is None, reason="no C compiler")
+pytestmark = needs_c
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
