@@ -12,7 +12,7 @@ from typing import Any
 
 from ...backend import Array, host
 from ...ops import index
-from .addresses import data_address
+from .addresses import pointers
 from .any_length import has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
@@ -76,9 +76,8 @@ def added_rows(values: Array, numbers: Array, count: int) -> Array | None:
     is_short = columns < index.SHORT_ROW
     sums = host.empty((count, columns) if is_short else 0)
     parts = 1 if is_short else max(1, min(columns // _STRIP, parts_of(given * columns, columns)))
-    addresses = [data_address(x) for x in (values, numbers, out, sums)]
     add = getattr(library, f"{'short' if is_short else 'long'}_{ENDINGS[values.dtype]}")
-    add(parts, (ctypes.c_void_p * 4)(*addresses), (ctypes.c_double * 4)(parts, given, count, columns))
+    add(parts, pointers(values, numbers, out, sums), (ctypes.c_double * 4)(parts, given, count, columns))
     return out
 
 

@@ -10,10 +10,11 @@ Source: NumPy, C API, PyArrayObject_fields.
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 from ...backend import Array, host
 
-__all__ = ["FIRST_FIELD", "data_address"]
+__all__ = ["FIRST_FIELD", "data_address", "pointers"]
 
 FIRST_FIELD = object.__basicsize__  # bytes from where CPython has an object to where an array has the address
 
@@ -23,3 +24,9 @@ def data_address(array: Array) -> int:
     assert isinstance(array, host.ndarray)  # anything else has something else there
     found: int = ctypes.c_void_p.from_address(id(array) + FIRST_FIELD).value or 0
     return found
+
+
+def pointers(*given: Array) -> Any:
+    """Where arrays, or numbers of ctypes, begin, as C takes several: `char **`."""
+    addresses = [ctypes.addressof(x) if isinstance(x, ctypes.Array) else data_address(x) for x in given]
+    return (ctypes.c_void_p * len(given))(*addresses)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...backend import Array, host
-from .addresses import data_address
+from .addresses import pointers
 from .any_length import LARGE, has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
@@ -101,10 +101,9 @@ def _run(name: str, read: Array, out: Array, shape: tuple[int, ...], down: Cut, 
         host.empty((works, shape[2] * shape[3]), read.dtype),
         host.array([*down[0], *down[1], *across[0], *across[1]], "l"),
     )
-    pointers = [data_address(array) for array in (read, out, lines, cuts)]
     numbers = (works, *shape, len(down[0]), len(across[0]))
     function = getattr(_library(), f"cut_{name}_{ENDINGS[read.dtype]}")
-    function(works, (ctypes.c_void_p * 4)(*pointers), (ctypes.c_double * 7)(*numbers))
+    function(works, pointers(read, out, lines, cuts), (ctypes.c_double * 7)(*numbers))
     return out
 
 

@@ -12,7 +12,7 @@ import functools
 from typing import Any
 
 from ...backend import Array, Module, host
-from .addresses import data_address
+from .addresses import pointers
 from .any_length import has_c
 from .source import HEADER, SETUP, SINGLE
 from .threads import in_pool
@@ -72,11 +72,9 @@ def _call(a: Array, b: Array, out: Array, work: int) -> bool:
         return False
     lengths = (ctypes.c_long * 8)(turned_a, turned_b, out.shape[-2], out.shape[-1], a.shape[-1], lda, ldb, ldc)
     starts = [_starts(x.shape[:-2], x.strides[:-2]) for x in (a, b, out)]
-    addresses = [data_address(x) for x in (a, b, out, *starts)]
-    pointers = (ctypes.c_void_p * 7)(*addresses, ctypes.addressof(lengths))
     count = len(starts[0])
     parts = min(count, work // _PART)
-    function(parts, pointers, (ctypes.c_double * 2)(count, parts))
+    function(parts, pointers(a, b, out, *starts, lengths), (ctypes.c_double * 2)(count, parts))
     return True
 
 

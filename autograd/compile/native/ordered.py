@@ -11,7 +11,7 @@ import functools
 from typing import Any
 
 from ...backend import Array, host
-from .addresses import data_address
+from .addresses import pointers
 from .any_length import LARGE, has_c
 from .layout import joined_axes, packed
 from .source import HEADER, SETUP
@@ -39,9 +39,8 @@ def put_in_order(x: Array, out: Array) -> None:
         numbers = numbers_of(joined_axes(x.shape, packed(x.shape), steps), x.itemsize)
         library = None if numbers is None else _library()
         if numbers is not None and library is not None:
-            addresses = [data_address(array) for array in (x, out)]
             turn = library.all_32 if x.itemsize == 4 else library.all_64
-            turn(numbers[0], (ctypes.c_void_p * 2)(*addresses), (ctypes.c_double * 6)(*numbers))
+            turn(numbers[0], pointers(x, out), (ctypes.c_double * 6)(*numbers))
             return
     host.copyto(out, x)
 

@@ -16,7 +16,7 @@ from typing import Any
 from ...backend import Array, host
 from ...pooling import Geometry, Pair, geometry
 from . import pooling
-from .addresses import data_address
+from .addresses import pointers
 from .any_length import LARGE, has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
@@ -129,10 +129,8 @@ def _run(
     way = pooling.kind_of(name, channels, **options)
     lengths = pooling.numbers_of(way, geo.length, channels, geo.counts, **options)
     record = (ctypes.c_long * len(lengths))(*lengths)
-    addresses = [data_address(array) for array in arrays]
-    pointers = (ctypes.c_void_p * 4)(*addresses, ctypes.addressof(record))
     function = getattr(_library(), f"{way}_all_{name}_{ENDINGS[arrays[0].dtype]}")
-    function(parts, pointers, (ctypes.c_double * 4)(parts, batch, *told))
+    function(parts, pointers(*arrays, record), (ctypes.c_double * 4)(parts, batch, *told))
 
 
 @functools.cache

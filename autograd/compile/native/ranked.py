@@ -14,7 +14,7 @@ from typing import Any
 
 from ...backend import Array, host
 from ...ops.sort import _ranked
-from .addresses import data_address
+from .addresses import pointers
 from .any_length import has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
@@ -76,9 +76,8 @@ def _in_c(x: Array, k: int, axis: int, largest: bool) -> Array | None:
     found = host.empty((*rows.shape[:-1], k), "int64")
     count, length = found.size // k, rows.shape[-1]
     parts = parts_of(4 * x.size, count)
-    pointers = (ctypes.c_void_p * 2)(*(data_address(array) for array in (rows, found)))
     find = getattr(library, f"all_{'largest' if largest else 'smallest'}_{ENDINGS[x.dtype]}")
-    find(parts, pointers, (ctypes.c_double * 4)(parts, count, length, k))
+    find(parts, pointers(rows, found), (ctypes.c_double * 4)(parts, count, length, k))
     return host.moveaxis(found, -1, axis)
 
 

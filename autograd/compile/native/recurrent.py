@@ -25,7 +25,7 @@ from ... import recurring
 from ...backend import Array, host
 from ...modes import is_tracing
 from ..program import Instruction, Variable
-from .addresses import data_address
+from .addresses import pointers
 from .any_length import has_c
 from .kernels import KERNELS, Memory, Refs, Statements
 from .parts import parts_of
@@ -346,8 +346,8 @@ def in_c(function: F) -> F:
         lengths = _lengths(name, packed, options)
         out = host.empty(sum(map(prod, recurring.shapes_of(name, *lengths[:3]))), first.dtype)
         room = host.empty(_turned(name, lengths), first.dtype)
-        pointers = (ctypes.c_void_p * 6)(*(data_address(a) for a in (*packed, out, room)))
-        getattr(library, f"call_{name}_{ENDINGS[first.dtype]}")(pointers, (ctypes.c_long * 7)(*lengths))
+        run = getattr(library, f"call_{name}_{ENDINGS[first.dtype]}")
+        run(pointers(*packed, out, room), (ctypes.c_long * 7)(*lengths))
         return out
 
     return call  # type: ignore[return-value]

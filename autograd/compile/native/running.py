@@ -17,7 +17,7 @@ from ...backend import Array, host
 from ...ops.products import _recurrence, cumprod, cumsum
 from ...primitive import Primitive
 from ...shapes import normalize_axis
-from .addresses import data_address
+from .addresses import pointers
 from .any_length import has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
@@ -97,9 +97,8 @@ def _running(kind: str, x: Array, weights: Array, axis: int, reverse: bool) -> A
     x, weights = host.ascontiguousarray(x), host.ascontiguousarray(weights)
     out = host.empty(x.shape, x.dtype)
     parts = parts_of(4 * x.size, -(-before // 8) if behind == 1 else before * -(-behind // _CHUNK))
-    addresses = [data_address(array) for array in (x, out, weights)]
     numbers = (ctypes.c_double * 5)(parts, before, along, behind, reverse)
-    getattr(library, f"all_{kind}_{ENDINGS[x.dtype]}")(parts, (ctypes.c_void_p * 3)(*addresses), numbers)
+    getattr(library, f"all_{kind}_{ENDINGS[x.dtype]}")(parts, pointers(x, out, weights), numbers)
     return out
 
 

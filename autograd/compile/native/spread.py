@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ...backend import Array, host
 from ...ops.elementwise import add, multiply, subtract
 from ...primitive import Primitive
-from .addresses import data_address
+from .addresses import pointers
 from .any_length import has_c
 from .layout import joined_axes, packed
 from .parts import parts_of
@@ -97,8 +97,7 @@ def _in_c(name: str, x: Array, y: Array) -> Array | None:
     if library is None:
         return None
     out = host.empty(plan.shape, x.dtype)
-    addresses = [data_address(a) for a in (x, y, out)]
-    getattr(library, f"all_{name}_{ending}")(plan.parts, (ctypes.c_void_p * 3)(*addresses), plan.numbers)
+    getattr(library, f"all_{name}_{ending}")(plan.parts, pointers(x, y, out), plan.numbers)
     return out
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from ...backend import Array, host
 from ...ops import short_rows
-from .addresses import data_address
+from .addresses import pointers
 from .any_length import has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
-from .template import TYPES, filled
+from .template import ENDINGS, TYPES, filled
 from .threads import in_pool
 
 _WORTH = 1 << 15  # numbers that are worth a call
@@ -78,25 +78,24 @@ void all_@(int parts, char **p, const double *n) { run(part_@, parts, p, n); }""
 
 def _in_c(x: Array, before: int, along: int, behind: int) -> Array | None:
     """The sums of an array in order, of (before, along, behind), along the middle; None where NumPy is to make them."""
-    if x.size < _WORTH or behind > _LANES or (behind == 1 and along <= _SHORT) or not x.dtype.isnative or not has_c():
+    if x.size < _WORTH or behind > _LANES or (behind == 1 and along <= _SHORT) or x.dtype not in ENDINGS or not has_c():
         return None
     library = _library()
     if library is None:
         return None
     out = host.empty(before * behind, x.dtype)
     parts = parts_of(2 * x.size, before)
-    pointers = (ctypes.c_void_p * 2)(*(data_address(a) for a in (x, out)))
-    library[x.dtype.name](parts, pointers, (ctypes.c_double * 4)(parts, before, along, behind))
+    getattr(library, f"all_{ENDINGS[x.dtype]}")(
+        parts, pointers(x, out), (ctypes.c_double * 4)(parts, before, along, behind)
+    )
     return out
 
 
 @functools.cache
 def _library() -> Any:
-    """The C functions by dtype; None where they cannot be had."""
+    """The C functions; None where they cannot be had."""
     texts = [filled(_SOURCE.replace("LANES", str(_LANES)).replace("FEW", str(_FEW)), dtype) for dtype in TYPES]
-    names = {dtype: f"all_{ending}" for dtype, (_, _, ending) in TYPES.items()}
-    library = in_pool("\n".join([HEADER, SETUP, *texts]), names.values())
-    return None if library is None else {dtype: getattr(library, name) for dtype, name in names.items()}
+    return in_pool("\n".join([HEADER, SETUP, *texts]), [f"all_{ending}" for _, _, ending in TYPES.values()])
 
 
 short_rows.ways_to_sum.append(_in_c)

@@ -14,7 +14,7 @@ from typing import Any
 from ...backend import Array, host
 from ...ops.diagonal import tril, triu
 from ...primitive import Primitive
-from .addresses import data_address
+from .addresses import pointers
 from .any_length import has_c
 from .parts import parts_of
 from .source import HEADER, SETUP
@@ -54,9 +54,8 @@ def _in_c(x: Array, cut: int, before: bool) -> Array | None:
     rows, columns = x.shape[-2:]
     parts = parts_of(x.size, x.size // columns)
     cut = max(-rows, min(columns, cut))
-    pointers = (ctypes.c_void_p * 2)(*(data_address(a) for a in (x, out)))
     numbers = (parts, x.size // columns, rows, columns * x.itemsize, x.itemsize, cut, before)
-    library.all(parts, pointers, (ctypes.c_double * 7)(*numbers))
+    library.all(parts, pointers(x, out), (ctypes.c_double * 7)(*numbers))
     return out
 
 
