@@ -18,6 +18,7 @@ from .errors import DeviceError, GradientError
 __all__ = [
     "Array",
     "Backend",
+    "LaterNumber",
     "Module",
     "array_of",
     "arrays_in",
@@ -42,8 +43,15 @@ __all__ = [
 Array = Any  # numpy.ndarray, cupy.ndarray, or a type registered by a test
 Module = Any  # numpy, cupy, or the like
 
+
+class LaterNumber:
+    """A Python number that is worked out at each call of what was made of a function, see `compile/number.py`."""
+
+    __slots__ = ()
+
+
 host: Module = numpy  # the module of arrays on the CPU
-numbers = (bool, int, float, complex, numpy.generic)
+numbers = (bool, int, float, complex, numpy.generic, LaterNumber)
 float32 = numpy.dtype("float32")
 
 
@@ -99,7 +107,7 @@ def plain(array: Array) -> Array:
 
 
 def is_number(x: object) -> bool:
-    """Whether x is a Python number or a NumPy scalar."""
+    """Whether x is a Python number, also one that is worked out later, or a NumPy scalar."""
     return isinstance(x, numbers)
 
 

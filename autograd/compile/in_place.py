@@ -5,10 +5,6 @@ is one pass, and the numbers in it, which are others at each call, are worked ou
 In C that pass is a loop (`native/in_place.py`), on a GPU a kernel (`cuda/in_place.py`). Read `passes/__init__.py` next.
 """
 
-# Note [Which way a rule goes]
-# A rule may ask for the truth of a number, as in `if momentum`, and then goes one way or another. What was made of it
-# is right where all these questions have the answers that they had then, so there is one for each way.
-
 from __future__ import annotations
 
 import threading
@@ -19,9 +15,8 @@ from typing import Any, Protocol
 from ..backend import Array
 from ..modes import unwatched
 from ..writes import owner_of
-from .expression import Expression, function_of
 from .native.memory import Plan
-from .number import Number
+from .options import WAYS, Options, in_trace, kind_of, numbers_of
 from .places import Fixed
 from .program import Program
 from .trace import Trace
@@ -29,10 +24,9 @@ from .watch import watching
 
 __all__ = ["Function", "InPlace", "Made"]
 
-Options = dict[str, Any]
 Function = Callable[[Sequence[Array], Sequence[Array], Options], None]
 
-_KINDS, _WAYS = 64, 8  # of arguments, and of each the ways, that are remembered
+_KINDS = 64  # of arguments that are remembered
 
 
 class Made(Protocol):
@@ -85,7 +79,7 @@ class InPlace(ABC):
         if kind is None or _is_shared(written, read):
             return False
         try:
-            key = (kind, len(written), *[(name, _kind_of(x)) for name, x in options.items()])
+            key = (kind, len(written), *[(name, kind_of(x)) for name, x in options.items()])
         except TypeError:
             return False
         ways = self._known.get(key)
@@ -96,7 +90,7 @@ class InPlace(ABC):
                 way = self._way(written, read, options)
                 if len(self._known) >= _KINDS:
                     self._known.clear()
-                ways = self._known[key] = [] if way is None else [way, *(ways or ())[: _WAYS - 1]]
+                ways = self._known[key] = [] if way is None else [way, *(ways or ())[: WAYS - 1]]
         return ways[0](arrays, options) if ways else False
 
     def _way(self, written: Sequence[Array], read: Sequence[Array], options: Options) -> _Way | None:
@@ -109,35 +103,33 @@ class InPlace(ABC):
             places = [Fixed(x) for x in self.samples(written, written[0])]
             changed = [*map(trace.capture, places)]
             given = [*map(trace.argument, self.samples(read, written[0]))]
-            self.function(changed, given, {name: _in_trace(trace, name, options, x) for name, x in options.items()})
+            self.function(changed, given, in_trace(trace, options))
         program = trace.program
         program.writes = [(place, now.variable) for place, now, first in trace.captured if now.variable is not first]
         made = self.make(program, arrays)
         # A rule may have found an array besides those that it was given.
         if made is None or len(made.program.places) > len(places):
             return None
-        return _Way(made, places, [*options], trace.guards)
+        return _Way(made, places, trace, [*options])
 
 
 class _Way:
-    """What was made for one kind of arguments and one way, see Note [Which way a rule goes]."""
+    """What was made for one kind of arguments and one way, see Note [Which way it goes] in options.py."""
 
-    def __init__(self, made: Made, places: list[Fixed], names: list[str], guards: list[tuple[Expression, Any]]) -> None:
+    def __init__(self, made: Made, places: list[Fixed], trace: Trace, names: list[str]) -> None:
         order = {id(place): i for i, place in enumerate(places)}
         program, slots = made.program, made.plan.slots
         self._made = made
         self._inputs = [(slots[variable], order[id(place)]) for place, variable in program.places]
         self._inputs += [(slots[variable], len(places) + i) for i, variable in enumerate(program.arguments)]
-        again = {variable: expression for expression, variable in program.numbers}
-        self._ask = _worked_out([question for question, _ in guards], names)
-        self._answers = [answer for _, answer in guards]
-        self._work_out = _worked_out([again[variable] for variable in made.plan.numbers], names)
+        self._numbers = numbers_of(program, made.plan.numbers, trace.guards, names)
 
     def __call__(self, arrays: list[Array], options: Options) -> bool:
         """Whether these options lead this way; if so, it was gone."""
-        if self._ask(**options) != self._answers:
+        numbers = self._numbers(**options)
+        if numbers is None:
             return False
-        self._made([(slot, arrays[i]) for slot, i in self._inputs], self._work_out(**options))
+        self._made([(slot, arrays[i]) for slot, i in self._inputs], numbers)
         return True
 
 
@@ -145,28 +137,3 @@ def _is_shared(written: Sequence[Array], read: Sequence[Array]) -> bool:
     """Whether what is read is part of memory that is written to: an element may be read after it was changed."""
     views = [owner_of(x) for x in read if x.base is not None]
     return bool(views) and any(owner is owner_of(x) for x in written for owner in views)
-
-
-def _kind_of(option: Any) -> Any:
-    """What of an option a way is for: of numbers not their values. Raises TypeError for what may change unseen."""
-    kind = type(option)
-    if kind is tuple:
-        return tuple(map(_kind_of, option))
-    if kind in (int, float):
-        return kind
-    if kind in (bool, str, type(None), type):
-        return option
-    raise TypeError(f"an option of a rule is a plain number, got a {kind.__name__}.")
-
-
-def _worked_out(expressions: list[Expression], names: list[str]) -> Callable[..., list[Any]]:
-    """The function of options with these names that gives the values of expressions."""
-    texts = ", ".join(expression.text for expression in expressions)
-    return function_of([f"return [{texts}]"], [expression.scope for expression in expressions], ", ".join(names))
-
-
-def _in_trace(trace: Trace, text: str, options: Options, option: Any) -> Any:
-    """An option as a trace takes it: numbers are worked out anew from the options of each call."""
-    if type(option) is tuple:
-        return tuple(_in_trace(trace, f"{text}[{i}]", options, x) for i, x in enumerate(option))
-    return Number(trace, Expression(text, options)) if type(option) in (int, float) else option

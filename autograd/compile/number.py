@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..backend import host
+from ..backend import LaterNumber, host
 from ..errors import TraceError
 from .expression import Expression
 
 __all__ = ["Number"]
 
 
-class Number:
+class Number(LaterNumber):
     """A number that Python works out at each call; `value` is what it is while tracing."""
 
     __slots__ = ("again", "trace", "value")

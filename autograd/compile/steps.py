@@ -1,7 +1,7 @@
 """Steps: the arguments of several calls, one slice for each, and their results, side by side.
 
 One idea: several calls are told as one by one more axis in front. How a GPU does them as one is in
-`cuda/steps.py`. Read `in_place.py` next.
+`cuda/steps.py`. Read `options.py` next.
 """
 
 from __future__ import annotations

@@ -341,9 +341,14 @@ class Trace:
         self.grads[id(tensor)] = (tensor, grad)
 
 
-def program_of(function: Callable[..., Any], arrays: Iterable[Any], options: dict[str, Any]) -> Program:
-    """What a function of Tensors, which gives one or several, does with arrays like these; None stays None."""
-    trace = Trace()
+def program_of(
+    function: Callable[..., Any], arrays: Iterable[Any], options: dict[str, Any], trace: Trace | None = None
+) -> Program:
+    """What a function of Tensors, which gives one or several, does with arrays like these; None stays None.
+
+    `trace` is the one to write it down, where the options have numbers of it.
+    """
+    trace = trace or Trace()
     arguments = [None if x is None else trace.wrapped(trace.argument(x)) for x in arrays]
     with enable_grad(), unwatched(), watching(trace):
         results = function(*arguments, **options)

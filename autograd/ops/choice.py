@@ -14,16 +14,14 @@ from .discrete import signbit
 __all__ = ["clip", "copysign", "maximum", "minimum", "where"]
 
 
-_OF_FLOATS = ({float}, {float, int}, {float, bool})  # the types of two Python numbers, one of them a float
-
-
 @elementwise
 def where(xp: Module, condition: Operand, x1: Operand, x2: Operand) -> Array:
     """x1 where the condition holds, x2 elsewhere. Python numbers give the dtype that they have in a Tensor."""
     if is_number(condition):
         condition = xp.asarray(condition)
     out = xp.where(condition, x1, x2)
-    return out.astype(float32) if {type(x1), type(x2)} in _OF_FLOATS else out
+    have_dtype = hasattr(x1, "dtype") or hasattr(x2, "dtype")
+    return out if have_dtype or out.dtype.kind != "f" else out.astype(float32)
 
 
 where.vjp(

@@ -22,7 +22,10 @@ __all__ = ["weighed_logistic"]
 
 @fused
 def weighed_logistic(x: Operand, y: Operand, of_zero: Operand, of_one: Operand, *, mean: bool) -> Operand:
-    """The mean, or the sum, of the cross entropies of sigmoid(x) and y, the parts of 0 and of 1 by their weights."""
+    """The mean, or the sum, of the cross entropies of sigmoid(x) and y, the parts of 0 and of 1 by their weights.
+
+    x and y are of one shape, to which the weights, arrays or numbers, broadcast; `loss.py` has checked that.
+    """
     losses = of_zero * (1.0 - y) * ag.softplus(x) + of_one * y * ag.softplus(ag.negative(x))
     return ag.mean(losses) if mean else ag.sum(losses)
 

@@ -10,13 +10,14 @@ Read `in_place.py` next.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from ...backend import Array, Module, host
 from ...functional import vjp
 from ...tensor import Tensor, wrap
-from ..trace import program_of
+from ..options import WAYS, Options, in_trace, kind_of, numbers_of
+from ..trace import Trace, program_of
 from .any_length import LARGE, AnyLength, has_c, sample_of, wants_c
 
 __all__ = ["SHORT_ROW", "Loop", "elementwise_kernel"]
@@ -35,12 +36,13 @@ class Loop:
 
     A call with arrays gives the results as new arrays, or None where it has to be done otherwise: there is no compiler,
     TAPEGRAD_EXECUTOR is "numpy", the arrays have less than `least` elements or are of another kind, or the function is
-    more than one loop. It is made at the first call for each set of dtypes and options, and kept in the user's cache.
+    more than one loop. It is made at the first call for each set of dtypes and kinds of options, and kept in the user's
+    cache. Options that are floats or ints may be others at each call, see `options.py`.
     """
 
     def __init__(self, function: Callable[..., Any], *, by_rows: bool = False, least: int = LARGE) -> None:
         self.function, self.flat, self.least = function, not by_rows, least
-        self._made: dict[Any, _Made | None] = {}
+        self._made: dict[Any, list[_Made]] = {}  # by kind of arguments, one for each way; none: it cannot be done
         self._lock = threading.Lock()
 
     def takes(self, array: Array) -> bool:
@@ -59,20 +61,39 @@ class Loop:
             if not self.flat:
                 key.append(array.shape[-1])
         if options:
-            key.append(repr(options))  # in words 1 is not 1.0, and 0.0 not -0.0
+            try:
+                key += options
+                key += map(kind_of, options.values())
+            except TypeError:
+                return None
         kind = tuple(key)
-        made = self._made[kind] if kind in self._made else self._make(kind, arrays, options)
-        return made(arrays, first.size if self.flat else len(first)) if made is not None and wants_c() else None
-
-    def _make(self, key: Any, arrays: tuple[Array, ...], options: dict[str, Any]) -> _Made | None:
-        if not has_c():
+        ways = self._made.get(kind)
+        if ways is None:
+            ways = self._make(kind, arrays, options)
+        if not ways or not wants_c():
             return None
+        rows = first.size if self.flat else len(first)
+        for made in ways:
+            numbers = made.numbers(**options) if options else ()
+            if numbers is not None:
+                return made(arrays, rows, numbers)
+        ways = self._make(kind, arrays, options)
+        numbers = ways[0].numbers(**options) if ways else None
+        return None if numbers is None else ways[0](arrays, rows, numbers)
+
+    def _make(self, key: Any, arrays: tuple[Array, ...], options: Options) -> list[_Made]:
+        """The ways there are for such arguments, that of these options first."""
+        if not has_c():
+            return []
         with self._lock:
-            if key not in self._made:
-                if len(self._made) == _KINDS:
-                    del self._made[next(iter(self._made))]
-                samples = [sample_of(array, arrays[0], self.flat) for array in arrays]
-                self._made[key] = None if None in samples else _Made.of(self.function, samples, options, self.flat)
+            ways = self._made.get(key, [])
+            if key in self._made and (not ways or ways[0].numbers(**options) is not None):
+                return ways  # another thread was faster
+            samples = [sample_of(array, arrays[0], self.flat) for array in arrays]
+            made = None if None in samples else _Made.of(self.function, samples, options, self.flat)
+            if len(self._made) == _KINDS and key not in self._made:
+                del self._made[next(iter(self._made))]
+            self._made[key] = [] if made is None else [made, *ways[: WAYS - 1]]
             return self._made[key]
 
 
@@ -125,37 +146,40 @@ class _ByLoop(NamedTuple):
 class _Made:
     """The loop of one kind of arguments, with what its results are like."""
 
-    def __init__(self, loop: AnyLength) -> None:
+    def __init__(self, loop: AnyLength, numbers: Callable[..., Any]) -> None:
         program, slots = loop.program, loop.plan.slots
         self._loop, self.source = loop, loop.source
+        self.numbers = numbers  # of the options; None where they lead another way
         self._results = [(base.dtype, program.results[i].shape, base in loop.sums) for i, base in loop.plan.fresh]
         given = [slots[variable] for variable in (*program.arguments, *(base for _, base in loop.plan.fresh))]
         assert given == sorted(given)  # arguments, then results, is the order of the slots
 
     @classmethod
-    def of(cls, function: Callable[..., Any], samples: list[Any], options: dict[str, Any], flat: bool) -> _Made | None:
+    def of(cls, function: Callable[..., Any], samples: list[Any], options: Options, flat: bool) -> _Made | None:
         """The loop of a function on arrays like these; None where it is none, or there is no compiler."""
-        program = program_of(function, [host.ones(shape, dtype) for shape, dtype in samples], options)
+        trace = Trace()
+        given = in_trace(trace, options)
+        program = program_of(function, [host.ones(shape, dtype) for shape, dtype in samples], given, trace)
         loop = AnyLength.of(program, flat)
-        if loop is None or loop.program.places or loop.plan.numbers:  # which it found besides its arguments
+        if loop is None or loop.program.places:  # which it found besides its arguments
             return None
-        return cls(loop)
+        return cls(loop, numbers_of(loop.program, loop.plan.numbers, trace.guards, [*options]))
 
-    def __call__(self, arrays: tuple[Array, ...], rows: int) -> tuple[Array, ...]:
-        """The results for these arrays, of so many rows."""
+    def __call__(self, arrays: tuple[Array, ...], rows: int, numbers: Iterable[float]) -> tuple[Array, ...]:
+        """The results for these arrays, of so many rows, and the numbers that follow from the options."""
         loop, empty = self._loop, host.empty
         packed = [array if array.flags.c_contiguous else host.ascontiguousarray(array) for array in arrays]
         if loop.flat:
             whole = arrays[0].shape
             results = [empty(whole, dtype) for dtype, _, _ in self._results]
-            loop((*packed, *results), rows)
+            loop((*packed, *results), rows, numbers)
             return tuple(results)
         parts = loop.parts(rows) if loop.sums else 1
         results = [
             empty(((parts, *shape) if parts > 1 else shape) if is_sum else (rows, *shape[1:]), dtype)
             for dtype, shape, is_sum in self._results
         ]
-        loop((*packed, *results), rows)
+        loop((*packed, *results), rows, numbers)
         if parts > 1:  # the sums of each part are added up in their order
             for i, (_, _, is_sum) in enumerate(self._results):
                 results[i] = results[i].sum(axis=0) if is_sum else results[i]

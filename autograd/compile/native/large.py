@@ -26,10 +26,8 @@ __all__ = ["in_loops", "rows_in_loops", "rules_in_loops"]
 Looped = Callable[[tuple[Any, ...], dict[str, Any]], Any]  # of the inputs and the options: an array, or None
 
 _LARGE_ROWS = 1 << 11  # elements from which on C gains where NumPy takes ten passes
-_PLAIN = (float, int, type(None))  # what may stand in the text of a loop
-# Numbers stand in the text of a loop, so one is made when they come again: those that change at every step are left to
-# NumPy.
-_MOST, _WAITING = 16, 256  # sets of numbers for which loops are made, and that are remembered
+_MOST = 16  # sets of ints in the text of loops
+_LARGEST = 1 << 53  # int up to which floats hold each
 
 
 def in_loops(*primitives: Primitive[Any], least: int = LARGE) -> None:
@@ -108,54 +106,57 @@ def _looped_rows(function: Callable[..., Any]) -> Looped:
 
 def _looped(function: Callable[..., Any], least: int) -> Looped:
     """The function of large arrays and numbers, given with its options; it gives None for all else."""
-    alone = Loop(function, least=least)  # of arrays alone
-    known: dict[str, Loop] = {}  # with numbers and options, by these in words, where 1 is not 1.0, and 0.0 not -0.0
-    waiting: set[str] = set()
-
-    def with_numbers(numbers: tuple[Any, ...], options: dict[str, Any]) -> Loop | None:
-        told = repr((numbers, options))
-        if told not in known:
-            if not all(x is _ARRAY or type(x) in _PLAIN for x in (*numbers, *options.values())):
-                return None
-            comes_again = told in waiting or float not in map(type, (*numbers, *options.values()))
-            if len(known) == _MOST or not comes_again:
-                if len(waiting) == _WAITING:
-                    waiting.clear()
-                waiting.add(told)
-                return None
-            known[told] = Loop(_filled(function, numbers, options), least=least)
-        return known[told]
+    loops: dict[tuple[Any, ...], Loop] = {}  # by what stands at each place, see `_filled`
 
     def of_arrays(given: tuple[Any, ...], options: dict[str, Any]) -> Array | None:
         first = given[0]
         if type(first) is not host.ndarray or first.size < least:
             return None
-        shape, arrays, numbers = first.shape, [], []
-        for x in given:
-            is_array = type(x) is host.ndarray
-            if is_array:
+        shape, arrays, numbers, places = first.shape, [], {}, []
+        of_bools = first.dtype.char == "?"
+        for i, x in enumerate(given):
+            kind = type(x)
+            if kind is host.ndarray:
                 if x.shape != shape:
                     return None
                 arrays.append(x)
-            numbers.append(_ARRAY if is_array else x)
-        loop = alone if not options and len(arrays) == len(given) else with_numbers(tuple(numbers), options)
-        made = None if loop is None else loop(*arrays)
+                places.append(_ARRAY)
+            elif of_bools and kind is int:
+                places.append(x)
+            elif kind is float or x is None or (kind is int and abs(x) <= _LARGEST):
+                numbers[f"given{i}"] = x
+                places.append(_NUMBER)
+            else:
+                return None
+        at = tuple(places)
+        loop = loops.get(at)
+        if loop is None:
+            if len(loops) == _MOST:
+                return None
+            loop = loops[at] = Loop(_filled(function, at), least=least)
+        made = loop(*arrays, **options, **numbers)
         return None if made is None else made[0]
 
     return of_arrays
 
 
-def _filled(function: Callable[..., Any], numbers: tuple[Any, ...], options: dict[str, Any]) -> Callable[..., Any]:
-    """The function of the arrays among what it is given."""
+def _filled(function: Callable[..., Any], places: tuple[Any, ...]) -> Callable[..., Any]:
+    """The function of the arrays among what it is given; the numbers are options, named by their place.
 
-    def filled(*tensors: Any) -> Any:
+    An int among bools, whose result is ints, stands in the text of the loop: numbers that change are floats in C.
+    """
+
+    def filled(*tensors: Any, **options: Any) -> Any:
         left = iter(tensors)
-        return function(*(next(left) if x is _ARRAY else x for x in numbers), **options)
+        given = [
+            next(left) if x is _ARRAY else options.pop(f"given{i}") if x is _NUMBER else x for i, x in enumerate(places)
+        ]
+        return function(*given, **options)
 
     return filled
 
 
-_ARRAY = "array"  # stands for one among numbers
+_ARRAY, _NUMBER = "array", "number"
 
 in_loops(clip, erf, hypot, logaddexp, maximum, minimum, sigmoid, sign, softplus, where)
 rules_in_loops(abs)

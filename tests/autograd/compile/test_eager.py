@@ -86,7 +86,7 @@ def test_one_library_serves_every_length_of_row(function):
         made = loop(*given, **options)
         for one, wanted in zip(made, function(*map(ag.Tensor, given), **options), strict=True):
             np.testing.assert_allclose(one, wanted.data, rtol=1e-10, atol=1e-9)
-    assert len({made.source for made in loop._made.values()}) == 1
+    assert len({made.source for (made,) in loop._made.values()}) == 1
 
 
 @needs_c
@@ -117,12 +117,30 @@ def test_rows_have_means_and_sums_over_them_are_added_up(rows):
 
 
 @needs_c
-def test_options_are_part_of_what_is_compiled():
-    loop = Loop(lambda x, *, factor: x * factor)
+def test_a_number_among_options_may_be_another_at_each_call():
+    loop = Loop(lambda x, *, factor, kind: x * factor if kind == "times" else x + factor)
     x = numbers(LARGE)
-    for factor in (2.0, 3.0, 2.0):
-        np.testing.assert_array_equal(loop(x, factor=factor)[0], x * np.float32(factor))
-    assert len(loop._made) == 2
+    for factor in (2.0, 3.0, float("inf"), -0.0, 3):
+        np.testing.assert_array_equal(loop(x, factor=factor, kind="times")[0], x * np.float32(factor))
+        np.testing.assert_array_equal(loop(x, factor=factor, kind="plus")[0], x + np.float32(factor))
+    assert len({made.source for (made,) in loop._made.values()}) == 2
+
+
+@needs_c
+def test_a_number_that_leads_another_way_has_a_loop_of_its_own():
+    loop = Loop(lambda x, *, factor: x * factor if factor > 2 else x - factor)
+    x = numbers(LARGE)
+    for factor in (1.0, 3.0, 2.0, 5.0):
+        wanted = x * np.float32(factor) if factor > 2 else x - np.float32(factor)
+        np.testing.assert_array_equal(loop(x, factor=factor)[0], wanted)
+    assert list(map(len, loop._made.values())) == [2]
+
+
+@needs_c
+def test_what_is_no_plain_option_is_left_to_numpy():
+    loop = Loop(lambda x, *, factor: x * 2.0)
+    for option in (np.float32(2), [1.0], np.ones(3)):
+        assert loop(numbers(LARGE), factor=option) is None
 
 
 @needs_c
@@ -282,7 +300,6 @@ def test_large_choices_have_numpys_bits(choice, dtypes, called, monkeypatch):
         return [z.data for z in (out, x.grad, y.grad) if z is not None]
 
     with np.errstate(all="ignore"):
-        all_numbers()  # loops with numbers in them are made when these come again
         found = all_numbers()
         assert called
         monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
@@ -439,8 +456,6 @@ def test_large_primitives_in_c_are_those_of_numpy(name, dtype, called, monkeypat
             found += [out.data, x.grad.data]
         return found
 
-    results()  # loops with numbers in them are made when these come again
-    called.clear()
     found = results()
     assert len(called) == 6
     monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
@@ -451,18 +466,39 @@ def test_large_primitives_in_c_are_those_of_numpy(name, dtype, called, monkeypat
 
 
 @needs_c
-def test_large_primitives_have_second_derivatives_and_loops_of_few_numbers(called):
+def test_large_primitives_have_second_derivatives(called):
     x = ag.Tensor(numbers(LARGE, dtype="float64"))
     slope = ag.grad(lambda x: ag.sigmoid(x).sum())
     s = ag.sigmoid(x).data
     np.testing.assert_allclose(ag.grad(lambda x: slope(x).sum())(x).data, s * (1 - s) * (1 - 2 * s), atol=1e-14)
-    called.clear()
-    for i in range(400):  # a slope that is another at each step is not compiled
-        F.leaky_relu(x, (i + 0.5) / 400)
-    assert not called
-    for _ in range(3):
-        F.leaky_relu(x, 0.123)
-    assert len(called) == 2
+    assert called
+
+
+@needs_c
+@pytest.mark.parametrize("function", [F.leaky_relu, F.elu, F.celu, F.softplus, ag.maximum])
+def test_a_number_that_is_another_at_each_step_takes_the_same_loop(function, called):
+    x = ag.Tensor(numbers(LARGE), requires_grad=True)
+    sources = []
+    for i in range(30):
+        number = (i + 0.5) / 30
+        out = function(x, number)
+        (slope,) = ag.grad(lambda x, number=number: function(x, number).sum(), argnums=(0,))(x)
+        exact = ag.Tensor(x.data.astype("float64"), requires_grad=True)
+        wanted = function(exact, number)
+        wanted.sum().backward()
+        np.testing.assert_allclose(out.data, wanted.data, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(slope.data, exact.grad.data, rtol=1e-5, atol=1e-6)
+        sources.append({made.source for made, *_ in called})
+    assert sources[0]
+    assert sources[0] == sources[-1]
+
+
+@needs_c
+def test_the_first_call_with_a_number_gives_the_bits_of_all_later_ones():
+    x = ag.Tensor(numbers(LARGE))
+    first, *others = [F.elu(x, 0.7718).data for _ in range(3)]  # a number that no other test has
+    for other in others:
+        np.testing.assert_array_equal(first, other)
 
 
 @needs_c
