@@ -5,10 +5,11 @@ and everything lies in one piece of memory that was planned beforehand; Python m
 Read `layout.py` first.
 """
 
+from . import across as across  # which quickens primitives
 from . import added_rows as added_rows  # which adds a way to `ops/index.py`
 from . import convolution as convolution  # this and most of the next fill in kernels
 from . import draws as draws
-from . import large as large  # which quickens primitives
+from . import large as large
 from . import pooling as pooling
 from . import ranked as ranked
 from . import recurrent as recurrent

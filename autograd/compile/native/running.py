@@ -3,7 +3,7 @@
 One idea: each element waits for the one before it, so NumPy spends an addition's delay on every one; rows do not wait
 for each other, so eight of them go side by side, and what lies behind the axis goes in vectors. Sums and products have
 NumPy's order, and its bits. A recurrence goes on in double, so that a number too large for a float does not make those
-after it infinite. Read `ranked.py` next.
+after it infinite. Read `across.py` next.
 """
 
 from __future__ import annotations
