@@ -15,8 +15,9 @@ from typing import Any, Protocol
 from ..backend import Array
 from ..modes import unwatched
 from ..writes import owner_of
+from .lengths import Lengths
 from .native.memory import Plan
-from .options import WAYS, Options, in_trace, kind_of, numbers_of
+from .options import Numbers, Options, in_trace, kind_of
 from .places import Fixed
 from .program import Program
 from .trace import Trace
@@ -35,6 +36,10 @@ class Made(Protocol):
     program: Program  # of which passes may have dropped places
     plan: Plan
 
+    @property
+    def text(self) -> Hashable:
+        """All that it does, see `lengths.py`."""
+
     def __call__(self, arrays: list[tuple[int, Array]], numbers: list[float]) -> None: ...
 
 
@@ -48,7 +53,7 @@ class InPlace(ABC):
 
     def __init__(self, function: Function) -> None:
         self.function = function
-        self._known: dict[Any, list[_Way]] = {}  # by kind of arguments; none: it cannot be done
+        self._known: dict[Any, Lengths[_Way]] = {}  # by kind of arguments
         self._lock = threading.Lock()
 
     @staticmethod
@@ -57,8 +62,8 @@ class InPlace(ABC):
         """Whether anything is to be made for arrays like this one."""
 
     @abstractmethod
-    def kind(self, arrays: list[Array]) -> Hashable | None:
-        """What of these arrays a way is made for; None where there is none."""
+    def kind(self, arrays: list[Array]) -> tuple[Hashable, int | None] | None:
+        """What of these arrays a way is made for, and the length of their rows if they have any; None if it is none."""
 
     @abstractmethod
     def samples(self, arrays: Sequence[Array], first: Array) -> Sequence[Array]:
@@ -75,22 +80,26 @@ class InPlace(ABC):
 
     def __call__(self, written: Sequence[Array], read: Sequence[Array], options: Options) -> bool:
         arrays = [*written, *read]
-        kind = self.kind(arrays)
-        if kind is None or _is_shared(written, read):
+        found = self.kind(arrays)
+        if found is None or _is_shared(written, read):
             return False
+        kind, length = found
         try:
             key = (kind, len(written), *[(name, kind_of(x)) for name, x in options.items()])
         except TypeError:
             return False
-        ways = self._known.get(key)
+        known = self._known.get(key)
+        ways = None if known is None else known.ways(length)
         if ways and any(way(arrays, options) for way in ways):
             return True
         with self._lock:
             if ways is None or ways:
                 way = self._way(written, read, options)
-                if len(self._known) >= _KINDS:
+                if known is None and len(self._known) >= _KINDS:
                     self._known.clear()
-                ways = self._known[key] = [] if way is None else [way, *(ways or ())[: WAYS - 1]]
+                known = self._known.setdefault(key, Lengths())
+                known.add(length, way)
+                ways = [] if way is None else [way]
         return ways[0](arrays, options) if ways else False
 
     def _way(self, written: Sequence[Array], read: Sequence[Array], options: Options) -> _Way | None:
@@ -122,7 +131,9 @@ class _Way:
         self._made = made
         self._inputs = [(slots[variable], order[id(place)]) for place, variable in program.places]
         self._inputs += [(slots[variable], len(places) + i) for i, variable in enumerate(program.arguments)]
-        self._numbers = numbers_of(program, made.plan.numbers, trace.guards, names)
+        numbers = Numbers(program, made.plan.numbers, trace.guards, names)
+        self._numbers = numbers.work_out
+        self.text = (made.text, numbers.text, *self._inputs)
 
     def __call__(self, arrays: list[Array], options: Options) -> bool:
         """Whether these options lead this way; if so, it was gone."""

@@ -2,7 +2,7 @@
 
 One idea: what was made of a function holds for other numbers too, as long as they lead it the same way, so Python asks
 whether they do, and works out what follows from them; what a call costs is one function of its options, made of texts.
-Read `in_place.py` next.
+Read `lengths.py` next.
 """
 
 # Note [Which way it goes]
@@ -11,7 +11,7 @@ Read `in_place.py` next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .expression import Expression, function_of
@@ -19,7 +19,7 @@ from .number import Number
 from .program import Program, Variable
 from .trace import Trace
 
-__all__ = ["WAYS", "Options", "in_trace", "kind_of", "numbers_of"]
+__all__ = ["WAYS", "Numbers", "Options", "in_trace", "kind_of"]
 
 Options = dict[str, Any]
 
@@ -49,15 +49,25 @@ def _traced(trace: Trace, text: str, options: Options, option: Any) -> Any:
     return Number(trace, Expression(text, options)) if type(option) in (int, float) else option
 
 
-def numbers_of(
-    program: Program, wanted: Sequence[Variable], guards: Sequence[tuple[Expression, Any]], names: Sequence[str]
-) -> Callable[..., list[Any] | None]:
-    """A function of options with these names: the wanted numbers of the program, or None if they lead another way."""
-    lines, scopes = [], []
-    for i, (question, answer) in enumerate(guards):
-        lines.append(f"if {question.text} != answer{i}: return None")
-        scopes += [question.scope, {f"answer{i}": answer}]
-    again = {variable: expression for expression, variable in program.numbers}
-    lines.append(f"return [{', '.join(again[variable].text for variable in wanted)}]")
-    scopes += [again[variable].scope for variable in wanted]
-    return function_of(lines, scopes, ", ".join(names))
+class Numbers:
+    """The wanted numbers of a program, for options with these names, and the guards under which it is the right one.
+
+    `work_out(**options)` gives the numbers, or None where these lead another way. `text` is all that it asks.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        wanted: Sequence[Variable],
+        guards: Sequence[tuple[Expression, Any]],
+        names: Iterable[str],
+    ) -> None:
+        lines, scopes = [], []
+        for i, (question, answer) in enumerate(guards):
+            lines.append(f"if {question.text} != answer{i}: return None")
+            scopes += [question.scope, {f"answer{i}": answer}]
+        again = {variable: expression for expression, variable in program.numbers}
+        lines.append(f"return [{', '.join(again[variable].text for variable in wanted)}]")
+        scopes += [again[variable].scope for variable in wanted]
+        self.work_out: Callable[..., list[Any] | None] = function_of(lines, scopes, ", ".join(names))
+        self.text = (*lines, *(repr(answer) for _, answer in guards))

@@ -29,8 +29,8 @@ class InTape(InPlace):
     def takes(array: Array) -> bool:
         return eager_device(device_of(array)) is not None and not is_switched_off()
 
-    def kind(self, arrays: list[Array]) -> Hashable | None:
-        return (device_of(arrays[0]), *[(x.shape, x.strides, x.dtype.num) for x in arrays])
+    def kind(self, arrays: list[Array]) -> tuple[Hashable, None]:
+        return (device_of(arrays[0]), *[(x.shape, x.strides, x.dtype.num) for x in arrays]), None
 
     def samples(self, arrays: Sequence[Array], first: Array) -> Sequence[Array]:
         return arrays
@@ -48,7 +48,7 @@ class InTape(InPlace):
 
 class _InTape:
     def __init__(self, tape: Tape, device: Device) -> None:
-        self.device, self.program, self.plan = device, tape.program, tape.plan
+        self.device, self.program, self.plan, self.text = device, tape.program, tape.plan, tape
         self._loaded = Loaded(tape, device, tape.plan.constants())
         count = len(tape.plan.numbers)
         self._words = range(WORDS, WORDS - count, -1)

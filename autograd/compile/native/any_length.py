@@ -34,7 +34,7 @@ from .schedule import schedule
 from .source import HEADER
 from .threads import runner
 
-__all__ = ["LARGE", "AnyLength", "has_c", "sample_of", "wants_c"]
+__all__ = ["LARGE", "AnyLength", "has_c", "kind_of_rows", "sample_of", "wants_c"]
 
 # Elements from which on C gains: a call from Python takes 3 to 5 us, as long as NumPy needs for a few passes over them.
 LARGE = 1 << 12
@@ -61,23 +61,23 @@ def _environment() -> Callable[[bytes], bytes | None]:
     return getenv
 
 
-def sample_of(array: Array, first: Array, flat: bool) -> tuple[tuple[int, ...], Any] | None:
-    """The shape and dtype of a few rows of an array, of which a program is traced; None where it is no array of rows.
+def kind_of_rows(array: Array, first: Array) -> int | None:
+    """Whether an array has rows, or a number for each column, or one for each row; None if it is no such array.
 
     `first` is the array that has all rows, see Note [Rows].
     """
-    if array.dtype.char not in ("fd?" if flat else "fd"):
-        return None
+    shape, (rows, columns) = array.shape, first.shape
+    if shape == (rows, columns):
+        return 0
+    return 1 if shape == (columns,) else 2 if shape == (rows, 1) else None
+
+
+def sample_of(array: Array, first: Array, flat: bool) -> tuple[tuple[int, ...], Any]:
+    """The shape and dtype of a few rows of an array, of which a program is traced."""
     if flat:
         return (64 * _ROWS[0],), array.dtype
-    columns = first.shape[-1]
-    if first.ndim != 2 or columns == 1:
-        return None
-    if array.shape == (columns,):
-        return (columns,), array.dtype
-    if array.ndim == 2 and len(array) == len(first) and array.shape[1] in (1, columns):
-        return (_ROWS[columns == _ROWS[0]], array.shape[1]), array.dtype
-    return None
+    columns = first.shape[1]
+    return (array.shape if array.ndim == 1 else (_ROWS[columns == _ROWS[0]], array.shape[1])), array.dtype
 
 
 class AnyLength:
@@ -90,9 +90,8 @@ class AnyLength:
         self.program, self.plan, self.flat = program, plan, flat
         self._writer = _AnyTable(group, plan)
         self.source = self._writer.text()
-        self.columns = self._writer.columns
+        self.columns = self._writer.columns  # of the rows on which it was traced
         self.sums = {member.out for member in self._writer.sums}
-        self._work = self._writer.weight * (1 if flat else self.columns)  # of a row, or of an element
         self._numbers = ctypes.c_double * len(plan.numbers)
 
     @classmethod
@@ -123,13 +122,17 @@ class AnyLength:
 
     _all: Any
 
-    def parts(self, rows: int) -> int:
+    def parts(self, rows: int, columns: int) -> int:
         """Into how many parts so many rows are cut; of a flat array, so many elements."""
-        return parts_of(rows * self._work, rows // 64 if self.flat else rows)
+        work = rows * self._writer.weight
+        return parts_of(work, rows // 64) if self.flat else parts_of(work * columns, rows)
 
-    def __call__(self, arrays: Iterable[Array], rows: int, numbers: Iterable[float] = ()) -> None:
-        """Do it with NumPy's arrays in the order of their slots, each lying in order, and the numbers of the plan."""
-        self._all(self.parts(rows), rows, self.columns, self._numbers(*numbers) if numbers else None, *arrays)
+    def __call__(self, arrays: Iterable[Array], rows: int, columns: int, numbers: Iterable[float] = ()) -> None:
+        """Do it with NumPy's arrays in the order of their slots, each lying in order, and the numbers of the plan.
+
+        Rows of another length than those of which it was traced are right where `lengths.py` found that they are.
+        """
+        self._all(self.parts(rows, columns), rows, columns, self._numbers(*numbers) if numbers else None, *arrays)
 
 
 def _fits(group: Group, flat: bool) -> bool:

@@ -16,16 +16,17 @@ from typing import Any, NamedTuple
 from ...backend import Array, Module, host
 from ...functional import vjp
 from ...tensor import Tensor, wrap
-from ..options import WAYS, Options, in_trace, kind_of, numbers_of
+from ..lengths import Lengths
+from ..options import Numbers, Options, in_trace, kind_of
 from ..trace import Trace, program_of
-from .any_length import LARGE, AnyLength, has_c, sample_of, wants_c
+from .any_length import LARGE, AnyLength, has_c, kind_of_rows, sample_of, wants_c
 
 __all__ = ["SHORT_ROW", "Loop", "elementwise_kernel"]
 
 # Elements of a row below which NumPy takes powers faster: all at once, where a loop has no vector full of them.
 SHORT_ROW = 16
 
-_KINDS = 64  # of arguments whose loops are kept by a Loop; a length of row is one
+_KINDS = 64  # of arguments whose loops are kept by a Loop
 
 
 class Loop:
@@ -42,7 +43,7 @@ class Loop:
 
     def __init__(self, function: Callable[..., Any], *, by_rows: bool = False, least: int = LARGE) -> None:
         self.function, self.flat, self.least = function, not by_rows, least
-        self._made: dict[Any, list[_Made]] = {}  # by kind of arguments, one for each way; none: it cannot be done
+        self._made: dict[Any, Lengths[_Made]] = {}  # by kind of arguments
         self._lock = threading.Lock()
 
     def takes(self, array: Array) -> bool:
@@ -58,8 +59,12 @@ class Loop:
             if type(array) is not host.ndarray:
                 return None
             key.append(array.dtype)
-            if not self.flat:
-                key.append(array.shape[-1])
+        rows, columns = first.size, 0
+        if not self.flat:
+            if first.ndim != 2 or first.shape[1] == 1:
+                return None
+            rows, columns = shape = first.shape
+            key += [0 if x.shape == shape else kind_of_rows(x, first) for x in arrays]
         if options:
             try:
                 key += options
@@ -67,34 +72,44 @@ class Loop:
             except TypeError:
                 return None
         kind = tuple(key)
-        ways = self._made.get(kind)
+        known = self._made.get(kind)
+        ways = None if known is None else known.ways(columns)
         if ways is None:
-            ways = self._make(kind, arrays, options)
+            ways = self._make(kind, columns, arrays, options)
         if not ways or not wants_c():
             return None
-        rows = first.size if self.flat else len(first)
         for made in ways:
             numbers = made.numbers(**options) if options else ()
             if numbers is not None:
-                return made(arrays, rows, numbers)
-        ways = self._make(kind, arrays, options)
+                return made(arrays, rows, columns, numbers)
+        ways = self._make(kind, columns, arrays, options)
         numbers = ways[0].numbers(**options) if ways else None
-        return None if numbers is None else ways[0](arrays, rows, numbers)
+        return None if numbers is None else ways[0](arrays, rows, columns, numbers)
 
-    def _make(self, key: Any, arrays: tuple[Array, ...], options: Options) -> list[_Made]:
+    def _make(self, kind: Any, length: int, arrays: tuple[Array, ...], options: Options) -> list[_Made]:
         """The ways there are for such arguments, that of these options first."""
         if not has_c():
             return []
         with self._lock:
-            ways = self._made.get(key, [])
-            if key in self._made and (not ways or ways[0].numbers(**options) is not None):
+            known = self._made.get(kind)
+            ways = None if known is None else known.ways(length)
+            if ways is not None and (not ways or ways[0].numbers(**options) is not None):
                 return ways  # another thread was faster
-            samples = [sample_of(array, arrays[0], self.flat) for array in arrays]
-            made = None if None in samples else _Made.of(self.function, samples, options, self.flat)
-            if len(self._made) == _KINDS and key not in self._made:
-                del self._made[next(iter(self._made))]
-            self._made[key] = [] if made is None else [made, *ways[: WAYS - 1]]
-            return self._made[key]
+            made = self._trace(arrays, options)
+            if known is None:
+                if len(self._made) == _KINDS:
+                    del self._made[next(iter(self._made))]
+                known = self._made[kind] = Lengths()
+            known.add(length, made)
+            return [] if made is None else [made]
+
+    def _trace(self, arrays: tuple[Array, ...], options: Options) -> _Made | None:
+        first = arrays[0]
+        if any(x.dtype.char not in ("fd?" if self.flat else "fd") for x in arrays):
+            return None
+        if not self.flat and None in [kind_of_rows(x, first) for x in arrays]:
+            return None
+        return _Made.of(self.function, [sample_of(x, first, self.flat) for x in arrays], options, self.flat)
 
 
 def elementwise_kernel(
@@ -146,12 +161,18 @@ class _ByLoop(NamedTuple):
 class _Made:
     """The loop of one kind of arguments, with what its results are like."""
 
-    def __init__(self, loop: AnyLength, numbers: Callable[..., Any]) -> None:
+    def __init__(self, loop: AnyLength, numbers: Numbers) -> None:
         program, slots = loop.program, loop.plan.slots
         self._loop, self.source = loop, loop.source
-        self.numbers = numbers  # of the options; None where they lead another way
-        self._results = [(base.dtype, program.results[i].shape, base in loop.sums) for i, base in loop.plan.fresh]
-        given = [slots[variable] for variable in (*program.arguments, *(base for _, base in loop.plan.fresh))]
+        self.numbers = numbers.work_out  # of the options; None where they lead another way
+        self.text = (loop.source, numbers.text)
+        fresh = loop.plan.fresh
+        # Of each its dtype, whether it is as long as a row, and of a sum over rows the lengths before that.
+        self._results = []
+        for i, base in fresh:
+            *before, length = program.results[i].shape
+            self._results.append((base.dtype, length == loop.columns, before if base in loop.sums else None))
+        given = [slots[variable] for variable in (*program.arguments, *(base for _, base in fresh))]
         assert given == sorted(given)  # arguments, then results, is the order of the slots
 
     @classmethod
@@ -163,24 +184,26 @@ class _Made:
         loop = AnyLength.of(program, flat)
         if loop is None or loop.program.places:  # which it found besides its arguments
             return None
-        return cls(loop, numbers_of(loop.program, loop.plan.numbers, trace.guards, [*options]))
+        return cls(loop, Numbers(loop.program, loop.plan.numbers, trace.guards, options))
 
-    def __call__(self, arrays: tuple[Array, ...], rows: int, numbers: Iterable[float]) -> tuple[Array, ...]:
-        """The results for these arrays, of so many rows, and the numbers that follow from the options."""
+    def __call__(
+        self, arrays: tuple[Array, ...], rows: int, columns: int, numbers: Iterable[float]
+    ) -> tuple[Array, ...]:
+        """The results for these arrays, of so many rows and columns, and the numbers that follow from the options."""
         loop, empty = self._loop, host.empty
         packed = [array if array.flags.c_contiguous else host.ascontiguousarray(array) for array in arrays]
         if loop.flat:
             whole = arrays[0].shape
             results = [empty(whole, dtype) for dtype, _, _ in self._results]
-            loop((*packed, *results), rows, numbers)
+            loop((*packed, *results), rows, 0, numbers)
             return tuple(results)
-        parts = loop.parts(rows) if loop.sums else 1
-        results = [
-            empty(((parts, *shape) if parts > 1 else shape) if is_sum else (rows, *shape[1:]), dtype)
-            for dtype, shape, is_sum in self._results
-        ]
-        loop((*packed, *results), rows, numbers)
+        parts = loop.parts(rows, columns) if loop.sums else 1
+        results = []
+        for dtype, is_long, before in self._results:
+            shape = (rows, columns if is_long else 1) if before is None else (*before, columns if is_long else 1)
+            results.append(empty((parts, *shape) if parts > 1 and before is not None else shape, dtype))
+        loop((*packed, *results), rows, columns, numbers)
         if parts > 1:  # the sums of each part are added up in their order
-            for i, (_, _, is_sum) in enumerate(self._results):
-                results[i] = results[i].sum(axis=0) if is_sum else results[i]
+            for i, (_, _, before) in enumerate(self._results):
+                results[i] = results[i] if before is None else results[i].sum(axis=0)
         return tuple(results)

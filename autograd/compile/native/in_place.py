@@ -14,7 +14,7 @@ from collections.abc import Hashable, Sequence
 from ...backend import Array, host
 from ..in_place import Function, InPlace, Made
 from ..program import Program
-from .any_length import AnyLength, has_c, sample_of
+from .any_length import AnyLength, has_c, kind_of_rows, sample_of
 
 __all__ = ["LEAST", "InLoop"]
 
@@ -35,17 +35,21 @@ class InLoop(InPlace):
     def takes(array: Array) -> bool:
         return array.size >= LEAST and has_c()
 
-    def kind(self, arrays: list[Array]) -> Hashable | None:
+    def kind(self, arrays: list[Array]) -> tuple[Hashable, int | None] | None:
         first = arrays[0]
         if any(type(x) is not host.ndarray or not x.flags.c_contiguous for x in arrays):
             return None  # a loop made of arrays in order would read others wrong
-        if self.flat and (first.ndim != 1 or any(x.shape != first.shape for x in arrays)):
+        if self.flat:
+            if first.ndim != 1 or any(x.shape != first.shape or x.dtype.char not in "fd?" for x in arrays):
+                return None
+            return tuple([x.dtype for x in arrays]), None
+        if first.ndim != 2 or first.shape[1] == 1 or any(x.dtype.char not in "fd" for x in arrays):
             return None
-        samples = tuple([sample_of(x, first, self.flat) for x in arrays])
-        return None if None in samples else samples
+        kinds = [kind_of_rows(x, first) for x in arrays]
+        return None if None in kinds else ((*kinds, *[x.dtype for x in arrays]), first.shape[1])
 
     def samples(self, arrays: Sequence[Array], first: Array) -> Sequence[Array]:
-        return [host.ones(*sample) for x in arrays if (sample := sample_of(x, first, self.flat))]
+        return [host.ones(*sample_of(x, first, self.flat)) for x in arrays]
 
     def make(self, program: Program, arrays: list[Array]) -> Made | None:
         loop = AnyLength.of(program, self.flat)
@@ -55,11 +59,11 @@ class InLoop(InPlace):
 class _InLoop:
     def __init__(self, loop: AnyLength) -> None:
         self._loop = loop
-        self.program, self.plan = loop.program, loop.plan
+        self.program, self.plan, self.text = loop.program, loop.plan, loop.source
 
     def __call__(self, arrays: list[tuple[int, Array]], numbers: list[float]) -> None:
-        rows = len(arrays[0][1])  # of the first that is written
-        self._loop([array for _, array in sorted(arrays, key=_slot)], rows, numbers)
+        first = arrays[0][1]  # of those that are written
+        self._loop([array for _, array in sorted(arrays, key=_slot)], len(first), first.shape[-1], numbers)
 
 
 _slot = operator.itemgetter(0)

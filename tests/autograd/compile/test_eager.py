@@ -23,6 +23,7 @@ from autograd.compile.native import Native, any_length, cut_parts, eager, images
 from autograd.compile.native.any_length import LARGE
 from autograd.compile.native.eager import Loop
 from autograd.compile.native.many import matmul_many
+from autograd.compile.trace import program_of
 from autograd.convolution import windows
 from autograd.errors import ShapeError
 from autograd.fused import fused_functions
@@ -43,6 +44,11 @@ def centred(x, weight):
     """Rows less their mean, times a weight; and sums over the rows."""
     out = (x - ag.mean(x, axis=1, keepdims=True)) * weight
     return out, ag.sum(out, axis=0)
+
+
+def every_way(known):
+    """The ways that a Lengths has, for all lengths or for one."""
+    return [*known._every, *(way for ways in known._of.values() for way in ways)]
 
 
 # Loops
@@ -86,7 +92,46 @@ def test_one_library_serves_every_length_of_row(function):
         made = loop(*given, **options)
         for one, wanted in zip(made, function(*map(ag.Tensor, given), **options), strict=True):
             np.testing.assert_allclose(one, wanted.data, rtol=1e-10, atol=1e-9)
-    assert len({made.source for (made,) in loop._made.values()}) == 1
+    assert len({made.source for known in loop._made.values() for made in every_way(known)}) == 1
+
+
+@needs_c
+@pytest.mark.parametrize("function", [centred, F.norm._slopes, lambda x: ag.softmax(x, axis=-1)])
+def test_two_lengths_of_row_are_traced_and_no_more(function, monkeypatch):
+    traced = []
+    monkeypatch.setattr(eager, "program_of", lambda *given: traced.append(given) or program_of(*given))
+    loop = Loop(function, by_rows=True)
+    options = {"centre": False, "weighted": False} if function is F.norm._slopes else {}
+    for columns in (17, 33, 17, 5, 2, 200):  # five is also how many rows are traced
+        rows = [numbers(LARGE, columns, dtype="float64", seed=seed) for seed in (0, 1)]
+        given = rows[:1]
+        if function is centred:
+            given.append(numbers(columns, dtype="float64"))
+        if function is F.norm._slopes:
+            given += [rows[1], np.abs(rows[0][:, :1])]
+        made, wanted = loop(*given, **options), function(*map(ag.Tensor, given), **options)
+        for one, other in zip(made, wanted if isinstance(wanted, tuple) else [wanted], strict=True):
+            np.testing.assert_allclose(one, other.data, rtol=1e-10, atol=1e-9, strict=True)
+    assert len([given for given in traced if given[0] is function]) == 2
+
+
+@needs_c
+def test_a_length_that_stands_in_the_text_is_traced_each_time():
+    loop = Loop(lambda x: ag.sum(x, axis=1, keepdims=True) / float(x.shape[1] + 1), by_rows=True)
+    for columns in (7, 33, 200, 7):
+        x = numbers(LARGE, columns, dtype="float64")
+        np.testing.assert_allclose(loop(x)[0], x.sum(axis=1, keepdims=True) / (columns + 1), rtol=1e-9, atol=1e-12)
+    assert len(every_way(next(iter(loop._made.values())))) == 3
+
+
+@needs_c
+def test_arrays_that_are_no_rows_are_told_apart():
+    loop = Loop(lambda x, y: x * y - ag.max(x, axis=1, keepdims=True), by_rows=True)
+    x = numbers(LARGE, 7)
+    for y in (x, x[0], x[:, :1], x + 1.0):
+        np.testing.assert_allclose(loop(x, y)[0], x * y - x.max(axis=1, keepdims=True), rtol=1e-5, atol=1e-6)
+    for y in (x[:1], x[:, :3], x[:5], x[None], x[0, :1]):
+        assert loop(x, y) is None
 
 
 @needs_c
@@ -123,7 +168,7 @@ def test_a_number_among_options_may_be_another_at_each_call():
     for factor in (2.0, 3.0, float("inf"), -0.0, 3):
         np.testing.assert_array_equal(loop(x, factor=factor, kind="times")[0], x * np.float32(factor))
         np.testing.assert_array_equal(loop(x, factor=factor, kind="plus")[0], x + np.float32(factor))
-    assert len({made.source for (made,) in loop._made.values()}) == 2
+    assert len({made.source for known in loop._made.values() for made in every_way(known)}) == 2
 
 
 @needs_c
@@ -133,7 +178,7 @@ def test_a_number_that_leads_another_way_has_a_loop_of_its_own():
     for factor in (1.0, 3.0, 2.0, 5.0):
         wanted = x * np.float32(factor) if factor > 2 else x - np.float32(factor)
         np.testing.assert_array_equal(loop(x, factor=factor)[0], wanted)
-    assert list(map(len, loop._made.values())) == [2]
+    assert [len(every_way(known)) for known in loop._made.values()] == [2]
 
 
 @needs_c
@@ -1259,7 +1304,7 @@ def test_weights_of_large_attention_are_made_by_loops(mask, far, monkeypatch):
         attention._back_through_shares,
         *[attention._exponentials] * (mask == "causal" and not far),
     ]
-    assert all(any(loop._known.values()) for loop in used)
+    assert all(any(map(every_way, loop._known.values())) for loop in used)
     monkeypatch.setenv("TAPEGRAD_EXECUTOR", "numpy")
     for a, b in zip(found, attended(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 if far else 1e-5)
