@@ -36,11 +36,7 @@ needed = pytest.mark.skipif(shutil.which("g++") is None, reason="the simulated G
 
 HEADER = r"""
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
-#include <functional>
-#include <ucontext.h>
-#include <vector>
 #define __global__
 #define __device__
 #define __shared__ static
@@ -48,15 +44,52 @@ HEADER = r"""
 #define __launch_bounds__(n)
 #define __restrict__
 #define __forceinline__ inline
+#pragma GCC visibility push(hidden)
 struct index_t { int x = 0, y = 0, z = 0; };
-static index_t blockIdx, blockDim, gridDim, threadIdx;
-struct thread_t { ucontext_t context; bool done; };
-static std::vector<thread_t> threads;
+extern index_t blockIdx, blockDim, gridDim, threadIdx;
+extern int now;  // the thread whose turn it is
+extern char lanes[1024][16];
+void __syncthreads();
+int __syncthreads_or(int x);
+void __syncwarp(unsigned mask);
+unsigned __ballot_sync(unsigned mask, bool x);
+void run(void (*f)(const void *), int blocks, int count, const void *words, bool meets);
+#pragma GCC visibility pop
+template <class J> static void call(void (*f)(J), const void *words) { f(*(const J *)words); }
+template <class T> static T __shfl_xor_sync(unsigned mask, T x, int o) {
+  int me = now;
+  memcpy(lanes[me], &x, sizeof x);
+  __syncwarp(mask);
+  T y;
+  memcpy(&y, lanes[me ^ o], sizeof y);
+  __syncwarp(mask);
+  return y;
+}
+static inline int __popc(unsigned x) { return __builtin_popcount(x); }
+static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+  return (unsigned __int128)a * b >> 64;
+}
+template <class T, class F> static inline T bits_as(F x) { T y; memcpy(&y, &x, sizeof y); return y; }
+static inline unsigned __float_as_uint(float x) { return bits_as<unsigned>(x); }
+static inline float __uint_as_float(unsigned x) { return bits_as<float>(x); }
+static inline float __fadd_rn(float a, float b) { return a + b; }
+static inline double __dadd_rn(double a, double b) { return a + b; }
+"""
+
+# Every library has its own of these.
+TURNS = r"""
+#include <cstdlib>
+#include <ucontext.h>
+index_t blockIdx, blockDim, gridDim, threadIdx;
+int now;
+char lanes[1024][16];
+struct thread_t { ucontext_t context; char *stack; bool done; };
+static thread_t threads[1024];
 static ucontext_t outside;
-static int now;
-static std::function<void()> kernel;
+static void (*kernel)(const void *);
+static const void *given;
 static void yield() { swapcontext(&threads[now].context, &outside); }
-static void begin() { kernel(); threads[now].done = true; swapcontext(&threads[now].context, &outside); }
+static void begin() { kernel(given); threads[now].done = true; swapcontext(&threads[now].context, &outside); }
 
 // A barrier for `wanted` threads; whoever comes last lets the others go on.
 struct barrier_t { int here = 0, round = 0; };
@@ -66,8 +99,8 @@ static void wait_at(barrier_t &b, int wanted) {
   while (b.round == round) yield();
 }
 static barrier_t of_block, of_lanes[1024][33];  // by the first lane and how many there are
-static inline void __syncthreads() { wait_at(of_block, blockDim.x); }
-static inline int __syncthreads_or(int x) {
+void __syncthreads() { wait_at(of_block, blockDim.x); }
+int __syncthreads_or(int x) {
   static int any;
   if (x) any = 1;
   __syncthreads();
@@ -77,21 +110,10 @@ static inline int __syncthreads_or(int x) {
   __syncthreads();
   return found;
 }
-static inline void __syncwarp(unsigned mask) {
+void __syncwarp(unsigned mask) {
   wait_at(of_lanes[(now & ~31) + __builtin_ctz(mask)][__builtin_popcount(mask)], __builtin_popcount(mask));
 }
-static char lanes[1024][16];
-template <class T> static T __shfl_xor_sync(unsigned mask, T x, int o) {
-  int me = now, first = (me & ~31) + __builtin_ctz(mask), count = __builtin_popcount(mask);
-  memcpy(lanes[me], &x, sizeof x);
-  wait_at(of_lanes[first][count], count);
-  T y;
-  memcpy(&y, lanes[me ^ o], sizeof y);
-  wait_at(of_lanes[first][count], count);
-  return y;
-}
-static inline int __popc(unsigned x) { return __builtin_popcount(x); }
-static inline unsigned __ballot_sync(unsigned mask, bool x) {  // of all lanes of a warp
+unsigned __ballot_sync(unsigned mask, bool x) {  // of all lanes of a warp
   const int first = now & ~31;
   lanes[now][0] = x;
   wait_at(of_lanes[first][32], 32);
@@ -100,34 +122,24 @@ static inline unsigned __ballot_sync(unsigned mask, bool x) {  // of all lanes o
   wait_at(of_lanes[first][32], 32);
   return votes;
 }
-static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
-  return (unsigned __int128)a * b >> 64;
-}
-template <class T, class F> static inline T bits_as(F x) { T y; memcpy(&y, &x, sizeof y); return y; }
-static inline unsigned __float_as_uint(float x) { return bits_as<unsigned>(x); }
-static inline float __uint_as_float(unsigned x) { return bits_as<float>(x); }
-static inline float __fadd_rn(float a, float b) { return a + b; }
-static inline double __dadd_rn(double a, double b) { return a + b; }
 
 // Blocks run in any order on a GPU; here the last one comes first, so that what leans on the order shows.
-template <class J> static void run(void (*f)(J), int blocks, int count, const void *words, bool meets) {
-  const J &jobs = *(const J *)words;
+void run(void (*f)(const void *), int blocks, int count, const void *words, bool meets) {
   gridDim.x = blocks, blockDim.x = count;
   if (!meets) {
     for (int b = blocks - 1; b >= 0; b--)
-      for (int t = 0; t < count; t++) { blockIdx.x = b, threadIdx.x = now = t; f(jobs); }
+      for (int t = 0; t < count; t++) { blockIdx.x = b, threadIdx.x = now = t; f(words); }
     return;
   }
   const int size = 1 << 16;
-  static std::vector<char *> stacks;
-  while ((int)stacks.size() < count) stacks.push_back((char *)malloc(size));
-  kernel = [&] { f(jobs); };
-  threads.resize(count);
+  kernel = f, given = words;
+  for (int t = 0; t < count; t++)
+    if (!threads[t].stack) threads[t].stack = (char *)malloc(size);
   for (int b = blocks - 1; b >= 0; b--) {
     blockIdx.x = b;
     for (int t = 0; t < count; t++) {
       getcontext(&threads[t].context);
-      threads[t].context.uc_stack.ss_sp = stacks[t], threads[t].context.uc_stack.ss_size = size;
+      threads[t].context.uc_stack.ss_sp = threads[t].stack, threads[t].context.uc_stack.ss_size = size;
       threads[t].context.uc_link = &outside, threads[t].done = false;
       makecontext(&threads[t].context, begin, 0);
     }
@@ -147,7 +159,7 @@ def compiled(source: str) -> ctypes.CDLL:
     bodies = dict(zip(kernels, source.split('extern "C" __global__')[1:], strict=True))
     launchers = [
         f'extern "C" void launch_{name}(int blocks, int count, const void *words) '
-        f"{{ run({name}, blocks, count, words, {str(_meets(bodies[name])).lower()}); }}"
+        f"{{ run([](const void *w) {{ call({name}, w); }}, blocks, count, words, {int(_meets(bodies[name]))}); }}"
         for name in kernels
     ]
     return _library("\n".join([source, *launchers]))
@@ -165,14 +177,17 @@ _FLAGS = ("-O1", "-std=c++17", "-ffp-contract=off", "-fPIC", "-w")
 
 @functools.cache
 def _compiler() -> tuple[str, ...]:
-    """How the compiler is called, with HEADER read and compiled once: to read it takes longer than most kernels do."""
+    """How the compiler is called, with HEADER and TURNS compiled once: they take longer than most kernels do."""
     found = shutil.which("g++")
     if found is None:
         pytest.skip("the simulated GPU needs g++")  # also for a test that comes to it by a way of its own
-    header = Path(_folder()) / "header.h"
+    header, turns = Path(_folder()) / "header.h", Path(_folder()) / "turns.cpp"
     header.write_text(HEADER)
+    turns.write_text(TURNS)
     _run(found, *_FLAGS, "-x", "c++-header", str(header), "-o", f"{header}.gch")
-    return found, *_FLAGS, "-shared", "-include", str(header)
+    _run(found, *_FLAGS, "-c", "-include", str(header), str(turns), "-o", f"{turns}.o")
+    # Nothing here needs the library of C++, in which the linker would search for a while.
+    return found, *_FLAGS, "-shared", "-nodefaultlibs", "-include", str(header), f"{turns}.o", "-lm", "-lc", "-lgcc"
 
 
 def _run(*command: str) -> None:
