@@ -30,24 +30,20 @@ COUNT = 3
 
 
 @dataclass
-class Stack:
-    """Many calls as one: those calls, and along which axis each input that differs shall be stacked."""
+class Operation:
+    """An operation by its inputs.
 
-    spec: Spec
-    case: Case
-    axes: tuple[int | None, ...]
-    calls: list[tuple[Any, ...]]
+    It holds neither the row nor the case: of whatever a compiled function reaches it asks whether it is the same, and a
+    row reaches all of hypothesis.
+    """
 
-    def __post_init__(self) -> None:
-        self.floating = self.spec.differentiable_in(self.case)
-        self.values = np.stack([host(self.f(*call)) for call in self.calls])
-        self.has_slopes = bool(self.floating) and self.values.dtype.kind == "f"
-        columns = zip(zip(*self.calls, strict=True), self.axes, strict=True)
-        self.inputs = [xs[0] if axis is None else np.stack(xs, axis) for xs, axis in columns]
+    op: Callable[..., Any]
+    options: dict[str, Any]
+    floating: tuple[int, ...]
 
     def f(self, *inputs: Any, device: str = "cpu") -> Any:
-        options = {name: placed(value, device) for name, value in self.case.options.items()}
-        return self.spec.op(*inputs, **options)
+        options = {name: placed(value, device) for name, value in self.options.items()}
+        return self.op(*inputs, **options)
 
     def slopes(self, weight: Any, *inputs: Any, device: str = "cpu") -> Any:
         """The gradients of f, weighted, by the inputs that have one."""
@@ -59,6 +55,25 @@ class Stack:
             return self.f(*whole, device=device)
 
         return vjp(of_floating, *(inputs[i] for i in self.floating))[1](weight)
+
+
+@dataclass
+class Stack:
+    """Many calls as one: those calls, and along which axis each input that differs shall be stacked."""
+
+    spec: Spec
+    case: Case
+    axes: tuple[int | None, ...]
+    calls: list[tuple[Any, ...]]
+
+    def __post_init__(self) -> None:
+        self.floating = self.spec.differentiable_in(self.case)
+        operation = Operation(self.spec.op, self.case.options, self.floating)
+        self.f, self.slopes = operation.f, operation.slopes
+        self.values = np.stack([host(self.f(*call)) for call in self.calls])
+        self.has_slopes = bool(self.floating) and self.values.dtype.kind == "f"
+        columns = zip(zip(*self.calls, strict=True), self.axes, strict=True)
+        self.inputs = [xs[0] if axis is None else np.stack(xs, axis) for xs, axis in columns]
 
     def check(self, found: Any) -> None:
         assert_close(self.spec, found, self.values)

@@ -17,11 +17,11 @@ import autograd as ag
 from autograd import Tensor
 from autograd.backend import to_host
 from autograd.ops.cast import move
-from tests.opspecs import SPECS, Case, Spec, laws
+from tests.opspecs import SPECS, Spec, laws
 from tests.opspecs.spec import generators
 
 from . import simulated
-from .test_laws import size_of, three_calls
+from .test_laws import call_of, size_of, three_calls
 from .test_native_laws import close
 
 pytestmark = [pytest.mark.usefixtures("kernels_off"), simulated.needed]
@@ -49,9 +49,13 @@ def numbers(x: Any) -> Any:
 @over(1)
 def test_forward_is_the_same(chunk: list[Spec], data: Any, rng: np.random.Generator, device: str) -> None:
     cases = [data.draw(spec.cases) for spec in chunk]
+    operations = [
+        call_of(spec, case, [i for i, x in enumerate(case.inputs) if isinstance(x, np.ndarray)])
+        for spec, case in zip(chunk, cases, strict=True)
+    ]
 
     def function(arrays: list[list[Tensor]]) -> list[Any]:
-        return [laws_call(spec, case, given) for spec, case, given in zip(chunk, cases, arrays, strict=True)]
+        return [operation(given) for operation, given in zip(operations, arrays, strict=True)]
 
     compiled = ag.compile(function)
     calls = [three_calls(spec, case, rng) for spec, case in zip(chunk, cases, strict=True)]
@@ -66,12 +70,6 @@ def test_forward_is_the_same(chunk: list[Spec], data: Any, rng: np.random.Genera
     assert len(compiled.programs) == 1
 
 
-def laws_call(spec: Spec, case: Case, arrays: list[Tensor]) -> Any:
-    given = iter(arrays)
-    inputs = [next(given) if isinstance(x, np.ndarray) else x for x in case.inputs]
-    return spec.op(*inputs, **case.options)
-
-
 @over(1)
 def test_gradients_are_the_same(chunk: list[Spec], data: Any, rng: np.random.Generator, device: str) -> None:
     rows = [spec for spec in chunk if laws.has_gradient(spec)]
@@ -79,17 +77,18 @@ def test_gradients_are_the_same(chunk: list[Spec], data: Any, rng: np.random.Gen
     kept = [(spec, case) for spec, case in zip(rows, cases, strict=True) if spec.differentiable_in(case)]
     eager = [laws.leaves_of(spec, case) for spec, case in kept]
     own = [[Tensor(leaf.data, device=device, requires_grad=True) for leaf in leaves] for leaves in eager]
+    operations = [call_of(spec, case, spec.differentiable_in(case)) for spec, case in kept]
     shapes = [
-        laws.host(laws.call(spec, case, [leaf.data for leaf in leaves])).shape
-        for (spec, case), leaves in zip(kept, eager, strict=True)
+        laws.host(operation([leaf.data for leaf in leaves])).shape
+        for operation, leaves in zip(operations, eager, strict=True)
     ]
 
     def function(all_leaves: list[list[Tensor]], weights: list[Tensor]) -> list[Tensor]:
         results = []
-        for (spec, case), leaves, weight in zip(kept, all_leaves, weights, strict=True):
+        for operation, leaves, weight in zip(operations, all_leaves, weights, strict=True):
             for leaf in leaves:
                 leaf.grad = None
-            out = laws.call(spec, case, leaves)
+            out = operation(leaves)
             (out * weight).sum().backward()
             results.append(out)
         return results

@@ -6,7 +6,7 @@ in the place of the operation. The second and the third call go to the program, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,15 +24,19 @@ ROWS = [spec for spec in SPECS if not spec.by_values]
 pytestmark = pytest.mark.usefixtures("kernels_off")
 
 
-def over(examples: int, applies: Callable[[Spec], bool]) -> Callable[..., Any]:
-    """Run a law over the rows to which it applies, with so many calls each."""
+def drawing(examples: int) -> Callable[..., Any]:
+    """Call the function with so many draws and generators."""
 
     def decorate(law: Callable[..., None]) -> Callable[..., None]:
         law = given(data=st.data(), rng=generators())(law)
-        law = settings(max_examples=examples, suppress_health_check=list(HealthCheck))(law)
-        return pytest.mark.parametrize("spec", [pytest.param(s, id=s.name) for s in ROWS if applies(s)])(law)
+        return settings(max_examples=examples, suppress_health_check=list(HealthCheck))(law)
 
     return decorate
+
+
+def rows(applies: Callable[[Spec], bool]) -> Any:
+    """Run a law over the rows to which it applies."""
+    return pytest.mark.parametrize("spec", [pytest.param(s, id=s.name) for s in ROWS if applies(s)])
 
 
 def three_calls(spec: Spec, case: Case, rng: np.random.Generator) -> Iterator[Case]:
@@ -61,50 +65,70 @@ def size_of(*arrays: Any) -> float:
     return max(finite, default=1.0)
 
 
+def call_of(spec: Spec, case: Case, places: Sequence[int]) -> Callable[[Sequence[Any]], Any]:
+    """The operation by what is given in these places.
+
+    It holds neither the row nor the case: of whatever a compiled function reaches it asks whether it is the same, and a
+    row reaches all of hypothesis.
+    """
+    op, others, options = spec.op, case.inputs, case.options
+
+    def call(given: Sequence[Any]) -> Any:
+        inputs = list(others)
+        for place, x in zip(places, given, strict=True):
+            inputs[place] = x
+        return op(*inputs, **options)
+
+    return call
+
+
 Agree = Callable[[Any, Any, float], bool]  # whether two results agree, with errors as of numbers of this size
 
 
-def check_forward(spec: Spec, data: Any, rng: np.random.Generator, agree: Agree, **how: Any) -> None:
-    """The operation, compiled, gives what it gives as written."""
-    case = data.draw(spec.cases)
+def check_forward(spec: Spec, cases: list[Case], rng: np.random.Generator, agree: Agree, **how: Any) -> None:
+    """The operation, done once for each case in one compiled function, gives what it gives as written."""
 
-    def function(*arrays: Tensor) -> Any:
-        given = iter(arrays)
-        inputs = [next(given) if isinstance(x, np.ndarray) else x for x in case.inputs]
-        return spec.op(*inputs, **case.options)
+    arrays_of = [[i for i, x in enumerate(case.inputs) if isinstance(x, np.ndarray)] for case in cases]
+    calls = [call_of(spec, case, places) for case, places in zip(cases, arrays_of, strict=True)]
+
+    def function(arrays: list[list[Tensor]]) -> list[Any]:
+        return [call(tensors) for call, tensors in zip(calls, arrays, strict=True)]
 
     compiled = ag.compile(function, **how)
-    for call in three_calls(spec, case, rng):
-        tensors = [Tensor(x) for x in call.inputs if isinstance(x, np.ndarray)]
-        wanted, found = function(*tensors), compiled(*tensors)
-        assert agree(wanted, found, size_of(*tensors)), f"{spec.name}: compiled {found}, as written {wanted}"
+    for together in zip(*(three_calls(spec, case, rng) for case in cases), strict=True):
+        arrays = [[Tensor(x) for x in other.inputs if isinstance(x, np.ndarray)] for other in together]
+        for tensors, wanted, found in zip(arrays, function(arrays), compiled(arrays), strict=True):
+            assert agree(wanted, found, size_of(*tensors)), f"{spec.name}: compiled {found}, as written {wanted}"
     assert len(compiled.programs) == 1
 
 
-def check_gradients(spec: Spec, data: Any, rng: np.random.Generator, agree: Agree, **how: Any) -> None:
-    """Forward and backward from leaves outside, compiled, give what they give as written."""
-    case = data.draw(spec.cases)
-    assume(spec.differentiable_in(case))
-    shape = laws.host(laws.call(spec, case, [leaf.data for leaf in laws.leaves_of(spec, case)])).shape
-    eager, own = laws.leaves_of(spec, case), laws.leaves_of(spec, case)
+def check_gradients(spec: Spec, cases: list[Case], rng: np.random.Generator, agree: Agree, **how: Any) -> None:
+    """Forward and backward from leaves outside, compiled for all cases at once, give what they do as written."""
+    eager, own = ([laws.leaves_of(spec, case) for case in cases] for _ in range(2))
+    calls = [call_of(spec, case, spec.differentiable_in(case)) for case in cases]
+    shapes = [laws.host(call([leaf.data for leaf in leaves])).shape for call, leaves in zip(calls, eager, strict=True)]
 
-    def function(leaves: list[Tensor], weights: Tensor) -> Tensor:
-        for leaf in leaves:
-            leaf.grad = None
-        out = laws.call(spec, case, leaves)
-        (out * weights).sum().backward()
-        return out
+    def function(all_leaves: list[list[Tensor]], weights: list[Tensor]) -> list[Tensor]:
+        results = []
+        for call, leaves, weight in zip(calls, all_leaves, weights, strict=True):
+            for leaf in leaves:
+                leaf.grad = None
+            out = call(leaves)
+            (out * weight).sum().backward()
+            results.append(out)
+        return results
 
     compiled = ag.compile(lambda weights: function(own, weights), **how)
-    for call in three_calls(spec, case, rng):
-        weights = Tensor(rng.normal(size=shape))
-        for leaf, twin, place in zip(eager, own, spec.differentiable_in(case), strict=True):
-            leaf.data, twin.data = call.inputs[place].copy(), call.inputs[place].copy()
-        wanted, found = function(eager, weights), compiled(weights)
-        scale = size_of(wanted, *(leaf.grad for leaf in eager), *(leaf.detach() for leaf in eager))
-        assert agree(wanted, found, scale), f"{spec.name}: compiled {found}, as written {wanted}"
-        for leaf, twin in zip(eager, own, strict=True):
-            assert agree(leaf.grad, twin.grad, scale), f"{spec.name}: compiled {twin.grad}, as written {leaf.grad}"
+    for together in zip(*(three_calls(spec, case, rng) for case in cases), strict=True):
+        weights = [Tensor(rng.normal(size=shape)) for shape in shapes]
+        for other, case, leaves, twins in zip(together, cases, eager, own, strict=True):
+            for leaf, twin, place in zip(leaves, twins, spec.differentiable_in(case), strict=True):
+                leaf.data, twin.data = other.inputs[place].copy(), other.inputs[place].copy()
+        for wanted, found, leaves, twins in zip(function(eager, weights), compiled(weights), eager, own, strict=True):
+            scale = size_of(wanted, *(leaf.grad for leaf in leaves), *(leaf.detach() for leaf in leaves))
+            assert agree(wanted, found, scale), f"{spec.name}: compiled {found}, as written {wanted}"
+            for leaf, twin in zip(leaves, twins, strict=True):
+                assert agree(leaf.grad, twin.grad, scale), f"{spec.name}: compiled {twin.grad}, as written {leaf.grad}"
     assert len(compiled.programs) == 1
 
 
@@ -112,14 +136,18 @@ def to_the_bit(wanted: Any, found: Any, scale: float) -> bool:
     return laws.same_bits(wanted, found)
 
 
-@over(4, lambda spec: True)
+@rows(lambda spec: True)
+@drawing(4)
 def test_forward_is_the_same(spec: Spec, data: Any, rng: np.random.Generator) -> None:
-    check_forward(spec, data, rng, to_the_bit)
+    check_forward(spec, [data.draw(spec.cases)], rng, to_the_bit)
 
 
-@over(4, laws.has_gradient)
+@rows(laws.has_gradient)
+@drawing(4)
 def test_gradients_are_the_same(spec: Spec, data: Any, rng: np.random.Generator) -> None:
-    check_gradients(spec, data, rng, to_the_bit)
+    case = data.draw(spec.cases)
+    assume(spec.differentiable_in(case))
+    check_gradients(spec, [case], rng, to_the_bit)
 
 
 def test_a_root_of_what_has_no_axes_is_the_same() -> None:
