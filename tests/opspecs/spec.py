@@ -13,6 +13,7 @@ Read a family next, `elementwise.py` first.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -112,6 +113,7 @@ class Values:
     dtype: str = "float64"
 
 
+@functools.cache
 def generators() -> st.SearchStrategy[np.random.Generator]:
     """NumPy generators by seed: many numbers for one draw, which is what keeps the laws fast."""
     return st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -120,6 +122,7 @@ def generators() -> st.SearchStrategy[np.random.Generator]:
 chance = st.sampled_from([True, False])  # begins with True
 
 
+@functools.cache
 def whole(low: int, high: int, first: int = 2) -> st.SearchStrategy[int]:
     """Whole numbers, `first` before all others, 0 half as often as another. See Note [The first case]."""
     first = min(max(first, low), high)
@@ -127,6 +130,7 @@ def whole(low: int, high: int, first: int = 2) -> st.SearchStrategy[int]:
     return st.sampled_from([n for n in turned for _ in range(1 + (n != 0))])
 
 
+@functools.cache
 def shapes(min_ndim: int = 0, max_ndim: int = 3, min_side: int = 0, max_side: int = 4) -> st.SearchStrategy[Any]:
     """Shapes as tuples; 0-d, size-1 and empty ones among them."""
     sides = [whole(min_side, max_side, first) for first in range(2, 2 + max_ndim)]
@@ -166,12 +170,14 @@ def _laid_out(array: np.ndarray, layout: str) -> np.ndarray:
     return array[..., ::-1].copy()[..., ::-1]
 
 
+@functools.cache
 def broadcasting(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
     """Shapes that broadcast to `shape`: leading axes left out, other axes of length 1; the first has one stretched."""
     sides = [st.sampled_from([length, 1] if place else [1, length]) for place, length in enumerate(shape)]
     return st.integers(0, len(shape)).flatmap(lambda start: st.tuples(*sides[start:]))
 
 
+@functools.cache
 def axes(ndim: int) -> st.SearchStrategy[Any]:
     """What an option `axis` may be for that many axes: None, one of them, or several."""
     if ndim == 0:
