@@ -5,6 +5,9 @@ reads matrices by columns as the real one does. So a test that compares its resu
 distance, stride, address and number that the layer above wrote. What the real library leaves to luck is refused here:
 addresses that break the alignment that was promised, a workspace that is too small, rows that overlap.
 
+Left alone, its first algorithm for half precision cuts k in two and rounds each part's sums to the dtype of the result,
+as algorithms of the real one do that share the sums of a product among blocks.
+
 It refuses with the real library's numbers: 7 for an argument, 15 for what it has no algorithm for (`without`).
 Read `tests/autograd/cuda/test_blas.py` next.
 """
@@ -24,6 +27,7 @@ from autograd.cuda.cublaslt import FUNCTIONS, Heuristic
 
 WORKSPACE = 4096  # bytes that every algorithm here asks for
 ALGORITHMS = 3  # for every product
+ROUNDED = 1 | 4  # ways to add up parts of a product in the dtype of the result (cublasLtReductionScheme_t)
 
 
 class Refused(Exception):
@@ -110,9 +114,13 @@ class SimulatedCublasLt:
         alignment, pointers = min(number(wanted[i]) for i in (5, 6, 7, 8)), self._pointers(description)
         given = min(asked, ALGORITHMS)
         for i, result in enumerate((Heuristic * given).from_address(found)):
-            result.algorithm[:4] = (self._kind(description), alignment, pointers, i)
+            cuts = i == 0 and self._is_half(layouts[-1]) and bool(number(wanted.get(3, b"\7")) & ROUNDED)
+            result.algorithm[:5] = (self._kind(description), alignment, pointers, i, cuts)
             result.workspace_bytes, result.state = WORKSPACE, 0
         ctypes.c_int.from_address(count).value = given
+
+    def _is_half(self, layout: int) -> bool:
+        return TYPES[self._thing(layout, "MatrixLayout").made_with[0]].itemsize == 2
 
     def _kind(self, description: int) -> int:
         """A number for what a description says, but for the epilogue's addresses."""
@@ -162,7 +170,9 @@ class SimulatedCublasLt:
         # A GPU multiplies infinities without a word. Around this alone: the garbage collector may call Destroy, and a
         # context variable set there, as errstate does, can meet CPython in the middle of setting the same one.
         with np.errstate(all="ignore"):
-            value = alpha_value * np.matmul(left, right)
+            parts = np.array_split(range(left.shape[2]), 2) if chosen[4] else [slice(None)]
+            sums = [np.matmul(left[:, :, k], right[:, k]) for k in parts]
+            value = alpha_value * (sum(x.astype(result.dtype).astype(wide) for x in sums) if chosen[4] else sums[0])
             if beta_value:
                 value = value + beta_value * result.astype(wide)
             result[...] = self._epilogue(attributes, value, left, right, result)
@@ -213,7 +223,7 @@ class SimulatedCublasLt:
 SIZES = {
     "MatmulDesc": {3: 4, 4: 4, 7: 4, 8: 8, 11: 8, 12: 8, 13: 8},
     "MatrixLayout": {5: 4, 6: 8},
-    "MatmulPreference": {1: 8, 5: 4, 6: 4, 7: 4, 8: 4},
+    "MatmulPreference": {1: 8, 3: 4, 5: 4, 6: 4, 7: 4, 8: 4},
 }
 TYPES: dict[int, Any] = {0: np.dtype("float32"), 1: np.dtype("float64"), 2: np.dtype("float16")}
 NAMES = {

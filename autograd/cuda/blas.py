@@ -15,6 +15,12 @@ Source: NVIDIA, cuBLAS documentation, cublasLtMatmul().
 # is stored is read so by cuBLASLt too. Its bias, a number for each of its rows, thereby is one for each of our columns,
 # as a layer has it, and the sums over its second factor (BGRADB) are the sums over our a.
 
+# Note [Sums in the dtype of the result]
+# Where k is long, an algorithm may share the sums of a product among blocks and add up what these found. Left alone,
+# cuBLASLt also offers those that do so in the dtype of the result: of half precision every part is rounded then, and
+# what remains where parts cancel has few digits or none. So for half precision only those are asked for that add up in
+# the compute type, float32; a product that is not shared is none of these, and always offered.
+
 from __future__ import annotations
 
 import ctypes
@@ -40,6 +46,7 @@ __all__ = ["ALIGNMENT", "WORKSPACE_BYTES", "Blas", "BlasError", "Plan", "Product
 
 WORKSPACE_BYTES = 32 << 20  # the most that a plan asks for: what NVIDIA advises for Hopper
 ALIGNMENT = 256  # bytes; CuPy's own arrays begin at multiples of 512
+_HALVES, _IN_COMPUTE_TYPE = ("float16", "bfloat16"), 2  # cublasLtReductionScheme_t
 
 
 class Kind(NamedTuple):
@@ -163,6 +170,8 @@ def _algorithms(
     """See `Plan.algorithms`. Raises UnsupportedProduct where there is none."""
     preference = Opaque(lt, "MatmulPreference")
     preference.set(Preference.WORKSPACE_BYTES, ctypes.c_uint64(WORKSPACE_BYTES))
+    if product.dtype in _HALVES:  # see Note [Sums in the dtype of the result]
+        preference.set(Preference.REDUCTIONS, ctypes.c_uint32(_IN_COMPUTE_TYPE))
     for attribute in (Preference.ALIGNMENT_A, Preference.ALIGNMENT_B, Preference.ALIGNMENT_C, Preference.ALIGNMENT_D):
         preference.set(attribute, ctypes.c_uint32(alignment))
     found, count = (Heuristic * most)(), ctypes.c_int()

@@ -59,6 +59,7 @@ class Preference(IntEnum):
     """What an algorithm may use (cublasLtMatmulPreferenceAttributes_t)."""
 
     WORKSPACE_BYTES = 1
+    REDUCTIONS = 3
     ALIGNMENT_A = 5
     ALIGNMENT_B = 6
     ALIGNMENT_C = 7

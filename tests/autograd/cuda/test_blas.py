@@ -154,6 +154,13 @@ def test_float32_is_rounded_to_tf32_only_when_asked_for():
     assert error(False) < 1e-5 < 1e-4 < error(True)
 
 
+@pytest.mark.parametrize("dtype", [name for name in NAMED if dtype_of(name).itemsize == 2])
+def test_half_precision_is_added_up_in_float32(dtype):
+    case = Case(np.random.default_rng(0), blas.Product.packed(1, 1, 4, dtype))
+    case.a[...], case.b[...] = [4096, 1, -4096, 0], 1
+    np.testing.assert_array_equal(case.run(SimulatedCublasLt()), 1)  # 4097 is no number of this dtype
+
+
 def test_a_plan_is_made_once_for_a_product_and_an_alignment():
     lt = SimulatedCublasLt()
     on_device = blas.Blas(lt)
@@ -312,6 +319,13 @@ def read(real: cublaslt.Library, thing: cublaslt.Opaque, attribute: int, size: i
     status = get(thing.address, int(attribute), ctypes.byref(value), ctypes.c_size_t(size), ctypes.byref(written))
     assert (status, written.value) == (0, size)
     return value.value
+
+
+def test_the_real_library_takes_the_wish_for_sums_in_float32(real):
+    preference = cublaslt.Opaque(real, "MatmulPreference")
+    assert read(real, preference, cublaslt.Preference.REDUCTIONS, 4) == 7  # all of them
+    preference.set(cublaslt.Preference.REDUCTIONS, ctypes.c_uint32(2))
+    assert read(real, preference, cublaslt.Preference.REDUCTIONS, 4) == 2
 
 
 def test_the_real_library_refuses_a_number_that_it_does_not_know(real):
