@@ -7,6 +7,7 @@ looked at once, in this order, when the first "cuda" is named. Read `report.py` 
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -15,7 +16,12 @@ from ..errors import DeviceError
 from .blas import WORKSPACE_BYTES, on_device
 from .products import ArrayModule, Place, Products
 
-__all__ = ["OutOfMemory", "cupy_here", "number_of", "register"]
+__all__ = ["OutOfMemory", "Threads", "cupy_here", "number_of", "register", "threads"]
+
+# Note [A thread of its own]
+# CUDA's driver, and libraries that speak to it, work for a thread only once that thread has called the runtime, as all
+# of CuPy's functions do that need a GPU. Memory may come from a pool, which asks nobody, so a thread may begin with a
+# kernel, which the driver then refuses (CUDA_ERROR_INVALID_CONTEXT).
 
 NO_DRIVER, NO_DEVICE = 35, 100  # cudaErrorInsufficientDriver, cudaErrorNoDevice
 
@@ -97,12 +103,28 @@ def number_of(device: str | int | None, cupy: Any) -> int:
 # The device
 
 
+class Threads(threading.local):
+    """The GPUs for which the thread that asks has called the runtime. See Note [A thread of its own]."""
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+
+    def call(self, runtime: Any, device: int) -> None:
+        """Call the runtime, if this is the first time for this device, which must be CuPy's current one."""
+        if device not in self._known:
+            runtime.memGetInfo()
+            self._known.add(device)
+
+
+threads = Threads()
+
+
 class _Surroundings:
     """What our products ask of CuPy. See `products.py`."""
 
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
-        self._current_device = cupy.cuda.runtime.getDevice
+        self._runtime, self._current_device = cupy.cuda.runtime, cupy.cuda.runtime.getDevice
         self._current_stream = cupy.cuda.get_current_stream
         self._places: dict[tuple[int, int], tuple[Place, Any]] = {}  # with the memory that a workspace lies in
 
@@ -116,6 +138,7 @@ class _Surroundings:
                 f'a product on "cuda:{array.data.device_id}" was asked for while CuPy works on "cuda:{device}": '
                 f"put it under with cupy.cuda.Device({array.data.device_id})."
             )
+        threads.call(self._runtime, device)
         found = self._places.get((device, stream))
         if found is None:
             # Products of one stream run one after the other, so they share it.

@@ -9,14 +9,15 @@ from __future__ import annotations
 import ctypes
 import itertools
 from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
 from functools import cached_property
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any
 
 from ...backend import host
 from ...cuda import cudnn
 from ...cuda.blas import WORKSPACE_BYTES, Plan, Product, UnsupportedProduct, on_device, plan
-from ...cuda.device import OutOfMemory
+from ...cuda.device import OutOfMemory, threads
 from ...cuda.graphs import Operation
 from ...errors import DeviceError
 from .device import Addresses, Launcher, Library, Multiplier, Run
@@ -72,10 +73,12 @@ class GPU:
             self.recording, self.side = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
             self.workspace, self.beside = (cupy.empty(WORKSPACE_BYTES, "uint8") for _ in range(2))
             self.room = cupy.empty(0, "uint8")
+        self._one_records = RLock()  # the threads that compile share the two streams
 
     @property
     def stream(self) -> int:
-        """The stream on which everything is done now."""
+        """The stream on which everything is done now; see Note [A thread of its own] in `../../cuda/device.py`."""
+        threads.call(self.cupy.cuda.runtime, self.number)
         return int(self.cupy.cuda.get_current_stream().ptr)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -177,7 +180,7 @@ class GPU:
         def once() -> None:
             planned.run(a, b, c, bias, aux, int(stream.ptr), self.address(self.workspace))
 
-        with self.cupy.cuda.Device(self.number), stream:
+        with self._one_records, self.cupy.cuda.Device(self.number), stream:
             self.cupy.cuda.runtime.deviceSynchronize()  # what is under way works in the same place
             once()
             play = self.record([once] * _REPEATED)
@@ -222,7 +225,7 @@ class GPU:
         return run
 
     def record(self, runs: Sequence[Run], after: Sequence[Set[int]] | None = None) -> Run:
-        with self.recording:
+        with self._one_records, self.recording:
             self.recording.begin_capture()
             try:
                 if after is None:
@@ -230,8 +233,11 @@ class GPU:
                         run()
                 else:
                     self._in_lanes(runs, after)
-            finally:
-                graph = self.recording.end_capture()
+            except BaseException:
+                with suppress(RuntimeError):  # CuPy's, of a recording that is not whole; what broke it is told
+                    self.recording.end_capture()
+                raise
+            graph = self.recording.end_capture()
         launch, current = graph.launch, self.cupy.cuda.get_current_stream
 
         def play(kept: Any = tuple(runs)) -> None:
@@ -269,6 +275,7 @@ class _Library:
     def __init__(self, gpu: GPU, cubin: bytes) -> None:
         self.gpu = gpu
         with gpu.cupy.cuda.Device(gpu.number):
+            threads.call(gpu.cupy.cuda.runtime, gpu.number)
             self.module = self._asked(gpu.driver.moduleLoadData, "load a program", cubin)
         self.functions: dict[str, int] = {}
 

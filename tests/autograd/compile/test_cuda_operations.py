@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+import threading
 import weakref
 from functools import partial
 from types import SimpleNamespace
@@ -28,9 +29,10 @@ from autograd.compile.cuda.device import Addresses
 from autograd.convolution import geometry
 from autograd.cuda import OutOfMemory, cudnn
 from autograd.cuda.attentions import Attention
-from autograd.cuda.blas import Blas, Product
+from autograd.cuda.blas import Blas, Product, UnsupportedProduct
 from autograd.cuda.convolutions import KINDS, Convolution
 from autograd.cuda.cudnn import Cudnn
+from autograd.cuda.device import Threads
 from autograd.ops.convolution import convolve
 from autograd.random import Generator
 from autograd.tensor import wrap
@@ -121,8 +123,28 @@ class Context:
         return SimpleNamespace(launch=lambda stream: None)
 
 
+class Recording(Context):
+    """A stream that notes when it records; one begun anew while it does, or not run to its end, is refused."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.records, self.whole = False, True
+
+    def begin_capture(self) -> None:
+        assert not self.records, "cudaErrorIllegalState"
+        self.records, self.whole = True, False
+
+    def end_capture(self) -> Any:
+        self.records = False
+        if not self.whole:
+            raise RuntimeError("cudaErrorStreamCaptureUnjoined")
+        return super().end_capture()
+
+
 class Driver:
-    """A driver that notes what it is asked to launch, with the first `count` words that the kernel is given."""
+    """A driver that notes what it is asked to launch, with the first `count` words that the kernel is given.
+
+    As a real one, it does nothing for a thread that has not called CUDA's runtime.
+    """
 
     class CUDADriverError(Exception):
         pass
@@ -131,8 +153,15 @@ class Driver:
         self.launched: list[Any] = []
         self.refuses = ""
         self.count = 0
+        self.threads: set[int] = set()
+
+    def memGetInfo(self) -> None:
+        """A function of the runtime."""
+        self.threads.add(threading.get_ident())
 
     def _ask(self, what: str) -> None:
+        if threading.get_ident() not in self.threads:
+            raise self.CUDADriverError("CUDA_ERROR_INVALID_CONTEXT: invalid device context")
         if what == self.refuses:
             raise self.CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
 
@@ -154,14 +183,20 @@ class Driver:
 
 @pytest.fixture
 def device(monkeypatch):
-    runtime = SimpleNamespace(getDevice=lambda: 0, getDeviceProperties=lambda number: {"major": 9, "minor": 0})
-    cuda = SimpleNamespace(runtime=runtime, Device=Context, Stream=Context, get_current_stream=Context, driver=Driver())
+    driver = Driver()
+    runtime = SimpleNamespace(
+        getDevice=lambda: 0,
+        getDeviceProperties=lambda number: {"major": 9, "minor": 0},
+        memGetInfo=driver.memGetInfo,
+    )
+    cuda = SimpleNamespace(runtime=runtime, Device=Context, Stream=Context, get_current_stream=Context, driver=driver)
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda, empty=Memory, ndarray=Memory))
     monkeypatch.setitem(sys.modules, "cupy.cuda.runtime", runtime)
     monkeypatch.setitem(sys.modules, "cudnn", SimulatedCudnn())
     monkeypatch.setattr(gpu, "cubin_of", lambda source, architecture: b"cubin")
     for cached in (cudnn.library, cudnn.on_device):
         cached.cache_clear()
+    monkeypatch.setattr(gpu, "threads", Threads())  # those of before knew another driver
     yield gpu.GPU(0)
     for cached in (cudnn.library, cudnn.on_device):
         cached.cache_clear()
@@ -206,6 +241,46 @@ def test_a_run_is_on_the_current_stream(device, monkeypatch):
     assert sys.modules["cudnn"].ran == [("cores", Context.ptr)]
 
 
+def test_what_fails_in_a_recording_is_what_is_told(device):
+    device.recording = Recording()
+
+    def refused() -> None:
+        raise UnsupportedProduct("no algorithm for this after all")
+
+    with pytest.raises(UnsupportedProduct, match="no algorithm"):
+        device.record([refused])
+    assert not device.recording.records
+
+
+def test_threads_record_one_after_the_other(device):
+    device.recording = Recording()
+    began, go_on, refusals = threading.Event(), threading.Event(), []
+
+    def slow() -> None:
+        began.set()
+        go_on.wait(10)
+        device.recording.whole = True
+
+    def quick() -> None:
+        device.recording.whole = True
+
+    def record(run: Any) -> None:
+        try:
+            device.record([run])
+        except AssertionError as refusal:
+            refusals.append(refusal)
+
+    first, second = (threading.Thread(target=record, args=(run,)) for run in (slow, quick))
+    first.start()
+    began.wait(10)
+    second.start()
+    second.join(0.2)
+    go_on.set()
+    first.join()
+    second.join()
+    assert not refusals
+
+
 # Kernels
 
 
@@ -230,6 +305,25 @@ def test_what_the_driver_refuses_is_told_in_its_words(device, refuses, what):
     device.driver.refuses = refuses
     with pytest.raises(DeviceError, match=f"the GPU could not {what}.*: CUDA_ERROR_INVALID_VALUE: invalid argument"):
         device.library("").launch("kernel0", 1, 64, [])()
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_thread_that_begins_with_a_kernel_launches_it(device, loaded):
+    library = device.library("")
+    launch = library.launch("kernel0", 1, 64, [])
+    refusals: list[Exception] = []
+
+    def work() -> None:
+        try:
+            launch() if loaded else device.library("").launch("kernel0", 1, 64, [])()
+        except DeviceError as refusal:
+            refusals.append(refusal)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert not refusals
+    assert len(device.driver.launched) == 1
 
 
 # Products by trial

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.machinery
 import subprocess
 import sys
+import threading
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -183,7 +184,7 @@ def test_a_stream_has_one_workspace(install, monkeypatch):
         return SimpleNamespace(ptr=512 * len(allocated))
 
     cuda = SimpleNamespace(
-        runtime=SimpleNamespace(getDevice=lambda: current["device"]),
+        runtime=SimpleNamespace(getDevice=lambda: current["device"], memGetInfo=lambda: None),
         get_current_stream=lambda: SimpleNamespace(ptr=current["stream"]),
         alloc=alloc,
     )
@@ -199,6 +200,32 @@ def test_a_stream_has_one_workspace(install, monkeypatch):
     current["device"] = 1
     assert place().workspace == 1536
     assert allocated == [32 << 20] * 3
+
+
+def test_a_thread_calls_the_runtime_before_its_first_product_on_each_gpu(monkeypatch):
+    monkeypatch.setattr(device, "on_device", lambda number: f"blas of {number}")
+    monkeypatch.setattr(device, "threads", device.Threads())
+    current, called = {"device": 0}, []
+    cuda = SimpleNamespace(
+        runtime=SimpleNamespace(
+            getDevice=lambda: current["device"],
+            memGetInfo=lambda: called.append((threading.current_thread().name, current["device"])),
+        ),
+        get_current_stream=lambda: SimpleNamespace(ptr=7),
+        alloc=lambda size: SimpleNamespace(ptr=512),
+    )
+    surroundings = device._Surroundings(SimpleNamespace(cuda=cuda))
+
+    def work() -> None:
+        for number in (0, 1, 0, 1):
+            current["device"] = number
+            surroundings.place(SimpleNamespace(data=SimpleNamespace(device_id=number)))
+
+    for name in ("first", "second"):
+        thread = threading.Thread(target=work, name=name)
+        thread.start()
+        thread.join()
+    assert called == [("first", 0), ("first", 1), ("second", 0), ("second", 1)]
 
 
 def test_ranges_go_to_the_profiler(monkeypatch):
