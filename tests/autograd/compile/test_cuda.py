@@ -7,6 +7,8 @@ Under `make test-gpu` the trainings run on a real one.
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 from typing import Any
 
@@ -156,6 +158,34 @@ def test_an_update_of_its_own_does_not_keep_the_gradients_that_it_reads(device: 
     gradients(), update()
     for array, values in kept:
         np.testing.assert_array_equal(to_host(array), values)
+
+
+_KEEPING = """
+import sys
+count = sys.getrefcount
+def borrowed(x):  # without the references of this function and of its question
+    return count(x) - 2
+sys.getrefcount = borrowed
+import numpy as np
+import autograd as ag
+from tests.autograd.compile import simulated
+w = ag.Tensor(np.ones(2, "float32"), device="guard", requires_grad=True)
+@ag.compile
+def step(x):
+    w.grad = None
+    (w * x).sum().backward()
+kept = []
+for i in range(4):
+    step(ag.Tensor(np.full(2, i, "float32"), device="guard"))
+    kept.append(w.grad)
+print([grad.tolist() for grad in kept])
+"""
+
+
+def test_a_gradient_stays_where_a_question_takes_no_reference() -> None:
+    """Python 3.14 borrows what a variable holds to ask how often it is held."""
+    out = subprocess.run([sys.executable, "-c", _KEEPING], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == str([[float(i)] * 2 for i in range(4)])
 
 
 @pytest.mark.parametrize("keep", [lambda grad: grad, lambda grad: grad.data, lambda grad: grad.data[0]])
