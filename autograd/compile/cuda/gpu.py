@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import weakref
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import cached_property
@@ -29,7 +30,8 @@ __all__ = ["GPU"]
 # Note [Sent from a ring]
 # A copy from the host goes on after the call that asked for it has returned, so what is sent must not be written to
 # until it has arrived. The numbers of each call go to the next of several places of pinned memory, and the event of a
-# place tells when it may be used again: hardly ever has anybody to wait.
+# place tells when it may be used again: hardly ever has anybody to wait. Memory that is given back may be another's at
+# once, so that waits too.
 
 # Note [Room to work in]
 # How much memory an operation of cuDNN works in is known when it is planned, and may be more than all its arrays. What
@@ -121,6 +123,7 @@ class GPU:
             copy(target, addresses[i], size, kind, stream.ptr)
             events[i].record(stream)
 
+        weakref.finalize(send, _wait, events, pinned).atexit = False
         return there, here, send
 
     def library(self, source: str) -> Library:
@@ -269,6 +272,13 @@ class GPU:
         event = self.cupy.cuda.Event(disable_timing=True)
         event.record(stream)
         return event
+
+
+def _wait(events: list[Any], pinned: Any) -> None:
+    """Until all of this memory has been sent."""
+    for event in events:
+        if event is not None:
+            event.synchronize()
 
 
 class _Library:

@@ -281,6 +281,36 @@ def test_threads_record_one_after_the_other(device):
     assert not refusals
 
 
+# Numbers on their way
+
+
+class Pinned(bytearray):
+    """Memory of the host that a GPU reads."""
+
+    ptr = 4096
+
+
+def test_memory_that_is_being_sent_is_given_back_when_it_has_arrived(device):
+    log: list[str] = []
+
+    def allocate(size: int) -> Pinned:
+        pinned = Pinned(size)
+        weakref.finalize(pinned, log.append, "given back")
+        return pinned
+
+    cuda = device.cupy.cuda
+    cuda.alloc_pinned_memory = allocate
+    cuda.Event = lambda **options: SimpleNamespace(
+        record=lambda stream: log.append("sent"), synchronize=lambda: log.append("arrived")
+    )
+    cuda.runtime.memcpyAsync, cuda.runtime.memcpyHostToDevice = lambda *given: None, 1
+    there, _, send = device.staged(16)
+    send(), send()
+    del there, send
+    gc.collect()
+    assert log == ["sent", "sent", "arrived", "arrived", "given back"]
+
+
 # Kernels
 
 
