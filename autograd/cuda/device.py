@@ -16,7 +16,7 @@ from ..errors import DeviceError
 from .blas import WORKSPACE_BYTES, on_device
 from .products import ArrayModule, Place, Products
 
-__all__ = ["OutOfMemory", "Threads", "cupy_here", "number_of", "register", "threads"]
+__all__ = ["OutOfMemory", "Threads", "cupy_here", "elsewhere", "number_of", "register", "threads"]
 
 # Note [A thread of its own]
 # CUDA's driver, and libraries that speak to it, work for a thread only once that thread has called the runtime, as all
@@ -119,6 +119,14 @@ class Threads(threading.local):
 threads = Threads()
 
 
+def elsewhere(asked: int, current: int) -> DeviceError:
+    """What is said where a GPU is asked for something while another is CuPy's current one."""
+    return DeviceError(
+        f'work on "cuda:{asked}" was asked for while CuPy works on "cuda:{current}": put it under '
+        f"with cupy.cuda.Device({asked})."
+    )
+
+
 class _Surroundings:
     """What our products ask of CuPy. See `products.py`."""
 
@@ -134,10 +142,7 @@ class _Surroundings:
     def place(self, array: Array) -> Place:
         device, stream = self._current_device(), self._current_stream().ptr
         if array.data.device_id != device:
-            raise DeviceError(
-                f'a product on "cuda:{array.data.device_id}" was asked for while CuPy works on "cuda:{device}": '
-                f"put it under with cupy.cuda.Device({array.data.device_id})."
-            )
+            raise elsewhere(array.data.device_id, device)
         threads.call(self._runtime, device)
         found = self._places.get((device, stream))
         if found is None:

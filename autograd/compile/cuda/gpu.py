@@ -12,13 +12,14 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import cached_property
+from math import inf
 from threading import Lock, RLock
 from typing import Any
 
 from ...backend import host
 from ...cuda import cudnn
 from ...cuda.blas import WORKSPACE_BYTES, Plan, Product, UnsupportedProduct, on_device, plan
-from ...cuda.device import OutOfMemory, threads
+from ...cuda.device import OutOfMemory, elsewhere, threads
 from ...cuda.graphs import Operation
 from ...errors import DeviceError
 from .device import Addresses, Launcher, Library, Multiplier, Run
@@ -80,8 +81,14 @@ class GPU:
     @property
     def stream(self) -> int:
         """The stream on which everything is done now; see Note [A thread of its own] in `../../cuda/device.py`."""
+        self._be_current()
         threads.call(self.cupy.cuda.runtime, self.number)
         return int(self.cupy.cuda.get_current_stream().ptr)
+
+    def _be_current(self) -> None:
+        current = self.cupy.cuda.runtime.getDevice()
+        if current != self.number:
+            raise elsewhere(self.number, current)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         cupy = self.cupy
@@ -157,10 +164,10 @@ class GPU:
 
     @cached_property
     def bytes_per_second(self) -> float:
-        """What its memory moves at most."""
+        """What its memory moves at most; infinite where the driver does not tell, as in a part of a GPU."""
         ask = self.cupy.cuda.runtime.deviceGetAttribute
         kilohertz, bits = ask(_MEMORY_CLOCK, self.number), ask(_MEMORY_BITS, self.number)
-        return float(2e3 * kilohertz * bits / 8)  # twice in each period
+        return 2e3 * kilohertz * bits / 8 or inf  # twice in each period
 
     def pays(self, fused: Sequence[Product], apart: Sequence[Product], saved: int, alignment: int) -> bool:
         """See Note [The time of a product]."""
@@ -244,6 +251,7 @@ class GPU:
         launch, current = graph.launch, self.cupy.cuda.get_current_stream
 
         def play(kept: Any = tuple(runs)) -> None:
+            self._be_current()
             launch(current())
 
         return play

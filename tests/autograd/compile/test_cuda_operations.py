@@ -337,6 +337,15 @@ def test_what_the_driver_refuses_is_told_in_its_words(device, refuses, what):
         device.library("").launch("kernel0", 1, 64, [])()
 
 
+def test_what_is_asked_of_a_gpu_that_is_not_the_current_one_is_refused(device, monkeypatch):
+    launch, play = device.library("").launch("kernel0", 1, 64, []), device.record([])
+    monkeypatch.setattr(device.cupy.cuda.runtime, "getDevice", lambda: 1)
+    words = r'on "cuda:0" was asked for while CuPy works on "cuda:1".*with cupy\.cuda\.Device\(0\)'
+    for run in (launch, play):
+        with pytest.raises(DeviceError, match=words):
+            run()
+
+
 @pytest.mark.parametrize("loaded", [False, True])
 def test_a_thread_that_begins_with_a_kernel_launches_it(device, loaded):
     library = device.library("")
@@ -396,6 +405,12 @@ def test_an_epilogue_may_take_what_it_saves(timed, fused, saved, pays):
     """A microsecond for its launch, and its bytes at the speed of the memory, here 1.024 TB/s."""
     timed.elapsed = plays(*(fused,) * 3, *(5.0,) * 3)  # of ten products
     assert timed.pays([FUSED], [PLAIN], saved, 4) is pays
+
+
+def test_bytes_count_nothing_where_the_driver_does_not_tell_the_speed_of_the_memory(timed):
+    timed.elapsed = plays(*(5.02,) * 3, *(5.0,) * 3)
+    timed.cupy.cuda.runtime.deviceGetAttribute = lambda which, number: 0
+    assert timed.pays([FUSED], [PLAIN], 1 << 40, 4) is False
 
 
 def test_an_epilogue_that_the_library_lacks_does_not_pay(timed):
