@@ -44,8 +44,12 @@ __all__ = ["GPU"]
 # The kernels of a small network leave most of a GPU idle, and many of them do not need one another: the gradient of a
 # weight is wanted at the end only, that of a layer's input at once. So a recording has two lanes, streams that become
 # branches of one graph. What needs the last command of a lane goes there too, what needs neither goes to the lane that
-# has waited longer, and whoever needs something of the other lane waits for it. Products of the two lanes work in two
-# places.
+# has waited longer, and whoever needs something of the other lane waits for it.
+
+# Note [Streams]
+# Products of one stream run one after the other and share a place to work in; those of two streams need two. A
+# recording keeps the places of its lanes wherever it is played, and all recordings have the same two lanes. So one that
+# is played on another stream than the one before waits for that one.
 
 # Note [The time of a product]
 # A recording of ten of the same product is played a few times, and its least time counts. What it reads is in the cache
@@ -74,9 +78,12 @@ class GPU:
         self.architecture = f"sm_{properties['major']}{properties['minor']}"
         with cupy.cuda.Device(number):
             self.recording, self.side = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
-            self.workspace, self.beside = (cupy.empty(WORKSPACE_BYTES, "uint8") for _ in range(2))
             self.room = cupy.empty(0, "uint8")
         self._one_records = RLock()  # the threads that compile share the two streams
+        self._workspaces: dict[int, Any] = {}  # by stream, see Note [Streams]
+        for stream in (self.recording, self.side):
+            self._workspace_of(int(stream.ptr))  # before a recording, which is no time to ask for memory
+        self._played: Any = None  # the stream on which a recording was played last
 
     @property
     def stream(self) -> int:
@@ -139,14 +146,20 @@ class GPU:
     def product(self, product: Product, at: Addresses, timed: bool) -> Run:
         alignment = min(_MOST_ALIGNED, *(address & -address for address in at if address))
         planned = self._fastest(product, alignment) if timed else plan(product, alignment)
-        start, side = planned.run, int(self.side.ptr)
-        workspace, beside = self.address(self.workspace), self.address(self.beside)
+        start, workspace_of = planned.run, self._workspace_of
 
         def run() -> None:
             stream = self.stream
-            start(*at, stream, beside if stream == side else workspace)
+            start(*at, stream, workspace_of(stream))
 
         return run
+
+    def _workspace_of(self, stream: int) -> int:
+        """The address of the memory that products of a stream work in; see Note [Streams]."""
+        found = self._workspaces.get(stream)
+        if found is None:
+            found = self._workspaces[stream] = self.empty((WORKSPACE_BYTES,), "uint8")
+        return self.address(found)
 
     def _fastest(self, product: Product, alignment: int) -> Plan:
         try:
@@ -188,7 +201,7 @@ class GPU:
         a, b, c, bias, aux = (self.address(array) for array in arrays)
 
         def once() -> None:
-            planned.run(a, b, c, bias, aux, int(stream.ptr), self.address(self.workspace))
+            planned.run(a, b, c, bias, aux, int(stream.ptr), self._workspace_of(int(stream.ptr)))
 
         with self._one_records, self.cupy.cuda.Device(self.number), stream:
             self.cupy.cuda.runtime.deviceSynchronize()  # what is under way works in the same place
@@ -206,14 +219,14 @@ class GPU:
 
     def multiplier(self, product: Product) -> Multiplier:
         runs: dict[int, Any] = {}  # by alignment
-        workspace = self.address(self.workspace)
+        workspace_of = self._workspace_of
 
         def run(a: int, b: int, c: int, bias: int, stream: int) -> None:
             bits = a | b | c | bias | _MOST_ALIGNED
             alignment = bits & -bits
             if alignment not in runs:
                 runs[alignment] = plan(product, alignment).run
-            runs[alignment](a, b, c, bias, 0, stream, workspace)
+            runs[alignment](a, b, c, bias, 0, stream, workspace_of(stream))
 
         return run
 
@@ -252,7 +265,11 @@ class GPU:
 
         def play(kept: Any = tuple(runs)) -> None:
             self._be_current()
-            launch(current())
+            stream, before = current(), self._played
+            if before is not None and before.ptr != stream.ptr:
+                stream.wait_event(self._event(before))
+            self._played = stream
+            launch(stream)
 
         return play
 

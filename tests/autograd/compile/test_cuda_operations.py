@@ -281,6 +281,48 @@ def test_threads_record_one_after_the_other(device):
     assert not refusals
 
 
+# Several streams
+
+
+def test_products_of_two_streams_work_in_two_places(device, monkeypatch):
+    seen: list[tuple[int, int]] = []
+
+    def run(a: int, b: int, c: int, bias: int, aux: int, stream: int, workspace: int) -> None:
+        seen.append((stream, workspace))
+
+    monkeypatch.setattr(gpu, "plan", lambda product, alignment: SimpleNamespace(run=run))
+    multiply, first = device.multiplier(PLAIN), device.product(PLAIN, Addresses(256, 256, 256), timed=False)
+    for stream in (11, 12, 11):
+        multiply(256, 256, 256, 0, stream)
+    first()
+    places = dict(seen)
+    assert [stream for stream, _ in seen] == [11, 12, 11, Context.ptr]
+    assert len(set(seen)) == len(set(places.values())) == 3
+
+
+def test_a_recording_waits_for_one_on_another_stream(device):
+    log: list[str] = []
+
+    def stream(name: str) -> Any:
+        return SimpleNamespace(
+            ptr=ord(name), name=name, wait_event=lambda event: log.append(f"{name} waits for {event.of}")
+        )
+
+    def event(**options: Any) -> Any:
+        made = SimpleNamespace(of="")
+        made.record = lambda stream: setattr(made, "of", stream.name)
+        return made
+
+    a, b = stream("a"), stream("b")
+    now = [a]
+    cuda = device.cupy.cuda
+    cuda.Event, cuda.get_current_stream = event, lambda: now[0]
+    one, other = device.record([]), device.record([])
+    for now[0], play in ((a, one), (a, other), (b, one), (b, one), (a, other)):
+        play()
+    assert log == ["b waits for a", "a waits for b"]
+
+
 # Numbers on their way
 
 
