@@ -10,6 +10,7 @@ Source: NVIDIA, cuBLAS documentation, section "Using the cuBLASLt API", and its 
 from __future__ import annotations
 
 import ctypes
+import sys
 import weakref
 from enum import IntEnum
 from functools import cache
@@ -17,7 +18,7 @@ from typing import Any
 
 from ..errors import DeviceError
 
-__all__ = ["FUNCTIONS", "NOT_SUPPORTED", "BlasError", "UnsupportedProduct", "check"]
+__all__ = ["FUNCTIONS", "NOT_SUPPORTED", "BlasError", "UnsupportedProduct", "check", "cuda_number"]
 __all__ += ["Description", "Heuristic", "Layout", "Library", "Opaque", "Preference", "library"]
 
 
@@ -148,8 +149,14 @@ def library() -> Library:
     except (ImportError, RuntimeError, OSError) as error:
         raise DeviceError(
             f'matrix products on "cuda" need cuBLASLt, which was not found ({_first_line(error)}): '
-            'pip install "cupy-cuda13x[ctk]" brings it.'
+            f'pip install "cupy-cuda{cuda_number()}x[ctk]" brings it.'
         ) from error
+
+
+def cuda_number() -> int:
+    """Of which CUDA wheels must be: that which CuPy was made for, since a second CuPy would spoil the first; or 13."""
+    cupy = sys.modules.get("cupy")
+    return 13 if cupy is None else int(cupy.cuda.runtime.runtimeGetVersion()) // 1000
 
 
 def _first_line(error: BaseException) -> str:

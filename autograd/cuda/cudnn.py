@@ -20,6 +20,7 @@ from threading import RLock
 from typing import Any
 
 from ..errors import DeviceError
+from .cublaslt import cuda_number
 from .graphs import Operation, graph_of
 
 __all__ = ["ALIGNMENT", "WORKSPACE_BYTES", "Cudnn", "CudnnError", "Plan", "UnsupportedOperation"]
@@ -29,8 +30,6 @@ WORKSPACE_BYTES = 1 << 30  # the most that a plan asks for
 ALIGNMENT = 16  # bytes: what cuDNN takes for granted of every address
 OLDEST = 90800  # cuDNN 9.8
 MOST = 4096  # plans kept; a program whose shapes never come back shall not collect them for ever
-
-_REMEDY = 'pip install nvidia-cudnn-cu13 "nvidia-cudnn-frontend<1.29" brings both'
 
 
 class CudnnError(DeviceError):
@@ -44,6 +43,14 @@ class UnsupportedOperation(CudnnError):
 # The library
 
 
+def _wheel() -> str:
+    return f"nvidia-cudnn-cu{cuda_number()}"
+
+
+def _remedy() -> str:
+    return f'pip install {_wheel()} "nvidia-cudnn-frontend<1.29" brings both'
+
+
 @cache
 def library() -> Any:
     """The Python package of cuDNN, with a cuDNN that is new enough. Raises DeviceError that says what is missing."""
@@ -51,24 +58,24 @@ def library() -> Any:
         import cudnn
     except ModuleNotFoundError as error:
         raise DeviceError(
-            f"cuDNN needs its Python package, nvidia-cudnn-frontend, which is not installed here: {_REMEDY}."
+            f"cuDNN needs its Python package, nvidia-cudnn-frontend, which is not installed here: {_remedy()}."
         ) from error
     except Exception as error:  # of whatever kind: it loads a library of C++, and asserts what it finds
         raise DeviceError(
             f"nvidia-cudnn-frontend is installed but cannot be imported ({_first_line(error)}): install it and "
-            f"nvidia-cudnn-cu13 again, {_REMEDY}."
+            f"{_wheel()} again, {_remedy()}."
         ) from error
     try:
         number = cudnn.backend_version()
     except RuntimeError as error:
         raise DeviceError(
-            f"nvidia-cudnn-frontend finds no cuDNN ({_first_line(error)}): {_REMEDY}, or put the folder of "
+            f"nvidia-cudnn-frontend finds no cuDNN ({_first_line(error)}): {_remedy()}, or put the folder of "
             "libcudnn.so.9 into LD_LIBRARY_PATH."
         ) from error
     if number < OLDEST:
         raise DeviceError(
             f"cuDNN {_written(number)} is too old, {_written(OLDEST)} is the oldest that can be used: pip install "
-            "--upgrade nvidia-cudnn-cu13."
+            f"--upgrade {_wheel()}."
         )
     return cudnn
 
@@ -247,7 +254,7 @@ def _tell(error: CudnnError) -> None:
         warnings.warn(
             f"{error} What fails like this is done without cuDNN. It may be that cuDNN {version()} and "
             f"nvidia-cudnn-frontend {library().__version__} do not fit each other: pip install --upgrade "
-            "nvidia-cudnn-cu13, or install an older nvidia-cudnn-frontend.",
+            f"{_wheel()}, or install an older nvidia-cudnn-frontend.",
             RuntimeWarning,
             stacklevel=3,
         )

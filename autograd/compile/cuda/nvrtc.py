@@ -15,6 +15,7 @@ import os
 import tempfile
 from typing import Any
 
+from ...cuda.cublaslt import cuda_number
 from ...errors import DeviceError
 from ..native.library import folder
 
@@ -82,7 +83,7 @@ def _library() -> Any:
     except (ImportError, RuntimeError) as error:
         raise DeviceError(
             f'compiled functions on "cuda" need NVRTC, which was not found ({error}): '
-            'pip install "cupy-cuda13x[ctk]" brings it.'
+            f'pip install "cupy-cuda{cuda_number()}x[ctk]" brings it.'
         ) from error
     library = ctypes.CDLL(path)
     library.nvrtcGetErrorString.restype = ctypes.c_char_p

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -273,6 +275,10 @@ def test_a_library_that_is_not_there(monkeypatch):
     pathfinder = pytest.importorskip("cuda.pathfinder")
     monkeypatch.setattr(pathfinder, "load_nvidia_dynamic_lib", missing)
     with pytest.raises(DeviceError, match=r"cuBLASLt, which was not found \(cublasLt: no such file\).*pip install"):
+        cublaslt.library.__wrapped__()
+    cupy = SimpleNamespace(cuda=SimpleNamespace(runtime=SimpleNamespace(runtimeGetVersion=lambda: 12090)))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    with pytest.raises(DeviceError, match=r'pip install "cupy-cuda12x\[ctk\]" brings it'):  # no second CuPy
         cublaslt.library.__wrapped__()
 
 

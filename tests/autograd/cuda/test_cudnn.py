@@ -398,6 +398,14 @@ def test_a_package_that_cannot_be_imported(install, monkeypatch, tmp_path):
     assert "installed but cannot be imported (Found 2 libcudnn.so.x): install it and nvidia-cudnn-cu13 again" in why()
 
 
+def test_for_a_cupy_of_cuda_12_the_wheels_of_cuda_12_are_named(install, monkeypatch):
+    cupy = SimpleNamespace(cuda=SimpleNamespace(runtime=SimpleNamespace(runtimeGetVersion=lambda: 12090)))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    install(None)
+    with pytest.raises(DeviceError, match="here: pip install nvidia-cudnn-cu12 "):
+        cudnn.library()
+
+
 def test_a_package_without_its_library(install):
     def missing() -> int:
         raise RuntimeError("Unable to find symbol cudnnGetVersion")
