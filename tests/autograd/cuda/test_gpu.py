@@ -6,6 +6,7 @@ by `pytest -m gpu tests/autograd/cuda/test_gpu.py`.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,48 @@ def test_each_stream_works_for_itself(cupy, xp, rng):
     ag.cuda.synchronize()
     for result in results:
         close(result, wanted, "float32", 2048)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_added_up_in_float32(cupy, xp, dtype):
+    a = np.ones((16, 65_536), dtype_of(dtype))
+    a[:, 32_768:], a[:, 0] = -1, 2
+    x, ones = cupy.asarray(a), cupy.ones((65_536, 16), a.dtype)
+    assert (xp.matmul(x, ones).get() == 1).all()  # 32769 is no number of these dtypes
+
+
+# Threads
+
+
+@pytest.mark.parametrize("begin", [lambda x: nn.functional.gelu(x), lambda x: x @ x, ag.compile(lambda x: x @ x + x)])
+def test_a_thread_may_begin_with_anything(rng, begin):
+    x = ag.Tensor(rng.uniform(-1, 1, (64, 64)).astype("float32"), device="cuda")
+    for _ in range(3):
+        wanted = begin(x).tolist()  # so that all is made, and there is memory in the pool
+    found = []
+    thread = threading.Thread(target=lambda: found.append(begin(x)))
+    thread.start()
+    thread.join()
+    assert found[0].tolist() == wanted
+
+
+def test_threads_compile_at_once(rng):
+    x = ag.Tensor(rng.uniform(-1, 1, (64, 64)).astype("float32"), device="cuda")
+    wanted, found = (x @ x).tolist(), {}
+
+    def work(number):
+        fast = ag.compile(lambda x: (x @ x) * number)
+        for _ in range(5):
+            result = fast(x)
+        found[number] = result.tolist()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in (1.0, 2.0, 4.0, 8.0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in (1.0, 2.0, 4.0, 8.0):
+        np.testing.assert_allclose(found[number], np.multiply(wanted, number), rtol=1e-5, atol=1e-5)
 
 
 # CUDA graphs
