@@ -147,7 +147,7 @@ class WorkerProcess:
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        if not line:
+        if not line.endswith("\n"):  # it may have died in the middle of one
             status = self._process.wait()
             self._errors.seek(0)
             raise BenchmarkError(f"{self.contender.name} died (exit status {status}): {_end_of(self._errors.read())}")

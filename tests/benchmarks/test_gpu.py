@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import json
 from dataclasses import replace
 
@@ -248,6 +249,17 @@ def test_a_process_that_does_not_answer_in_time_is_ended(fakes):
         with pytest.raises(TookTooLong, match=r"sleepy took more than 0\.3 s to prepare"):
             started["sleepy"].ask("prepare", timeout=0.3, job="tiny", steps=1)
         assert started["sleepy"]._process.wait(timeout=5) != 0
+
+
+def test_of_a_process_that_is_ended_while_it_answers_there_is_no_answer(fakes, monkeypatch):
+    with workers([fakes["ours"]], 1) as started:
+        worker = started["ours"]
+        worker.ask("hello")
+        worker._process.stdout.close()
+        monkeypatch.setattr(worker._process, "stdout", io.StringIO('{"answer": 1'))
+        worker._process.kill()
+        with pytest.raises(BenchmarkError, match="ours died"):
+            worker.ask("hello")
 
 
 def test_one_that_answers_in_time_is_left_alone(fakes):
