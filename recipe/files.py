@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_bytes", "write_json"]
+__all__ = ["append_bytes", "write_bytes", "write_json"]
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -23,14 +24,27 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
     # One name for every attempt, so that a kill leaves one such file at most and the next attempt takes it.
     passing = path.with_name(f".{path.name}.writing")
-    try:
+    with _naming(path):
         with open(passing, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(passing, path)
+
+
+def append_bytes(path: Path, data: bytes) -> None:
+    """Put `data` behind what the file at `path` holds; of a full disk a part of it may be there."""
+    with _naming(path), open(path, "ab") as file:
+        file.write(data)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Whatever fails inside names the file: of a full disk Python does not say which one did not fit."""
+    try:
+        yield
     except OSError as error:
-        if error.filename is None:  # of a full disk Python does not say which file did not fit
+        if error.filename is None:
             error.filename = str(path)
         raise
 

@@ -37,7 +37,7 @@ from .data import Parts
 from .finished import Finished, load_finished, loaded
 from .metrics import error_percent
 from .papers.outcome import outcome
-from .run_folder import RunFile, make_folder, read_run
+from .run_folder import RunFile, alone_in, make_folder, read_run
 from .schedules import epochs_of
 from .sources import load_parts
 from .trainer import Trainer
@@ -61,8 +61,9 @@ def train(config: Config, folder: Path, server: Server | None = None) -> int:
 
 def resume(folder: Path, config: Config, server: Server | None = None) -> int:
     """Go on with the interrupted run in `folder`, of this configuration; gives the exit code. `server` as above."""
-    state = checkpoint.load(folder / "checkpoint.safetensors")
-    return _carry_out(config, folder, load_parts(config.data, config.seed), state, server)
+    with alone_in(folder):
+        state = checkpoint.load(folder / "checkpoint.safetensors")
+        return _carry_out(config, folder, load_parts(config.data, config.seed), state, server)
 
 
 def config_of(folder: Path, time_limit: float | None) -> Config:
@@ -91,10 +92,24 @@ def _carry_out(
             text = f"{folder}/checkpoint.safetensors does not fit the run's configuration: {error}"
             raise checkpoint.CheckpointError(text) from None
         run_file.go_on(read_run(folder))
-    else:
-        if begin is not None:
-            loaded(trainer.model, begin.weights, begin.folder)
-        make_folder(folder)
+        return _trained(config, folder, parts, trainer, run_file, view, server)
+    if begin is not None:
+        loaded(trainer.model, begin.weights, begin.folder)
+    make_folder(folder)
+    with alone_in(folder):
+        return _trained(config, folder, parts, trainer, run_file, view, server)
+
+
+def _trained(
+    config: Config,
+    folder: Path,
+    parts: Parts,
+    trainer: Trainer,
+    run_file: RunFile,
+    view: LiveView | None,
+    server: Server | None,
+) -> int:
+    """The loop and what comes after it, with everything in its place; gives the exit code."""
     _print_heading(config, folder, parts, trainer, run_file.run["machine"].get("gpu"))
     if server is not None:
         print(f"live view: {server.address}", flush=True)

@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +28,7 @@ from .history import Record
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-__all__ = ["RunFile", "machine", "make_folder", "new_folder", "read_run"]
+__all__ = ["RunFile", "alone_in", "machine", "make_folder", "new_folder", "read_run"]
 
 SCHEMA = 1
 
@@ -61,6 +64,32 @@ def _refuse_full(folder: Path) -> None:
         raise ConfigError(f"{folder} cannot be used for a run: {error.strerror or error}.") from None
     if full:
         raise ConfigError(f"{folder} is not empty: name another folder, or use resume to go on with its run.")
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Inside, no other process can train in the folder; the system forgets it when this one dies, however it dies.
+
+    Raises ConfigError where another one does. A file system that cannot tell lets both in, and so does Windows.
+    """
+    if sys.platform == "win32" or not folder.is_dir():
+        yield
+        return
+    import fcntl
+
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another process trains in {folder}: wait for its end, or end it, and resume then."
+            ) from None
+        except OSError:
+            pass  # a file system over a network, say
+        yield
+    finally:
+        os.close(held)
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from autograd.backend import Array, module_of
 from nn.module import Module
 
-from ..files import finite, write_bytes
+from ..files import append_bytes, finite, write_bytes
 from ..history import Record, flat
 from ..numbers import check_count
 from .base import Callback
@@ -52,8 +52,10 @@ class StepLog(Callback):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = []
         if trainer.step and self.path.exists():
-            with open(self.path, newline="") as file:
-                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= trainer.step]
+            # A kill or a full disk may have cut the last line; what a resume repeats is written again.
+            lines = [line for line in self.path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            rows = [row for row in csv.reader(lines[1:]) if len(row) == len(self.columns)]
+            kept = [row for row in rows if int(row[0]) <= trainer.step]
         write_bytes(self.path, _csv([self.columns, *kept]))
 
     def on_backward_end(self, trainer: Trainer, loss: Array) -> None:
@@ -69,8 +71,7 @@ class StepLog(Callback):
         """Write what waits."""
         rows = [(step, float(loss), lr, float(norm)) for step, loss, lr, norm in self._waiting]
         self._waiting.clear()
-        with open(self.path, "ab") as file:
-            file.write(_csv(rows))
+        append_bytes(self.path, _csv(rows))
 
     def state_dict(self) -> dict[str, Any]:
         self.flush()  # the checkpoint counts these steps as done

@@ -132,7 +132,7 @@ def _written(run: Mapping[str, Any], folder: Path, target: Path, plots: Sequence
         numbers.mkdir(parents=True, exist_ok=True)
         for plot in plots:
             write_bytes(numbers / f"{plot.name}.csv", plot.csv().encode())
-        write_bytes(target, page(run, folder.resolve().name, plots, links, missing).encode())
+        write_bytes(target, page(run, folder.resolve().name, plots, links, missing).encode(errors="replace"))
     except OSError as error:
         raise UsageError(f"{error.filename or target} cannot be written: {error.strerror or error}.") from None
     return target

@@ -68,14 +68,15 @@ def failing(error):
 
 
 @pytest.mark.parametrize("where", ["fsync", "replace"])
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_failure_leaves_the_file_before_it_whole(tmp_path, monkeypatch, where, error):
-    path = tmp_path / "model.safetensors"
+@pytest.mark.parametrize("make", [lambda: OSError(28, "No space left on device"), KeyboardInterrupt])
+def test_a_failure_leaves_the_file_before_it_whole(tmp_path, monkeypatch, where, make):
+    path, error = tmp_path / "model.safetensors", make()
     nn.save(net(), path)
     before = path.read_bytes()
     monkeypatch.setattr(nn.serialize.os, where, failing(error))
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error)) as caught:
         nn.save(net(), path)
+    assert getattr(caught.value, "filename", str(path)) == str(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == [path.name]
 

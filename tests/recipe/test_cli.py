@@ -18,9 +18,11 @@ import pytest
 import nn
 from autograd.compile.native import missing
 from recipe import checkpoint
-from recipe.callbacks import Callback
+from recipe.callbacks import Callback, StepLog
 from recipe.cli import main
-from recipe.run_folder import new_folder
+from recipe.config import ConfigError
+from recipe.run_folder import alone_in, new_folder
+from recipe.trainer import Trainer
 from tests.recipe.small import run_of, timeless_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,6 +152,51 @@ def test_a_full_disk_is_told_with_the_file(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("recipe.files.os.fsync", full)
     assert main(["train", "--data", "blobs", "--limit-rows", "300", "--epochs", "1", "--out", str(tmp_path / "r")]) == 2
     assert capsys.readouterr().err == f"recipe: {tmp_path / 'r' / 'steps.csv'}: No space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_disk_that_fills_up_while_steps_are_logged_is_told_with_the_file(monkeypatch, capsys):
+    fit = Trainer.fit
+
+    def full(trainer, *args, **options):
+        Path("out/steps.csv").symlink_to("/dev/full")
+        monkeypatch.setattr(StepLog, "on_fit_begin", lambda log, trainer: None)
+        return fit(trainer, *args, **options)
+
+    monkeypatch.setattr(Trainer, "fit", full)
+    assert main([*SMALL, "--out", "out"]) == 2
+    assert capsys.readouterr().err == "recipe: out/steps.csv: No space left on device\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
+def test_two_processes_do_not_train_in_one_folder(capsys):
+    assert main([*SMALL, "--checkpoint-steps", "1", "--time-limit", "1e-9", "--out", "out"]) == 0
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    with alone_in(Path("out")):  # as another process would be
+        capsys.readouterr()
+        assert main(["resume", "out"]) == 2
+    assert capsys.readouterr().err == (
+        "recipe: another process trains in out: wait for its end, or end it, and resume then.\n"
+    )
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
+    assert main(["resume", "out"]) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
+def test_a_run_has_its_folder_to_itself(monkeypatch):
+    met = []
+
+    def fit(trainer, *args, **options):
+        with pytest.raises(ConfigError, match="another process trains in out"), alone_in(Path("out")):
+            pass
+        met.append(trainer)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("recipe.run.Trainer.fit", fit)
+    assert main([*SMALL, "--out", "out"]) == 130
+    assert met
+    with alone_in(Path("out")):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -338,6 +385,14 @@ def test_a_reader_that_leaves_costs_nothing():
 def test_a_stream_that_is_closed_is_not_written_to(argv, closing, code):
     done = in_a_shell(argv, closing)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names are UTF-8 there")
+@pytest.mark.usefixtures("whole")
+def test_a_folder_whose_name_is_no_text_has_its_report():
+    folder = os.fsdecode(b"caf\xe9")
+    assert main([*SMALL, "--out", folder]) == 0
+    assert "caf?" in (Path(folder) / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_folder_in_the_place_of_the_report_is_told(capsys, whole):

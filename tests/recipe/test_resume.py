@@ -106,6 +106,19 @@ def test_steps_logged_beyond_the_checkpoint_are_cut_off(tmp_path):
     assert steps == list(range(1, 2 * run.step + 1))
 
 
+def test_a_line_that_was_cut_is_none_of_the_log(tmp_path):
+    """A full disk took the beginning of a later step's line, which looks like an earlier one's, or nothing of it."""
+    log = StepLog(tmp_path / "steps.csv", every=1)
+    state = fit(trainer(callbacks=[log]), epochs=1).state_dict()
+    whole = log.path.read_text()
+    for cut in ("1", "1,0.5,0.01,1.", "\n"):
+        log.path.write_text(whole + cut)
+        again = trainer(callbacks=[StepLog(log.path, every=1)])
+        again.load_state_dict(state)
+        fit(again, epochs=1)
+        assert log.path.read_text() == whole
+
+
 @pytest.mark.parametrize("options", [{"accumulate": 3}, {"clip_norm": 0.1}])
 def test_resume_with_other_options(tmp_path, options):
     with pytest.raises(Killed):
