@@ -303,11 +303,12 @@ def from_dict(values: Mapping[str, Any], where: str) -> Config:
 def read_toml(path: Path) -> dict[str, Any]:
     """The options in a TOML file. Raises ConfigError where it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # some editors begin a file with a mark
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no text in UTF-8: {error}; save it as UTF-8.") from None
+    except ValueError as error:  # no TOML, or a number too long to be read
         raise ConfigError(f"{path} is no TOML: {error}.") from None
 
 
@@ -339,8 +340,11 @@ def _row(key: str, where: str) -> Option:
         # Someone may give the right name in the wrong section or in none, or the name that the flag has.
         names = {"learning_rate": "optim.lr"} | {row.flag[2:].replace("-", "_"): row.key for row in _TABLE.values()}
         names |= {row.rpartition(".")[2]: row for row in _TABLE if row != "optim.name"}
-        found = difflib.get_close_matches(key.rpartition(".")[2].replace("-", "_"), names, 1, 0.7)
-        hint = f"did you mean {names[found[0]]}?" if found else "python -m recipe train --help lists them."
+        part, _, last = key.rpartition(".")
+        here = [row for row in _TABLE if part and row.endswith(f".{last}")]
+        found = difflib.get_close_matches(key, here, 1, 0.7)
+        found = found or [names[name] for name in difflib.get_close_matches(last.replace("-", "_"), names, 1, 0.7)]
+        hint = f"did you mean {found[0]}?" if found else "python -m recipe train --help lists them."
         raise ConfigError(f"there is no option {key}{where}; {hint}")
     return _TABLE[key]
 

@@ -6,6 +6,7 @@ wants. Read `config.py` next.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +67,7 @@ def number(
     """A finite number, within bounds that belong to it (`least`, `most`) or do not (`above`, `below`)."""
 
     def accept(value: Any) -> float:
-        _refuse(isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < float("inf"))
+        _refuse(isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max)
         _refuse(above is not None and not value > above)
         _refuse(least is not None and not value >= least)
         _refuse(below is not None and not value < below)

@@ -100,6 +100,8 @@ def _folder(folder: Path) -> Dataset:
     x_test, y_test = _pair(folder, "t10k")
     if x_train.shape[1:] != x_test.shape[1:]:
         raise DataError(f"{folder}: the train images have {x_train.shape[1]} pixels, the t10k ones {x_test.shape[1]}.")
+    if not max(y_train.max(), y_test.max()):
+        raise DataError(f"{folder}: every label is 0, and one class leaves nothing to learn; wanted are 0, 1, 2, ...")
     if len(x_train) < 6:
         raise DataError(f"{folder}: {len(x_train)} rows to train on are too few to keep a sixth for validation.")
     return Dataset(x_train, y_train, x_test, y_test)
@@ -107,10 +109,10 @@ def _folder(folder: Path) -> Dataset:
 
 def _pair(folder: Path, part: str) -> tuple[Any, Any]:
     images, labels = _read(folder, f"{part}-images-idx3-ubyte"), _read(folder, f"{part}-labels-idx1-ubyte")
-    if images.ndim < 2 or labels.ndim != 1 or len(images) != len(labels) or not len(images):
+    if images.ndim < 2 or labels.ndim != 1 or len(images) != len(labels) or not images.size:
         raise DataError(
             f"{folder}: the {part} files hold images of shape {images.shape} and labels of shape {labels.shape}; "
-            "wanted are (rows, ...) and (rows,), with at least one row."
+            "wanted are (rows, ...) and (rows,), with at least one row and one pixel."
         )
     if labels.dtype.kind not in "ui" or labels.min() < 0:
         raise DataError(f"{folder}: the {part} labels are {labels.dtype} from {labels.min()}; wanted are 0, 1, 2, ...")

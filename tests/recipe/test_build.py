@@ -248,6 +248,11 @@ def damage(folder, name, data):
     (folder / name).write_bytes(data)
 
 
+def one_class(folder):
+    for part, rows in (("train", 60), ("t10k", 12)):
+        damage(folder, f"{part}-labels-idx1-ubyte.gz", gzip.compress(idx(np.zeros(rows, "uint8"))))
+
+
 @pytest.mark.parametrize(
     ("spoil", "text"),
     [
@@ -277,6 +282,11 @@ def damage(folder, name, data):
         (
             lambda f: damage(f, "t10k-labels-idx1-ubyte.gz", gzip.compress(idx(np.zeros(12, "float32")))),
             "the t10k labels are float32",
+        ),
+        (one_class, "every label is 0, and one class leaves nothing to learn; wanted are 0, 1, 2, ..."),
+        (
+            lambda f: damage(f, "t10k-images-idx3-ubyte", idx(np.zeros((12, 0, 2), "uint8"))),
+            "hold images of shape (12, 0, 2) and labels of shape (12,); wanted are (rows, ...) and (rows,), with at",
         ),
     ],
 )

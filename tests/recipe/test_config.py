@@ -76,6 +76,8 @@ def test_a_configuration_survives_json():
         ({}, {"model.activation": "rlu"}, 'model.activation = "rlu": wanted is one of relu, sigmoid,'),
         ({"optm": {"lr": 1}}, {}, "there is no option optm.lr in run.toml; did you mean optim.lr?"),
         ({"optim": {"learning_rate": 1}}, {}, "there is no option optim.learning_rate in run.toml; did"),
+        ({"optimizer": {"name": "sgd"}}, {}, "there is no option optimizer.name in run.toml; did you mean optim.name?"),
+        ({"optim": {"lr": 10**400}}, {}, f"optim.lr = 1{'0' * 400} in run.toml: wanted is a number above 0, or none."),
         ({"batchsize": 1}, {}, "there is no option batchsize in run.toml; did you mean fit.batch_size?"),
         ({}, {"optimizer": "sgd"}, "there is no option optimizer; did you mean optim.name?"),
         ({}, {"xyz": "1"}, "there is no option xyz; python -m recipe train --help lists them."),
@@ -194,19 +196,24 @@ def test_files_that_cannot_be_read(tmp_path):
     bad.write_text("seed = = 3\n")
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe")
+    long = tmp_path / "long.toml"
+    long.write_text(f"seed = {'1' * 5000}\n")
     for path, text_ in [
         (tmp_path / "none.toml", "cannot be read: No such file or directory."),
         (tmp_path, "cannot be read: Is a directory."),
         (bad, "is no TOML: "),
-        (binary, "is no TOML: "),
+        (binary, "is no text in UTF-8: "),
+        (long, "is no TOML: "),
     ]:
         with pytest.raises(ConfigError, match=f"^{re.escape(str(path))} {re.escape(text_)}"):
             read_toml(path)
 
 
-def test_toml_is_read(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])  # the second begins with a mark, as Notepad writes it
+def test_toml_is_read(tmp_path, encoding):
     path = tmp_path / "run.toml"
-    path.write_text('seed = 2\n[model]\nhidden = [9, 8]\n[optim]\nname = "sgd"\nmomentum = 0.9\n')
+    text_ = 'seed = 2\r\n[model]\nhidden = [9, 8]\n[optim]\nname = "sgd"\nmomentum = 0.9\n'
+    path.write_text(text_, encoding=encoding, newline="")
     config = configure(read_toml(path), where=str(path))
     assert (config.seed, config.model.hidden, config.optim.momentum) == (2, (9, 8), 0.9)
 
