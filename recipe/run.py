@@ -170,7 +170,10 @@ def _callbacks(config: Config, folder: Path) -> list[Callback]:
 
 
 def _conclude(config: Config, trainer: Trainer, folder: Path, parts: Parts, run_file: RunFile) -> None:
-    """The test, the verdict and the report, written down and printed."""
+    """The test, the verdict and the report, written down and printed.
+
+    Nothing says that the run is over before all that is known of it stands there: a resume does what was cut off.
+    """
     from .diagnose import diagnose
     from .report import report
 
@@ -179,7 +182,6 @@ def _conclude(config: Config, trainer: Trainer, folder: Path, parts: Parts, run_
     cut_short = (trainer.stop or "").startswith(REASON) and trainer.step < trainer.updates
     run_file.run["test"] = test
     run_file.run["status"] = "failed" if trainer.failure else "interrupted" if cut_short else "finished"
-    run_file.write()
     diagnosis = diagnose(run_file.run)
     run_file.run["diagnosis"] = diagnosis.to_json()
     run_file.run["paper"] = held = outcome(config, run_file.run)

@@ -123,6 +123,21 @@ def test_ctrl_c_saves_and_the_command_it_prints_ends_in_the_same_bits(compile, m
     )
 
 
+@pytest.mark.parametrize("part", ["recipe.diagnose.diagnose", "recipe.run.outcome"])
+def test_what_is_interrupted_after_the_training_is_done_by_a_resume(part, monkeypatch):
+    options = ["--checkpoint-steps", "4", "--early-stopping", "patience"]
+    assert main([*SMALL, *options, "--out", "whole"]) == 0
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(part, interrupt)
+        assert main([*SMALL, *options, "--out", "out"]) == 130
+    assert main(["resume", "out"]) == 0
+    assert timeless(run_of("out")) == timeless(run_of("whole"))
+
+
 def test_a_time_limit_can_be_gone_on_from(capsys):
     assert main([*SMALL, "--out", "limited", "--time-limit", "1e-9"]) == 0
     assert "to go on: " in capsys.readouterr().out
