@@ -10,7 +10,7 @@ from __future__ import annotations
 from ...backend import host
 from ...convolution import Geometry
 from ..program import Instruction, Variable
-from .kernels import KERNELS, Memory, Refs, Statements
+from .kernels import KERNELS, Listed, Refs, Statements
 from .pointwise import pointwise
 from .shares import shared
 from .template import COPY, TYPES, address, are_planes, filled, is_packed
@@ -155,11 +155,11 @@ def _convolution(instruction: Instruction, refs: Refs) -> Statements | None:
     numbers, room = lengths_of(geo, out.dtype.itemsize)
     rows = Variable(-1, (room * out.dtype.itemsize,), host.dtype("uint8"))
 
-    def statements(memory: Memory) -> str:
+    def statements(listed: Listed) -> str:
         return (
             f"  {{ static const conv_t g = {{{', '.join(map(str, numbers))}}};\n"
-            f"    {name}_{ending}({address(a, memory, kind)}, {address(b, memory, kind)}, "
-            f"({kind} *){memory.address(out)}, ({kind} *){memory.address(rows)}, "
+            f"    {name}_{ending}({address(a, listed, kind)}, {address(b, listed, kind)}, "
+            f"({kind} *){listed.address(out)}, ({kind} *){listed.address(rows)}, "
             f"0, {geo.batch}, &g); }}"
         )
 

@@ -21,9 +21,9 @@ from math import prod
 from typing import Any
 
 from ...draws import dropped_of_65536
-from ..program import Instruction
+from ..program import Instruction, Variable
 from .expressions import C_TYPES, constant
-from .kernels import KERNELS, Memory, Statements
+from .kernels import KERNELS, Listed, Statements
 from .layout import Ref
 
 __all__ = ["PARTS", "PHILOX", "PRODUCT", "text_of"]
@@ -125,33 +125,30 @@ def _kernel(instruction: Instruction, refs: dict[Any, Ref]) -> Statements | None
     if found is None:
         return None
     draw, text = found
-    name, function = _function(instruction, *text)
 
-    def statements(memory: Memory) -> str:
-        return f"  {name}({memory.address(draw)}, {memory.address(instruction.out)});"
+    def statements(listed: Listed) -> str:
+        return _statements(instruction.out, text, listed.address(draw), listed.address(instruction.out))
 
-    functions = PRODUCT + PHILOX + _BLOCKS, function
+    functions = (PRODUCT + PHILOX + _BLOCKS,)
     return Statements(instruction, [], statements=statements, functions=functions, draw=draw, about="draw")
 
 
-def _function(instruction: Instruction, bits: int, value: str, added: str) -> tuple[str, str]:
-    """The name and the text of a function that makes a draw into these numbers."""
-    name, out = f"draw{instruction.out.index}", instruction.out
-    kind, count = C_TYPES[str(out.dtype)], prod(out.shape)
+def _statements(out: Variable, text: Text, draw: str, target: str) -> str:
+    """What makes a draw into numbers."""
+    (bits, value, added), kind, count = text, C_TYPES[str(out.dtype)], prod(out.shape)
     piece, block = _PIECE * 64 // bits, 4 * 64 // bits  # in numbers
     lines = [
-        f"static __attribute__((noinline)) void {name}(const void *draw, void *out) {{",
         f"  union {{ word words[{_PIECE}]; {PARTS[bits]} parts[{piece}]; }} u;",
-        f"  {kind} *y = out;",
+        f"  const void *draw = {draw};",
+        f"  {kind} *y = (void *){target};",
         f"  for (long i = 0; i < {count}; i += {piece}, y += {piece}) {{",
         f"    long count = {count} - i < {piece} ? {count} - i : {piece};",
         f"    blocks(draw, 1 + i / {block}, (count + {block - 1}) / {block}, u.words);",
         f"    for (long j = 0; j < count; j++) y[j] = {value.format('u.parts[j]')};",
         f"    add_{kind}(y, count, {added});" if added else "",
         "  }",
-        "}",
     ]
-    return name, "\n".join(filter(None, lines))
+    return "\n".join(filter(None, lines))
 
 
 KERNELS.update(dict.fromkeys(_WRITERS, _kernel))

@@ -20,7 +20,7 @@ from .held import Held
 from .kernels import Check, Statements
 from .layout import Ref, layouts, packed
 from .library import blas, load
-from .loops import group_source
+from .listing import listing
 from .memory import Plan
 from .moves import Move
 from .numbers import questions
@@ -28,7 +28,6 @@ from .ordered import in_order, put_in_order
 from .pooling import with_picks
 from .products import Product
 from .schedule import Call, schedule
-from .source import HEADER, SETUP, check_source, kernel_source, move_source, product_source
 from .stored import with_less_stored
 from .threads import runner
 from .ways import adds_bias, reads_planes
@@ -65,7 +64,7 @@ class Native(Held):
         self.refs = layouts(self.program)
         self.steps = with_picks(schedule(self.program, self.refs), self.refs)
         self.plan = Plan(self.program, self.refs, self.steps, turned=True)
-        self.source, self._parts = self._write()
+        self.source, self._parts = listing(self.steps, self.plan)
 
     def link(self, library: Any, addresses: tuple[int, int, int]) -> None:
         """Join it to its library, to BLAS and to the pool of threads."""
@@ -118,49 +117,6 @@ class Native(Held):
             moved = moved or place.marks
         if moved:
             self._stamped = owners([place.get() for place in self._touched if place.marks])
-
-    def _write(self) -> tuple[str, list[Any]]:
-        """The source, and what is to be called in order: names of C functions, and instructions for NumPy."""
-        functions: list[str] = []
-        loops: dict[str, str] = {}  # what a loop does -> its name
-        parts: list[Any] = []
-        body: list[str] = []
-
-        def close() -> None:
-            if body:
-                name = f"part{len(parts)}"
-                functions.append("\n".join([f"int {name}(char **p, const double *n) {{", *body, "  return 0;", "}"]))
-                parts.append(name)
-                body.clear()
-
-        for i, step in enumerate(self.steps):
-            if isinstance(step, Group):
-                loop, places = group_source(step, self.plan)
-                if loop not in loops:
-                    loops[loop] = f"loop{len(loops)}"
-                    functions.append(loop.replace("@", loops[loop]))
-                body.append(f"  {{ static const long at[] = {{{', '.join(map(str, places))}}};")
-                body.append(f"    {loops[loop]}(p, n, at); }}")
-            elif isinstance(step, Product):
-                function, statements = product_source(f"product{i}", step, self.plan)
-                functions.append(function)
-                body.append(statements)
-            elif isinstance(step, Move):
-                turns, statements = move_source(step, self.plan)
-                functions += [turn for turn in turns if turn not in functions]
-                body.append(statements)
-            elif isinstance(step, Statements):
-                functions += [function for function in step.functions if function not in functions]
-                function, statements = kernel_source(f"kernel{i}", step, self.plan)
-                functions.append(function)
-                body.append(statements)
-            elif isinstance(step, Check):
-                body.append(check_source(i + 1, step, self.plan))
-            else:
-                close()
-                parts.append(step)
-        close()
-        return "\n".join([HEADER, SETUP, *functions, ""]), parts
 
     def explain(self) -> str:
         """The steps in order, what each keeps in memory, and how much memory a call holds at its peak."""

@@ -8,25 +8,47 @@ that fills in `KERNELS`; `rows.py` is one. Read `groups.py` next.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
 from ..program import Instruction, Variable
 from .layout import Ref
 
-__all__ = ["KERNELS", "Check", "Kernel", "Memory", "Statements", "counts_positions", "kernel_of"]
+__all__ = [
+    "KERNELS",
+    "PART",
+    "STEP",
+    "Check",
+    "Kernel",
+    "Listed",
+    "Memory",
+    "Statements",
+    "counts_positions",
+    "kernel_of",
+]
 
 Refs = dict[Variable, Ref]
+
+
+# Note [Places]
+# A model has many layers of a kind, and a loop of Python many turns, each with arrays of its own, and a compiler is
+# slow: so a step is compiled once for all of them. It is given a list of places: for each array which of the addresses
+# of a call it is counted from, and the number of bytes from there; for each number that changes from call to call,
+# which it is.
+
+# How the function of a step begins, and that of a part of it, which is given both. They have @ for the step's name.
+# What a step gives is 0, or another number where Python shall do it and raise an error.
+STEP = "static __attribute__((noinline)) int @(char **p, const double *n, const long *at) {"
+PART = """static void @_part(int part, char **q, const double *n) {
+  char **p = (char **)q[0];
+  const long *at = (const long *)q[1];"""
 
 
 class Memory(Protocol):
     """Where variables lie while the program runs."""
 
-    def address(self, base: Variable) -> str:
-        """The address of a variable, in C."""
-
     def place(self, base: Variable) -> tuple[int, int]:
-        """The same as the number of an address that a call sets, and the bytes from there."""
+        """The number of an address that a call sets, and the bytes from there."""
 
     def is_stored(self, variable: Variable) -> bool:
         """Whether a member of a group must be written to memory, for others to read."""
@@ -36,6 +58,26 @@ class Memory(Protocol):
 
     def order(self, variable: Variable) -> int:
         """Which of the numbers that change from call to call it is."""
+
+
+@dataclass
+class Listed:
+    """The memory of one step in C, whose text names no place but its number in a list; see Note [Places]."""
+
+    memory: Memory
+    places: list[int] = field(default_factory=list)
+
+    def address(self, base: Variable, offset: int = 0) -> str:
+        """The address of a variable, or of the element of it with this number."""
+        slot, start = self.memory.place(base)
+        count = len(self.places)
+        self.places += (slot, start + offset * (base.dtype.itemsize if offset else 0))
+        return f"(p[at[{count}]] + at[{count + 1}])"
+
+    def number(self, variable: Variable) -> str:
+        """A number that changes from call to call."""
+        self.places.append(self.memory.order(variable))
+        return f"n[at[{len(self.places) - 1}]]"
 
 
 @dataclass
@@ -85,11 +127,11 @@ class Statements(Kernel):
     """
 
     _: KW_ONLY
-    statements: Callable[[Memory], str]
+    statements: Callable[[Listed], str]
     functions: tuple[str, ...] = ()
     parts: int = 1
-    beginning: Callable[[Memory], str] | None = None
-    ending: Callable[[Memory], str] | None = None
+    beginning: Callable[[Listed], str] | None = None
+    ending: Callable[[Listed], str] | None = None
 
 
 # By the name of the instruction: gives its kernel, or None for a case that NumPy has to do.

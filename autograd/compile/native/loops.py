@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ..program import Variable
 from .groups import Group, Member
-from .kernels import Memory
+from .kernels import PART, STEP, Listed, Memory
 from .members import Members, ctype
 from .parts import parts_of
 
@@ -25,7 +25,7 @@ _PIECE = 1024  # columns
 def group_source(group: Group, memory: Memory) -> tuple[str, list[int]]:
     """Functions that do a group: all of it, or a part each; then the sums of the parts are added up. And its places.
 
-    The text has @ for its name, and names no place: see Note [Places].
+    The text has @ for its name, and names no place: see Note [Places] in kernels.py.
     """
     writer = Writer(group, memory)
     return "\n".join(writer.functions()), writer.places
@@ -35,18 +35,14 @@ def group_source(group: Group, memory: Memory) -> tuple[str, list[int]]:
 # A large sum in float32 loses of each number that is added to it, so a sum over all elements adds up each row, or a
 # piece of the only one, by itself, and these in float64.
 
-# Note [Places]
-# A model has many layers of a kind, each with arrays of its own, and a compiler is slow: so a loop is compiled once for
-# all of them. It is given a list of places: for each array which of the addresses of a call it is counted from, and the
-# number of bytes from there; for each number that changes from call to call, which it is.
-
 
 class Writer(Members):
     """Writes the loop of a group in C."""
 
     def __init__(self, group: Group, memory: Memory) -> None:
         super().__init__(group, memory)
-        self.places: list[int] = []
+        self._listed = Listed(memory)
+        self.places = self._listed.places
         self.weight = sum(_SLOW.get(member.name, 1) for member in self.members.values())  # of what an element takes
         self.parts = self._count_parts()
 
@@ -64,20 +60,17 @@ class Writer(Members):
 
     def functions(self) -> Iterator[str]:
         """A function that does everything, or one that does a part and one that has them all done."""
-        begin = "static __attribute__((noinline)) void @(char **p, const double *n, const long *at) {"
         lines = list(self._lines())  # which find out what has a place
         if self.parts == 1:
-            yield begin
+            yield STEP
             yield from self._pointers()
             yield from (self._target(member.out) for member in self.sums)
             yield from lines
             yield from self._ends()
-            yield "}"
+            yield "  return 0;\n}"
             return
         cut, step = self.cut, self.step
-        yield "static void @_part(int part, char **q, const double *n) {"
-        yield "  char **p = (char **)q[0];"
-        yield "  const long *at = (const long *)q[1];"
+        yield PART
         last = f"part + 1 < {self.parts} ? {cut}L * (part + 1) / {self.parts} * {step} : "
         last += f"{self.columns if self.rows == 1 else self.rows}"
         yield f"  const long first = {cut}L * part / {self.parts} * {step}, last = {last};"
@@ -87,7 +80,7 @@ class Writer(Members):
         yield from self._pointers()
         yield from lines
         yield "}"
-        yield begin
+        yield STEP
         for member in self.sums:
             yield f"  {ctype(member.out.dtype)} z{self.order[member.out]}[{self.parts * self.length(member)}];"
         given = ", ".join(["(char *)p", "(char *)at", *(f"(char *)z{self.order[member.out]}" for member in self.sums)])
@@ -102,7 +95,7 @@ class Writer(Members):
             yield f"    y{index}[c] = s;"
             yield "  }"
         yield from self._ends()
-        yield "}"
+        yield "  return 0;\n}"
 
     def _target(self, variable: Variable) -> str:
         """What gives a variable that is written its place."""
@@ -110,10 +103,7 @@ class Writer(Members):
         return f"  {kind} *y{self.order[variable]} = ({kind} *){self._place(variable)};"
 
     def _place(self, base: Variable, offset: int = 0) -> str:
-        slot, start = self.memory.place(base)
-        count = len(self.places)
-        self.places += (slot, start + offset)
-        return f"(p[at[{count}]] + at[{count + 1}])"
+        return self._listed.address(base, offset)
 
     def _ends(self) -> Iterator[str]:
         """Means of sums."""
@@ -158,11 +148,10 @@ class Writer(Members):
         """What gives the arrays and numbers that the lines name their places."""
         for (base, offset), name in self.outside.items():
             kind = ctype(base.dtype)
-            yield f"  const {kind} *{name} = (const {kind} *){self._place(base, offset * base.dtype.itemsize)};"
+            yield f"  const {kind} *{name} = (const {kind} *){self._place(base, offset)};"
         yield from map(self._target, self.written)
         for variable, name in self.numbers.items():
-            yield f"  const double {name} = n[at[{len(self.places)}]];"
-            self.places.append(self.memory.order(variable))
+            yield f"  const double {name} = {self._listed.number(variable)};"
 
     def _stage(self, members: list[Member]) -> Iterator[str]:
         inside = [member for member in members if not member.per_row]

@@ -77,13 +77,8 @@ class Plan:
 
     # For the source
 
-    def address(self, base: Variable) -> str:
-        """The address of a variable, in C."""
-        slot, offset = self.place(base)
-        return f"(p[{slot}] + {offset})" if offset else f"p[{slot}]"
-
     def place(self, base: Variable) -> tuple[int, int]:
-        """The same as the number of an address that a call sets, and the bytes from there."""
+        """The number of an address that a call sets, and the bytes from there."""
         base = self.aliases.get(base, base)
         return (self.slots[base], 0) if base in self.slots else (0, self.offsets[base])
 

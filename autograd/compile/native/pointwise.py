@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ...convolution import Geometry
 from ..program import Instruction
-from .kernels import Memory, Refs, Statements
+from .kernels import Listed, Refs, Statements
 from .template import TYPES, address, filled, is_packed
 
 __all__ = ["FUNCTIONS", "RECORD", "lengths_of", "pointwise"]
@@ -58,11 +58,11 @@ def pointwise(instruction: Instruction, refs: Refs, geo: Geometry) -> Statements
     a, b = reads = [refs[variable] for variable in instruction.inputs]
     numbers = lengths_of(name, geo, not is_packed(a), not is_packed(b))
 
-    def statements(memory: Memory) -> str:
+    def statements(listed: Listed) -> str:
         return (
             f"  {{ static const {RECORD} g = {{{', '.join(map(str, numbers))}}};\n"
-            f"    point_{name}_{ending}({address(a, memory, kind)}, {address(b, memory, kind)}, "
-            f"({kind} *){memory.address(out)}, &g); }}"
+            f"    point_{name}_{ending}({address(a, listed, kind)}, {address(b, listed, kind)}, "
+            f"({kind} *){listed.address(out)}, &g); }}"
         )
 
     functions = tuple(filled(text, out.dtype) for text in FUNCTIONS[name])

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ...pooling import WIDTHS, Pair, Sides, are_beside, geometry
 from ..program import Instruction, Variable
-from .kernels import KERNELS, Memory, Refs, Statements
+from .kernels import KERNELS, Listed, Refs, Statements
 from .parts import parts_of
 from .template import TYPES, address, filled, is_packed
 from .window_maxima import MAXIMA, MOST_PLACES
@@ -296,9 +296,9 @@ def _pool_places(instruction: Instruction, refs: Refs, numbers: Variable | None 
     """The places of the largest numbers; and the `numbers` themselves, where these have a variable."""
     (x,) = instruction.inputs
 
-    def call(memory: Memory, kind: str, out: str) -> str:
-        best = "0" if numbers is None else f"({kind} *){memory.address(numbers)}"
-        return f"{address(refs[x], memory, kind)}, {out}, {best}"
+    def call(listed: Listed, kind: str, out: str) -> str:
+        best = "0" if numbers is None else f"({kind} *){listed.address(numbers)}"
+        return f"{address(refs[x], listed, kind)}, {out}, {best}"
 
     made = _kernel(instruction, refs, x.dtype, instruction.out.dtype, call)
     return made if made is None else replace(made, second=numbers)
@@ -307,8 +307,8 @@ def _pool_places(instruction: Instruction, refs: Refs, numbers: Variable | None 
 def _pool_pick(instruction: Instruction, refs: Refs) -> Statements | None:
     x, places = instruction.inputs
 
-    def call(memory: Memory, kind: str, out: str) -> str:
-        return f"{address(refs[x], memory, kind)}, {address(refs[places], memory, _number(places.dtype))}, {out}"
+    def call(listed: Listed, kind: str, out: str) -> str:
+        return f"{address(refs[x], listed, kind)}, {address(refs[places], listed, _number(places.dtype))}, {out}"
 
     return _kernel(instruction, refs, x.dtype, places.dtype, call)
 
@@ -317,8 +317,8 @@ def _pool_put(instruction: Instruction, refs: Refs) -> Statements | None:
     g, places = instruction.inputs
     geo = geometry(**instruction.options)
 
-    def call(memory: Memory, kind: str, out: str) -> str:
-        given = f"{address(refs[g], memory, kind)}, {address(refs[places], memory, _number(places.dtype))}"
+    def call(listed: Listed, kind: str, out: str) -> str:
+        given = f"{address(refs[g], listed, kind)}, {address(refs[places], listed, _number(places.dtype))}"
         return f"{given}, {out}, {int(geo.apart)}, {int(geo.covered)}"
 
     return _kernel(instruction, refs, g.dtype, places.dtype, call)
@@ -327,8 +327,8 @@ def _pool_put(instruction: Instruction, refs: Refs) -> Statements | None:
 def _pool_sum(instruction: Instruction, refs: Refs) -> Statements | None:
     (x,) = instruction.inputs
 
-    def call(memory: Memory, kind: str, out: str) -> str:
-        return f"{address(refs[x], memory, kind)}, {out}"
+    def call(listed: Listed, kind: str, out: str) -> str:
+        return f"{address(refs[x], listed, kind)}, {out}"
 
     return _kernel(instruction, refs, x.dtype, None, call)
 
@@ -336,8 +336,8 @@ def _pool_sum(instruction: Instruction, refs: Refs) -> Statements | None:
 def _pool_spread(instruction: Instruction, refs: Refs) -> Statements | None:
     (g,) = instruction.inputs
 
-    def call(memory: Memory, kind: str, out: str) -> str:
-        return f"{address(refs[g], memory, kind)}, {out}"
+    def call(listed: Listed, kind: str, out: str) -> str:
+        return f"{address(refs[g], listed, kind)}, {out}"
 
     return _kernel(instruction, refs, g.dtype, None, call)
 
@@ -365,10 +365,10 @@ def _kernel(
     numbers = ", ".join(map(str, _numbers(way, instruction)))
     name = f"{way}_{does}_{ending}{'' if counted is None else counted}"
 
-    def statements(memory: Memory) -> str:
+    def statements(listed: Listed) -> str:
         to = kind if out.dtype == dtype else number
-        target = f"({to} *){memory.address(out)}" if memory.is_stored(out) else "0"
-        given = call(memory, kind, target)
+        target = f"({to} *){listed.address(out)}" if listed.memory.is_stored(out) else "0"
+        given = call(listed, kind, target)
         batch = out.shape[0]
         ends = f"0, {batch}" if parts == 1 else f"{batch}L * part / {parts}, {batch}L * (part + 1) / {parts}"
         return f"  {{ static const pool_t g = {{{numbers}}};\n    {name}({given}, {ends}, &g); }}"

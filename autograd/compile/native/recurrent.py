@@ -27,7 +27,7 @@ from ...modes import is_tracing
 from ..program import Instruction, Variable
 from .addresses import pointers
 from .any_length import has_c
-from .kernels import KERNELS, Memory, Refs, Statements
+from .kernels import KERNELS, Listed, Refs, Statements
 from .parts import parts_of
 from .source import HEADER, SETUP
 from .template import ENDINGS, TYPES, address, filled, is_packed
@@ -309,12 +309,12 @@ def _recurrent(instruction: Instruction, refs: Refs) -> Statements | None:
     size = _turned(name, lengths) * out.dtype.itemsize
     turned = Variable(-1, (size,), host.dtype("uint8")) if size else None
 
-    def statements(memory: Memory) -> str:
-        given = ", ".join(address(ref, memory, kind) for ref in reads)
-        room = "" if turned is None else f"({kind} *){memory.address(turned)}, "
+    def statements(listed: Listed) -> str:
+        given = ", ".join(address(ref, listed, kind) for ref in reads)
+        room = "" if turned is None else f"({kind} *){listed.address(turned)}, "
         return (
             f"  {{ static const recurrent_t g = {{{', '.join(map(str, lengths))}}};\n"
-            f"    {name}_{ending}({given}, ({kind} *){memory.address(out)}, {room}&g); }}"
+            f"    {name}_{ending}({given}, ({kind} *){listed.address(out)}, {room}&g); }}"
         )
 
     functions = _functions(name, out.dtype)

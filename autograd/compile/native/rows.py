@@ -13,7 +13,7 @@ from typing import Any
 from ...ops.index import SHORT_ROW
 from ..program import Instruction, Variable
 from .expressions import C_TYPES
-from .kernels import KERNELS, Check, Memory, Refs, Statements, counts_positions
+from .kernels import KERNELS, Check, Listed, Refs, Statements, counts_positions
 from .layout import Ref, joined_axes, packed
 
 __all__ = ["along_an_axis", "rows_added", "rows_at"]
@@ -48,7 +48,7 @@ def _kernel(instruction: Instruction, refs: Refs, table: Any, index: Any, values
     return Statements(
         instruction,
         [ref for ref in walked if ref.base is not instruction.out],
-        statements=lambda memory: "\n".join(_statements(instruction, axis, walked, memory)),
+        statements=lambda listed: "\n".join(_statements(instruction, axis, walked, listed)),
         about="rows",
         check=Check(instruction, refs[positions], -length, length),
     )
@@ -81,20 +81,20 @@ def _positions(index: Any) -> tuple[int, Any] | None:
     return (len(parts) - 1, parts[-1]) if parts and whole and isinstance(parts[-1], Variable) else None
 
 
-def _statements(instruction: Instruction, axis: int, walked: list[Ref], memory: Memory) -> list[str]:
+def _statements(instruction: Instruction, axis: int, walked: list[Ref], listed: Listed) -> list[str]:
     """Three nests of loops in each other; x is read, y written, and `at` leads to the position in the table."""
     table, positions, *values = walked
     out, count, length = instruction.out, len(positions.shape), table.shape[axis]
     shape = (*table.shape[:axis], *positions.shape, *table.shape[axis + 1 :])
     kind, index = C_TYPES[str(out.dtype)], C_TYPES[str(positions.base.dtype)]
-    address = memory.address(out)
+    address = listed.address(out)
     begin = []
     if values:
         # The table is all of its base, so its strides are those of the result.
         source, near, far = values[0], values[0].strides, _spread(table.strides, axis, count)
         size = out.dtype.itemsize * prod(out.shape)
-        zero = table.base is out or memory.is_zero(table.base)
-        copied = f"memcpy({address}, {memory.address(table.base)}, {size});"
+        zero = table.base is out or listed.memory.is_zero(table.base)
+        copied = f"memcpy({address}, {listed.address(table.base)}, {size});"
         begin = [f"memset({address}, 0, {size});" if zero else copied]
     else:
         source, near, far = table, _spread(table.strides, axis, count), packed(out.shape)
@@ -102,8 +102,8 @@ def _statements(instruction: Instruction, axis: int, walked: list[Ref], memory: 
     lines = [
         "  {",
         *(f"    {line}" for line in begin),
-        f"    const {index} *p0 = (const {index} *){memory.address(positions.base)} + {positions.offset};",
-        f"    const {kind} *restrict x0 = (const {kind} *){memory.address(source.base)} + {source.offset};",
+        f"    const {index} *p0 = (const {index} *){listed.address(positions.base, positions.offset)};",
+        f"    const {kind} *restrict x0 = (const {kind} *){listed.address(source.base, source.offset)};",
         f"    {kind} *restrict y0 = ({kind} *){address};",
     ]
     x, y, p = "x0", "y0", "p0"

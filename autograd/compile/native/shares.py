@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ...backend import host
 from ...convolution import Geometry
 from ..program import Instruction, Variable
-from .kernels import Memory, Refs, Statements
+from .kernels import Listed, Refs, Statements
 from .template import TYPES, address, filled
 
 __all__ = ["LAST", "Lies", "Way", "Work", "shared"]
@@ -60,31 +60,31 @@ def shared(
     behind = work.sums * size if work.sums > 1 else 0
     scratch = Variable(-1, ((work.room + behind) * out.dtype.itemsize,), host.dtype("uint8"))
 
-    def result(memory: Memory) -> str:
-        return f"({kind} *){memory.address(out)}"
+    def result(listed: Listed) -> str:
+        return f"({kind} *){listed.address(out)}"
 
-    def sums(memory: Memory) -> str:
-        return f"({kind} *){memory.address(scratch)} + {work.room}L"
+    def sums(listed: Listed) -> str:
+        return f"({kind} *){listed.address(scratch)} + {work.room}L"
 
     record = f"static const {way.record} g = {{{', '.join(map(str, work.numbers))}}};"
 
-    def pack(memory: Memory) -> str:
-        given = [address(b, memory, kind), *(address(ref, memory, kind) for ref in bias or ())] + ["0"] * (not bias)
-        given.append(f"({kind} *){memory.address(scratch)}")
+    def pack(listed: Listed) -> str:
+        given = [address(b, listed, kind), *(address(ref, listed, kind) for ref in bias or ())] + ["0"] * (not bias)
+        given.append(f"({kind} *){listed.address(scratch)}")
         return f"  {{ {record}\n    {name_of_way}_pack_{name}_{ending}({', '.join(given)}, &g); }}"
 
-    def statements(memory: Memory) -> str:
+    def statements(listed: Listed) -> str:
         return (
             f"  {{ {record}\n"
-            f"    {name_of_way}_{name}_{ending}({address(a, memory, kind)}, {address(b, memory, kind)}, "
-            f"{sums(memory) if behind else result(memory)}, ({kind} *){memory.address(scratch)}, "
+            f"    {name_of_way}_{name}_{ending}({address(a, listed, kind)}, {address(b, listed, kind)}, "
+            f"{sums(listed) if behind else result(listed)}, ({kind} *){listed.address(scratch)}, "
             f"{'part' if work.parts > 1 else 0}, &g); }}"
         )
 
-    def add_up(memory: Memory) -> str:
+    def add_up(listed: Listed) -> str:
         return (
-            f"  {{ {kind} *w = {result(memory)};\n"
-            f"    const {kind} *s = {sums(memory)};\n"
+            f"  {{ {kind} *w = {result(listed)};\n"
+            f"    const {kind} *s = {sums(listed)};\n"
             f"    for (long i = 0; i < {size}; i++) {{ w[i] = s[i];\n"
             f"      for (long part = 1; part < {work.sums}; part++) w[i] += s[{size}L * part + i]; }} }}"
         )

@@ -1,7 +1,7 @@
-"""Source: the steps of a program that are no loops over groups, written in C, and what stands before them all.
+"""Source: the steps of a program that are no loops over groups, each a function in C, and what stands before them all.
 
 One idea: nothing is allocated and nothing decided while it runs. Copies with rows for columns are in `turns.py`.
-Read `library.py` next.
+Read `listing.py` next, where all steps become one text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 
-from .kernels import Check, Memory, Statements
+from .kernels import PART, STEP, Check, Listed, Statements
 from .layout import Ref, joined_axes, whole
 from .mathematics import MATHEMATICS
 from .members import ctype
@@ -59,16 +59,27 @@ void setup(void *s, void *d, void *r) { sgemm = (sgemm_t *)s; dgemm = (dgemm_t *
 SINGLE = 262_144
 
 
+def _step(*statements: str) -> str:
+    """The function that does these, see Note [Places] in kernels.py."""
+    return "\n".join([STEP, *statements, "  return 0;", "}"])
+
+
+def _step_in_parts(parts: int, *statements: str) -> tuple[str, str]:
+    """A function that does these for one part, and a statement that has all parts done."""
+    function = "\n".join([PART, *statements, "}"])
+    return function, f"  {{ char *q[] = {{(char *)p, (char *)at}}; run(@_part, {parts}, q, n); }}"
+
+
 # Moves
 
 
-def move_source(move: Move, memory: Memory) -> tuple[list[str], str]:
-    """The functions that it calls, and statements that move numbers."""
+def move_source(move: Move, listed: Listed) -> tuple[list[str], str]:
+    """The functions that it calls, and one that moves numbers."""
     sizes = sorted({of.base.dtype.itemsize for to, of in move.parts if _turned(to, of) is not None})
-    return [text[size] for size in sizes for text in (SQUARES, TURN)], _statements(move, memory)
+    return [text[size] for size in sizes for text in (SQUARES, TURN)], _step(*_statements(move, listed))
 
 
-def _statements(move: Move, memory: Memory) -> str:
+def _statements(move: Move, listed: Listed) -> list[str]:
     out = move.instruction.out
     kind = ctype(out.dtype)
     size = out.dtype.itemsize * prod(out.shape)
@@ -76,28 +87,28 @@ def _statements(move: Move, memory: Memory) -> str:
     covered = sum(prod(part.shape) for part, _ in move.parts)
     if move.base is not None:
         target = whole(out)
-        lines += _copy(kind, target, replace(move.base, shape=out.shape), memory)
+        lines += _copy(kind, target, replace(move.base, shape=out.shape), listed)
     elif covered < prod(out.shape):
-        lines.append(f"  memset({memory.address(out)}, 0, {size});")
+        lines.append(f"  memset({listed.address(out)}, 0, {size});")
     for part, source in move.parts:
-        lines += _copy(kind, part, source, memory)
-    return "\n".join(lines)
+        lines += _copy(kind, part, source, listed)
+    return lines
 
 
-def _copy(kind: str, to: Ref, source: Ref, memory: Memory) -> Iterator[str]:
+def _copy(kind: str, to: Ref, source: Ref, listed: Listed) -> Iterator[str]:
     """Loops over the axes; a call for what is turned."""
     numbers = _turned(to, source)
     if numbers is not None:
         size = to.base.dtype.itemsize
-        yield f"  {{ char *q[] = {{{memory.address(source.base)} + {size * source.offset}L,"
-        yield f"                {memory.address(to.base)} + {size * to.offset}L}};"
+        yield f"  {{ char *q[] = {{{listed.address(source.base, source.offset)},"
+        yield f"                {listed.address(to.base, to.offset)}}};"
         yield f"    static const double m[] = {{{', '.join(map(str, numbers))}}};"
         yield f"    run(turn_{8 * size}, {numbers[0]}, q, m); }}"
         return
     axes = joined_axes(to.shape, to.strides, source.strides)
     yield "  {"
-    yield f"    {kind} *y = ({kind} *){memory.address(to.base)} + {to.offset};"
-    yield f"    const {kind} *x = (const {kind} *){memory.address(source.base)} + {source.offset};"
+    yield f"    {kind} *y = ({kind} *){listed.address(to.base, to.offset)};"
+    yield f"    const {kind} *x = (const {kind} *){listed.address(source.base, source.offset)};"
     for i, (n, _, _) in enumerate(axes):
         yield f"    for (long i{i} = 0; i{i} < {n}; i{i}++)"
     steps = [[f"i{i} * {axis[which]}" for i, axis in enumerate(axes) if axis[which]] for which in (1, 2)]
@@ -113,22 +124,20 @@ def _turned(to: Ref, source: Ref) -> tuple[int, ...] | None:
 # Kernels
 
 
-def kernel_source(name: str, kernel: Statements, memory: Memory) -> tuple[str, str]:
-    """A function that does a part of a kernel, or nothing, and statements that do all of it."""
-    statements = kernel.statements(memory)
-    function = ""
+def kernel_source(kernel: Statements, listed: Listed) -> str:
+    """Functions that do a kernel: all of it, or a part each."""
+    part, statements = "", kernel.statements(listed)
     if kernel.parts > 1:
-        function = f"static void {name}(int part, char **p, const double *n) {{\n{statements}\n}}"
-        statements = f"  run({name}, {kernel.parts}, p, n);"
+        part, statements = _step_in_parts(kernel.parts, statements)
     around = [kernel.beginning, lambda _: statements, kernel.ending]
-    return function, "\n".join(text(memory) for text in around if text is not None)
+    return "\n".join(filter(None, [part, _step(*(text(listed) for text in around if text is not None))]))
 
 
 # Checks
 
 
-def check_source(number: int, check: Check, memory: Memory) -> str:
-    """Statements that give `number` back where a position is wrong."""
+def check_source(check: Check, listed: Listed) -> str:
+    """A function that gives 1 where a position is wrong."""
     ref = check.positions
     kind = ctype(ref.base.dtype)
     axes = joined_axes(ref.shape, ref.strides)
@@ -136,21 +145,20 @@ def check_source(number: int, check: Check, memory: Memory) -> str:
     wrong = f"(x < {check.least} || x >= {check.stop})"
     if check.ignored is not None:
         wrong = f"x != {check.ignored} && {wrong}"
-    return "\n".join(
-        [
-            f"  {{ const {kind} *p0 = (const {kind} *){memory.address(ref.base)} + {ref.offset}; int wrong = 0;",
-            *(f"    for (long i{i} = 0; i{i} < {n}; i{i}++)" for i, (n, _) in enumerate(axes)),
-            f"      {{ long x = p0[{at}]; wrong |= {wrong}; }}",
-            f"    if (wrong) return {number}; }}",
-        ]
+    return _step(
+        f"  const {kind} *p0 = (const {kind} *){listed.address(ref.base, ref.offset)};",
+        "  int wrong = 0;",
+        *(f"  for (long i{i} = 0; i{i} < {n}; i{i}++)" for i, (n, _) in enumerate(axes)),
+        f"    {{ long x = p0[{at}]; wrong |= {wrong}; }}",
+        "  if (wrong) return 1;",
     )
 
 
 # Products
 
 
-def product_source(name: str, product: Product, memory: Memory) -> tuple[str, str]:
-    """A function that does a part of a product, or nothing, and statements that do all of it."""
+def product_source(product: Product, listed: Listed) -> str:
+    """Functions that do a product: all of it, or some of a stack each."""
     out, a, b = product.instruction.out, product.a, product.b
     kind = ctype(out.dtype)
     gemm = "sgemm" if out.dtype == "float32" else "dgemm"
@@ -160,9 +168,11 @@ def product_source(name: str, product: Product, memory: Memory) -> tuple[str, st
     indices = [f"i{axis}" for axis in range(len(stack))]
     steps = _packed_stack(out.shape) if stack else ()
     addresses = [
-        f"({'const ' if ref is not None else ''}{kind} *){memory.address(base)} + "
-        + " + ".join(
-            [str(offset), *(f"{index} * {step}" for index, step in zip(indices, strides, strict=True) if step)]
+        " + ".join(
+            [
+                f"({'const ' if ref is not None else ''}{kind} *){listed.address(base, offset)}",
+                *(f"{index} * {step}" for index, step in zip(indices, strides, strict=True) if step),
+            ]
         )
         for ref, base, offset, strides in (
             (a, a.base, a.offset, _over(a, len(stack))),
@@ -186,25 +196,25 @@ def product_source(name: str, product: Product, memory: Memory) -> tuple[str, st
     if addresses[1] == "t":
         lines.append("  }")
     if not stack:
-        return "", "\n".join(lines)
+        return _step(*lines)
     # One matrix after the other, or, where BLAS does each alone, side by side.
     count = prod(stack)
     parts = parts_of(count * m * n * k // 16, count) if m * n * k <= SINGLE else 1
-    return _in_parts(name, stack, lines, parts)
+    return _in_parts(stack, lines, parts)
 
 
-def _in_parts(name: str, shape: tuple[int, ...], lines: list[str], parts: int) -> tuple[str, str]:
-    """Lines that are to be done for every index i0, i1, ... of a shape: a function for a part, and statements."""
+def _in_parts(shape: tuple[int, ...], lines: list[str], parts: int) -> str:
+    """Functions that do these lines for every index i0, i1, ... of a shape: for all, or for some of them each."""
     count, rest = prod(shape), prod(shape)
     found = []
     for axis, length in enumerate(shape):
         rest //= length
         found.append(f"    const long i{axis} = i / {rest} % {length};")
     if parts == 1:
-        return "", "\n".join([f"  for (long i = 0; i < {count}; i++) {{", *found, *lines, "  }"])
+        return _step(f"  for (long i = 0; i < {count}; i++) {{", *found, *lines, "  }")
     ends = f"long i = {count}L * part / {parts}; i < {count}L * (part + 1) / {parts}; i++"
-    function = [f"static void {name}(int part, char **p, const double *n) {{", f"  for ({ends}) {{", *found, *lines]
-    return "\n".join([*function, "  }", "}"]), f"  run({name}, {parts}, p, n);"
+    part, statement = _step_in_parts(parts, f"  for ({ends}) {{", *found, *lines, "  }")
+    return "\n".join([part, _step(statement)])
 
 
 def _pays_to_turn(m: int, n: int, k: int) -> bool:

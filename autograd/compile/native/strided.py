@@ -22,7 +22,7 @@ from .expressions import (
     has_expression,
     is_elementwise,
 )
-from .kernels import KERNELS, Memory, Refs, Statements
+from .kernels import KERNELS, Listed, Refs, Statements
 from .layout import Ref, joined_axes, packed
 
 # Note [Read before choosing]
@@ -85,13 +85,11 @@ def strided(instruction: Instruction, refs: Refs) -> Statements | None:
         return None
     out, axes = instruction.out, found.axes
 
-    def statements(memory: Memory) -> str:
-        lines = ["  {", f"    {C_TYPES[str(out.dtype)]} *restrict y = (void *){memory.address(out)};"]
+    def statements(listed: Listed) -> str:
+        lines = ["  {", f"    {C_TYPES[str(out.dtype)]} *restrict y = (void *){listed.address(out)};"]
         for i, ref in enumerate(found.arrays):
             kind = C_TYPES[str(ref.base.dtype)]
-            lines.append(
-                f"    const {kind} *restrict x{i} = (const {kind} *){memory.address(ref.base)} + {ref.offset};"
-            )
+            lines.append(f"    const {kind} *restrict x{i} = (const {kind} *){listed.address(ref.base, ref.offset)};")
         lines += [f"    for (long i{i} = 0; i{i} < {n}; i{i}++)" for i, (n, *_) in enumerate(axes)]
         places = [
             " + ".join([f"i{i} * {steps[which]}" for i, (_, *steps) in enumerate(axes) if steps[which]]) or "0"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ...backend import host
-from .kernels import Memory
+from .kernels import Listed
 from .layout import Ref, packed
 
 __all__ = ["COPY", "ENDINGS", "TYPES", "address", "are_planes", "filled", "is_packed"]
@@ -37,9 +37,9 @@ def filled(text: str, dtype: object) -> str:
     return re.sub(r"\bgemm\b", gemm, re.sub(r"\bT\b", kind, text)).replace("@", ending)
 
 
-def address(ref: Ref, memory: Memory, kind: str) -> str:
+def address(ref: Ref, listed: Listed, kind: str) -> str:
     """The address of the first of these elements, in C, to read from."""
-    return f"(const {kind} *){memory.address(ref.base)} + {ref.offset}"
+    return f"(const {kind} *){listed.address(ref.base, ref.offset)}"
 
 
 def is_packed(ref: Ref) -> bool:
