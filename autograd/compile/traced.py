@@ -52,7 +52,10 @@ class Traced:
     @property
     def version(self) -> int:
         """How often the memory that it looks into was written to."""
-        return self._version if self.base is None else self.base.version
+        array = self
+        while array.base is not None:
+            array = array.base
+        return array._version
 
     @property
     def variable(self) -> Variable:

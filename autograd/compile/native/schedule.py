@@ -109,12 +109,15 @@ class _Schedule:
 
     def _release(self, base: Variable, near: Sequence[Variable]) -> None:
         """Let what waits, and what that is a function of, join the group of what is `near`."""
-        if base in self.waiting:
-            instruction, ways = self.waiting.pop(base)
-            for variable in instruction.variables():
-                if variable in self.refs:
-                    self._release(self.refs[variable].base, near)
-            self._join(instruction, ways, near=near)
+        todo: list[Variable | tuple[Instruction, Ways]] = [base]  # a chain may be longer than Python's stack is deep
+        while todo:
+            now = todo.pop()
+            if isinstance(now, tuple):
+                self._join(*now, near=near)
+            elif now in self.waiting:
+                instruction, ways = self.waiting.pop(now)
+                reads = [self.refs[variable].base for variable in instruction.variables() if variable in self.refs]
+                todo += [(instruction, ways), *reversed(reads)]  # what it reads joins before it does
 
     def _add_step(self, instruction: Instruction) -> None:
         check = _check(instruction, self.refs)

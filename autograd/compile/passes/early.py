@@ -44,7 +44,9 @@ def _is_elementwise(instruction: Instruction) -> bool:
 
 
 def _want(variable: Variable, early: dict[Variable, Instruction], wanted: dict[Variable, None]) -> None:
-    if variable in early and variable not in wanted:
-        wanted[variable] = None
-        for read in early[variable].variables():
-            _want(read, early, wanted)
+    waiting = [variable]  # no recursion: a chain may be longer than Python's stack is deep
+    while waiting:
+        variable = waiting.pop()
+        if variable in early and variable not in wanted:
+            wanted[variable] = None
+            waiting += early[variable].variables()
