@@ -242,14 +242,14 @@ def _normalised(xp: Any, logits: Any, places: Any, smooth: bool, weighed: bool) 
 
     None for rows that are `weighed` where one is -inf throughout: it may be one that does not count.
     """
-    made = across.normalized(logits) if logits.ndim == 3 else None
-    largest = made[0] if made else _largest(logits)
+    found = across.normalized(logits) if logits.ndim == 3 else None
+    largest, made = found or (_largest(logits), None)
     if weighed and largest.min() == -inf:
         return None
-    if not made and logits.ndim == 2 and logits.shape[1] >= SHORT_ROW and _softmax.takes(logits):
+    if made is None and logits.ndim == 2 and logits.shape[1] >= SHORT_ROW and _softmax.takes(logits):
         made = _softmax(logits, largest[:, None])
-    if made:
-        powers, totals, means = made[-3:]
+    if made is not None:
+        powers, totals, means = made
         of_rows = largest.shape
         return powers, totals.reshape(of_rows), logits.take(places) - largest, means.reshape(of_rows)
     shifted = xp.subtract(logits, largest[:, None], order="C")

@@ -61,7 +61,7 @@ def test_softmax_across_is_that_of_numpy(function, shape, axis, dtype, calls, mo
         return [out.data, x.grad.data]
 
     found, wanted = both(results, monkeypatch)
-    assert calls == [function.name, f"slope_of_{function.name}"]
+    assert calls == ["softmax", "slope"]
     tolerance = 2e-6 if dtype == "float32" else 1e-14
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, other, rtol=10 * tolerance, atol=10 * tolerance, strict=True)
