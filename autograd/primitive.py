@@ -28,6 +28,7 @@ from .batching import deepest
 from .errors import DeviceError, GradientError, RuleError
 from .hints import of_keywords, of_places
 from .modes import is_recording, is_tracing, is_watching
+from .shapes import is_axis
 from .tensor import Edge, Node, Tensor, bare, wrap
 from .wholes import part_of
 
@@ -257,6 +258,11 @@ class Primitive(Operation[P]):
             axis = options.get("axis")
             if isinstance(axis, list):
                 raise TypeError(f"{self.name} takes several axes as a tuple: axis={tuple(axis)}, not {axis}.") from None
+            if axis is not None and not is_axis(axis):
+                words = f"{self.name} got axis={axis!r}: an axis is a whole number, several are a tuple of them."
+                raise TypeError(words) from None
+            if isinstance(axis, tuple) and "tuple" in str(error):
+                raise TypeError(f"{self.name} takes one axis, got axis={axis}.") from None
             if str(error).startswith("ufunc "):  # NumPy's text, which names neither our function nor the dtypes
                 kinds = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in arrays)
                 raise TypeError(f"{self.name} is not defined for {kinds}; use astype.") from error

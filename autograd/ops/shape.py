@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Integral
 from operator import index as as_int
 
 from ..backend import Array, Module
@@ -148,7 +147,7 @@ def flatten(x: Operand, *, start_axis: int = 0, end_axis: int = -1) -> Tensor:
 @telling
 def expand_dims(x: Operand, *, axis: Axis = 0) -> Tensor:
     """x with a new axis of length 1 at each place that `axis` names, counted in the result."""
-    count = 1 if isinstance(axis, (int, Integral)) or axis is None else len(axis)
+    count = len(axis) if isinstance(axis, (tuple, list)) else 1
     new = axes_of(0 if axis is None else axis, x.ndim + count)
     old = iter(x.shape)
     return _reshape(x, shape=tuple(1 if i in new else next(old) for i in range(x.ndim + count)))

@@ -43,8 +43,10 @@ def _ranked(xp: Module, x: Operand, *, k: int, axis: int, largest: bool) -> Arra
 
 
 @telling
-def sort(x: Operand, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The elements along `axis` in rising (or descending) order, NaN as the largest."""
+def sort(x: Operand, *, axis: int | None = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """The elements along `axis`, or for None all of them, in rising (or descending) order, NaN as the largest."""
+    if axis is None:
+        x, axis = reshape(x, (-1,)), -1
     return take_along_axis(x, argsort(x, axis=axis, descending=descending, stable=stable), axis=axis)
 
 

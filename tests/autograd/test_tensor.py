@@ -295,6 +295,28 @@ def test_bare_arrays_get_the_same_words():
         ag.exp("x")
 
 
+@pytest.mark.parametrize("axis", ["a", 1.5, (0, "a")])
+@pytest.mark.parametrize("name", ["sum", "softmax", "cumsum", "argmax", "sort", "expand_dims", "flip", "mean", "stack"])
+def test_what_is_no_axis_is_told(name, axis):
+    x = ag.ones((2, 3))
+    with pytest.raises(TypeError, match=r"an axis is a whole number|takes one axis"):
+        getattr(ag, name)([x, x] if name == "stack" else x, axis=axis)
+
+
+@pytest.mark.parametrize("name", ["cumsum", "argmax", "argsort"])
+def test_several_axes_where_one_is_wanted_are_told(name):
+    with pytest.raises(TypeError, match=rf"{name} takes one axis, got axis=\(0, 1\)\."):
+        getattr(ag, name)(ag.ones((2, 3)), axis=(0, 1))
+
+
+def test_sort_without_an_axis_sorts_all_of_them():
+    x = ag.Tensor([[3.0, 1.0], [0.0, 2.0]], requires_grad=True)
+    out = ag.sort(x, axis=None)
+    assert out.tolist() == [0.0, 1.0, 2.0, 3.0]
+    (out * ag.arange(4)).sum().backward()
+    assert x.grad.tolist() == [[3.0, 1.0], [0.0, 2.0]]
+
+
 @pytest.mark.parametrize("x", [Tensor([[1.0]]), np.ones((1, 1))])
 def test_several_axes_are_a_tuple(x):
     for f in (ag.sum, ag.max, ag.softmax, ag.var):
