@@ -302,21 +302,32 @@ def _run_gpu(arguments: argparse.Namespace) -> None:
     only = arguments.only or [gpu_shown.LAUNCHES, *gpu.USUAL]
     budget = gpu.Budget(arguments.seconds, limit=arguments.limit, total=arguments.total)
     workloads = [name for name in only if name != gpu_shown.LAUNCHES]
+    folder = arguments.out or (None if arguments.only or arguments.contenders else RESULTS)
+    unfinished: set[Path] = set()  # a run may be cut short, and what it took minutes of a GPU to find is kept
+
+    def keep(document: dict[str, Any]) -> None:
+        if folder and gpu_shown.was_measured(document):
+            unfinished.add(save(document, folder, f"{document['device']}-unfinished"))
+
+    launches = gpu_shown.LAUNCHES in only
     try:
         document = gpu.measure_gpu(
-            contenders, workloads, gpu_shown.LAUNCHES in only, budget, _show_progress, _tell, precision=precision
+            contenders, workloads, launches, budget, _show_progress, _tell, precision=precision, keep=keep
         )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(*(f"what was measured until then is in {path}" for path in unfinished)) from None
     finally:
         _show_progress("")
     for line in left_out_lines(document["left_out"]):
         print(line)
-    folder = arguments.out or (None if arguments.only or arguments.contenders else RESULTS)
     kept = "not saved, being a part; --out FOLDER saves it"
     if not gpu_shown.was_measured(document):
         kept = "not saved: nothing was measured"
     elif folder:
         path = save(document, folder)
         kept = f"saved {path}\n{_picture(gpu_shown.panels(document), gpu_shown.heading(document), path)}"
+        for path in unfinished:
+            path.unlink()
     print(kept, gpu_shown.heading(document), gpu_shown.tables(document), sep="\n\n", flush=True)
     if gpu_shown.problems(document):
         raise BenchmarkError("not all went well; what failed stands above.")
@@ -380,8 +391,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); nor must Python's flush at exit complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        print(f"python -m benchmarks {arguments.command}: stopped; nothing was saved", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"python -m benchmarks {arguments.command}: stopped; {stop or 'nothing was saved'}", file=sys.stderr)
         return 130
     return 0
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,9 @@ def add_kernels(commands: Any, folder: Any) -> None:
 def run_kernels(arguments: argparse.Namespace) -> None:
     """Carry out the command. Raises BenchmarkError where there is no GPU, or nobody who sees its kernels."""
     gpu = device.describe()
+    # Asked here, and not imported: what it brings along must not be found by others in its place.
+    if find_spec("torch") is None:
+        raise BenchmarkError("kernels are seen by PyTorch's profiler, and torch is not installed here.")
     contender = told(_CONTENDERS[arguments.contender], PRECISIONS[arguments.precision])
     os.environ.update(contender.environment)
     step = contender.prepare(arguments.job)
@@ -94,10 +98,8 @@ def _median(contender: Contender, step: Step) -> float:
 
 def _events(contender: Contender, step: Step, steps: int) -> list[dict[str, Any]]:
     """The profiler's events of so many steps."""
-    try:
-        from torch.profiler import ProfilerActivity, profile
-    except ImportError as error:
-        raise BenchmarkError(f"kernels are seen by PyTorch's profiler, which is missing: {error}.") from None
+    from torch.profiler import ProfilerActivity, profile
+
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
         for _ in range(steps):
             result = step()

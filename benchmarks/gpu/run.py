@@ -14,6 +14,7 @@ what failed, disagreed or found no time is a line of the table beside what was m
 
 from __future__ import annotations
 
+import copy
 import statistics
 import tempfile
 import time
@@ -126,7 +127,7 @@ class Run:
             if worker:
                 worker.close()
 
-    def visits(self, contenders: Sequence[Contender], jobs: Sequence[str]) -> None:
+    def visits(self, contenders: Sequence[Contender], jobs: Sequence[str], after_each: Callable[[], None]) -> None:
         """Visit all contenders, and again where there is time. See Note [Visits]."""
         took: dict[str, float] = {}
         for _ in range(self.budget.visits):
@@ -136,6 +137,7 @@ class Run:
                 at = time.monotonic()
                 self.visit(contender, [job for job in jobs if contender.does(job)], self.training)
                 took[contender.name] = time.monotonic() - at
+                after_each()
 
     def _started(self, contender: Contender) -> WorkerProcess:
         folder = self.caches / contender.name
@@ -200,10 +202,12 @@ def measure_gpu(
     tell: Progress = print,
     start: Start = WorkerProcess,
     precision: Precision = PRECISIONS["float32"],
+    keep: Callable[[dict[str, Any]], None] = lambda document: None,
 ) -> dict[str, Any]:
     """The document of a run at this precision, with launches or without.
 
-    Raises BenchmarkError without a GPU, or where nobody is left.
+    `keep` is given the document of what is known so far after each visit. Raises BenchmarkError without a GPU, or where
+    nobody is left.
     """
     gpu = device.describe()
     here, left_out = present([told(contender, precision) for contender in contenders])
@@ -212,14 +216,18 @@ def measure_gpu(
     described, watch, began = machine.describe(ROOT), machine.Watch(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tapegrad-bench-", ignore_cleanup_errors=True) as folder:
         run = Run(budget, Path(folder), progress, tell, start)
+
+        def so_far() -> dict[str, Any]:
+            about = {**described, "others_cores_during": watch.others_cores(), "gpu": gpu}
+            return document(run, here, workloads, about, left_out, time.monotonic() - began, precision)
+
         if launches:
             for contender in present(launch.contenders)[0]:
                 run.visit(contender, [path for path in launch.PATHS if contender.does(path)], run.launching)
-        for part in ([job for job in workloads if job in USUAL], [job for job in workloads if job not in USUAL]):
-            run.visits(here, part)
-    described["others_cores_during"] = watch.others_cores()
-    described["gpu"] = gpu
-    return document(run, here, workloads, described, left_out, time.monotonic() - began, precision)
+        parts = [job for job in workloads if job in USUAL], [job for job in workloads if job not in USUAL]
+        for part in filter(None, parts):
+            run.visits(here, part, lambda: keep(so_far()))
+        return so_far()
 
 
 def document(
@@ -232,9 +240,10 @@ def document(
     precision: Precision = PRECISIONS["float32"],
 ) -> dict[str, Any]:
     """All that is known about a run, ready for JSON."""
+    known = copy.deepcopy(run.found)  # the run goes on, and others may come that are of another mind
     for job in workloads:
         allowed = {step: max(share, precision.apart) for step, share in WORKLOADS[job].agreement().items()}
-        judge(run.found.get(job, {}), allowed)
+        judge(known.get(job, {}), allowed)
     return {
         "schema": SCHEMA,
         "benchmark": "gpu",
@@ -253,11 +262,11 @@ def document(
             for c in contenders
         },
         "left_out": dict(left_out),
-        "jobs": {job: _record(job, run.found.get(job, {}), contenders) for job in workloads},
+        "jobs": {job: _record(job, known.get(job, {}), contenders) for job in workloads},
         "launches": {
             path: _launch_record(path, found)
             for path in launch.PATHS
-            for found in run.found.get(path, {}).values()  # one contender has it
+            for found in known.get(path, {}).values()  # one contender has it
         },
     }
 

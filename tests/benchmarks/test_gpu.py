@@ -455,6 +455,40 @@ def test_a_full_run_is_saved_with_what_failed_in_it_and_can_be_shown_again(resul
     assert path.with_suffix(".svg").exists()
 
 
+def test_what_was_measured_is_kept_where_a_run_is_stopped(results, monkeypatch, capsys):
+    start = run.Run._started
+
+    def stopped(self, contender):
+        if contender.name == "drifting":
+            raise KeyboardInterrupt
+        return start(self, contender)
+
+    monkeypatch.setattr(run.Run, "_started", stopped)
+    assert cli.main(["gpu", *FAST, "--only", "mlp-128", "--out", str(results)]) == 130
+    path = results / "gpu-made-up-gpu-no-real-one-unfinished.json"
+    error = f"python -m benchmarks gpu: stopped; what was measured until then is in {path}\n"
+    assert capsys.readouterr().err == error
+    document = json.loads(path.read_text())
+    assert {name: result["median_us"] for name, result in document["jobs"]["mlp-128"]["results"].items()} == {
+        "ours": 10.0,
+        "slow": 40.0,
+    }
+
+
+def test_of_a_run_that_ends_only_the_whole_is_kept(results):
+    assert cli.main(["gpu", *FAST, "--only", "mlp-128", "--contenders", "ours,slow", "--out", str(results)]) == 0
+    assert [path.name for path in results.glob("*.json")] == ["gpu-made-up-gpu-no-real-one.json"]
+
+
+def test_one_that_disagrees_with_the_first_alone_is_judged_by_all_at_the_end(fakes, made_up):
+    kept = []
+    three = [fakes[name] for name in ("drifting", "ours", "fast")]
+    document = measure_gpu(three, ["mlp-128"], False, QUICK, silent, silent, keep=kept.append)
+    assert len(kept) == 6  # two visits of each
+    assert len(problems(kept[1])) == 2  # of two nobody is believed
+    assert list(problems(document).values()) == [["drifting on mlp-128"]]
+
+
 def test_nothing_measured_is_nothing_saved(results, capsys):
     assert cli.main(["gpu", *FAST, "--budget", "1", "--only", "mlp-128", "--out", str(results)]) == 0
     assert "not saved: nothing was measured" in capsys.readouterr().out

@@ -61,6 +61,7 @@ def test_a_result_is_shown_and_kept(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(kernels, "told", lambda contender, precision: Counted())
     monkeypatch.setattr(kernels, "_events", lambda contender, step, steps: EVENTS)
     monkeypatch.setattr(kernels, "_SECONDS", 1e-6)
+    monkeypatch.setattr(kernels, "find_spec", lambda name: name)  # PyTorch need not be here
     assert cli.main(["kernels", "mlp-128", "--precision", "tf32", "--out", str(tmp_path)]) == 0
     path = tmp_path / "kernels-mlp-128-counted-nvidia-toy-tf32.json"
     assert json.loads(path.read_text())["losses"] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
@@ -83,3 +84,14 @@ def test_an_unknown_job_is_one_line(capsys):
     with pytest.raises(SystemExit):
         cli.main(["kernels", "mlp"])
     assert "invalid choice" in capsys.readouterr().err
+
+
+def test_without_a_profiler_it_says_so_before_it_measures(monkeypatch, capsys):
+    contender = Counted()
+    monkeypatch.setattr(device, "describe", lambda: {"name": "NVIDIA Toy"})
+    monkeypatch.setattr(kernels, "told", lambda *_: contender)
+    monkeypatch.setattr(kernels, "find_spec", lambda name: None)
+    assert cli.main(["kernels", "mlp-128"]) == 1
+    error = "kernels are seen by PyTorch's profiler, and torch is not installed here."
+    assert capsys.readouterr().err == f"python -m benchmarks kernels: {error}\n"
+    assert contender.calls == 0
