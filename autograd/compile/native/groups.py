@@ -86,7 +86,6 @@ class Group:
     ways: dict[Variable, dict[Table, Member]] = field(default_factory=dict)
     reads: set[Variable] = field(default_factory=set)
     parts: set[tuple[Variable, int]] = field(default_factory=set)  # of what members read, each by its first element
-    waits: set[Variable] = field(default_factory=set)  # what members stay behind without reading it
 
     @property
     def table(self) -> Table:
@@ -97,10 +96,6 @@ class Group:
     def most_arrays(self) -> int:
         """How many arrays it is given at most, one by one: what it reads and what it makes."""
         return len(self.parts) + len(self.ways)
-
-    def touches(self, reads: list[Variable]) -> bool:
-        """Whether one of these variables is made, read or waited for here."""
-        return any(base in self.ways or base in self.reads or base in self.waits for base in reads)
 
     @property
     def members(self) -> dict[Variable, Member]:

@@ -6,6 +6,7 @@ view lies is found by asking NumPy for that view of an array of the same shape. 
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 from math import prod
@@ -173,8 +174,11 @@ def strides_over(ref: Ref, shape: tuple[int, ...], split: int) -> tuple[Axes, in
     The first axes are joined as far as they can be, to none where all are of length 1. None where the others have no
     single stride.
     """
-    extra = len(shape) - len(ref.shape)
-    own = (0,) * extra + ref.strides
+    return _strides_over((0,) * (len(shape) - len(ref.shape)) + ref.strides, shape, split)
+
+
+@functools.lru_cache(maxsize=4096)  # the steps of a recurrent network are all alike
+def _strides_over(own: tuple[int, ...], shape: tuple[int, ...], split: int) -> tuple[Axes, int] | None:
     columns = _as_one(shape[split:], own[split:])
     if columns is None:
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...backend import host
 from ..program import Program, Variable
 from .groups import Group
 from .kernels import Check, Kernel
@@ -163,17 +164,19 @@ class Plan:
         """Give each variable that lies in the arena its offset; gives the size of the arena in bytes."""
         waiting = [v for v in self.made if v in self.read and v.dtype is not None]
         waiting = [v for v in waiting if v not in self.slots and v not in self.aliases]
-        placed: list[tuple[int, int, int, int]] = []  # from step, to step, from byte, to byte
+        placed = host.empty((4, len(waiting)), host.int64)  # from step, to step, from byte, to byte
         total = 0
-        for variable in sorted(waiting, key=_bytes, reverse=True):
+        for count, variable in enumerate(sorted(waiting, key=_bytes, reverse=True)):
             first, last, size = self.made[variable], self.last[variable] + self.after, _bytes(variable)
-            offset = 0
-            for _, _, start, stop in sorted((p for p in placed if p[0] <= last and first <= p[1]), key=lambda p: p[2]):
-                if offset + size <= start:
-                    break
-                offset = max(offset, stop)
+            from_step, to_step, start, stop = placed[:, :count]
+            at_once = host.flatnonzero((from_step <= last) & (first <= to_step))
+            at_once = at_once[host.argsort(start[at_once], kind="stable")]
+            # Where it could begin: behind all that lie before one of these, or behind all.
+            free = host.maximum.accumulate(host.append(0, stop[at_once]))
+            fits = host.append(free[:-1] + size <= start[at_once], True)
+            offset = int(free[host.argmax(fits)])
             self.offsets[variable] = offset
-            placed.append((first, last, offset, offset + size))
+            placed[:, count] = first, last, offset, offset + size
             total = max(total, offset + size)
         return total
 

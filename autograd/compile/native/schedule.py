@@ -44,7 +44,8 @@ Step = Group | Product | Move | Kernel | Check | Call
 
 def schedule(program: Program, refs: dict[Variable, Ref], dialect: Dialect = HOST) -> list[Step]:
     """The instructions as steps in a dialect, see Note [Where a member goes]."""
-    return joined_moves(_Schedule(program, refs, dialect).steps, program, refs)
+    made = _Schedule(program, refs, dialect)
+    return joined_moves([*made.checks, *made.steps], program, refs)
 
 
 class _Schedule:
@@ -57,6 +58,7 @@ class _Schedule:
         self.outside = {*program.arguments, *(variable for _, variable in program.places)}
         self.steps: list[Step] = []
         self.ready: dict[Variable, int] = {}  # a base variable -> the step that makes it
+        self.touching: dict[Variable, set[int]] = {}  # the groups that make, read or wait for it
         self.checks: list[Check] = []  # those that are done before anything else
         self.waiting: dict[Variable, tuple[Instruction, Ways]] = {}  # see Note [Where a member goes]
         for instruction in self._calls_and_draws_first(program):
@@ -122,14 +124,14 @@ class _Schedule:
     def _add_step(self, instruction: Instruction) -> None:
         check = _check(instruction, self.refs)
         if check is not None and check.positions.base in self.outside:
-            self._add_first(check)
+            self.checks.append(check)
             return
         known = check or self._move_or_product(instruction) or self.dialect.kernel(instruction, self.refs)
         if isinstance(known, Kernel) and known.check is not None:
             if known.check.positions.base not in self.outside:
                 self.steps.append(known.check)
             elif not any(check.covers(known.check) for check in self.checks):
-                self._add_first(known.check)
+                self.checks.append(known.check)
         self.ready[instruction.out] = len(self.steps)
         self.steps.append(known or Call(instruction))
 
@@ -150,13 +152,8 @@ class _Schedule:
         )
         check = Check(asked, self.refs[labels], -columns, columns)
         if not any(known.covers(check) for known in self.checks):
-            self._add_first(check)
+            self.checks.append(check)
         return True
-
-    def _add_first(self, check: Check) -> None:
-        self.steps.insert(0, check)
-        self.checks.append(check)
-        self.ready = {variable: place + 1 for variable, place in self.ready.items()}
 
     def _move_or_product(self, instruction: Instruction) -> Move | Product | None:
         product = product_of(instruction, self.refs, self.dialect.products)
@@ -172,12 +169,9 @@ class _Schedule:
         reads = [operand.ref.base for operand in next(iter(ways.values())).operands if operand.ref is not None]
         needs = reads if instruction.after is None else [*reads, instruction.after]
         earliest = max((ready.get(base, 0) for base in needs), default=0)
-        for place in range(earliest, len(steps) + opens):
+        for place in [*self._groups_with([*needs, *near], earliest), *[len(steps)] * opens]:
             step = steps[place] if place < len(steps) else Group(set(ways))
-            if not isinstance(step, Group):
-                continue
-            if place < len(steps) and not step.touches([*needs, *near]):
-                continue  # it would share nothing but the loop
+            assert isinstance(step, Group)
             if step.most_arrays + 1 + len(reads) > self.dialect.most_arrays:
                 continue
             own = {base for base in reads if ready.get(base) == place}
@@ -192,8 +186,14 @@ class _Schedule:
                 steps.append(step)
             _take_in(step, instruction, fitting, reads)
             ready[instruction.out] = place
+            for base in (instruction.out, *needs):
+                self.touching.setdefault(base, set()).add(place)
             return True
         return False
+
+    def _groups_with(self, bases: Sequence[Variable], earliest: int) -> list[int]:
+        """The groups from a step on that have to do with one of these; with others nothing but the loop is shared."""
+        return sorted({place for base in bases for place in self.touching.get(base, ()) if place >= earliest})
 
 
 def _is_element(ways: Ways) -> bool:
@@ -211,8 +211,6 @@ def _take_in(group: Group, instruction: Instruction, ways: Ways, reads: list[Var
     group.reads.update(reads)
     operands = next(iter(ways.values())).operands
     group.parts.update((operand.ref.base, operand.ref.offset) for operand in operands if operand.ref is not None)
-    if instruction.after is not None:
-        group.waits.add(instruction.after)
 
 
 def _widened(ways: Ways, group: Group) -> Ways:

@@ -34,6 +34,8 @@ _TIMES = 3  # what is made again may let others be
 
 def with_less_stored(program: Program) -> Program:
     """The program in which loops make again what pays, see Note [What pays]."""
+    if not any(_is_large(instruction.out) for instruction in program.instructions):
+        return program
     for _ in range(_TIMES):
         refs = layouts(program)
         found = _Loops(program, refs, schedule(program, refs)).program()
@@ -79,7 +81,7 @@ class _Loops:
         kept = {self.refs[variable].base for variable in self.before.kept()}
         for out in self.elements:
             loops = {self.place.get(reader.out, -1) for reader in self.readers.get(out, [])} - {self.place[out]}
-            if out.nbytes < _LARGE or out in kept or not loops or -1 in loops:
+            if not _is_large(out) or out in kept or not loops or -1 in loops:
                 continue
             way, starts = self._way(out)
             large = {start for start in starts if start.nbytes * _FEW > out.nbytes}
@@ -142,6 +144,10 @@ class _Loops:
             wanted = {v: made[v] for v in again.get(loop, ()) if v in made}
             instructions.append(_renamed(instruction, wanted, instruction.out, instruction.after))
         return without_dead(replace(self.before, instructions=instructions))
+
+
+def _is_large(variable: Variable) -> bool:
+    return variable.nbytes >= _LARGE
 
 
 def _may_round_otherwise(names: set[str]) -> bool:

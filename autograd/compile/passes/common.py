@@ -37,6 +37,8 @@ def without_repetition(program: Program) -> Program:
 
 def _key(value: Any) -> Any:
     """Something equal for equal inputs; None where that cannot be told."""
+    if isinstance(value, Variable):  # most of them are
+        return value
     if isinstance(value, (tuple, list)):
         parts = tuple(map(_key, value))
         return None if any(part is None for part in parts) else (type(value), parts)
