@@ -22,13 +22,16 @@ __all__ = [
     "called_with_nothing",
     "globals_read",
     "goes_on_without",
+    "imports_others",
     "is_library",
+    "is_of_others",
     "takes_any_name",
     "takes_any_name_of_self",
 ]
 
 _ASKING = ("getattr", "hasattr")
 _BY_TEXT = {"getattr", "hasattr", "vars", "__dict__", "attrgetter", "methodcaller"}
+_BY_ANY = {"__getattribute__", "asdict", "astuple", "attrgetter", "getattr_static", "getmembers", "methodcaller"}
 _BY_FIELD = {"format", "format_map"}  # as "{0.lr}".format(options)
 _LOADS = {"LOAD_ATTR", "LOAD_GLOBAL", "LOAD_METHOD"}
 _BESIDE = {"CACHE", "PRECALL", "PUSH_NULL"}  # may stand between what is called and the call
@@ -82,9 +85,11 @@ def goes_on_without(code: types.CodeType) -> bool:
 @functools.cache
 def takes_any_name(code: types.CodeType) -> bool:
     """Whether it may ask for an attribute whose name is no text in it, as `getattr(thing, f"w{i}")` and `vars` do."""
-    if {"dir", "vars"}.intersection(globals_read(code)):
+    names = globals_read(code)
+    if {"dir", "eval", "exec", "vars"}.intersection(names) or _BY_ANY.intersection((*names, *attributes_read(code))):
         return True
-    return any(asked["other"] for asked in _asked(code))
+    by_pattern = any(i.opname == "MATCH_CLASS" for part in _with_inner(code) for i in dis.get_instructions(part))
+    return by_pattern or any(asked["other"] for asked in _asked(code))
 
 
 @functools.cache
@@ -136,8 +141,25 @@ def _last_value(steps: list[dis.Instruction]) -> tuple[list[dis.Instruction], li
 
 def is_library(thing: Any) -> bool:
     """Whether a function, class or module is of tapegrad, of Python or of an installed package, and not the user's."""
-    module = thing.__name__ if isinstance(thing, types.ModuleType) else getattr(thing, "__module__", None)
-    return isinstance(module, str) and _is_installed(module.partition(".")[0])
+    return _is_installed(_package(thing))
+
+
+def is_of_others(thing: Any) -> bool:
+    """Whether a function, class or module, or the class of anything else, is of a package that others have made."""
+    made = isinstance(thing, (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType))
+    package = _package(thing if made else type(thing))
+    return _is_installed(package) and package not in _LIBRARIES
+
+
+@functools.cache
+def imports_others(code: types.CodeType) -> bool:
+    """Whether it imports anything that is not tapegrad's, Python's or NumPy's."""
+    return any(name.partition(".")[0] not in _LIBRARIES for name in _names(code, "IMPORT_NAME"))
+
+
+def _package(thing: Any) -> str:
+    name = thing.__name__ if isinstance(thing, types.ModuleType) else getattr(thing, "__module__", None)
+    return name.partition(".")[0] if isinstance(name, str) else ""
 
 
 @functools.cache

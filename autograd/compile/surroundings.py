@@ -11,10 +11,15 @@ by attribute, and what the functions read that it calls. Nothing is run to find 
 # it goes is not followed. Which attributes the code that is reached asks for, of whatever object, is known, and each
 # thing that is reached is asked for all of them: the walk is done again until it meets no new names. Where a name is
 # made, as in getattr(thing, f"w{i}"), all values of the user's objects are asked for.
+#
+# The code of libraries is not read, so what is kept in an object of theirs, or in one that others' code may get, is
+# asked for whether it is read or not. Of an object of the user's own class, such as a trainer with its counts of steps
+# and its last loss, only what is read is asked for: all else may change from call to call.
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import inspect
 import operator
@@ -22,8 +27,9 @@ import threading
 import types
 import warnings
 import weakref
+from abc import ABC
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any
+from typing import Any, Generic, Protocol
 
 from ..backend import is_array
 from ..tensor import Tensor
@@ -33,7 +39,9 @@ from .code import (
     called_with_nothing,
     globals_read,
     goes_on_without,
+    imports_others,
     is_library,
+    is_of_others,
     takes_any_name,
     takes_any_name_of_self,
 )
@@ -48,6 +56,7 @@ _DEEPEST = 8  # functions within functions, and attributes of attributes, that a
 _WAYS = (goes_on_without, takes_any_name, takes_any_name_of_self)
 _MISSING = object()
 _NAMESPACES = (types.SimpleNamespace, argparse.Namespace)
+_WITHOUT_CODE = {object, ABC, Generic, Protocol}  # that would read what an object keeps
 _NOT_IN_A_CALL = {"__del__", "__repr__"}
 _OF_MAKING = {"__init__", "__new__"}  # which a class is asked for, not an object, which is made already
 
@@ -62,15 +71,21 @@ class _Walk:
     """One walk over all that is reached: the attributes that are asked for there, and those that code reads on the way.
 
     See Note [What is handed on]. `counts` says of a name whether it is read only to be added to; `ways` are those of
-    `_WAYS` in which some code asks, `with_nothing` the names of what some code calls without an argument.
+    `_WAYS` in which some code asks, `with_nothing` the names of what some code calls without an argument. `others` says
+    whether code of others is reached, which is not read.
     """
 
     def __init__(
-        self, names: dict[str, bool], ways: set[Callable[[types.CodeType], bool]], with_nothing: set[str]
+        self,
+        names: dict[str, bool],
+        ways: set[Callable[[types.CodeType], bool]],
+        with_nothing: set[str],
+        others: bool,
     ) -> None:
-        self.counts, self.ways, self.with_nothing = names, ways, with_nothing
+        self.counts, self.ways, self.with_nothing, self.others = names, ways, with_nothing, others
         self.names = tuple(names)
         self.read, self.ways_now, self.with_nothing_now = dict(names), set(ways), set(with_nothing)
+        self.others_now = others
         self.fleeting: dict[str, None] = {}  # what is read at the first call only, in words
         self._seen: set[tuple[int, str]] = set()
 
@@ -88,6 +103,7 @@ class _Walk:
             self.read[name] = self.read.get(name, True) and name in counted
         self.ways_now.update(way for way in _WAYS if way(code))
         self.with_nothing_now.update(called_with_nothing(code))
+        self.others_now = self.others_now or imports_others(code)
 
     def reads_named(self, asking: Any) -> None:
         """Note the attributes that an attrgetter or a methodcaller asks for, which are in it."""
@@ -111,7 +127,7 @@ def questions_about(function: Any, arguments: Iterable[Any] = (), classes: Colle
             if isinstance(thing, (*CONTAINERS, *BUFFERS)) or is_mapping(thing):  # lists and such are taken apart
                 yield from question(*named(thing), thing)
             yield from draws(thing, walk.names)
-            yield from _of_parts(thing)
+            yield from _of_parts(thing, walk)
             yield from _of_callable(thing, 0, walk)
             yield from _of_attributes(thing, 0, walk)
         for kind in classes:
@@ -135,10 +151,11 @@ def questions_about_methods(things: Iterable[Any], method: str) -> list[Expressi
 
 def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
     """The questions of a walk that asks for every attribute that is read on it. See Note [What is handed on]."""
-    walk = _Walk({}, set(), set())
+    walk = _Walk({}, set(), set(), False)
     while True:
         questions = list(walked(walk))
-        if (walk.read, walk.ways_now, walk.with_nothing_now) == (walk.counts, walk.ways, walk.with_nothing):
+        found = walk.read, walk.ways_now, walk.with_nothing_now, walk.others_now
+        if found == (walk.counts, walk.ways, walk.with_nothing, walk.others):
             for what in walk.fleeting:
                 warnings.warn(
                     f"a compiled function uses {what} at its first call only, and goes on with what that gave: use it "
@@ -146,7 +163,7 @@ def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
                     stacklevel=2,
                 )
             return questions
-        walk = _Walk(walk.read, walk.ways_now, walk.with_nothing_now)
+        walk = _Walk(*found)
 
 
 def _of_callable(function: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
@@ -160,7 +177,7 @@ def _of_callable(function: Any, depth: int, walk: _Walk) -> Iterator[Expression]
             yield from _of_overloads(function, depth, walk)
     elif isinstance(function, functools.partial):
         for value in (*function.args, *function.keywords.values()):
-            yield from _of_parts(value)
+            yield from _of_parts(value, walk)
         word, scope = named(function)
         yield from _of_thing(f"{word}.args", scope, function.args, depth, walk)
         yield from _of_thing(f"{word}.keywords", scope, function.keywords, depth, walk)
@@ -172,7 +189,7 @@ def _of_callable(function: Any, depth: int, walk: _Walk) -> Iterator[Expression]
         yield from _of_thing(f"{word}()", scope, function(), depth, walk)
     elif _has(function, "__self__", "__func__"):  # a method, of a compiled function too
         thing = function.__self__
-        yield from _of_parts(thing)
+        yield from _of_parts(thing, walk)
         yield from _of_callable(function.__func__, depth, walk)
         yield from _of_attributes(thing, depth, walk)
     elif _has(function, "__wrapped__"):  # a compiled function
@@ -231,6 +248,7 @@ def _of_thing(text: str, scope: dict[str, Any], thing: Any, depth: int, walk: _W
     if isinstance(thing, (*CONTAINERS, dict)):
         yield from _of_attributes(thing, depth, walk)  # a class of the user's may add some
     for part in parts:
+        walk.others_now = walk.others_now or is_of_others(part)
         refuse_iterator(part)
         yield from draws(part, walk.names)
         yield from environment(part, walk.names)
@@ -342,13 +360,21 @@ def _has(thing: Any, *names: str) -> bool:
     return all(inspect.getattr_static(thing, name, None) is not None for name in names)
 
 
-def _of_parts(thing: Any) -> Iterator[Expression]:
-    """Questions about what is kept in an object, such as `self`, under its attributes, whether they are read or not."""
+def _of_parts(thing: Any, walk: _Walk) -> Iterator[Expression]:
+    """Questions about what is kept in an object, such as `self`, where code may read it that is not looked at."""
+    if not walk.others and _is_read_by_users_alone(type(thing)):
+        return
     word, scope = named(thing)
     for name, value in getattr(thing, "__dict__", {}).items():
         if isinstance(value, (*PLAIN, tuple, dict)) or _is_state(value):
             yield from question(f"{word}.__dict__.get({name!r})", scope, value, lists=False)
             yield from contents(value)
+
+
+def _is_read_by_users_alone(kind: type) -> bool:
+    """Whether no library has code that reads what is kept in an object of a class."""
+    known = {part for part in kind.__mro__ if is_library(part)}
+    return known <= _WITHOUT_CODE and not dataclasses.is_dataclass(kind)
 
 
 def _is_state(value: Any) -> bool:

@@ -1,0 +1,180 @@
+"""Objects with a compiled step: what the step reads of them is guarded, all else may change from call to call.
+
+One idea: a trainer counts its steps and keeps its last loss. A step that is traced anew for each of them is a thousand
+times as slow, and one that misses a number it reads is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import inspect
+import operator
+import sys
+from abc import ABC
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import pytest
+
+import autograd as ag
+from autograd import Tensor
+from tests.autograd.compile.worlds import tensor
+
+pytestmark = pytest.mark.usefixtures("kernels_off")
+
+T = TypeVar("T")
+
+
+class Trainer:
+    """Something with a step, which reads `by`, and with much besides."""
+
+    def __init__(self) -> None:
+        self.by, self.count, self.best, self.name = 2.0, 0, 0.0, "first"
+        self.last: Any = None
+        self.history: tuple[float, ...] = ()
+
+    def step(self, x: Tensor) -> Tensor:
+        return x * self.by
+
+    @ag.compile
+    def compiled(self, x: Tensor) -> Tensor:
+        return x * self.by
+
+
+class Above(ABC, Generic[T]):
+    """Bases without code."""
+
+
+class Derived(Trainer, Above[int]):
+    pass
+
+
+def _by_closure(trainer: Trainer) -> Callable[[Tensor], Tensor]:
+    return ag.compile(lambda x: trainer.step(x))
+
+
+def _by_argument(trainer: Trainer) -> Callable[[Tensor], Tensor]:
+    compiled = ag.compile(lambda trainer, x: trainer.step(x))
+    return functools.partial(compiled, trainer)
+
+
+WAYS = [
+    lambda trainer: ag.compile(trainer.step),
+    lambda trainer: ag.compile(functools.partial(type(trainer).step, trainer)),
+    lambda trainer: trainer.compiled,
+    _by_closure,
+    _by_argument,
+]
+
+
+@pytest.mark.parametrize("kind", [Trainer, Derived])
+@pytest.mark.parametrize("way", WAYS)
+def test_what_the_step_does_not_read_may_change(way: Callable[[Trainer], Any], kind: type[Trainer]) -> None:
+    trainer = kind()
+    step = way(trainer)
+    programs = getattr(step, "func", step)
+    before = len(programs.programs)
+    for i in range(4):
+        loss = step(tensor(3.0))
+        assert loss.tolist() == [6.0]
+        trainer.count += 1
+        trainer.last, trainer.best, trainer.name = loss, 1.0 / (i + 1), f"step {i}"
+        trainer.history = (*trainer.history, loss.item())
+    assert len(programs.programs) == before + 1
+    trainer.by = 5.0
+    assert step(tensor(3.0)).tolist() == [15.0]
+
+
+def _matched(x: Tensor, thing: Any) -> Tensor:
+    match thing:
+        case Trainer(by=by):
+            return x * by
+    return x
+
+
+@dataclasses.dataclass
+class Options:
+    by: float = 2.0
+
+
+READ = {
+    "getmembers": (Trainer, lambda x, thing: x * dict(inspect.getmembers(thing))["by"]),
+    "getattr_static": (Trainer, lambda x, thing: x * inspect.getattr_static(thing, "".join("by"))),
+    "its own __getattribute__": (Trainer, lambda x, thing: x * thing.__getattribute__("by")),
+    "that of object": (Trainer, lambda x, thing: x * object.__getattribute__(thing, "by")),
+    "attrgetter of a name that is made": (Trainer, lambda x, thing: x * operator.attrgetter("".join("by"))(thing)),
+    "eval": (Trainer, lambda x, thing: x * eval("thing.b" + "y", {"thing": thing})),
+    "a pattern": (Trainer, _matched),
+    "asdict": (Options, lambda x, thing: x * dataclasses.asdict(thing)["by"]),
+    "astuple": (Options, lambda x, thing: x * dataclasses.astuple(thing)[0]),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("reached", ["closure", "argument", "self"])
+def test_what_is_read_without_its_name_in_the_code_is_guarded(name: str, reached: str) -> None:
+    kind, read = READ[name]
+    thing = kind()
+    if reached == "closure":
+        function = ag.compile(lambda x: read(x, thing))
+    elif reached == "argument":
+        function = functools.partial(ag.compile(lambda thing, x: read(x, thing)), thing)
+    else:
+        kind = type("Kind", (kind,), {"step": lambda self, x: read(x, self)})
+        thing = kind()
+        function = ag.compile(thing.step)
+    assert function(tensor(3.0)).tolist() == [6.0]
+    thing.by = 5.0
+    assert function(tensor(3.0)).tolist() == [15.0]
+
+
+class Named(argparse.Namespace):
+    """Of a class of Python's, whose code is not read."""
+
+    def step(self, x: Tensor) -> Tensor:
+        return x * float(str(self).partition("=")[2][:-1])
+
+
+def test_what_a_library_reads_of_an_object_of_its_own_class_is_guarded() -> None:
+    for way in WAYS[:2]:
+        thing = Named(by=2.0)
+        function = way(thing)
+        assert function(tensor(3.0)).tolist() == [6.0]
+        thing.by = 5.0
+        assert function(tensor(3.0)).tolist() == [15.0]
+
+
+@pytest.fixture
+def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A package of others', installed."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "of_others.py").write_text("def scaled(x, thing):\n    return x * thing.by\n")
+    monkeypatch.syspath_prepend(str(folder))
+    yield __import__("of_others")
+    del sys.modules["of_others"]
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_what_code_of_others_reads_of_the_object_is_guarded(others: Any, imported: bool) -> None:
+    class Scaled:
+        def __init__(self) -> None:
+            self.by = 2.0
+
+        def step(self, x: Tensor) -> Tensor:
+            return others.scaled(x, self)  # type: ignore[no-any-return]
+
+    class Importing(Scaled):
+        def step(self, x: Tensor) -> Tensor:
+            import of_others  # type: ignore[import-not-found]
+
+            return of_others.scaled(x, self)  # type: ignore[no-any-return]
+
+    thing = Importing() if imported else Scaled()
+    function = ag.compile(thing.step)
+    assert function(tensor(3.0)).tolist() == [6.0]
+    thing.by = 5.0
+    assert function(tensor(3.0)).tolist() == [15.0]
