@@ -5,19 +5,30 @@ whether a Module with all below it is as it was is one comparison, and what was 
 Read `module.py` next.
 """
 
+# Note [Values of the user's own]
+# Of a class of the user's own, numbers, texts, Tensors and containers of them are read by the user's code alone, which
+# asks for them by their names (`autograd/compile/surroundings.py`). What it does not read, such as a count of steps or
+# the last loss, may change, so they are left out here. All else that a Module has, its mode, hooks, parameters, buffers
+# and the Modules below it, is read by the code of this package as well.
+
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from autograd.compile.expression import Same
+from autograd.compile.surroundings import is_read_by_users_alone
 from autograd.modes import is_tracing
+from autograd.tensor import Tensor
 
 from . import module as modules
+from .parameter import Parameter
 
 __all__ = ["Hooked", "Settings", "below", "changed", "count", "held"]
 
 _changes = 0
 _OWN = {"_buffers", "_hooks"}  # tables of a Module's own, changed by its methods only
+_VALUES = (type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set, Tensor)
 
 
 def changed() -> None:
@@ -52,7 +63,7 @@ def held(module: Any) -> dict[str, Any]:
 
 
 class Settings:
-    """Called, it gives everything that a Module and those below it are, but for the values of their Tensors."""
+    """Called, it gives what a Module and those below it are, but for the values of their Tensors and of the user's."""
 
     def __init__(self, module: Any) -> None:
         self.module = module
@@ -61,7 +72,7 @@ class Settings:
 
     def __call__(self) -> tuple[Any, ...]:
         if self._seen != _changes:
-            held = [item for module in below(self.module) for item in vars(module).items()]
+            held = [item for module in below(self.module) for item in _read_here(module)]
             held = [(name, value) for name, value in held if not (_are_hooks(value) and value.is_empty())]
             # What is changed without an assignment, a list, has to be looked at every time.
             loose = any(isinstance(value, (list, dict, set)) and name not in _OWN for name, value in held)
@@ -84,6 +95,24 @@ class Hooked:
             self._last = any(_are_hooks(value) and not value.is_empty() for value in held)
             self._seen = _changes
         return self._last
+
+
+def _read_here(module: Any) -> list[tuple[str, Any]]:
+    """The attributes of a Module but for those of Note [Values of the user's own]."""
+    values, kind = vars(module), module.__class__
+    if not _is_of_the_users(kind):
+        return list(values.items())
+    known = {"training", *_OWN, *values.get("_buffers", ())}
+    return [(name, x) for name, x in values.items() if name in known or not _is_value(x)]
+
+
+@functools.lru_cache(maxsize=256)
+def _is_of_the_users(kind: Any) -> bool:
+    return is_read_by_users_alone(kind)
+
+
+def _is_value(x: Any) -> bool:
+    return isinstance(x, _VALUES) and not isinstance(x, Parameter)
 
 
 def _are_hooks(value: Any) -> bool:

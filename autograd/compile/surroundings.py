@@ -49,7 +49,7 @@ from .expression import Expression, named
 from .holdings import BUFFERS, CONTAINERS, MANY, PLAIN, contents, is_mapping, question, things_in
 from .once import Loose, draws, environment, fleeting, refuse_iterator
 
-__all__ = ["questions_about", "questions_about_methods"]
+__all__ = ["is_read_by_users_alone", "questions_about", "questions_about_methods"]
 
 _DEEPEST = 8  # functions within functions, and attributes of attributes, that are looked at
 
@@ -137,12 +137,13 @@ def questions_about(function: Any, arguments: Iterable[Any] = (), classes: Colle
 
 
 def questions_about_methods(things: Iterable[Any], method: str) -> list[Expression]:
-    """Questions about what a method reads from around it and of its object, whose own attributes are known."""
+    """Questions about what a method of some Modules reads from around it and of its object."""
     found = [(thing, getattr(type(thing), method)) for thing in things]
     found = [(thing, function) for thing, function in found if not is_library(function)]
 
     def walked(walk: _Walk) -> Iterator[Expression]:
         for thing, function in found:
+            yield from _of_parts(thing, walk)
             yield from _of_callable(function, 0, walk)
             yield from _of_attributes(thing, 0, walk)
 
@@ -362,7 +363,7 @@ def _has(thing: Any, *names: str) -> bool:
 
 def _of_parts(thing: Any, walk: _Walk) -> Iterator[Expression]:
     """Questions about what is kept in an object, such as `self`, where code may read it that is not looked at."""
-    if not walk.others and _is_read_by_users_alone(type(thing)):
+    if not walk.others and is_read_by_users_alone(type(thing)):
         return
     word, scope = named(thing)
     for name, value in getattr(thing, "__dict__", {}).items():
@@ -371,10 +372,11 @@ def _of_parts(thing: Any, walk: _Walk) -> Iterator[Expression]:
             yield from contents(value)
 
 
-def _is_read_by_users_alone(kind: type) -> bool:
-    """Whether no library has code that reads what is kept in an object of a class."""
-    known = {part for part in kind.__mro__ if is_library(part)}
-    return known <= _WITHOUT_CODE and not dataclasses.is_dataclass(kind)
+def is_read_by_users_alone(kind: type) -> bool:
+    """Whether no library has code that reads what the user keeps in an object of a class, or in a Module."""
+    libraries = {part for part in kind.__mro__ if is_library(part)} - _WITHOUT_CODE
+    tree = dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__")  # their fields are read, see tree.py
+    return not tree and all("named_parameters" in vars(part) for part in libraries)
 
 
 def _is_state(value: Any) -> bool:

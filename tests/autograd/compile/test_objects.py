@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 import pytest
 
 import autograd as ag
+import nn
 from autograd import Tensor
 from tests.autograd.compile.worlds import tensor
 
@@ -178,3 +179,105 @@ def test_what_code_of_others_reads_of_the_object_is_guarded(others: Any, importe
     assert function(tensor(3.0)).tolist() == [6.0]
     thing.by = 5.0
     assert function(tensor(3.0)).tolist() == [15.0]
+
+
+# Modules
+
+
+class Layer(nn.Module):
+    """Reads `by`, `table` and what is in `parts`, counts its calls, and keeps what it gave."""
+
+    def __init__(self) -> None:
+        self.inner = nn.Dropout(0.0)
+        self.by, self.calls, self.epoch, self.kept = 2.0, 0, 0, []
+        self.last: Tensor | None = None
+        self.table, self.parts = tensor(0.0), (1.0,)
+        self.register_buffer("scale", tensor(1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.kept.append(x.shape)
+        y = self.inner(x) * self.by * self.parts[0] + self.table
+        self.last = y
+        return y
+
+
+def _below_another(layer: Any) -> Any:
+    model = nn.Sequential(nn.Identity(), layer)
+    return ag.compile(lambda x: model(x))
+
+
+MODULE_WAYS = [
+    lambda layer: ag.compile(layer),
+    lambda layer: ag.compile(layer.forward),
+    lambda layer: ag.compile(lambda x: layer(x)),
+    _below_another,
+]
+
+
+@pytest.mark.parametrize("way", MODULE_WAYS)
+def test_what_a_module_does_not_read_may_change(way: Callable[[Layer], Any]) -> None:
+    layer = Layer()
+    function = way(layer)
+    for epoch in range(4):
+        loss = function(tensor(3.0))
+        assert loss.tolist() == [6.0]
+        layer.epoch, layer.last = epoch, loss
+    assert len(function.programs) == 1
+
+
+CHANGES = {
+    "a number": (lambda layer: setattr(layer, "by", 5.0), 15.0),
+    "a tuple": (lambda layer: setattr(layer, "parts", (4.0,)), 24.0),
+    "a Tensor": (lambda layer: setattr(layer, "table", tensor(1.0)), 7.0),
+    "a number of a Module of this package": (lambda layer: setattr(layer.inner, "p", 1.0), 0.0),
+    "a Module": (lambda layer: setattr(layer, "inner", nn.LeakyReLU(0.5)), 6.0),
+    "a mode": (lambda layer: (setattr(layer.inner, "p", 1.0), layer.eval()), 6.0),
+    "a hook": (lambda layer: layer.inner.register_forward_hook(lambda module, inputs, y: y * 3.0), 18.0),
+}
+
+
+@pytest.mark.parametrize("way", MODULE_WAYS)
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_a_module_reads_is_guarded(name: str, way: Callable[[Layer], Any]) -> None:
+    change, wanted = CHANGES[name]
+    layer = Layer()
+    function = way(layer)
+    assert function(tensor(3.0)).tolist() == [6.0]
+    change(layer)
+    assert function(tensor(3.0)).tolist() == [wanted]
+
+
+def test_another_buffer_of_a_module_is_guarded() -> None:
+    layer = Layer()
+    buffers = ag.compile(lambda x: x * next(layer.buffers()))
+    assert buffers(tensor(3.0)).tolist() == [3.0]
+    layer.scale = tensor(2.0)
+    assert buffers(tensor(3.0)).tolist() == [6.0]
+
+
+def test_what_code_of_others_reads_of_a_module_is_guarded(others: Any) -> None:
+    class Scaling(nn.Module):
+        def __init__(self) -> None:
+            self.by = 2.0
+
+        def forward(self, x: Tensor) -> Tensor:
+            return others.scaled(x, self)  # type: ignore[no-any-return]
+
+    for way in MODULE_WAYS:
+        layer: Any = Scaling()
+        function = way(layer)
+        assert function(tensor(3.0)).tolist() == [6.0]
+        layer.by = 5.0
+        assert function(tensor(3.0)).tolist() == [15.0]
+
+
+def test_a_module_of_a_class_of_this_package_is_guarded_as_a_whole() -> None:
+    class Own(nn.Dropout):
+        """Reads p as the class above it does."""
+
+    layer = Own(0.0)
+    function = ag.compile(lambda x: layer(x))
+    assert function(tensor(3.0)).tolist() == [3.0]
+    layer.p = 1.0
+    assert function(tensor(3.0)).tolist() == [0.0]
