@@ -8,6 +8,7 @@ Read `parameter.py` next, then `linear.py`; `state.py`, `tree.py`, `hooks.py` an
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -216,8 +217,12 @@ class Module:
         """Go to training mode (or, with False, to evaluation mode), with all Modules below; gives the Module itself."""
         if not isinstance(mode, bool):
             raise TypeError(f"train() takes True or False, got {mode!r}.")
-        for module in self.modules():
+        modules = tuple(self.modules())  # a compiled function asks for all of them before one is changed
+        for module in modules:
             module.training = mode
+        trace = is_tracing()
+        if trace is not None:
+            trace.effects.append(functools.partial(_set_mode, modules, mode))
         return self
 
     def eval(self) -> Self:
@@ -314,6 +319,13 @@ class Module:
         hooks = vars(self).setdefault(_HOOKS, Hooks())
         assert isinstance(hooks, Hooks)
         return hooks
+
+
+def _set_mode(modules: tuple[Module, ...], training: bool) -> None:
+    """Set it where it is another: who sets any tells all compiled functions to look again."""
+    for module in modules:
+        if module.training is not training:
+            module.training = training
 
 
 def _refuse_arguments(kind: type[Module], args: tuple[Any, ...], options: dict[str, Any]) -> None:

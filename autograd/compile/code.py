@@ -19,6 +19,8 @@ from typing import Any
 __all__ = [
     "attributes_counted",
     "attributes_read",
+    "attributes_set_first",
+    "attributes_written",
     "called_with_nothing",
     "globals_read",
     "goes_on_without",
@@ -62,6 +64,47 @@ def attributes_counted(code: types.CodeType) -> frozenset[str]:
     """The names of the attributes that it asks for only to put them back with something added, as in `x.calls += 1`."""
     loads = [*_loads(code)]
     return frozenset(name for name, _ in loads) - {name for name, is_copied in loads if not is_copied}
+
+
+@functools.cache
+def attributes_set_first(code: types.CodeType) -> frozenset[str]:
+    """The names of the attributes that it asks for where it has set them, as in `self.y = f(x)`, and then `self.y`."""
+    read = Counter(name for name, _ in _loads(code))
+    if goes_on_without(code):
+        return frozenset()
+    own = sum((_own_reads(part) for part in _with_inner(code)), Counter[str]())
+    return frozenset(name for name in own if own[name] == read[name])
+
+
+@functools.cache
+def attributes_written(code: types.CodeType) -> tuple[str, ...]:
+    """The names of the attributes that it sets, of any object; where it calls `setattr` any text in it may be one."""
+    names = _names(code, "STORE_ATTR")
+    return (*names, *_texts(code)) if "setattr" in globals_read(code) else names
+
+
+def _own_reads(part: types.CodeType) -> Counter[str]:
+    """How often it reads attributes of its first argument that it sets before it may go one way or another."""
+    steps, me = [*dis.get_instructions(part)], part.co_varnames[:1]
+    if any(i.opname.startswith("STORE_FAST") and me[0] in _texts_of(i) for i in steps if me):
+        return Counter()
+    jumps = (at for at, i in enumerate(steps) if i.opcode in dis.hasjrel or i.opcode in dis.hasjabs)
+    first = next(jumps, len(steps))
+    known: set[str] = set()
+    found: Counter[str] = Counter()
+    for at, (before, i) in enumerate(itertools.pairwise(steps), 1):
+        if not (before.opname.startswith("LOAD_FAST") and _texts_of(before)[-1:] == me):
+            continue
+        if i.opname == "STORE_ATTR" and at < first:
+            known.add(i.argval)
+        elif i.opname in ("LOAD_ATTR", "LOAD_METHOD") and i.argval in known:
+            found[i.argval] += 1
+    return found
+
+
+def _texts_of(i: dis.Instruction) -> tuple[str, ...]:
+    """The names that an instruction has, of which it may have two."""
+    return i.argval if isinstance(i.argval, tuple) else (i.argval,)
 
 
 @functools.cache
@@ -187,7 +230,7 @@ def _loads(code: types.CodeType) -> Iterator[tuple[str, bool]]:
     """The names of attributes that are loaded, each with whether it is of a copied object, to which it is put back."""
     for part in _with_inner(code):
         for before, i in itertools.pairwise(dis.get_instructions(part)):
-            if i.opname == "LOAD_ATTR":
+            if i.opname in ("LOAD_ATTR", "LOAD_METHOD"):
                 yield i.argval, before.opname == "COPY"
 
 

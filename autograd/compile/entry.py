@@ -29,7 +29,7 @@ from .effects import changes_of, gradients_of, settings_of
 from .expression import Expression, function_of
 from .holdings import Contents
 from .native import Native, missing
-from .once import Drawn, Loose, Taken
+from .once import Drawn, Left, Loose, Taken
 from .passes import simplified
 from .places import DataOf, GradOf, shares, touched
 from .program import Program, layout_of
@@ -63,7 +63,7 @@ class Entry:
         set_anew = {id(tensor) for tensor in self.with_grad}
         # A gradient that is added to lies in another array after each call.
         self._adds = any(isinstance(place, GradOf) and id(place.tensor) in set_anew for place, _ in self.program.places)
-        self.guards = [(q, answer) for q, answer in trace.guards if _stays(q, answer, trace)]
+        self.guards = [(q, q() if isinstance(q, Left) else a) for q, a in trace.guards if _stays(q, a, trace)]
         kept = {id(place) for place, _ in self.program.places}
         for place, _, _ in trace.captured:  # of an array that the program does without, the shape was read perhaps
             if isinstance(place, DataOf) and id(place) not in kept:
@@ -259,6 +259,8 @@ def _stays(question: Any, answer: Any, trace: Trace) -> bool:
     """Whether a question is asked at each call."""
     if isinstance(question, Contents):
         return not trace.reads(question.array)
+    if isinstance(question, Left):
+        return question() is not None
     if isinstance(question, (Drawn, Taken)):
         question.refuse_changed()
     if isinstance(question, Drawn):

@@ -7,9 +7,14 @@ was taken, so it is refused; the clock or a file may be for a log, so that is a 
 
 # Note [What tracing itself changes]
 # What Python does besides is done while tracing only, so a function may append to a list that it finds, and count its
-# calls in an attribute. A question about a list, or about an attribute that is only added to, is loose: where tracing
-# changed its answer, it is dropped. It is not where tracing did more: put another entry into the place of one that was
-# there, or a Tensor behind them. The next call would read that, so each is traced anew.
+# calls in an attribute. A question about a list, or about an attribute that is only added to, or read only by code that
+# has set it, is loose: where tracing changed its answer, it is dropped. It is not where tracing did more: put another
+# entry into the place of one that was there, or a Tensor behind them. The next call would read that, so each is traced
+# anew.
+#
+# What tracing leaves in an attribute that is set, and not only added to, no later call leaves there again. So a program
+# holds as long as that is there; where another has left something else, as for sentences of another length, the next
+# call is traced anew, and leaves its own.
 
 from __future__ import annotations
 
@@ -32,7 +37,7 @@ from ..tensor import Tensor
 from ..tree import flatten
 from .expression import Expression, named
 
-__all__ = ["Drawn", "Loose", "Taken", "draws", "environment", "fleeting", "refuse_iterator"]
+__all__ = ["Drawn", "Left", "Loose", "Taken", "draws", "environment", "fleeting", "refuse_iterator"]
 
 # What gives something else whenever it is asked, by module and name, in words.
 _CLOCK, _CHANCE, _FILE = "the clock", "random numbers that no seed decides", "a file"
@@ -69,6 +74,22 @@ class Loose(Expression):
     """A question to be dropped where tracing itself changes its answer. See Note [What tracing itself changes]."""
 
     __slots__ = ()
+
+
+class Left(Expression):
+    """What tracing leaves in an attribute, where that is plain. See Note [What tracing itself changes]."""
+
+    __slots__ = ("name", "thing")
+
+    def __init__(self, thing: Any, name: str) -> None:
+        (word, scope), (plain, more) = named(thing), named(_left)
+        super().__init__(f"{plain}({word}, {name!r})", {**scope, **more})
+        self.thing, self.name = thing, name
+
+
+def _left(thing: Any, name: str) -> tuple[type, str] | None:
+    value = getattr(thing, name, thing)
+    return (type(value), repr(value)) if value is None or isinstance(value, (bool, int, float, complex, str)) else None
 
 
 class Taken(Loose):

@@ -36,6 +36,8 @@ from ..tensor import Tensor
 from .code import (
     attributes_counted,
     attributes_read,
+    attributes_set_first,
+    attributes_written,
     called_with_nothing,
     globals_read,
     goes_on_without,
@@ -47,7 +49,7 @@ from .code import (
 )
 from .expression import Expression, named
 from .holdings import BUFFERS, CONTAINERS, MANY, PLAIN, contents, is_mapping, question, things_in
-from .once import Loose, draws, environment, fleeting, refuse_iterator
+from .once import Left, Loose, draws, environment, fleeting, refuse_iterator
 
 __all__ = ["is_read_by_users_alone", "questions_about", "questions_about_methods"]
 
@@ -70,22 +72,23 @@ _WITHIN = {
 class _Walk:
     """One walk over all that is reached: the attributes that are asked for there, and those that code reads on the way.
 
-    See Note [What is handed on]. `counts` says of a name whether it is read only to be added to; `ways` are those of
-    `_WAYS` in which some code asks, `with_nothing` the names of what some code calls without an argument. `others` says
-    whether code of others is reached, which is not read.
+    See Note [What is handed on]. `how` says of a name whether it is "counted" only, "set first", or "read"; `ways` are
+    those of `_WAYS` in which some code asks, `with_nothing` the names of what some code calls without an argument.
+    `others` says whether code of others is reached, which is not read, and `written` are the attributes that are set.
     """
 
     def __init__(
         self,
-        names: dict[str, bool],
+        names: dict[str, str],
         ways: set[Callable[[types.CodeType], bool]],
         with_nothing: set[str],
         others: bool,
+        written: dict[str, None],
     ) -> None:
-        self.counts, self.ways, self.with_nothing, self.others = names, ways, with_nothing, others
+        self.how, self.ways, self.with_nothing, self.others, self.written = names, ways, with_nothing, others, written
         self.names = tuple(names)
         self.read, self.ways_now, self.with_nothing_now = dict(names), set(ways), set(with_nothing)
-        self.others_now = others
+        self.others_now, self.written_now = others, dict(written)
         self.fleeting: dict[str, None] = {}  # what is read at the first call only, in words
         self._seen: set[tuple[int, str]] = set()
 
@@ -98,19 +101,21 @@ class _Walk:
     def reads(self, function: types.FunctionType) -> None:
         """Note the attributes that the code of a function asks for."""
         code = function.__code__
-        counted = attributes_counted(code)
+        counted, first = attributes_counted(code), attributes_set_first(code)
         for name in attributes_read(code):
-            self.read[name] = self.read.get(name, True) and name in counted
+            how = "counted" if name in counted else "set first" if name in first else "read"
+            self.read[name] = how if self.read.get(name, how) == how else "read"
         self.ways_now.update(way for way in _WAYS if way(code))
         self.with_nothing_now.update(called_with_nothing(code))
         self.others_now = self.others_now or imports_others(code)
+        self.written_now.update(dict.fromkeys(name for name in attributes_written(code) if name not in counted))
 
     def reads_named(self, asking: Any) -> None:
         """Note the attributes that an attrgetter or a methodcaller asks for, which are in it."""
         kind, values = asking.__reduce__()  # a methodcaller with options is a partial of itself
         values = kind.args if isinstance(kind, functools.partial) else values
         texts = values[:1] if isinstance(asking, operator.methodcaller) else values
-        self.read.update(dict.fromkeys((name for text in texts for name in text.split(".")), False))
+        self.read.update(dict.fromkeys((name for text in texts for name in text.split(".")), "read"))
 
 
 def questions_about(function: Any, arguments: Iterable[Any] = (), classes: Collection[type] = ()) -> list[Expression]:
@@ -152,11 +157,11 @@ def questions_about_methods(things: Iterable[Any], method: str) -> list[Expressi
 
 def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
     """The questions of a walk that asks for every attribute that is read on it. See Note [What is handed on]."""
-    walk = _Walk({}, set(), set(), False)
+    walk = _Walk({}, set(), set(), False, {})
     while True:
         questions = list(walked(walk))
-        found = walk.read, walk.ways_now, walk.with_nothing_now, walk.others_now
-        if found == (walk.counts, walk.ways, walk.with_nothing, walk.others):
+        found = walk.read, walk.ways_now, walk.with_nothing_now, walk.others_now, walk.written_now
+        if found == (walk.how, walk.ways, walk.with_nothing, walk.others, walk.written):
             for what in walk.fleeting:
                 warnings.warn(
                     f"a compiled function uses {what} at its first call only, and goes on with what that gave: use it "
@@ -287,9 +292,11 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
             for method in filter(None, (_method_of(vars(kind).get(name)) for kind in kinds)):  # what super() finds too
                 yield from _of_callable(method, depth + 1, walk)
         else:
-            is_count = walk.counts.get(name, False) and isinstance(value, PLAIN) and not others
+            how = "read" if others else walk.how.get(name, "read")
+            is_loose = how == "set first" or (how == "counted" and isinstance(value, PLAIN))
             for asked in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
-                yield Loose(asked.text, asked.scope) if is_count else asked
+                yield Loose(asked.text, asked.scope) if is_loose else asked
+    yield from (Left(thing, name) for name in walk.written)
     if missing and goes_on_without in walk.ways:
         (lacks, more), (names, most) = named(_lacks), named(frozenset(missing))
         yield Expression(f"{lacks}({word}, {names})", {**scope, **more, **most})

@@ -22,6 +22,7 @@ import pytest
 import autograd as ag
 import nn
 from autograd import Tensor
+from autograd.errors import TraceError
 from tests.autograd.compile.worlds import tensor
 
 pytestmark = pytest.mark.usefixtures("kernels_off")
@@ -281,3 +282,139 @@ def test_a_module_of_a_class_of_this_package_is_guarded_as_a_whole() -> None:
     assert function(tensor(3.0)).tolist() == [3.0]
     layer.p = 1.0
     assert function(tensor(3.0)).tolist() == [0.0]
+
+
+# What a function leaves in objects
+
+
+class Lengths:
+    def __init__(self) -> None:
+        self.length = 0
+
+    def step(self, x: Tensor) -> Tensor:
+        self.length = x.shape[0]
+        return x * 2.0
+
+
+class LengthsOfAModule(nn.Module):
+    length = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        setattr(self, "length", x.shape[0])  # noqa: B010, since this way is to be seen too
+        return x * 2.0
+
+    def step(self, x: Tensor) -> Tensor:
+        return self(x)
+
+
+@pytest.mark.parametrize("kind", [Lengths, LengthsOfAModule])
+@pytest.mark.parametrize(
+    "way", [lambda thing: ag.compile(thing.step), lambda thing: ag.compile(lambda x: thing.step(x))]
+)
+def test_a_number_that_is_left_is_that_of_the_last_call(way: Callable[[Any], Any], kind: Any) -> None:
+    thing = kind()
+    step = way(thing)
+    for length in (2, 3, 2, 3, 3, 2):
+        step(ag.ones(length))
+        assert thing.length == length
+    before = len(step.programs)
+    for _ in range(3):
+        step(ag.ones(2))
+    assert len(step.programs) == before  # as long as nobody else leaves another
+
+
+class Attending(nn.Module):
+    """Keeps what it computes with."""
+
+    def __init__(self) -> None:
+        self.weights: Any = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.weights = nn.functional.softmax(x)
+        return (self.weights * x).sum()
+
+
+def test_what_a_module_sets_before_it_reads_it_needs_one_program() -> None:
+    model = Attending()
+    function = ag.compile(lambda x: model(x))
+    for i in range(4):
+        x = tensor(0.0, float(i))
+        assert function(x).tolist() == pytest.approx((nn.functional.softmax(x) * x).sum().item())
+    assert len(function.programs) == 1
+    with pytest.raises(TraceError, match="was kept"):
+        model.weights * 1.0
+
+
+class Behind:
+    """Reads k and sets it afterwards."""
+
+    def __init__(self) -> None:
+        self.k = 2.0
+
+    def step(self, x: Tensor) -> Tensor:
+        y = x * self.k
+        self.k = 3.0
+        return y
+
+
+class Sometimes(Behind):
+    def step(self, x: Tensor) -> Tensor:
+        if x.shape[0] == 1:
+            self.k = 3.0
+        return x * self.k
+
+
+class OfAnother(Behind):
+    def __init__(self, other: Behind) -> None:
+        super().__init__()
+        self.other = other
+
+    def step(self, x: Tensor) -> Tensor:
+        self.k = 7.0
+        self = self.other  # type: ignore[assignment]
+        y = x * self.k
+        self.k = 3.0
+        return y
+
+
+class Around(Behind):
+    def step(self, x: Tensor) -> Tensor:
+        y = x * 0.0
+        for i in range(2):
+            if i == 1:
+                self.k = 3.0
+            y = y + x * self.k
+        return y
+
+
+@pytest.mark.parametrize("make", [Behind, Sometimes, Around, lambda: OfAnother(Behind())])
+def test_what_is_read_before_it_is_set_is_guarded(make: Callable[[], Any]) -> None:
+    written, compiled = make(), make()
+    step = ag.compile(compiled.step)
+    for x in (tensor(1.0, 1.0), tensor(1.0), tensor(1.0, 1.0), tensor(1.0, 1.0)):
+        assert step(x).tolist() == written.step(x).tolist()
+        assert compiled.k == written.k
+    for thing in (written, compiled):
+        getattr(thing, "other", thing).k = 5.0
+    assert step(x).tolist() == written.step(x).tolist()
+
+
+def test_a_mode_that_is_set_inside_is_set_at_each_call_and_needs_two_programs() -> None:
+    model = nn.Sequential(nn.Identity(), nn.Dropout(1.0))
+
+    @ag.compile
+    def train(x: Tensor) -> Tensor:
+        model.train()
+        return model(x)
+
+    @ag.compile
+    def evaluate(x: Tensor) -> Tensor:
+        model.eval()
+        return model(x)
+
+    for _ in range(4):
+        assert train(tensor(3.0)).tolist() == [0.0]
+        assert [module.training for module in model.modules()] == [True] * 3
+        assert evaluate(tensor(3.0)).tolist() == [3.0]
+        assert [module.training for module in model.modules()] == [False] * 3
+    assert max(len(train.programs), len(evaluate.programs)) <= 2
