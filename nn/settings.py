@@ -70,6 +70,9 @@ class Settings:
         self._seen = -1
         self._last: tuple[Any, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"a setting of a {type(self.module).__name__}"
+
     def __call__(self) -> tuple[Any, ...]:
         if self._seen != _changes:
             held = [item for module in below(self.module) for item in _read_here(module)]

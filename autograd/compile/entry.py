@@ -131,6 +131,10 @@ class Entry:
         self._bind()
         return True
 
+    def changed(self) -> str | None:
+        """What the program is not right for, in words; None where all questions are answered as they were."""
+        return next((str(question) for question, answer in self.guards if question() != answer), None)
+
     def _take_gradients(self) -> bool:
         """Work on the gradients that are there now; whether they are like those before. See Note [Gradients let go]."""
         if not self._gradients:

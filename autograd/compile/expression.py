@@ -6,6 +6,7 @@ ask becomes one function that Python compiles once, and no question costs a call
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -25,6 +26,18 @@ class Expression:
         if self._code is None:
             self._code = compile(self.text, "<expression>", "eval")
         return eval(self._code, dict(self.scope))
+
+    def __str__(self) -> str:
+        """What it asks about, in words: an attribute, a global, a variable of a closure, or as it is written."""
+        about = re.search(r"(o\d+)(, |\.get\(|\.__dict__\.get\()'(\w+)'", self.text)
+        thing = self.scope.get(about[1]) if about else None
+        if about and isinstance(thing, dict):
+            return f"the global {about[3]}"
+        if about:
+            return f"the attribute {about[3]} of a {(thing if isinstance(thing, type) else type(thing)).__name__}"
+        if ".cell_contents" in self.text:
+            return "a variable of a closure"
+        return re.sub(r"\bo\d+\b(\(\))?", lambda name: repr(self.scope.get(name[0].removesuffix("()"))), self.text)
 
     @classmethod
     def of(cls, question: Expression | Callable[[], Any]) -> Expression:

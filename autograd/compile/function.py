@@ -132,7 +132,7 @@ class Compiled:
             if entry is not None:
                 return entry.run(arrays)
             try:
-                entry = self._trace(args, kwargs)
+                entry = self._trace(args, kwargs, entries)
             except Exception as error:
                 if not self.fallback:
                     raise
@@ -210,10 +210,11 @@ class Compiled:
                 return entries, entry
         return entries, None
 
-    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry:
-        """A program for this call; with a fallback only one that is worth having."""
+    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any], entries: list[Entry]) -> Entry:
+        """A program for this call, beside those there are; with a fallback only one that is worth having."""
         if self.fallback and self._traced == _ENOUGH:
             raise TraceError(f"what it finds around it keeps changing: it was traced {_ENOUGH} times")
+        changed = entries[0].changed() if entries and self._traced == _KEPT else None  # tracing may change it back
         began = time.perf_counter()
         try:
             entry = Entry.trace(self.function, *flatten((args, kwargs)), self.executor, only=self.fallback)
@@ -221,7 +222,7 @@ class Compiled:
             self.trace_seconds += time.perf_counter() - began
             self._traced += 1
         if self._traced == _KEPT + 1 and not self.fallback:
-            self._warn()
+            self._warn(changed)
         if self._named is not None and isinstance(entry.run_program, Cuda):
             raise ValueError(
                 f'compile(executor="{self._named}") runs on the host, but the function works on arrays of '
@@ -233,10 +234,12 @@ class Compiled:
                 raise TraceError("what it finds around it is changed by itself at every call")
         return entry
 
-    def _warn(self) -> None:
+    def _warn(self, changed: str | None) -> None:
         """Say that tracing has become what this function is busy with, and why that may be."""
         around = max(map(len, self._entries.values())) >= _KEPT // 2
-        why = "what it reads around it, such as a count, changes" if around else "its arguments change"
+        why = "its arguments change"
+        if around:
+            why = "what it reads around it, such as a count, changes" if changed is None else f"{changed} changes"
         warnings.warn(
             f"{getattr(self.function, '__qualname__', self.function)} was traced {self._traced} times, which took "
             f"{self.trace_seconds:.1f} s: {why} from call to call. Other shapes, other Python values and other things "

@@ -418,3 +418,46 @@ def test_a_mode_that_is_set_inside_is_set_at_each_call_and_needs_two_programs() 
         assert evaluate(tensor(3.0)).tolist() == [3.0]
         assert [module.training for module in model.modules()] == [False] * 3
     assert max(len(train.programs), len(evaluate.programs)) <= 2
+
+
+COUNT = 0
+
+
+def _an_attribute() -> tuple[Any, Callable[[], None]]:
+    trainer = Trainer()
+    return trainer.step, lambda: setattr(trainer, "by", trainer.by + 1.0)
+
+
+def _a_global() -> tuple[Any, Callable[[], None]]:
+    def count() -> None:
+        global COUNT
+        COUNT += 1
+
+    return lambda x: x * COUNT, count
+
+
+def _a_layer() -> tuple[Any, Callable[[], None]]:
+    layer = nn.Dropout(0.0)
+    return lambda x: layer(x), lambda: setattr(layer, "p", (layer.p + 0.1) % 1.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (_an_attribute, "the attribute by of a Trainer changes"),
+        (_a_global, "the global COUNT changes"),
+        (_a_layer, "a setting of a Dropout changes"),
+    ],
+)
+def test_whoever_is_traced_at_every_call_is_told_what_changes(make: Callable[[], Any], what: str) -> None:
+    function, change = make()
+    compiled = ag.compile(function, executor="numpy")
+
+    def call() -> None:
+        compiled(tensor(1.0))
+        change()
+
+    for _ in range(16):
+        call()
+    with pytest.warns(UserWarning, match=f"was traced 17 times, .*: {what} from call to call"):
+        call()

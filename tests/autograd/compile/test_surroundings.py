@@ -1085,7 +1085,7 @@ def test_whoever_is_traced_at_every_call_is_told_once(counts: bool) -> None:
 
     calls = {"n": 0}
     fast = ag.compile(function, executor="numpy")
-    message = "what it reads around it, such as a count, changes" if counts else "its arguments change"
+    message = "a variable of a closure changes" if counts else "its arguments change"
     with pytest.warns(
         UserWarning, match=f"was traced 17 times, .*: {message} from call to call. .* as Tensors"
     ) as told:
