@@ -29,7 +29,7 @@ from .effects import changes_of, gradients_of, settings_of
 from .expression import Expression, function_of
 from .holdings import Contents
 from .native import Native, missing
-from .once import Drawn, Left, Loose, Taken
+from .once import Counted, Drawn, Left, Loose, Taken
 from .passes import simplified
 from .places import DataOf, GradOf, shares, touched
 from .program import Program, layout_of
@@ -47,7 +47,8 @@ class Entry:
     """A program with its guards and its executor."""
 
     def __init__(self, trace: Trace, structure: Structure, leaves: list[Any], executor: str, only: bool) -> None:
-        self.effects = trace.effects + settings_of(trace)
+        counts = [question.grow for question, _ in trace.guards if isinstance(question, Counted)]
+        self.effects = [*trace.effects, *settings_of(trace), *counts]
         gradients = gradients_of(trace)
         self.with_grad = [tensor for tensor, grad in gradients if grad is not None]
         self.without_grad = [tensor for tensor, grad in gradients if grad is None]
@@ -91,7 +92,7 @@ class Entry:
 
         With `only`, raises TraceError where the program would be on the host and this executor cannot run it.
         """
-        trace = Trace()
+        trace, entry = Trace(), None
         for question in questions_about(function, leaves, set(_classes(structure))):
             trace.guard(question)
         known: dict[int, Any] = {}  # what is given twice is one thing for the function too
@@ -111,6 +112,10 @@ class Entry:
             entry = cls(trace, shape, fixed, executor, only)
         finally:
             trace.undo()
+            if entry is not None or only:  # where a call follows that counts
+                for question, _ in trace.guards:
+                    if isinstance(question, Counted):
+                        question.take_back()
         for leaf in given:
             _refuse_hidden(leaf)
         return entry
@@ -267,7 +272,7 @@ def _stays(question: Any, answer: Any, trace: Trace) -> bool:
         return question() is not None
     if isinstance(question, (Drawn, Taken)):
         question.refuse_changed()
-    if isinstance(question, Drawn):
+    if isinstance(question, (Counted, Drawn)):
         return False
     if isinstance(question, Taken) and not question.is_history():
         return True

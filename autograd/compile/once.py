@@ -6,11 +6,11 @@ was taken, so it is refused; the clock or a file may be for a log, so that is a 
 """
 
 # Note [What tracing itself changes]
-# What Python does besides is done while tracing only, so a function may append to a list that it finds, and count its
-# calls in an attribute. A question about a list, or about an attribute that is only added to, or read only by code that
-# has set it, is loose: where tracing changed its answer, it is dropped. It is not where tracing did more: put another
+# What Python does besides is done while tracing only, so a function may append to a list that it finds, and a question
+# about a list is loose: where tracing changed its answer, it is dropped. It is not where tracing did more: put another
 # entry into the place of one that was there, or a Tensor behind them. The next call would read that, so each is traced
-# anew.
+# anew. Loose are also the questions about an attribute that is only added to, or read only by code that has set it. A
+# whole number that is only added to, such as a count of calls, grows at each call.
 #
 # What tracing leaves in an attribute that is set, and not only added to, no later call leaves there again. So a program
 # holds as long as that is there; where another has left something else, as for sentences of another length, the next
@@ -37,7 +37,7 @@ from ..tensor import Tensor
 from ..tree import flatten
 from .expression import Expression, named
 
-__all__ = ["Drawn", "Left", "Loose", "Taken", "draws", "environment", "fleeting", "refuse_iterator"]
+__all__ = ["Counted", "Drawn", "Left", "Loose", "Taken", "draws", "environment", "fleeting", "refuse_iterator"]
 
 # What gives something else whenever it is asked, by module and name, in words.
 _CLOCK, _CHANCE, _FILE = "the clock", "random numbers that no seed decides", "a file"
@@ -90,6 +90,37 @@ class Left(Expression):
 def _left(thing: Any, name: str) -> tuple[type, str] | None:
     value = getattr(thing, name, thing)
     return (type(value), repr(value)) if value is None or isinstance(value, (bool, int, float, complex, str)) else None
+
+
+class Counted(Expression):
+    """A whole number in an attribute that is only added to: it grows at each call by what it grew by while tracing."""
+
+    __slots__ = ("before", "by", "name", "thing")
+
+    def __init__(self, thing: Any, name: str, before: int) -> None:
+        word, scope = named(thing)
+        super().__init__(f"({word}, {name!r}, 'counted')", scope)
+        self.thing, self.name, self.before, self.by = thing, name, before, 0
+
+    def take_back(self) -> None:
+        """Note by how much it grew, and let it stand where it stood."""
+        now = getattr(self.thing, self.name, None)
+        if type(now) is int and now != self.before:
+            self.by = now - self.before
+            self._set(self.before)
+
+    def grow(self) -> None:
+        """Let it grow as a call does."""
+        if self.by:
+            self._set(getattr(self.thing, self.name) + self.by)
+
+    def _set(self, value: int) -> None:
+        # A Module tells all compiled functions to look at it again, which here they need not.
+        own = vars(self.thing) if hasattr(self.thing, "named_parameters") else {}
+        if self.name in own:
+            own[self.name] = value
+        else:
+            setattr(self.thing, self.name, value)
 
 
 class Taken(Loose):

@@ -49,7 +49,7 @@ from .code import (
 )
 from .expression import Expression, named
 from .holdings import BUFFERS, CONTAINERS, MANY, PLAIN, contents, is_mapping, question, things_in
-from .once import Left, Loose, draws, environment, fleeting, refuse_iterator
+from .once import Counted, Left, Loose, draws, environment, fleeting, refuse_iterator
 
 __all__ = ["is_read_by_users_alone", "questions_about", "questions_about_methods"]
 
@@ -296,6 +296,8 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
             is_loose = how == "set first" or (how == "counted" and isinstance(value, PLAIN))
             for asked in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
                 yield Loose(asked.text, asked.scope) if is_loose else asked
+            if how == "counted" and type(value) is int:
+                yield Counted(thing, name, value)
     yield from (Left(thing, name) for name in walk.written)
     if missing and goes_on_without in walk.ways:
         (lacks, more), (names, most) = named(_lacks), named(frozenset(missing))

@@ -224,6 +224,7 @@ def test_what_a_module_does_not_read_may_change(way: Callable[[Layer], Any]) -> 
         loss = function(tensor(3.0))
         assert loss.tolist() == [6.0]
         layer.epoch, layer.last = epoch, loss
+        assert layer.calls == epoch + 1
     assert len(function.programs) == 1
 
 
@@ -321,6 +322,56 @@ def test_a_number_that_is_left_is_that_of_the_last_call(way: Callable[[Any], Any
     for _ in range(3):
         step(ag.ones(2))
     assert len(step.programs) == before  # as long as nobody else leaves another
+
+
+class Counting:
+    """Counts calls and rows, in a slot too, and calls of another."""
+
+    __slots__ = ("calls", "other", "rows", "share")
+
+    def __init__(self, other: Counting | None = None) -> None:
+        self.calls, self.rows, self.share, self.other = 0, 0, 0.0, other
+
+    def step(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.rows += x.shape[0]
+        if self.other is not None:
+            x = self.other.step(x) + self.other.step(x)
+        return x * 2.0
+
+    def failing(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        if x.shape[0] == 3:
+            raise ValueError("three")
+        return x * float(x.sum()) if x.shape[0] == 4 else x
+
+
+def test_whole_numbers_that_are_counted_grow_at_each_call() -> None:
+    written, compiled = Counting(Counting()), Counting(Counting())
+    step = ag.compile(lambda x: compiled.step(x))
+    for length in (2, 3, 2, 2, 3):
+        assert step(ag.ones(length)).tolist() == written.step(ag.ones(length)).tolist()
+        for one, other in ((compiled, written), (compiled.other, written.other)):
+            assert one is not None
+            assert other is not None
+            assert (one.calls, one.rows) == (other.calls, other.rows)
+    assert len(step.programs) == 2
+    compiled.calls = 100  # who sets it anew goes on from there
+    step(ag.ones(2))
+    assert compiled.calls == 101
+    assert len(step.programs) == 2
+
+
+def test_a_call_that_fails_or_is_done_as_written_counts_once() -> None:
+    counting = Counting()
+    step = ag.compile(counting.failing)
+    with pytest.raises(ValueError, match="three"):
+        step(ag.ones(3))
+    assert counting.calls == 1
+    fallback = ag.compile(counting.failing, fallback=True)
+    assert fallback(ag.ones(4)).tolist() == [4.0] * 4
+    assert fallback.refused is not None
+    assert counting.calls == 2
 
 
 class Attending(nn.Module):
