@@ -22,7 +22,7 @@ from autograd.words import OF_MODULES
 from . import state, tree
 from .hooks import Handle, Hooks
 from .parameter import Parameter
-from .settings import Settings, below, changed, held
+from .settings import Settings, assigned, below, changed, held
 
 __all__ = ["Module"]
 
@@ -98,7 +98,7 @@ class Module:
                 "assign a Tensor, or delete it first with del."
             )
         object.__setattr__(self, name, value)
-        changed()
+        assigned(self, name, old)
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)

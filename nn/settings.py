@@ -24,7 +24,7 @@ from autograd.tensor import Tensor
 from . import module as modules
 from .parameter import Parameter
 
-__all__ = ["Hooked", "Settings", "below", "changed", "count", "held"]
+__all__ = ["Hooked", "Settings", "assigned", "below", "changed", "count", "held"]
 
 _changes = 0
 _OWN = {"_buffers", "_hooks"}  # tables of a Module's own, changed by its methods only
@@ -35,6 +35,12 @@ def changed() -> None:
     """Say that an attribute or a hook of some Module was changed."""
     global _changes
     _changes += 1
+
+
+def assigned(module: Any, name: str, old: Any) -> None:
+    """Say so if an attribute was changed that is read here; it was `old`, or None where it is new."""
+    if not (_is_the_users(module, name, old) and _is_the_users(module, name, vars(module)[name])):
+        changed()
 
 
 def count() -> int:
@@ -102,20 +108,19 @@ class Hooked:
 
 def _read_here(module: Any) -> list[tuple[str, Any]]:
     """The attributes of a Module but for those of Note [Values of the user's own]."""
-    values, kind = vars(module), module.__class__
-    if not _is_of_the_users(kind):
-        return list(values.items())
-    known = {"training", *_OWN, *values.get("_buffers", ())}
-    return [(name, x) for name, x in values.items() if name in known or not _is_value(x)]
+    return [(name, x) for name, x in vars(module).items() if not _is_the_users(module, name, x)]
+
+
+def _is_the_users(module: Any, name: str, x: Any) -> bool:
+    """Whether an attribute that is, or was, x is one of Note [Values of the user's own]."""
+    if not isinstance(x, _VALUES) or isinstance(x, Parameter) or not _is_of_the_users(module.__class__):
+        return False
+    return name != "training" and name not in _OWN and name not in vars(module).get("_buffers", ())
 
 
 @functools.lru_cache(maxsize=256)
 def _is_of_the_users(kind: Any) -> bool:
     return is_read_by_users_alone(kind)
-
-
-def _is_value(x: Any) -> bool:
-    return isinstance(x, _VALUES) and not isinstance(x, Parameter)
 
 
 def _are_hooks(value: Any) -> bool:

@@ -107,20 +107,12 @@ class Counted(Expression):
         now = getattr(self.thing, self.name, None)
         if type(now) is int and now != self.before:
             self.by = now - self.before
-            self._set(self.before)
+            setattr(self.thing, self.name, self.before)
 
     def grow(self) -> None:
         """Let it grow as a call does."""
         if self.by:
-            self._set(getattr(self.thing, self.name) + self.by)
-
-    def _set(self, value: int) -> None:
-        # A Module tells all compiled functions to look at it again, which here they need not.
-        own = vars(self.thing) if hasattr(self.thing, "named_parameters") else {}
-        if self.name in own:
-            own[self.name] = value
-        else:
-            setattr(self.thing, self.name, value)
+            setattr(self.thing, self.name, getattr(self.thing, self.name) + self.by)
 
 
 class Taken(Loose):
