@@ -56,6 +56,9 @@ class Device(Protocol):
     def stream(self) -> int:
         """The stream on which everything is done now."""
 
+    def follow(self) -> Any:
+        """Let what comes now begin when all is done that was asked for on another stream before."""
+
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An array of its own, uninitialised."""
 

@@ -149,6 +149,7 @@ class Cuda(Held):
 
     def __call__(self, arguments: list[Any], spare: dict[int, Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
         """The results, and what is still to be written where; see Note [Gradients stay where they are]."""
+        self.device.follow()
         self._ask(self._numbers, self._words, self._others)
         self._staged.send()
         for variable, array in zip(self.program.arguments, arguments, strict=True):
@@ -236,6 +237,7 @@ class Cuda(Held):
 
     def run_steps(self, steps: Steps, arguments: list[Any], done: int) -> list[Any]:
         """Do the first `done` of these calls, see `Steps`."""
+        self.device.follow()
         self._begin()
         results = steps(arguments, done, lambda addresses: self._bound(self._addresses | addresses))
         self._end()

@@ -48,8 +48,9 @@ __all__ = ["GPU"]
 
 # Note [Streams]
 # Products of one stream run one after the other and share a place to work in; those of two streams need two. A
-# recording keeps the places of its lanes wherever it is played, and all recordings have the same two lanes. So one that
-# is played on another stream than the one before waits for that one.
+# recording keeps the places of its lanes wherever it is played, and all recordings have the same two lanes. And a
+# compiled function has one memory for all its calls, into which arguments and numbers go before anything is played. So
+# a call on another stream than the one before waits for that one before it does anything.
 
 # Note [The time of a product]
 # A recording of ten of the same product is played a few times, and its least time counts. What it reads is in the cache
@@ -79,11 +80,11 @@ class GPU:
         with cupy.cuda.Device(number):
             self.recording, self.side = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
             self.room = cupy.empty(0, "uint8")
-        self._one_records = RLock()  # the threads that compile share the two streams
+        self._one_records, self._one_plays = RLock(), Lock()  # the threads that compile share the two streams
         self._workspaces: dict[int, Any] = {}  # by stream, see Note [Streams]
         for stream in (self.recording, self.side):
             self._workspace_of(int(stream.ptr))  # before a recording, which is no time to ask for memory
-        self._played: Any = None  # the stream on which a recording was played last
+        self._last: Any = None  # the stream of the last call, or of the recording that was played last
 
     @property
     def stream(self) -> int:
@@ -96,6 +97,15 @@ class GPU:
         current = self.cupy.cuda.runtime.getDevice()
         if current != self.number:
             raise elsewhere(self.number, current)
+
+    def follow(self) -> Any:
+        """The current stream; see Note [Streams]."""
+        self._be_current()
+        stream, before = self.cupy.cuda.get_current_stream(), self._last
+        if before is not None and before.ptr != stream.ptr:
+            stream.wait_event(self._event(before))
+        self._last = stream
+        return stream
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         cupy = self.cupy
@@ -261,15 +271,12 @@ class GPU:
                     self.recording.end_capture()
                 raise
             graph = self.recording.end_capture()
-        launch, current = graph.launch, self.cupy.cuda.get_current_stream
+
+        launch, one_plays = graph.launch, self._one_plays
 
         def play(kept: Any = tuple(runs)) -> None:
-            self._be_current()
-            stream, before = current(), self._played
-            if before is not None and before.ptr != stream.ptr:
-                stream.wait_event(self._event(before))
-            self._played = stream
-            launch(stream)
+            with one_plays:  # else another thread could wait for what is not launched yet
+                launch(self.follow())
 
         return play
 

@@ -243,6 +243,9 @@ class Simulated:
         self.cudnn = Cudnn(library, handle=library.create_handle())
         self.blas, self.workspace = Blas(SimulatedCublasLt()), aligned(WORKSPACE)
 
+    def follow(self) -> None:
+        """There is one stream."""
+
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         array = np.empty(shape, dtype)
         array.reshape(-1).view("uint8")[...] = 0xFF  # NaN: what is read before it was written shows

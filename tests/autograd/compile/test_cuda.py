@@ -10,6 +10,8 @@ import gc
 import subprocess
 import sys
 import weakref
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ import optim
 from autograd import DeviceError, Tensor
 from autograd.backend import to_host
 from autograd.compile.cuda import Tape, device_named
+from autograd.compile.cuda import device as devices
 from autograd.compile.cuda.commands import Command, order_of
 from autograd.ops.index import survives_at
 from autograd.random import Generator
@@ -373,6 +376,65 @@ def test_an_argument_that_was_read_where_it_lay_is_let_go() -> None:
             first = weakref.ref(x.data)
     gc.collect()
     assert first() is None
+
+
+class Behind(simulated.Simulated):
+    """A device on which what stream a is told is done when another stream waits for it, and what b is told at once."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.now, self.before = "a", "a"
+        self.left: list[Callable[[], Any]] = []
+
+    def follow(self) -> None:
+        if self.now != self.before:
+            self.catch_up()
+        self.before = self.now
+
+    def catch_up(self) -> None:
+        for run in self.left:
+            run()
+        self.left.clear()
+
+    def _later(self, run: Callable[[], Any]) -> None:
+        if self.now == "a":
+            self.left.append(run)
+        else:
+            run()
+
+    def copy(self, target: Any, source: Any) -> None:
+        self._later(lambda: target.__setitem__(..., source))
+
+    def library(self, source: str) -> Any:
+        library = super().library(source)
+
+        def launch(*what: Any) -> Callable[[], Any]:
+            run = library.launch(*what)
+            return lambda: self._later(run)
+
+        return SimpleNamespace(launch=launch)
+
+    def record(self, runs: Any, after: Any = None) -> Callable[[], Any]:
+        def play() -> None:
+            self.follow()
+            for run in runs:
+                run()
+
+        return play
+
+
+@pytest.mark.parametrize("calls", ["aaab", "aaabab", "aab", "aabaab"])
+def test_a_call_on_another_stream_waits_before_it_writes_to_what_is_read(monkeypatch: Any, calls: str) -> None:
+    device = Behind("guard")
+    monkeypatch.setitem(devices._known, "guard", device)
+    fast = ag.compile(lambda x: x * 2.0)
+    found = []
+    for number, stream in enumerate(calls):
+        device.now = stream
+        found.append(fast(Tensor(np.full(3, float(number)), device="guard")))
+    device.catch_up()
+    for number, result in enumerate(found):
+        np.testing.assert_array_equal(result.numpy(), np.full(3, 2.0 * number))
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
