@@ -18,7 +18,7 @@ from typing import Any
 
 from ...backend import host
 from ...cuda import cudnn
-from ...cuda.blas import WORKSPACE_BYTES, Plan, Product, UnsupportedProduct, on_device, plan
+from ...cuda.blas import WORKSPACE_BYTES, BlasError, Plan, Product, on_device, plan
 from ...cuda.device import OutOfMemory, elsewhere, threads
 from ...cuda.graphs import Operation
 from ...errors import DeviceError
@@ -199,7 +199,7 @@ class GPU:
                 for product in fused:
                     plan(product, alignment)
             times = [sum(self.trials.of(product, _ALIGNED).seconds for product in some) for some in (fused, apart)]
-        except (UnsupportedProduct, OutOfMemory):
+        except (BlasError, OutOfMemory):  # what need not be done stops nothing
             return False
         return times[0] <= times[1] + _NODE * len(fused) + saved / self.bytes_per_second
 

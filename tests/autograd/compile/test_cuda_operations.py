@@ -29,7 +29,7 @@ from autograd.compile.cuda.device import Addresses
 from autograd.convolution import geometry
 from autograd.cuda import OutOfMemory, cudnn
 from autograd.cuda.attentions import Attention
-from autograd.cuda.blas import Blas, Product, UnsupportedProduct
+from autograd.cuda.blas import Blas, BlasError, Product, UnsupportedProduct
 from autograd.cuda.convolutions import KINDS, Convolution
 from autograd.cuda.cudnn import Cudnn
 from autograd.cuda.device import Threads
@@ -458,6 +458,14 @@ def test_bytes_count_nothing_where_the_driver_does_not_tell_the_speed_of_the_mem
 def test_an_epilogue_that_the_library_lacks_does_not_pay(timed):
     drelu = Product.packed(8, 16, 4, "float32", epilogue="drelu")
     assert timed.pays([drelu], [PLAIN], 1 << 40, 4) is False
+
+
+def test_an_epilogue_at_which_the_library_fails_does_not_pay(timed, monkeypatch):
+    def refused(product, alignment):
+        raise BlasError("cuBLASLt: it refuses an argument (status 7).")
+
+    monkeypatch.setattr(gpu, "plan", refused)
+    assert timed.pays([FUSED], [PLAIN], 1 << 40, 4) is False
 
 
 def test_without_room_for_a_trial_the_expected_algorithm_is_taken(timed, monkeypatch):
