@@ -26,7 +26,7 @@ class Precision:
     name: str
     tapegrad: Literal["float32", "tf32"]  # autograd.cuda.matmul_precision
     torch_allow_tf32: bool  # of torch.backends.cuda.matmul and torch.backends.cudnn
-    jax_matmul: str  # jax_default_matmul_precision
+    jax_matmul: str  # jax_default_matmul_precision: a level, or a lax.DotAlgorithmPreset
     autocast: bool = False  # to bfloat16, in tapegrad and PyTorch
     apart: float = 0.0  # the share by which losses may differ where a workload allows less
 
@@ -37,11 +37,12 @@ class Precision:
 
 
 # TF32 rounds factors to 10 bits, an error of 5e-4 each, bfloat16 to 7, and results too, an error of 4e-3; and
-# frameworks order their sums differently. JAX has no autocast: its factors are rounded, its arrays stay in float32.
+# frameworks order their sums differently. JAX has no autocast: its factors are rounded, its arrays stay in float32. Its
+# word "bfloat16" means TF32 on a GPU, so it is told an algorithm, which convolutions do not know: they take TF32.
 _KNOWN = (
     Precision("float32", "float32, TF32 off", "float32", False, "highest"),
     Precision("tf32", "float32, factors rounded to TF32", "tf32", True, "tensorfloat32", apart=1e-2),
-    Precision("bfloat16", "bfloat16 by autocast", "float32", False, "bfloat16", True, apart=5e-2),
+    Precision("bfloat16", "bfloat16 by autocast", "float32", False, "BF16_BF16_F32", True, apart=5e-2),
 )
 PRECISIONS = {precision.word: precision for precision in _KNOWN}
 

@@ -552,3 +552,15 @@ def test_peers_have_our_losses(job, network):
     losses = {name: Found([[float(step().item()) for _ in range(20)]]) for name, step in steps.items()}
     judge(losses, workload.agreement())
     assert [found.problem for found in losses.values()] == [None] * 3
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(("word", "said"), [("float32", "HIGHEST, "), ("tf32", "HIGH, "), ("bfloat16", "type = bf16")])
+def test_jax_asks_a_gpu_for_the_precision(word, said):
+    """What it writes for one, which needs none: "bfloat16" would be the fewest digits, which are TF32's there."""
+    jax = pytest.importorskip("jax")
+    x = np.ones((4, 4), "float32")
+    with jax.default_matmul_precision(PRECISIONS[word].jax_matmul):
+        text = jax.jit(lambda x: x @ x).trace(x).lower(lowering_platforms=("cuda",)).as_text()
+    (line,) = (line for line in text.splitlines() if "dot_general" in line)
+    assert said in line
