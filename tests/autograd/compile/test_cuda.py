@@ -428,10 +428,10 @@ def test_a_call_on_another_stream_waits_before_it_writes_to_what_is_read(monkeyp
     device = Behind("guard")
     monkeypatch.setitem(devices._known, "guard", device)
     fast = ag.compile(lambda x: x * 2.0)
+    given = [Tensor(np.full(3, float(number)), device="guard") for number in range(len(calls))]  # until all is done
     found = []
-    for number, stream in enumerate(calls):
-        device.now = stream
-        found.append(fast(Tensor(np.full(3, float(number)), device="guard")))
+    for x, device.now in zip(given, calls, strict=True):
+        found.append(fast(x))
     device.catch_up()
     for number, result in enumerate(found):
         np.testing.assert_array_equal(result.numpy(), np.full(3, 2.0 * number))
