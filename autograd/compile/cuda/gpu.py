@@ -9,8 +9,8 @@ from __future__ import annotations
 import ctypes
 import itertools
 import weakref
-from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from math import inf
 from threading import Lock, RLock
@@ -90,13 +90,20 @@ class GPU:
     def stream(self) -> int:
         """The stream on which everything is done now; see Note [A thread of its own] in `../../cuda/device.py`."""
         self._be_current()
-        threads.call(self.cupy.cuda.runtime, self.number)
         return int(self.cupy.cuda.get_current_stream().ptr)
 
     def _be_current(self) -> None:
         current = self.cupy.cuda.runtime.getDevice()
         if current != self.number:
             raise elsewhere(self.number, current)
+        threads.call(self.cupy.cuda.runtime, current)
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """With this GPU as the current one, for whatever thread; see Note [A thread of its own] too."""
+        with self.cupy.cuda.Device(self.number):
+            self._be_current()
+            yield
 
     def follow(self) -> Any:
         """The current stream; see Note [Streams]."""
@@ -180,7 +187,7 @@ class GPU:
     @cached_property
     def trials(self) -> Trials:
         """Those of this GPU; see Note [The time of a product]."""
-        with self.cupy.cuda.Device(self.number):
+        with self.here():
             blas = on_device(self.number)
         name = self.cupy.cuda.runtime.getDeviceProperties(self.number)["name"].decode()
         return Trials(blas, f"{name}, cuBLASLt {blas.library.version}", self._seconds)
@@ -195,10 +202,10 @@ class GPU:
     def pays(self, fused: Sequence[Product], apart: Sequence[Product], saved: int, alignment: int) -> bool:
         """See Note [The time of a product]."""
         try:
-            with self.cupy.cuda.Device(self.number):
+            with self.here():
                 for product in fused:
                     plan(product, alignment)
-            times = [sum(self.trials.of(product, _ALIGNED).seconds for product in some) for some in (fused, apart)]
+                times = [sum(self.trials.of(product, _ALIGNED).seconds for product in some) for some in (fused, apart)]
         except (BlasError, OutOfMemory):  # what need not be done stops nothing
             return False
         return times[0] <= times[1] + _NODE * len(fused) + saved / self.bytes_per_second
@@ -213,7 +220,7 @@ class GPU:
         def once() -> None:
             planned.run(a, b, c, bias, aux, int(stream.ptr), self._workspace_of(int(stream.ptr)))
 
-        with self._one_records, self.cupy.cuda.Device(self.number), stream:
+        with self._one_records, self.here(), stream:
             self.cupy.cuda.runtime.deviceSynchronize()  # what is under way works in the same place
             once()
             play = self.record([once] * _REPEATED)
@@ -241,12 +248,12 @@ class GPU:
         return run
 
     def does(self, operation: Operation) -> bool:
-        with self.cupy.cuda.Device(self.number):
+        with self.here():
             return cudnn.is_supported(operation)
 
     def operation(self, operation: Operation, addresses: Mapping[str, int]) -> Run:
         """See Note [Room to work in]."""
-        with self.cupy.cuda.Device(self.number):
+        with self.here():
             planned = cudnn.plan(operation)
         if planned.workspace_bytes > self.room.nbytes:
             self.room = self.empty((1 << (planned.workspace_bytes - 1).bit_length(),), "uint8")
@@ -258,6 +265,7 @@ class GPU:
         return run
 
     def record(self, runs: Sequence[Run], after: Sequence[Set[int]] | None = None) -> Run:
+        self._be_current()  # before a recording, in which little may be asked
         with self._one_records, self.recording:
             self.recording.begin_capture()
             try:
@@ -316,8 +324,7 @@ def _wait(events: list[Any], pinned: Any) -> None:
 class _Library:
     def __init__(self, gpu: GPU, cubin: bytes) -> None:
         self.gpu = gpu
-        with gpu.cupy.cuda.Device(gpu.number):
-            threads.call(gpu.cupy.cuda.runtime, gpu.number)
+        with gpu.here():
             self.module = self._asked(gpu.driver.moduleLoadData, "load a program", cubin)
         self.functions: dict[str, int] = {}
 

@@ -12,6 +12,7 @@ import gc
 import sys
 import threading
 import weakref
+from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -235,6 +236,34 @@ def test_a_recording_keeps_the_memory_that_it_works_in(device, monkeypatch):
     assert first() is None
 
 
+@pytest.mark.parametrize("ask", ["does", "plan", "pays"])
+def test_a_thread_that_begins_with_a_question_has_called_the_runtime(device, monkeypatch, ask):
+    asked: list[bool] = []
+
+    def noted(*what: Any) -> Any:
+        asked.append(threading.get_ident() in device.driver.threads)
+        raise BlasError("enough")
+
+    for name in ("is_supported", "plan"):
+        monkeypatch.setattr(gpu.cudnn, name, noted)
+    monkeypatch.setattr(gpu, "plan", noted)
+    operation = Convolution.of("forward", GEOMETRY, "float32")
+    questions = {
+        "does": lambda: device.does(operation),
+        "plan": lambda: device.operation(operation, {}),
+        "pays": lambda: device.pays([PLAIN], [PLAIN], 0, 16),
+    }
+
+    def question() -> None:
+        with suppress(BlasError):
+            questions[ask]()
+
+    thread = threading.Thread(target=question)
+    thread.start()
+    thread.join()
+    assert asked == [True]
+
+
 def test_a_run_is_on_the_current_stream(device, monkeypatch):
     run, _ = made(device, "forward", simulated_cudnn.WORKSPACE, monkeypatch)
     run()
@@ -279,6 +308,28 @@ def test_threads_record_one_after_the_other(device):
     first.join()
     second.join()
     assert not refusals
+
+
+def test_a_thread_that_begins_with_a_recording_calls_the_runtime_before(device):
+    device.recording, refusals = Recording(), []
+    launch = device.library("").launch("kernel0", 1, 32, [])
+    called = device.cupy.cuda.runtime.memGetInfo
+
+    def outside() -> None:
+        if device.recording.records:
+            refusals.append("in a recording")
+        called()
+
+    def run() -> None:
+        launch()
+        device.recording.whole = True
+
+    device.cupy.cuda.runtime.memGetInfo = outside
+    thread = threading.Thread(target=device.record, args=([run],))
+    thread.start()
+    thread.join()
+    assert not refusals
+    assert len(device.driver.launched) == 1
 
 
 # Several streams
