@@ -205,6 +205,20 @@ def test_threads_compile_at_once(rng):
         np.testing.assert_allclose(found[number], np.multiply(wanted, number), rtol=1e-5, atol=1e-5)
 
 
+def test_a_compiled_function_is_called_on_one_stream_after_the_other(cupy, rng):
+    fast, streams = ag.compile(lambda x: (x @ x) * 2.0), [cupy.cuda.Stream(non_blocking=True) for _ in range(2)]
+    arrays = [rng.uniform(-1, 1, (512, 512)).astype("float32") for _ in range(12)]
+    given = [ag.Tensor(array, device="cuda") for array in arrays]
+    ag.cuda.synchronize()
+    found = []
+    for number, x in enumerate(given):
+        with streams[number // 3 % 2]:
+            found.append(fast(x))
+    ag.cuda.synchronize()
+    for array, result in zip(arrays, found, strict=True):
+        close(result.data, array.astype(float) @ array.astype(float) * 2, "float32", 512)
+
+
 # CUDA graphs
 
 
