@@ -321,6 +321,44 @@ def test_epilogues(cupy, rng, dtype, epilogue):
         np.testing.assert_allclose(got, sums, rtol=tolerance, atol=tolerance * 16)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("epilogue", ["relu_aux_bias", "drelu_bgrad", "dgelu_bgrad", "bgrad_a", "bgrad_b"])
+def test_an_epilogue_gives_the_same_bits_each_time(cupy, rng, dtype, epilogue):
+    m, n, k = 4096, 512, 1024
+    product = Product.packed(m, n, k, dtype, epilogue=epilogue)
+    x, y, aux = (cupy.asarray(rng.uniform(-1, 1, size).astype(dtype_of(dtype))) for size in ((m, k), (k, n), (m, n)))
+    c, vector = cupy.empty((m, n), x.dtype), cupy.zeros(max(m, n), x.dtype)
+    workspace, found = cupy.cuda.alloc(blas.WORKSPACE_BYTES), set()
+    try:
+        plan = blas.plan(product)
+    except blas.UnsupportedProduct as refusal:
+        pytest.skip(str(refusal))
+    for _ in range(20):
+        arrays = (x, y, c, vector, aux)
+        plan.run(*(z.data.ptr for z in arrays), cupy.cuda.get_current_stream().ptr, workspace.ptr)
+        found.add(c.tobytes() + vector.tobytes() + aux.tobytes())
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_nan_comes_through_the_relu_that_leaves_bits(cupy, dtype):
+    product = Product.packed(64, 64, 32, dtype, epilogue="relu_aux_bias")
+    a = np.ones((64, 32), dtype_of(dtype))
+    a[1, 2] = np.nan
+    x, y = cupy.asarray(a), cupy.asarray(np.ones((32, 64), a.dtype))
+    c, bias, aux = cupy.zeros((64, 64), a.dtype), cupy.zeros(64, a.dtype), cupy.zeros(product.aux_bytes, np.uint8)
+    workspace = cupy.cuda.alloc(blas.WORKSPACE_BYTES)
+    try:
+        plan = blas.plan(product)
+    except blas.UnsupportedProduct as refusal:
+        pytest.skip(str(refusal))
+    arrays = (x, y, c, bias, aux)
+    plan.run(*(z.data.ptr for z in arrays), cupy.cuda.get_current_stream().ptr, workspace.ptr)
+    made = c.get().astype(float)
+    assert np.isnan(made[1]).all()
+    assert (np.delete(made, 1, axis=0) == 32).all()
+
+
 # What a user asks
 
 
