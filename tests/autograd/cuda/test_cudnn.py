@@ -23,6 +23,7 @@ from autograd.convolution import Geometry, geometry
 from autograd.cuda import cudnn, report
 from autograd.cuda.attentions import HALVES, Attention
 from autograd.cuda.convolutions import DTYPES, KINDS, Convolution
+from autograd.cuda.cublaslt import cuda_number
 from autograd.cuda.graphs import graph_of
 from autograd.errors import DeviceError
 from tests import simulated_cudnn
@@ -360,7 +361,8 @@ def test_the_sums_of_each_dtype_are_wide():
 
 @pytest.fixture
 def install(monkeypatch):
-    """Put a package called cudnn in the place of the real one."""
+    """Put a package called cudnn in the place of the real one, and let it be for CUDA 13, whatever CuPy is here."""
+    monkeypatch.setattr(cudnn, "cuda_number", lambda: 13)
 
     def install(module: Any) -> None:
         monkeypatch.setitem(sys.modules, "cudnn", module)
@@ -401,6 +403,7 @@ def test_a_package_that_cannot_be_imported(install, monkeypatch, tmp_path):
 def test_for_a_cupy_of_cuda_12_the_wheels_of_cuda_12_are_named(install, monkeypatch):
     cupy = SimpleNamespace(cuda=SimpleNamespace(runtime=SimpleNamespace(runtimeGetVersion=lambda: 12090)))
     monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(cudnn, "cuda_number", cuda_number)
     install(None)
     with pytest.raises(DeviceError, match="here: pip install nvidia-cudnn-cu12 "):
         cudnn.library()
