@@ -392,7 +392,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (`| head`); nor must Python's flush at exit complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt as stop:
-        print(f"python -m benchmarks {arguments.command}: stopped; {stop or 'nothing was saved'}", file=sys.stderr)
+        print(f"python -m benchmarks {arguments.command}: stopped; {str(stop) or 'nothing was saved'}", file=sys.stderr)
         return 130
     return 0
 
