@@ -31,7 +31,7 @@ from .layout import Layout
 from .numbers import flag
 from .penalty import Penalty, several
 from .rule import Rule
-from .runs import Piece, Run
+from .runs import Piece, Run, check_shape, in_dtype
 from .state import fitting, saved
 
 __all__ = ["Optimizer"]
@@ -167,6 +167,8 @@ class Optimizer(Telling, ABC):
                 w, grad = parameter.data, parameter.grad
                 assert grad is not None
                 g = trace.lift(grad.data)
+                check_shape(g.shape, w.shape)
+                g = in_dtype(g, w.dtype)
                 xp = module_of(w)
                 state = {name: trace.item(entry, name) for name in slots}
                 t = trace.option(entries[0] if alike else entry, "step") + 1

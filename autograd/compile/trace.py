@@ -27,7 +27,7 @@ from .places import DataOf, Fixed, GradOf, Item
 from .program import Instruction, Program, Variable, layout_of
 from .surroundings import questions_about_methods
 from .traced import KEPT, Traced, record, tracer
-from .watch import data_of, grad_of, paused, watching
+from .watch import data_of, has_grad, paused, watching
 
 __all__ = ["Trace", "program_of"]
 
@@ -331,7 +331,7 @@ class Trace:
         for known in (self.grads, self.found):
             if id(tensor) in known:
                 return known[id(tensor)][1]
-        there = self.guard(lambda: grad_of(tensor) is not None)
+        there = self.guard(lambda: has_grad(tensor))
         found = wrap(self.capture(GradOf(tensor))) if there else None
         self.found[id(tensor)] = (tensor, found)
         return found

@@ -404,6 +404,52 @@ def test_a_step_that_fails_moves_nothing(groups, bad, error, message):
         assert (bits([large, small, last]), repr(optimizer.state_dict())) == (before, state)
 
 
+@pytest.mark.parametrize("executor", ["native", "numpy"])
+@pytest.mark.parametrize("shape", [(1,), (), (1, 3)])
+def test_a_compiled_step_spreads_no_gradient_of_another_shape(shape, executor):
+    p = parameter(np.ones(3))
+    optimizer = optim.Adam([p])
+    step = compile(optimizer.step, executor=executor)
+    for is_first in (True, False):
+        before = bits([p])
+        p.grad = wrap(np.ones(shape))
+        with pytest.raises(ValueError, match=r"parameter of shape \(3,\) has a gradient of shape"):
+            step()
+        assert bits([p]) == before
+        if is_first:
+            give([p], [np.ones(3)])
+            step()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int64", "bool"])
+@EACH_RULE
+def test_a_compiled_step_makes_of_a_gradient_of_another_dtype_what_eager_code_does(rule, options, dtype):
+    moved = []
+    for make in (lambda f: f, lambda f: compile(f, executor="numpy")):
+        p = parameter(np.asarray([1.0, -2.0, 3.0], "float32"))
+        step = make(rule([p], lr=0.1, **options).step)
+        for _ in range(2):
+            p.grad = wrap(np.asarray([0.3, 1.7, 2.0]).astype(dtype))
+            step()
+        moved.append(bits([p]))
+    assert moved[0] == moved[1]
+
+
+def test_a_compiled_step_names_a_gradient_that_cannot_be_one():
+    p = parameter(np.ones(3))
+    step = compile(optim.Adam([p]).step)
+    for is_first in (True, False):
+        p.grad = wrap(np.ones(3, "complex128"))
+        with pytest.raises(TypeError, match="parameter of float64 has a gradient of complex128"):
+            step()
+        p.grad = np.ones(3)
+        with pytest.raises(TypeError, match=r"\.grad must be a Tensor or None, got a ndarray: assign Tensor"):
+            step()
+        if is_first:
+            give([p], [np.ones(3)])
+            step()
+
+
 def test_closure_is_run_with_recording_and_its_loss_returned():
     p = parameter(np.zeros(1))
     seen = []
