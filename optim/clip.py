@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 from autograd import concat, minimum, reshape, sqrt
-from autograd.backend import Array, array_of, host, module_of
+from autograd.backend import Array, array_of, host, is_floating, module_of
 from autograd.compile.cuda.eager import OnDevice
 from autograd.hints import telling
 from autograd.modes import is_tracing
@@ -20,6 +20,7 @@ from autograd.tensor import Tensor, wrap
 
 from .groups import refuse_module
 from .numbers import above, at_least
+from .runs import in_dtype
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
@@ -40,8 +41,8 @@ def clip_grad_norm_(
     device. Parameters without a gradient are passed over.
 
     Raises RuntimeError for a norm that is NaN or infinite when `error_if_nonfinite`, ValueError for a `max_norm` that
-    is not at least 0 and a `norm_type` that is not above 0, TypeError for what is no number. Pascanu, Mikolov and
-    Bengio 2013, algorithm 1.
+    is not at least 0 and a `norm_type` that is not above 0, TypeError for what is no number or no
+    gradient. Pascanu, Mikolov and Bengio 2013, algorithm 1.
     """
     max_norm = at_least(0, "clip_grad_norm_: max_norm", max_norm)
     norm_type = above(0, "clip_grad_norm_: norm_type", norm_type)
@@ -91,8 +92,13 @@ def _with_gradient(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def _gradient(parameter: Tensor) -> Array:
+    """The gradient, of floats; whole numbers, which a factor below 1 would make zeros, in the parameter's dtype."""
     gradient: Any = parameter.grad
-    return gradient.data
+    if not isinstance(gradient, Tensor):
+        kind = type(gradient).__name__
+        raise TypeError(f"parameter.grad must be a Tensor or None, got a {kind}: assign Tensor(...).")
+    array = gradient.data
+    return array if is_floating(array.dtype) else in_dtype(array, parameter.dtype)
 
 
 def _on_device(gradients: list[Array], max_norm: float, p: float) -> tuple[Array, ...] | None:

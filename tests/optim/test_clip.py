@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import optim
+from autograd.tensor import Tensor
 from tests.optim.helpers import flattened, give, parameter
 
 
@@ -91,6 +92,34 @@ def test_nan_spreads_as_in_pytorch():
     parameters = with_gradients([1.0, np.nan], [2.0])
     assert np.isnan(optim.clip_grad_norm_(parameters, 1.0))
     assert np.isnan(flattened([p.grad.data for p in parameters])).all()
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool", "uint8"])
+def test_a_gradient_of_whole_numbers_is_scaled_and_not_made_zero(dtype):
+    whole = np.asarray([1, 0, 1], dtype)
+    for clip in (optim.clip_grad_norm_, optim.clip_grad_value_):
+        p = parameter(np.zeros(3, "float32"))
+        p.grad = Tensor(whole)
+        clip(p, 0.5)
+        assert p.grad.dtype == "float32"
+        wanted = 0.5 / (np.sqrt(2) + 1e-6) if clip is optim.clip_grad_norm_ else 0.5
+        np.testing.assert_allclose(p.grad.data, whole * wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "message"),
+    [
+        (np.ones(3), r"parameter\.grad must be a Tensor or None, got a ndarray"),
+        ([1.0, 2.0, 3.0], r"parameter\.grad must be a Tensor or None, got a list"),
+        (Tensor(np.ones(3, "complex64")), "a parameter of float64 has a gradient of complex64"),
+    ],
+)
+def test_what_is_no_gradient_is_named(gradient, message):
+    p = parameter(np.zeros(3))
+    p.grad = gradient
+    for clip in (optim.clip_grad_norm_, optim.clip_grad_value_):
+        with pytest.raises(TypeError, match=message):
+            clip([p], 1.0)
 
 
 @pytest.mark.parametrize("value", ["a", None, True, [1.0]])
