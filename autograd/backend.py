@@ -2,7 +2,7 @@
 
 One idea: everything else asks `module_of(array)` and speaks to the answer, so the same engine runs on every array
 type that is registered here: NumPy's at once, CuPy's by `cuda/device.py` when the first "cuda" is named, a test's own.
-Read `modes.py` next.
+Read `blocks.py` next.
 """
 
 from __future__ import annotations

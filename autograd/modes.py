@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from .backend import bfloat16
+from .blocks import Block
 from .errors import TraceError
 from .hints import telling
 
@@ -65,22 +66,20 @@ def set_inside(mode: ContextVar[T], value: T) -> Iterator[None]:
         mode.reset(token)
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+@telling
+def no_grad() -> Block:
     """Record nothing inside; `x[i] = v` and `x += y` then write in place. A context manager and a decorator."""
-    with set_inside(_recording, False):
-        yield
+    return Block("no_grad", lambda: set_inside(_recording, False))
 
 
-@contextmanager
-def enable_grad() -> Iterator[None]:
+@telling
+def enable_grad() -> Block:
     """Record again inside a `no_grad()` block. A context manager and a decorator."""
-    with set_inside(_recording, True):
-        yield
+    return Block("enable_grad", lambda: set_inside(_recording, True))
 
 
-@contextmanager
-def anomaly() -> Iterator[None]:
+@telling
+def anomaly() -> Block:
     """Find where the first NaN or Inf is born, forward or backward; slow, for debugging.
 
     Inside, every result and every gradient is checked, each node keeps the line that made it, and saved arrays are
@@ -88,6 +87,11 @@ def anomaly() -> Iterator[None]:
     not finite raises `AnomalyError`, which names the operation and the line. A compiled function that is called inside
     runs as it is written; inside a compiled function it raises TraceError.
     """
+    return Block("anomaly", _watched)
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
     refuse_in_trace("enters anomaly()")
     watch = Watch()
     try:
@@ -106,8 +110,7 @@ def unwatched() -> Iterator[None]:
 
 
 @telling
-@contextmanager
-def autocast(dtype: Any = "bfloat16", enabled: bool = True) -> Iterator[None]:
+def autocast(dtype: Any = "bfloat16", enabled: bool = True) -> Block:
     """Multiply in bfloat16 inside: products read and write half as much, and a GPU has tensor cores for them.
 
     It is for products of float32: `matmul` (@), `linear`, attention, and convolution, unless each channel is convolved
@@ -130,5 +133,5 @@ def autocast(dtype: Any = "bfloat16", enabled: bool = True) -> Iterator[None]:
     """
     if str(dtype) != "bfloat16":
         raise ValueError(f'autocast multiplies in "bfloat16", got {dtype!r}: other dtypes are not made for it.')
-    with set_inside(_casting, bfloat16() if enabled else None):
-        yield
+    cast = bfloat16() if enabled else None
+    return Block("autocast", lambda: set_inside(_casting, cast))

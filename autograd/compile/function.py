@@ -18,11 +18,12 @@ import types
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Literal
 
 from ..backend import host, is_array, plain
+from ..blocks import Block
 from ..errors import TraceError
 from ..hints import telling
 from ..modes import casting, is_batching, is_recording, is_tracing, is_watching, set_inside
@@ -44,11 +45,9 @@ _ENOUGH = 8  # traces of a function with a fallback: one that needs more would h
 _off: ContextVar[bool] = ContextVar("autograd.compile.off", default=False)
 
 
-@contextmanager
-def disabled() -> Iterator[None]:
-    """Inside, compiled functions run as they are written."""
-    with set_inside(_off, True):
-        yield
+def disabled() -> Block:
+    """Inside, compiled functions run as they are written. A context manager and a decorator."""
+    return Block("compile_disabled", lambda: set_inside(_off, True))
 
 
 @telling

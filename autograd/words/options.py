@@ -8,11 +8,14 @@ from __future__ import annotations
 __all__ = ["FIRST_ELSEWHERE", "MORE_ARRAYS", "NEEDLESS_OPTIONS", "OPTIONS_OF_CLASSES", "OPTIONS_OF_CLIP"]
 __all__ += ["OPTIONS_OF_FUNCTIONS", "OPTIONS_OF_RECURRENT_LAYERS", "OPTIONS_THAT_DIFFER"]
 
-# Functions of one array that elsewhere take something more by place -> what to write.
+# Functions that elsewhere take something more by place -> what to write.
 MORE_ARRAYS = {
+    "anomaly": "above a function write @anomaly(), with its brackets",
+    "enable_grad": "above a function write @enable_grad(), with its brackets",
     "index_add": "to add to x write x + index_add(values, indices, axis=..., length=x.shape[...])",
     "max": "for two arrays write maximum(x1, x2)",
     "min": "for two arrays write minimum(x1, x2)",
+    "no_grad": "above a function write @no_grad(), with its brackets",
     "norm": "this is the Euclidean norm, the one of order 2, and its axis goes by keyword: norm(x, axis=...); "
     "linalg.vector_norm has others",
     "round": "for n decimals write (x * 10**n).round() / 10**n",
