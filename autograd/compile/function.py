@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import operator
 import os
 import sys
@@ -112,6 +113,11 @@ class Compiled:
             raise ValueError(f'compile() got executor={self.executor!r}: it must be "native" or "numpy".')
         if not callable(function):
             raise TypeError(f"compile() takes a function, got a {type(function).__name__}.")
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"compile() got {function.__qualname__}, an async function, of which a call runs nothing yet: compile "
+                "what it calls."
+            )
         self.function, self.disable = function, disable or os.environ.get("TAPEGRAD_COMPILE") == "0"
         self.fallback = fallback
         self.refused: str | None = None

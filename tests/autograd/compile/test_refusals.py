@@ -13,7 +13,7 @@ import math
 import random
 import re
 import types
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
@@ -314,6 +314,18 @@ def test_a_result_that_hides_its_tensors_is_refused(kind: str) -> None:
         ag.compile(lambda x: (HIDING[kind](x * 2.0), x))(tensor(1.0))
     model = Answer(tensor(3.0))  # what was there before the call comes back as it is
     assert ag.compile(lambda x: (model, x))(tensor(1.0))[0] is model
+
+
+def test_an_async_function_is_refused_where_it_is_given() -> None:
+    async def later(x: Tensor) -> Tensor:
+        return x * 2.0
+
+    async def one_by_one(x: Tensor) -> AsyncIterator[Tensor]:
+        yield x * 2.0
+
+    for function in (later, one_by_one):
+        with pytest.raises(TypeError, match=f"{function.__name__}, an async function, of which a call runs nothing"):
+            ag.compile(function)
 
 
 TAKEN: dict[str, Callable[[], tuple[Callable[..., Any], Any]]] = {
