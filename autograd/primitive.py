@@ -31,6 +31,7 @@ from .modes import is_recording, is_tracing, is_watching
 from .shapes import is_axis
 from .tensor import Edge, Node, Tensor, bare, wrap
 from .wholes import part_of
+from .words import FEWER_ARRAYS
 
 __all__ = ["Operation", "Primitive", "Rule", "Saved", "elementwise", "primitive", "primitives", "register", "view"]
 
@@ -112,6 +113,8 @@ class Operation(Generic[P]):
         if len(inputs) > len(self.inputs) and not self.variadic:
             by_name = [self.signature.parameters[option] for option in self.options]
             hint = of_places(self.name, list(self.inputs), by_name, inputs[len(self.inputs) :])
+        if len(inputs) == 1 and not options and self.name in FEWER_ARRAYS:
+            hint = f"; {FEWER_ARRAYS[self.name]}"
         hint += of_keywords(options, self.signature.parameters)
         raise TypeError(f"{self.call}: {error}{hint}.") from None
 

@@ -260,6 +260,7 @@ def _beside(x: Operand, positions: Array) -> Array:
 # Repeating
 
 
+@telling
 def tile(x: Operand, repetitions: int | Sequence[int]) -> Tensor:
     """x laid side by side `repetitions` times along each axis; x gets new axes in front when there are fewer."""
     times = lengths_of(repetitions)

@@ -125,6 +125,7 @@ def _reshape(xp: Module, x: Operand, *, shape: Shape) -> Array:
 _reshape.vjp(lambda g, x_shape: _reshape(g, shape=x_shape))
 
 
+@telling
 def reshape(x: Operand, shape: int | Sequence[int]) -> Tensor:
     """The same elements in the same order under another shape; one length may be -1, to be worked out.
 

@@ -13,6 +13,7 @@ from .members import OF_SCHEDULES as OF_SCHEDULES
 from .members import OF_TRAINERS as OF_TRAINERS
 from .names import FILES as FILES
 from .names import NAMES as NAMES
+from .options import FEWER_ARRAYS as FEWER_ARRAYS
 from .options import FIRST_ELSEWHERE as FIRST_ELSEWHERE
 from .options import MORE_ARRAYS as MORE_ARRAYS
 from .options import NEEDLESS_OPTIONS as NEEDLESS_OPTIONS

@@ -5,8 +5,8 @@ One idea: a call that Python refuses is asked for the names of what it was given
 
 from __future__ import annotations
 
-__all__ = ["FIRST_ELSEWHERE", "MORE_ARRAYS", "NEEDLESS_OPTIONS", "OPTIONS_OF_CLASSES", "OPTIONS_OF_CLIP"]
-__all__ += ["OPTIONS_OF_FUNCTIONS", "OPTIONS_OF_RECURRENT_LAYERS", "OPTIONS_THAT_DIFFER"]
+__all__ = ["FEWER_ARRAYS", "FIRST_ELSEWHERE", "MORE_ARRAYS", "NEEDLESS_OPTIONS", "OPTIONS_OF_CLASSES"]
+__all__ += ["OPTIONS_OF_CLIP", "OPTIONS_OF_FUNCTIONS", "OPTIONS_OF_RECURRENT_LAYERS", "OPTIONS_THAT_DIFFER"]
 
 # Functions that elsewhere take something more by place -> what to write.
 MORE_ARRAYS = {
@@ -20,6 +20,11 @@ MORE_ARRAYS = {
     "linalg.vector_norm has others",
     "round": "for n decimals write (x * 10**n).round() / 10**n",
     "scatter_add": "to add to x write x + scatter_add(values, indices, axis=..., length=x.shape[...])",
+}
+
+# Functions that elsewhere do something else of fewer arrays -> what to write for that.
+FEWER_ARRAYS = {
+    "where": "for the places at which a condition holds write nonzero(condition)",
 }
 
 # What stands behind the arrays elsewhere, where that is not the first of our options.

@@ -155,7 +155,7 @@ FAILS = {
     "nn.CrossEntropyLoss(None, 0)": (TypeError, "go by keyword: CrossEntropyLoss(weight, ignore_index=0)."),
     "F.relu(x, inplace=True)": (TypeError, "nothing is done in place here, leave inplace out."),
     "nn.LSTM(2, 3).flatten_parameters()": (AttributeError, "write nothing for it: the weights lie where they are used"),
-    "nn.utils.rnn.pack_padded_sequence(x, [2])": (AttributeError, "a sequence is not packed here: pad it, and leave"),
+    "nn.utils.rnn.pack_padded_sequence(x, [2])": (AttributeError, "so for that way take a layer of its own"),
     "nn.utils.clip_grad_norm_(model.parameters(), 1.0)": (AttributeError, "write optim.clip_grad_norm_(parameters,"),
     "nn.bogus": (AttributeError, "module 'nn' has no attribute 'bogus'"),
     "F.pad(x, (1, 1))": (AttributeError, "write autograd.pad(x, ((before, after), ...)), a pair an axis"),

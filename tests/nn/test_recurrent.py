@@ -355,6 +355,27 @@ def test_long_sequences_are_differentiated_without_recursion():
     assert not x.grad.data[:2000].any() or np.abs(x.grad.data[:2000]).max() < 1e-6  # what is long ago is forgotten
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_sequences_of_several_lengths_are_read_both_ways_as_the_error_for_packed_ones_says(kind):
+    # Of a layer in two directions, each sequence alone, and of two layers all of them, padded.
+    both = make(kind, 3, 2, bidirectional=True)
+    ahead, back = make(kind, 3, 2), make(kind, 3, 2)
+    state = both.state_dict()
+    ahead.load_state_dict({name: state[name] for name in ahead.state_dict()})
+    back.load_state_dict({name: state[f"{name}_reverse"] for name in back.state_dict()})
+
+    lengths, n = Tensor([5, 1, 3]), 3
+    x = normal(5, n, 3)
+    t = ag.expand_dims(ag.arange(5), axis=1)
+    turned = ag.where(t < lengths, lengths - 1 - t, t)
+    output, turned_output = ahead(x)[0], back(x[turned, range(n)])[0]
+    for i, length in enumerate(lengths.tolist()):
+        alone, states = both(x[:length, i])
+        close(ag.concat([output[:length, i], turned_output[turned, range(n)][:length, i]], axis=1), alone)
+        close(output[lengths - 1, range(n)][i], flat(states)[0][0])
+        close(turned_output[lengths - 1, range(n)][i], flat(states)[0][1])
+
+
 def test_the_size_of_keras_has_another_name():
     with pytest.raises(TypeError, match="LSTM has no option units; units is called hidden_size here"):
         nn.LSTM(3, units=4)
