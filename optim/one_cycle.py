@@ -6,6 +6,7 @@ Read `plateau.py` next.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from math import cos, pi
 
@@ -63,7 +64,7 @@ class OneCycleLR(Schedule):
 
         def curve(values: list[float]) -> Curve:
             phases = [(end, *pair) for end, pair in zip(ends, pairwise(values), strict=True)]
-            return _curve(phases, anneal_strategy, total_steps)
+            return partial(_value, phases, anneal_strategy, total_steps)
 
         groups = groups_of("OneCycleLR", optimizer)
         if cycle_momentum and not groups[0].keys() & {"betas", "momentum"}:
@@ -90,19 +91,15 @@ def _each(option: str, given: float | list[float], groups: int) -> list[float]:
     return [at_least(0, f"OneCycleLR: {option}", value) for value in per_group(option, given, groups)]
 
 
-def _curve(phases: list[Phase], strategy: str, total_steps: int) -> Curve:
-    """The value as a function of t: the first phase that has not ended, or the last."""
-
-    def value(t: int, start: float) -> float:
-        if t > total_steps:
-            raise ValueError(f"OneCycleLR was made for {total_steps} steps and has made them: make it for more.")
-        i = next((i for i, (end, _, _) in enumerate(phases) if t <= end), len(phases) - 1)
-        begin = phases[i - 1][0] if i else 0.0
-        end, first, last = phases[i]
-        share = (t - begin) / (end - begin) if end != begin else 1.0
-        return _anneal(first, last, share, strategy)
-
-    return value
+def _value(phases: list[Phase], strategy: str, total_steps: int, t: int, start: float) -> float:
+    """The value at t: in the first phase that has not ended, or in the last."""
+    if t > total_steps:
+        raise ValueError(f"OneCycleLR was made for {total_steps} steps and has made them: make it for more.")
+    i = next((i for i, (end, _, _) in enumerate(phases) if t <= end), len(phases) - 1)
+    begin = phases[i - 1][0] if i else 0.0
+    end, first, last = phases[i]
+    share = (t - begin) / (end - begin) if end != begin else 1.0
+    return _anneal(first, last, share, strategy)
 
 
 def _anneal(first: float, last: float, share: float, strategy: str) -> float:

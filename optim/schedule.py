@@ -3,7 +3,8 @@
 One idea: a schedule is a closed form, (t, value at the start) -> value at step t, for an option of each group, usually
 "lr". Calling `step()` adds one to t and writes the values; nothing is multiplied up from step to step, so nothing
 drifts and any t can be asked for. Every class takes `option="momentum"` (or "beta1", "weight_decay", ...) to drive
-another option by the same curve, and `Schedule` itself takes any function.
+another option by the same curve, and `Schedule` itself takes any function. A curve is a function of this file with its
+numbers, so that a schedule can be copied and pickled with its optimizer.
 
 An option has one schedule at a time: to combine several, write their values after one another with `SequentialLR` or
 into one function for `Schedule`. (PyTorch lets schedules multiply into one another; here the second one would
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from math import cos, pi
 from typing import Any
 
@@ -141,7 +143,11 @@ class ConstantLR(Schedule):
         self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, *, option: str = "lr"
     ) -> None:
         check_numbers("ConstantLR", factor=factor, total_iters=total_iters)
-        super().__init__(optimizer, {option: lambda t, start: start * factor if t < total_iters else start})
+        super().__init__(optimizer, {option: partial(_constant, factor, total_iters)})
+
+
+def _constant(factor: float, total_iters: int, t: int, start: float) -> float:
+    return start * factor if t < total_iters else start
 
 
 class StepLR(Schedule):
@@ -150,7 +156,11 @@ class StepLR(Schedule):
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, *, option: str = "lr") -> None:
         at_least(1, "StepLR: step_size", step_size)
         check_numbers("StepLR", gamma=gamma)
-        super().__init__(optimizer, {option: lambda t, start: start * gamma ** (t // step_size)})
+        super().__init__(optimizer, {option: partial(_in_steps, step_size, gamma)})
+
+
+def _in_steps(step_size: int, gamma: float, t: int, start: float) -> float:
+    return start * gamma ** (t // step_size)
 
 
 class MultiStepLR(Schedule):
@@ -163,7 +173,11 @@ class MultiStepLR(Schedule):
             raise TypeError(f"MultiStepLR takes several milestones, [30, 80], got {milestones!r} alone.")
         check_numbers("MultiStepLR", gamma=gamma)
         reached = sorted(number("MultiStepLR: each of milestones", milestone) for milestone in milestones)
-        super().__init__(optimizer, {option: lambda t, start: start * gamma ** bisect_right(reached, t)})
+        super().__init__(optimizer, {option: partial(_at_milestones, reached, gamma)})
+
+
+def _at_milestones(milestones: list[int], gamma: float, t: int, start: float) -> float:
+    return start * gamma ** bisect_right(milestones, t)
 
 
 class ExponentialLR(Schedule):
@@ -171,7 +185,11 @@ class ExponentialLR(Schedule):
 
     def __init__(self, optimizer: Optimizer, gamma: float, *, option: str = "lr") -> None:
         check_numbers("ExponentialLR", gamma=gamma)
-        super().__init__(optimizer, {option: lambda t, start: start * gamma**t})
+        super().__init__(optimizer, {option: partial(_exponential, gamma)})
+
+
+def _exponential(gamma: float, t: int, start: float) -> float:
+    return start * gamma**t
 
 
 class InverseTimeLR(Schedule):
@@ -179,7 +197,11 @@ class InverseTimeLR(Schedule):
 
     def __init__(self, optimizer: Optimizer, decay: float, *, option: str = "lr") -> None:
         check_numbers("InverseTimeLR", decay=decay)
-        super().__init__(optimizer, {option: lambda t, start: start / (1 + decay * t)})
+        super().__init__(optimizer, {option: partial(_inverse, decay)})
+
+
+def _inverse(decay: float, t: int, start: float) -> float:
+    return start / (1 + decay * t)
 
 
 class LinearLR(Schedule):
@@ -200,11 +222,11 @@ class LinearLR(Schedule):
     ) -> None:
         at_least(1, "LinearLR: total_iters", total_iters)
         check_numbers("LinearLR", start_factor=start_factor, end_factor=end_factor)
+        super().__init__(optimizer, {option: partial(_line, start_factor, end_factor, total_iters)})
 
-        def line(t: int, start: float) -> float:
-            return start * (start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters)
 
-        super().__init__(optimizer, {option: line})
+def _line(first: float, last: float, total_iters: int, t: int, start: float) -> float:
+    return start * (first + (last - first) * min(t, total_iters) / total_iters)
 
 
 class CosineAnnealingLR(Schedule):
@@ -216,10 +238,11 @@ class CosineAnnealingLR(Schedule):
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, *, option: str = "lr") -> None:
         at_least(1, "CosineAnnealingLR: T_max", T_max)
         check_numbers("CosineAnnealingLR", eta_min=eta_min)
-        super().__init__(
-            optimizer,
-            {option: lambda t, start: eta_min + (start - eta_min) * (1 + cos(pi * t / T_max)) / 2},
-        )
+        super().__init__(optimizer, {option: partial(_cosine, T_max, eta_min)})
+
+
+def _cosine(length: int, eta_min: float, t: int, start: float) -> float:
+    return eta_min + (start - eta_min) * (1 + cos(pi * t / length)) / 2
 
 
 class CosineAnnealingWarmRestarts(Schedule):
@@ -234,14 +257,14 @@ class CosineAnnealingWarmRestarts(Schedule):
         at_least(1, "CosineAnnealingWarmRestarts: T_0", T_0)
         at_least(1, "CosineAnnealingWarmRestarts: T_mult", T_mult)
         check_numbers("CosineAnnealingWarmRestarts", eta_min=eta_min)
+        super().__init__(optimizer, {option: partial(_cosines, T_0, T_mult, eta_min)})
 
-        def cosine(t: int, start: float) -> float:
-            since, length = t % T_0 if T_mult == 1 else t, T_0
-            while since >= length:
-                since, length = since - length, length * T_mult
-            return eta_min + (start - eta_min) * (1 + cos(pi * since / length)) / 2
 
-        super().__init__(optimizer, {option: cosine})
+def _cosines(length: int, growth: int, eta_min: float, t: int, start: float) -> float:
+    since = t % length if growth == 1 else t
+    while since >= length:
+        since, length = since - length, length * growth
+    return _cosine(length, eta_min, since, start)
 
 
 class PolynomialLR(Schedule):
@@ -250,7 +273,11 @@ class PolynomialLR(Schedule):
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, *, option: str = "lr") -> None:
         at_least(1, "PolynomialLR: total_iters", total_iters)
         check_numbers("PolynomialLR", power=power)
-        super().__init__(optimizer, {option: lambda t, start: start * (1 - min(t, total_iters) / total_iters) ** power})
+        super().__init__(optimizer, {option: partial(_polynomial, total_iters, power)})
+
+
+def _polynomial(total_iters: int, power: float, t: int, start: float) -> float:
+    return start * (1 - min(t, total_iters) / total_iters) ** power
 
 
 class LambdaLR(Schedule):
@@ -270,7 +297,11 @@ class LambdaLR(Schedule):
 def _scaled(factor: Callable[[int], float]) -> Curve:
     if not callable(factor):
         raise TypeError(f"LambdaLR takes a function of t that gives a factor, got {factor!r}.")
-    return lambda t, start: start * number(f"what lr_lambda gives for t = {t}", factor(t))
+    return partial(_times, factor)
+
+
+def _times(factor: Callable[[int], float], t: int, start: float) -> float:
+    return start * number(f"what lr_lambda gives for t = {t}", factor(t))
 
 
 class SequentialLR(Schedule):
@@ -297,15 +328,16 @@ class SequentialLR(Schedule):
             if schedule.optimizer is not optimizer or schedule.curves.keys() != schedulers[0].curves.keys():
                 raise ValueError("SequentialLR: all schedules must drive the same options of the same optimizer.")
 
-        def curve(option: str, group: int) -> Curve:
-            def value(t: int, start: float) -> float:
-                i = bisect_right(milestones, t)
-                return schedulers[i].curves[option][group](t - (milestones[i - 1] if i else 0), start)
+        curves: dict[str, Curve | list[Curve]] = {}
+        for option in schedulers[0].curves:
+            turns = zip(*(schedule.curves[option] for schedule in schedulers), strict=True)
+            curves[option] = [partial(_in_turn, list(ones), milestones) for ones in turns]
+        super().__init__(optimizer, curves)
 
-            return value
 
-        groups = range(len(optimizer.param_groups))
-        super().__init__(optimizer, {option: [curve(option, g) for g in groups] for option in schedulers[0].curves})
+def _in_turn(curves: list[Curve], milestones: list[int], t: int, start: float) -> float:
+    i = bisect_right(milestones, t)
+    return curves[i](t - (milestones[i - 1] if i else 0), start)
 
 
 for _name, _instead in OF_SCHEDULES.items():

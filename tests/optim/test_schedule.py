@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from math import exp, inf
 
 import numpy as np
@@ -46,6 +48,48 @@ def test_momentum_by_any_function():
     wanted = [0.99 - 0.49 * exp(-t / 100) for t in range(3)]
     np.testing.assert_allclose(path(optimizer, schedule, 2, "momentum"), wanted)
     assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+def _half(t):
+    return 0.5**t
+
+
+MADE = {
+    "ConstantLR": lambda o: optim.ConstantLR(o, total_iters=3),
+    "StepLR": lambda o: optim.StepLR(o, 2),
+    "MultiStepLR": lambda o: optim.MultiStepLR(o, [2, 4]),
+    "ExponentialLR": lambda o: optim.ExponentialLR(o, 0.9),
+    "InverseTimeLR": lambda o: optim.InverseTimeLR(o, 0.1),
+    "LinearLR": optim.LinearLR,
+    "CosineAnnealingLR": lambda o: optim.CosineAnnealingLR(o, 8),
+    "CosineAnnealingWarmRestarts": lambda o: optim.CosineAnnealingWarmRestarts(o, 2, T_mult=2),
+    "PolynomialLR": optim.PolynomialLR,
+    "LambdaLR": lambda o: optim.LambdaLR(o, _half),
+    "OneCycleLR": lambda o: optim.OneCycleLR(o, 0.3, total_steps=8),
+    "SequentialLR": lambda o: optim.SequentialLR(o, [optim.LinearLR(o), optim.StepLR(o, 2)], [2]),
+}
+
+
+def test_every_schedule_is_made_here():
+    kinds = [kind for kind in map(vars(optim).get, optim.__all__) if isinstance(kind, type)]
+    assert {*MADE, "Schedule"} == {kind.__name__ for kind in kinds if issubclass(kind, optim.Schedule)}
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+@pytest.mark.parametrize("name", MADE)
+def test_a_copy_goes_on_with_its_own_optimizer(name, copied):
+    optimizer = optim.SGD(
+        [{"params": [parameter([1.0])]}, {"params": [parameter([1.0])], "lr": 3.0}], lr=1.0, momentum=0.5
+    )
+    schedule = MADE[name](optimizer)
+    path(optimizer, schedule, 3)
+    before = schedule.get_last_lr()
+    other, twin = copied((optimizer, schedule))
+    assert twin.optimizer is other
+    theirs = path(other, twin, 4)
+    assert schedule.get_last_lr() == before
+    assert theirs == path(optimizer, schedule, 4)
+    assert len(set(theirs)) > 1 or name == "ConstantLR"
 
 
 def test_every_curve_takes_another_option():
