@@ -270,6 +270,15 @@ class Primitive(Operation[P]):
                 kinds = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in arrays)
                 raise TypeError(f"{self.name} is not defined for {kinds}; use astype.") from error
             raise error
+        except OverflowError:  # NumPy's texts name C's types
+            given = next((x for x in arrays if isinstance(x, int) and not isinstance(x, bool)), None)
+            if given is None:
+                raise
+            kinds = " and ".join(sorted({str(x.dtype) for x in arrays if hasattr(x, "dtype")}))
+            number = str(given) if given.bit_length() < 65 else f"a whole number of {given.bit_length()} bits"
+            raise OverflowError(
+                f"{self.name} got {number} beside {kinds}, which does not hold it; use astype."
+            ) from None
 
     def _one_array(self, xp: Module, out: Any) -> Array:
         """What a forward gave, where that is no array yet: NumPy gives scalars where CuPy gives 0-d arrays."""

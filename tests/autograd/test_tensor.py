@@ -286,6 +286,22 @@ def test_wrong_keywords_show_the_signature():
         x.sum(dim=0)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: x * 10**400, "multiply got a whole number of 1329 bits beside float32, which does not hold it"),
+        (lambda x: 10**400 - x, "subtract got a whole number of 1329 bits beside float32"),
+        (lambda x: ag.where(x > 1, x, 10**400), "where got a whole number of 1329 bits beside bool and float32"),
+        (lambda x: x.astype("int8") + 300, "add got 300 beside int8, which does not hold it; use astype"),
+        (lambda x: x.astype("uint8") + -1, "add got -1 beside uint8"),
+        (lambda x: ag.compile(lambda x: x * 10**400)(x), "multiply got a whole number of 1329 bits beside float32"),
+    ],
+)
+def test_a_number_that_no_array_holds_is_told(call, message):
+    with pytest.raises(OverflowError, match=message):
+        call(Tensor([1.0, 2.0], dtype="float32"))
+
+
 def test_bare_arrays_get_the_same_words():
     with pytest.raises(TypeError, match="unexpected keyword argument 'dim'"):
         ag.sum(np.ones(2), dim=0)
