@@ -1,8 +1,8 @@
 """Blocks: what `with no_grad():` is, and `@no_grad()` above a function.
 
-One idea: a block is made anew each time that it is entered, so one object serves many times, in recursion and in many
-threads, and inside a function that waits, or gives its results one by one, it is there whenever that runs, and only
-then. Read `modes.py` next.
+One idea: a block is made anew each time that it is entered, so one object serves many times, one within the other too
+(threads that share it do so above a function), and inside a function that waits, or gives its results one by one, it is
+there whenever that runs, and only then. Read `modes.py` next.
 """
 
 # Note [Functions that run later]
