@@ -30,7 +30,7 @@ from .ops.elementwise import add, positive
 from .ops.parts import Parts, whole
 from .ops.shape import sum_to
 from .primitive import Saved
-from .tensor import Edge, Node, Tensor, bare, edge_of, wrap
+from .tensor import Edge, Node, Tensor, bare, edge_of, listed, wrap
 
 __all__ = ["backward", "gradients"]
 
@@ -95,6 +95,7 @@ def gradients(
             return gradients(outputs, inputs, weights, create_graph=True, allow_unused=allow_unused)
     if isinstance(inputs, Tensor):
         raise TypeError("gradients takes the inputs as a list: gradients(y, [x]).")
+    outputs, inputs = outputs if isinstance(outputs, Tensor) else listed(outputs), listed(inputs)
     edges = [edge_of(x) for x in inputs]
     for position, edge in enumerate(edges):
         if edge is None and not allow_unused:
@@ -135,7 +136,10 @@ def _roots(tensors: Tensor | Sequence[Tensor], weights: Any, create_graph: bool)
     """The gradients that the walk begins with, by edge."""
     if isinstance(tensors, Tensor):
         return {_root(tensors): _seed(tensors, weights, create_graph)}
-    weights = [None] * len(tensors) if weights is None else weights
+    tensors = listed(tensors)
+    weights = [None] * len(tensors) if weights is None else _listed(weights)
+    if len(weights) != len(tensors):
+        raise ValueError(f"{len(tensors)} Tensors need as many gradients to begin with, got {len(weights)}: list them.")
     roots: dict[Edge, Gradient] = {}
     for tensor, weight in zip(tensors, weights, strict=True):
         edge, g = _root(tensor), _seed(tensor, weight, create_graph)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import weakref
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from .backend import Array, array_of, device_of, is_array, is_floating, to_host
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 else:
     Surface = object
 
-__all__ = ["Node", "Operand", "Tensor", "bare", "edge_of", "wrap"]
+__all__ = ["Node", "Operand", "Tensor", "bare", "edge_of", "listed", "wrap"]
 
 
 class Node:
@@ -285,6 +286,16 @@ def bare(x: Any) -> Any:
 
 def edge_of(tensor: Tensor) -> Edge | None:
     """Where the gradient of a Tensor goes: its node, itself when it is a leaf, or nowhere."""
-    if not tensor.requires_grad:
-        return None
-    return tensor if tensor.node is None else tensor.node
+    try:
+        if not tensor.requires_grad:
+            return None
+        return tensor if tensor.node is None else tensor.node
+    except AttributeError:
+        raise TypeError(f"wanted is a Tensor, or several of them in a list, got a {type(tensor).__name__}.") from None
+
+
+def listed(tensors: Any) -> list[Tensor]:
+    """Several Tensors, however they are given, as a list. Raises TypeError for what is not several."""
+    if not isinstance(tensors, Iterable):
+        raise TypeError(f"wanted is a Tensor, or several of them in a list, got a {type(tensors).__name__}.")
+    return list(tensors)

@@ -37,6 +37,30 @@ def test_a_part_that_keeps_nothing_can_be_used_twice_only_with_retain_graph():
         y.backward()
 
 
+def test_several_tensors_may_come_one_by_one():
+    x = leaf(2.0)
+    ag.backward(y for y in (x * x, x * 3.0))
+    same(x.grad, 7.0)
+    same(gradients((y for y in (x * x, x * 3.0)), (x for _ in range(1)))[0], 7.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda y: ag.backward([y, y], [1.0]), ValueError, "2 Tensors need as many gradients to begin with, got 1"),
+        (lambda y: ag.backward([y, y], 1.0), ValueError, "2 Tensors need as many gradients to begin with, got 1"),
+        (lambda y: ag.backward(None), TypeError, "wanted is a Tensor, or several of them in a list, got a NoneType"),
+        (lambda y: ag.backward([3.0]), TypeError, "wanted is a Tensor, or several of them in a list, got a float"),
+        (lambda y: ag.backward({"loss": y}), TypeError, "wanted is a Tensor, or several of them in a list, got a str"),
+        (lambda y: gradients(y, [None]), TypeError, "wanted is a Tensor, or several of them in a list, got a NoneType"),
+        (lambda y: gradients(y, {"w": y}), TypeError, "wanted is a Tensor, or several of them in a list, got a str"),
+    ],
+)
+def test_what_is_no_tensor_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call(leaf(2.0) * 2.0)
+
+
 def test_a_result_with_axes_needs_a_gradient_to_begin_with():
     x = leaf([1.0, 2.0])
     with pytest.raises(GradientError, match=r"shape \(2,\) needs the gradient .* \.sum\(\) or \.mean\(\)"):
