@@ -27,7 +27,7 @@ from .places import DataOf, Fixed, GradOf, Item
 from .program import Instruction, Program, Variable, layout_of
 from .surroundings import questions_about_methods
 from .traced import KEPT, Traced, record, tracer
-from .watch import data_of, has_grad, paused, watching
+from .watch import check_grad, data_of, has_grad, paused, watching
 
 __all__ = ["Trace", "program_of"]
 
@@ -337,7 +337,8 @@ class Trace:
         return found
 
     def write_grad(self, tensor: Tensor, grad: Tensor | None) -> None:
-        """Another gradient assigned to a Tensor from outside."""
+        """Another gradient assigned to a Tensor from outside. Raises TypeError for what is none."""
+        check_grad(grad)
         self.grads[id(tensor)] = (tensor, grad)
 
 

@@ -18,7 +18,7 @@ from ..modes import is_tracing, set_inside, tracing
 from ..tensor import Tensor
 from .traced import Traced
 
-__all__ = ["data_of", "grad_of", "has_grad", "paused", "set_data", "set_grad", "watching"]
+__all__ = ["check_grad", "data_of", "grad_of", "has_grad", "paused", "set_data", "set_grad", "watching"]
 
 _slots: dict[str, Any] = {name: Tensor.__dict__[name] for name in ("data", "grad", "node", "requires_grad")}
 data_of, set_data = _slots["data"].__get__, _slots["data"].__set__
@@ -28,9 +28,14 @@ grad_of, set_grad = _slots["grad"].__get__, _slots["grad"].__set__
 def has_grad(tensor: Tensor) -> bool:
     """Whether a Tensor has a gradient. Raises TypeError where something else stands in its place."""
     grad = grad_of(tensor)
+    check_grad(grad)
+    return grad is not None
+
+
+def check_grad(grad: Any) -> None:
+    """Raise TypeError for what cannot be a gradient."""
     if grad is not None and not isinstance(grad, Tensor):
         raise TypeError(f"tensor.grad must be a Tensor or None, got a {type(grad).__name__}: assign Tensor(...).")
-    return grad is not None
 
 
 def _is_new(tensor: Tensor) -> bool:

@@ -316,6 +316,19 @@ def test_a_result_that_hides_its_tensors_is_refused(kind: str) -> None:
     assert ag.compile(lambda x: (model, x))(tensor(1.0))[0] is model
 
 
+def test_a_gradient_that_is_no_tensor_is_named_where_it_is_assigned() -> None:
+    w = Tensor([1.0], requires_grad=True)
+
+    @ag.compile
+    def assign(x: Any) -> None:
+        w.grad = x
+
+    for grad in ([1.0], 1.0):
+        with pytest.raises(TypeError, match=r"tensor\.grad must be a Tensor or None, got a \w+: assign Tensor"):
+            assign(grad)
+        assert w.grad is None
+
+
 def test_an_async_function_is_refused_where_it_is_given() -> None:
     async def later(x: Tensor) -> Tensor:
         return x * 2.0
