@@ -21,6 +21,7 @@ from ..backend import is_array, plain
 from ..cuda.algorithms import is_timed
 from ..cuda.precision import is_tf32
 from ..errors import TraceError
+from ..modes import tracing
 from ..tensor import Tensor, wrap
 from ..tree import Structure, flatten, to_register, unflatten
 from ..writes import owner_of
@@ -111,6 +112,7 @@ class Entry:
             fixed = [_kind_of_result(x) if isinstance(y, Traced) else (x,) for x, y in zip(given, outcome, strict=True)]
             entry = cls(trace, shape, fixed, executor, only)
         finally:
+            tracing.set(None)  # `watching` saw to it, unless Ctrl-C came just when it ended
             trace.undo()
             if entry is not None or only:  # where a call follows that counts
                 for question, _ in trace.guards:

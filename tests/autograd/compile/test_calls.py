@@ -8,8 +8,10 @@ from __future__ import annotations
 import copy
 import operator
 import pickle
+import sys
 from collections import OrderedDict, namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,10 +20,33 @@ import pytest
 import autograd as ag
 import nn
 from autograd import Tensor
+from autograd.compile.entry import Entry
+from autograd.compile.watch import watching
 from autograd.errors import AnomalyError, TraceError
+from autograd.modes import is_tracing
 from tests.autograd.compile.worlds import Training, assert_same, both_step, tensor, twins
 
 pytestmark = pytest.mark.usefixtures("kernels_off")
+
+
+def test_an_interrupt_while_a_trace_ends_does_not_leave_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    managers = []
+
+    @contextmanager
+    def interrupted(trace: Any) -> Iterator[None]:
+        managers.append(watching(trace))  # kept, as a traceback keeps it
+        managers[-1].__enter__()
+        yield
+        raise KeyboardInterrupt
+
+    x = tensor(1.0, 2.0)
+    fast = ag.compile(lambda x: x * 2.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[Entry.__module__], "watching", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fast(x)
+    assert is_tracing() is None
+    assert_same((x * 2.0).data, fast(x).data)
 
 
 class Counted:
