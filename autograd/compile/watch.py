@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 from ..batching import Batched
 from ..modes import is_tracing, set_inside, tracing
@@ -108,34 +109,44 @@ class _Grad:
             trace.write_grad(tensor, grad)
 
 
+_descriptors = {"data": _Data(), "grad": _Grad(), "node": _Plain("node"), "requires_grad": _Plain("requires_grad")}
+
+
 def _install(descriptors: dict[str, Any]) -> None:
     for name, descriptor in descriptors.items():
         setattr(Tensor, name, descriptor)
 
 
-_lock = threading.Lock()
-_watchers = 0
+_lock = threading.RLock()
+_traces: WeakSet[Any] = WeakSet()  # those that watch; one that Ctrl-C cut off is forgotten
 
 
 @contextmanager
 def watching(trace: Any) -> Iterator[None]:
     """Let `trace` see what this thread does to Tensors."""
-    global _watchers
-    with _lock:
-        _watchers += 1
-        _install({"data": _Data(), "grad": _Grad(), "node": _Plain("node"), "requires_grad": _Plain("requires_grad")})
     try:
+        with _lock:
+            _traces.add(trace)
+            _install(_descriptors)
         with set_inside(tracing, trace):
             yield
     finally:
         with _lock:
-            _watchers -= 1
-            if not _watchers:
+            _traces.discard(trace)
+            if not _traces:
                 _install(_slots)
 
 
-@contextmanager
-def paused() -> Iterator[None]:
+def paused() -> _Pause:
     """Inside a trace, do something that belongs to no program."""
-    with set_inside(tracing, None):
-        yield
+    return _Pause()
+
+
+class _Pause:
+    """No generator, for one that Ctrl-C has cut off ends when it is forgotten, and would begin the trace again."""
+
+    def __enter__(self) -> None:
+        self._before = tracing.set(None)
+
+    def __exit__(self, *error: Any) -> None:
+        tracing.reset(self._before)

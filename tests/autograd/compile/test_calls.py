@@ -21,7 +21,8 @@ import autograd as ag
 import nn
 from autograd import Tensor
 from autograd.compile.entry import Entry
-from autograd.compile.watch import watching
+from autograd.compile.trace import Trace
+from autograd.compile.watch import paused, watching
 from autograd.errors import AnomalyError, TraceError
 from autograd.modes import is_tracing
 from tests.autograd.compile.worlds import Training, assert_same, both_step, tensor, twins
@@ -47,6 +48,15 @@ def test_an_interrupt_while_a_trace_ends_does_not_leave_it_on(monkeypatch: pytes
             fast(x)
     assert is_tracing() is None
     assert_same((x * 2.0).data, fast(x).data)
+
+
+def test_a_pause_that_is_cut_off_does_not_begin_the_trace_again() -> None:
+    with watching(Trace()):
+        cut = paused()
+        cut.__enter__()  # and Ctrl-C comes before it is left
+    assert is_tracing() is None
+    del cut
+    assert is_tracing() is None
 
 
 class Counted:
