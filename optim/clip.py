@@ -41,8 +41,8 @@ def clip_grad_norm_(
     device. Parameters without a gradient are passed over.
 
     Raises RuntimeError for a norm that is NaN or infinite when `error_if_nonfinite`, ValueError for a `max_norm` that
-    is not at least 0 and a `norm_type` that is not above 0, TypeError for what is no number or no
-    gradient. Pascanu, Mikolov and Bengio 2013, algorithm 1.
+    is not at least 0 and a `norm_type` that is not above 0, TypeError for what is no number or no gradient. Pascanu,
+    Mikolov and Bengio 2013, algorithm 1.
     """
     max_norm = at_least(0, "clip_grad_norm_: max_norm", max_norm)
     norm_type = above(0, "clip_grad_norm_: norm_type", norm_type)
