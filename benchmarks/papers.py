@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from recipe.history import kept
 from recipe.metrics import error_percent
 
 from .measure import BenchmarkError
@@ -89,7 +90,7 @@ def _entry(folder: Path, gpu: str | None) -> dict[str, Any]:
             "stop": run["stop"],
             "seconds": round(run["seconds"], 1),
             "steps": run["steps"]["text"],
-            "validation_error": round(error_percent(last["val_accuracy"]), 4),
+            "validation_error": round(error_percent(kept(run)["val_accuracy"]), 4),
             "verdict": run["diagnosis"]["verdict"],
             "machine": made_on(run, gpu),
             "ensemble": _ensemble(folder / "ensemble.json"),

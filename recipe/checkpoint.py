@@ -51,7 +51,13 @@ def load(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} cannot be used: {error}") from None
     if "state" not in metadata:
         raise CheckpointError(f"{path} holds weights but no state of a run: name a run's checkpoint.safetensors.")
-    return _put_together(json.loads(metadata["state"]), arrays)
+    try:
+        state = _put_together(json.loads(metadata["state"]), arrays)
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be used: its state is damaged ({error!r}).") from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} cannot be used: it holds no state of a run.")
+    return state
 
 
 def _taken_apart(value: Any, name: str, arrays: dict[str, Any]) -> Any:

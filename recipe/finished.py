@@ -52,12 +52,29 @@ def load_finished(folder: Path) -> Finished:
     config = from_dict(run.get("config") or {}, f"{folder}/run.json")
     if not run.get("epochs"):
         raise ConfigError(f"the run in {folder} has not one epoch: let it train first.")
-    best = folder / "best.safetensors"
+    best, newest = folder / "best.safetensors", folder / "checkpoint.safetensors"
     if config.stop.criterion is not None and best.exists():
-        about = json.loads(nn.load_metadata(best)["about"])
-        return Finished(folder, run, config, nn.load(best), int(about["epoch"]))
-    weights = checkpoint.load(folder / "checkpoint.safetensors")["model"]
-    return Finished(folder, run, config, weights, len(run["epochs"]) - 1)
+        return Finished(folder, run, config, *_best(best, len(run["epochs"])))
+    state, step = checkpoint.load(newest), run["epochs"][-1]["step"]
+    if not isinstance(state.get("model"), dict):
+        raise checkpoint.CheckpointError(f"{newest} cannot be used: it holds no weights.")
+    if run["status"] == "failed" and state.get("step") != step:
+        raise ConfigError(
+            f"the run in {folder} failed after {step} updates, and its newest checkpoint is of {state.get('step')}: "
+            "the weights that it was tested with are gone; train anew."
+        )
+    return Finished(folder, run, config, state["model"], len(run["epochs"]) - 1)
+
+
+def _best(path: Path, epochs: int) -> tuple[dict[str, Any], int]:
+    """The weights in best.safetensors, and the epoch that they are of."""
+    try:
+        weights, epoch = nn.load(path), int(json.loads(nn.load_metadata(path)["about"])["epoch"])
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise checkpoint.CheckpointError(f"{path} cannot be used: {error}") from None
+    if not 0 <= epoch < epochs:
+        raise checkpoint.CheckpointError(f"{path} is of epoch {epoch + 1}, and the run has {epochs}: it is another's.")
+    return weights, epoch
 
 
 def loaded(model: nn.Module, weights: dict[str, Any], folder: Path) -> nn.Module:

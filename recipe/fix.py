@@ -17,7 +17,7 @@ from .diagnose.remedies import as_flags
 from .diagnose.words import shown
 from .errors import UsageError
 from .files import finite
-from .history import flat
+from .history import flat, kept
 from .run_folder import read_run
 
 __all__ = ["Fix", "as_text", "by_hand", "compared", "planned"]
@@ -92,14 +92,12 @@ def compared(fix: Fix, folder: Path, target: float | None = None) -> dict[str, A
 def _summary(folder: Path, found: Diagnosis) -> dict[str, Any]:
     """Verdict, loss and score of a run, at the epoch whose weights it kept."""
     run = read_run(folder)
-    epochs = run["epochs"]
-    selected = (run.get("evidence") or {}).get("selected_epoch")
-    record = epochs[-1 if selected is None or selected >= len(epochs) else selected] if epochs else {}
+    record = kept(run)
     return {
         "run": str(folder),
         "verdict": found.verdict,
         "title": found.title,
-        "epochs": len(epochs),
+        "epochs": len(run["epochs"]),
         **{
             part: {"score": record.get(f"{part}_accuracy"), "loss": record.get(f"{part}_loss")}
             for part in ("train", "val")

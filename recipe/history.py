@@ -6,10 +6,10 @@ Read `trainer.py` for who fills it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["History", "Record"]
+__all__ = ["History", "Record", "flat", "kept"]
 
 Record = dict[str, Any]
 
@@ -54,6 +54,18 @@ class History:
             return "History(no epochs yet)"
         numbers = {k: v for k, v in self.last.items() if isinstance(v, (int, float))}
         return f"History({len(self)} epochs; last: " + ", ".join(f"{k} {v:.6g}" for k, v in numbers.items()) + ")"
+
+
+def kept(run: Mapping[str, Any]) -> Record:
+    """The record, in a run.json, of the epoch whose weights the run ended with; empty before the first.
+
+    It is the one that early stopping selected, or else the last.
+    """
+    records, selected = run.get("epochs") or [], (run.get("evidence") or {}).get("selected_epoch")
+    if not records:
+        return {}
+    record: Record = records[-1 if selected is None or selected >= len(records) else selected]
+    return record
 
 
 def flat(record: Record, prefix: str = "") -> Iterator[tuple[str, Any]]:

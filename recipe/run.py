@@ -165,8 +165,14 @@ def _callbacks(config: Config, folder: Path) -> list[Callback]:
     callbacks += build_stopping(stop)
     callbacks += [StepLog(folder / "steps.csv", every=fit.log_every), HistoryLog(folder / "history.csv"), Progress()]
     # Early stopping goes back to the weights that are best by what it watches, so those are the ones to keep.
-    steps, seconds = fit.checkpoint_steps, fit.checkpoint_seconds
-    return [*callbacks, ModelCheckpoint(folder, every_steps=steps, every_seconds=seconds, best=stop.monitor)]
+    keeping = ModelCheckpoint(
+        folder,
+        every_steps=fit.checkpoint_steps,
+        every_seconds=fit.checkpoint_seconds,
+        best=stop.monitor,
+        min_delta=stop.min_delta,
+    )
+    return [*callbacks, keeping]
 
 
 def _conclude(config: Config, trainer: Trainer, folder: Path, parts: Parts, run_file: RunFile) -> None:

@@ -30,8 +30,8 @@ class ModelCheckpoint(Callback):
     """Writes `folder`/checkpoint.safetensors after every epoch, on Ctrl-C, and every `every_steps` or `every_seconds`.
 
     `best` names the value of the records by which `folder`/best.safetensors is kept, the weights alone of the best
-    epoch so far; None keeps none, nor does "val_..." where there are no validation rows. `mode` as in EarlyStopping. A
-    folder that is not there is made.
+    epoch so far; None keeps none, nor does "val_..." where there are no validation rows. `mode` and `min_delta`
+    as in EarlyStopping: with the same ones these are the weights that it puts back. A folder that is not there is made.
 
     Raises KeyError at the end of the first epoch where the records have no value of that name.
     """
@@ -46,15 +46,17 @@ class ModelCheckpoint(Callback):
         every_seconds: float | None = None,
         best: str | None = "val_loss",
         mode: str | None = None,
+        min_delta: float = 0.0,
     ) -> None:
         if every_steps is not None:
             check_count("ModelCheckpoint", "every_steps", every_steps)
         if every_seconds is not None:
             check_number("ModelCheckpoint", "every_seconds", every_seconds, least=0)
+        check_number("ModelCheckpoint", "min_delta", min_delta, least=0)
         self.path = Path(folder) / "checkpoint.safetensors"
         self.best_path = Path(folder) / "best.safetensors"
         self.every_steps, self.every_seconds = every_steps, every_seconds
-        self.watched = None if best is None else Watched(best, mode)
+        self.watched = None if best is None else Watched(best, mode, min_delta)
         self._saved_at = 0.0
 
     def on_fit_begin(self, trainer: Trainer) -> None:

@@ -21,8 +21,13 @@ __all__ = ["EarlyStopping", "generalization_loss", "progress_quotient", "strips_
 
 
 def generalization_loss(validation: Sequence[float]) -> float:
-    """GL(t) = 100 (E_va(t) / E_opt(t) - 1): by how many per cent the error is above the least so far."""
-    least = min(validation)
+    """GL(t) = 100 (E_va(t) / E_opt(t) - 1): by how many per cent the error is above the least so far.
+
+    What is no number is not the least; where there is no number yet, nothing is lost.
+    """
+    least = min((value for value in validation if value == value), default=None)
+    if least is None:
+        return 0.0
     return 100.0 * (validation[-1] / least - 1.0) if least > 0 else (0.0 if validation[-1] <= least else float("inf"))
 
 

@@ -26,12 +26,12 @@ __all__ = ["NanGuard", "NotFinite"]
 
 
 class NotFinite(FloatingPointError):
-    """A loss or gradient that is NaN or infinite. `step` counts from 1, `epoch` from 0; `where` names what was
-    first.
+    """A loss or gradient that is NaN or infinite. `step` counts from 1, `epoch` from 0, in the text from 1 as well;
+    `where` names what was first.
     """
 
     def __init__(self, step: int, epoch: int, where: str, advice: str) -> None:
-        super().__init__(f"step {step} (epoch {epoch}): {where}. {advice}")
+        super().__init__(f"step {step} (epoch {epoch + 1}): {where}. {advice}")
         self.step, self.epoch, self.where = step, epoch, where
 
 

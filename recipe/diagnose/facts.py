@@ -171,7 +171,7 @@ def _hole(values: Sequence[float | None] | None) -> str | None:
     """A loss that is no number stands in JSON as null."""
     for epoch, value in enumerate(values or ()):
         if value is None or not math.isfinite(value):
-            return f"the training loss of epoch {epoch} is not finite"
+            return f"the training loss of epoch {epoch + 1} is not finite"
     return None
 
 

@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from ..diagnose.words import shown
-from ..history import flat
+from ..history import flat, kept
 from ..metrics import error_percent
 from .plot import Plot
 from .style import STYLE
@@ -118,12 +118,14 @@ _NOT_FIRED = {"ruled out": "no", "too close to call": "too close to call", "not 
 
 def _numbers(run: Mapping[str, Any]) -> str:
     test, records = run.get("test") or {}, run.get("epochs") or []
-    last = records[-1] if records else {}
+    last, tested = records[-1] if records else {}, kept(run)
+    selected = (run.get("evidence") or {}).get("selected_epoch")
     numbers = {
         "test error": _percent(test.get("error_percent")),
-        "validation error": _percent(error_percent(last.get("val_accuracy"))),
-        "training error": _percent(error_percent(last.get("train_accuracy"))),
+        "validation error": _percent(error_percent(tested.get("val_accuracy"))),
+        "training error": _percent(error_percent(tested.get("train_accuracy"))),
         "test loss": None if test.get("loss") is None else f"{test['loss']:.4f}",
+        "selected epoch": None if selected is None or not records else str(tested["epoch"] + 1),
         "epochs": str(len(records)) if records else None,
         "updates": f"{last['step']:,}" if last.get("step") else None,
         "parameters": f"{run['parameters']:,}" if run.get("parameters") else None,

@@ -77,7 +77,7 @@ def test_the_guard_names_the_layer_whose_output_is_first_not_finite():
     error = guarded(trainer(callbacks=[NanGuard(), Poison(8, blow_up)]))
     assert (error.step, error.epoch) == (9, 1)
     assert "the output of layer 4 (Linear) is" in error.where
-    assert str(error).startswith("step 9 (epoch 1): the output of layer 4 (Linear) is")
+    assert str(error).startswith("step 9 (epoch 2): the output of layer 4 (Linear) is")
     assert "in the forward pass" in error.where  # the operation, as anomaly() tells it
 
 

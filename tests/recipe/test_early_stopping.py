@@ -113,6 +113,12 @@ def test_nan_is_never_better():
     assert play(EarlyStopping(patience=2), [1.0, float("nan"), float("nan")]) == 2
 
 
+def test_a_loss_that_is_no_number_is_not_the_least_so_far():
+    assert generalization_loss([float("nan"), 2.0, 1.0, 1.1]) == pytest.approx(10.0)
+    assert generalization_loss([float("nan")]) == 0.0
+    assert play(EarlyStopping(criterion="GL", alpha=5.0), [float("nan"), 2.0, 1.0, 1.1]) == 3
+
+
 def test_patience_counts_from_the_best_also_in_a_run_that_began_without_it():
     callback, run = EarlyStopping(patience=2), Stand()
     for epoch in range(5, 8):
