@@ -2,7 +2,7 @@
 
 One idea: a run that could mislead is not saved by itself. Only a full one goes to benchmarks/results/; a trial or a
 part is printed, and saved where `--out` says. A wrong flag is one line and exit status 2; contenders that fail or
-disagree are exit status 1.
+disagree are exit status 1, and so is a disk that is full; a run that is stopped is 130.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from .claims.command import add_claims, run_claims, show_claims
@@ -101,8 +104,11 @@ def _document(text: str) -> dict[str, Any]:
 
 def _folder(text: str) -> Path:
     path = Path(text)
-    if path.exists() and not path.is_dir():
-        raise argparse.ArgumentTypeError(f"'{text}' is a file; a folder is wanted")
+    there = next((place for place in (path, *path.absolute().parents) if place.exists()), path)
+    if not there.is_dir():
+        raise argparse.ArgumentTypeError(f"'{there}' is a file; a folder is wanted")
+    if not os.access(there, os.W_OK):  # said before minutes of measuring
+        raise argparse.ArgumentTypeError(f"'{text}' cannot be written to; name a folder that can")
     return path
 
 
@@ -360,37 +366,65 @@ def _profile(arguments: argparse.Namespace) -> None:
         print(worker.ask("profile", job=job, steps=arguments.steps, sort=arguments.sort, lines=arguments.lines))
 
 
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Inside, a signal to end, and a terminal that closes, let a command clean up; `nohup` stays what it is."""
+    known = [number for number in signal.Signals if number.name in ("SIGTERM", "SIGHUP")]  # Windows has not both
+    usual = [number for number in known if signal.getsignal(number) is signal.SIG_DFL]
+    for number in usual:
+        signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number in usual:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _carry_out(arguments: argparse.Namespace) -> None:
+    if arguments.command == "profile":
+        _profile(arguments)
+    elif arguments.command == "gpu":
+        _run_gpu(arguments)
+    elif arguments.command == "claims":
+        run_claims(arguments, _show_progress)
+    elif arguments.command == "diagnosis":
+        run_diagnosis(arguments)
+    elif arguments.command == "papers":
+        run_papers(arguments)
+    elif arguments.command == "curves":
+        run_curves(arguments)
+    elif arguments.command == "kernels":
+        run_kernels(arguments)
+    elif arguments.command == "products":
+        run_products(arguments)
+    elif arguments.command == "show":
+        _show(arguments.document)
+    else:
+        _run(BENCHMARKS[arguments.command], arguments)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit status."""
     arguments = _parser().parse_args(argv)
     try:
-        if arguments.command == "profile":
-            _profile(arguments)
-        elif arguments.command == "gpu":
-            _run_gpu(arguments)
-        elif arguments.command == "claims":
-            run_claims(arguments, _show_progress)
-        elif arguments.command == "diagnosis":
-            run_diagnosis(arguments)
-        elif arguments.command == "papers":
-            run_papers(arguments)
-        elif arguments.command == "curves":
-            run_curves(arguments)
-        elif arguments.command == "kernels":
-            run_kernels(arguments)
-        elif arguments.command == "products":
-            run_products(arguments)
-        elif arguments.command == "show":
-            _show(arguments.document)
-        else:
-            _run(BENCHMARKS[arguments.command], arguments)
-        sys.stdout.flush()  # here, where it may fail
+        with _ended_as_by_ctrl_c():
+            _carry_out(arguments)
+            sys.stdout.flush()  # here, where it may fail
     except BenchmarkError as error:
         print(f"python -m benchmarks {arguments.command}: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); nor must Python's flush at exit complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        # Whoever writes a file names it, so what has no name is where we print.
+        name = error.filename or "standard output"
+        print(f"python -m benchmarks {arguments.command}: {name}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt as stop:
         print(f"python -m benchmarks {arguments.command}: stopped; {str(stop) or 'nothing was saved'}", file=sys.stderr)
         return 130

@@ -6,10 +6,11 @@ One idea: a table is rows of texts, aligned; it reads the same in a terminal, a 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from recipe.files import write_bytes
 
 __all__ = ["RESULTS", "duration", "heading", "left_out_lines", "ratio_text", "save", "table"]
 
@@ -88,7 +89,5 @@ def save(document: dict[str, Any], folder: Path, name: str | None = None) -> Pat
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{document['benchmark']}-{name or document['device']}.json"
-    new = path.with_suffix(".json.new")
-    new.write_text(json.dumps(document, indent=1) + "\n")
-    os.replace(new, path)
+    write_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
     return path

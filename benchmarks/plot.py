@@ -7,11 +7,14 @@ reached is a line across its group. Needs Matplotlib; without it a result has no
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from recipe.files import write_bytes
 
 __all__ = ["Panel", "can_draw", "draw"]
 
@@ -54,7 +57,9 @@ def draw(panels: Sequence[Panel], title: str, path: Path) -> None:
         figure.legend(
             *places[0].get_legend_handles_labels(), loc="outside lower left", ncols=4, frameon=False, fontsize=8
         )
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)
+        drawn, kind = io.BytesIO(), path.suffix.removeprefix(".")
+        figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else None, dpi=150)
+    write_bytes(path, drawn.getvalue())
 
 
 def _draw_panel(panel: Panel, axes: Any) -> None:

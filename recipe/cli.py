@@ -264,7 +264,8 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+        # Whoever writes a file names it, so what has no name is where we print.
+        return _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", 2)
 
 
 def _complain(error: Any, code: int) -> int:

@@ -7,11 +7,12 @@ One idea: the verdicts are printed, the page has everything, and only a full run
 from __future__ import annotations
 
 import argparse
-import os
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from recipe.files import write_bytes
 
 from ..measure import BenchmarkError
 from ..output import RESULTS, save, table
@@ -78,8 +79,9 @@ def run_claims(arguments: argparse.Namespace, show_progress: Callable[[str], Non
     try:
         document = measure_claims(chosen, range(seeds), arguments.quick, kept, tell)
     except KeyboardInterrupt:
-        print(f"stopped; {len(kept.parts)} parts are kept: the same command with --resume goes on")
-        raise
+        count = len(kept.parts)
+        what = f"{count} part{' is' if count == 1 else 's are'} kept"
+        raise KeyboardInterrupt(f"{what}: the same command with --resume goes on") from None
     finally:
         show_progress("")
     full = not (arguments.quick or arguments.only) and seeds >= SEEDS
@@ -97,9 +99,7 @@ def show_claims(document: Mapping[str, Any], path: Path) -> None:
     from .run import judged_in
 
     html = path.with_suffix(".html")
-    new = html.with_suffix(".html.new")
-    new.write_text(page(document), encoding="utf-8")
-    os.replace(new, html)
+    write_bytes(html, page(document).encode())
     found = verdicts(judged_in(document), list(CLAIMS))
     seconds = f"{document['seconds']:.0f} s"
     print(_table(found), *_failures(found), f"{seconds}\nsaved {path}\nsaved {html}", sep="\n\n")

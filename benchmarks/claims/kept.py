@@ -7,10 +7,11 @@ was measured is there. Read `run.py`, which fills it.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from recipe.files import append_bytes, write_bytes
 
 from ..measure import BenchmarkError
 
@@ -38,9 +39,7 @@ class Kept:
         # Anew also when it goes on: a line that was cut would take the next one with it.
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps(line) + "\n" for line in (self.about, *self.parts)]
-        new = path.with_suffix(".new")
-        new.write_text("".join(lines), encoding="utf-8")
-        os.replace(new, path)
+        write_bytes(path, "".join(lines).encode())
 
     @property
     def seconds(self) -> float:
@@ -50,8 +49,7 @@ class Kept:
     def add(self, part: Mapping[str, Any]) -> None:
         """Keep a part."""
         self.parts.append(dict(part))
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(part) + "\n")
+        append_bytes(self.path, (json.dumps(part) + "\n").encode())
 
     def forget(self) -> None:
         """Remove the file, when the result is saved."""

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from recipe.files import write_bytes
+
 from ..output import RESULTS, save
 
 __all__ = ["add_diagnosis", "run_diagnosis", "show_diagnosis"]
@@ -94,6 +96,6 @@ def show_diagnosis(document: Mapping[str, Any], path: Path | None) -> None:
     kept = "not saved, being a trial or a part; --out FOLDER saves it"
     if path is not None:
         beside = path.with_suffix(".txt")
-        beside.write_text(text, encoding="utf-8")
+        write_bytes(beside, text.encode())
         kept = f"saved {path}\nsaved {beside}"
     print(f"\n{text}\n{kept}")

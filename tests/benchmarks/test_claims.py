@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from benchmarks.claims import e9_diagnosis, run
+from benchmarks.__main__ import main
+from benchmarks.claims import command, e9_diagnosis, run
 from benchmarks.claims.experiment import Experiment, Figure, Found, Order, Part
 from benchmarks.claims.judge import State, judge, number, verdicts
 from benchmarks.claims.kept import Kept
@@ -159,6 +160,17 @@ def test_a_run_that_was_cut_short_goes_on(known, tmp_path):
     assert measure(tmp_path, 1, resume=True)["experiments"] == document["experiments"]  # and once more
     assert asked == []  # it was measured before
     assert document["experiments"]["E1"]["parts"] == {"a": {"0": {"loss": 0.25}}, "b": {"0": {"loss": 0.25}}}
+
+
+def test_a_run_that_is_stopped_says_what_is_kept(known, tmp_path, monkeypatch, capsys):
+    def stops(seed: int) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "PARTS", tmp_path / "parts.jsonl")
+    known(experiment(BELOW_ONE, parts=(Part("a", small), Part("b", stops))))
+    assert main(["claims", "--only", "E1", "--seeds", "1"]) == 130
+    text = "stopped; 1 part is kept: the same command with --resume goes on"
+    assert capsys.readouterr().err == f"python -m benchmarks claims: {text}\n"
 
 
 def test_a_run_that_goes_on_at_another_commit_names_both(tmp_path):

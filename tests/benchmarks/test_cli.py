@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -43,6 +45,7 @@ def results(fakes, monkeypatch, tmp_path):
         (["overhead", "--only", "tiny"], "unknown name 'tiny'; known are: add, "),
         (["speed", "--contenders", "tensorflow"], "unknown name 'tensorflow'; known are: tapegrad, "),
         (["speed", "--out", __file__], "test_cli.py' is a file; a folder is wanted"),
+        (["speed", "--out", f"{__file__}/deep/er"], "test_cli.py' is a file; a folder is wanted"),
         (["speed", "--fast"], "unrecognized arguments: --fast"),
         (["claims", "--only", "E77"], "unknown name 'E77'; known are: E0, E1, "),
         (["claims", "--seeds", "0"], "argument --seeds: '0' is not a whole number above zero"),
@@ -147,3 +150,33 @@ def test_a_reader_that_goes_away_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_a_folder_that_takes_no_files_is_refused_before_anything_is_measured(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(cli.os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(SystemExit):
+        cli.main(["speed", "--out", str(tmp_path / "new" / "folder")])
+    assert "cannot be written to; name a folder that can (see" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_is_told_as_ctrl_c_is(number, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "run_diagnosis", lambda arguments: os.kill(os.getpid(), number))
+    before = [signal.signal(number, signal.SIG_DFL)]
+    try:
+        assert cli.main(["diagnosis"]) == 130
+    finally:
+        signal.signal(number, before[0])
+    assert capsys.readouterr().err == "python -m benchmarks diagnosis: stopped; nothing was saved\n"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(28, "No space left on device", "x")])
+def test_a_full_disk_is_one_line_that_names_what_was_full(error, monkeypatch, capsys):
+    def full(arguments):
+        raise error
+
+    monkeypatch.setattr(cli, "run_diagnosis", full)
+    assert cli.main(["diagnosis"]) == 1
+    name = error.filename or "standard output"
+    assert capsys.readouterr().err == f"python -m benchmarks diagnosis: {name}: No space left on device\n"

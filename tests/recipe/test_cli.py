@@ -183,6 +183,20 @@ def test_a_disk_that_fills_up_while_steps_are_logged_is_told_with_the_file(monke
     assert capsys.readouterr().err == "recipe: out/steps.csv: No space left on device\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_behind_what_is_printed_is_told_and_the_run_is_kept(tmp_path):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "recipe", *SMALL, "--out", str(tmp_path / "out")],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    assert (done.returncode, done.stderr) == (2, "recipe: standard output: No space left on device\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
 def test_two_processes_do_not_train_in_one_folder(capsys):
     assert main([*SMALL, "--checkpoint-steps", "1", "--time-limit", "1e-9", "--out", "out"]) == 0
