@@ -227,7 +227,7 @@ def _print_interrupted(trainer: Trainer, folder: Path) -> None:
         text = f"interrupted at step {trainer.step}; to go on: {_command('resume', folder)}"
     try:
         print(text, flush=True)
-    except BrokenPipeError:  # whoever read the output has gone
+    except OSError:  # whoever read the output has gone, or the disk behind it is full
         print(text, file=sys.stderr)
         raise
 

@@ -27,8 +27,8 @@ _REDRAW = 0.2  # seconds
 class Progress(Callback):
     """Prints a line for each epoch and, on a terminal with the package rich, a bar with metrics and time to go.
 
-    Another line says so when updates begin to run in another way, compiled or eager. Where nobody reads the lines any
-    more, as behind `| head`, the fit is interrupted, so that what was trained is saved.
+    Another line says so when updates begin to run in another way, compiled or eager. Where the lines cannot be written
+    any more, as behind `| head` or on a full disk, the fit is interrupted, so that what was trained is saved.
 
     `live` None looks whether `stream` (stdout by default) is a terminal.
     """
@@ -81,7 +81,7 @@ class Progress(Callback):
         if self._bar is None:
             try:
                 print(text, file=self.stream, flush=True)
-            except BrokenPipeError:
+            except OSError:
                 trainer.interrupt()
         else:
             self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)

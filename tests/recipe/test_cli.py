@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
@@ -184,17 +185,27 @@ def test_a_disk_that_fills_up_while_steps_are_logged_is_told_with_the_file(monke
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
-def test_a_full_disk_behind_what_is_printed_is_told_and_the_run_is_kept(tmp_path):
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "recipe", *SMALL, "--out", str(tmp_path / "out")],
-            cwd=ROOT,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=120,
-        )
+def test_a_full_disk_behind_what_is_printed_is_told():
+    done = in_a_shell(["papers"], "> /dev/full")
     assert (done.returncode, done.stderr) == (2, "recipe: standard output: No space left on device\n")
+
+
+def test_a_disk_that_fills_up_while_lines_are_printed_costs_nothing(monkeypatch, capsys):
+    class Full(io.StringIO):
+        room = True
+
+        def write(self, text):
+            self.room = self.room and "epoch 2/3" not in text
+            if not self.room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(text)
+
+    monkeypatch.setattr("sys.stdout", Full())
+    assert main([*SMALL[:-4], "--epochs", "3", "--out", "out"]) == 2
+    saved, told = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"interrupted at step \d+; to go on: .* -m recipe resume out", saved)
+    assert told == "recipe: standard output: No space left on device"
+    assert len(checkpoint.load(Path("out/checkpoint.safetensors"))["history"]) == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
