@@ -74,6 +74,13 @@ def compare(one: Path, other: Path, gpu: str | None = None) -> dict[str, Any]:
     larger one, and None where a loss is no number; every other difference is the other run's value less the one's.
     """
     runs = [_run(folder) for folder in (one, other)]
+    try:
+        return _compared(runs, one, other, gpu)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise BenchmarkError(f"{one} or {other} holds a damaged run.json: {error!r}; restore it.") from None
+
+
+def _compared(runs: Sequence[dict[str, Any]], one: Path, other: Path, gpu: str | None) -> dict[str, Any]:
     _refuse_others(*(run["config"] for run in runs))
     steps = _steps(*(_losses(folder) for folder in (one, other)))
     config, devices = runs[0]["config"], [run["config"]["device"] for run in runs]

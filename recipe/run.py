@@ -74,7 +74,7 @@ def config_of(folder: Path, time_limit: float | None) -> Config:
     run = read_run(folder)
     if run["status"] == "finished":
         raise ConfigError(f"the run in {folder} is finished: look at it with diagnose or report, or train anew.")
-    config = run["config"]
+    config = run.get("config")
     if not (isinstance(config, dict) and isinstance(config.get("stop"), dict)):
         raise ConfigError(f"the run in {folder} has no configuration to go on with in its run.json: train anew.")
     return from_dict(config | {"stop": config["stop"] | {"time_limit": time_limit}}, f"{folder}/run.json")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["RunFile", "alone_in", "machine", "make_folder", "new_folder", "read_run"]
 
 SCHEMA = 1
+_PARTS = {"status": str, "config": dict, "machine": dict, "epochs": list, "evidence": dict}  # null but for the status
 
 
 def new_folder(out: str | None, name: str) -> Path:
@@ -99,11 +100,25 @@ def read_run(folder: Path) -> dict[str, Any]:
         run = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         raise ConfigError(f"{folder} is no run folder: it has no run.json.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.") from None
     if not isinstance(run, dict) or run.get("schema") != SCHEMA:
         raise ConfigError(f"{path} was not written by this version of the recipe.")
+    if why := _damage(run):
+        raise ConfigError(f"{path} is damaged: {why}; restore it, or train anew.")
     return run
+
+
+def _damage(run: dict[str, Any]) -> str:
+    """What a run.json lacks of its form, in words; nothing where it has it."""
+    for name, kind in _PARTS.items():
+        value = run.get(name)
+        if not isinstance(value, kind) and (name == "status" or value is not None):
+            return f"{name} is {'missing' if name not in run else f'of type {type(value).__name__}'}"
+    for number, record in enumerate(run.get("epochs") or ()):
+        if not (isinstance(record, dict) and isinstance(record.get("epoch"), int)):
+            return f"record {number + 1} of its epochs is none"
+    return ""
 
 
 def machine(device: str) -> dict[str, Any]:
@@ -162,7 +177,8 @@ class RunFile(Callback):
 
     def go_on(self, earlier: dict[str, Any]) -> None:
         """Keep, from what run.json said before a resume, the machines other than this one that the seconds are of."""
-        machines = [*earlier.get("machines_before", ()), earlier.get("machine")]
+        before = earlier.get("machines_before")
+        machines = [*(before if isinstance(before, list) else ()), earlier.get("machine")]
         self.run["machines_before"] = [m for m in machines if m and m != self.run["machine"]]
 
     def on_fit_begin(self, trainer: Trainer) -> None:

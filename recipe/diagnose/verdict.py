@@ -91,10 +91,9 @@ def diagnose(
     if target is not None:
         lines = replace(lines, train_score=Line(target, lines.train_score.band, "You set this target."))
     try:
-        facts = _facts(run)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return decide(_facts(run), lines, _settings(run), explicit_target=target is not None)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise UsageError(f"the evidence in the run is damaged ({error}): train again, or restore run.json.") from None
-    return decide(facts, lines, _settings(run), explicit_target=target is not None)
 
 
 def _facts(run: Mapping[str, Any]) -> Facts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from ..errors import ConfigError
 from ..interrupt import Interrupt
 from ..run_folder import read_run
 from .board import Board
@@ -31,5 +32,10 @@ def follow(folder: Path, board: Board, interrupt: Interrupt) -> None:
             newest = (folder / "run.json").stat().st_mtime
             if newest != written:
                 written = newest
-                board.update(name=folder.resolve().name, written=written, **state_of(read_run(folder)))
+                run = read_run(folder)
+                try:
+                    parts = state_of(run)
+                except (AttributeError, LookupError, TypeError, ValueError) as error:
+                    raise ConfigError(f"{folder}/run.json is damaged: it lacks what is shown ({error!r}).") from None
+                board.update(name=folder.resolve().name, written=written, **parts)
         time.sleep(_PAUSE)

@@ -1,12 +1,18 @@
-"""What a run's folder says of the machine: on a GPU also which one it was."""
+"""What a run's folder says: of the machine, also which GPU it was; and one line where it says nothing of use."""
 
 from __future__ import annotations
+
+import json
+
+import pytest
 
 import autograd as ag
 from recipe.cli import main
 from recipe.config import configure
 from recipe.run_folder import RunFile, machine
 from tests.recipe.small import run_of
+
+SMALL = ["train", "--data", "blobs", "--limit-rows", "60", "--epochs", "1", "--hidden", "4"]
 
 
 def test_a_run_on_a_gpu_says_on_which(monkeypatch, tmp_path):
@@ -42,3 +48,48 @@ def test_a_resumed_run_keeps_what_it_began_on(monkeypatch, tmp_path):
         [{"processor": "one"}],
     )
     assert "Machine before a resume" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"schema": 1}', "is damaged: status is missing; restore it, or train anew."),
+        ('{"schema": 1, "status": 5}', "is damaged: status is of type int; restore it, or train anew."),
+        ('{"schema": 1, "status": "finished", "config": []}', "is damaged: config is of type list; "),
+        ('{"schema": 1, "status": "finished", "epochs": [{}]}', "is damaged: record 1 of its epochs is none; "),
+        ("[" * 100_000, "cannot be read: "),
+        ("[1]", "was not written by this version of the recipe."),
+    ],
+)
+def test_a_run_json_of_another_form_is_one_line_for_every_command(text, why, tmp_path, capsys):
+    (tmp_path / "run.json").write_text(text)
+    for command in ("resume", "diagnose", "report", "ensemble", "watch"):
+        assert main([command, str(tmp_path)]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"recipe: {tmp_path}/run.json {why}"), command
+        assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("damaged", [{"config": {}}, {"seconds": None, "plan": 5}])
+def test_a_run_json_that_lacks_what_is_shown_is_one_line(damaged, tmp_path, capsys):
+    assert main([*SMALL, "--out", str(tmp_path / "r")]) == 0
+    path = tmp_path / "r" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | damaged))
+    capsys.readouterr()
+    assert main(["watch", str(tmp_path / "r")]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"recipe: {path} is damaged: it lacks what is shown (")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("dropout", "x"), ("labelled", [None]), ("updates", [])])
+def test_evidence_of_another_form_is_one_line(name, value, tmp_path, capsys):
+    assert main([*SMALL, "--out", str(tmp_path / "r")]) == 0
+    path = tmp_path / "r" / "run.json"
+    run = json.loads(path.read_text())
+    path.write_text(json.dumps(run | {"evidence": run["evidence"] | {name: value}}))
+    capsys.readouterr()
+    assert main(["diagnose", str(tmp_path / "r")]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("recipe: the evidence in the run is damaged (")
+    assert err.count("\n") == 1

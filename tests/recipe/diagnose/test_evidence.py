@@ -199,7 +199,13 @@ def test_a_list_of_epochs_alone_is_read_as_far_as_it_goes():
 def test_a_run_folder_is_read_and_a_damaged_one_named(tmp_path):
     evidence = Evidence()
     trainer_of(net(), evidence).fit(*blobs(), epochs=3, batch_size=20)
-    run = {"schema": 1, "epochs": [], "evidence": evidence.to_json(), "config": {"optim": {"lr": 0.05}}}
+    run = {
+        "schema": 1,
+        "status": "finished",
+        "epochs": [],
+        "evidence": evidence.to_json(),
+        "config": {"optim": {"lr": 0.05}},
+    }
     (tmp_path / "run.json").write_text(json.dumps(run))
     assert diagnose(tmp_path) == diagnose(run) == diagnose(tmp_path / "run.json")
     assert diagnose(tmp_path, target=0.9999).verdict != "fine" or run["evidence"]["curves"]["train_score"][-1] == 1.0
