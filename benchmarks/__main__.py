@@ -281,8 +281,12 @@ def _run(benchmark: Benchmark, arguments: argparse.Namespace) -> None:
     full = not (arguments.quick or arguments.only or arguments.contenders)
     folder = arguments.out or (RESULTS if full else None)
     # Saved before it is printed: minutes of measuring must not be lost to a pipe that closes.
-    kept = _keep(benchmark, document, folder) if folder else "not saved, being a trial or a part; --out FOLDER saves it"
-    print(heading(document), benchmark.tables(document), kept, sep="\n\n")
+    kept = "not saved" if folder else "not saved, being a trial or a part; --out FOLDER saves it"
+    try:
+        if folder:
+            kept = _keep(benchmark, document, folder)
+    finally:  # nor to a disk that is full
+        print(heading(document), benchmark.tables(document), kept, sep="\n\n")
 
 
 def _keep(benchmark: Benchmark, document: dict[str, Any], folder: Path) -> str:

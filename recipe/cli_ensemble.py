@@ -70,8 +70,10 @@ def _ensemble(arguments: argparse.Namespace) -> int:
     except DeviceError as error:
         raise UsageError(f"--device {arguments.device}: {error}") from None
     found = monte_carlo_figure(model, x, y, masks, repetitions=repetitions, seed=seed, tell=_tell)
-    write_json(folder / "ensemble.json", found)
-    print(_table(found))
+    try:
+        write_json(folder / "ensemble.json", found)
+    finally:  # what took minutes to find is shown where it cannot be kept
+        print(_table(found))
     print(f"report {report(folder)}")
     return 0
 

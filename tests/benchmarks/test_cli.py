@@ -152,6 +152,19 @@ def test_a_reader_that_goes_away_is_no_error():
     assert process.returncode == 0
 
 
+def test_a_result_that_cannot_be_saved_is_shown(results, monkeypatch, capsys):
+    def full(document, folder):
+        raise OSError(28, "No space left on device", str(folder / "speed-cpu.json"))
+
+    monkeypatch.setattr(cli, "save", full)
+    arguments = ["speed", "--only", "tiny", "--contenders", "ours,slow", "--out", str(results)]
+    assert cli.main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert "tiny" in out
+    assert out.endswith("not saved\n")
+    assert err == f"python -m benchmarks speed: {results / 'speed-cpu.json'}: No space left on device\n"
+
+
 def test_a_folder_that_takes_no_files_is_refused_before_anything_is_measured(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(cli.os, "access", lambda path, mode: path != tmp_path)
     with pytest.raises(SystemExit):

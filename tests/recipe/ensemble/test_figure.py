@@ -112,6 +112,18 @@ def test_the_command_leaves_the_numbers_and_the_figure_in_the_folder(capsys, mon
 
 
 @pytest.mark.usefixtures("elsewhere")
+def test_a_table_that_cannot_be_kept_is_shown(capsys, monkeypatch):
+    monkeypatch.setattr("recipe.report.report", lambda folder: folder / "report.html")
+    assert main([*SMALL, "--dropout", "0.5", "--out", "run"]) == 0
+    Path("run/ensemble.json").mkdir()
+    capsys.readouterr()
+    assert main(["ensemble", "run", "--masks", "1", "--repetitions", "1", "--rows", "50"]) == 2
+    out, err = capsys.readouterr()
+    assert "one net with scaled weights: " in out
+    assert err == "recipe: run/ensemble.json: Is a directory\n"
+
+
+@pytest.mark.usefixtures("elsewhere")
 def test_mistakes_are_one_line(capsys, monkeypatch):
     monkeypatch.setattr("recipe.report.report", lambda folder: folder / "report.html")
     assert main([*SMALL, "--dropout", "0.5", "--out", "run"]) == 0
