@@ -345,6 +345,13 @@ def _run_gpu(arguments: argparse.Namespace) -> None:
 
 def _show(document: dict[str, Any]) -> None:
     path = document.pop("path")
+    try:
+        _show_kind(document, path)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise BenchmarkError(f"{path} is damaged, or of another version: {error!r}; measure anew.") from None
+
+
+def _show_kind(document: dict[str, Any], path: Path) -> None:
     if document["benchmark"] == "claims":
         show_claims(document, path)
         return

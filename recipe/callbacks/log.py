@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from autograd.backend import Array, module_of
 from nn.module import Module
 
+from ..errors import UsageError
 from ..files import append_bytes, finite, write_bytes
 from ..history import Record, flat
 from ..numbers import check_count
@@ -50,13 +51,18 @@ class StepLog(Callback):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        kept = []
-        if trainer.step and self.path.exists():
+        kept = self._rows_until(trainer.step) if trainer.step and self.path.exists() else []
+        write_bytes(self.path, _csv([self.columns, *kept]))
+
+    def _rows_until(self, step: int) -> list[list[str]]:
+        """The rows in the file up to a step. Raises UsageError for a file of another kind."""
+        try:
             # A kill or a full disk may have cut the last line; what a resume repeats is written again.
             lines = [line for line in self.path.read_text().splitlines(keepends=True) if line.endswith("\n")]
             rows = [row for row in csv.reader(lines[1:]) if len(row) == len(self.columns)]
-            kept = [row for row in rows if int(row[0]) <= trainer.step]
-        write_bytes(self.path, _csv([self.columns, *kept]))
+            return [row for row in rows if int(row[0]) <= step]
+        except (ValueError, csv.Error) as error:
+            raise UsageError(f"{self.path} is no log of steps ({error}): move it away, and go on.") from None
 
     def on_backward_end(self, trainer: Trainer, loss: Array) -> None:
         if trainer.step % self.every == 0:

@@ -165,6 +165,16 @@ def test_a_result_that_cannot_be_saved_is_shown(results, monkeypatch, capsys):
     assert err == f"python -m benchmarks speed: {results / 'speed-cpu.json'}: No space left on device\n"
 
 
+def test_a_result_of_another_form_is_one_line(tmp_path, capsys):
+    path = tmp_path / "a.json"
+    for kind in ("speed", "gpu", "claims", "diagnosis", "papers", "curves"):
+        path.write_text(json.dumps({"benchmark": kind}))
+        assert cli.main(["show", str(path)]) == 1, kind
+        err = capsys.readouterr().err
+        assert err.startswith(f"python -m benchmarks show: {path} is damaged, or of another version: KeyError("), kind
+        assert err.count("\n") == 1, kind
+
+
 def test_a_folder_that_takes_no_files_is_refused_before_anything_is_measured(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(cli.os, "access", lambda path, mode: path != tmp_path)
     with pytest.raises(SystemExit):

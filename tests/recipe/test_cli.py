@@ -208,6 +208,19 @@ def test_a_disk_that_fills_up_while_lines_are_printed_costs_nothing(monkeypatch,
     assert len(checkpoint.load(Path("out/checkpoint.safetensors"))["history"]) == 2
 
 
+@pytest.mark.parametrize("log", [b"step,loss,lr,gradient_norm\nx,1,2,3\n", b"\xff\xfe\n"])
+def test_a_log_of_another_kind_is_told_and_left_alone(log, capsys):
+    assert main([*SMALL, "--checkpoint-steps", "1", "--time-limit", "1e-9", "--out", "out"]) == 0
+    Path("out/steps.csv").write_bytes(log)
+    capsys.readouterr()
+    assert main(["resume", "out"]) == 2
+    err = capsys.readouterr().err
+    assert re.fullmatch(r"recipe: out/steps.csv is no log of steps \(.*\): move it away, and go on.\n", err)
+    assert Path("out/steps.csv").read_bytes() == log
+    Path("out/steps.csv").unlink()
+    assert main(["resume", "out"]) == 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
 def test_two_processes_do_not_train_in_one_folder(capsys):
     assert main([*SMALL, "--checkpoint-steps", "1", "--time-limit", "1e-9", "--out", "out"]) == 0
