@@ -102,4 +102,4 @@ def test_the_pages_give_the_committed_layers() -> None:
     assert f"the cross entropy of images takes {last:.1f}." in readme
     *most, last = sorted(ratios["compiled"])
     assert f"In compiled steps {len(most)} take {most[0]:.2f} to {most[-1]:.2f};" in readme
-    assert f"the cross entropy of classes takes {last:.2f}" in readme
+    assert f"the binary cross entropy takes {last:.2f}" in readme
