@@ -35,6 +35,7 @@ _ASKING = ("getattr", "hasattr")
 _BY_TEXT = {"getattr", "hasattr", "vars", "__dict__", "attrgetter", "methodcaller"}
 _BY_ANY = {"__getattribute__", "asdict", "astuple", "attrgetter", "getattr_static", "getmembers", "methodcaller"}
 _BY_FIELD = {"format", "format_map"}  # as "{0.lr}".format(options)
+_STORE = "STORE_ATTR"
 _LOADS = {"LOAD_ATTR", "LOAD_GLOBAL", "LOAD_METHOD"}
 _BESIDE = {"CACHE", "PRECALL", "PUSH_NULL"}  # may stand between what is called and the call
 _LIBRARIES = sys.stdlib_module_names | {"autograd", "nn", "optim", "numpy", "cupy"}
@@ -61,9 +62,21 @@ def attributes_read(code: types.CodeType) -> tuple[str, ...]:
 
 @functools.cache
 def attributes_counted(code: types.CodeType) -> frozenset[str]:
-    """The names of the attributes that it asks for only to put them back with something added, as in `x.calls += 1`."""
+    """The names of the attributes that it asks for, and sets, only to add to them or take away, as in `x.calls += 1`."""
     loads = [*_loads(code)]
-    return frozenset(name for name, _ in loads) - {name for name, is_copied in loads if not is_copied}
+    copied, sums = Counter(name for name, is_copied in loads if is_copied), Counter(_sums(code))
+    stores = Counter(i.argval for part in _with_inner(code) for i in dis.get_instructions(part) if i.opname == _STORE)
+    every = Counter(name for name, _ in loads)
+    return frozenset(name for name in every if every[name] == copied[name] == stores[name] == sums[name])
+
+
+def _sums(code: types.CodeType) -> Iterator[str]:
+    """The name of the attribute that each += and -= of an attribute sets."""
+    for part in _with_inner(code):
+        steps = [*dis.get_instructions(part)]
+        for sum, _swap, i in zip(steps, steps[1:], steps[2:], strict=False):
+            if i.opname == _STORE and sum.argrepr in ("+=", "-="):
+                yield i.argval
 
 
 @functools.cache
@@ -79,7 +92,7 @@ def attributes_set_first(code: types.CodeType) -> frozenset[str]:
 @functools.cache
 def attributes_written(code: types.CodeType) -> tuple[str, ...]:
     """The names of the attributes that it sets, of any object; where it calls `setattr` any text in it may be one."""
-    names = _names(code, "STORE_ATTR")
+    names = _names(code, _STORE)
     return (*names, *_texts(code)) if "setattr" in globals_read(code) else names
 
 
@@ -95,7 +108,7 @@ def _own_reads(part: types.CodeType) -> Counter[str]:
     for at, (before, i) in enumerate(itertools.pairwise(steps), 1):
         if not (before.opname.startswith("LOAD_FAST") and _texts_of(before)[-1:] == me):
             continue
-        if i.opname == "STORE_ATTR" and at < first:
+        if i.opname == _STORE and at < first:
             known.add(i.argval)
         elif i.opname in ("LOAD_ATTR", "LOAD_METHOD") and i.argval in known:
             found[i.argval] += 1

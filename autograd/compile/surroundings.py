@@ -293,6 +293,7 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
                 yield from _of_callable(method, depth + 1, walk)
         else:
             how = "read" if others else walk.how.get(name, "read")
+            how = "read" if how == "counted" and name in walk.written else how  # it begins anew somewhere
             is_loose = how == "set first" or (how == "counted" and isinstance(value, PLAIN))
             for asked in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
                 yield Loose(asked.text, asked.scope) if is_loose else asked

@@ -374,6 +374,39 @@ def test_a_call_that_fails_or_is_done_as_written_counts_once() -> None:
     assert counting.calls == 2
 
 
+class Anew(Counting):
+    """What is no count: it begins anew, here or in another method, or is multiplied."""
+
+    __slots__ = ("again", "here", "twice")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.again, self.here, self.twice = 5, 5, 1
+
+    def begin(self) -> None:
+        self.again = 0
+
+    def step(self, x: Tensor) -> Tensor:
+        self.begin()
+        self.again += 1
+        self.here = 0
+        self.here += 1
+        self.twice *= 2
+        self.calls += 3
+        self.calls -= 1
+        return x * 2.0
+
+
+def test_a_number_that_begins_anew_or_is_multiplied_is_no_count() -> None:
+    written, compiled = Anew(), Anew()
+    step = ag.compile(compiled.step)
+    for _ in range(4):
+        step(ag.ones(2))
+        written.step(ag.ones(2))
+        for name in ("again", "here", "twice", "calls"):
+            assert getattr(compiled, name) == getattr(written, name), name
+
+
 class Attending(nn.Module):
     """Keeps what it computes with."""
 
