@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 __all__ = [
+    "attributes_added_to",
     "attributes_counted",
     "attributes_read",
     "attributes_set_first",
@@ -62,21 +63,15 @@ def attributes_read(code: types.CodeType) -> tuple[str, ...]:
 
 @functools.cache
 def attributes_counted(code: types.CodeType) -> frozenset[str]:
-    """The names of the attributes that it asks for, and sets, only to add to them or take away, as in `x.calls += 1`."""
+    """The names of the attributes that it asks for only to put them back with something added, as in `x.calls += 1`."""
     loads = [*_loads(code)]
-    copied, sums = Counter(name for name, is_copied in loads if is_copied), Counter(_sums(code))
-    stores = Counter(i.argval for part in _with_inner(code) for i in dis.get_instructions(part) if i.opname == _STORE)
-    every = Counter(name for name, _ in loads)
-    return frozenset(name for name in every if every[name] == copied[name] == stores[name] == sums[name])
+    return frozenset(name for name, _ in loads) - {name for name, is_copied in loads if not is_copied}
 
 
-def _sums(code: types.CodeType) -> Iterator[str]:
-    """The name of the attribute that each += and -= of an attribute sets."""
-    for part in _with_inner(code):
-        steps = [*dis.get_instructions(part)]
-        for sum, _swap, i in zip(steps, steps[1:], steps[2:], strict=False):
-            if i.opname == _STORE and sum.argrepr in ("+=", "-="):
-                yield i.argval
+@functools.cache
+def attributes_added_to(code: types.CodeType) -> frozenset[str]:
+    """The names of the attributes to which it adds, or from which it takes away, by += or -=."""
+    return frozenset(_sums(code))
 
 
 @functools.cache
@@ -91,9 +86,19 @@ def attributes_set_first(code: types.CodeType) -> frozenset[str]:
 
 @functools.cache
 def attributes_written(code: types.CodeType) -> tuple[str, ...]:
-    """The names of the attributes that it sets, of any object; where it calls `setattr` any text in it may be one."""
-    names = _names(code, _STORE)
+    """The names of the attributes that it sets in another way; where it calls `setattr` any text in it may be one."""
+    stores = Counter(i.argval for part in _with_inner(code) for i in dis.get_instructions(part) if i.opname == _STORE)
+    names = tuple(stores - Counter(_sums(code)))
     return (*names, *_texts(code)) if "setattr" in globals_read(code) else names
+
+
+def _sums(code: types.CodeType) -> Iterator[str]:
+    """The name of the attribute that each += and -= of an attribute sets."""
+    for part in _with_inner(code):
+        steps = [*dis.get_instructions(part)]
+        for sum, _swap, i in zip(steps, steps[1:], steps[2:], strict=False):
+            if i.opname == _STORE and sum.argrepr in ("+=", "-="):
+                yield i.argval
 
 
 def _own_reads(part: types.CodeType) -> Counter[str]:

@@ -34,6 +34,7 @@ from typing import Any, Generic, Protocol
 from ..backend import is_array
 from ..tensor import Tensor
 from .code import (
+    attributes_added_to,
     attributes_counted,
     attributes_read,
     attributes_set_first,
@@ -74,7 +75,8 @@ class _Walk:
 
     See Note [What is handed on]. `how` says of a name whether it is "counted" only, "set first", or "read"; `ways` are
     those of `_WAYS` in which some code asks, `with_nothing` the names of what some code calls without an argument.
-    `others` says whether code of others is reached, which is not read, and `written` are the attributes that are set.
+    `others` says whether code of others is reached, which is not read. `written` says of the attributes that are set
+    whether they are added to only.
     """
 
     def __init__(
@@ -83,7 +85,7 @@ class _Walk:
         ways: set[Callable[[types.CodeType], bool]],
         with_nothing: set[str],
         others: bool,
-        written: dict[str, None],
+        written: dict[str, bool],
     ) -> None:
         self.how, self.ways, self.with_nothing, self.others, self.written = names, ways, with_nothing, others, written
         self.names = tuple(names)
@@ -108,7 +110,9 @@ class _Walk:
         self.ways_now.update(way for way in _WAYS if way(code))
         self.with_nothing_now.update(called_with_nothing(code))
         self.others_now = self.others_now or imports_others(code)
-        self.written_now.update(dict.fromkeys(name for name in attributes_written(code) if name not in counted))
+        for name in attributes_added_to(code):
+            self.written_now.setdefault(name, True)
+        self.written_now.update(dict.fromkeys(attributes_written(code), False))
 
     def reads_named(self, asking: Any) -> None:
         """Note the attributes that an attrgetter or a methodcaller asks for, which are in it."""
@@ -292,14 +296,13 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
             for method in filter(None, (_method_of(vars(kind).get(name)) for kind in kinds)):  # what super() finds too
                 yield from _of_callable(method, depth + 1, walk)
         else:
-            how = "read" if others else walk.how.get(name, "read")
-            how = "read" if how == "counted" and name in walk.written else how  # it begins anew somewhere
-            is_loose = how == "set first" or (how == "counted" and isinstance(value, PLAIN))
+            how, grows = "read" if others else walk.how.get(name, "read"), walk.written.get(name) and type(value) is int
+            is_loose = how == "set first" or (how == "counted" and grows)
             for asked in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
                 yield Loose(asked.text, asked.scope) if is_loose else asked
-            if how == "counted" and type(value) is int:
+            if grows:
                 yield Counted(thing, name, value)
-    yield from (Left(thing, name) for name in walk.written)
+    yield from (Left(thing, name) for name, only_grows in walk.written.items() if not only_grows)
     if missing and goes_on_without in walk.ways:
         (lacks, more), (names, most) = named(_lacks), named(frozenset(missing))
         yield Expression(f"{lacks}({word}, {names})", {**scope, **more, **most})
