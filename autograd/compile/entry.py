@@ -48,8 +48,8 @@ class Entry:
     """A program with its guards and its executor."""
 
     def __init__(self, trace: Trace, structure: Structure, leaves: list[Any], executor: str, only: bool) -> None:
-        counts = [question.grow for question, _ in trace.guards if isinstance(question, Counted)]
-        self.effects = [*trace.effects, *settings_of(trace), *counts]
+        self.counts = [question for question, _ in trace.guards if isinstance(question, Counted)]
+        self.effects = [*trace.effects, *settings_of(trace), *(count.grow for count in self.counts)]
         gradients = gradients_of(trace)
         self.with_grad = [tensor for tensor, grad in gradients if grad is not None]
         self.without_grad = [tensor for tensor, grad in gradients if grad is None]
@@ -137,6 +137,16 @@ class Entry:
             return False
         self._bind()
         return True
+
+    def settles(self) -> bool:
+        """Whether it is right for the call after the one that it was traced for, too."""
+        for count in self.counts:
+            count.grow()
+        try:
+            return self.holds()
+        finally:
+            for count in self.counts:
+                count.take_back()
 
     def changed(self) -> str | None:
         """What the program is not right for, in words; None where all questions are answered as they were."""
@@ -271,14 +281,14 @@ def _stays(question: Any, answer: Any, trace: Trace) -> bool:
     if isinstance(question, Contents):
         return not trace.reads(question.array)
     if isinstance(question, Left):
-        return question() is not None
+        return question.stays()
     if isinstance(question, (Drawn, Taken)):
         question.refuse_changed()
     if isinstance(question, (Counted, Drawn)):
         return False
     if isinstance(question, Taken) and not question.is_history():
         return True
-    return not isinstance(question, Loose) or question() == answer
+    return not isinstance(question, Loose) or question.stays(answer)
 
 
 def _executor(program: Program, name: str, only: bool, device: str | None) -> Native | Replay | Cuda:

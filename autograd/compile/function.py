@@ -234,7 +234,7 @@ class Compiled:
                 f'"{entry.device}": leave it out, a GPU has an executor of its own.'
             )
         if self.fallback:
-            was_settled, self._settled = self._settled, entry.holds()
+            was_settled, self._settled = self._settled, entry.settles()
             if not (was_settled or self._settled):
                 raise TraceError("what it finds around it is changed by itself at every call")
         return entry

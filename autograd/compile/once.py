@@ -75,16 +75,30 @@ class Loose(Expression):
 
     __slots__ = ()
 
+    def stays(self, answer: Any) -> bool:
+        """Whether its answer is what it was, or a whole number has become another kind, which does not grow."""
+        now = self()
+        kinds = [x[0] if isinstance(x, tuple) and x else None for x in (answer, now)]
+        return bool(now == answer) or kinds == [int, float]
+
 
 class Left(Expression):
-    """What tracing leaves in an attribute, where that is plain. See Note [What tracing itself changes]."""
+    """What tracing leaves in an attribute, where that is plain. See Note [What tracing itself changes].
 
-    __slots__ = ("name", "thing")
+    Not where that is a whole number which is added to only: it grows.
+    """
 
-    def __init__(self, thing: Any, name: str) -> None:
+    __slots__ = ("grows",)
+
+    def __init__(self, thing: Any, name: str, grows: bool) -> None:
         (word, scope), (plain, more) = named(thing), named(_left)
         super().__init__(f"{plain}({word}, {name!r})", {**scope, **more})
-        self.thing, self.name = thing, name
+        self.grows = grows
+
+    def stays(self) -> bool:
+        """Whether it is to be asked."""
+        answer = self()
+        return answer is not None and not (self.grows and answer[0] is int)
 
 
 def _left(thing: Any, name: str) -> tuple[type, str] | None:

@@ -302,7 +302,7 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
                 yield Loose(asked.text, asked.scope) if is_loose else asked
             if grows:
                 yield Counted(thing, name, value)
-    yield from (Left(thing, name) for name, only_grows in walk.written.items() if not only_grows)
+    yield from (Left(thing, name, grows) for name, grows in walk.written.items())
     if missing and goes_on_without in walk.ways:
         (lacks, more), (names, most) = named(_lacks), named(frozenset(missing))
         yield Expression(f"{lacks}({word}, {names})", {**scope, **more, **most})

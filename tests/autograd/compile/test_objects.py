@@ -377,11 +377,12 @@ def test_a_call_that_fails_or_is_done_as_written_counts_once() -> None:
 class Anew(Counting):
     """What is no count: it begins anew, here or in another method, or is multiplied."""
 
-    __slots__ = ("again", "here", "twice")
+    __slots__ = ("again", "half", "here", "read", "twice")
 
     def __init__(self) -> None:
         super().__init__()
-        self.again, self.here, self.twice = 5, 5, 1
+        self.again, self.here, self.twice, self.read = 5, 5, 1, 0
+        self.half: float = 0
 
     def begin(self) -> None:
         self.again = 0
@@ -394,16 +395,19 @@ class Anew(Counting):
         self.twice *= 2
         self.calls += 3
         self.calls -= 1
-        return x * 2.0
+        self.half += 0.5
+        self.read += 1
+        return x * self.read
 
 
 def test_a_number_that_begins_anew_or_is_multiplied_is_no_count() -> None:
     written, compiled = Anew(), Anew()
     step = ag.compile(compiled.step)
     for _ in range(4):
-        step(ag.ones(2))
-        written.step(ag.ones(2))
-        for name in ("again", "here", "twice", "calls"):
+        if written.read == 2:
+            written.read = compiled.read = 1
+        assert step(ag.ones(2)).tolist() == written.step(ag.ones(2)).tolist()
+        for name in ("again", "here", "twice", "calls", "half", "read"):
             assert getattr(compiled, name) == getattr(written, name), name
 
 
