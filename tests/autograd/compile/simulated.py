@@ -1,7 +1,6 @@
 """A simulated GPU: the very tape of the cuda executor, run on the host.
 
-One idea: CUDA C is C++ with threads, so its kernels are compiled by g++ behind a header in which the threads of a
-block are coroutines that take turns at barriers and shuffles; products are NumPy's, and cuDNN is a simulated one. Its
+One idea: its kernels run as `../../kernels` compiles them, products are NumPy's, and cuDNN is a simulated one. Its
 arrays are those of the guard backend, so whatever CuPy would refuse is refused here too. What it cannot show: races,
 and how fast it is.
 Importing this file registers it under the name "guard".
@@ -11,10 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
-import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
@@ -28,180 +24,22 @@ from autograd.compile.cuda.device import Addresses
 from autograd.cuda.blas import Blas, Product
 from autograd.cuda.cudnn import Cudnn, UnsupportedOperation
 from autograd.cuda.graphs import Operation
+from tests import kernels
 from tests.guard import guard
 from tests.simulated_cublaslt import WORKSPACE, SimulatedCublasLt
 from tests.simulated_cudnn import STEPS, SimulatedCudnn
 
 needed = pytest.mark.skipif(shutil.which("g++") is None, reason="the simulated GPU needs g++")
 
-HEADER = r"""
-#include <cmath>
-#include <cstring>
-#define __global__
-#define __device__
-#define __shared__ static
-#define __grid_constant__
-#define __launch_bounds__(n)
-#define __restrict__
-#define __forceinline__ inline
-#pragma GCC visibility push(hidden)
-struct index_t { int x = 0, y = 0, z = 0; };
-extern index_t blockIdx, blockDim, gridDim, threadIdx;
-extern int now;  // the thread whose turn it is
-extern char lanes[1024][16];
-void __syncthreads();
-int __syncthreads_or(int x);
-void __syncwarp(unsigned mask);
-unsigned __ballot_sync(unsigned mask, bool x);
-void run(void (*f)(const void *), int blocks, int count, const void *words, bool meets);
-#pragma GCC visibility pop
-template <class J> static void call(void (*f)(J), const void *words) { f(*(const J *)words); }
-template <class T> static T __shfl_xor_sync(unsigned mask, T x, int o) {
-  int me = now;
-  memcpy(lanes[me], &x, sizeof x);
-  __syncwarp(mask);
-  T y;
-  memcpy(&y, lanes[me ^ o], sizeof y);
-  __syncwarp(mask);
-  return y;
-}
-static inline int __popc(unsigned x) { return __builtin_popcount(x); }
-static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
-  return (unsigned __int128)a * b >> 64;
-}
-template <class T, class F> static inline T bits_as(F x) { T y; memcpy(&y, &x, sizeof y); return y; }
-static inline unsigned __float_as_uint(float x) { return bits_as<unsigned>(x); }
-static inline float __uint_as_float(unsigned x) { return bits_as<float>(x); }
-static inline float __fadd_rn(float a, float b) { return a + b; }
-static inline double __dadd_rn(double a, double b) { return a + b; }
-"""
-
-# Every library has its own of these.
-TURNS = r"""
-#include <cstdlib>
-#include <ucontext.h>
-index_t blockIdx, blockDim, gridDim, threadIdx;
-int now;
-char lanes[1024][16];
-struct thread_t { ucontext_t context; char *stack; bool done; };
-static thread_t threads[1024];
-static ucontext_t outside;
-static void (*kernel)(const void *);
-static const void *given;
-static void yield() { swapcontext(&threads[now].context, &outside); }
-static void begin() { kernel(given); threads[now].done = true; swapcontext(&threads[now].context, &outside); }
-
-// A barrier for `wanted` threads; whoever comes last lets the others go on.
-struct barrier_t { int here = 0, round = 0; };
-static void wait_at(barrier_t &b, int wanted) {
-  int round = b.round;
-  if (++b.here == wanted) { b.here = 0; b.round++; }
-  while (b.round == round) yield();
-}
-static barrier_t of_block, of_lanes[1024][33];  // by the first lane and how many there are
-void __syncthreads() { wait_at(of_block, blockDim.x); }
-int __syncthreads_or(int x) {
-  static int any;
-  if (x) any = 1;
-  __syncthreads();
-  const int found = any;
-  __syncthreads();
-  any = 0;
-  __syncthreads();
-  return found;
-}
-void __syncwarp(unsigned mask) {
-  wait_at(of_lanes[(now & ~31) + __builtin_ctz(mask)][__builtin_popcount(mask)], __builtin_popcount(mask));
-}
-unsigned __ballot_sync(unsigned mask, bool x) {  // of all lanes of a warp
-  const int first = now & ~31;
-  lanes[now][0] = x;
-  wait_at(of_lanes[first][32], 32);
-  unsigned votes = 0;
-  for (int i = 0; i < 32; i++) votes |= (unsigned)lanes[first + i][0] << i;
-  wait_at(of_lanes[first][32], 32);
-  return votes;
-}
-
-// Blocks run in any order on a GPU; here the last one comes first, so that what leans on the order shows.
-void run(void (*f)(const void *), int blocks, int count, const void *words, bool meets) {
-  gridDim.x = blocks, blockDim.x = count;
-  if (!meets) {
-    for (int b = blocks - 1; b >= 0; b--)
-      for (int t = 0; t < count; t++) { blockIdx.x = b, threadIdx.x = now = t; f(words); }
-    return;
-  }
-  const int size = 1 << 16;
-  kernel = f, given = words;
-  for (int t = 0; t < count; t++)
-    if (!threads[t].stack) threads[t].stack = (char *)malloc(size);
-  for (int b = blocks - 1; b >= 0; b--) {
-    blockIdx.x = b;
-    for (int t = 0; t < count; t++) {
-      getcontext(&threads[t].context);
-      threads[t].context.uc_stack.ss_sp = threads[t].stack, threads[t].context.uc_stack.ss_size = size;
-      threads[t].context.uc_link = &outside, threads[t].done = false;
-      makecontext(&threads[t].context, begin, 0);
-    }
-    for (bool left = true; left;) {
-      left = false;
-      for (int t = 0; t < count; t++)
-        if (!threads[t].done) { left = true; now = threadIdx.x = t; swapcontext(&outside, &threads[t].context); }
-    }
-  }
-}
-"""
+_folder = functools.cache(lambda: Path(tempfile.mkdtemp(prefix="tapegrad-simulated-")))
+_loaded = functools.cache(lambda source: ctypes.CDLL(str(kernels.compiled(source, _folder()))))
 
 
-def compiled(source: str) -> ctypes.CDLL:
-    """The functions of a CUDA source, with a launcher for each."""
-    kernels = re.findall(r'extern "C" __global__ void (?:__launch_bounds__\(\d+\) )?(\w+)\(', source)
-    bodies = dict(zip(kernels, source.split('extern "C" __global__')[1:], strict=True))
-    launchers = [
-        f'extern "C" void launch_{name}(int blocks, int count, const void *words) '
-        f"{{ run([](const void *w) {{ call({name}, w); }}, blocks, count, words, {int(_meets(bodies[name]))}); }}"
-        for name in kernels
-    ]
-    return _library("\n".join([source, *launchers]))
-
-
-def _meets(body: str) -> bool:
-    return any(word in body for word in ("__syncthreads", "over_row", "over_lanes", "in_row", "_sync("))
-
-
-_folder = functools.cache(lambda: tempfile.mkdtemp(prefix="tapegrad-simulated-"))
-
-
-_FLAGS = ("-O1", "-std=c++17", "-ffp-contract=off", "-fPIC", "-w")
-
-
-@functools.cache
-def _compiler() -> tuple[str, ...]:
-    """How the compiler is called, with HEADER and TURNS compiled once: they take longer than most kernels do."""
-    found = shutil.which("g++")
-    if found is None:
-        pytest.skip("the simulated GPU needs g++")  # also for a test that comes to it by a way of its own
-    header, turns = Path(_folder()) / "header.h", Path(_folder()) / "turns.cpp"
-    header.write_text(HEADER)
-    turns.write_text(TURNS)
-    _run(found, *_FLAGS, "-x", "c++-header", str(header), "-o", f"{header}.gch")
-    _run(found, *_FLAGS, "-c", "-include", str(header), str(turns), "-o", f"{turns}.o")
-    # Nothing here needs the library of C++, in which the linker would search for a while.
-    return found, *_FLAGS, "-shared", "-nodefaultlibs", "-include", str(header), f"{turns}.o", "-lm", "-lc", "-lgcc"
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@functools.cache
-def _library(text: str) -> ctypes.CDLL:
-    name = hashlib.sha256(text.encode()).hexdigest()[:20]
-    code, made = Path(_folder()) / f"{name}.cpp", Path(_folder()) / f"{name}.so"
-    code.write_text(text)
-    _run(*_compiler(), str(code), "-o", str(made))
-    return ctypes.CDLL(str(made))
+def library_of(source: str) -> ctypes.CDLL:
+    """The kernels of a CUDA source; a test that comes to it by a way of its own is skipped where g++ is missing."""
+    if shutil.which("g++") is None:
+        pytest.skip("the simulated GPU needs g++")
+    return _loaded(source)
 
 
 class SimulatedLibrary:
@@ -212,10 +50,12 @@ class SimulatedLibrary:
         assert len(words) <= 512, f"{name} is given {8 * len(words)} bytes, and CUDA takes 4096"
         function = getattr(self.library, f"launch_{name}")
         given = (ctypes.c_uint64 * len(words))(*words)
+        grid, block = ((ctypes.c_uint * 3)(count, 1, 1) for count in (blocks, threads))
+        pointers = (ctypes.c_void_p * 1)(ctypes.addressof(given))
 
-        def run() -> None:
+        def run(kept: Any = given) -> None:
             Simulated.launches += 1
-            function(blocks, threads, given)
+            function(grid, block, pointers, 0)
 
         return run
 
@@ -267,7 +107,7 @@ class Simulated:
         return there, here, send
 
     def library(self, source: str) -> SimulatedLibrary:
-        return SimulatedLibrary(compiled(source))
+        return SimulatedLibrary(library_of(source))
 
     def product(self, product: Product, at: Addresses, timed: bool = False) -> Callable[[], Any]:
         a, b, c, bias, _ = at

@@ -1,0 +1,102 @@
+"""CUDA C on the host: kernels compiled by g++, behind a header in which the threads of a block are coroutines.
+
+One idea: CUDA C is C++ with threads, so a kernel that nobody changed runs on a machine without a GPU, and can be
+compared with NumPy. What it cannot show: races, and how fast it is. Read `threads.h` next;
+`../autograd/compile/simulated.py` and `../pretended` stand on it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["CompilerError", "compiled"]
+
+_HERE = Path(__file__).parent
+_FLAGS = ("-O1", "-std=c++17", "-ffp-contract=off", "-fPIC", "-w")
+# Nothing here needs the library of C++, in which the linker would search for a while.
+_LINKED = ("-shared", "-nodefaultlibs", "-lm", "-lc", "-lgcc")
+_KERNEL = re.compile(r'extern "C" __global__\s+void\s+(?:__launch_bounds__\s*\(\d+\)\s*)?(\w+)\s*\(')
+_SHARED = re.compile(r"extern __shared__ (?:__align__\(\d+\) )?(\w[\w ]*?) (\w+)\[\];")
+_MEET = ("__syncthreads", "over_row", "over_lanes", "in_row", "_sync(")
+
+
+class CompilerError(Exception):
+    """What g++ says of a source."""
+
+
+def compiled(source: str, folder: Path, options: Sequence[str] = (), header: str = "threads.h") -> Path:
+    """The library of a CUDA source in a folder, made or found: `launch_k` and `sizes_of_k` for each kernel k in it.
+
+    `options` are g++'s, and `header` is what stands before the source, in the folder of this file or of its own. Raises
+    CompilerError.
+    """
+    shared = _SHARED.sub(r"\1 *\2 = (\1 *)dynamic;", source)
+    text = f"{shared}\n{_launchers(source)}"
+    key = "|".join((text, header, *options, _version()))
+    made = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.so"
+    if not made.exists():
+        prepared, threads = _prepared(folder, header, tuple(options))
+        code, whole = (made.with_suffix(f".{os.getpid()}.{kind}") for kind in ("cpp", "so"))
+        code.write_text(text)
+        _run("-include", str(prepared), *options, str(code), str(threads), *_LINKED, "-o", str(whole))
+        whole.replace(made)
+    return made
+
+
+def _launchers(source: str) -> str:
+    """What starts each kernel of a source, in turns if its threads meet."""
+    found = list(_KERNEL.finditer(source))
+    ends = [*(kernel.start() for kernel in found), len(source)][1:]
+    before = source[: found[0].start()] if found and "struct Jobs" not in source else ""  # macros of CuPy's kernels
+    lines = []
+    for kernel, end in zip(found, ends, strict=True):
+        name, text = kernel[1], before + source[kernel.start() : end]
+        meets = int(any(word in text for word in _MEET))
+        lines += [
+            f'extern "C" const unsigned *sizes_of_{name}() {{ return sizes({name}); }}',
+            f'extern "C" void launch_{name}(const unsigned *g, const unsigned *b, void *const *x, unsigned shared) '
+            f"{{ launch([](void *const *y) {{ call({name}, y); }}, g, b, x, shared, {meets}); }}",
+        ]
+    return "\n".join(lines)
+
+
+@functools.cache
+def _prepared(folder: Path, header: str, options: tuple[str, ...]) -> tuple[Path, Path]:
+    """The header and the threads, compiled once: they take longer than most kernels do."""
+    name = hashlib.sha256("|".join((header, *options, *_texts(), _version())).encode()).hexdigest()[:20]
+    there, threads = folder / name / Path(header).name, folder / name / "threads.o"
+    if not threads.exists():
+        there.parent.mkdir(exist_ok=True)
+        shutil.copy(_HERE / header, there)
+        shutil.copy(_HERE / "threads.h", there.parent)
+        _run(*options, "-x", "c++-header", str(there), "-o", f"{there}.gch")
+        part = threads.with_suffix(f".{os.getpid()}.o")
+        _run("-c", str(_HERE / "threads.cpp"), "-o", str(part))
+        part.replace(threads)
+    return there, threads
+
+
+@functools.cache
+def _texts() -> tuple[str, ...]:
+    return tuple((_HERE / name).read_text() for name in ("threads.h", "threads.cpp"))
+
+
+@functools.cache
+def _version() -> str:
+    found = shutil.which("g++")
+    if found is None:
+        raise CompilerError("kernels on the host need g++, which is not here: on Debian, apt-get install g++.")
+    return found + subprocess.run((found, "--version"), capture_output=True, text=True, check=True).stdout
+
+
+def _run(*arguments: str) -> None:
+    done = subprocess.run(("g++", *_FLAGS, *arguments), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CompilerError(done.stderr)
