@@ -15,11 +15,11 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 GPU_PYTHON ?= $(PY)
 
 .DEFAULT_GOAL := help
-.PHONY: help train train-full test test-gpu test-peers lint bench gpu-report peers clean
+.PHONY: help train train-full test test-gpu test-pretended test-peers lint bench gpu-report peers clean
 .DELETE_ON_ERROR:
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 train: $(VENV)/.run ## train the default network on MNIST, diagnose it, write a report
 	@$(PY) -m recipe train
@@ -32,6 +32,9 @@ test: lint ## lint, check types and run the tests
 
 test-gpu: $(if $(filter $(PY),$(GPU_PYTHON)),$(VENV)/.gpu) ## run the table of tests on CuPy (needs a CUDA device)
 	@$(ONE_THREAD) $(GPU_PYTHON) -m pytest -q -m gpu
+
+test-pretended: $(VENV)/.dev ## run the tests that want a GPU on a pretended one, with CuPy (installs it)
+	@$(ONE_THREAD) $(PY) -m tests.pretended pytest -q -m gpu -n 2
 
 test-peers: peers ## compare with PyTorch, JAX and others (installs them)
 	@$(ONE_THREAD) $(PY) -m pytest -q -m peers

@@ -104,7 +104,7 @@ def make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 @needs_make
 def test_make_alone_prints_every_target():
     text = make().stdout
-    tests = ["test", "test-gpu", "test-peers", "lint"]
+    tests = ["test", "test-gpu", "test-pretended", "test-peers", "lint"]
     targets = ["help", "train", "train-full", *tests, "bench", "gpu-report", "peers", "clean"]
     assert re.findall(r"^  make ([a-z-]+) +\S", text, re.M) == targets
 

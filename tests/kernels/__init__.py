@@ -39,10 +39,10 @@ def compiled(source: str, folder: Path, options: Sequence[str] = (), header: str
     """
     shared = _SHARED.sub(r"\1 *\2 = (\1 *)dynamic;", source)
     text = f"{shared}\n{_launchers(source)}"
-    key = "|".join((text, header, *options, _version()))
+    prepared, threads = _prepared(folder, header, tuple(options))
+    key = "|".join((text, str(prepared), *options))
     made = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.so"
     if not made.exists():
-        prepared, threads = _prepared(folder, header, tuple(options))
         code, whole = (made.with_suffix(f".{os.getpid()}.{kind}") for kind in ("cpp", "so"))
         code.write_text(text)
         _run("-include", str(prepared), *options, str(code), str(threads), *_LINKED, "-o", str(whole))
@@ -70,7 +70,8 @@ def _launchers(source: str) -> str:
 @functools.cache
 def _prepared(folder: Path, header: str, options: tuple[str, ...]) -> tuple[Path, Path]:
     """The header and the threads, compiled once: they take longer than most kernels do."""
-    name = hashlib.sha256("|".join((header, *options, *_texts(), _version())).encode()).hexdigest()[:20]
+    texts = [(_HERE / name).read_text() for name in (header, "threads.h", "threads.cpp")]
+    name = hashlib.sha256("|".join((*texts, *options, _version())).encode()).hexdigest()[:20]
     there, threads = folder / name / Path(header).name, folder / name / "threads.o"
     if not threads.exists():
         there.parent.mkdir(exist_ok=True)
@@ -81,11 +82,6 @@ def _prepared(folder: Path, header: str, options: tuple[str, ...]) -> tuple[Path
         _run("-c", str(_HERE / "threads.cpp"), "-o", str(part))
         part.replace(threads)
     return there, threads
-
-
-@functools.cache
-def _texts() -> tuple[str, ...]:
-    return tuple((_HERE / name).read_text() for name in ("threads.h", "threads.cpp"))
 
 
 @functools.cache

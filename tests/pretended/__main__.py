@@ -1,0 +1,28 @@
+"""`python -m tests.pretended COMMAND`: a command of Python's, such as `pytest -q -m gpu`, on the pretended CUDA.
+
+One idea: the environment says where CuPy and its CUDA are, and pytest is given the plugin; nothing else is changed.
+Read `build.py` for how it is made.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .build import build, environment
+
+
+def main() -> None:
+    if len(sys.argv) < 2:
+        sys.exit("usage: python -m tests.pretended pytest|python ARGUMENT ...")
+    build()
+    command, *arguments = sys.argv[1:]
+    if command == "pytest":
+        arguments = ["-m", "pytest", "-p", "tests.pretended.plugin", "-p", "no:cacheprovider", *arguments]
+    elif command != "python":
+        sys.exit(f'python -m tests.pretended runs "pytest" or "python", got "{command}".')
+    os.execve(sys.executable, [sys.executable, *arguments], environment())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Builds the pretended CUDA, once, in a folder of its own: CuPy, and the library that it takes for CUDA's.
+
+One idea: CuPy finds all of CUDA's libraries by their names but the runtime, which is a part of it. So that one module
+of CuPy's is made from its source, against our runtime. Read `compile.py` next.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from pathlib import Path
+
+__all__ = ["build", "environment"]
+
+_HERE = Path(__file__).parent
+_ROOT = _HERE.parents[1]
+_FOLDER = _ROOT / ".venv" / "pretended"
+_CUPY = "14.2.0"
+_CUDA = 13000  # the version of CUDA that this CuPy was made for
+_PACKAGES = (
+    f"cupy-cuda13x=={_CUPY}",
+    "cuda-pathfinder==1.9.0",
+    "nvidia-cuda-runtime==13.0.*",  # its headers, and those below
+    "nvidia-cuda-crt==13.0.*",
+    "Cython>=3.1,<3.2",
+    "setuptools",
+)
+_NAMES = ("cuda.so.1", "cudart.so.13", "nvrtc.so.13", "cublasLt.so.13", "cublas.so.13")
+_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
+
+
+def environment() -> dict[str, str]:
+    """That of a command which is to find the pretended CUDA."""
+    paths = [str(_ROOT), str(_FOLDER / "site"), os.environ.get("PYTHONPATH", "")]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "LD_LIBRARY_PATH": str(_FOLDER / "lib"),
+        "CUDA_PATH": str(_FOLDER / "site/nvidia/cu13"),  # for its headers
+        "CUPY_ACCELERATORS": "",  # CUB's reductions are compiled for a GPU
+        "CUPY_CACHE_DIR": str(_FOLDER / "cache" / "cupy"),
+        "XDG_CACHE_HOME": str(_FOLDER / "cache"),  # the code of our own kernels is none that a GPU could use
+        "PRETENDED_CODE": str(_FOLDER / "code"),
+        "PRETENDED_PYTHON": sys.executable,
+    }
+
+
+def build() -> None:
+    """Make what is not made yet, and the library again where its source is newer."""
+    for name in ("lib", "code", "cache"):
+        (_FOLDER / name).mkdir(parents=True, exist_ok=True)
+    ready = _FOLDER / "ready"
+    if not ready.exists():
+        _refuse_missing()
+        shutil.rmtree(_FOLDER / "site", ignore_errors=True)  # of a set-up that was interrupted
+        print(f"setting up {_FOLDER.relative_to(_ROOT)}: CuPy, and a CUDA that computes on the host (once)")
+        _run(*_PIP, "install", "-qq", "--target", str(_FOLDER / "site"), *_PACKAGES)
+        source = _source()
+        _build_library(source)
+        _build_runtime(source)
+        ready.touch()
+    elif any(path.stat().st_mtime > _library().stat().st_mtime for path in _HERE.glob("*.[ch]*")):
+        _build_library(_FOLDER / f"cupy-{_CUPY}")
+
+
+def _refuse_missing() -> None:
+    if sys.platform != "linux":
+        sys.exit(f"the pretended CUDA is built on Linux, this is {sys.platform}.")
+    headers = Path(sysconfig.get_path("include"))
+    lacking = [word for word in ("g++", "nm") if shutil.which(word) is None]
+    lacking += [] if (headers / "Python.h").exists() else [f"{headers}/Python.h"]
+    if lacking:
+        sys.exit(
+            f"the pretended CUDA is built with {' and '.join(lacking)}, which is not here: on Debian, apt-get install "
+            "g++ binutils python3-dev."
+        )
+
+
+def _library() -> Path:
+    return _FOLDER / "lib" / "libpretended.so"
+
+
+def _source() -> Path:
+    """CuPy's source."""
+    stub = {**os.environ, "CUPY_INSTALL_USE_STUB": "1"}  # to tell its name it need not find a CUDA
+    _run(*_PIP, "download", "-qq", "--no-deps", "--no-binary", "cupy", f"cupy=={_CUPY}", "-d", str(_FOLDER), env=stub)
+    with tarfile.open(_FOLDER / f"cupy-{_CUPY}.tar.gz") as archive:
+        archive.extractall(_FOLDER, filter="data")
+    return _FOLDER / f"cupy-{_CUPY}"
+
+
+def _includes() -> list[str]:
+    site = _FOLDER / "site"
+    found = [path.parent for name in ("cuda_runtime_api.h", "host_defines.h") for path in site.rglob(name)]
+    found = [path.parent if path.name == "crt" else path for path in found]
+    return [f"-I{path}" for path in (*found, site / "cupy/_core/include/cupy/_cccl/libcudacxx", _HERE)]
+
+
+def _build_library(source: Path) -> None:
+    """The library under all the names that are asked for, with what is missing of the runtime refusing to work."""
+    flags = ("g++", "-O2", "-std=c++17", "-fPIC", "-shared", "-w")
+    made, sources = str(_library()), tuple(map(str, sorted(_HERE.glob("*.cpp"))))
+    _run(*flags, *_includes(), *sources, "-o", made, "-ldl")
+    have = set(_run("nm", "-D", "--defined-only", "--format=just-symbols", made).split())
+    site = _FOLDER / "site" / "cupy_backends" / "cuda"
+    asked = (source / "cupy_backends/cuda/api/_runtime_extern.pxi").read_text()
+    wanted = {word.split("(")[0] for word in asked.split() if word.startswith("cuda") and "(" in word}
+    (cublas,) = site.glob("libs/cublas.*.so")
+    symbols = _run("nm", "-D", "--undefined-only", "--format=just-symbols", str(cublas)).split()
+    wanted |= {name.split("@")[0] for name in symbols if name.startswith("cublas")}
+    missing = _FOLDER / "missing.c"
+    missing.write_text("".join(f"int {name}(void) {{ return 801; }}\n" for name in sorted(wanted - have)))
+    _run(*flags, *_includes(), *sources, "-x", "c", str(missing), "-o", made, "-ldl")
+    for name in _NAMES:
+        link = _FOLDER / "lib" / f"lib{name}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(made)
+
+
+def _build_runtime(source: Path) -> None:
+    """CuPy's module of the runtime, which asks our library."""
+    values = {"CUPY_USE_CUDA_PYTHON": False, "CUPY_CUDA_VERSION": _CUDA, "CUPY_HIP_VERSION": 0}
+    name = "cupy_backends/cuda/api/runtime"
+    code = source / f"{name}.pyx"
+    program = (
+        "from Cython.Build import cythonize; from setuptools import Extension; "
+        f"module = Extension({name.replace('/', '.')!r}, [{name + '.pyx'!r}], language='c++'); "
+        f"cythonize([module], language_level=3, quiet=True, compile_time_env={values!r}, "
+        "compiler_directives={'legacy_implicit_noexcept': True})"
+    )
+    path = {**os.environ, "PYTHONPATH": str(_FOLDER / "site")}
+    _run(sys.executable, "-W", "ignore", "-c", program, env=path, cwd=source)
+    profiler = _FOLDER / "cuda_profiler_api.h"
+    profiler.write_text('extern "C" { int cudaProfilerStart(); int cudaProfilerStop(); }\n')
+    (old,) = (_FOLDER / "site/cupy_backends/cuda/api").glob("runtime.*.so")
+    where = (f"-I{sysconfig.get_path('include')}", f"-I{source / 'cupy_backends'}", f"-I{_FOLDER}", *_includes())
+    linked = (f"-L{_FOLDER / 'lib'}", "-lpretended", f"-Wl,-rpath,{_FOLDER / 'lib'}")
+    flags = ("g++", "-O1", "-std=c++17", "-fPIC", "-shared", "-w")
+    _run(*flags, *where, str(code.with_suffix(".cpp")), "-o", str(old), *linked)
+
+
+def _run(*command: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=cwd)
+    if done.returncode:
+        sys.exit(f"the pretended CUDA could not be built: {' '.join(command)}\n{done.stdout}{done.stderr}")
+    return done.stdout
