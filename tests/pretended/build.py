@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 from pathlib import Path
 
 __all__ = ["build", "environment"]
@@ -71,12 +70,12 @@ def _refuse_missing() -> None:
     if sys.platform != "linux":
         sys.exit(f"the pretended CUDA is built on Linux, this is {sys.platform}.")
     headers = Path(sysconfig.get_path("include"))
-    lacking = [word for word in ("g++", "nm") if shutil.which(word) is None]
+    lacking = [word for word in ("g++", "nm", "tar") if shutil.which(word) is None]
     lacking += [] if (headers / "Python.h").exists() else [f"{headers}/Python.h"]
     if lacking:
         sys.exit(
             f"the pretended CUDA is built with {' and '.join(lacking)}, which is not here: on Debian, apt-get install "
-            "g++ binutils python3-dev."
+            "g++ binutils tar python3-dev."
         )
 
 
@@ -88,8 +87,7 @@ def _source() -> Path:
     """CuPy's source."""
     stub = {**os.environ, "CUPY_INSTALL_USE_STUB": "1"}  # to tell its name it need not find a CUDA
     _run(*_PIP, "download", "-qq", "--no-deps", "--no-binary", "cupy", f"cupy=={_CUPY}", "-d", str(_FOLDER), env=stub)
-    with tarfile.open(_FOLDER / f"cupy-{_CUPY}.tar.gz") as archive:
-        archive.extractall(_FOLDER, filter="data")
+    _run("tar", "--extract", "--file", str(_FOLDER / f"cupy-{_CUPY}.tar.gz"), "--directory", str(_FOLDER))
     return _FOLDER / f"cupy-{_CUPY}"
 
 
