@@ -8,4 +8,5 @@ sorts and factors of matrices are NumPy's, see `plugin.py`. Read `streams.h` nex
     make test-pretended
     python -m tests.pretended pytest -q -m gpu tests/autograd/cuda
     PRETENDED_ORDER=random python -m tests.pretended python my_step.py
+    python -m tests.pretended python -m benchmarks gpu --only mlp-128 --out /tmp/rehearsal
 """

@@ -1,7 +1,7 @@
 """`python -m tests.pretended COMMAND`: a command of Python's, such as `pytest -q -m gpu`, on the pretended CUDA.
 
-One idea: the environment says where CuPy and its CUDA are, and pytest is given the plugin; nothing else is changed.
-Read `build.py` for how it is made.
+One idea: a Python of its own finds CuPy, the environment says where its CUDA is, and pytest is given the plugin;
+nothing else is changed. Read `build.py` for how it is made.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .build import build, environment
+from .build import PYTHON, build, environment
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
         arguments = ["-m", "pytest", "-p", "tests.pretended.plugin", "-p", "no:cacheprovider", *arguments]
     elif command != "python":
         sys.exit(f'python -m tests.pretended runs "pytest" or "python", got "{command}".')
-    os.execve(sys.executable, [sys.executable, *arguments], environment())
+    os.execve(PYTHON, [str(PYTHON), *arguments], environment())
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ import sys
 import sysconfig
 from pathlib import Path
 
-__all__ = ["build", "environment"]
+__all__ = ["PYTHON", "build", "environment"]
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
 _FOLDER = _ROOT / ".venv" / "pretended"
+PYTHON = _FOLDER / "venv" / "bin" / "python"  # one that finds all that ours does, and CuPy
 _CUPY = "14.2.0"
 _CUDA = 13000  # the version of CUDA that this CuPy was made for
 _PACKAGES = (
@@ -34,13 +35,11 @@ _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"
 
 def environment() -> dict[str, str]:
     """That of a command which is to find the pretended CUDA."""
-    paths = [str(_ROOT), str(_FOLDER / "site"), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))),
         "LD_LIBRARY_PATH": str(_FOLDER / "lib"),
         "CUDA_PATH": str(_FOLDER / "site/nvidia/cu13"),  # for its headers
-        "CUPY_ACCELERATORS": "",  # CUB's reductions are compiled for a GPU
         "CUPY_CACHE_DIR": str(_FOLDER / "cache" / "cupy"),
         "XDG_CACHE_HOME": str(_FOLDER / "cache"),  # the code of our own kernels is none that a GPU could use
         "PRETENDED_CODE": str(_FOLDER / "code"),
@@ -58,6 +57,7 @@ def build() -> None:
         shutil.rmtree(_FOLDER / "site", ignore_errors=True)  # of a set-up that was interrupted
         print(f"setting up {_FOLDER.relative_to(_ROOT)}: CuPy, and a CUDA that computes on the host (once)")
         _run(*_PIP, "install", "-qq", "--target", str(_FOLDER / "site"), *_PACKAGES)
+        _make_python()
         source = _source()
         _build_library(source)
         _build_runtime(source)
@@ -77,6 +77,15 @@ def _refuse_missing() -> None:
             f"the pretended CUDA is built with {' and '.join(lacking)}, which is not here: on Debian, apt-get install "
             "g++ binutils tar python3-dev."
         )
+
+
+def _make_python() -> None:
+    """Processes that a command starts, such as those of the benchmarks, get other variables, but the same Python."""
+    _run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(_FOLDER / "venv"))
+    (packages,) = (_FOLDER / "venv").glob("lib/python*/site-packages")
+    no_cub = "import os; os.environ['CUPY_ACCELERATORS'] = ''"  # its reductions are compiled for a GPU
+    paths = (str(_FOLDER / "site"), sysconfig.get_path("purelib"), no_cub)
+    (packages / "pretended.pth").write_text("\n".join(paths) + "\n")
 
 
 def _library() -> Path:
