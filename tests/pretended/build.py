@@ -84,7 +84,7 @@ def _make_python() -> None:
     _run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(_FOLDER / "venv"))
     (packages,) = (_FOLDER / "venv").glob("lib/python*/site-packages")
     no_cub = "import os; os.environ['CUPY_ACCELERATORS'] = ''"  # its reductions are compiled for a GPU
-    paths = (str(_FOLDER / "site"), sysconfig.get_path("purelib"), no_cub)
+    paths = (sysconfig.get_path("purelib"), str(_FOLDER / "site"), no_cub)  # ours first: CuPy brings a NumPy along
     (packages / "pretended.pth").write_text("\n".join(paths) + "\n")
 
 
