@@ -56,8 +56,8 @@ class Device(Protocol):
     def stream(self) -> int:
         """The stream on which everything is done now."""
 
-    def follow(self) -> Any:
-        """Let what comes now begin when all is done that was asked for on another stream before."""
+    def follow(self, before: Any) -> Any:
+        """The current stream; what comes now begins when all is done that was asked for on this one before, or None."""
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An array of its own, uninitialised."""

@@ -58,6 +58,7 @@ class Cuda(Held):
 
     def __init__(self, program: Program, device: Device) -> None:
         self.device = device
+        self._stream: Any = None  # that of the last call
         self.timed = is_timed()
         self.tape = Tape(program, is_tf32(), device.does, device.pays if self.timed else None)
         self.program, self.refs, self.plan = self.tape.program, self.tape.refs, self.tape.plan
@@ -149,7 +150,7 @@ class Cuda(Held):
 
     def __call__(self, arguments: list[Any], spare: dict[int, Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
         """The results, and what is still to be written where; see Note [Gradients stay where they are]."""
-        self.device.follow()
+        self._stream = self.device.follow(self._stream)
         self._ask(self._numbers, self._words, self._others)
         self._staged.send()
         for variable, array in zip(self.program.arguments, arguments, strict=True):
@@ -237,7 +238,7 @@ class Cuda(Held):
 
     def run_steps(self, steps: Steps, arguments: list[Any], done: int) -> list[Any]:
         """Do the first `done` of these calls, see `Steps`."""
-        self.device.follow()
+        self._stream = self.device.follow(self._stream)
         self._begin()
         results = steps(arguments, done, lambda addresses: self._bound(self._addresses | addresses))
         self._end()

@@ -48,9 +48,13 @@ __all__ = ["GPU"]
 
 # Note [Streams]
 # Products of one stream run one after the other and share a place to work in; those of two streams need two. A
-# recording keeps the places of its lanes wherever it is played, and all recordings have the same two lanes. And a
-# compiled function has one memory for all its calls, into which arguments and numbers go before anything is played. So
-# a call on another stream than the one before waits for that one before it does anything.
+# recording keeps the places of its lanes wherever it is played, and all recordings have the same two lanes: so each
+# waits for the one before. And a compiled function has one memory for all its calls, into which arguments and numbers
+# go before anything is played. So a call waits before it does anything, for what the function was given on another
+# stream; other functions may have been called on others since, by other threads too.
+#
+# A stream of CuPy's made current by `with`, when that ends, gives way to the one of the `with` around it, not to one
+# that was made current by `use()`. So that one is put back.
 
 # Note [The time of a product]
 # A recording of ten of the same product is played a few times, and its least time counts. What it reads is in the cache
@@ -84,7 +88,7 @@ class GPU:
         self._workspaces: dict[int, Any] = {}  # by stream, see Note [Streams]
         for stream in (self.recording, self.side):
             self._workspace_of(int(stream.ptr))  # before a recording, which is no time to ask for memory
-        self._last: Any = None  # the stream of the last call, or of the recording that was played last
+        self._last: Any = None  # the stream on which a recording was played last
 
     @property
     def stream(self) -> int:
@@ -105,14 +109,23 @@ class GPU:
             self._be_current()
             yield
 
-    def follow(self) -> Any:
-        """The current stream; see Note [Streams]."""
+    def follow(self, before: Any) -> Any:
+        """See Note [Streams]."""
         self._be_current()
-        stream, before = self.cupy.cuda.get_current_stream(), self._last
+        stream = self.cupy.cuda.get_current_stream()
         if before is not None and before.ptr != stream.ptr:
             stream.wait_event(self._event(before))
-        self._last = stream
         return stream
+
+    @contextmanager
+    def _on(self, stream: Any) -> Iterator[None]:
+        """With this stream as the current one, and the one from before again afterwards; see Note [Streams]."""
+        before = self.cupy.cuda.get_current_stream()
+        try:
+            with stream:
+                yield
+        finally:
+            before.use()
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         cupy = self.cupy
@@ -220,7 +233,7 @@ class GPU:
         def once() -> None:
             planned.run(a, b, c, bias, aux, int(stream.ptr), self._workspace_of(int(stream.ptr)))
 
-        with self._one_records, self.here(), stream:
+        with self._one_records, self.here(), self._on(stream):
             self.cupy.cuda.runtime.deviceSynchronize()  # what is under way works in the same place
             once()
             play = self.record([once] * _REPEATED)
@@ -266,7 +279,7 @@ class GPU:
 
     def record(self, runs: Sequence[Run], after: Sequence[Set[int]] | None = None) -> Run:
         self._be_current()  # before a recording, in which little may be asked
-        with self._one_records, self.recording:
+        with self._one_records, self._on(self.recording):
             self.recording.begin_capture()
             try:
                 if after is None:
@@ -284,7 +297,8 @@ class GPU:
 
         def play(kept: Any = tuple(runs)) -> None:
             with one_plays:  # else another thread could wait for what is not launched yet
-                launch(self.follow())
+                self._last = self.follow(self._last)
+                launch(self._last)
 
         return play
 
@@ -301,7 +315,7 @@ class GPU:
             if other > seen[lane]:
                 streams[lane].wait_event(events[other])
                 seen[lane] = other
-            with streams[lane]:
+            with self._on(streams[lane]):
                 run()
             lanes.append(lane)
             events.append(self._event(streams[lane]))

@@ -83,7 +83,7 @@ class Simulated:
         self.cudnn = Cudnn(library, handle=library.create_handle())
         self.blas, self.workspace = Blas(SimulatedCublasLt()), aligned(WORKSPACE)
 
-    def follow(self) -> None:
+    def follow(self, before: Any) -> None:
         """There is one stream."""
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:

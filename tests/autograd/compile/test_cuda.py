@@ -383,13 +383,13 @@ class Behind(simulated.Simulated):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.now, self.before = "a", "a"
+        self.now, self.played = "a", "a"
         self.left: list[Callable[[], Any]] = []
 
-    def follow(self) -> None:
-        if self.now != self.before:
+    def follow(self, before: Any) -> str:
+        if before not in (None, self.now):
             self.catch_up()
-        self.before = self.now
+        return self.now
 
     def catch_up(self) -> None:
         for run in self.left:
@@ -416,7 +416,7 @@ class Behind(simulated.Simulated):
 
     def record(self, runs: Any, after: Any = None) -> Callable[[], Any]:
         def play() -> None:
-            self.follow()
+            self.played = self.follow(self.played)
             for run in runs:
                 run()
 

@@ -117,6 +117,9 @@ class Context:
     def __exit__(self, *error: object) -> None:
         pass
 
+    def use(self) -> None:
+        pass
+
     def begin_capture(self) -> None:
         pass
 
@@ -356,7 +359,10 @@ def test_a_recording_waits_for_one_on_another_stream(device):
 
     def stream(name: str) -> Any:
         return SimpleNamespace(
-            ptr=ord(name), name=name, wait_event=lambda event: log.append(f"{name} waits for {event.of}")
+            ptr=ord(name),
+            name=name,
+            use=lambda: None,
+            wait_event=lambda event: log.append(f"{name} waits for {event.of}"),
         )
 
     def event(**options: Any) -> Any:

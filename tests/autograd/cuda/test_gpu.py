@@ -6,6 +6,7 @@ by `pytest -m gpu tests/autograd/cuda/test_gpu.py`.
 
 from __future__ import annotations
 
+import copy
 import threading
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import given
 
 import autograd as ag
 import nn
+import optim
 from autograd.backend import module_of
 from autograd.compile.cuda import gpu
 from autograd.compile.cuda.device import Addresses
@@ -217,6 +219,50 @@ def test_a_compiled_function_is_called_on_one_stream_after_the_other(cupy, rng):
     ag.cuda.synchronize()
     for array, result in zip(arrays, found, strict=True):
         close(result.data, array.astype(float) @ array.astype(float) * 2, "float32", 512)
+
+
+def test_a_stream_in_use_stays_the_current_one(cupy):
+    fast, stream = ag.compile(lambda x: (x @ x) * 2.0), cupy.cuda.Stream(non_blocking=True)
+    stream.use()
+    try:
+        x = ag.Tensor(np.ones((4, 4), "float32"), device="cuda")
+        for _ in range(4):  # the second is recorded, and the third too where its argument lies elsewhere
+            fast(x.clone())
+            assert cupy.cuda.get_current_stream().ptr == stream.ptr
+    finally:
+        cupy.cuda.Stream.null.use()
+
+
+def test_threads_train_on_streams_of_their_own(cupy):
+    """What a call waits for is what its own function was given, whatever other threads did since."""
+
+    def trained(model: nn.Module, number: int, device: str) -> list[float]:
+        if device == "cuda":
+            stream = cupy.cuda.Stream(non_blocking=True)
+            stream.use()
+        model.to(device)
+        optimizer, rng = optim.Adam(model.parameters(), lr=0.01), np.random.default_rng(number)
+
+        @ag.compile
+        def step(x: ag.Tensor) -> ag.Tensor:
+            optimizer.zero_grad()
+            loss = model(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return [step(ag.Tensor(rng.normal(size=(5, 8)).astype("float32"), device=device)).item() for _ in range(6)]
+
+    ag.random.seed(0)
+    models = [nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4)) for _ in range(4)]
+    wanted = [trained(model, number, "cpu") for number, model in enumerate(copy.deepcopy(models))]
+    found: dict[int, list[float]] = {}
+    threads = [threading.Thread(target=lambda i=i: found.update({i: trained(models[i], i, "cuda")})) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_allclose([found[i] for i in range(4)], wanted, rtol=1e-4)
 
 
 # CUDA graphs
