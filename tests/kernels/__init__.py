@@ -13,8 +13,9 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 __all__ = ["CompilerError", "compiled"]
 
@@ -31,14 +32,20 @@ class CompilerError(Exception):
     """What g++ says of a source."""
 
 
-def compiled(source: str, folder: Path, options: Sequence[str] = (), header: str = "threads.h") -> Path:
+def compiled(
+    source: str,
+    folder: Path,
+    options: Sequence[str] = (),
+    header: str = "threads.h",
+    named: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
     """The library of a CUDA source in a folder, made or found: `launch_k` and `sizes_of_k` for each kernel k in it.
 
-    `options` are g++'s, and `header` is what stands before the source, in the folder of this file or of its own. Raises
-    CompilerError.
+    `options` are g++'s, and `header` is what stands before the source, in the folder of this file or of its own.
+    `named` are kernels of templates, such as k<int>, by the names that they get. Raises CompilerError.
     """
     shared = _SHARED.sub(r"\1 *\2 = (\1 *)dynamic;", source)
-    text = f"{shared}\n{_launchers(source)}"
+    text = f"{shared}\n{_launchers(source, named)}"
     prepared, threads = _prepared(folder, header, tuple(options))
     key = "|".join((text, str(prepared), *options))
     made = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.so"
@@ -50,21 +57,25 @@ def compiled(source: str, folder: Path, options: Sequence[str] = (), header: str
     return made
 
 
-def _launchers(source: str) -> str:
+def _launchers(source: str, named: Mapping[str, str]) -> str:
     """What starts each kernel of a source, in turns if its threads meet."""
     found = list(_KERNEL.finditer(source))
     ends = [*(kernel.start() for kernel in found), len(source)][1:]
     before = source[: found[0].start()] if found and "struct Jobs" not in source else ""  # macros of CuPy's kernels
-    lines = []
+    lines = [_launcher(name, kernel, source) for name, kernel in named.items()]
     for kernel, end in zip(found, ends, strict=True):
-        name, text = kernel[1], before + source[kernel.start() : end]
-        meets = int(any(word in text for word in _MEET))
-        lines += [
-            f'extern "C" const unsigned *sizes_of_{name}() {{ return sizes({name}); }}',
-            f'extern "C" void launch_{name}(const unsigned *g, const unsigned *b, void *const *x, unsigned shared) '
-            f"{{ launch([](void *const *y) {{ call({name}, y); }}, g, b, x, shared, {meets}); }}",
-        ]
+        lines.append(_launcher(kernel[1], kernel[1], before + source[kernel.start() : end]))
     return "\n".join(lines)
+
+
+def _launcher(name: str, kernel: str, text: str) -> str:
+    """What starts a kernel with this text under this name."""
+    meets = int(any(word in text for word in _MEET))
+    return (
+        f'extern "C" const unsigned *sizes_of_{name}() {{ return sizes({kernel}); }}\n'
+        f'extern "C" void launch_{name}(const unsigned *g, const unsigned *b, void *const *x, unsigned shared) '
+        f"{{ launch([](void *const *y) {{ call({kernel}, y); }}, g, b, x, shared, {meets}); }}"
+    )
 
 
 @functools.cache

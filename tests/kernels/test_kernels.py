@@ -70,3 +70,11 @@ def test_a_warp_is_32_threads_and_the_last_may_be_smaller(tmp_path):
 def test_what_is_wrong_is_told(tmp_path):
     with pytest.raises(CompilerError, match="nowhere"):
         compiled('extern "C" __global__ void k(int *x) { *x = nowhere; }', tmp_path)
+
+
+def test_a_kernel_of_a_template_has_the_name_that_it_is_given(tmp_path):
+    source = "template <class T> __global__ void twice(T *x) { x[threadIdx.x] *= 2; }"
+    library = ctypes.CDLL(str(compiled(source, tmp_path, named={"doubled": "twice<double>"})))
+    library.sizes_of_doubled.restype = ctypes.POINTER(ctypes.c_uint)
+    assert library.sizes_of_doubled()[0] == 8
+    assert library.launch_doubled

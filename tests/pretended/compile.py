@@ -20,8 +20,10 @@ _TOLD = ("-fpermissive", "-D__CUDACC_RTC__", "-D__CUDACC_VER_MAJOR__=13", f"-I{_
 def main() -> None:
     source, *options = sys.argv[1:]
     kept = [option for option in options if option.startswith(("-I", "-D"))]
+    named = dict(option[8:].split("=", 1) for option in options if option.startswith("--named="))
     try:
-        code = compiled(Path(source).read_text(), Path(os.environ["PRETENDED_CODE"]), (*_TOLD, *kept), _HEADER)
+        folder = Path(os.environ["PRETENDED_CODE"])
+        code = compiled(Path(source).read_text(), folder, (*_TOLD, *kept), _HEADER, named)
     except CompilerError as error:
         sys.exit(str(error))
     print(code, end="")

@@ -8,13 +8,14 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <unistd.h>
 
 typedef void (*Launch)(const unsigned *grid, const unsigned *block, void *const *given, unsigned shared);
 struct Kernel { Launch launch; const unsigned *sizes; std::string name; };
-struct Program { std::string source, said, code; };
+struct Program { std::string source, said, code; std::map<std::string, std::string> names; };
 static const char MARK[] = "pretended:";
 
 static bool usable(const char *what) {
@@ -106,10 +107,18 @@ int nvrtcVersion(int *major, int *minor) {
   return FINE;
 }
 int nvrtcCreateProgram(Program **made, const char *source, const char *, int, const char **, const char **) {
-  *made = new Program{source, "", ""};
+  *made = new Program{source, "", "", {}};
   return FINE;
 }
 int nvrtcDestroyProgram(Program **program) { delete *program; *program = nullptr; return FINE; }
+int nvrtcAddNameExpression(Program *program, const char *name) {  // of a template's kernel, as in "k<int>"
+  program->names[name] = "named_" + std::to_string(std::hash<std::string>()(name));
+  return FINE;
+}
+int nvrtcGetLoweredName(Program *program, const char *name, const char **lowered) {
+  *lowered = program->names[name].c_str();
+  return FINE;
+}
 int nvrtcCompileProgram(Program *program, int count, const char **options) {
   char folder[] = "/tmp/pretended-XXXXXX";
   if (!mkdtemp(folder)) return 6;
@@ -117,6 +126,7 @@ int nvrtcCompileProgram(Program *program, int count, const char **options) {
   std::ofstream(source) << program->source;
   std::string command = std::string(getenv("PRETENDED_PYTHON")) + " -S -m tests.pretended.compile " + source;
   for (int i = 0; i < count; i++) command += std::string(" '") + options[i] + "'";
+  for (const auto &[name, lowered] : program->names) command += " '--named=" + lowered + "=" + name + "'";
   const int status = system((command + " > " + said + " 2>&1").c_str());
   (status ? program->said : program->code) = (status ? "" : MARK) + text_of(said);
   unlink(source.c_str()), unlink(said.c_str()), rmdir(folder);
