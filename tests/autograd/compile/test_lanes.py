@@ -28,6 +28,9 @@ class Stream:
     def __exit__(self, *error: object) -> None:
         Stream.current = None
 
+    def use(self) -> None:
+        Stream.current = self
+
     def wait_event(self, event: Event) -> None:
         self.known |= event.known
 
@@ -44,7 +47,8 @@ def lanes_of(after: list[set[int]]) -> list[int]:
     """The lane of each command, with everything that it needs done before."""
     device: Any = object.__new__(gpu.GPU)
     device.recording, device.side = Stream(), Stream()
-    device.cupy = SimpleNamespace(cuda=SimpleNamespace(Event=Event))
+    device.recording.use()
+    device.cupy = SimpleNamespace(cuda=SimpleNamespace(Event=Event, get_current_stream=lambda: Stream.current))
     lanes = []
 
     def run(number: int) -> None:
