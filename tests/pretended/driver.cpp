@@ -1,4 +1,4 @@
-// CUDA's driver and NVRTC, as far as CuPy and autograd ask for them: kernels, compiled for the host, and their launches.
+// CUDA's driver and NVRTC, as far as CuPy and autograd ask for them: kernels compiled for the host, and launches.
 //
 // One idea: a program is compiled by `python -m tests.pretended.compile`, and its code is the name of the library that
 // came out. Read products.cpp next.

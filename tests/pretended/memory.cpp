@@ -9,7 +9,7 @@
 struct Piece { size_t size, mapped; Kind kind; char *base; };
 static std::map<char *, Piece> pieces;
 static size_t used = 0;
-static const size_t PAGE = 4096, POISONED = 8 << 20;  // bytes that are filled at most: the rest is never touched by most
+static const size_t PAGE = 4096, POISONED = 8 << 20;  // the latter: bytes that are filled at most
 static const size_t ALIGNED = getenv("PRETENDED_POOL") && !atoi(getenv("PRETENDED_POOL")) ? 16 : 512;
 
 static size_t up(size_t size, size_t to) { return (size + to - 1) / to * to; }

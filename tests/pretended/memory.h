@@ -1,8 +1,8 @@
 // Memory of the pretended GPU, and memory of the host that it reads.
 //
-// One idea: each piece ends where a page begins that nobody may touch, so a kernel that reads or writes behind its array
-// ends the process, as far as CuPy asks for a piece for each array (PRETENDED_POOL=0 sees to that). New memory is
-// all NaN. Read runtime.cpp next.
+// One idea: each piece ends where a page begins that nobody may touch, so a kernel that reads or writes behind its
+// array ends the process, as far as CuPy asks for a piece for each array (PRETENDED_POOL=0 sees to that). New memory
+// is all NaN. Read runtime.cpp next.
 #pragma once
 #include "streams.h"
 #include <cstddef>

@@ -1,7 +1,8 @@
 // cuBLASLt, as far as autograd asks for it, and of cuBLAS what CuPy does.
 //
-// One idea: a product is three loops in double precision, with what its epilogue says around them. What it asks is
-// checked as the library does: addresses, alignments, workspaces, which epilogue takes which address. Read build.py next.
+// One idea: a product is three loops in double precision, with what its epilogue says around them. What it asks for is
+// checked as the library does: addresses, alignments, room to work in, which epilogue takes which address. Read
+// build.py next.
 //
 // Source: NVIDIA, cuBLAS documentation, and the numbers in its headers.
 #include "memory.h"
@@ -99,13 +100,14 @@ static double slope_of_gelu(double x) {
 }
 
 // c = alpha a b + beta c, and the epilogue
-static void multiply(const Matrix &a, const Matrix &b, const Matrix &c, long count, double alpha, double beta, bool tf32,
-                     const Epilogue &e) {
+static void multiply(const Matrix &a, const Matrix &b, const Matrix &c, long count, double alpha, double beta,
+                     bool tf32, const Epilogue &e) {
   const long m = c.rows, n = c.columns, k = a.turned ? a.rows : a.columns;
   std::vector<double> left(m * k), right(n * k), sums(m);
   for (long t = 0; t < count; t++) {
     for (long i = 0; i < m; i++) for (long q = 0; q < k; q++) left[i * k + q] = tf32 ? as_tf32(a(t, i, q)) : a(t, i, q);
-    for (long j = 0; j < n; j++) for (long q = 0; q < k; q++) right[j * k + q] = tf32 ? as_tf32(b(t, q, j)) : b(t, q, j);
+    for (long j = 0; j < n; j++)
+      for (long q = 0; q < k; q++) right[j * k + q] = tf32 ? as_tf32(b(t, q, j)) : b(t, q, j);
     for (long j = 0; j < n; j++)
       for (long i = 0; i < m; i++) {
         char *bits = e.aux + t * e.stride / 8 + j * (e.distance / 8) + i / 8;
@@ -151,7 +153,10 @@ static const long ROOM = 4096, OFFERED = 3;
 extern "C" {
 
 size_t cublasLtGetVersion() { return 130000; }
-int cublasLtCreate(void **made) { *made = (void *)"cuBLASLt"; return has_context ? DONE : refuse(NOT_STARTED, "cuBLASLt begins without a context"); }
+int cublasLtCreate(void **made) {
+  *made = (void *)"cuBLASLt";
+  return has_context ? DONE : refuse(NOT_STARTED, "cuBLASLt begins without a context");
+}
 int cublasLtMatmulDescCreate(Thing **made, int compute, int scale) { *made = new Thing{{compute, scale}}; return DONE; }
 int cublasLtMatrixLayoutCreate(Thing **made, int type, uint64_t rows, uint64_t columns, int64_t distance) {
   *made = new Thing{{type, (long)rows, (long)columns, distance}};
@@ -192,7 +197,8 @@ int cublasLtMatmul(void *, const Thing *what, const void *alpha, char *a, const 
     if ((long)at % chosen->alignment) return refuse(INVALID, "a product has an address that it was not planned for");
     if (kind_of(at) != OF_DEVICE) return refuse(FAILED, "a product reads what is no memory of the GPU");
   }
-  if ((long)size < ROOM * chosen->number || (size && (long)workspace % 256)) return refuse(INVALID, "a product has too little room to work in");
+  if ((long)size < ROOM * chosen->number || (size && (long)workspace % 256))
+    return refuse(INVALID, "a product has too little room to work in");
   Epilogue e;
   e.number = of(what, EPILOGUE, 1), e.distance = of(what, AUX_LD), e.stride = of(what, AUX_STRIDE);
   e.bias = (char *)of(what, BIAS), e.aux = (char *)of(what, AUX);
@@ -228,29 +234,30 @@ int cublasSetPointerMode_v2(Handle *handle, int mode) { handle->pointers = mode;
 int cublasGetMathMode(Handle *handle, int *mode) { *mode = handle->math; return DONE; }
 int cublasSetMathMode(Handle *handle, int mode) { handle->math = mode; return DONE; }
 
-static int gemm(Handle *handle, Matrix a, Matrix b, int m, int n, int k, Matrix c, long count, double alpha, double beta) {
+static int gemm(Handle *handle, Matrix a, Matrix b, int m, int n, int k, Matrix c, long count, double alpha,
+                double beta) {
   Hold hold;
   if (handle->pointers) return refuse(UNSUPPORTED, "alpha and beta of cuBLAS lie on the GPU");
   c.rows = m, c.columns = n, (a.turned ? a.rows : a.columns) = k;
   return start(stream_of(handle->stream), [=] { multiply(a, b, c, count, alpha, beta, false, {}); }) ? FAILED : DONE;
 }
-int cublasGemmEx(Handle *handle, int ta, int tb, int m, int n, int k, const void *alpha, char *a, int ka, int lda, char *b,
-                 int kb, int ldb, const void *beta, char *c, int kc, int ldc, int compute, int) {
+int cublasGemmEx(Handle *handle, int ta, int tb, int m, int n, int k, const void *alpha, char *a, int ka, int lda,
+                 char *b, int kb, int ldb, const void *beta, char *c, int kc, int ldc, int compute, int) {
   return gemm(handle, {ka, 0, 0, lda, 0, a, !!ta}, {kb, 0, 0, ldb, 0, b, !!tb}, m, n, k, {kc, 0, 0, ldc, 0, c}, 1,
               number_at(compute, alpha), number_at(compute, beta));
 }
-int cublasSgemmEx(Handle *handle, int ta, int tb, int m, int n, int k, const float *alpha, char *a, int ka, int lda, char *b,
-                  int kb, int ldb, const float *beta, char *c, int kc, int ldc) {
+int cublasSgemmEx(Handle *handle, int ta, int tb, int m, int n, int k, const float *alpha, char *a, int ka, int lda,
+                  char *b, int kb, int ldb, const float *beta, char *c, int kc, int ldc) {
   return cublasGemmEx(handle, ta, tb, m, n, k, alpha, a, ka, lda, b, kb, ldb, beta, c, kc, ldc, 0, 0);
 }
-int cublasDgemm_v2(Handle *handle, int ta, int tb, int m, int n, int k, const double *alpha, char *a, int lda, char *b, int ldb,
-                   const double *beta, char *c, int ldc) {
+int cublasDgemm_v2(Handle *handle, int ta, int tb, int m, int n, int k, const double *alpha, char *a, int lda, char *b,
+                   int ldb, const double *beta, char *c, int ldc) {
   return cublasGemmEx(handle, ta, tb, m, n, k, alpha, a, F64, lda, b, F64, ldb, beta, c, F64, ldc, COMPUTE_64F, 0);
 }
-int cublasGemmStridedBatchedEx(Handle *handle, int ta, int tb, int m, int n, int k, const void *alpha, char *a, int ka, int lda,
-                               long sa, char *b, int kb, int ldb, long sb, const void *beta, char *c, int kc, int ldc, long sc,
-                               int count, int compute, int) {
-  return gemm(handle, {ka, 0, 0, lda, sa, a, !!ta}, {kb, 0, 0, ldb, sb, b, !!tb}, m, n, k, {kc, 0, 0, ldc, sc, c}, count,
-              number_at(compute, alpha), number_at(compute, beta));
+int cublasGemmStridedBatchedEx(Handle *handle, int ta, int tb, int m, int n, int k, const void *alpha, char *a, int ka,
+                               int lda, long sa, char *b, int kb, int ldb, long sb, const void *beta, char *c, int kc,
+                               int ldc, long sc, int count, int compute, int) {
+  return gemm(handle, {ka, 0, 0, lda, sa, a, !!ta}, {kb, 0, 0, ldb, sb, b, !!tb}, m, n, k, {kc, 0, 0, ldc, sc, c},
+              count, number_at(compute, alpha), number_at(compute, beta));
 }
 }

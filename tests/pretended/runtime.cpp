@@ -59,19 +59,28 @@ cudaError_t cudaSetDevice(int device) {
   Asked asked;
   return cudaSuccess;
 }
-cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr number, int) { *value = attribute(number); return cudaSuccess; }
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr number, int) {
+  *value = attribute(number);
+  return cudaSuccess;
+}
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *made, int device) {
   if (device) return told(INVALID_DEVICE);
   *made = {};
   strcpy(made->name, "NVIDIA Pretended");
-  made->major = attribute(cudaDevAttrComputeCapabilityMajor), made->minor = attribute(cudaDevAttrComputeCapabilityMinor);
+  made->major = attribute(cudaDevAttrComputeCapabilityMajor);
+  made->minor = attribute(cudaDevAttrComputeCapabilityMinor);
   made->multiProcessorCount = attribute(cudaDevAttrMultiProcessorCount), made->warpSize = 32;
   made->maxThreadsPerBlock = 1024, made->maxThreadsPerMultiProcessor = 2048, made->sharedMemPerBlock = 49152;
   made->totalGlobalMem = all_bytes(), made->l2CacheSize = 50 << 20;
   return cudaSuccess;
 }
-cudaError_t cudaGetDeviceProperties_v2(cudaDeviceProp *made, int device) { return cudaGetDeviceProperties(made, device); }
-cudaError_t cudaDeviceGetPCIBusId(char *text, int size, int) { snprintf(text, size, "0000:00:00.0"); return cudaSuccess; }
+cudaError_t cudaGetDeviceProperties_v2(cudaDeviceProp *made, int device) {
+  return cudaGetDeviceProperties(made, device);
+}
+cudaError_t cudaDeviceGetPCIBusId(char *text, int size, int) {
+  snprintf(text, size, "0000:00:00.0");
+  return cudaSuccess;
+}
 cudaError_t cudaDeviceCanAccessPeer(int *can, int, int) { *can = 0; return cudaSuccess; }
 cudaError_t cudaDeviceSynchronize() {
   Asked asked;
@@ -82,7 +91,11 @@ cudaError_t cudaDeviceSynchronize() {
 
 // Memory
 
-cudaError_t cudaMemGetInfo(size_t *free, size_t *all) { Asked asked; *free = free_bytes(), *all = all_bytes(); return cudaSuccess; }
+cudaError_t cudaMemGetInfo(size_t *free, size_t *all) {
+  Asked asked;
+  *free = free_bytes(), *all = all_bytes();
+  return cudaSuccess;
+}
 cudaError_t cudaMalloc(void **place, size_t size) { Asked asked; return told(give(place, size, OF_DEVICE)); }
 cudaError_t cudaHostAlloc(void **place, size_t size, unsigned) { Asked asked; return told(give(place, size, PINNED)); }
 cudaError_t cudaFree(void *place) { Asked asked; return told(take_back(place)); }
@@ -109,7 +122,9 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *made, const void *pl
   Asked asked;
   const Kind kind = kind_of(place);
   *made = {};
-  made->type = kind == OF_DEVICE ? cudaMemoryTypeDevice : kind == PINNED ? cudaMemoryTypeHost : cudaMemoryTypeUnregistered;
+  made->type = kind == OF_DEVICE ? cudaMemoryTypeDevice
+               : kind == PINNED  ? cudaMemoryTypeHost
+                                 : cudaMemoryTypeUnregistered;
   made->devicePointer = kind == ORDINARY ? nullptr : (void *)place;
   made->hostPointer = kind == OF_DEVICE ? nullptr : (void *)place;
   return cudaSuccess;
@@ -123,7 +138,9 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *made, unsigned flags) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreate(cudaStream_t *made) { return cudaStreamCreateWithFlags(made, cudaStreamDefault); }
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t *made, unsigned flags, int) { return cudaStreamCreateWithFlags(made, flags); }
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *made, unsigned flags, int) {
+  return cudaStreamCreateWithFlags(made, flags);
+}
 cudaError_t cudaStreamGetFlags(cudaStream_t stream, unsigned *flags) {
   *flags = stream_of(stream)->blocking ? cudaStreamDefault : cudaStreamNonBlocking;
   return cudaSuccess;
@@ -156,7 +173,10 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *made, unsigned flags) {
 }
 cudaError_t cudaEventCreate(cudaEvent_t *made) { return cudaEventCreateWithFlags(made, cudaEventDefault); }
 cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) { Asked asked; return told(record((Event *)event, stream_of(stream))); }
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  Asked asked;
+  return told(record((Event *)event, stream_of(stream)));
+}
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   Asked asked;
   return told(wait_for((Event *)event, stream_of(stream)));
@@ -188,15 +208,27 @@ cudaError_t cudaEventElapsedTime_v2(float *milliseconds, cudaEvent_t first, cuda
 
 // Graphs
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) { Asked asked; return told(begin_graph(stream_of(stream))); }
-cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *made) { Asked asked; return told(end_graph(stream_of(stream), (Graph **)made)); }
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  Asked asked;
+  return told(begin_graph(stream_of(stream)));
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *made) {
+  Asked asked;
+  return told(end_graph(stream_of(stream), (Graph **)made));
+}
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *status) {
   Asked asked;
   *status = stream_of(stream)->recording ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t *made, cudaGraph_t graph, unsigned long long) { *made = (cudaGraphExec_t)graph; return cudaSuccess; }
-cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) { Asked asked; return told(start_graph((Graph *)graph, stream_of(stream))); }
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *made, cudaGraph_t graph, unsigned long long) {
+  *made = (cudaGraphExec_t)graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
+  Asked asked;
+  return told(start_graph((Graph *)graph, stream_of(stream)));
+}
 cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaGraphDestroy(cudaGraph_t) { return cudaSuccess; }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t) { return cudaSuccess; }

@@ -91,7 +91,8 @@ Status start(Stream *stream, Work work) {
   }
   if (stream == &ordinary) {
     for (Stream *other : others)
-      if (other->blocking && other->recording) return refused(IMPLICIT, "the default stream is used while one that waits for it is recorded");
+      if (other->blocking && other->recording)
+        return refused(IMPLICIT, "the default stream is used while one that waits for it is recorded");
     for (Stream *other : others)
       if (other->blocking) follow(stream, other);
   } else if (stream->blocking) follow(stream, &ordinary);

@@ -1,8 +1,8 @@
 // Streams, events and graphs: what the pretended CUDA does, and when.
 //
-// One idea: what is started is put into the queue of its stream, and done as late as may be: when somebody waits for it.
-// So whoever reads too early, or writes over what is still to be read, is wrong at every run, not at one in a thousand.
-// PRETENDED_ORDER=now does everything at once, and "random" now and then some of it. Read memory.h next.
+// One idea: what is started is put into the queue of its stream, and done as late as may be: when somebody waits for
+// it. So whoever reads too early, or writes over what is still to be read, is wrong at every run, not at one in a
+// thousand. PRETENDED_ORDER=now does everything at once, and "random" now and then some of it. Read memory.h next.
 #pragma once
 #include <deque>
 #include <functional>
@@ -38,9 +38,22 @@ struct Graph { std::vector<Node> nodes; std::vector<Stream *> joined; bool open 
 
 // Numbers of cudaError_t; those of CUresult are the same.
 enum Status {
-  FINE = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_DEVICE = 101, NO_CONTEXT = 201, INVALID_HANDLE = 400, ILLEGAL_STATE = 401,
-  NOT_FOUND = 500, NOT_READY = 600, NOT_SUPPORTED = 801, RECORDING = 900, MERGED = 902, UNJOINED = 904,
-  ISOLATED = 905, IMPLICIT = 906, RECORDED_EVENT = 907
+  FINE = 0,
+  INVALID_VALUE = 1,
+  OUT_OF_MEMORY = 2,
+  INVALID_DEVICE = 101,
+  NO_CONTEXT = 201,
+  INVALID_HANDLE = 400,
+  ILLEGAL_STATE = 401,
+  NOT_FOUND = 500,
+  NOT_READY = 600,
+  NOT_SUPPORTED = 801,
+  RECORDING = 900,
+  MERGED = 902,
+  UNJOINED = 904,
+  ISOLATED = 905,
+  IMPLICIT = 906,
+  RECORDED_EVENT = 907
 };
 
 extern std::recursive_mutex everything HIDDEN;  // whoever does anything holds it
