@@ -2,7 +2,7 @@
 
 One idea: a node is always younger than its parents, so when of all nodes that wait the youngest is taken first, every
 gradient that it will ever receive has arrived. Nothing recurses, however long the chain. The same walk serves every
-order, see Note [Two worlds]. Read `operators.py` next.
+order, see Note [Two worlds]. Read `leading.py` next, then `operators.py`.
 """
 
 # Note [Two worlds]
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import repeat
-from operator import attrgetter, is_not
+from operator import is_not
 from typing import Any
 
 from . import writes
@@ -24,6 +24,7 @@ from .batching import Batch, Batched, deepest
 from .errors import AnomalyError, DeviceError, GradientError, ShapeError, VmapError, WrittenError
 from .fused import Fused
 from .hints import telling
+from .leading import leading_to
 from .modes import enable_grad, is_batching, is_recording, is_tracing, is_watching
 from .ops.cast import astype
 from .ops.elementwise import add, positive
@@ -218,7 +219,7 @@ def _walk(
     arrived: dict[Edge, Gradient], wanted: set[Edge] | None, retain_graph: bool, create_graph: bool
 ) -> dict[Edge, Gradient]:
     """Send gradients from the roots to the leaves, or to `wanted` only; what comes out shares memory with nothing."""
-    goes, leading = (None, None) if wanted is None else _leading_to(wanted, arrived)
+    goes, leading = (None, None) if wanted is None else leading_to(wanted, arrived)
     pieces = _tensor_pieces if create_graph else _array_pieces
     watching = is_watching()
     shared = set(arrived)  # those whose gradient others may hold as well, so that more is not added in place
@@ -278,55 +279,6 @@ def _walk(
 def _is_made(piece: Gradient, create_graph: bool) -> bool:
     """Whether a rule made the memory of what it gave, and nobody else holds that."""
     return bare(piece).base is None or (not create_graph and writes.holds_alone(piece))
-
-
-def _oldest_first(roots: Iterable[Edge], since: int) -> list[Node]:
-    """Every node, born at `since` or later, from which a root was made, oldest first."""
-    seen = {edge for edge in roots if isinstance(edge, Node)}
-    waiting = list(seen)
-    while waiting:
-        for parent in waiting.pop().parents:
-            if isinstance(parent, Node) and parent.serial >= since and parent not in seen:
-                seen.add(parent)
-                waiting.append(parent)
-    return sorted(seen, key=attrgetter("serial"))
-
-
-def _leading_to(wanted: set[Edge], roots: Iterable[Edge]) -> tuple[set[Edge], set[Node]]:
-    """The edges through which a gradient reaches one of `wanted` (with those), and the nodes that pass it on."""
-    goes = set(wanted)
-    leading = set()
-    # Leaves have no age, nodes have; what is older than all of `wanted` leads to none of them.
-    since = min((edge.serial if isinstance(edge, Node) else 0 for edge in wanted), default=0)
-    for node in _oldest_first(roots, since):
-        if any(parent in goes for parent in node.parents if parent is not None):
-            leading.add(node)
-            goes.add(node)
-    return goes, leading
-
-
-def depends_on_more(output: Tensor, inputs: Sequence[Tensor]) -> bool:
-    """Whether a gradient of `output` can go anywhere but to `inputs`: to another leaf, or beyond one of them.
-
-    `inputs` are results, not leaves.
-    """
-    if output.node is None:
-        return output.requires_grad
-    wanted = {x.node for x in inputs if x.node is not None}
-    since = min((node.serial for node in wanted), default=0)
-    seen = {output.node}
-    waiting = [output.node]
-    while waiting:
-        node = waiting.pop()
-        if node.serial < since:
-            return True
-        for parent in node.parents:
-            if isinstance(parent, Tensor):
-                return True
-            if parent is not None and parent not in seen:
-                seen.add(parent)
-                waiting.append(parent)
-    return False
 
 
 def _check_usable(node: Node) -> None:

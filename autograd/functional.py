@@ -25,6 +25,7 @@ from . import engine
 from .backend import Array, array_of, is_array, is_floating, is_number, module_of
 from .errors import GradientError
 from .hints import telling
+from .leading import depends_on_more
 from .modes import enable_grad, is_batching, is_recording, numbers_read
 from .ops.elementwise import positive
 from .ops.join import stack
@@ -248,7 +249,7 @@ class _Twins:
 
     def lead_on(self, y: Any) -> bool:
         """Whether y, as seen from outside, still depends on something that requires a gradient."""
-        return is_recording() and isinstance(y, Tensor) and engine.depends_on_more(y, self.tensors)
+        return is_recording() and isinstance(y, Tensor) and depends_on_more(y, self.tensors)
 
     def released(self, y: Any) -> Any:
         """A value of f as the caller shall have it: without a graph that would end in our twins."""

@@ -38,7 +38,7 @@ LEVELS = [
     {"primitive"},
     {"fused"},
     {"ops"},
-    {"engine"},
+    {"engine", "leading"},
     {"asking", "changing", "methods"},
     {"operators"},
     {"linalg", "random", "tree"},

@@ -309,14 +309,14 @@ def test_first_order_takes_the_rules_on_arrays(monkeypatch):
 
 def test_inner_derivatives_do_not_walk_the_outer_graph(monkeypatch):
     # With a long history behind w a step of an inner loop costs no more than with a short one.
-    from autograd import engine
+    from autograd import engine, leading
 
     start = w = Tensor(1.0, dtype="float64", requires_grad=True)
     for _ in range(100):
         w = w * 1.0
     seen = []
-    original = engine._oldest_first
-    monkeypatch.setattr(engine, "_oldest_first", lambda *a: seen.append(original(*a)) or seen[-1])
+    original = leading.oldest_first
+    monkeypatch.setattr(leading, "oldest_first", lambda *a: seen.append(original(*a)) or seen[-1])
     found = grad(lambda x: cube(x) * w)(POINT)
     assert len(seen[0]) < 10
     same(found, 3 * POINT**2)
