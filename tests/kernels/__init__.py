@@ -50,10 +50,9 @@ def compiled(
     key = "|".join((text, str(prepared), *options))
     made = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.so"
     if not made.exists():
-        code, whole = (made.with_suffix(f".{os.getpid()}.{kind}") for kind in ("cpp", "so"))
+        code = made.with_suffix(f".{os.getpid()}.cpp")
         code.write_text(text)
-        _run("-include", str(prepared), *options, str(code), str(threads), *_LINKED, "-o", str(whole))
-        whole.replace(made)
+        _whole(made, "-include", str(prepared), *options, str(code), str(threads), *_LINKED)
     return made
 
 
@@ -88,10 +87,8 @@ def _prepared(folder: Path, header: str, options: tuple[str, ...]) -> tuple[Path
         there.parent.mkdir(exist_ok=True)
         shutil.copy(_HERE / header, there)
         shutil.copy(_HERE / "threads.h", there.parent)
-        _run(*options, "-x", "c++-header", str(there), "-o", f"{there}.gch")
-        part = threads.with_suffix(f".{os.getpid()}.o")
-        _run("-c", str(_HERE / "threads.cpp"), "-o", str(part))
-        part.replace(threads)
+        _whole(Path(f"{there}.gch"), *options, "-x", "c++-header", str(there))
+        _whole(threads, "-c", str(_HERE / "threads.cpp"))
     return there, threads
 
 
@@ -103,7 +100,10 @@ def _version() -> str:
     return found + subprocess.run((found, "--version"), capture_output=True, text=True, check=True).stdout
 
 
-def _run(*arguments: str) -> None:
-    done = subprocess.run(("g++", *_FLAGS, *arguments), capture_output=True, text=True, check=False)
+def _whole(made: Path, *arguments: str) -> None:
+    """Have g++ make a file, which others that look for it see when it is whole."""
+    part = made.with_name(f"{made.name}.{os.getpid()}")
+    done = subprocess.run(("g++", *_FLAGS, *arguments, "-o", str(part)), capture_output=True, text=True, check=False)
     if done.returncode:
         raise CompilerError(done.stderr)
+    part.replace(made)

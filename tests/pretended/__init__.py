@@ -9,4 +9,7 @@ sorts and factors of matrices are NumPy's, see `plugin.py`. Read `streams.h` nex
     python -m tests.pretended pytest -q -m gpu tests/autograd/cuda
     PRETENDED_ORDER=random python -m tests.pretended python my_step.py
     python -m tests.pretended python -m benchmarks gpu --only mlp-128 --out /tmp/rehearsal
+
+PRETENDED_ORDER is "late", "now" (everything at once) or "random", by PRETENDED_SEED. PRETENDED_POOL=0 has each array
+end where memory ends. PRETENDED_GIB is how much memory the GPU has: 6, where nothing is said.
 """

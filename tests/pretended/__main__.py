@@ -15,13 +15,14 @@ from .build import PYTHON, build, environment
 def main() -> None:
     if len(sys.argv) < 2:
         sys.exit("usage: python -m tests.pretended pytest|python ARGUMENT ...")
-    build()
     command, *arguments = sys.argv[1:]
     if command == "pytest":
         arguments = ["-m", "pytest", "-p", "tests.pretended.plugin", "-p", "no:cacheprovider", *arguments]
     elif command != "python":
         sys.exit(f'python -m tests.pretended runs "pytest" or "python", got "{command}".')
-    os.execve(PYTHON, [str(PYTHON), *arguments], environment())
+    variables = environment()
+    build()
+    os.execve(PYTHON, [str(PYTHON), *arguments], variables)
 
 
 if __name__ == "__main__":

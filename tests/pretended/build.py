@@ -7,6 +7,7 @@ of CuPy's is made from its source, against our runtime. Read `compile.py` next.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,22 +20,21 @@ _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
 _FOLDER = _ROOT / ".venv" / "pretended"
 PYTHON = _FOLDER / "venv" / "bin" / "python"  # one that finds all that ours does, and CuPy
-_CUPY = "14.2.0"
+_PINS = _ROOT / "requirements" / "pretended.txt"
 _CUDA = 13000  # the version of CUDA that this CuPy was made for
-_PACKAGES = (
-    f"cupy-cuda13x=={_CUPY}",
-    "cuda-pathfinder==1.9.0",
-    "nvidia-cuda-runtime==13.0.*",  # its headers, and those below
-    "nvidia-cuda-crt==13.0.*",
-    "Cython>=3.1,<3.2",
-    "setuptools",
-)
 _NAMES = ("cuda.so.1", "cudart.so.13", "nvrtc.so.13", "cublasLt.so.13", "cublas.so.13")
+_COMPILER = ("g++", "-O2", "-std=c++17", "-fPIC", "-shared", "-w")
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
 
 
 def environment() -> dict[str, str]:
-    """That of a command which is to find the pretended CUDA."""
+    """That of a command which is to find the pretended CUDA. Exits where a variable of it has no such value."""
+    order = os.environ.get("PRETENDED_ORDER", "late")
+    if order not in ("late", "now", "random"):
+        sys.exit(f'PRETENDED_ORDER is "late", "now" or "random", got "{order}".')
+    for name in ("PRETENDED_POOL", "PRETENDED_SEED", "PRETENDED_GIB"):
+        if not os.environ.get(name, "0").isdigit():
+            sys.exit(f'{name} is a whole number, got "{os.environ[name]}".')
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))),
@@ -51,19 +51,19 @@ def build() -> None:
     """Make what is not made yet, and the library again where its source is newer."""
     for name in ("lib", "code", "cache"):
         (_FOLDER / name).mkdir(parents=True, exist_ok=True)
-    ready = _FOLDER / "ready"
-    if not ready.exists():
+    ready, pins = _FOLDER / "ready", _PINS.read_text()
+    if not ready.exists() or ready.read_text() != pins:
         _refuse_missing()
-        shutil.rmtree(_FOLDER / "site", ignore_errors=True)  # of a set-up that was interrupted
+        shutil.rmtree(_FOLDER / "site", ignore_errors=True)  # of other versions, or of a set-up that was interrupted
         print(f"setting up {_FOLDER.relative_to(_ROOT)}: CuPy, and a CUDA that computes on the host (once)")
-        _run(*_PIP, "install", "-qq", "--target", str(_FOLDER / "site"), *_PACKAGES)
+        _run(*_PIP, "install", "-qq", "--target", str(_FOLDER / "site"), "-r", str(_PINS))
         _make_python()
         source = _source()
         _build_library(source)
         _build_runtime(source)
-        ready.touch()
+        ready.write_text(pins)
     elif any(path.stat().st_mtime > _library().stat().st_mtime for path in _HERE.glob("*.[ch]*")):
-        _build_library(_FOLDER / f"cupy-{_CUPY}")
+        _build_library(_unpacked())
 
 
 def _refuse_missing() -> None:
@@ -74,7 +74,7 @@ def _refuse_missing() -> None:
     lacking += [] if (headers / "Python.h").exists() else [f"{headers}/Python.h"]
     if lacking:
         sys.exit(
-            f"the pretended CUDA is built with {' and '.join(lacking)}, which is not here: on Debian, apt-get install "
+            f"the pretended CUDA is built with {', '.join(lacking)}, not found here: on Debian, apt-get install "
             "g++ binutils tar python3-dev."
         )
 
@@ -92,12 +92,20 @@ def _library() -> Path:
     return _FOLDER / "lib" / "libpretended.so"
 
 
+def _unpacked() -> Path:
+    """Where CuPy's source is, or will be."""
+    (version,) = re.findall(r"^cupy-cuda\d+x==(\S+)", _PINS.read_text(), re.M)
+    return _FOLDER / f"cupy-{version}"
+
+
 def _source() -> Path:
-    """CuPy's source."""
+    """CuPy's source, of the version that is installed."""
+    there = _unpacked()
     stub = {**os.environ, "CUPY_INSTALL_USE_STUB": "1"}  # to tell its name it need not find a CUDA
-    _run(*_PIP, "download", "-qq", "--no-deps", "--no-binary", "cupy", f"cupy=={_CUPY}", "-d", str(_FOLDER), env=stub)
-    _run("tar", "--extract", "--file", str(_FOLDER / f"cupy-{_CUPY}.tar.gz"), "--directory", str(_FOLDER))
-    return _FOLDER / f"cupy-{_CUPY}"
+    wanted = ("--no-deps", "--no-binary", "cupy", there.name.replace("-", "=="))
+    _run(*_PIP, "download", "-qq", *wanted, "-d", str(_FOLDER), env=stub)
+    _run("tar", "--extract", "--file", f"{there}.tar.gz", "--directory", str(_FOLDER))
+    return there
 
 
 def _includes() -> list[str]:
@@ -108,20 +116,16 @@ def _includes() -> list[str]:
 
 
 def _build_library(source: Path) -> None:
-    """The library under all the names that are asked for, with what is missing of the runtime refusing to work."""
-    flags = ("g++", "-O2", "-std=c++17", "-fPIC", "-shared", "-w")
-    made, sources = str(_library()), tuple(map(str, sorted(_HERE.glob("*.cpp"))))
-    _run(*flags, *_includes(), *sources, "-o", made, "-ldl")
-    have = set(_run("nm", "-D", "--defined-only", "--format=just-symbols", made).split())
-    site = _FOLDER / "site" / "cupy_backends" / "cuda"
+    """The library under all the names that are asked for; what it lacks of what CuPy names refuses to work."""
     asked = (source / "cupy_backends/cuda/api/_runtime_extern.pxi").read_text()
-    wanted = {word.split("(")[0] for word in asked.split() if word.startswith("cuda") and "(" in word}
-    (cublas,) = site.glob("libs/cublas.*.so")
-    symbols = _run("nm", "-D", "--undefined-only", "--format=just-symbols", str(cublas)).split()
-    wanted |= {name.split("@")[0] for name in symbols if name.startswith("cublas")}
-    missing = _FOLDER / "missing.c"
-    missing.write_text("".join(f"int {name}(void) {{ return 801; }}\n" for name in sorted(wanted - have)))
-    _run(*flags, *_includes(), *sources, "-x", "c", str(missing), "-o", made, "-ldl")
+    (cublas,) = (_FOLDER / "site/cupy_backends/cuda/libs").glob("cublas.*.so")
+    asked += _run("nm", "-D", "--undefined-only", str(cublas))
+    names = sorted(set(re.findall(r"\b(cuda[A-Z]\w*(?=\()|cublas[A-Z]\w*)", asked)))
+    lacking = _FOLDER / "lacking.c"
+    lacking.write_text("".join(f"__attribute__((weak)) int {name}(void) {{ return 801; }}\n" for name in names))
+    sources = map(str, sorted(_HERE.glob("*.cpp")))
+    made = str(_library())
+    _run(*_COMPILER, *_includes(), *sources, "-x", "c", str(lacking), "-o", made, "-ldl")
     for name in _NAMES:
         link = _FOLDER / "lib" / f"lib{name}"
         link.unlink(missing_ok=True)
@@ -146,8 +150,7 @@ def _build_runtime(source: Path) -> None:
     (old,) = (_FOLDER / "site/cupy_backends/cuda/api").glob("runtime.*.so")
     where = (f"-I{sysconfig.get_path('include')}", f"-I{source / 'cupy_backends'}", f"-I{_FOLDER}", *_includes())
     linked = (f"-L{_FOLDER / 'lib'}", "-lpretended", f"-Wl,-rpath,{_FOLDER / 'lib'}")
-    flags = ("g++", "-O1", "-std=c++17", "-fPIC", "-shared", "-w")
-    _run(*flags, *where, str(code.with_suffix(".cpp")), "-o", str(old), *linked)
+    _run(*_COMPILER, *where, str(code.with_suffix(".cpp")), "-o", str(old), *linked)
 
 
 def _run(*command: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.kernels import CompilerError, compiled
 
 _HERE = Path(__file__).parent
+_HEADER = "../pretended/cupy.h"
 # As CuPy's headers are told what compiles them; they leave to a compiler of NVIDIA's what ours takes amiss.
 _TOLD = ("-fpermissive", "-D__CUDACC_RTC__", "-D__CUDACC_VER_MAJOR__=13", f"-I{_HERE / 'include'}")
 
@@ -28,8 +29,6 @@ def main() -> None:
         sys.exit(str(error))
     print(code, end="")
 
-
-_HEADER = "../pretended/cupy.h"
 
 if __name__ == "__main__":
     main()

@@ -55,13 +55,11 @@ def _by_numpy(function: Callable[..., Any]) -> Callable[..., Any]:
     def called(*arrays: Any, **options: Any) -> Any:
         with np.errstate(all="ignore"):  # a GPU says nothing
             result = function(*map(there, arrays), **options)
-        return tuple(map(back, result)) if type(result) is tuple else _like(result, back)
+        if not isinstance(result, tuple):
+            return back(result)
+        return result._make(map(back, result)) if hasattr(result, "_make") else tuple(map(back, result))
 
     return called
-
-
-def _like(result: Any, back: Callable[[Any], Any]) -> Any:
-    return type(result)(*map(back, result)) if isinstance(result, tuple) else back(result)
 
 
 _STARTED = ctypes.CFUNCTYPE(None, ctypes.c_void_p)  # cudaHostFn_t

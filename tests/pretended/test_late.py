@@ -23,9 +23,15 @@ def cupy() -> Any:
     return pytest.importorskip("cupy")
 
 
+@pytest.fixture
+def streams(cupy) -> Any:
+    """Two that wait for nobody, least of all for the default stream."""
+    return [cupy.cuda.Stream(non_blocking=True) for _ in range(2)]
+
+
 @late
-def test_a_stream_that_waits_for_nobody_reads_what_was_there_before(cupy):
-    first, second = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
+def test_a_stream_that_waits_for_nobody_reads_what_was_there_before(cupy, streams):
+    first, second = streams
     x = cupy.zeros(4)
     cupy.cuda.Device().synchronize()
     with first:
@@ -40,22 +46,21 @@ def test_a_stream_that_waits_for_nobody_reads_what_was_there_before(cupy):
 
 
 @late
-def test_pinned_memory_is_read_when_the_copy_is_done(cupy):
+def test_pinned_memory_is_read_when_the_copy_is_done(cupy, streams):
     pinned = cupy.cuda.alloc_pinned_memory(8)
     there = np.frombuffer(pinned, "float64", 1)
     there[0] = 1
     x = cupy.zeros(1)
-    stream = cupy.cuda.Stream(non_blocking=True)
     cupy.cuda.Device().synchronize()
-    x.data.copy_from_host_async(pinned.ptr, 8, stream)
+    x.data.copy_from_host_async(pinned.ptr, 8, streams[0])
     there[0] = 2  # too early
-    stream.synchronize()
+    streams[0].synchronize()
     assert x.tolist() == [2]
 
 
 @late
-def test_what_a_graph_does_not_order_is_done_in_another_order(cupy):
-    first, second = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
+def test_what_a_graph_does_not_order_is_done_in_another_order(cupy, streams):
+    first, second = streams
     x = cupy.zeros(1)
     cupy.cuda.Device().synchronize()
     with first:
@@ -71,8 +76,8 @@ def test_what_a_graph_does_not_order_is_done_in_another_order(cupy):
     assert x.tolist() == [1]  # 2 in the order in which they were asked for
 
 
-def test_a_stream_that_joined_a_recording_must_come_back(cupy):
-    first, second = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
+def test_a_stream_that_joined_a_recording_must_come_back(cupy, streams):
+    first, second = streams
     x = cupy.zeros(1)
     with first:
         first.begin_capture()
