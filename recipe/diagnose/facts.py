@@ -7,11 +7,11 @@ here, once. Read `thresholds.py` next.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Facts", "curves_of"]
+__all__ = ["Facts", "curves_of", "known"]
 
 _OFFSET = {"Sigmoid", "Hardsigmoid", "LogSigmoid", "Softplus"}
 
@@ -45,9 +45,10 @@ class Facts:
     weight_norm: float | None = None
     dropout: float = 0.0
     updates: int | None = None
-    train_losses: tuple[float, ...] = ()
-    val_losses: tuple[float, ...] = ()
-    rates: tuple[float, ...] = ()  # the learning rate after each epoch
+    # Of each epoch, None where it is no number, so that all have an epoch at one place; the rates are those after it.
+    train_losses: tuple[float | None, ...] = ()
+    val_losses: tuple[float | None, ...] = ()
+    rates: tuple[float | None, ...] = ()
     not_finite: str | None = None
     train_score: float | None = None
     running_score: float | None = None
@@ -61,15 +62,15 @@ class Facts:
 
     @property
     def losses_ever(self) -> tuple[float, ...]:
-        """The training losses from before the first update on."""
-        return self.train_losses if self.first_loss is None else (self.first_loss, *self.train_losses)
+        """The training losses from before the first update on, as far as they are known."""
+        return known((self.first_loss, *self.train_losses))
 
     @property
     def losses_at_full_rate(self) -> tuple[float, ...]:
         """`losses_ever` as long as the rate was at least half its highest: one that goes to 0 stops any loss."""
-        full = [i for i, rate in enumerate(self.rates) if rate >= max(self.rates) / 2]
-        stopped = len(self.train_losses) - (full[-1] + 1) if full else 0
-        return self.losses_ever[: len(self.losses_ever) - max(stopped, 0)]
+        half = max(known(self.rates), default=0.0) / 2
+        full = [i for i, rate in enumerate(self.rates) if rate is not None and rate >= half]
+        return known((self.first_loss, *(self.train_losses[: full[-1] + 1] if full else self.train_losses)))
 
     @classmethod
     def of(cls, evidence: Mapping[str, Any]) -> Facts:
@@ -106,9 +107,9 @@ class Facts:
             weight_norm=_last(looks, "weight_norm"),
             dropout=evidence.get("dropout") or 0.0,
             updates=evidence.get("updates"),
-            train_losses=_finite(curves.get("train_loss")),
-            val_losses=_finite((curves.get("val_loss") or [])[: None if selected is None else selected + 1]),
-            rates=_finite(curves.get("lr")),
+            train_losses=_by_epoch(curves.get("train_loss")),
+            val_losses=_by_epoch((curves.get("val_loss") or [])[: None if selected is None else selected + 1]),
+            rates=_by_epoch(curves.get("lr")),
             not_finite=evidence.get("not_finite") or _hole(curves.get("train_loss")),
             train_score=_at(curves.get("train_score"), selected),
             running_score=_at(curves.get("running_score"), selected),
@@ -149,8 +150,9 @@ def _excess(value: float | None, base: float | None) -> float | None:
 
 
 def _first_to_largest(values: Mapping[str, float | None] | None) -> float | None:
+    first = next(iter((values or {}).values()), None)
     numbers = _numbers(values)
-    return _ratio(numbers[0], max(numbers)) if len(numbers) > 1 else None
+    return _ratio(first, max(numbers)) if len(numbers) > 1 else None
 
 
 def _signal(cosines: Mapping[str, float | None] | None) -> dict[str, Any]:
@@ -163,8 +165,13 @@ def _signal(cosines: Mapping[str, float | None] | None) -> dict[str, Any]:
     return found
 
 
-def _finite(values: Sequence[float | None] | None) -> tuple[float, ...]:
-    return tuple(value for value in values or () if value is not None and math.isfinite(value))
+def known(values: Iterable[float | None]) -> tuple[float, ...]:
+    """The values that are numbers. Which epoch each is of cannot be told any more."""
+    return tuple(value for value in values if value is not None)
+
+
+def _by_epoch(values: Sequence[float | None] | None) -> tuple[float | None, ...]:
+    return tuple(value if value is not None and math.isfinite(value) else None for value in values or ())
 
 
 def _hole(values: Sequence[float | None] | None) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..facts import Facts
+from ..facts import Facts, known
 from ..logic import Check, Finding, Rule, State, above, all_of, any_of, below, not_here
 from ..measure import fall_in_second_half, late_share_of_fall, share_rising
 from ..thresholds import Thresholds
@@ -73,7 +73,7 @@ def rate_too_high(f: Facts, t: Thresholds) -> Finding:
     """The steps are so long that the loss is thrown up rather than led down."""
     if f.not_finite:
         return Finding("rate_too_high", State.FIRED, note=f.not_finite)
-    losses = f.train_losses
+    losses = known(f.train_losses)
     return any_of(
         "rate_too_high",
         above("loss at the end, over that of guessing and of the start", _driven(last(losses), f), t.final_loss),
@@ -176,7 +176,7 @@ def low_capacity(f: Facts, t: Thresholds) -> Finding:
     if f.task == "regression":
         note = "how much of the targets can be explained depends on their noise, which nobody told"
         return Finding("low_capacity", State.UNKNOWN, note=note)
-    learned = below("loss at the end, over that of guessing", times_guessing(last(f.train_losses), f), t.learned)
+    learned = below("loss at the end, over that of guessing", times_guessing(last(known(f.train_losses)), f), t.learned)
     if learned.state is not State.FIRED:
         note = "the net learned nothing, so its size was never put to the test"
         return Finding("low_capacity", State.UNKNOWN, (learned,), note)

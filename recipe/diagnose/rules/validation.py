@@ -7,8 +7,9 @@ One idea: validation rows of another kind, and wrong labels, look like over-fitt
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 
-from ..facts import Facts
+from ..facts import Facts, known
 from ..logic import Finding, Rule, above, any_of, below, not_here
 from ..thresholds import Thresholds
 from .shared import contradicted, error_of_gap, validation_leads
@@ -54,14 +55,15 @@ def overfit(f: Facts, t: Thresholds) -> Finding:
 def _rise(f: Facts) -> float | None:
     """How the validation loss rose from its lowest to the end, as a factor; where the training loss rose as well, the
     steps swing, and nothing was learned by heart: only what goes beyond that counts."""
-    losses = f.val_losses
-    if not losses or min(losses) <= 0:
+    least = min(known(f.val_losses), default=0.0)
+    if least <= 0:
         return None
-    best, rise = losses.index(min(losses)), losses[-1] / min(losses)
-    trained = f.train_losses[: len(losses)]
-    if len(trained) < len(losses) or trained[best] <= 0:
+    measured = [(trained, loss) for trained, loss in zip_longest(f.train_losses, f.val_losses) if loss is not None]
+    (trained_then, _), (trained_last, last) = min(measured, key=lambda pair: pair[1]), measured[-1]
+    rise = last / least
+    if trained_then is None or trained_last is None or trained_then <= 0:
         return rise
-    return rise / max(trained[-1] / trained[best], 1.0)
+    return rise / max(trained_last / trained_then, 1.0)
 
 
 VALIDATION: tuple[Rule, ...] = (validation_mismatch, label_noise, overfit)

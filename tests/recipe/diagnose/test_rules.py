@@ -179,6 +179,29 @@ def test_a_loss_that_swings_in_both_parts_is_not_over_fitting():
     assert verdict(replace(HEALTHY, train_losses=(0.3, 0.2, 0.15, 0.10), val_losses=val)).verdict == "overfit"
 
 
+@pytest.mark.parametrize(
+    ("train", "val", "code"),
+    [
+        ((0.9, 0.3, 0.15, 0.4), (None, 0.31, 0.2, 0.5), "fine"),  # both swing
+        ((0.9, 0.3, 0.15, 0.1), (None, 0.31, 0.2, 0.5), "overfit"),
+        ((0.5, 0.3, 0.15, 0.1), (0.5, 0.2, 0.5, None), "overfit"),
+    ],
+)
+def test_a_validation_loss_that_is_no_number_leaves_the_others_at_their_epochs(train, val, code):
+    read = Facts.of({"curves": {"train_loss": train, "val_loss": val}})
+    assert verdict(replace(HEALTHY, train_losses=read.train_losses, val_losses=read.val_losses)).verdict == code
+
+
+def test_a_rate_that_is_not_known_leaves_the_others_at_their_epochs():
+    read = Facts.of({"curves": {"train_loss": LEVEL, "lr": [0.1, None, 0.1, 0.1, 0.01, 0.01]}})
+    assert read.losses_at_full_rate == LEVEL[:4]
+
+
+def test_the_first_layer_is_not_the_first_whose_gradient_is_known():
+    look = {"epoch": 0, "gradient_rms": {"0": None, "2": 1e-9, "4": 1.0}}
+    assert Facts.of({"looks": [look]}).gradient_ratio is None
+
+
 def test_few_validation_rows_cannot_settle_a_thin_gap():
     few = replace(HEALTHY, train_score=0.97, val_score=0.90, val_rows=50)
     assert verdict(few).verdict == "undecided"
