@@ -17,6 +17,7 @@ from typing import Any
 
 from recipe.files import finite
 from recipe.history import flat
+from recipe.metrics import error_percent, in_percent
 
 from .gpu.device import slug
 from .measure import BenchmarkError
@@ -198,7 +199,9 @@ def show_curves(document: Mapping[str, Any]) -> None:
     rows = [(str(epoch["epoch"]), *(_cell(key, epoch[key]) for key in _QUANTITIES)) for epoch in document["epochs"]]
     print(table(("epoch", "train loss", "train error", "val loss", "val error"), rows))
     found = document["test_error"]
-    print(f"\ntest error {found['one']:.2f} % and {found['other']:.2f} %: {found['difference']:+.2f} points")
+    print(
+        f"\ntest error {in_percent(found['one'])} and {in_percent(found['other'])}: {found['difference']:+.2f} points"
+    )
 
 
 def _line(found: Mapping[str, Any]) -> str:
@@ -216,4 +219,4 @@ def _cell(key: str, pair: Mapping[str, float | None]) -> str:
         return "no number"
     if key.endswith("loss"):
         return f"{one:.4f} {difference:+.4f}"
-    return f"{100 * (1 - one):.2f} % {-100 * difference:+.2f}"
+    return f"{in_percent(error_percent(one))} {-100 * difference:+.2f}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from recipe.history import kept
-from recipe.metrics import error_percent
+from recipe.metrics import error_percent, in_percent
 
 from .measure import BenchmarkError
 from .output import save, table
@@ -127,7 +127,7 @@ def show_papers(document: Mapping[str, Any]) -> None:
         (
             run["name"],
             str(run["seed"]),
-            f"{run['test_error']:.2f} %",
+            in_percent(run["test_error"]),
             "" if run["error"] is None else f"{run['error']:g} %",
             f"{run['updates']:,}",
             f"{run['seconds']:.0f} s",
@@ -143,9 +143,8 @@ def show_papers(document: Mapping[str, Any]) -> None:
     print(table(header, rows))
     for run in document["runs"]:
         if found := run["ensemble"]:
-            points = ", ".join(f"{point['masks']} masks {point['mean']:.2f} %" for point in found["points"])
-            print(f"\n{run['name']} {run['seed']}: {points}; scaled weights {found['scaled']:.2f} %")
+            points = ", ".join(f"{point['masks']} masks {in_percent(point['mean'])}" for point in found["points"])
+            print(f"\n{run['name']} {run['seed']}: {points}; scaled weights {in_percent(found['scaled'])}")
     for name, found in document["means"].items():
-        print(
-            f"\n{name}: mean of {len(found['seeds'])} seeds {found['mean']:.2f} %, {found['outcome']} {found['accept']}"
-        )
+        mean = f"mean of {len(found['seeds'])} seeds {in_percent(found['mean'])}"
+        print(f"\n{name}: {mean}, {found['outcome']} {found['accept']}")

@@ -13,6 +13,7 @@ from typing import Any
 from .errors import UsageError
 from .files import write_json
 from .finished import load_finished
+from .metrics import in_percent
 
 __all__ = ["add_command"]
 
@@ -92,8 +93,8 @@ def _table(found: dict[str, Any]) -> str:
     lines = [f"\n{'masks':>5}  {'test error':>10}  {'std':>7}"]
     for point in found["points"]:
         std = "" if point["std"] is None else f"{point['std']:.3f} %"
-        lines.append(f"{point['masks']:>5}  {point['mean']:>8.3f} %  {std:>7}".rstrip())
-    lines.append(f"one net with scaled weights: {found['scaled']:.3f} %")
+        lines.append(f"{point['masks']:>5}  {in_percent(point['mean'], 3):>10}  {std:>7}".rstrip())
+    lines.append(f"one net with scaled weights: {in_percent(found['scaled'], 3)}")
     crosses = "is nowhere as good" if found["crosses"] is None else f"is as good from {found['crosses']} masks on"
     lines.append(f"the average {crosses}, and ends {found['ends']:+.3f} points from it")
     if found["as_expected"] is not None:

@@ -18,6 +18,7 @@ from .diagnose.words import shown
 from .errors import UsageError
 from .files import finite
 from .history import flat, kept
+from .metrics import in_percent
 from .run_folder import read_run
 
 __all__ = ["Fix", "as_text", "by_hand", "compared", "planned"]
@@ -108,11 +109,12 @@ def _summary(folder: Path, found: Diagnosis) -> dict[str, Any]:
 def as_text(comparison: Mapping[str, Any]) -> str:
     """The comparison as `compared` gives it, as lines of text."""
     before, after = comparison["before"], comparison["after"]
-    rows = [("", "before", "after")]
+    rows: list[tuple[str, ...]] = [("", "before", "after")]
     for part, name in (("train", "training"), ("val", "validation")):
-        for what, unit in (("score", "share"), ("loss", "")):
-            label = f"{name} {'accuracy' if what == 'score' else what}"
-            rows.append((label, shown(before[part][what], unit), shown(after[part][what], unit)))
+        scores, losses = ([run[part][what] for run in (before, after)] for what in ("score", "loss"))
+        # With the digits of a single row of ten thousand, as errors have them: what helped a little is seen to.
+        shares = ["not measured" if score is None else in_percent(100 * score) for score in scores]
+        rows += [(f"{name} accuracy", *shares), (f"{name} loss", *map(shown, losses))]
     rows.append(("epochs", str(before["epochs"]), str(after["epochs"])))
     wide = max(len(row[1]) for row in rows), max(len(row[2]) for row in rows)
     return "\n".join(

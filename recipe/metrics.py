@@ -13,7 +13,7 @@ from typing import Any
 from autograd.backend import Array, module_of, to_host
 from nn.module import Module
 
-__all__ = ["Means", "Metric", "accuracy", "are_labels", "error_percent", "evaluating"]
+__all__ = ["Means", "Metric", "accuracy", "are_labels", "error_percent", "evaluating", "in_percent"]
 
 _KEPT = 1024  # batches whose values are kept
 
@@ -39,6 +39,16 @@ def accuracy(logits: Array, y: Array) -> Array:
 def error_percent(accuracy: float | None) -> Any:
     """The share of rows that are wrong, in per cent; None where no accuracy is known."""
     return None if accuracy is None else 100.0 * (1.0 - accuracy)
+
+
+def in_percent(value: float, decimals: int = 2) -> str:
+    """Per cent for reading. What is not all or nothing is not shown as 100 % or 0 %, to which it may be rounded."""
+    rounded, least = round(value, decimals), 10.0**-decimals
+    if rounded == 0 and value > 0:
+        return f"<{least:.{decimals}f} %"
+    if rounded == 100 and value < 100:
+        return f">{100 - least:.{decimals}f} %"
+    return f"{value:.{decimals}f} %"
 
 
 def are_labels(logits: Array, y: Array) -> bool:

@@ -35,7 +35,7 @@ from .callbacks.time_limit import REASON
 from .config import Config, ConfigError, from_dict
 from .data import Parts
 from .finished import Finished, load_finished, loaded
-from .metrics import error_percent
+from .metrics import error_percent, in_percent
 from .papers.outcome import outcome
 from .run_folder import RunFile, alone_in, make_folder, read_run
 from .schedules import epochs_of
@@ -196,7 +196,7 @@ def _conclude(config: Config, trainer: Trainer, folder: Path, parts: Parts, run_
     print(f"\n{diagnosis}\n")
     if diagnosis.change:
         print(f"to try it: {_command('diagnose', folder)} --fix")
-    print(f"test error {test['error_percent']:.2f} %  (loss {test['loss']:.4f}, {len(parts.x_test):,} rows)")
+    print(f"test error {in_percent(test['error_percent'])}  (loss {test['loss']:.4f}, {len(parts.x_test):,} rows)")
     if held is not None:
         print(held["text"])
     print(f"steps {trainer.describe_steps()}")

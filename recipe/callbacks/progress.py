@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from autograd.backend import Array
 
 from ..history import Record
-from ..metrics import error_percent
+from ..metrics import error_percent, in_percent
 from .base import Callback
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def line(record: Record, epochs: int) -> str:
         if f"{part}_loss" in record:
             text = f"{part} loss {record[f'{part}_loss']:.4f}"
             if f"{part}_accuracy" in record:
-                text += f", error {error_percent(record[f'{part}_accuracy']):.2f} %"
+                text += f", error {in_percent(error_percent(record[f'{part}_accuracy']))}"
             parts.append(text)
     parts += [f"next lr {record['lr']:.2e}", f"{record['seconds']:.1f} s"]
     return "  ".join(parts)

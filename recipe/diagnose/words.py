@@ -20,11 +20,12 @@ _STAGES = {
 
 
 def shown(value: float | None, unit: str = "") -> str:
-    """A measurement for reading: three digits, shares in per cent."""
+    """A measurement for reading: three digits, shares in per cent; what is less than all is not shown as 100 %."""
     if value is None:
         return "not measured"
     if unit in ("share", "points"):
-        return f"{100 * value:.3g} {'%' if unit == 'share' else 'points'}"
+        text = ">99.9" if value < 1 and f"{100 * value:.3g}" == "100" else f"{100 * value:.3g}"
+        return f"{text} {'%' if unit == 'share' else 'points'}"
     if value and (abs(value) < 1e-3 or abs(value) >= 1e5):
         return f"{value:.1e}"
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"

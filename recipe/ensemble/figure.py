@@ -16,6 +16,7 @@ import numpy as np
 from autograd.backend import Array, to_host
 from nn.module import Module
 
+from ..metrics import in_percent
 from .monte_carlo import mc_curve
 from .single import scaled_predict
 
@@ -52,7 +53,7 @@ def monte_carlo_figure(
     for repetition in range(repetitions):
         averages = mc_curve(model, x, masks, seed=seed + repetition)
         runs.append([error(average.arithmetic) for average in averages])
-        tell(f"repetition {repetition + 1} of {repetitions}: {runs[-1][-1]:.2f} % with {masks[-1]} masks")
+        tell(f"repetition {repetition + 1} of {repetitions}: {in_percent(runs[-1][-1])} with {masks[-1]} masks")
     points: list[dict[str, Any]] = [
         {
             "masks": k,

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..config import Config, configure
 from ..history import flat
+from ..metrics import in_percent
 from .files import Paper, paper
 
 __all__ = ["outcome"]
@@ -62,7 +63,7 @@ def _is_in(error: float, about: Paper) -> bool:
 
 
 def _text(about: Paper, error: float, held: str, why: list[str]) -> str:
-    line = f"paper {about.name}: test error {error:.2f} %"
+    line = f"paper {about.name}: test error {in_percent(error)}"
     if about.error is not None:
         line += f", the paper's is {about.error:g} %, accepted is {about.band}"
     return f"{line}: {held}" + (f" ({'; '.join(why)})" if why else "")

@@ -15,6 +15,7 @@ from nn.module import Module
 
 from ..diagnose import measure
 from ..diagnose.probe import outputs
+from ..metrics import in_percent
 from .plot import Plot, draw
 
 __all__ = ["Exam", "Mistake", "confusion", "examine", "mistakes"]
@@ -103,7 +104,8 @@ def mistakes(exam: Exam, x: Any, side: int) -> Plot | None:
             axes.set_axis_off()
         for axes, mistake in zip(grid, chosen, strict=False):
             axes.imshow(x[mistake.row].reshape(side, side), cmap="gray_r", interpolation="none")
-            axes.set_title(f"{mistake.label}, not {mistake.predicted}\n{100 * mistake.confidence:.0f} %", fontsize=8)
+            sure = in_percent(100 * mistake.confidence, decimals=0)
+            axes.set_title(f"{mistake.label}, not {mistake.predicted}\n{sure}", fontsize=8)
 
     return Plot(
         name="mistakes",

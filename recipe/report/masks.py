@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..metrics import in_percent
 from .plot import BLUE, ORANGE, Plot, draw, legend_below
 
 __all__ = ["monte_carlo"]
@@ -35,8 +36,8 @@ def monte_carlo(found: Mapping[str, Any] | None) -> Plot | None:
         title="Many thinned nets against the one with scaled weights",
         caption=f"Test error of the average over masks, mean and standard deviation of {found['repetitions']} "
         f"repetitions on {found['rows']:,} rows; the line is the net as it is used.",
-        alt=f"Test error by number of masks, from {means[0]:.2f} % to {means[-1]:.2f} %, and {scaled:.2f} % for the "
-        "one net with scaled weights.",
+        alt=f"Test error by number of masks, from {in_percent(means[0])} to {in_percent(means[-1])}, and "
+        f"{in_percent(scaled)} for the one net with scaled weights.",
         columns=("masks", "mean", "std", "scaled"),
         rows=[(point["masks"], point["mean"], point["std"], scaled) for point in points],
         svg=draw("ensemble", paint),

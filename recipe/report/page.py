@@ -12,7 +12,7 @@ from typing import Any
 
 from ..diagnose.words import shown
 from ..history import flat, kept
-from ..metrics import error_percent
+from ..metrics import error_percent, in_percent
 from .plot import Plot
 from .style import STYLE
 
@@ -136,7 +136,7 @@ def _numbers(run: Mapping[str, Any]) -> str:
 
 
 def _percent(value: float | None) -> str | None:
-    return None if value is None else f"{value:.2f} %"
+    return None if value is None else in_percent(value)
 
 
 def _figure(plot: Plot, link: str | None) -> str:

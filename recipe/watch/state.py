@@ -14,7 +14,7 @@ from typing import Any
 
 from ..diagnose import Diagnosis, diagnose
 from ..files import finite
-from ..metrics import error_percent
+from ..metrics import error_percent, in_percent
 
 __all__ = ["MOST_POINTS", "Point", "curves", "gradients", "so_far", "state_of", "thinned", "verdict"]
 
@@ -37,7 +37,7 @@ def state_of(run: Run) -> dict[str, Any]:
         "curves": {name: thinned(lines) for name, lines in curves(run).items()},
         "gradients": thinned(gradients(run)),
         "verdict": verdict(run),
-        "test": finite(run.get("test")),
+        "test": _test(run),
         "stop": run.get("stop"),
     }
 
@@ -47,6 +47,12 @@ def _net(run: Run) -> str:
     widths = "-".join(map(str, config["model"]["hidden"]))
     net = f"hidden layers {widths} {config['model']['activation']}" if widths else "a linear model"
     return ", ".join([net, *([f"{count:,} parameters"] if count else []), config["data"]["source"], config["device"]])
+
+
+def _test(run: Run) -> dict[str, Any] | None:
+    """The test with its error in words; None before it."""
+    test = run.get("test")
+    return None if test is None else {**finite(test), "error": in_percent(test["error_percent"])}
 
 
 def _progress(run: Run) -> dict[str, Any]:

@@ -327,6 +327,12 @@ def test_best_weights_are_those_of_the_best_epoch(tmp_path):
 # Progress
 
 
+def test_an_error_that_is_not_0_is_not_shown_as_0():
+    record = {"epoch": 0, "train_loss": 0.1, "val_loss": 0.1, "lr": 0.1, "seconds": 1.0}
+    text = line(record | {"train_accuracy": 59_999 / 60_000, "val_accuracy": 1.0}, 1)
+    assert "train loss 0.1000, error <0.01 %  val loss 0.1000, error 0.00 %" in text
+
+
 def test_progress_prints_a_line_an_epoch():
     out = io.StringIO()
     run = fit(trainer(callbacks=[Progress(stream=out)]), epochs=2)

@@ -54,9 +54,18 @@ def test_the_remedy_is_tried_and_both_runs_stand_side_by_side(slow, capsys):
     before, after = (run_of(folder) for folder in (slow, made))
     shown = next(line for line in text.splitlines() if line.strip().startswith("validation accuracy"))
     for run in (before, after):
-        assert f"{100 * run['epochs'][-1]['val_accuracy']:.3g} %" in shown
+        assert f"{100 * run['epochs'][-1]['val_accuracy']:.2f} %" in shown
     assert {**before["config"]["optim"], "lr": 0.1} == after["config"]["optim"]
     assert before["config"]["data"] == after["config"]["data"]
+
+
+def test_accuracies_that_differ_are_not_shown_as_equal():
+    kept = [
+        {"title": "", "run": "", "epochs": 1, "verdict": "", **{p: {"score": s, "loss": 0.1} for p in ("train", "val")}}
+        for s in (0.9941, 0.9944)
+    ]
+    text = fix.as_text({"before": kept[0], "after": kept[1], "change": "", "better": True, "by_hand": ""})
+    assert "validation accuracy  99.41 %  99.44 %" in text
 
 
 def test_as_json_nothing_else_is_on_stdout_and_the_command_by_hand_is_the_same_run(slow, capsys):

@@ -115,6 +115,10 @@ def test_a_whole_run_is_inside_or_outside(name, error, held):
     json.dumps(found, allow_nan=False)
 
 
+def test_an_error_of_a_few_rows_is_not_shown_as_none():
+    assert "test error <0.01 %," in outcome(config_of("dropout-2014"), run_of(0.0017))["text"]
+
+
 def test_what_a_run_may_set_for_itself_changes_nothing():
     free = {"seed": "7", "device": "cuda", "threads": "1", "fit.log_every": "5", "stop.time_limit": "9999"}
     found = outcome(config_of("dropout-2014", **free), run_of(1.1))

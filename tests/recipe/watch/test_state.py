@@ -83,7 +83,7 @@ def test_the_whole_state_is_json_without_nan():
     json.dumps(state, allow_nan=False)
     assert state["progress"] == {"epoch": 2, "epochs": 10, "step": 200, "steps": 1000, "seconds": 2.5}
     assert state["net"] == "hidden layers 32-32 relu, 1,234 parameters, blobs, cpu"
-    assert state["test"] == {"loss": None, "error_percent": 3.0}
+    assert state["test"] == {"loss": None, "error_percent": 3.0, "error": "3.00 %"}
 
 
 def test_a_good_run_is_fine_so_far_though_chance_was_not_measured_yet():

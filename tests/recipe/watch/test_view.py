@@ -17,6 +17,7 @@ import pytest
 from recipe import checkpoint
 from recipe.callbacks import Callback
 from recipe.cli import main
+from recipe.metrics import in_percent
 from recipe.watch import LiveView, follow, serving
 from recipe.watch.board import Board
 from tests.recipe.small import run_of, timeless_run
@@ -105,7 +106,7 @@ def test_every_step_shows_its_batch_and_its_gradients(shown, beside):
     ]
     assert last["status"] == "finished"
     assert last["name"] == "out"
-    assert last["test"] == run["test"]
+    assert last["test"] == run["test"] | {"error": in_percent(run["test"]["error_percent"])}
     assert last["progress"] | {"seconds": 0, "lr": 0} == {
         **{"epoch": 2, "epochs": 2, "step": 20, "steps": 20, "seconds": 0, "lr": 0}
     }
