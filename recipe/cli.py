@@ -43,9 +43,9 @@ _TRAIN = """Train a fully connected network, then test it, diagnose the run and 
 
 Every option can stand in a TOML file (--config), as a flag, or as --set KEY=VALUE; flags override the file. The run
 goes to a folder of its own: run.json, steps.csv, history.csv, checkpoint.safetensors (to resume from),
-best.safetensors (the weights with the best validation loss, or of what --monitor names) and report.html. Ctrl-C saves
-and prints the command that goes on. The same seed gives the same run, bit for bit, with the same number of threads
-on the same machine.
+best.safetensors (the weights with the best validation loss, or of what --monitor names) and report.html. Epochs count
+from 1, but for run.json, where they are places in a list, from 0. Ctrl-C saves and prints the command that goes on. The
+same seed gives the same run, bit for bit, with the same number of threads on the same machine.
 
 --paper takes every setting from a paper (python -m recipe papers lists them); at the end the run's test error stands
 beside the paper's, with the band in which it is accepted: inside, outside, or not comparable, and why.

@@ -1,7 +1,8 @@
 """The folder of a run, and run.json in it: what was asked for, what was measured, how it ended.
 
 One idea: run.json is rewritten whole after every epoch, so at any moment it is valid and tells how far the run is.
-Read `run.py` next.
+In it an epoch is named by its place in the list of epochs, from 0, as `selected_epoch` is; what people read (the
+console, history.csv, the report and its numbers, the live view) counts from 1. Read `run.py` next.
 """
 
 from __future__ import annotations

@@ -87,6 +87,8 @@ class StepLog(Callback):
 class HistoryLog(Callback):
     """The records of all epochs, written anew after each: to a .csv (nested names joined by dots) or .jsonl file.
 
+    There, as in all that people read, epochs count from 1; in `trainer.history` they are places in a list, from 0.
+
     Raises ValueError for a path with another suffix.
     """
 
@@ -99,9 +101,14 @@ class HistoryLog(Callback):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if len(trainer.history):  # a run that goes on, maybe one of an earlier version, which counted from 0
+            self._write(trainer)
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
-        records = list(trainer.history)
+        self._write(trainer)
+
+    def _write(self, trainer: Trainer) -> None:
+        records = [record | {"epoch": record["epoch"] + 1} for record in trainer.history]
         if self.path.suffix == ".jsonl":
             write_bytes(self.path, "".join(json.dumps(finite(r), allow_nan=False) + "\n" for r in records).encode())
             return

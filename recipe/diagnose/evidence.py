@@ -4,7 +4,7 @@ One idea: measure a little, often, on few rows, and keep plain numbers: a look a
 the first update and after each epoch, one pass over the data at the start. The run itself is not touched, and ends in
 the same weights with it as without. Read `facts.py` for what the rules take from it.
 
-Its form, as it stands in run.json:
+Its form, as it stands in run.json; `selected_epoch` and that of `contradicted` are places in the curves, from 0:
 
     {"schema": 1, "task": "classification" | "regression" | "other",
      "setup": {rows, classes, label counts, shares and entropies, input mean and std, how far the validation inputs are

@@ -230,8 +230,19 @@ def test_the_history_log_as_csv_and_as_json_lines(tmp_path):
     assert [float(row["val_loss"]) for row in rows] == run.history["val_loss"]
     assert float(rows[-1]["weights.0.max"]) == run.history.last["weights"]["0"]["max"]
     assert "weights.0.histogram" not in rows[0]
+    assert [int(row["epoch"]) for row in rows] == [epoch + 1 for epoch in run.history["epoch"]]  # as everybody counts
     lines = [json.loads(text) for text in (tmp_path / "h.jsonl").read_text().splitlines()]
-    assert lines == list(run.history)
+    assert lines == [record | {"epoch": record["epoch"] + 1} for record in run.history]
+
+
+def test_the_history_log_of_an_earlier_version_is_written_anew_by_a_resume(tmp_path):
+    first = fit(trainer(callbacks=[HistoryLog(tmp_path / "h.csv")]), epochs=2)
+    written = (tmp_path / "h.csv").read_text()
+    (tmp_path / "h.csv").write_text("epoch,step\n0,10\n1,20\n")  # its epochs counted from 0
+    going_on = trainer(callbacks=[HistoryLog(tmp_path / "h.csv")])
+    going_on.load_state_dict(first.state_dict())
+    fit(going_on, epochs=2)
+    assert (tmp_path / "h.csv").read_text() == written
 
 
 def test_wrong_options_of_callbacks(tmp_path):

@@ -63,7 +63,8 @@ def test_a_run_leaves_what_it_promises(capsys):
     assert run["steps"]["text"] == "eager: compiling begins after 500 updates"
     assert f"steps {run['steps']['text']}\n" in text
     assert run["steps"]["text"] in Path("out/report.html").read_text()
-    assert [record["epoch"] for record in run["epochs"]] == [0, 1]
+    assert [record["epoch"] for record in run["epochs"]] == [0, 1]  # places in the list; everything else counts from 1
+    assert [line.partition(",")[0] for line in Path("out/history.csv").read_text().splitlines()] == ["epoch", "1", "2"]
     assert {"gradient_rms", "activations", "weights", "running_loss", "train_loss", "val_loss"} <= set(run["epochs"][0])
     assert run["test"]["error_percent"] == pytest.approx(100 * (1 - run["test"]["accuracy"]))
     assert run["config"]["model"]["hidden"] == [8]
