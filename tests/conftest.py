@@ -44,6 +44,14 @@ def device(request: pytest.FixtureRequest) -> str:
 
 # Tests on a GPU: none without one, and what came out is kept.
 
+_ON_GPU = ("marked", "gpu")  # a property of a report; its keywords may be names of cases as well as marks
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.user_properties.append(_ON_GPU)
+
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     if any(item.get_closest_marker("gpu") for item in session.items):
@@ -54,7 +62,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     reports = [r for kind in ("passed", "failed", "error") for r in terminalreporter.stats.get(kind, [])]
-    on_gpu = [r for r in reports if "gpu" in getattr(r, "keywords", ())]  # also where other processes ran them
+    # Properties come along where other processes ran the tests, as lists where they did.
+    on_gpu = [r for r in reports if _ON_GPU in map(tuple, getattr(r, "user_properties", ()))]
     if on_gpu and not config.option.collectonly:
         failed = {r.nodeid for r in on_gpu if r.failed}
         passed = sum(r.passed and r.when == "call" for r in on_gpu)
