@@ -30,7 +30,7 @@ _ABOUT = """Test what the lecture "Tips for Deep Learning" claims, on MNIST: tra
 what must differ, and write one page with every verdict, figure and plot."""
 
 _EXAMPLES = f"""examples:
-  python -m benchmarks claims --quick       one seed and fewer networks, within three minutes
+  python -m benchmarks claims --quick       one seed and fewer networks, three minutes where two cores are free
   python -m benchmarks claims               {SEEDS} seeds, within 25 minutes on two cores
   python -m benchmarks claims --only E3,E5  some of the experiments
 """
