@@ -110,7 +110,7 @@ class Facts:
             train_losses=_by_epoch(curves.get("train_loss")),
             val_losses=_by_epoch((curves.get("val_loss") or [])[: None if selected is None else selected + 1]),
             rates=_by_epoch(curves.get("lr")),
-            not_finite=evidence.get("not_finite") or _hole(curves.get("train_loss")),
+            not_finite=_text(evidence.get("not_finite")) or _hole(curves.get("train_loss")),
             train_score=_at(curves.get("train_score"), selected),
             running_score=_at(curves.get("running_score"), selected),
             val_score=_at(curves.get("val_score"), selected),
@@ -168,6 +168,12 @@ def _signal(cosines: Mapping[str, float | None] | None) -> dict[str, Any]:
 def known(values: Iterable[float | None]) -> tuple[float, ...]:
     """The values that are numbers. Which epoch each is of cannot be told any more."""
     return tuple(value for value in values if value is not None)
+
+
+def _text(value: Any) -> str | None:
+    if not isinstance(value, str | None):
+        raise TypeError(f"{value!r} where a text is wanted")
+    return value
 
 
 def _by_epoch(values: Sequence[float | None] | None) -> tuple[float | None, ...]:

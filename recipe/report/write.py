@@ -59,11 +59,13 @@ def report(
             model, test = _again(folder)
     except (UsageError, DataError, OSError) as error:
         missing = f"The test set was not looked at in detail: {error}"
+    of_test = _of_test(model, test)
     try:
-        plots = [plot for plot in (*_of_run(run, folder), *_of_test(model, test)) if plot is not None]
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        plots = [plot for plot in (*_of_run(run, folder), *of_test) if plot is not None]
+        text = page(run, folder.resolve().name, plots, _links(folder, target, plots), missing)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{folder}/run.json is damaged: it lacks what a report needs ({error!r}).") from None
-    return _written(run, folder, target, plots, missing)
+    return _written(text, target, plots)
 
 
 def _of_run(run: Mapping[str, Any], folder: Path) -> list[Plot | None]:
@@ -118,21 +120,31 @@ def _steps(path: Path) -> Sequence[Mapping[str, str]]:
         return []  # the epochs' rates will do
 
 
-def _written(run: Mapping[str, Any], folder: Path, target: Path, plots: Sequence[Plot], missing: str) -> Path:
-    numbers = target.parent / f"{target.stem}-data"
-    links = {plot.name: f"{quote(numbers.name)}/{plot.name}.csv" for plot in plots}
+def _numbers_of(target: Path) -> Path:
+    """The folder for the CSV of a page."""
+    return target.parent / f"{target.stem}-data"
+
+
+def _links(folder: Path, target: Path, plots: Sequence[Plot]) -> dict[str, str]:
+    """What the page links to, by words: the numbers of each plot, and the files of the run."""
+    links = {plot.name: f"{quote(os.fsencode(_numbers_of(target).name))}/{plot.name}.csv" for plot in plots}
     for name, words in (
         ("run.json", "everything, as JSON"),
         ("history.csv", "epochs, as CSV"),
         ("steps.csv", "steps, as CSV"),
     ):
         if (folder / name).exists():
-            links[f"{name}: {words}"] = quote(os.path.relpath(folder / name, target.parent))
+            links[f"{name}: {words}"] = quote(os.fsencode(os.path.relpath(folder / name, target.parent)))
+    return links
+
+
+def _written(text: str, target: Path, plots: Sequence[Plot]) -> Path:
+    numbers = _numbers_of(target)
     try:
         numbers.mkdir(parents=True, exist_ok=True)
         for plot in plots:
             write_bytes(numbers / f"{plot.name}.csv", plot.csv().encode())
-        write_bytes(target, page(run, folder.resolve().name, plots, links, missing).encode(errors="replace"))
+        write_bytes(target, text.encode(errors="replace"))
     except OSError as error:
         raise UsageError(f"{error.filename or target} cannot be written: {error.strerror or error}.") from None
     return target

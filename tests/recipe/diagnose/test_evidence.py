@@ -209,7 +209,8 @@ def test_a_run_folder_is_read_and_a_damaged_one_named(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(run))
     assert diagnose(tmp_path) == diagnose(run) == diagnose(tmp_path / "run.json")
     assert diagnose(tmp_path, target=0.9999).verdict != "fine" or run["evidence"]["curves"]["train_score"][-1] == 1.0
-    for broken in ({"looks": 3}, {"setup": [1]}, {"looks": [1, 2]}, {"curves": {"train_loss": 5}}, 7):
+    curves = {"train_loss": 5}
+    for broken in ({"looks": 3}, {"setup": [1]}, {"looks": [1, 2]}, {"curves": curves}, {"not_finite": 1}, 7):
         (tmp_path / "run.json").write_text(json.dumps(run | {"evidence": broken}))
         with pytest.raises(UsageError, match="damaged"):
             diagnose(tmp_path)

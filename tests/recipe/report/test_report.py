@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 from collections import Counter
@@ -158,7 +159,10 @@ def test_a_damaged_run_is_a_usage_error(tmp_path, text):
         report(tmp_path)
 
 
-DAMAGE = [{"epochs": 5}, {"epochs": [{"train_loss": 1.0}]}, {"evidence": {"looks": [3]}}, {"evidence": [1]}]
+DAMAGE = [
+    *({"epochs": 5}, {"epochs": [{"train_loss": 1.0}]}, {"evidence": {"looks": [3]}}, {"evidence": [1]}),
+    *({"test": "x"}, {"test": {"loss": "x"}}, {"steps": {"n": 1}}, {"diagnosis": {"title": ""}}, {"seconds": "x"}),
+]
 
 
 @pytest.mark.parametrize("wrong", DAMAGE)
@@ -173,6 +177,12 @@ def test_a_page_that_cannot_be_written_is_a_usage_error(made, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
         report(made[0], out=tmp_path / "file" / "page.html", model=made[1], test=made[2])
+
+
+def test_a_page_whose_name_is_no_utf8_links_to_its_numbers(made, tmp_path):
+    html = report(made[0], out=tmp_path / os.fsdecode(b"p\xff.html"), model=made[1], test=made[2]).read_text()
+    assert 'href="p%FF-data/loss.csv"' in html
+    assert (tmp_path / os.fsdecode(b"p\xff-data") / "loss.csv").exists()
 
 
 # The parts
