@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd.errors import DeviceError
+from autograd.random import Generator
 
 from . import checkpoint
 from .assembly import build_stopping, build_trainer
@@ -33,7 +34,7 @@ from .callbacks import (
 )
 from .callbacks.time_limit import REASON
 from .config import Config, ConfigError, from_dict
-from .data import Parts
+from .data import Batches, Parts
 from .finished import Finished, load_finished, loaded
 from .metrics import error_percent, in_percent
 from .papers.outcome import outcome
@@ -88,7 +89,8 @@ def _carry_out(
     if isinstance(begin, dict):
         try:
             trainer.load_state_dict(begin)
-        except (KeyError, TypeError, ValueError) as error:
+            _batches(config, parts).load_state_dict(begin["batches"])
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             text = f"{folder}/checkpoint.safetensors does not fit the run's configuration: {error}"
             raise checkpoint.CheckpointError(text) from None
         run_file.go_on(read_run(folder))
@@ -98,6 +100,12 @@ def _carry_out(
     make_folder(folder)
     with alone_in(folder):
         return _trained(config, folder, parts, trainer, run_file, view, server)
+
+
+def _batches(config: Config, parts: Parts) -> Batches:
+    """Batches like those of the run, to ask whether a checkpoint is of such."""
+    own = Generator(0)
+    return Batches(parts.x_train, parts.y_train, config.fit.batch_size, shuffle=config.fit.shuffle, generator=own)
 
 
 def _trained(

@@ -366,6 +366,29 @@ def test_a_checkpoint_of_another_network_is_refused(capsys):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("epochs", [1, 30])
+def test_a_run_whose_data_are_others_now_is_not_gone_on_from(capsys, epochs):
+    # Cut within an epoch, and at the end of one.
+    assert main([*SMALL, "--epochs", "30", "--time-limit", "0.001", "--out", "one"]) == 0
+    if epochs == 1:
+        run = run_of("one")
+        run["config"]["fit"]["epochs"] = 1
+        Path("one/run.json").write_text(json.dumps(run))
+        assert main(["resume", "one"]) == 0
+    run = run_of("one") | {"status": "interrupted"}
+    run["config"]["data"]["limit_rows"] = 90
+    run["config"]["fit"]["epochs"] = 30
+    text = json.dumps(run)
+    Path("one/run.json").write_text(text)
+    capsys.readouterr()
+    assert main(["resume", "one"]) == 2
+    assert capsys.readouterr().err == (
+        "recipe: one/checkpoint.safetensors does not fit the run's configuration: Batches cannot go on: rows is 90 "
+        "here and was 300 in the checkpoint; exact resume needs the same data and settings.\n"
+    )
+    assert Path("one/run.json").read_text() == text
+
+
 def test_a_finished_run_is_not_resumed(capsys):
     assert main([*SMALL, "--out", "one"]) == 0
     assert main(["resume", "one"]) == 2
