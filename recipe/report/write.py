@@ -49,6 +49,8 @@ def report(
     folder = Path(run_folder)
     run = read_run(folder)
     target = folder / "report.html" if out is None else Path(out)
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder: name a file, such as {target / 'report.html'}.")
     try:
         importlib.import_module("matplotlib")
     except ImportError:

@@ -477,7 +477,7 @@ def test_a_folder_in_the_place_of_the_report_is_told(capsys, whole):
     Path("two.html").mkdir()
     capsys.readouterr()
     assert main(["report", "one", "--out", "two.html"]) == 2
-    assert capsys.readouterr().err == "recipe: two.html cannot be written: Is a directory.\n"
+    assert capsys.readouterr().err == "recipe: two.html is a folder: name a file, such as two.html/report.html.\n"
 
 
 def test_a_run_without_its_configuration_cannot_go_on(capsys):

@@ -179,6 +179,13 @@ def test_a_page_that_cannot_be_written_is_a_usage_error(made, tmp_path):
         report(made[0], out=tmp_path / "file" / "page.html", model=made[1], test=made[2])
 
 
+def test_a_folder_in_the_place_of_the_page_is_refused_before_anything_is_written(made, tmp_path):
+    (tmp_path / "pages").mkdir()
+    with pytest.raises(UsageError, match=r"pages is a folder: name a file, such as .*pages/report\.html"):
+        report(made[0], out=tmp_path / "pages", model=made[1], test=made[2])
+    assert [path.name for path in tmp_path.iterdir()] == ["pages"]
+
+
 def test_a_page_whose_name_is_no_utf8_links_to_its_numbers(made, tmp_path):
     html = report(made[0], out=tmp_path / os.fsdecode(b"p\xff.html"), model=made[1], test=made[2]).read_text()
     assert 'href="p%FF-data/loss.csv"' in html
