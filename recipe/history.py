@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["History", "Record", "flat", "kept"]
+__all__ = ["History", "Record", "flat", "kept", "whole"]
 
 Record = dict[str, Any]
 
@@ -61,11 +61,15 @@ def kept(run: Mapping[str, Any]) -> Record:
 
     It is the one that early stopping selected, or else the last.
     """
-    records, selected = run.get("epochs") or [], (run.get("evidence") or {}).get("selected_epoch")
+    records, selected = whole(run.get("epochs") or []), (run.get("evidence") or {}).get("selected_epoch")
     if not records:
         return {}
-    record: Record = records[-1 if selected is None or selected >= len(records) else selected]
-    return record
+    return records[-1 if selected is None or selected >= len(records) else selected]
+
+
+def whole(records: Iterable[Record]) -> list[Record]:
+    """The records without those of epochs that were cut short and gone on with, so that each has its epoch's place."""
+    return list({record.get("epoch", place): record for place, record in enumerate(records)}.values())
 
 
 def flat(record: Record, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..history import Record, whole
+
 __all__ = ["Facts", "curves_of", "known"]
 
 _OFFSET = {"Sigmoid", "Hardsigmoid", "LogSigmoid", "Softplus"}
@@ -213,8 +215,9 @@ def _one_class(predicted: Sequence[int] | None, labelled: Sequence[int] | None) 
 # What a list of epochs alone can tell, for a run that was not watched
 
 
-def curves_of(records: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
+def curves_of(records: Sequence[Record]) -> dict[str, list[float | None]]:
     """The curves of the evidence from the records of a run."""
+    records = whole(records)
     names = {
         "train_loss": "train_loss",
         "val_loss": "val_loss",

@@ -18,6 +18,7 @@ from recipe.callbacks import EarlyStopping, NanGuard, NotFinite
 from recipe.data import synthetic
 from recipe.diagnose import Evidence, Facts, Line, Thresholds, diagnose, probe
 from recipe.errors import UsageError
+from recipe.history import kept
 
 
 def blobs(rows: int = 300, seed: int = 0):
@@ -133,6 +134,20 @@ def test_early_stopping_is_judged_at_the_epoch_it_selected():
     data = evidence.to_json()
     assert data["selected_epoch"] == trainer.callbacks[0].best_epoch < len(trainer.history) - 1
     assert len(Facts.of(data).val_losses) == data["selected_epoch"] + 1
+
+
+def test_an_epoch_that_was_cut_and_gone_on_with_counts_once():
+    (x, y), val = blobs(60)
+    y = np.random.default_rng(0).permutation(y)
+    evidence = Evidence()
+    trainer = trainer_of(net(), EarlyStopping("val_loss", patience=4), evidence, lr=0.3)
+    trainer.fit((x, y), val, epochs=30, batch_size=10, updates=4)
+    trainer.fit((x, y), val, epochs=30, batch_size=10)
+    assert [record["epoch"] for record in trainer.history][:3] == [0, 0, 1]
+    of_best = trainer.evaluate(x, y)  # early stopping put the weights of its epoch back
+    assert Facts.of(evidence.to_json()).train_score == of_best["accuracy"]
+    record = kept({"epochs": trainer.history.records, "evidence": evidence.to_json()})
+    assert (record["epoch"], record["train_loss"]) == (trainer.callbacks[0].best_epoch, of_best["loss"])
 
 
 def test_a_regression_is_scored_by_the_variance_explained():
