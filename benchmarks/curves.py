@@ -183,8 +183,9 @@ def _about(run: Mapping[str, Any], gpu: str | None) -> dict[str, Any]:
     }
 
 
-def _pair(one: float, other: float) -> dict[str, float]:
-    return {"one": one, "other": other, "difference": other - one}
+def _pair(one: float | None, other: float | None) -> dict[str, float | None]:
+    """Two values and by how much the other's is more; None stands for what is no number, as in run.json."""
+    return {"one": one, "other": other, "difference": None if one is None or other is None else other - one}
 
 
 def show_curves(document: Mapping[str, Any]) -> None:
@@ -219,4 +220,4 @@ def _cell(key: str, pair: Mapping[str, float | None]) -> str:
         return "no number"
     if key.endswith("loss"):
         return f"{one:.4f} {difference:+.4f}"
-    return f"{in_percent(error_percent(one))} {-100 * difference:+.2f}"
+    return f"{in_percent(error_percent(one))} {100 * (0.0 - difference):+.2f}"

@@ -8,7 +8,7 @@ import math
 import pytest
 
 import benchmarks.__main__ as cli
-from benchmarks.curves import compare
+from benchmarks.curves import compare, show_curves
 from benchmarks.measure import BenchmarkError
 
 LOSSES = {1: 2.0, 11: 1.0, 21: 0.5, 31: 0.25}
@@ -51,6 +51,17 @@ def test_the_losses_agree_until_one_differs_by_more(write):
     assert document["agree"][0]["beyond"]["difference"] == pytest.approx(1e-3, rel=1e-2)
     assert [row["step"] for row in document["losses"]] == [1, 11, 21, 31]
     assert document["losses"][2]["difference"] == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_an_epoch_whose_loss_is_no_number_is_compared_as_far_as_it_can_be(write, capsys):
+    one, other = write("cpu", LOSSES, errors=(1.5,)), write("cuda", LOSSES, errors=(1.5,))
+    run = json.loads((other / "run.json").read_text())
+    run["epochs"][0]["val_loss"] = None  # as run.json has it
+    (other / "run.json").write_text(json.dumps(run))
+    document = compare(one, other)
+    assert document["epochs"][0]["val_loss"] == {"one": 0.985, "other": None, "difference": None}
+    show_curves(document)
+    assert "1      0.9850 +0.0000  1.50 % +0.00  no number  1.50 % +0.00\n" in capsys.readouterr().out
 
 
 def test_losses_that_never_agree_or_are_no_numbers(write):
