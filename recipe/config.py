@@ -32,6 +32,7 @@ RATES = {"adam": 1e-3, "adamw": 1e-3, "sgd": 0.1, "rmsprop": 1e-3, "adagrad": 1e
 SCHEDULES = ("constant", "cosine", "linear", "step", "exponential", "inverse_time", "one_cycle", "plateau")
 MONITORS = ("val_loss", "val_accuracy", "train_loss", "train_accuracy")
 CRITERIA = ("patience", "GL", "PQ", "UP")
+WIDEST = 65_536  # units of a layer
 
 
 def option(kind: Kind, default: Any, help: str, *, flag: str | None = None, synthetic: Any = ...) -> Any:
@@ -75,7 +76,7 @@ class ModelConfig:
     """The network: fully connected, one output for each class."""
 
     hidden: tuple[int, ...] = option(
-        several(whole(1, 65_536), "widths, such as 512,512 (none for a linear model)"),
+        several(whole(1, WIDEST), "widths, such as 512,512 (none for a linear model)"),
         (512, 512),
         "widths of the hidden layers",
         synthetic=(32, 32),

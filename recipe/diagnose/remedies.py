@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..config import RATES, options
+from ..config import RATES, WIDEST, ConfigError, configure, options
 
 __all__ = ["REMEDIES", "Remedy", "as_flags", "proposal"]
 
@@ -66,7 +66,7 @@ def _more_updates(settings: Settings) -> Change:
 def _wider(settings: Settings) -> Change:
     if "model.hidden" not in settings:
         return {}
-    return {"model.hidden": [max(4 * width, 128) for width in settings["model.hidden"]] or [128]}
+    return {"model.hidden": [min(max(4 * width, 128), WIDEST) for width in settings["model.hidden"]] or [128]}
 
 
 def _less_regular(settings: Settings) -> Change:
@@ -74,7 +74,10 @@ def _less_regular(settings: Settings) -> Change:
     penalties = {key: settings[key] / 10 for key in ("optim.l1", "optim.l2", "optim.weight_decay") if settings.get(key)}
     if penalties:
         return {key: float(f"{value:.3g}") for key, value in penalties.items()}
-    return {"model.dropout": []} if settings.get("model.dropout") else {}
+    if not settings.get("model.dropout"):
+        return {}
+    scaled = {"model.input_scale": None} if settings.get("model.input_scale") else {}  # it needs dropout of inputs
+    return {"model.dropout": []} | scaled
 
 
 def _shallower(settings: Settings) -> Change:
@@ -227,15 +230,29 @@ REMEDIES: dict[str, Remedy] = {
 
 
 def proposal(code: str, settings: Settings) -> Change:
-    """The change to try for a verdict; nothing that is set so already."""
+    """The change to try for a verdict; nothing that is set so already, or that the other settings do not allow."""
     change = REMEDIES[code].change(settings).items() if code in REMEDIES else ()
-    return {key: value for key, value in change if _text(settings.get(key)) != _text(value)}
+    new = {key: value for key, value in change if _text(settings.get(key)) != _text(value)}
+    return new if _goes_together({**settings, **new}) else {}
+
+
+def _goes_together(settings: Settings) -> bool:
+    try:
+        configure({key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()})
+    except ConfigError:
+        return False
+    return True
 
 
 def as_flags(change: Change) -> str:
-    """The change as flags of `python -m recipe train`, one line for a shell."""
+    """The change as flags of `python -m recipe train`, one line for a shell, which gives these very values."""
     flags = {row.key: row.flag for row in options()}
-    return " ".join(f"{flags[key]} {shlex.quote(_text(value))}" for key, value in change.items())
+    return " ".join(_flag(flags[key], _text(value)) for key, value in change.items())
+
+
+def _flag(flag: str, text: str) -> str:
+    # A value that begins as a flag does would be taken for one.
+    return f"{flag}{'=' if text.startswith('-') else ' '}{shlex.quote(text)}"
 
 
 def _text(value: Any) -> str:
@@ -243,4 +260,6 @@ def _text(value: Any) -> str:
         return ",".join(map(str, value)) or "none"
     if value is None or isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return str(value)

@@ -99,6 +99,8 @@ def test_train_says_how_to_try_its_remedy(capsys):
         ({}, ""),
         ({"data.source": "my folder", "optim.name": "sgd", "optim.lr": 0.1}, "--data 'my folder' --optimizer sgd"),
         ({"data.source": "spirals", "optim.max_norm": 3.0}, "--data spirals --max-norm 3"),
+        ({"optim.lr": 0.00123456789, "stop.time_limit": 1234567.25}, "--lr 0.00123456789 --time-limit 1234567.25"),
+        ({"name": "-x"}, "--name=-x"),
         ({"model.dropout": [], "optim.max_norm": None}, "--dropout none --max-norm none"),
         ({"paper": "standard"}, "--paper standard"),
         ({"paper": "dropout-2012", "optim.lr": 0.1}, "--lr 0.1 --paper dropout-2012"),

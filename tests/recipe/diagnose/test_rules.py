@@ -15,6 +15,7 @@ from recipe.diagnose.logic import State, above, below, both, either
 from recipe.diagnose.remedies import REMEDIES, proposal
 from recipe.diagnose.rules import SET_UP, TRAINING, VALIDATION
 from recipe.diagnose.verdict import decide
+from recipe.history import flat
 
 LINES = Thresholds()
 
@@ -377,6 +378,21 @@ def test_every_change_is_one_that_the_command_line_takes(code, settings):
     words = flags.split()
     assert configure(flags={by_flag[flag]: text for flag, text in zip(words[::2], words[1::2], strict=True)})
     assert all(settings.get(key) != value for key, value in change.items())
+
+
+@pytest.mark.parametrize(
+    ("code", "options", "change"),
+    [
+        ("low_capacity", {"model.hidden": [30_000, 100]}, {"model.hidden": [65_536, 400]}),
+        ("low_capacity", {"model.hidden": [65_536]}, {}),
+        ("over_regularised", {"model.input_scale": 2.0}, {"model.dropout": [], "model.input_scale": None}),
+        ("rate_too_high", {"optim.schedule": "cosine", "optim.min_lr": 0.05}, {}),
+    ],
+)
+def test_a_change_that_a_run_could_not_be_made_with_is_not_proposed(code, options, change):
+    settings = dict(flat(configure({"optim.lr": 0.1} | options).to_dict()))
+    assert proposal(code, settings) == change
+    configure(settings | change)
 
 
 @pytest.mark.parametrize(
