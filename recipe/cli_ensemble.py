@@ -13,6 +13,7 @@ from typing import Any
 from .errors import UsageError
 from .files import write_json
 from .finished import load_finished
+from .history import kept
 from .metrics import in_percent
 
 __all__ = ["add_command"]
@@ -61,7 +62,8 @@ def _ensemble(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--masks {arguments.masks}: wanted are numbers, each larger than the one before.")
     repetitions, seed = _whole(arguments.repetitions, "--repetitions"), _whole(arguments.seed, "--seed", 0)
     folder = Path(arguments.folder)
-    model, parts = load_finished(folder).network()
+    finished = load_finished(folder)
+    model, parts = finished.network()
     if not dropout_layers(model):
         raise UsageError(f"the run in {folder} was trained without dropout: it is one network, and no ensemble.")
     rows = len(parts.x_test) if arguments.rows is None else _whole(arguments.rows, "--rows")
@@ -71,6 +73,7 @@ def _ensemble(arguments: argparse.Namespace) -> int:
     except DeviceError as error:
         raise UsageError(f"--device {arguments.device}: {error}") from None
     found = monte_carlo_figure(model, x, y, masks, repetitions=repetitions, seed=seed, tell=_tell)
+    found["step"] = kept(finished.run).get("step")  # so that nobody takes it for one of weights that came later
     try:
         write_json(folder / "ensemble.json", found)
     finally:  # what took minutes to find is shown where it cannot be kept

@@ -14,10 +14,8 @@ from .plot import BLUE, ORANGE, Plot, draw, legend_below
 __all__ = ["monte_carlo"]
 
 
-def monte_carlo(found: Mapping[str, Any] | None) -> Plot | None:
+def monte_carlo(found: Mapping[str, Any]) -> Plot:
     """The test error over the number of masks, as `recipe ensemble` wrote it."""
-    if not found:
-        return None
     points, scaled = found["points"], found["scaled"]
     masks, means = [point["masks"] for point in points], [point["mean"] for point in points]
     bars = None if points[0]["std"] is None else [point["std"] for point in points]

@@ -23,7 +23,7 @@ def page(run: Mapping[str, Any], name: str, plots: Sequence[Plot], links: Mappin
     """The HTML of a run's report.
 
     `links` are addresses, relative to the page, of each plot's CSV by the plot's name, and of further files by words
-    for them. `missing` says why the test set could not be looked at, where it could not.
+    for them. `missing` says what could not be shown, and why.
     """
     files = {words: link for words, link in links.items() if words not in {plot.name for plot in plots}}
     sections = [

@@ -22,6 +22,7 @@ from ..data import DataError
 from ..errors import UsageError
 from ..files import write_bytes
 from ..finished import load_finished
+from ..history import kept
 from ..run_folder import read_run
 from . import curves, layers
 from .exam import confusion, examine, mistakes
@@ -55,16 +56,16 @@ def report(
         importlib.import_module("matplotlib")
     except ImportError:
         raise UsageError("a report needs matplotlib, which is not installed: pip install matplotlib.") from None
-    missing = ""
+    missing = []
     try:
         if model is None or test is None:
             model, test = _again(folder)
     except (UsageError, DataError, OSError) as error:
-        missing = f"The test set was not looked at in detail: {error}"
-    of_test = _of_test(model, test)
+        missing.append(f"The test set was not looked at in detail: {error}")
+    of_test = [_of_ensemble(run, folder / "ensemble.json", missing), *_of_test(model, test)]
     try:
         plots = [plot for plot in (*_of_run(run, folder), *of_test) if plot is not None]
-        text = page(run, folder.resolve().name, plots, _links(folder, target, plots), missing)
+        text = page(run, folder.resolve().name, plots, _links(folder, target, plots), " ".join(missing))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{folder}/run.json is damaged: it lacks what a report needs ({error!r}).") from None
     return _written(text, target, plots)
@@ -79,7 +80,6 @@ def _of_run(run: Mapping[str, Any], folder: Path) -> list[Plot | None]:
         layers.movements(run),
         layers.silence(run),
         layers.histograms(run),
-        monte_carlo(_ensemble(folder / "ensemble.json")),
     ]
 
 
@@ -104,13 +104,20 @@ def _again(folder: Path) -> tuple[Module, Data]:
     return model, (parts.x_test, parts.y_test)
 
 
-def _ensemble(path: Path) -> Mapping[str, Any] | None:
-    """What `recipe ensemble` left in the folder, if anything."""
+def _of_ensemble(run: Mapping[str, Any], path: Path, missing: list[str]) -> Plot | None:
+    """What `recipe ensemble` left in the folder, if anything; why it cannot be shown is added to `missing`."""
+    if not path.exists():
+        return None
+    step = kept(run).get("step")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return found if found["points"] else None
-    except (OSError, KeyError, TypeError, ValueError):
-        return None
+        if found.get("step", step) == step:
+            return monte_carlo(found)
+        why = "is of earlier weights of this run"
+    except (OSError, AttributeError, LookupError, TypeError, ValueError):
+        why = "is damaged"
+    missing.append(f"{path.name} {why}: make it again with recipe ensemble.")
+    return None
 
 
 def _steps(path: Path) -> Sequence[Mapping[str, str]]:

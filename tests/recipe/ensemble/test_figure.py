@@ -112,6 +112,22 @@ def test_the_command_leaves_the_numbers_and_the_figure_in_the_folder(capsys, mon
 
 
 @pytest.mark.usefixtures("elsewhere")
+def test_the_figure_of_weights_that_a_run_went_on_from_is_not_shown():
+    assert main([*SMALL, "--dropout", "0.5", "--epochs", "200", "--time-limit", "0.05", "--out", "run"]) == 0
+    assert main(["ensemble", "run", "--masks", "1", "--repetitions", "1"]) == 0
+    assert '<figure id="ensemble">' in Path("run/report.html").read_text()
+    assert main(["resume", "run", "--time-limit", "0.1"]) == 0
+    page = Path("run/report.html").read_text()
+    assert '<figure id="ensemble">' not in page
+    assert "ensemble.json is of earlier weights of this run: make it again with recipe ensemble." in page
+    Path("run/ensemble.json").write_text('{"points": [3]}')
+    assert main(["report", "run"]) == 0
+    assert "ensemble.json is damaged: make it again with" in Path("run/report.html").read_text()
+    assert main(["ensemble", "run", "--masks", "1", "--repetitions", "1"]) == 0
+    assert '<figure id="ensemble">' in Path("run/report.html").read_text()
+
+
+@pytest.mark.usefixtures("elsewhere")
 def test_a_table_that_cannot_be_kept_is_shown(capsys, monkeypatch):
     monkeypatch.setattr("recipe.report.report", lambda folder: folder / "report.html")
     assert main([*SMALL, "--dropout", "0.5", "--out", "run"]) == 0
