@@ -101,10 +101,17 @@ def read_run(folder: Path) -> dict[str, Any]:
         run = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         raise ConfigError(f"{folder} is no run folder: it has no run.json.") from None
-    except (OSError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.") from None
-    if not isinstance(run, dict) or run.get("schema") != SCHEMA:
-        raise ConfigError(f"{path} was not written by this version of the recipe.")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (RecursionError, ValueError) as error:
+        raise ConfigError(f"{path} is damaged: it is no JSON ({error}); restore it, or train anew.") from None
+    if not isinstance(run, dict) or "schema" not in run:
+        raise ConfigError(f"{path} was not written by the recipe: name the folder of a run.")
+    if run["schema"] != SCHEMA:
+        raise ConfigError(
+            f"{path} has the form {run['schema']!r}, and this version reads {SCHEMA}: use the version that wrote it, "
+            "or train anew."
+        )
     if why := _damage(run):
         raise ConfigError(f"{path} is damaged: {why}; restore it, or train anew.")
     return run

@@ -329,8 +329,8 @@ def test_a_file_and_flags():
         (["resume", "nowhere"], "nowhere is no run folder: it has no run.json."),
         (["resume", "bad.toml"], "bad.toml is no run folder: it has no run.json."),
         (["resume", "empty"], "empty/checkpoint.safetensors does not exist: the run saved nothing there"),
-        (["resume", "broken"], "broken/run.json cannot be read: "),
-        (["resume", "older"], "older/run.json was not written by this version of the recipe."),
+        (["resume", "broken"], "broken/run.json is damaged: it is no JSON ("),
+        (["resume", "older"], "older/run.json has the form 0, and this version reads 1: use the version that wrote"),
         (["resume", "empty", "--time-limit", "x"], '--time-limit "x": wanted is a number above 0, or none.'),
     ],
 )

@@ -57,8 +57,8 @@ def test_a_resumed_run_keeps_what_it_began_on(monkeypatch, tmp_path):
         ('{"schema": 1, "status": 5}', "is damaged: status is of type int; restore it, or train anew."),
         ('{"schema": 1, "status": "finished", "config": []}', "is damaged: config is of type list; "),
         ('{"schema": 1, "status": "finished", "epochs": [{}]}', "is damaged: record 1 of its epochs is none; "),
-        ("[" * 100_000, "cannot be read: "),
-        ("[1]", "was not written by this version of the recipe."),
+        ("[" * 100_000, "is damaged: it is no JSON ("),
+        ("[1]", "was not written by the recipe: name the folder of a run."),
     ],
 )
 def test_a_run_json_of_another_form_is_one_line_for_every_command(text, why, tmp_path, capsys):
