@@ -33,7 +33,7 @@ from .callbacks import (
     WeightMonitor,
 )
 from .callbacks.time_limit import REASON
-from .config import Config, ConfigError, from_dict
+from .config import SYNTHETIC, Config, ConfigError, from_dict
 from .data import Batches, Parts
 from .finished import Finished, load_finished, loaded
 from .metrics import error_percent, in_percent
@@ -55,9 +55,24 @@ def train(config: Config, folder: Path, server: Server | None = None) -> int:
     A `server` of the live view shows the run while it goes on.
     """
     start = None if config.fit.start_from is None else load_finished(Path(config.fit.start_from))
+    if start is not None:
+        _check_unseen(start, config)
     if start is not None and config.stop.target == "start":
         config = replace(config, stop=replace(config.stop, target=start.train_loss))
     return _carry_out(config, folder, load_parts(config.data, config.seed), start, server)
+
+
+def _check_unseen(start: Finished, config: Config) -> None:
+    """Raise ConfigError where rows that validate were learned from by the run that is begun with.
+
+    The seed decides which rows of a set validate; a synthetic set is made anew by each.
+    """
+    same = start.config.data.source == config.data.source and config.data.source not in SYNTHETIC
+    if same and start.config.seed != config.seed and not config.data.train_on_validation:
+        raise ConfigError(
+            f"fit.start_from = {start.folder}: that run is of seed {start.config.seed}, and with seed {config.seed} "
+            "rows that it learned from would validate: give both one seed."
+        )
 
 
 def resume(folder: Path, config: Config, server: Server | None = None) -> int:

@@ -130,6 +130,10 @@ def test_a_whole_first_stage_names_the_command_that_goes_on(capsys, monkeypatch)
         (["train", "--paper", "maxout-2013-all"], "--target start needs --start-from, the folder of the run"),
         (["train", "--paper", "maxout-2013-all", "--start-from", "no"], "no is no run folder: it has no run.json."),
         (["train", "--start-from", "one", "--hidden", "9"], "the weights of the run in one do not fit the network: "),
+        (
+            ["train", "--start-from", "one", "--hidden", "8", "--seed", "1"],
+            "--start-from one: that run is of seed 0, and with seed 1 rows that it learned from would validate: give",
+        ),
         (["train", "--start-from", "begun"], "the run in begun has not one epoch: let it train first."),
         (["papers", "maxuot-2013"], "papers knows no maxuot-2013; did you mean maxout-2013?"),
     ],
