@@ -266,6 +266,16 @@ def _solve(batch: Batch, path: str, a: Any, b: Any) -> Any:
     return _stacked(batch, path, a, b)
 
 
+def _outer(batch: Batch, x: Array, y: Array) -> Array:
+    """The products of columns x (..., n, 1) with rows y (..., 1, m), for which BLAS would be called once an example.
+
+    They lie in memory the other way round: the gradient of the weight of a Linear is the transpose of such products,
+    and what is done with it then walks along its rows.
+    """
+    across, down = (batch.do("swapaxes", z, -2, -1) for z in (x, y))
+    return batch.do("swapaxes", batch.do("multiply", down, across), -2, -1)
+
+
 @_rule("dot", "matmul")
 def _matmul(batch: Batch, path: str, a: Any, b: Any) -> Any:
     if not a.ndim or not b.ndim:
@@ -282,7 +292,7 @@ def _matmul(batch: Batch, path: str, a: Any, b: Any) -> Any:
     y = y[..., None] if b.ndim == 1 else y
     ndim = max(x.ndim, y.ndim)
     x, y = (z.reshape((z.shape[0], *(1,) * (ndim - z.ndim), *z.shape[1:])) for z in (x, y))
-    found = batch.do("matmul", x, y)
+    found = _outer(batch, x, y) if x.shape[-1] == 1 else batch.do("matmul", x, y)
     found = found[..., 0] if b.ndim == 1 else found
     if a.ndim == 1:
         found = found[..., 0] if b.ndim == 1 else found[..., 0, :]

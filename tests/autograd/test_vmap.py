@@ -242,6 +242,20 @@ MODELS = {
 }  # fmt: skip
 
 
+def test_gradients_of_each_example_by_the_weight_of_a_linear_are_products_of_numbers_and_lie_in_rows():
+    layer, x = nn.Linear(4, 3).double(), RNG.normal(size=(5, 1, 4))
+
+    def loss(weight, x):
+        return (F.linear(x, weight, layer.bias.detach()) ** 2).sum()
+
+    found = vmap(grad(loss), (None, 0))(layer.weight.detach(), x)
+    close(found, each(lambda x: grad(loss)(layer.weight.detach(), x), x))
+    assert found.data.flags.c_contiguous
+    compiled = compile(vmap(grad(loss), (None, 0)))
+    close(compiled(layer.weight.detach(), Tensor(x)), found.numpy())
+    assert str(compiled.programs[0]).count("= matmul(") == 1  # forward; backward BLAS would be called once an example
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_gradients_of_each_example_by_the_parameters_of_a_module(name):
     make, shape = MODELS[name]
