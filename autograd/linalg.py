@@ -11,7 +11,7 @@ from .ops.diagonal import diagonal, trace
 from .ops.linalg import cross, matmul, matrix_transpose, outer, tensordot, vecdot
 from .ops.linalg_factors import EighResult, QRResult, SVDResult, eigh, eigvalsh, matrix_rank, pinv, qr, svd, svdvals
 from .ops.linalg_norms import matrix_norm, vector_norm
-from .ops.linalg_solve import SlogdetResult, cholesky, det, inv, matrix_power, slogdet, solve
+from .ops.linalg_solve import SlogdetResult, cholesky, det, inv, matrix_power, slogdet, solve, solve_triangular
 
 __all__ = [
     "EighResult",
@@ -35,6 +35,7 @@ __all__ = [
     "qr",
     "slogdet",
     "solve",
+    "solve_triangular",
     "svd",
     "svdvals",
     "tensordot",

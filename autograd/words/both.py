@@ -5,7 +5,12 @@ One idea: what to write is the same for both, so it is said once. Read `members.
 
 from __future__ import annotations
 
-__all__ = ["SHARED"]
+__all__ = ["CHOLESKY_SOLVE", "SHARED"]
+
+CHOLESKY_SOLVE = (
+    "autograd.linalg.solve_triangular(L.mT, y, upper=True), where y is solve_triangular(L, b, upper=False), "
+    "for the factor L"
+)
 
 # What is no function of the package and no attribute of a Tensor -> what to write.
 SHARED = {
@@ -16,6 +21,7 @@ SHARED = {
     "bincount": "numpy.bincount(x.numpy())",
     "block_until_ready": "autograd.synchronize(x.device)",
     "cat": "autograd.concat([x, y])",
+    "cholesky_solve": CHOLESKY_SOLVE,
     "chunk": "autograd.split(x, parts, axis=...)",
     "deg2rad": "x * (math.pi / 180)",
     "det": "autograd.linalg.det(x)",

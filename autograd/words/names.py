@@ -5,7 +5,7 @@ One idea: a table for each package, looked at when it has no such name. Read `op
 
 from __future__ import annotations
 
-from .both import SHARED
+from .both import CHOLESKY_SOLVE, SHARED
 from .layers import LAYERS
 
 __all__ = ["FILES", "NAMES"]
@@ -267,7 +267,8 @@ NAMES = {
         "truncated_normal": "nn.init.trunc_normal_(x), which fills a Tensor",
     },
     "autograd.linalg": {
-        "cho_solve": "autograd.linalg.solve(a, b), with the matrix a itself in the place of its factor",
+        "cho_solve": CHOLESKY_SOLVE,
+        "cholesky_solve": CHOLESKY_SOLVE,
         "cond": "s[..., 0] / s[..., -1], where s = autograd.linalg.svdvals(x)",
         "eig": f"autograd.linalg.eigh(x) for symmetric x; others have complex eigenvalues, and {_NO_COMPLEX}",
         "eigvals": f"autograd.linalg.eigvalsh(x) for symmetric x; others have complex ones, and {_NO_COMPLEX}",
@@ -275,12 +276,12 @@ NAMES = {
         "inverse": "autograd.linalg.inv(x)",
         "lstsq": "autograd.linalg.pinv(a) @ b",
         "lu": "autograd.linalg.solve(a, b), or autograd.linalg.qr(x) for factors",
+        "logdet": "autograd.linalg.slogdet(x)[1]",
         "matrix_exp": "v * autograd.exp(w) @ v.mT for symmetric x, where w, v = autograd.linalg.eigh(x)",
         "multi_dot": "a @ b @ c, with parentheses where the smallest product is",
         "norm": "autograd.norm(x), or vector_norm(x, ord=...) and matrix_norm(x, ord=...) for other orders",
         "pinverse": "autograd.linalg.pinv(x)",
-        "solve_triangular": "autograd.linalg.solve(autograd.tril(a), b), or of autograd.triu(a)",
-        "triangular_solve": "autograd.linalg.solve(autograd.tril(a), b), or of autograd.triu(a)",
+        "triangular_solve": "autograd.linalg.solve_triangular(a, b, upper=True)",
     },
     "autograd.tree": {
         "leaves": "autograd.tree.flatten(tree)[0]",

@@ -356,6 +356,7 @@ JAX: dict[str, Function] = {
     "diag_embed": _jax_diag_embed,
     "inv": jnp.linalg.inv,
     "solve": jnp.linalg.solve,
+    "solve_triangular": lambda a, b, *, upper: jnp.linalg.solve(jnp.triu(a) if upper else jnp.tril(a), b),
     "det": lambda x: jnp.linalg.det(x) if x.shape[-1] else jnp.ones(x.shape[:-2]),  # fails on 0 x 0 matrices
     "cofactors": _cofactors(jnp.linalg),
     "by_groups": _by_groups,
@@ -544,6 +545,7 @@ TORCH: dict[str, Function] = {
     "diag_embed": _torch_diag_embed,
     "inv": torch.linalg.inv,
     "solve": torch.linalg.solve,
+    "solve_triangular": torch.linalg.solve_triangular,
     "det": torch.linalg.det,
     "sign_of_det": lambda x: torch.linalg.slogdet(x)[0],
     "log_of_det": lambda x: torch.linalg.slogdet(x)[1],

@@ -244,6 +244,46 @@ def test_cholesky_reads_the_symmetric_part_and_its_gradient_is_symmetric():
     close(x.grad, x.grad.data.T)
 
 
+@pytest.mark.parametrize("upper", [False, True])
+@pytest.mark.parametrize("n", [3, 150])
+def test_a_triangle_is_solved_whatever_stands_beside_it(n, upper):
+    rng = np.random.default_rng(0)
+    a, b = invertible(rng, (2,), n), rng.normal(size=(2, n, 3))
+    triangle = np.triu(a) if upper else np.tril(a)
+
+    def solve(a, b):
+        return ag.linalg.solve_triangular(a, b, upper=upper)
+
+    found = solve(Tensor(a), Tensor(b))
+    close(Tensor(triangle) @ found, b)
+    for run in (ag.compile(solve), ag.compile(solve, executor="numpy"), ag.vmap(solve)):
+        close(run(Tensor(a), Tensor(b)), found)
+    close(solve(Tensor(a).to("guard"), Tensor(b).to("guard")).to("cpu"), found)
+    close(solve(Tensor(a[0]), Tensor(b[0, :, 0])), found[0, :, 0])
+
+    def by(solved):
+        return ag.grad(lambda a, b: ag.sin(solved(a, b)).sum(), (0, 1))(Tensor(a), Tensor(b[0]))
+
+    cut = ag.triu if upper else ag.tril
+    for slope, wanted in zip(by(solve), by(lambda a, b: ag.linalg.solve(cut(a), b)), strict=True):
+        close(slope, wanted)
+
+
+@pytest.mark.parametrize("upper", [False, True])
+def test_the_gradient_of_a_large_factor(upper):
+    """|L^-1 b|^2 is b . x^-1 b, whose gradient is that of an inverse."""
+    rng = np.random.default_rng(0)
+    x, b = invertible(rng, (), 150), rng.normal(size=150)
+    x = (x + x.T) / 2
+
+    def through_the_factor(x):
+        factor = ag.linalg.cholesky(x, upper=upper)
+        return ag.linalg.solve_triangular(factor.mT if upper else factor, Tensor(b), upper=False).square().sum()
+
+    found = np.linalg.solve(x, b)
+    close(ag.grad(through_the_factor)(Tensor(x)), -np.outer(found, found))
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "says"),
     [
@@ -272,6 +312,17 @@ def test_cholesky_reads_the_symmetric_part_and_its_gradient_is_symmetric():
         (lambda: ag.linalg.inv(ramp(2, 3)), ShapeError, r"inv: needs square matrices.*\(2, 3\)"),
         (lambda: ag.linalg.inv(ramp(2, 2) * 0.0), ValueError, "[Ss]ingular"),
         (lambda: ag.linalg.solve(ramp(2, 2), ramp(3)), ShapeError, r"\(2, 2\) needs x2 with 2 rows, got shape \(3,\)"),
+        (
+            lambda: ag.linalg.solve_triangular(ramp(2, 2), ramp(3), upper=True),
+            ShapeError,
+            r"solve_triangular: x1 of shape \(2, 2\) needs x2 with 2 rows, got shape \(3,\)",
+        ),
+        (
+            lambda: ag.linalg.solve_triangular(ramp(2, 2), ramp(2), lower=True),
+            TypeError,
+            "upper=False stands here for lower=True",
+        ),
+        (lambda: ag.linalg.cholesky_solve(ramp(2), ramp(2, 2)), AttributeError, r"write .*solve_triangular\(L\.mT, y"),
         (lambda: ag.linalg.cholesky(-ramp(2, 2)), ValueError, "positive definite"),
     ],
 )

@@ -85,6 +85,15 @@ def solve_case(draw: Any, rng: np.random.Generator) -> Case:
     return Case((invertible(rng, of_a, n), fill(anything, (*of_b, n, m), rng)))
 
 
+def triangle_case(upper: bool) -> Any:
+    """A matrix of which one triangle is read: any other numbers stand in the other, and NumPy shall get zeros there."""
+    return composite_case(solve_case).map(lambda case: Case(case.inputs, {"upper": upper}))
+
+
+def solve_triangle(a: np.ndarray, b: np.ndarray, *, upper: bool) -> np.ndarray:
+    return np.linalg.solve(np.triu(a) if upper else np.tril(a), b)
+
+
 def cofactors(x: np.ndarray) -> np.ndarray:
     return np.linalg.det(x)[..., None, None] * np.linalg.inv(x).swapaxes(-2, -1)
 
@@ -126,6 +135,8 @@ ROWS = [
     ),
     Spec(linalg_solve.inv, np.linalg.inv, composite_case(square_case)),
     Spec(linalg_solve._solve, np.linalg.solve, composite_case(solve_case)),
+    Spec(linalg_solve._solve_triangular, solve_triangle, triangle_case(upper=False)),
+    Spec(linalg_solve._solve_triangular, solve_triangle, triangle_case(upper=True), label="upper"),
     Spec(linalg_solve.det, np.linalg.det, composite_case(square_case)),
     Spec(linalg_solve._cofactors, cofactors, composite_case(square_case)),
     Spec(linalg_solve._sign_of_det, lambda x: np.linalg.slogdet(x)[0], composite_case(square_case)),
