@@ -7,10 +7,8 @@ from __future__ import annotations
 
 __all__ = ["CHOLESKY_SOLVE", "SHARED"]
 
-CHOLESKY_SOLVE = (
-    "autograd.linalg.solve_triangular(L.mT, y, upper=True), where y is solve_triangular(L, b, upper=False), "
-    "for the factor L"
-)
+_HALF = "autograd.linalg.solve_triangular(L, b, upper=False)"
+CHOLESKY_SOLVE = f"autograd.linalg.solve_triangular(L.mT, y, upper=True), where y = {_HALF}"
 
 # What is no function of the package and no attribute of a Tensor -> what to write.
 SHARED = {

@@ -12,6 +12,10 @@ __all__ = ["FILES", "NAMES"]
 
 _NO_COMPLEX = "complex numbers carry no gradient here"
 _OWN_RULE = "a function f(xp, x) under @autograd.primitive.primitive, and f.vjp(rule) beneath it"
+_SPARSE = (
+    "autograd.index_add(values[:, None] * x[columns], rows, axis=0, length=n) for the product of the matrix of n rows "
+    "that has values at (rows, columns) with a matrix x"
+)
 _ROWS_OF_PROBABILITIES = (
     "(autograd.log(p) - autograd.log(-autograd.log(autograd.random.uniform(p.shape)))).argmax(axis=-1), a draw a row"
 )
@@ -107,6 +111,7 @@ NAMES = {
         "eval_shape": "f(x).shape",
         "exp2": "2.0 ** x",
         "expand": "autograd.broadcast_to(x, shape)",
+        "expit": "autograd.sigmoid(x)",
         "fft": f"numpy.fft.fft(x.numpy()): {_NO_COMPLEX}",
         "fill_diagonal": "x[range(n), range(n)] = value",
         "flatnonzero": "autograd.nonzero(x.ravel())",
@@ -146,6 +151,7 @@ NAMES = {
         "le": "autograd.less_equal(x, y)",
         "linearize": "autograd.jvp(f, (x,), (direction,))",
         "load": "nn.load(path)",
+        "log_sigmoid": "nn.functional.logsigmoid(x)",
         "logspace": "10 ** autograd.linspace(start, stop, num)",
         "long": "autograd.int64",
         "lstsq": "autograd.linalg.pinv(a) @ b",
@@ -214,6 +220,8 @@ NAMES = {
         "shape": "x.shape",
         "size": "x.size",
         "solve": "autograd.linalg.solve(a, b)",
+        "sparse": _SPARSE,
+        "sparse_coo_tensor": _SPARSE,
         "special": "autograd.erf, autograd.logsumexp and their like",
         "std_mean": "autograd.std(x, correction=1), autograd.mean(x)",
         "stop_gradient": "x.detach()",
@@ -231,6 +239,7 @@ NAMES = {
         "triu_indices": "numpy.triu_indices(n)",
         "true_divide": "autograd.divide(x, y)",
         "unsqueeze": "autograd.expand_dims(x, axis=...)",
+        "utils": "recipe.data.Batches(x, y, batch_size) for utils.data.DataLoader",
         "vander": "x[:, None] ** autograd.arange(n - 1, -1, -1)",
         "var_mean": "autograd.var(x, correction=1), autograd.mean(x)",
         "vector_norm": "autograd.linalg.vector_norm(x)",

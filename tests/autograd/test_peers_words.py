@@ -33,6 +33,9 @@ NUMBERS: dict[str, Any] = {
     **{"indices": np.array([[0, 2], [1, 1]]), "near": X / 4 + 0.5},
 }
 OURS = {"margin": 0.5, "threshold": 0.2, "value": -3.0, "groups": 2, "dim": -1, "h": 3, "w": 4, "k": 2}
+SOLVED = {"L": "autograd.linalg.cholesky(square)", "b": "x"}
+PLACES = {"rows": "autograd.asarray([0, 2, 2, 1])", "columns": "autograd.asarray([0, 1, 2, 2])"}
+SPARSE = {"values": "line", "n": "3", **PLACES}
 
 # Of which table, the word, what ours is called with in place of x, y, ... and what PyTorch says.
 FORMULAS: list[tuple[Any, str, dict[str, str], str]] = [
@@ -59,13 +62,22 @@ FORMULAS: list[tuple[Any, str, dict[str, str], str]] = [
     ("autograd", "column_stack", {}, "torch.column_stack([x, y])"),
     ("autograd", "hstack", {"x": "image", "y": "image"}, "torch.hstack([image, image])"),
     ("autograd", "vstack", {}, "torch.vstack([x, y])"),
+    ("autograd", "cholesky_solve", SOLVED, "torch.cholesky_solve(x, torch.linalg.cholesky(square))"),
+    ("autograd", "expit", {}, "torch.special.expit(x)"),
     ("autograd", "lerp", {}, "torch.lerp(x, y, share)"),
+    ("autograd", "log_sigmoid", {}, "F.logsigmoid(x)"),
     ("autograd", "logcumsumexp", {"x": "line * 500.0"}, "torch.logcumsumexp(line * 500.0, 0)"),
     ("autograd", "logdet", {"x": "square"}, "torch.logdet(square)"),
     ("autograd", "logit", {"x": "share"}, "torch.logit(share)"),
     ("autograd", "nan_to_num", {"x": "holes"}, "torch.nan_to_num(holes)"),
     ("autograd", "nanmean", {"x": "holes"}, "torch.nanmean(holes)"),
     ("autograd", "nansum", {"x": "holes"}, "torch.nansum(holes)"),
+    (
+        "autograd",
+        "sparse_coo_tensor",
+        SPARSE,
+        "torch.sparse_coo_tensor([[0, 2, 2, 1], [0, 1, 2, 2]], line, (3, 3), check_invariants=True) @ x",
+    ),
     ("autograd", "std_mean", {}, "torch.std_mean(x)"),
     ("autograd", "var_mean", {}, "torch.var_mean(x)"),
     ("autograd", "cdist", {}, "torch.cdist(x, y)"),
