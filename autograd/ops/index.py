@@ -369,6 +369,8 @@ def _aligned(xp: Module, name: str, x: Array, indices: Any, axis: int) -> tuple[
         )
     axis = normalize_axis(axis, x.ndim)
     others = (*x.shape[:axis], indices.shape[axis], *x.shape[axis + 1 :])
+    if others == indices.shape:
+        return indices, axis, others
     try:
         return indices, axis, broadcast_shapes(others, indices.shape)
     except ShapeError:
