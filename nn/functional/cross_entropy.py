@@ -173,11 +173,11 @@ def _starts(rows: int, columns: int) -> Any:
 
 
 def _takes(logits: Any, target: Any, reduction: Reduction, label_smoothing: float) -> bool:
-    """Whether the kernel may do it: a sum over labels that may be right, with numbers that are."""
+    """Whether the kernel may do it: for labels that may be right, with numbers that are."""
     if logits is None or logits.ndim < 2 or target.shape != logits.shape[:1] + logits.shape[2:] or not logits.size:
         return False
     smooth = label_smoothing == 0 or (type(label_smoothing) is float and 0 < label_smoothing <= 1)
-    return smooth and logits.dtype.kind == "f" and reduction in ("mean", "sum")
+    return smooth and logits.dtype.kind == "f" and reduction in ("mean", "sum", "none")
 
 
 def _forward(
@@ -187,6 +187,7 @@ def _forward(
     takes = unsigned is not None and type(ignore_index) is int
     if not takes or not _takes(logits, target, reduction, label_smoothing):
         return NotImplemented  # the definition does the rest, and refuses what is wrong
+    shape = target.shape
     if logits.ndim > 2:
         logits, target = logits.reshape(*logits.shape[:2], -1), target.reshape(len(target), -1)
         if not logits.flags.c_contiguous and logits.transpose(0, 2, 1).flags.c_contiguous:  # the classes lie last
@@ -209,6 +210,8 @@ def _forward(
     losses = totals - (picked * (1 - label_smoothing) + means * label_smoothing if label_smoothing else picked)
     if ignored is not None:
         losses[ignored] = 0  # infinity times 0 is NaN
+    if reduction == "none":
+        return (losses if counts is None else losses * counts).reshape(shape), (probabilities, places, counts, 1.0)
     weights = ones(losses.size, losses.dtype) if counts is None else counts.reshape(-1)
     scale = 1.0 if reduction == "sum" else 1.0 / (losses.size if counts is None else counts.sum())
     return losses.reshape(-1).dot(weights) * scale, (probabilities, places, counts, scale)
@@ -296,11 +299,13 @@ def _backward(
     **options: Any,
 ) -> tuple[Any, None, None]:
     probabilities, places, counts, scale = residuals
-    # [()] makes a scalar of it, which NumPy multiplies sooner than an array without axes
-    scaled = g[()] * scale if counts is None else counts * (g[()] * scale)
-    gradient = probabilities * (scaled if counts is None else scaled[:, None])
+    # Of one number [()] makes a scalar, which NumPy multiplies sooner than an array without axes.
+    g = g.reshape(places.shape) if g.ndim else g[()]
+    scaled = g * scale if counts is None else counts * (g * scale)
+    of_rows = scaled[:, None] if scaled.ndim else scaled
+    gradient = probabilities * of_rows
     if label_smoothing:
-        gradient -= scaled * (label_smoothing / probabilities.shape[1])
+        gradient -= of_rows * (label_smoothing / probabilities.shape[1])
         scaled = scaled * (1 - label_smoothing)
     gradient.reshape(-1)[places] -= scaled
     return gradient if inputs[0].ndim == 2 else _as_images(gradient, inputs[0].shape), None, None
