@@ -101,7 +101,8 @@ class Traced:
     def __getitem__(self, key: Any) -> Any:
         for part in key if isinstance(key, tuple) else (key,):
             if isinstance(part, Traced) and part.dtype == "bool":
-                refuse("was indexed by an array of bools, which gives a length that depends on values")
+                what = "was indexed by an array of bools, which gives a length that depends on values"
+                refuse(what, "Index by places, nonzero(mask) outside of the function, or multiply by the mask.")
             if isinstance(part, host.ndarray) and part.dtype == "bool":  # of NumPy alone: its values are known
                 self.trace.hold(part)
         return record("getitem", operator.getitem, (self, key), {})
@@ -156,7 +157,10 @@ class Traced:
         return record(function.__name__, function, args, options)
 
 
-def refuse(what: str) -> NoReturn:
+_INSTEAD = "Use where() instead of if, return what you want to look at, or take this part out of the function."
+
+
+def refuse(what: str, instead: str = _INSTEAD) -> NoReturn:
     """Raise the error for values that would decide the course of a program, or were kept when it was written down."""
     if is_tracing() is None:
         raise TraceError(
@@ -164,8 +168,7 @@ def refuse(what: str) -> NoReturn:
             f"{what}, at {user_line()}: it has no value. {KEPT}"
         )
     raise TraceError(
-        f"inside a compiled function an array {what}, at {user_line()}: there it has no value yet. Use where() instead "
-        "of if, return what you want to look at, or take this part out of the function."
+        f"inside a compiled function an array {what}, at {user_line()}: there it has no value yet. {instead}"
     )
 
 

@@ -573,7 +573,7 @@ def test_slogdet_of_one_matrix_is_computed_anew() -> None:
 
 @pytest.mark.parametrize("mask", [lambda x: x > 2.0, lambda x: x.data > 2.0], ids=["Tensor", "array"])
 def test_an_index_of_bools_is_refused(mask: Callable[[Tensor], Any]) -> None:
-    with pytest.raises(TraceError):
+    with pytest.raises(TraceError, match=r"Index by places, nonzero\(mask\) outside of the function, or multiply by"):
         ag.compile(lambda x: x[mask(x)].mean())(tensor(1.0, 2.0, 3.0))
 
 
