@@ -18,6 +18,7 @@ from .dead import without_dead
 from .early import with_early_sums
 from .linear_sums import with_linear_sums
 from .norms import with_plain_norms
+from .numbers import with_plain_numbers
 from .parts import with_joined_parts
 from .permutations import ReadsPlanes, with_sunk_permutations
 from .products import with_turned_products
@@ -31,7 +32,7 @@ __all__ = ["for_blas", "simplified", "with_biases"]
 def simplified(program: Program) -> Program:
     """The program after all passes that hold for every executor."""
     program = without_repetition(without_copies(program))  # before constants are computed, each of them once
-    return renumbered(without_dead(with_constants(program)))
+    return renumbered(without_dead(with_plain_numbers(with_constants(program))))
 
 
 def for_blas(program: Program, in_order: bool = True, reads_planes: ReadsPlanes | None = None) -> Program:

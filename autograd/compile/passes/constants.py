@@ -1,7 +1,7 @@
 """Constants: what depends on nothing is computed once, when the program is made.
 
 One idea: zeros, ones and counts are functions of Python's numbers alone, or of a shape, so their arrays can be kept.
-Nothing writes in place, so all calls may share them. Read `renumber.py` next.
+Nothing writes in place, so all calls may share them. Read `numbers.py` next.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import autograd as ag
+from autograd import Tensor
 from autograd.compile.passes import simplified
 from autograd.compile.passes.common import without_repetition
 from autograd.compile.passes.dead import without_dead
@@ -198,12 +200,13 @@ def test_both_passes_together() -> None:
 
 
 def test_constants_that_are_equal_are_one_array() -> None:
-    before = program((np.ones, ((2,),)), (np.ones, ((2,),)), (np.add, (V(2), V(1))), (np.add, (V(3), V(4))), give=[5])
+    ones = np.ones, ((2,),)
+    before = program(ones, ones, (np.hypot, (V(2), V(1))), (np.hypot, (V(3), V(4))), give=[5])
     assert text(simplified(before)) == [
         "%1 = argument",
         "%2 = constant",
-        "%3 = add(%2, %1)",
-        "%4 = add(%2, %3)",
+        "%3 = hypot(%2, %1)",
+        "%4 = hypot(%2, %3)",
         "give %4",
     ]
 
@@ -214,6 +217,53 @@ def test_zeros_like_another_are_known_without_it() -> None:
     assert text(after) == ["%1 = argument", "%2 = constant", "%3 = constant", "give %2, %3"]
     assert [array.tolist() for _, array in after.constants] == [[0.0, 0.0], [3.0, 3.0]]
     assert len(simplified(program((np.full_like, (V(1), V(2))), arguments=2, give=[3])).instructions) == 1
+
+
+# ---- numbers -------------------------------------------------------------------------------------------------------
+
+
+def test_a_constant_of_one_number_is_that_number_beside_an_array_of_its_dtype() -> None:
+    thirds = np.full, ((2,), 1 / 3)
+    before = program(thirds, (np.multiply, (V(2), V(1))), (np.subtract, (V(3), V(2))), give=[4])
+    assert text(simplified(before)) == [
+        "%1 = argument",
+        "%2 = multiply(0.3333333333333333, %1)",
+        "%3 = subtract(%2, 0.3333333333333333)",
+        "give %3",
+    ]
+
+
+@pytest.mark.parametrize("number", [0.0, np.nan])
+def test_a_constant_of_zeros_or_nan_stays_an_array(number: float) -> None:
+    before = program((np.full, ((2,), number)), (np.multiply, (V(2), V(1))), give=[3])
+    assert text(simplified(before))[1:3] == ["%2 = constant", "%3 = multiply(%2, %1)"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "layout"),
+    [("float32", (2, 2), (8, 4)), ("float64", (2, 1), (8,)), ("float64", (2, 2), (8, 16))],
+)
+def test_a_constant_that_decides_what_the_result_is_like_stays_an_array(
+    dtype: str, shape: tuple[int, ...], layout: tuple[int, ...]
+) -> None:
+    x = Variable(1, shape, np.dtype(dtype), layout)
+    twos, out = (Variable(i, (2, 2), np.dtype("float64"), (16, 8)) for i in (2, 3))
+    made = Program(arguments=[x], results=[out])
+    made.instructions = [Instruction("full", np.full, ((2, 2), 2.0), {}, twos)]
+    made.instructions += [Instruction("multiply", np.multiply, (x, twos), {}, out)]
+    assert str(simplified(made).instructions[0]).endswith("multiply(%1, %2)")
+
+
+def test_a_mean_s_gradient_reads_no_array_of_one_number() -> None:
+    x = Tensor(np.arange(6.0), requires_grad=True)
+
+    @ag.compile(executor="numpy")
+    def fast(t: Tensor) -> Tensor:
+        return ag.grad(lambda x: ((x - t) ** 2).mean())(x)
+
+    t = Tensor(np.linspace(0.0, 1.0, 6))
+    np.testing.assert_array_equal(fast(t).data, ag.grad(lambda x: ((x - t) ** 2).mean())(x).data)
+    assert not fast.programs[0].constants
 
 
 # ---- row sums ------------------------------------------------------------------------------------------------------
