@@ -158,9 +158,8 @@ def _refuse_wrong(labels: Array, ignore_index: int, classes: int) -> None:
 def _clamped_log(xp: Module, x: Operand) -> Array:
     """max(log(x), -100): finite at 0, and NaN below, where no logarithm is."""
     positive = x > 0
-    otherwise = xp.where(x == 0, -100, float("nan"))
     logs = xp.maximum(xp.log(xp.where(positive, x, 1)), -100)
-    return xp.where(positive, logs, otherwise).astype(x.dtype, copy=False)
+    return xp.where(positive, logs, xp.where(x == 0, x, float("nan")) - 100)  # each of the dtype of x
 
 
 _clamped_log.vjp(lambda g, x: g / ag.maximum(x, 1e-12))
