@@ -9,9 +9,10 @@ fifth of the memory. Read `biases.py` next.
 # A step holds most at one of its products, the turn, mostly the last one of forward. What is made before it and read
 # after it is kept. The way to a variable are the instructions, cheap and element by element, that lead to it from what
 # is kept. A variable is late when its way is gone again after the turn, at its home: before the first loop there that
-# reads some of the way. All large arrays from which the way starts must be read by loops there as it is, so that none
-# is read just for this, unless it is smaller, as bfloat16 is beside its cast to float32. What else reads a late
-# variable, such as the product for a weight's gradient, waits for it.
+# reads some of the way (but not what is broadcast on it, a mask say, which the loops of all layers may read). All large
+# arrays from which the way starts must be read by loops there as it is, so that none is read just for this, unless it
+# is smaller, as bfloat16 is beside its cast to float32. What else reads a late variable, such as the product for a
+# weight's gradient, waits for it.
 #
 # What a normalisation of rows keeps, a row less its mean say, follows from an array that is in memory for others to
 # read, as the sum of a residual is, and from values of its rows, which are few. Then that array is kept to be read in
@@ -150,7 +151,8 @@ class _Again:
         unread = sum(start.nbytes for start in way.starts - self.read_again if not self._loops(start))
         if unread >= max(self.large, variable.nbytes) and not read_anyway:
             return None
-        passed = [*way.starts, *(self.instructions[step].out for step in way.steps)]
+        tables = [start for start in way.starts if start.shape == variable.shape] or way.starts
+        passed = [*tables, *(self.instructions[step].out for step in way.steps)]
         homes = [i for v in passed for i in self._loops(v) if self.instructions[i].out.shape == variable.shape]
         begin, home = max(self.made.get(start, 0) for start in way.starts), min(homes, default=0)
         apart = any(instruction.name in _PRODUCTS for instruction in self.instructions[begin:home])

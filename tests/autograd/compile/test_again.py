@@ -114,6 +114,24 @@ def test_an_array_that_is_in_memory_is_kept_for_what_follows_from_its_rows() -> 
     assert made["none"] == []
 
 
+def test_a_mask_that_layers_share_brings_none_of_them_back_before_its_turn() -> None:
+    def masked(x: Any, w: Any, mask: Any) -> Any:
+        z = x @ w
+        return ag.where(mask, z * ag.exp(z), 0.0) @ w
+
+    def network(x: Any, w: Any, mask: Any) -> Any:
+        return masked(masked(masked(x, w, mask), w, mask), w, mask).sum()
+
+    arrays = [np.random.default_rng(i).normal(size=shape).astype("float32") for i, shape in enumerate(((3, 4), (4, 4)))]
+    arrays.append(np.array([True, False, True, True]))
+    before = for_blas(simplified(program_of(ag.grad(network, argnums=(0, 1)), arrays, {})))
+    after = with_less_kept(before, large=8)
+    places = [i.after for i in after.instructions if i.name == "exp" and i.after is not None]
+    assert len(places) == len(set(places)) == 3
+    for wanted, found in zip(of(before, arrays), of(after, arrays), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
 def of(made: Program, arrays: list[np.ndarray]) -> Any:
     replay = Replay(made)
     replay.bind([])
