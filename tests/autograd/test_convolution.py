@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd.convolution import columns, depthwise, geometry, windows, winograd
+from autograd.errors import ShapeError
+from autograd.ops import convolution
 from tests.opspecs.convolution import few, setting
 from tests.opspecs.spec import fill, generators
 
@@ -56,3 +58,13 @@ def test_winograds_way_gives_the_same_whatever_is_left_over_of_a_tile(data: Any,
         both = winograd.gradients(x, w, y, geo)
         np.testing.assert_allclose(both[0], windows.convolve_input(np, y, w, geo), rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(both[1], windows.convolve_weight(np, x, y, geo), rtol=1e-9, atol=1e-9)
+
+
+def test_an_adjoint_refuses_what_is_not_of_the_shape_of_a_result() -> None:
+    options: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+    x, w, y = np.zeros((2, 5, 5, 3)), np.zeros((4, 3, 3, 3)), np.zeros((2, 3, 2, 4))
+    said = r"y has shape \(2, 3, 2, 4\).* gives \(2, 3, 3, 4\)"
+    with pytest.raises(ShapeError, match=said):
+        convolution.convolve_input(y, w, length=(5, 5), **options)
+    with pytest.raises(ShapeError, match=said):
+        convolution.convolve_weight(x, y, size=(3, 3), **options)

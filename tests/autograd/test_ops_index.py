@@ -94,6 +94,15 @@ def test_numbers_of_every_kind_index():
     assert x[1, 2].item() == 6.0
 
 
+def test_a_mask_beside_positions_sends_back_to_where_it_is_true():
+    x = ramp(3, 2)
+    x[np.array([False, True, True]), np.array([0, 1])].sum().backward()
+    same(x.grad, [[0, 0], [1, 0], [0, 1]])
+    y = ramp(2, 2)
+    y[np.array([True, True]), np.array([0, 1])].sum().backward()
+    same(y.grad, [[1, 0], [0, 1]])
+
+
 def test_a_mask_of_a_tensor_selects_and_sends_back():
     x = ramp(2, 3)
     x[x > 2.0].sum().backward()

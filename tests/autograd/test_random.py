@@ -185,6 +185,7 @@ def test_normal_scales_with_mean_and_std():
     z = draw.normal(1000, dtype="float64")
     np.testing.assert_allclose(draw.normal(1000, 3.0, 0.5, dtype="float64"), z * 0.5 + 3, rtol=1e-15)
     assert draw.normal(3, 2.0, 0.0).tolist() == [2, 2, 2]
+    assert Generator(4).normal((3,), 2.0, 0.0).tolist() == [2, 2, 2]
 
 
 def test_integers_are_even_and_inside():
