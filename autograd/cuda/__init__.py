@@ -2,9 +2,9 @@
 
 One idea: everything here answers on a machine without a GPU too, or says in one sentence what is missing and what to
 do. CuPy is imported when the first "cuda" is named, not before. The room also holds the layer over cuBLASLt, read
-`product.py`, `cublaslt.py`, `blas.py`, `operands.py`, `products.py`, `windows.py`, `precision.py` and `algorithms.py`,
-in this order, and the layer over cuDNN, `convolutions.py`, `attentions.py`, `graphs.py` and `cudnn.py`; then
-`device.py`.
+`product.py`, `cublaslt.py`, `blas.py`, `operands.py`, `products.py`, `windows.py`, `gather.py`, `precision.py` and
+`algorithms.py`, in this order, and the layer over cuDNN, `convolutions.py`, `attentions.py`, `graphs.py` and
+`cudnn.py`; then `device.py`.
 """
 
 from .algorithms import get_matmul_algorithms as get_matmul_algorithms

@@ -4,7 +4,8 @@ One idea: reading copies numbers out, so its adjoint puts them back into zeros, 
 twice: getitem/put_at, take/index_add, take_along_axis/scatter_add, each the other's rule. All the adjoints share
 `_add_at`.
 
-On CuPy an integer array that points outside is not refused but wraps round, since asking would wait for the device.
+On a GPU an array of positions that points outside is not refused, since asking would wait for it: along one axis it
+gives NaN, or 0 where there are no floats, and where it is written to, or others stand beside it, it wraps round.
 Read `parts.py` next.
 """
 
@@ -182,6 +183,8 @@ def getitem(xp: Module, x: Operand, *, index: Any) -> Array:
     """x[index]: a view for integers and slices, a copy where `index` holds arrays."""
     if is_tracing() is not None and _names_one(x, index):
         return x[(*parts_of(index), ...)]  # there a number is an array as well
+    if is_array(index) and index.dtype.kind != "b" and _is_on_device(xp):
+        return xp.take(x, index, axis=0)
     part = x[index]
     if isinstance(part, type(x)) or not isinstance(x, xp.ndarray):
         return part
@@ -258,6 +261,11 @@ def is_plain(index: Any) -> bool:
 _PLAIN = {slice, int, type(None), type(...)}
 
 
+def _is_on_device(xp: Module) -> bool:
+    """Whether eager code works on the arrays of a GPU themselves."""
+    return xp is not host and is_tracing() is None and not isinstance(xp, Batch)
+
+
 def beside(index: Any, x: Operand) -> Operand:
     """x in the run of vmap that the positions of an index belong to."""
     batch = deepest(index)
@@ -273,11 +281,12 @@ def take(xp: Module, x: Operand, indices: Operand, *, axis: int | None = None) -
 
     x of shape (..., n, ...) and indices of shape (k,) give (..., k, ...); indices of any shape take the axis's place.
 
-    Raises ValueError when the axis is not named, IndexError for a position outside (on CuPy it wraps round).
+    Raises ValueError when the axis is not named, IndexError for a position outside (on a GPU it gives NaN).
     """
     if axis is None and x.ndim != 1:
         raise ValueError(f"take: x has shape {x.shape}; say along which axis, take(x, indices, axis=0).")
-    return x[at_axis(normalize_axis(axis or 0, x.ndim), _integers(xp, indices))]
+    axis, indices = normalize_axis(axis or 0, x.ndim), _integers(xp, indices)
+    return xp.take(x, indices, axis=axis) if _is_on_device(xp) else x[at_axis(axis, indices)]
 
 
 @take.vjp

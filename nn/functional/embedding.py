@@ -34,7 +34,7 @@ def embedding(indices: Operand, weight: Tensor, padding_idx: int | None = None) 
     """Rows of `weight`, (number, features), by integer indices of any shape: the result is (*indices.shape, features).
 
     The row `padding_idx` gets no gradient. Raises TypeError for indices that are no integers, ValueError for a table
-    that is no matrix, IndexError for an index outside 0 ... number - 1 (on a GPU it wraps round, since asking would
+    that is no matrix, IndexError for an index outside 0 ... number - 1 (on a GPU its row is NaN, since asking would
     wait for the device).
     """
     array = _indices("embedding", indices)
