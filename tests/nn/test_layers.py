@@ -211,6 +211,14 @@ def test_rrelu_draws_slopes_in_training_and_takes_their_mean_afterwards():
 # Normalisation
 
 
+def test_batch_norm_moves_the_one_running_statistic_that_it_is_given():
+    x, mean, var = normal(50, 3) + 2.0, Tensor(np.zeros(3)), Tensor(np.ones(3))
+    F.batch_norm(x, mean, None, training=True)
+    F.batch_norm(x, None, var, training=True)
+    np.testing.assert_allclose(mean.data, 0.1 * x.data.mean(axis=0))
+    np.testing.assert_allclose(var.data, 0.9 + 0.1 * x.data.var(axis=0, ddof=1))
+
+
 def test_batch_norm_normalises_and_learns_in_training_only():
     layer = nn.BatchNorm1d(3, dtype="float64")
     x = normal(50, 3) * 4.0 + 2.0

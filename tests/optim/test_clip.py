@@ -65,6 +65,12 @@ def test_a_small_factor_keeps_its_digits_in_half_precision():
     np.testing.assert_allclose(parameters[0].grad.data, np.full(4, 0.005), rtol=1e-3)
 
 
+def test_a_millionth_is_added_to_the_norm_as_in_pytorch():
+    parameters = with_gradients([1e-6], dtype="float64")
+    optim.clip_grad_norm_(parameters, 1e-6)
+    np.testing.assert_allclose(parameters[0].grad.data, [0.5e-6])
+
+
 def test_one_tensor_missing_and_empty_gradients():
     one, none, empty = parameter(np.zeros(2)), parameter(np.zeros(2)), parameter(np.zeros((0, 3)))
     give([one, none, empty], [[3.0, 4.0], None, np.zeros((0, 3))])
