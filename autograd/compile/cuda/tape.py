@@ -13,12 +13,11 @@ from ..native.dialect import HOST, Dialect
 from ..native.expressions import CUDA_TYPES
 from ..native.groups import Group
 from ..native.kernels import Check, Kernel, Refs
-from ..native.layout import layouts
 from ..native.memory import Plan, reads_of
 from ..native.moves import Move
 from ..native.products import Product
 from ..native.schedule import Call as Step
-from ..native.schedule import schedule
+from ..native.stored import with_less_stored
 from ..passes import for_blas
 from ..program import Instruction, Program, Variable
 from . import convolution, draws, nests, pooling
@@ -72,12 +71,11 @@ class Tape:
         pays: Pays | None = None,
         eager: bool = False,
     ) -> None:
-        self.program = with_whole_arrays(for_blas(program))
-        self.refs = layouts(self.program)
         self._tf32, self._does, self._eager = tf32, does, eager
         products = (*HOST.products, "bfloat16")
         dialect = Dialect(self._kernel_of, CUDA_TYPES, products, _LONGEST_ROW, _MOST_PARTS, _MOST_ARRAYS)
-        steps = with_biases(schedule(self.program, self.refs, dialect), self.program, self.refs, dialect)
+        self.program, self.refs, steps = with_less_stored(with_whole_arrays(for_blas(program)), dialect)
+        steps = with_biases(steps, self.program, self.refs, dialect)
         if pays is not None:
             steps = with_epilogues(steps, self.program, self.refs, dialect, tf32, pays)
         self.steps = with_statistics(steps, self.refs, does)

@@ -18,7 +18,7 @@ from .addresses import data_address
 from .groups import Group
 from .held import Held
 from .kernels import Check, Statements
-from .layout import Ref, layouts, packed
+from .layout import Ref, packed
 from .library import blas, load
 from .listing import listing
 from .memory import Plan
@@ -27,7 +27,7 @@ from .numbers import questions
 from .ordered import in_order, put_in_order
 from .pooling import with_picks
 from .products import Product
-from .schedule import Call, schedule
+from .schedule import Call
 from .stored import with_less_stored
 from .threads import runner
 from .ways import adds_bias, reads_planes
@@ -60,9 +60,8 @@ class Native(Held):
 
     def __init__(self, program: Program) -> None:
         biased = with_biases(for_blas(program, in_order=False, reads_planes=reads_planes), adds_bias)
-        self.program = with_less_stored(biased)
-        self.refs = layouts(self.program)
-        self.steps = with_picks(schedule(self.program, self.refs), self.refs)
+        self.program, self.refs, steps = with_less_stored(biased)
+        self.steps = with_picks(steps, self.refs)
         self.plan = Plan(self.program, self.refs, self.steps, turned=True)
         self.source, self._parts = listing(self.steps, self.plan)
 

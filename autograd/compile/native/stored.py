@@ -15,14 +15,16 @@ forward and backward, before it is known what becomes one loop; here the loops a
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from ..passes.dead import without_dead
 from ..program import Instruction, Program, Variable, replace_variables
+from .dialect import HOST, Dialect
 from .groups import Group
 from .layout import Ref, layouts
 from .schedule import Step, schedule
 
-__all__ = ["with_less_stored"]
+__all__ = ["Scheduled", "with_less_stored"]
 
 _CHEAP = {"add", "subtract", "multiply", "negative", "maximum", "minimum", "square"}
 _EXACT = {"equal", "not_equal"}
@@ -32,17 +34,29 @@ _LONGEST = 6  # instructions
 _TIMES = 3  # what is made again may let others be
 
 
-def with_less_stored(program: Program) -> Program:
-    """The program in which loops make again what pays, see Note [What pays]."""
-    if not any(_is_large(instruction.out) for instruction in program.instructions):
-        return program
-    for _ in range(_TIMES):
-        refs = layouts(program)
-        found = _Loops(program, refs, schedule(program, refs)).program()
-        if found is None:
-            break
-        program = found
-    return program
+class Scheduled(NamedTuple):
+    """A program, where its variables lie, and its steps."""
+
+    program: Program
+    refs: dict[Variable, Ref]
+    steps: list[Step]
+
+
+def with_less_stored(program: Program, dialect: Dialect = HOST) -> Scheduled:
+    """The program in which loops make again what pays, see Note [What pays], in its order."""
+    made = _scheduled(program, dialect)
+    if any(_is_large(instruction.out) for instruction in program.instructions):
+        for _ in range(_TIMES):
+            found = _Loops(*made).program()
+            if found is None:
+                break
+            made = _scheduled(found, dialect)
+    return made
+
+
+def _scheduled(program: Program, dialect: Dialect) -> Scheduled:
+    refs = layouts(program)
+    return Scheduled(program, refs, schedule(program, refs, dialect))
 
 
 class _Loops:

@@ -7,8 +7,9 @@ t sum(z), which needs no array to be made and read again. It rounds otherwise. R
 
 # Note [Too late]
 # A sum along rows is made in the loop that makes its elements, and what follows from it for each row can be read there.
-# A number that follows from a sum of such sums, over the samples of a batch or the channels of a group, cannot: so a
-# weight is too late where a sum of what is smaller than the array leads to it.
+# A number that follows from a sum of such sums, over the samples of a batch or the channels of a group, cannot; nor can
+# one that follows from a sum down the rows, as over the pixels of images that have their channels last. So a weight is
+# too late where a sum of what is smaller than the array leads to it, or a sum of such an array that goes down its rows.
 
 from __future__ import annotations
 
@@ -119,6 +120,8 @@ class _Linear:
             if made is None:
                 continue
             seen.add(variable)
+            if made.name in _SUMS | _MEANS and _goes_down(made, size):
+                return True
             read = [v for v in made.variables() if v.dtype is not None and prod(v.shape) < size]
             if made.name in _SUMS | _MEANS and read and 1 < prod(read[0].shape) != prod(variable.shape):
                 return True
@@ -148,3 +151,13 @@ class _Linear:
         out = Variable(self.count, shape, dtype)
         self.instructions.append(Instruction(function.__name__, function, inputs, options, out))
         return out
+
+
+def _goes_down(instruction: Instruction, size: int) -> bool:
+    """Whether it sums a whole array of this size, and not along rows."""
+    source, axis = instruction.inputs[0], instruction.options.get("axis")
+    if not isinstance(source, Variable) or prod(source.shape) != size:
+        return False
+    ndim = len(source.shape)
+    axes = {a % ndim for a in ((axis,) if isinstance(axis, int) else range(ndim) if axis is None else axis)}
+    return axes != {*range(ndim - len(axes), ndim)} or len(axes) == ndim

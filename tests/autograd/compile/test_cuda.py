@@ -600,7 +600,14 @@ def tape_of(network: Any, optimizer: str) -> Tape:
 def test_commands_do_not_wait_for_memory() -> None:
     """They would wait in longer chains if memory were given on to the very next command."""
     assert longest_chain(tape_of(MLP((6, 5, 4, 3), 8), "adam").commands) == 12
-    assert longest_chain(tape_of(CNN((32, 64, 128), 2), "sgd").commands) == 67
+    assert longest_chain(tape_of(CNN((32, 64, 128), 2), "sgd").commands) == 61
+
+
+def test_images_less_their_mean_are_made_again_where_they_are_read() -> None:
+    """By the loops for the variance, for the result, for the sums of backward and for the gradient."""
+    lines = str(tape_of(CNN((32, 64, 128), 2), "sgd")).splitlines()
+    for rows, channels in ((2048, 32), (512, 64)):
+        assert sum(f"{rows} x {channels}, subtract" in line for line in lines) == 4
 
 
 def test_pieces_of_an_array_do_not_wait_for_one_another(device: str) -> None:

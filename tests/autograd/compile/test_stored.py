@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import autograd as ag
+import nn
 import nn.functional as F
 from autograd import Tensor
 from autograd.compile.native import Native
@@ -19,6 +20,7 @@ SHAPE = (16, 8, 24, 24)
 TURNED = np.eye(8, dtype="float32")[::-1].reshape(8, 8, 1, 1).copy()
 NORMS = {
     "batch": lambda x, g: (F.batch_norm(x, None, None, training=True) * g).sum(),
+    "batch, channels last": lambda x, g: (F.batch_norm(F.conv2d(x, TURNED), None, None, training=True) * g).sum(),
     "group": lambda x, g: (F.group_norm(x, 4) * g).sum(),
     "group, channels last": lambda x, g: (F.group_norm(F.conv2d(x, TURNED), 4) * g).sum(),
 }
@@ -35,6 +37,20 @@ def test_a_normalisation_keeps_no_array_of_its_size(name: str) -> None:
     assert "NumPy" not in compiled.explain()
     if "last" not in name:
         assert Native(compiled.programs[0]).plan.arena_bytes < x.nbytes // 8
+
+
+@needs_c
+def test_a_batch_norm_with_its_channels_last_goes_over_them_four_times() -> None:
+    """For the mean, for the variance, for the sums of backward, and for the gradient, whose mean follows from those."""
+    bn = nn.BatchNorm2d(8)
+
+    def step(x: Tensor, g: Tensor) -> Tensor:
+        return ag.grad(lambda x: (F.max_pool2d(bn(F.conv2d(x, TURNED)), 2) * g).sum())(x)
+
+    compiled = ag.compile(step, executor="native")
+    compiled(Tensor(numbers(*SHAPE) + 2), Tensor(numbers(16, 8, 12, 12, seed=1)))
+    large = [line for line in compiled.explain().splitlines() if f"loop {16 * 24 * 24} x 8" in line]
+    assert [line.count(" sum") + line.count(" mean") for line in large] == [1, 2, 0, 2, 0]  # the third is the result's
 
 
 @needs_c
@@ -125,6 +141,33 @@ def test_a_sum_of_a_weighted_sum_is_a_weighted_sum_of_sums() -> None:
     ]
     made.instructions[1] = Instruction("multiply", np.multiply, (z, number), {}, weighted)
     assert str(with_linear_sums(made)) == str(made)  # this weight can be had in time
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_weight_that_follows_from_a_sum_down_the_rows_comes_too_late(axis: int) -> None:
+    """One that follows from a sum along each row does not."""
+    shape, each = (512, 16), ((1, 16), (512, 1))[axis]
+    g, z, weighted, total = (Variable(i, shape, np.dtype("float32")) for i in (1, 2, 4, 5))
+    number, out = Variable(3, each, np.dtype("float32")), Variable(6, each, np.dtype("float32"))
+    made = Program(arguments=[g, z], results=[out])
+    made.instructions = [
+        Instruction("sum", np.sum, (z,), {"axis": axis, "keepdims": True}, number),
+        Instruction("multiply", np.multiply, (z, number), {}, weighted),
+        Instruction("subtract", np.subtract, (g, weighted), {}, total),
+        Instruction("sum", np.sum, (total,), {"axis": axis, "keepdims": True}, out),
+    ]
+    after = with_linear_sums(made)
+    if axis:
+        assert str(after) == str(made)
+    else:
+        assert [line.replace(": float32", "") for line in str(after).splitlines()][5:] == [
+            "%7[1, 16] = sum(%1, axis=(0,), keepdims=True)",
+            "%8[1, 16] = sum(%2, axis=(0,), keepdims=True)",
+            "%9[1, 16] = multiply(%8, %3)",
+            "%10[1, 16] = subtract(%7, %9)",
+            "%6[1, 16] = reshape(%10, (1, 16))",
+            "give %6",
+        ]
 
 
 def test_sums_of_halves_stay_within_their_range() -> None:
