@@ -5,6 +5,12 @@ kind of call gets a program of its own. Whatever cannot be told apart by these i
 number later. Read `program.py` next.
 """
 
+# Note [Traced again and again]
+# What a function reads may be another at each call, as a count is that it computes with, and to trace it takes up to a
+# thousand times as long as to run it as it is written. So after a number of traces a call for which there is no program
+# is run as it is written, and traced only when it is the 32nd, the 64th, the 128th such call, and so on. What then stays
+# as it is has its program again before it was called twice as often.
+
 from __future__ import annotations
 
 import copy
@@ -28,7 +34,7 @@ from ..blocks import Block
 from ..errors import TraceError
 from ..hints import telling
 from ..modes import casting, is_batching, is_recording, is_tracing, is_watching, set_inside
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from ..tree import Structure, flatten, unflatten
 from .cuda import Cuda
 from .entry import Entry
@@ -70,6 +76,7 @@ def compile(
     something else that it reads has changed: a global, an attribute, what a closure or a list holds, the numbers in an
     array of up to 64 KiB that NumPy itself reads. So it is at each call where it is given another Python number each
     time, keeps a count and reads it, or is a method of an object in which a number changes: make such numbers Tensors.
+    After 17 traces a warning says what changes, and most calls of such kinds run as they are written from then on.
 
     What it cannot do raises TraceError at the first call, which then changes nothing: to let values decide the course
     (`if loss > 1`, `float(loss)`), to change NumPy arrays or a list that it is given, to call a schedule, to take what
@@ -123,6 +130,7 @@ class Compiled:
         self.refused: str | None = None
         self.trace_seconds = 0.0
         self._traced = 0
+        self._missed = 0  # calls for which there was no program; see Note [Traced again and again]
         self._settled = True  # whether the last trace changed nothing that it found around it
         self._entries: OrderedDict[Any, list[Entry]] = OrderedDict()
         self._lock = threading.RLock()
@@ -136,13 +144,15 @@ class Compiled:
             entries, entry = self._found(key, arrays)
             if entry is not None:
                 return entry.run(arrays)
+            self._missed += 1
+            is_traced, why = self._missed <= _KEPT + 1 or self._missed.bit_count() == 1, None
             try:
-                entry = self._trace(args, kwargs, entries)
+                entry = self._trace(args, kwargs, entries) if is_traced else None
             except Exception as error:
                 if not self.fallback:
                     raise
                 why = str(error) if isinstance(error, TraceError) else f"{type(error).__name__}: {error}"
-            else:
+            if entry is not None:
                 result = entry.run(arrays)  # by the program too, so that a call gives the same bits whenever it comes
                 entries[:] = [entry, *entries[: _KEPT - 1]]
                 while len(self._entries) > _KEPT:
@@ -150,7 +160,7 @@ class Compiled:
                 return result
         result = self.function(*args, **kwargs)  # where the call itself is wrong, this says so, and nothing is refused
         self.refused = why
-        return result
+        return result if why is not None else _apart(result)
 
     def __repr__(self) -> str:
         name, count = getattr(self.function, "__qualname__", repr(self.function)), len(self.programs)
@@ -248,7 +258,8 @@ class Compiled:
         warnings.warn(
             f"{getattr(self.function, '__qualname__', self.function)} was traced {self._traced} times, which took "
             f"{self.trace_seconds:.1f} s: {why} from call to call. Other shapes, other Python values and other things "
-            "around it are traced anew: give numbers that change as Tensors.",
+            "around it are traced anew, but most calls from now on run as they are written: give numbers that change "
+            "as Tensors.",
             stacklevel=4,
         )
 
@@ -300,6 +311,13 @@ class _Method:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Method:
         return _Method(self.__func__, copy.deepcopy(self.__self__, memo))
+
+
+def _apart(result: Any) -> Any:
+    """A result as a program gives it: its arrays are new ones, outside any graph."""
+    leaves, structure = flatten(result)
+    copies = [wrap(x.data.copy()) if isinstance(x, Tensor) else x.copy() if is_array(x) else x for x in leaves]
+    return unflatten(structure, copies)
 
 
 def _kind_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Any]]:

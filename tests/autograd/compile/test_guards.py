@@ -21,6 +21,7 @@ import optim
 from autograd import Tensor
 from autograd.backend import to_host
 from autograd.errors import TraceError
+from autograd.modes import is_tracing
 from autograd.tensor import wrap
 from tests.autograd.compile import simulated
 from tests.autograd.compile.worlds import Training, assert_same, both_step, tensor, twins, world
@@ -151,6 +152,31 @@ def test_the_kind_used_longest_ago_goes_first() -> None:
     function(x, 0)
     function(x, 1)
     assert traced == [*range(16), 16, 1]
+
+
+@pytest.mark.filterwarnings("ignore:.* was traced 17 times")
+def test_what_changes_at_every_call_is_run_as_written_but_now_and_then() -> None:
+    """It would take up to a thousand times as long otherwise; what stays as it is then has its program again."""
+    traced: list[float] = []
+    w = tensor(2.0, requires_grad=True)
+
+    @ag.compile
+    def function(x: Tensor, k: float) -> tuple[Tensor, list[Any], float]:
+        if is_tracing() is not None:
+            traced.append(k)
+        return w * x * k, [x.data * k, w], k
+
+    x = tensor(3.0)
+    for k in range(300):
+        y, (array, same), number = function(x, float(k))
+        assert (y.tolist(), array.tolist(), same.tolist(), number) == ([6.0 * k], [3.0 * k], [2.0], k)
+        assert not y.requires_grad  # as of a program, results are new arrays outside any graph
+        assert same is not w
+        assert not np.shares_memory(same.data, w.data)
+    assert traced == [*range(17), 31, 63, 127, 255]
+    for _ in range(300):
+        function(x, -1.0)
+    assert traced[21:] == [-1.0]
 
 
 def test_minus_zero_is_another_argument() -> None:
