@@ -8,7 +8,7 @@ number later. Read `program.py` next.
 # Note [Traced again and again]
 # What a function reads may be another at each call, as a count is that it computes with, and to trace it takes up to a
 # thousand times as long as to run it as it is written. So after a number of traces a call for which there is no program
-# is run as it is written, and traced only when it is the 32nd, the 64th, the 128th such call, and so on. What then stays
+# is run as it is written, and traced only if it is the 32nd, the 64th, the 128th such call, and so on. What then stays
 # as it is has its program again before it was called twice as often.
 
 from __future__ import annotations
