@@ -22,7 +22,7 @@ from autograd.words import OF_MODULES
 from . import state, tree
 from .hooks import Handle, Hooks
 from .parameter import Parameter
-from .settings import Settings, assigned, below, changed, held
+from .settings import assigned, attend, changed, held
 
 __all__ = ["Module"]
 
@@ -53,7 +53,11 @@ class Module:
         def __new__(cls, *args: Any, **options: Any) -> Self:
             """Raises TypeError for options of other libraries, and for arguments where no `__init__` takes them."""
             _refuse_arguments(cls, args, options)
-            return super().__new__(cls)
+            module = super().__new__(cls)
+            trace = is_tracing()
+            if trace is not None:
+                trace.made[id(module)] = module
+            return module
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the Module computes; each subclass writes its own."""
@@ -63,7 +67,7 @@ class Module:
         """`forward`, with the hooks before and after it."""
         trace = is_tracing()
         if trace is not None:
-            trace.attend(below(self), Settings(self), called=True)
+            attend(trace, self, called=True)
         if self._hooks is None:
             return self.forward(*inputs, **options)
         return self._hooks.call(self, inputs, options)

@@ -24,7 +24,7 @@ from autograd.tensor import Tensor
 from . import module as modules
 from .parameter import Parameter
 
-__all__ = ["Hooked", "Settings", "assigned", "below", "changed", "count", "held"]
+__all__ = ["Hooked", "Settings", "assigned", "attend", "below", "changed", "count", "held"]
 
 _changes = 0
 _OWN = {"_buffers", "_hooks"}  # tables of a Module's own, changed by its methods only
@@ -64,15 +64,35 @@ def held(module: Any) -> dict[str, Any]:
     """All attributes of a Module; a compiled function that asks is traced anew when they, or those below, change."""
     trace = is_tracing()
     if trace is not None:
-        trace.attend(below(module), Settings(module), called=False)
+        attend(trace, module, called=False)
     return vars(module)
 
 
-class Settings:
-    """Called, it gives what a Module and those below it are, but for the values of their Tensors and of the user's."""
+def attend(trace: Any, module: Any, called: bool) -> None:
+    """Let the program of a trace be used only while a Module and those below it, which it reads or calls, are as now.
 
-    def __init__(self, module: Any) -> None:
+    What the trace itself has made, such as the list that layers[:-1] gives, is made anew at each call: those below it
+    that were there before are asked for, and of itself what it is when the trace ends.
+    """
+    things = below(module)
+    if id(module) not in trace.made:
+        trace.attend(things, Settings(module), called)
+        return
+    for thing in things:
+        if id(thing) not in trace.made:
+            trace.attend(below(thing), Settings(thing), called)
+    trace.attend_made(things, Settings(module, alone=True), called)
+
+
+class Settings:
+    """Called, it gives what a Module and those below it are, but for the values of their Tensors and of the user's.
+
+    One `alone` leaves those below it out.
+    """
+
+    def __init__(self, module: Any, alone: bool = False) -> None:
         self.module = module
+        self._alone = alone
         self._seen = -1
         self._last: tuple[Any, ...] = ()
 
@@ -81,7 +101,8 @@ class Settings:
 
     def __call__(self) -> tuple[Any, ...]:
         if self._seen != _changes:
-            held = [item for module in below(self.module) for item in _read_here(module)]
+            modules = (self.module,) if self._alone else below(self.module)
+            held = [item for module in modules for item in _read_here(module)]
             held = [(name, value) for name, value in held if not (_are_hooks(value) and value.is_empty())]
             # What is changed without an assignment, a list, has to be looked at every time.
             loose = any(isinstance(value, (list, dict, set)) and name not in _OWN for name, value in held)

@@ -27,7 +27,7 @@ import secrets
 import time
 import types
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from operator import is_
 from typing import Any
 
@@ -37,7 +37,7 @@ from ..tensor import Tensor
 from ..tree import flatten
 from .expression import Expression, named
 
-__all__ = ["Counted", "Drawn", "Left", "Loose", "Taken", "draws", "environment", "fleeting", "refuse_iterator"]
+__all__ = ["Counted", "Drawn", "Ended", "Left", "Loose", "Taken", "draws", "environment", "fleeting", "refuse_iterator"]
 
 # What gives something else whenever it is asked, by module and name, in words.
 _CLOCK, _CHANCE, _FILE = "the clock", "random numbers that no seed decides", "a file"
@@ -99,6 +99,20 @@ class Left(Expression):
         """Whether it is to be asked."""
         answer = self()
         return answer is not None and not (self.grows and answer[0] is int)
+
+
+class Ended(Left):
+    """A question with the answer that it has when the trace ends, about a thing that the trace makes."""
+
+    __slots__ = ()
+
+    def __init__(self, question: Callable[[], Any]) -> None:
+        word, scope = named(question)
+        Expression.__init__(self, f"{word}()", scope)
+
+    def stays(self) -> bool:
+        """Whether it is to be asked."""
+        return True
 
 
 def _left(thing: Any, name: str) -> tuple[type, str] | None:

@@ -23,6 +23,7 @@ from ..writes import owner_of
 from .expression import Expression, named
 from .hollow import hollow, hollow_like
 from .number import Number
+from .once import Ended
 from .places import DataOf, Fixed, GradOf, Item
 from .program import Instruction, Program, Variable, layout_of
 from .surroundings import questions_about_methods
@@ -86,6 +87,7 @@ class Trace:
         self.slots: dict[tuple[int, str], tuple[Tensor, Any]] = {}  # what else was assigned to Tensors from outside
         self._numbers: dict[Any, Variable] = {}
         self._answers: dict[str, Any] = {}
+        self.made: dict[int, Any] = {}  # the Modules that are made in it, by id
         self._attended: dict[int, Any] = {}
         self._called: dict[int, Any] = {}
         self._draws: list[tuple[Generator, Draw]] = []
@@ -289,7 +291,20 @@ class Trace:
         if id(things[0]) not in self._attended:
             self._attended.update((id(thing), thing) for thing in things)
             self.guard(settings)
-        if called and id(things[0]) not in self._called:
+        if called:
+            self.attend_forward(things)
+
+    def attend_made(self, things: tuple[Any, ...], settings: Callable[[], Any], called: bool) -> None:
+        """The same for a Module that is made in the trace, whose settings count as they are when it ends."""
+        if id(things[0]) not in self._attended:
+            self._attended[id(things[0])] = things[0]
+            self.guard(Ended(settings))
+        if called:
+            self.attend_forward(things)
+
+    def attend_forward(self, things: tuple[Any, ...]) -> None:
+        """Use this program only while the `forward` of these Modules finds around it what it finds now."""
+        if id(things[0]) not in self._called:
             self._called.update((id(thing), thing) for thing in things)
             for question in questions_about_methods(things, "forward"):
                 self.guard(question)
