@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 from autograd import concat, minimum, reshape, sqrt
-from autograd.backend import Array, array_of, host, is_floating, module_of
+from autograd.backend import Array, host, is_floating, module_of
 from autograd.compile.cuda.eager import OnDevice
 from autograd.hints import telling
 from autograd.modes import is_tracing
@@ -33,11 +33,11 @@ def clip_grad_norm_(
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
-) -> Array:
+) -> Tensor:
     """Scale all gradients by one factor so that their common norm is at most `max_norm`; gives the norm before.
 
     The norm is that of all gradients as one vector: (sum |g|^p)^(1/p) with p = `norm_type`, or the largest |g| for inf.
-    The factor is PyTorch's, max_norm / (norm + 1e-6), and at most 1. The result is a 0-d array on the gradients'
+    The factor is PyTorch's, max_norm / (norm + 1e-6), and at most 1. The result is a 0-d Tensor on the gradients'
     device. Parameters without a gradient are passed over.
 
     Raises RuntimeError for a norm that is NaN or infinite when `error_if_nonfinite`, ValueError for a `max_norm` that
@@ -48,7 +48,7 @@ def clip_grad_norm_(
     norm_type = above(0, "clip_grad_norm_: norm_type", norm_type)
     holders = _with_gradient(parameters)
     if not holders:
-        return array_of(0.0)
+        return Tensor(0.0)
     made = _on_device([_gradient(p) for p in holders], max_norm, norm_type)
     norm = _norm([_gradient(p) for p in holders], norm_type) if made is None else made[0]
     xp = module_of(norm)
@@ -60,17 +60,17 @@ def clip_grad_norm_(
     if made is not None:
         for parameter, scaled in zip(holders, made[1:], strict=True):
             parameter.grad = wrap(scaled)
-        return norm
+        return wrap(norm)
     factor = xp.minimum(max_norm / (norm + 1e-6), 1.0)
     # On the CPU the factor can be looked at for nothing; on a GPU looking means waiting, multiplying by 1 does not.
     if xp is host and factor == 1.0:
-        return norm
+        return wrap(norm)
     for parameter in holders:
         gradient = _gradient(parameter)
         # A small factor is none of float16's numbers.
         dtype = gradient.dtype if gradient.dtype.itemsize >= 4 else factor.dtype
         parameter.grad = wrap((gradient * factor.astype(dtype)).astype(gradient.dtype, copy=False))
-    return norm
+    return wrap(norm)
 
 
 @telling

@@ -32,7 +32,7 @@ def test_the_norm_ends_within_the_limit_in_the_same_direction(gradients, limit, 
     after = flattened([q.grad.data for q in parameters])
     np.testing.assert_allclose(norm, np.linalg.norm(before, p), rtol=1e-12)
     assert np.linalg.norm(after, p) <= limit * (1 + 1e-12)
-    np.testing.assert_allclose(after, before * min(1, limit / (norm + 1e-6)), rtol=1e-12)
+    np.testing.assert_allclose(after, before * min(1, limit / (norm.item() + 1e-6)), rtol=1e-12)
 
 
 def test_who_holds_the_gradient_keeps_it():
@@ -44,11 +44,13 @@ def test_who_holds_the_gradient_keeps_it():
     assert parameters[0].grad is not held
 
 
-def test_the_norm_is_a_0d_array_and_float32_stays():
+def test_the_norm_is_a_0d_tensor_and_float32_stays():
     parameters = with_gradients([3.0, 4.0], [[12.0]], dtype="float32")
     norm = optim.clip_grad_norm_(parameters, 1.0)
-    assert isinstance(norm, np.ndarray)
-    assert (norm.shape, norm.dtype, float(norm)) == ((), "float32", 13.0)
+    assert isinstance(norm, Tensor)
+    assert (norm.shape, norm.dtype, norm.item()) == ((), "float32", 13.0)
+    assert isinstance(optim.clip_grad_norm_(parameters, 100.0), Tensor)  # nothing to scale
+    assert isinstance(optim.clip_grad_norm_([], 1.0), Tensor)
     assert parameters[0].grad.dtype == "float32"
 
 
@@ -96,7 +98,7 @@ def test_what_is_not_finite_is_an_error_when_asked(bad):
 
 def test_nan_spreads_as_in_pytorch():
     parameters = with_gradients([1.0, np.nan], [2.0])
-    assert np.isnan(optim.clip_grad_norm_(parameters, 1.0))
+    assert np.isnan(optim.clip_grad_norm_(parameters, 1.0).item())
     assert np.isnan(flattened([p.grad.data for p in parameters])).all()
 
 

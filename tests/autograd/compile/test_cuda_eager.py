@@ -337,7 +337,7 @@ def test_gradients_are_clipped_by_a_few_kernels(max_norm: float, dtypes: str) ->
                 w.grad = gradient
             norm = optim.clip_grad_norm_(weights, max_norm)
         assert all((to_host(g.data) == x).all() for g, x in zip(gradients, given, strict=True))
-        return [to_host(norm), *(to_host(w.grad.data) for w in weights)], launches() - before
+        return [to_host(norm.data), *(to_host(w.grad.data) for w in weights)], launches() - before
 
     found, count = clipped("guard")
     assert count == (0 if dtypes == "df" else 3)  # end to end, their norm, all scaled
