@@ -15,7 +15,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from autograd import random
-from autograd.backend import module_of, move
+from autograd.backend import is_array, module_of, move
 from autograd.random import Draw, Generator
 from autograd.tensor import Tensor
 from autograd.writes import mark_written
@@ -73,6 +73,7 @@ def _of_a_tensor(fill: Callable[P, Tensor]) -> Callable[P, Tensor]:
         given = args[0] if args else options.get("tensor")
         if not isinstance(given, Tensor):
             hint = ": give it a weight of it, layer.weight" if hasattr(given, "parameters") else ""
+            hint = ": give it the Tensor of this array, layer.weight for layer.weight.data" if is_array(given) else hint
             raise TypeError(f"{fill.__name__} fills a Tensor, got a {type(given).__name__}{hint}.")
         return fill(*args, **options)
 

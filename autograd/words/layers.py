@@ -14,6 +14,7 @@ _WINDOWED = "autograd.windows(x, size=(d, h, w), stride=(d, h, w)), and its max 
 _UTILITIES = (
     "optim.clip_grad_norm_(parameters, max_norm), which stands in optim; for parameters_to_vector "
     "autograd.concat([p.ravel() for p in parameters]); for weight_norm g * v / v.norm(axis=1, keepdims=True) in forward"
+    "; for spectral_norm w / autograd.linalg.matrix_norm(w.reshape(len(w), -1), ord=2) in forward"
     "; a sequence is not packed here: pad it, leave what lies behind its end out of the loss, and take its last state, "
     "output[lengths - 1, range(n)]; bidirectional=True would begin its way back in the padding, so for that way take a "
     "layer of its own, of x[turned, range(n)] with turned = autograd.where(t < lengths, lengths - 1 - t, t)"
