@@ -23,6 +23,7 @@ from . import (
     recurrent,
     serialize,
     transformer,
+    upsample,
 )
 from .activation import *
 from .attention import MultiheadAttention
@@ -42,6 +43,7 @@ from .pool import *
 from .recurrent import *
 from .serialize import *
 from .transformer import *
+from .upsample import *
 
 __all__ = [
     "functional",
@@ -68,6 +70,7 @@ __all__ += pool.__all__
 __all__ += recurrent.__all__
 __all__ += serialize.__all__
 __all__ += transformer.__all__
+__all__ += upsample.__all__
 
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 __all__ = ["LAYERS"]
 
 _NOTHING_LAZY = "the layer with its numbers of inputs: none here waits for its first input to know them"
-_UPSAMPLED = "autograd.repeat(autograd.repeat(x, 2, axis=2), 2, axis=3)"
 _PADDED = "autograd.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))"
 _WINDOWED = "autograd.windows(x, size=(d, h, w), stride=(d, h, w)), and its max or mean over the last three axes"
 _UTILITIES = (
@@ -113,10 +112,9 @@ LAYERS = {
         "Threshold": "autograd.where(x > threshold, x, value) in forward",
         "Transformer": "nn.TransformerEncoder and nn.TransformerDecoder",
         "Unflatten": "x.reshape(shape) in forward",
-        "UpSampling2D": f"{_UPSAMPLED} in forward",
-        "Upsample": f"{_UPSAMPLED} in forward",
-        "UpsamplingBilinear2d": "nn.ConvTranspose2d(channels, channels, 4, 2, 1), which learns how to",
-        "UpsamplingNearest2d": f"{_UPSAMPLED} in forward",
+        "UpSampling2D": "nn.Upsample(scale_factor=2)",
+        "UpsamplingBilinear2d": 'nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)',
+        "UpsamplingNearest2d": "nn.Upsample(scale_factor=2)",
         "ZeroPad1d": "autograd.pad(x, ((0, 0), (0, 0), (left, right))) in forward",
         "ZeroPad2d": f"{_PADDED} in forward",
         "ZeroPadding2D": f"{_PADDED} in forward",
@@ -137,7 +135,6 @@ LAYERS = {
         "gumbel_softmax": "softmax((x - log(-log(autograd.random.uniform(x.shape)))) / tau, axis=-1), all of autograd",
         "hardshrink": "autograd.where(autograd.abs(x) > 0.5, x, 0.0)",
         "instance_norm": "nn.functional.group_norm(x, channels)",
-        "interpolate": _UPSAMPLED,
         "max_pool2d_with_indices": "nn.functional.max_pool2d(x, size), and autograd.pool_places for the places",
         "multilabel_soft_margin_loss": "nn.functional.binary_cross_entropy_with_logits(x, y)",
         "normalize": "x / x.norm(axis=..., keepdims=True).clip(1e-12)",
@@ -148,8 +145,8 @@ LAYERS = {
         "swish": "nn.functional.silu(x)",
         "tanhshrink": "x - autograd.tanh(x)",
         "threshold": "autograd.where(x > threshold, x, value)",
-        "upsample": _UPSAMPLED,
-        "upsample_nearest": _UPSAMPLED,
+        "upsample": "nn.functional.interpolate(x, scale_factor=2)",
+        "upsample_nearest": "nn.functional.interpolate(x, scale_factor=2)",
     },
     "nn.init": {
         "glorot_normal": "nn.init.xavier_normal_(tensor)",

@@ -15,6 +15,7 @@ from .cross_entropy import cross_entropy
 from .dropout import dropout, dropout2d
 from .embedding import embedding, one_hot
 from .group_norm import group_norm
+from .interpolate import interpolate
 from .linear import linear
 from .loss import (
     binary_cross_entropy,
@@ -54,8 +55,9 @@ __all__ = [
     "avg_pool2d",
     "max_pool1d",
     "max_pool2d",
-    # Patches of images
+    # Patches of images, and images of another size
     "fold",
+    "interpolate",
     "pixel_shuffle",
     "pixel_unshuffle",
     "unfold",

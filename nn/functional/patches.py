@@ -1,7 +1,7 @@
 """Patches of images: as columns (`unfold`, `fold`), and as channels (`pixel_shuffle`, `pixel_unshuffle`).
 
 One idea: nothing is computed here, elements only move; where windows overlap, `fold` adds what comes to one place.
-Read `attention_weights.py` next.
+Read `interpolate.py` next.
 """
 
 from __future__ import annotations

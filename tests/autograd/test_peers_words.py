@@ -47,7 +47,6 @@ FORMULAS: list[tuple[Any, str, dict[str, str], str]] = [
     ("nn.functional", "hardshrink", {}, "F.hardshrink(x)"),
     ("nn.functional", "hinge_embedding_loss", {"y": "sign", "margin": "1.0"}, "F.hinge_embedding_loss(x, sign)"),
     ("nn.functional", "instance_norm", {"x": "image", "channels": "4"}, "F.instance_norm(image)"),
-    ("nn.functional", "interpolate", {"x": "image"}, "F.interpolate(image, scale_factor=2)"),
     ("nn.functional", "margin_ranking_loss", {"y": "sign"}, "F.margin_ranking_loss(a, b, sign, margin=0.5)"),
     ("nn.functional", "multilabel_soft_margin_loss", {"y": "share"}, "F.multilabel_soft_margin_loss(x, share)"),
     ("nn.functional", "pairwise_distance", {}, "F.pairwise_distance(x, y, eps=0)"),

@@ -294,6 +294,21 @@ def _patches() -> list[Case]:
     ]
 
 
+def _sizes() -> list[Case]:
+    """Images and sequences of another size, larger and smaller, between whole factors and beyond the last place."""
+    linear = {"mode": "bilinear"}
+    return [
+        Case("Upsample", (), {"scale_factor": 2}, [("normal", (1, 2, 2, 3))]),
+        Case("Upsample", ((3, 5),), {}, [("normal", (2, 2, 5, 3))]),
+        Case("Upsample", (None, 2.5), {}, [("normal", (1, 2, 4))]),
+        Case("Upsample", (None, 2), linear, [("normal", (2, 2, 3, 1))]),
+        Case("Upsample", (None, (1.7, 0.6)), linear, [("normal", (1, 2, 3, 5))]),
+        Case("Upsample", (5,), {**linear, "align_corners": True}, [("normal", (1, 2, 3, 7))]),
+        Case("Upsample", (4,), {"mode": "linear"}, [("normal", (1, 2, 7))]),
+        Case("Upsample", (1,), {"mode": "linear", "align_corners": True}, [("normal", (1, 2, 3))]),
+    ]
+
+
 def _recurrent() -> list[Case]:
     """One step and several, layers and directions, with and without a batch and states to begin with."""
     x, alone, state = ("normal", (4, 2, 3)), ("normal", (3, 3)), ("normal", (1, 2, 2))
@@ -321,4 +336,5 @@ CASES = [
     *_attentions(),
     *_patches(),
     *_recurrent(),
+    *_sizes(),
 ]
