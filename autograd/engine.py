@@ -369,10 +369,14 @@ def _tensor(value: Any, edge: Edge | None) -> Any:
 
 
 def _by_definition(node: Node, g: Tensor, goes: set[Edge] | None) -> list[tuple[Edge | None, Any]]:
-    """The gradients of a fused function through its definition, computed again from its inputs."""
+    """The gradients of a fused function as it has them recorded, or through its definition, computed again."""
     assert node.saved is not None
     needs = _needs(node, goes)
     inputs = [_tensor(value, parent) for value, parent in zip(node.saved["inputs"], node.parents, strict=True)]
+    recorded = node.primitive.recorded_gradients
+    if recorded is not None:
+        found = recorded(g, needs, inputs, node.saved["residuals"], **node.saved["options"])
+        return list(zip(node.parents, found, strict=True))
     # Twins of the inputs mark where the definition's own graph ends.
     inputs = [positive(x) if needed else x for x, needed in zip(inputs, needs, strict=True)]
     out = node.primitive.definition(*inputs, **node.saved["options"])

@@ -13,6 +13,7 @@ with `forward(xp, *arrays, **options)` giving (out, residuals), or NotImplemente
 do, and `backward(xp, g, needs, inputs, residuals, **options)` giving a gradient for each input, None where `needs` is
 False. A kernel never writes into g, its inputs or its residuals, and gives a new array for each. Large arrays may be
 done in C: `compile/native/eager.py` makes a loop of the definition, and `compile/cuda/eager.py` a kernel for a GPU.
+To differentiate a gradient again the definition is computed again, which `gelu.recorded(gradients)` spares.
 Read `engine.py` next.
 """
 
@@ -45,6 +46,7 @@ class Fused(Operation[P]):
         self.forward: Callable[..., Any] | None = None  # on the host, and so `backward`
         self.backward: Callable[..., Any] | None = None
         self.elsewhere: tuple[Callable[..., Any], ...] = ()  # the two of them on other devices
+        self.recorded_gradients: Callable[..., Any] | None = None
         self.traced = False  # whether a trace takes those of other devices
         register(self, "fused function", fused_functions)
 
@@ -61,6 +63,13 @@ class Fused(Operation[P]):
         """
         self.forward, self.backward, self.traced = forward, backward, traced
         self.elsewhere = elsewhere or (forward, backward)
+
+    def recorded(self, gradients: Callable[..., Any]) -> Callable[..., Any]:
+        """Declare the gradients in primitives: `gradients(g, needs, inputs, residuals, **options)`, of Tensors but for
+        the residuals, gives one for each input, None where `needs` is False. A law holds them to the definition.
+        """
+        self.recorded_gradients = gradients
+        return gradients
 
     def __call__(self, *inputs: P.args, **options: P.kwargs) -> Tensor:
         """The kernel on arrays and Tensors, the definition on everything else: in a trace, and in a run of vmap."""

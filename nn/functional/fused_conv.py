@@ -21,7 +21,7 @@ from autograd.compile.native.ordered import in_order
 from autograd.convolution import Finish, Geometry, Pair, Sides
 from autograd.fused import fused
 from autograd.modes import casting, is_tracing
-from autograd.ops.convolution import convolve, convolve_input
+from autograd.ops.convolution import convolve, convolve_input, convolve_weight
 from autograd.tensor import Operand
 
 from .activation import relu
@@ -247,6 +247,45 @@ def _transpose_backward(
         if needs[1]
         else None,
         _of_bias(xp, g) if needs[2] else None,
+    )
+
+
+# Gradients in primitives, for those that are differentiated again
+
+
+@conv.recorded
+def _conv_recorded(
+    g: Any, needs: Any, inputs: Any, residuals: Any, *, activation: Activation, **options: Any
+) -> tuple[Any, Any, Any]:
+    x, weight, bias = inputs
+    g = _channels_last(g)
+    if activation == "relu":
+        g = g * (
+            (residuals[0] if isinstance(residuals, tuple) else residuals) > 0
+        )  # of a tape's the first is the result
+    return (
+        _channels_first(convolve_input(g, _channels_last(weight), length=_space(x), **options), x.ndim)
+        if needs[0]
+        else None,
+        _channels_first(convolve_weight(_channels_last(x), g, size=_space(weight), **options), x.ndim)
+        if needs[1]
+        else None,
+        ag.sum_to(g, shape=bias.shape) if needs[2] else None,
+    )
+
+
+@conv_transpose.recorded
+def _transpose_recorded(
+    g: Any, needs: Any, inputs: Any, residuals: Any, *, length: Pair, **options: Any
+) -> tuple[Any, Any, Any]:
+    x, weight, bias = inputs
+    g = _channels_last(g)
+    return (
+        _channels_first(convolve(g, _channels_last(weight), **options), x.ndim) if needs[0] else None,
+        _channels_first(convolve_weight(g, _channels_last(x), size=_space(weight), **options), x.ndim)
+        if needs[1]
+        else None,
+        ag.sum_to(g, shape=bias.shape) if needs[2] else None,
     )
 
 

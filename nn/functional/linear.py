@@ -6,9 +6,10 @@ the arrays between them are never kept. Read `cross_entropy.py` next.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, Literal
 
-from autograd import matmul, matrix_transpose
+from autograd import matmul, matrix_transpose, reshape, sum_to
 from autograd.backend import host, module_of
 from autograd.compile.cuda.eager import OnDevice, needed, placed, slopes_of
 from autograd.compile.native.in_place import InLoop
@@ -106,6 +107,20 @@ def _backward(
     of_weight = xp.dot(g.T, as_rows(x)) if needs[1] else None
     of_bias = sum_of_rows(xp, g) if needs[2] else None
     return of_x, of_weight, of_bias
+
+
+@linear.recorded
+def _recorded(g: Any, needs: Any, inputs: Any, out: Any, *, activation: Activation) -> tuple[Any, Any, Any]:
+    """The gradients in primitives; where ReLU let through is the same however far its input is from 0."""
+    x, weight, bias = inputs
+    if activation == "relu":
+        g = g * (out > 0)
+    rows, x_rows = (t if t.ndim == 2 else reshape(t, (prod(t.shape[:-1]), t.shape[-1])) for t in (g, x))
+    return (
+        matmul(g, weight) if needs[0] else None,
+        matmul(matrix_transpose(rows), x_rows) if needs[1] else None,
+        sum_to(rows, shape=bias.shape) if needs[2] else None,
+    )
 
 
 def _slopes(g: Any, x: Any, weight: Any, bias: Any, out: Any, *, needs: Any, activation: Activation) -> Any:

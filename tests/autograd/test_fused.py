@@ -9,6 +9,7 @@ import autograd as ag
 from autograd import Tensor, gradients
 from autograd.errors import RuleError, WrittenError
 from autograd.fused import fused, fused_functions
+from nn.functional import fused_conv, linear
 
 from .leaves import leaf, same
 
@@ -148,6 +149,52 @@ def test_saved_arrays_of_kernels_are_watched(product):
         assert not x.data.flags.writeable
         z.backward()
     assert x.data.flags.writeable
+
+
+def test_recorded_gradients_take_the_place_of_the_definition(product, log):
+    @product.recorded
+    def _(g, needs, inputs, residuals, *, scale):
+        log(f"recorded {needs}")
+        x, y = inputs
+        assert residuals is not None
+        return g * y * y * scale if needs[0] else None, 2.0 * g * x * y * scale if needs[1] else None
+
+    x, y = leaf(X), leaf(Y)
+    of_x, of_y = gradients(product(x, y, scale=3.0).sum(), [x, y], create_graph=True)
+    (of_x_alone,) = gradients(product(x, y, scale=3.0).sum(), [x], create_graph=True)
+    assert log.take() == ["forward", "recorded (True, True)", "forward", "recorded (True, False)"]
+    same(of_x, 3.0 * Y * Y)
+    same(of_x_alone, 3.0 * Y * Y)
+    same(of_y, 6.0 * X * Y)
+    same(gradients(of_x_alone.sum(), [y])[0], 6.0 * Y)  # y asked for no gradient of its own, and has its slope
+    of_xy, of_yy = gradients(of_y.sum(), [x, y], create_graph=True)
+    same(of_xy, 6.0 * Y)
+    same(of_yy, 6.0 * X)
+    same(gradients(of_xy.sum(), [y])[0], np.full_like(Y, 6.0))
+    assert log.take() == []
+
+
+WINDOWS = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+
+
+@pytest.mark.parametrize(
+    ("operation", "shapes", "options"),
+    [
+        (linear, ((3, 2), (4, 2)), {}),
+        (fused_conv.conv, ((1, 2, 3, 3), (2, 2, 2, 2)), WINDOWS),
+        (fused_conv.conv_transpose, ((1, 2, 3, 3), (2, 2, 2, 2)), {**WINDOWS, "length": (4, 4)}),
+    ],
+    ids=["linear", "conv", "conv_transpose"],
+)
+def test_products_are_not_computed_again_to_be_differentiated_twice(operation, shapes, options, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, w = (leaf(rng.normal(size=shape)) for shape in shapes)
+    out = operation(x, w, None, **options)
+    monkeypatch.setattr(operation, "definition", None)
+    of_x, of_w = gradients((out**3).sum(), [x, w], create_graph=True)
+    (of_x.sum() + (of_w**2).sum()).backward()
+    assert x.grad.shape == x.shape
+    assert w.grad.shape == w.shape
 
 
 def test_a_kernel_for_devices_is_called_there_and_that_for_the_host_nowhere_else(log):

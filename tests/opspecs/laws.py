@@ -311,7 +311,7 @@ def check_adjoint(spec: Spec, case: Case, rng: np.random.Generator) -> None:
 
 
 def check_definition(spec: Spec, case: Case, rng: np.random.Generator) -> None:
-    """A kernel equals the definition that it stands for, forward and backward."""
+    """A kernel equals the definition that it stands for, forward and backward, and so does what backward records."""
     leaves = leaves_of(spec, case)
     twins = leaves_of(spec, case)
     out = call(spec, case, leaves)
@@ -324,9 +324,10 @@ def check_definition(spec: Spec, case: Case, rng: np.random.Generator) -> None:
     if not leaves:
         return
     weights = rng.normal(size=out.shape)
+    alone = [gradients(out, [leaf], weights, create_graph=True, allow_unused=True)[0] for leaf in leaves]
     found = gradients(out, leaves, weights, allow_unused=True)
     true = gradients(wanted, twins, weights, allow_unused=True)
-    for g, t in zip(found, true, strict=True):
+    for g, t in zip([*found, *alone], [*true, *true], strict=True):
         zeros = np.zeros(g.shape)  # an input on which the definition does not depend
         assert_close(f"{spec.name}: gradient", g, zeros if t is None else host(t), spec.approximate)
 
