@@ -164,6 +164,10 @@ class _BatchNorm(Module):
     def reset_parameters(self) -> None:
         """Scale 1, shift 0, and statistics as if nothing had been seen."""
         _reset(self.weight, self.bias)
+        self.reset_running_stats()
+
+    def reset_running_stats(self) -> None:
+        """Forget the batches seen: averaged weights, for one, need statistics of their own, with `momentum` None."""
         if self.track_running_stats:
             assert self.running_mean is not None
             assert self.running_var is not None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from inspect import signature
 from operator import is_
 from threading import RLock
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from weakref import WeakSet
 
 from autograd.backend import Array, module_of
@@ -56,6 +56,18 @@ class Optimizer(Telling, ABC):
     """
 
     _flags: ClassVar[set[str]] = set()  # the options that are True or False
+
+    if not TYPE_CHECKING:  # which reads the arguments of __init__
+
+        def __new__(cls, *args: Any, **options: Any) -> Self:
+            """Raises TypeError for a subclass without a rule."""
+            missing = " and ".join(sorted(cls.__abstractmethods__, reverse=True))
+            if missing:
+                raise TypeError(
+                    f"{cls.__name__} is an optimizer without {missing}: write the rule as optim/sgd.py does; what "
+                    "calls another optimizer's step(), as SAM does, is a class of its own that holds that one."
+                )
+            return super().__new__(cls, *args, **options)
 
     def __init__(
         self, params: Parameters, defaults: dict[str, Any], penalties: Iterable[Penalty] = (), maximize: bool = False

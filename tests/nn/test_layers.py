@@ -234,6 +234,21 @@ def test_batch_norm_normalises_and_learns_in_training_only():
     assert layer.num_batches_tracked.item() == 1
 
 
+def test_batch_norm_forgets_its_statistics_and_learns_those_of_all_batches():
+    layer, batches = nn.BatchNorm1d(3, dtype="float64"), [normal(5, 3) + i for i in range(4)]
+    layer(batches[0])
+    layer.weight.data[...] = 2.0
+    layer.reset_running_stats()
+    assert (layer.running_mean.tolist(), layer.running_var.tolist()) == ([0.0] * 3, [1.0] * 3)
+    assert layer.num_batches_tracked.item() == 0
+    assert layer.weight.tolist() == [2.0] * 3
+    layer.momentum = None
+    for batch in batches:
+        layer(batch)
+    np.testing.assert_allclose(layer.running_mean.data, np.mean([x.data.mean(axis=0) for x in batches], axis=0))
+    nn.BatchNorm1d(3, track_running_stats=False).reset_running_stats()  # has none
+
+
 def test_batch_norm_of_images_is_that_of_their_pixels_whatever_their_memory():
     """An image is H * W cases of a batch of vectors, with channels last in memory or not."""
     x = rng.normal(size=(4, 3, 5, 6)) * 4 + 2

@@ -301,6 +301,21 @@ def test_mistakes_in_the_parameters(params, error, message):
         optim.SGD(params)
 
 
+def test_a_subclass_without_a_rule_is_told_what_an_optimizer_is():
+    class Sharp(optim.Optimizer):
+        def __init__(self, params, base, rho=0.05):
+            super().__init__(params, {"rho": rho})
+            self.base = base
+
+    message = (
+        r"Sharp is an optimizer without update and check: write the rule as optim/sgd\.py does; what calls another"
+    )
+    with pytest.raises(TypeError, match=message):
+        Sharp(some_parameters(), optim.SGD, rho=0.1)
+    with pytest.raises(TypeError, match="Optimizer is an optimizer without update and check"):
+        optim.Optimizer(some_parameters(), {})
+
+
 def test_a_consumed_generator_is_explained():
     generator = (p for p in [P])
     optim.SGD(generator)
