@@ -115,4 +115,12 @@ def _backward(
     return slope * weight if needs[0] else None, of_target
 
 
+@total_loss.recorded
+def _recorded(g: Any, needs: Any, inputs: Any, residuals: Any, *, kind: str, by: float, mean: bool) -> tuple[Any, Any]:
+    (x, y), loss = inputs, LOSSES[kind]
+    slope, weight = loss.slope(x, y, by), g * (1.0 / x.size if mean else 1.0)
+    of_target = loss.slope_of_target(x, slope) * weight if needs[1] else None
+    return slope * weight if needs[0] else None, of_target
+
+
 total_loss.kernel(_forward, _backward, elsewhere=kernel_on_device(total_loss.definition, _forward, _backward))

@@ -10,6 +10,7 @@ from autograd import Tensor, gradients
 from autograd.errors import RuleError, WrittenError
 from autograd.fused import fused, fused_functions
 from nn.functional import fused_conv, linear
+from nn.functional.total_loss import total_loss
 
 from .leaves import leaf, same
 
@@ -181,15 +182,16 @@ WINDOWS = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "g
     ("operation", "shapes", "options"),
     [
         (linear, ((3, 2), (4, 2)), {}),
+        (total_loss, ((3, 2), (3, 2)), {"kind": "square", "mean": True}),
         (fused_conv.conv, ((1, 2, 3, 3), (2, 2, 2, 2)), WINDOWS),
         (fused_conv.conv_transpose, ((1, 2, 3, 3), (2, 2, 2, 2)), {**WINDOWS, "length": (4, 4)}),
     ],
-    ids=["linear", "conv", "conv_transpose"],
+    ids=["linear", "loss", "conv", "conv_transpose"],
 )
-def test_products_are_not_computed_again_to_be_differentiated_twice(operation, shapes, options, monkeypatch):
+def test_layers_and_losses_are_not_computed_again_to_be_differentiated_twice(operation, shapes, options, monkeypatch):
     rng = np.random.default_rng(0)
     x, w = (leaf(rng.normal(size=shape)) for shape in shapes)
-    out = operation(x, w, None, **options)
+    out = operation(x, w, **options)
     monkeypatch.setattr(operation, "definition", None)
     of_x, of_w = gradients((out**3).sum(), [x, w], create_graph=True)
     (of_x.sum() + (of_w**2).sum()).backward()
