@@ -9,16 +9,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from .backend import is_array, module_of
+from .backend import host, is_array, module_of
 from .batching import deepest
 from .errors import GradientError, ShapeError, VmapError
-from .modes import is_batching, is_recording
+from .modes import is_batching, is_recording, is_tracing, is_watching
 from .ops import cast, index
+from .primitive import Primitive
 from .tensor import Operand, Tensor, bare
 from .wholes import whole_of
 from .writes import mark_written
 
-__all__ = ["assign", "write"]
+__all__ = ["assign", "change", "write"]
+
+
+def change(x: Any, operation: Primitive[Any], other: Operand) -> Any:
+    """x after arithmetic with `other`; off the record what has x's dtype and shape goes straight into its memory."""
+    if not is_recording() and is_tracing() is None and not is_watching():
+        array, given = x.data, bare(other)
+        if type(array) is host.ndarray and array.dtype.kind == "f" and _is_alike(array, given):
+            mark_written(array)
+            getattr(host, operation.name)(array, given, out=array)
+            return x
+    return write(x, operation(x, other))
+
+
+def _is_alike(array: Any, given: Any) -> bool:
+    """Whether the result of both has the dtype and the shape of the array."""
+    if type(given) is host.ndarray:
+        return bool(given.dtype == array.dtype and given.shape == array.shape)
+    return type(given) in (int, float)
 
 
 def write(x: Any, y: Tensor) -> Any:

@@ -35,7 +35,7 @@ class Surface(Methods):
         return elementwise.add(other, self)
 
     def __iadd__(self, other: Operand) -> Tensor:
-        return changing.write(self, elementwise.add(self, other))
+        return changing.change(self, elementwise.add, other)
 
     def __sub__(self, other: Operand) -> Tensor:
         return elementwise.subtract(self, other)
@@ -44,7 +44,7 @@ class Surface(Methods):
         return elementwise.subtract(other, self)
 
     def __isub__(self, other: Operand) -> Tensor:
-        return changing.write(self, elementwise.subtract(self, other))
+        return changing.change(self, elementwise.subtract, other)
 
     def __mul__(self, other: Operand) -> Tensor:
         return elementwise.multiply(self, other)
@@ -53,7 +53,7 @@ class Surface(Methods):
         return elementwise.multiply(other, self)
 
     def __imul__(self, other: Operand) -> Tensor:
-        return changing.write(self, elementwise.multiply(self, other))
+        return changing.change(self, elementwise.multiply, other)
 
     def __truediv__(self, other: Operand) -> Tensor:
         return elementwise.divide(self, other)
@@ -62,7 +62,7 @@ class Surface(Methods):
         return elementwise.divide(other, self)
 
     def __itruediv__(self, other: Operand) -> Tensor:
-        return changing.write(self, elementwise.divide(self, other))
+        return changing.change(self, elementwise.divide, other)
 
     def __floordiv__(self, other: Operand) -> Tensor:
         return discrete.floor_divide(self, other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -222,6 +223,50 @@ def test_every_augmented_assignment_writes_or_rebinds(name):
     assert change(y, Tensor(array)) is y
     same(y, wanted)
     np.testing.assert_array_equal(held, array)
+
+
+OTHERS = {
+    "a number": 3,
+    "an array": np.array([[1.5, -2.0, 0.1], [4.0, 5.0, 0.3]]),
+    "one of the dtype": np.array([[1.5, -2.0, 0.1], [4.0, 5.0, 0.3]], "float32"),
+    "a row": np.array([1.5, -2.0, 0.1], "float32"),
+    "one element": np.array(0.7, "float32"),
+    "whole numbers": np.array([[1, 2, 3], [4, 5, 6]]),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "truediv"])
+def test_arithmetic_in_place_gives_the_bits_of_that_beside(name, dtype):
+    for other in OTHERS.values():
+        x = Tensor(np.array([[0.1, 0.2, 0.3], [1.0, 2.0, 7.0]], dtype))
+        wanted, held = getattr(operator, name)(x, other).astype(dtype), x.data
+        with ag.no_grad():
+            assert getattr(operator, f"i{name}")(x, other) is x
+        assert x.data is held
+        np.testing.assert_array_equal(x.data, wanted.data)
+
+
+def test_arithmetic_in_place_takes_no_memory():
+    x, y = Tensor(np.ones(1 << 18)), Tensor(np.ones(1 << 18))
+    tracemalloc.start()
+    with ag.no_grad():
+        x += y
+        x *= 0.5
+        x -= y
+        x /= y
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < x.data.nbytes / 2
+    same(x[:2], [0.0, 0.0])
+
+
+def test_a_part_is_changed_by_what_overlaps_it_as_by_a_copy():
+    x = Tensor(np.arange(6.0))
+    with ag.no_grad():
+        part = x[1:]
+        part += x[:-1]
+    same(x, [0.0, 1.0, 3.0, 5.0, 7.0, 9.0])
 
 
 def test_whole_numbers_take_in_no_value_with_a_gradient():
