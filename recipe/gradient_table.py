@@ -88,6 +88,7 @@ _ROWS: dict[str, Row] = {
     "Fold": lambda: (nn.Fold((3, 4), 2, padding=(0, 1)), [_x(1, 4, 10)]),
     "PixelShuffle": lambda: (nn.PixelShuffle(2), [_x(1, 8, 1, 2)]),
     "PixelUnshuffle": lambda: (nn.PixelUnshuffle(2), [_x(1, 1, 2, 4)]),
+    "Upsample": lambda: (nn.Upsample((5, 3), mode="bilinear"), [_x(1, 2, 3, 2)]),
     "AdaptiveMaxPool2d": lambda: (nn.AdaptiveMaxPool2d(2), [_x(1, 2, 3, 3)]),
     "MultiheadAttention": lambda: (nn.MultiheadAttention(4, 2), [_x(3, 1, 4), _x(2, 1, 4), _x(2, 1, 4)[::-1].copy()]),
     "TransformerEncoderLayer": lambda: (_encoder(), [_x(2, 1, 4)]),
