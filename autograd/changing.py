@@ -37,7 +37,7 @@ def _is_alike(array: Any, given: Any) -> bool:
     """Whether the result of both has the dtype and the shape of the array."""
     if type(given) is host.ndarray:
         return bool(given.dtype == array.dtype and given.shape == array.shape)
-    return type(given) in (int, float)
+    return type(given) is float or (type(given) is int and given.bit_length() < 64)
 
 
 def write(x: Any, y: Tensor) -> Any:

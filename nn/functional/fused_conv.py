@@ -258,20 +258,15 @@ def _conv_recorded(
     g: Any, needs: Any, inputs: Any, residuals: Any, *, activation: Activation, **options: Any
 ) -> tuple[Any, Any, Any]:
     x, weight, bias = inputs
-    g = _channels_last(g)
+    g, of_x, of_weight = _channels_last(g), None, None
     if activation == "relu":
-        g = g * (
-            (residuals[0] if isinstance(residuals, tuple) else residuals) > 0
-        )  # of a tape's the first is the result
-    return (
-        _channels_first(convolve_input(g, _channels_last(weight), length=_space(x), **options), x.ndim)
-        if needs[0]
-        else None,
-        _channels_first(convolve_weight(_channels_last(x), g, size=_space(weight), **options), x.ndim)
-        if needs[1]
-        else None,
-        ag.sum_to(g, shape=bias.shape) if needs[2] else None,
-    )
+        out = residuals[0] if isinstance(residuals, tuple) else residuals  # a tape leaves more
+        g = g * (out > 0)
+    if needs[0]:
+        of_x = _channels_first(convolve_input(g, _channels_last(weight), length=_space(x), **options), x.ndim)
+    if needs[1]:
+        of_weight = _channels_first(convolve_weight(_channels_last(x), g, size=_space(weight), **options), x.ndim)
+    return of_x, of_weight, ag.sum_to(g, shape=bias.shape) if needs[2] else None
 
 
 @conv_transpose.recorded
@@ -279,14 +274,12 @@ def _transpose_recorded(
     g: Any, needs: Any, inputs: Any, residuals: Any, *, length: Pair, **options: Any
 ) -> tuple[Any, Any, Any]:
     x, weight, bias = inputs
-    g = _channels_last(g)
-    return (
-        _channels_first(convolve(g, _channels_last(weight), **options), x.ndim) if needs[0] else None,
-        _channels_first(convolve_weight(g, _channels_last(x), size=_space(weight), **options), x.ndim)
-        if needs[1]
-        else None,
-        ag.sum_to(g, shape=bias.shape) if needs[2] else None,
-    )
+    g, of_x, of_weight = _channels_last(g), None, None
+    if needs[0]:
+        of_x = _channels_first(convolve(g, _channels_last(weight), **options), x.ndim)
+    if needs[1]:
+        of_weight = _channels_first(convolve_weight(g, _channels_last(x), size=_space(weight), **options), x.ndim)
+    return of_x, of_weight, ag.sum_to(g, shape=bias.shape) if needs[2] else None
 
 
 def _by_tapes(definition: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:

@@ -402,6 +402,13 @@ def test_neighbours_in_one_buffer_are_told_apart():
         y.backward()
 
 
+def test_a_whole_number_that_no_dtype_holds_is_refused_in_words():
+    x = Tensor(np.ones(2))
+    with ag.no_grad(), pytest.raises(OverflowError, match="a whole number of 1329 bits beside float64"):
+        x += 10**400
+    same(x, [1.0, 1.0])
+
+
 def test_many_writes_are_not_forgotten():
     buffer = np.zeros(40)
     views = [buffer[2 * i : 2 * i + 2] for i in range(20)]
