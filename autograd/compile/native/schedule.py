@@ -177,7 +177,7 @@ class _Schedule:
             own = {base for base in reads if ready.get(base) == place}
             fitting = {
                 table: way
-                for table, way in _widened(ways, step).items()
+                for table, way in _widened(ways, step, self.dialect.longest_row).items()
                 if table in step.tables and _fits(way, table, step, own)
             }
             if not fitting:
@@ -213,12 +213,15 @@ def _take_in(group: Group, instruction: Instruction, ways: Ways, reads: list[Var
     group.parts.update((operand.ref.base, operand.ref.offset) for operand in operands if operand.ref is not None)
 
 
-def _widened(ways: Ways, group: Group) -> Ways:
-    """The ways of a member, and besides those in which its elements are the rows of the group's table."""
+def _widened(ways: Ways, group: Group, longest: int) -> Ways:
+    """The ways of a member, and besides those in which its elements are the rows of the group's table.
+
+    Its rows have at most the `longest` number of columns: what a stage before the member makes is kept for one behind.
+    """
     more = dict(ways)
     for rows, columns in group.tables:
         way = ways.get((rows, 1))
-        if columns > 1 and way is not None and (rows, columns) not in ways:
+        if 1 < columns <= longest and way is not None and (rows, columns) not in ways:
             if way.kind == "element":
                 more[rows, columns] = Member(way.instruction, way.name, "row", way.operands, per_row=True)
             elif way.kind == "all":
