@@ -11,12 +11,16 @@ One idea: see Note [Where a member goes]. Read `stored.py` next.
 # factor, waits for its first reader, to join the group of what else that one reads; a function of it alone waits too.
 # So do sums over rows, until the next step that is no group: the gradient of a normalisation's bias is the first to be
 # asked for, and belongs to the loop that comes behind it.
+#
+# A single number that follows from what is given, such as a share of a loss, does not wait where it is for many
+# elements: it is made first of all, so that the loop that reads it need not be behind a loop that stands before it.
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 from ..program import Instruction, Program, Variable
@@ -38,6 +42,8 @@ class Call:
 
     instruction: Instruction
 
+
+_ALONE = 4096  # columns of a table of one row that have a number of their own beside them
 
 Step = Group | Product | Move | Kernel | Check | Call
 
@@ -61,14 +67,38 @@ class _Schedule:
         self.touching: dict[Variable, set[int]] = {}  # the groups that make, read or wait for it
         self.checks: list[Check] = []  # those that are done before anything else
         self.waiting: dict[Variable, tuple[Instruction, Ways]] = {}  # see Note [Where a member goes]
+        numbers = self._numbers_for_many(program)
+        for instruction in numbers:
+            self._join(instruction, self.tables.ways(instruction))
+        made = {instruction.out for instruction in numbers}
         for instruction in self._calls_and_draws_first(program):
-            if not self._is_view(instruction.out):
+            if not self._is_view(instruction.out) and instruction.out not in made:
                 self._add(instruction)
         for instruction, ways in self.waiting.values():
             self._join(instruction, ways)
 
     def _is_view(self, out: Variable) -> bool:
         return out in self.refs and self.refs[out].base is not out
+
+    def _numbers_for_many(self, program: Program) -> list[Instruction]:
+        """Single numbers that follow from what is given, and are read for many elements."""
+        known = {*self.outside, *(variable for variable, _ in program.constants)}
+        found: dict[Variable, Instruction] = {}
+        for instruction in program.instructions:
+            reads = self._reads(instruction)
+            ways = self.tables.ways(instruction) if prod(instruction.out.shape) == 1 and known.issuperset(reads) else {}
+            if ways and _is_element(ways) and instruction.after is None:
+                found[instruction.out] = instruction
+                known.add(instruction.out)
+        wanted: set[Variable] = set()
+        for instruction in reversed(program.instructions):
+            if instruction.out in wanted or prod(instruction.out.shape) > _ALONE:
+                wanted.update(found.keys() & self._reads(instruction))
+        return [instruction for out, instruction in found.items() if out in wanted]
+
+    def _reads(self, instruction: Instruction) -> set[Variable]:
+        """What an instruction reads, as variables that are no views; not numbers of Python's."""
+        return {self.refs[variable].base for variable in instruction.variables() if variable in self.refs}
 
     def _calls_and_draws_first(self, program: Program) -> list[Instruction]:
         """The instructions; in front those that only NumPy can do and that wait for nothing, and random draws."""
@@ -217,15 +247,19 @@ def _widened(ways: Ways, group: Group, longest: int) -> Ways:
     """The ways of a member, and besides those in which its elements are the rows of the group's table.
 
     Its rows have at most the `longest` number of columns: what a stage before the member makes is kept for one behind.
+    Parts of a single row can be worked on side by side, so a long one is left as it is, unless it has such values yet.
     """
     more = dict(ways)
     for rows, columns in group.tables:
-        way = ways.get((rows, 1))
-        if 1 < columns <= longest and way is not None and (rows, columns) not in ways:
-            if way.kind == "element":
-                more[rows, columns] = Member(way.instruction, way.name, "row", way.operands, per_row=True)
-            elif way.kind == "all":
-                more[rows, columns] = Member(way.instruction, way.name, "all", way.operands, per_row=True)
+        way, table = ways.get((rows, 1)), (rows, columns)
+        if not 1 < columns <= longest or way is None or table in ways:
+            continue
+        if rows == 1 and columns > _ALONE and all(made[table].kind != "row" for made in group.ways.values()):
+            continue
+        if way.kind == "element":
+            more[table] = Member(way.instruction, way.name, "row", way.operands, per_row=True)
+        elif way.kind == "all":
+            more[table] = Member(way.instruction, way.name, "all", way.operands, per_row=True)
     return more
 
 

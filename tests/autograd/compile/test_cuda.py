@@ -27,6 +27,8 @@ from autograd.backend import to_host
 from autograd.compile.cuda import Tape, device_named
 from autograd.compile.cuda import device as devices
 from autograd.compile.cuda.commands import Command, order_of
+from autograd.compile.passes import simplified
+from autograd.compile.trace import program_of
 from autograd.ops.index import survives_at
 from autograd.random import Generator
 from benchmarks.speed.models import make_model, make_optimizer
@@ -171,6 +173,8 @@ def borrowed(x):  # without the references of this function and of its question
 sys.getrefcount = borrowed
 import numpy as np
 import autograd as ag
+from autograd.compile.passes import simplified
+from autograd.compile.trace import program_of
 from tests.autograd.compile import simulated
 w = ag.Tensor(np.ones(2, "float32"), device="guard", requires_grad=True)
 @ag.compile
@@ -601,6 +605,15 @@ def test_commands_do_not_wait_for_memory() -> None:
     """They would wait in longer chains if memory were given on to the very next command."""
     assert longest_chain(tape_of(MLP((6, 5, 4, 3), 8), "adam").commands) == 12
     assert longest_chain(tape_of(CNN((32, 64, 128), 2), "sgd").commands) == 61
+
+
+def test_a_share_of_a_loss_leaves_its_loop_to_all_of_the_gpu() -> None:
+    """As a value of the only row it had one block do all of it."""
+    arrays = [np.zeros(300_000, "float32"), np.float32(1.0)[...]]
+    loss = ag.value_and_grad(lambda x, share: ag.mean(ag.exp(x)) * share)
+    lines = str(Tape(simplified(program_of(loss, arrays, {})))).splitlines()
+    (large,) = [line for line in lines if "1 x 300000" in line]
+    assert "kernel <264 x 256>" in large
 
 
 def test_images_less_their_mean_are_made_again_where_they_are_read() -> None:

@@ -6,6 +6,7 @@ One idea: whatever goes wrong with C, a compiled function still gives the right 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import warnings
@@ -21,8 +22,9 @@ import nn.functional as F
 import optim
 from autograd import Tensor
 from autograd.compile.native import Native, library
+from autograd.compile.native.dialect import HOST
 from autograd.compile.native.library import load
-from tests.autograd.compile.worlds import needs_c
+from tests.autograd.compile.worlds import needs_c, numbers
 
 
 @pytest.fixture
@@ -531,6 +533,37 @@ def test_the_scale_of_a_mask_joins_the_loop_of_what_it_silences() -> None:
     )
     function(Tensor(np.ones((3, 4), "f4")))
     assert loops(function) == ["maximum multiply multiply"]
+
+
+@needs_c
+@pytest.mark.parametrize("count", [100, 5000, 300_000])
+def test_a_share_of_a_loss_leaves_loss_and_gradient_one_loop_that_threads_can_share(count: int) -> None:
+    """It was a value of the only row, for which all that comes before it was kept, however much, on the stack."""
+    x, y, share = Tensor(numbers(count)), Tensor(numbers(count, seed=1)), Tensor(np.float32(0.7))
+
+    @ag.compile(executor="native")
+    def step(x: Tensor, y: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+        return ag.value_and_grad(lambda x: ag.mean(ag.exp(-ag.abs(x - y))) * (share / 3.0))(x)
+
+    found = step(x, y, share)
+    wanted = step.function(x, y, share)
+    np.testing.assert_allclose(found[0].data, wanted[0].data, rtol=1e-6)
+    np.testing.assert_allclose(found[1].data, wanted[1].data, rtol=1e-5, atol=1e-12)
+    native = Native(step.programs[0])
+    large = [line for line in native.explain().splitlines() if f"loop 1 x {count}:" in line]
+    assert len(large) == 1
+    assert "_part" in native.source or count < 10_000
+    assert all(int(length) <= HOST.longest_row for length in re.findall(r" b\d+\[(\d+)\]", native.source))
+
+
+@needs_c
+def test_a_long_row_is_not_kept_for_a_value_beside_it() -> None:
+    x, scale = Tensor(numbers(3, 40_000)), Tensor(numbers(3, 1, seed=1))
+    step = ag.compile(lambda x, scale: (ag.exp(x) * (scale * 2.0), ag.exp(x) + 1.0), executor="native")
+    for found, wanted in zip(step(x, scale), step.function(x, scale), strict=True):
+        np.testing.assert_allclose(found.data, wanted.data, rtol=1e-6)
+    source = Native(step.programs[0]).source
+    assert all(int(length) <= HOST.longest_row for length in re.findall(r" b\d+\[(\d+)\]", source))
 
 
 @needs_c
