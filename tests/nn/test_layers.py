@@ -211,6 +211,16 @@ def test_rrelu_draws_slopes_in_training_and_takes_their_mean_afterwards():
 # Normalisation
 
 
+@pytest.mark.parametrize("layer", [nn.Linear(3, 5), nn.LayerNorm(5), nn.Conv2d(3, 5, 1)])
+def test_the_gradient_of_a_bias_loses_none_of_many_rows(layer):
+    """Added to one another, equal numbers round to the same side each time."""
+    rows, channels = 300_001, getattr(layer, "in_channels", 5 if isinstance(layer, nn.LayerNorm) else 3)
+    shape = (1, channels, 1, rows) if isinstance(layer, nn.Conv2d) else (rows, channels)
+    out = layer(Tensor(np.zeros(shape, "float32")))
+    out.backward(Tensor(np.full(out.shape, 0.1, "float32")))
+    np.testing.assert_allclose(layer.bias.grad.data, np.full(5, float(np.float32(0.1)) * rows), rtol=2e-5)
+
+
 def test_batch_norm_moves_the_one_running_statistic_that_it_is_given():
     x, mean, var = normal(50, 3) + 2.0, Tensor(np.zeros(3)), Tensor(np.ones(3))
     F.batch_norm(x, mean, None, training=True)

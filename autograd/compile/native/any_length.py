@@ -23,7 +23,7 @@ from ...backend import Array
 from ..passes import for_blas, simplified
 from ..program import Program
 from .addresses import FIRST_FIELD
-from .groups import Group, Operand
+from .groups import Group, Member, Operand
 from .layout import layouts
 from .library import UntrustedFolder, blas, load, missing
 from .loops import Writer
@@ -173,6 +173,9 @@ class _AnyTable(Writer):
 
     def _count_parts(self) -> int:
         return 2  # as far as the text knows: more than one
+
+    def _has_runs(self, member: Member) -> bool:
+        return member.kind == "column"  # of which there may be any number of rows
 
     def text(self) -> str:
         """The source of the library."""

@@ -20,6 +20,7 @@ _SLOW = dict.fromkeys(("exp", "log", "tanh", "sin", "cos", "power", "divide", "s
 _SLOW |= {"logaddexp": 16, "remainder": 8}
 _MOST_ON_STACK = 1 << 18  # bytes of sums by part
 _PIECE = 1024  # columns
+_RUN = 256  # rows
 
 
 def group_source(group: Group, memory: Memory) -> tuple[str, list[int]]:
@@ -32,8 +33,9 @@ def group_source(group: Group, memory: Memory) -> tuple[str, list[int]]:
 
 
 # Note [Sums of sums]
-# A large sum in float32 loses of each number that is added to it, so a sum over all elements adds up each row, or a
-# piece of the only one, by itself, and these in float64.
+# A large sum in float32 loses of each number that is added to it, of equal ones always the same: a million times 0.1
+# was off by a thousandth. So a sum over all elements adds up each piece of a row by itself, and these in float64, and a
+# sum down the rows adds up runs of them by themselves.
 
 
 class Writer(Members):
@@ -45,6 +47,17 @@ class Writer(Members):
         self.places = self._listed.places
         self.weight = sum(_SLOW.get(member.name, 1) for member in self.members.values())  # of what an element takes
         self.parts = self._count_parts()
+        self.in_runs = [member for member in (*self.sums, *self.in_blocks) if self._has_runs(member)]
+
+    def _has_runs(self, member: Member) -> bool:
+        """Whether a sum goes over more rows than are added up in one run; see Note [Sums of sums]."""
+        if member.kind == "column":
+            return self.rows > self.parts * _RUN
+        return member.kind == "block" and member.name in ("sum", "mean") and member.block > _RUN
+
+    def column_sum(self, member: Member) -> str:
+        """Of what is added up in runs, the sum of this one."""
+        return f"p{self.order[member.out]}[c]" if member in self.in_runs else super().column_sum(member)
 
     def _count_parts(self) -> int:
         self.step = max((member.block for member in self.in_blocks), default=64 if self.rows == 1 else 1)
@@ -121,6 +134,10 @@ class Writer(Members):
                 yield f"  {_wide(member)} t{self.order[member.out]} = 0;"
         for variable in self.kept:
             yield f"  {ctype(variable.dtype)} b{self.order[variable]}[{self.width}];"
+        for member in self.in_runs:
+            index, kind = self.order[member.out], ctype(member.out.dtype)
+            yield f"  {kind} p{index}[{self.width}];"
+            yield f"  for (long c = 0; c < {self.width}; c++) p{index}[c] = 0;"
         cut = self.parts > 1
         rows = ("first", "last") if cut and self.rows > 1 else ("0", str(self.rows))
         self.over = ("first", "last") if cut and self.rows == 1 else ("0", self.width)
@@ -135,6 +152,11 @@ class Writer(Members):
             yield f"    if (r % {member.block} == 0) {each}"
         for stage in range(self.stages):
             yield from self._stage([member for member in self.members.values() if member.stage == stage])
+        for member in self.in_runs:
+            index, whole = self.order[member.out], super().column_sum(member)
+            ends = f"r + 1 == {rows[1]}" if member.kind == "column" else f"r % {member.block} == {member.block - 1}"
+            yield f"    if (r % {_RUN} == {_RUN - 1} || {ends})"
+            yield f"      for (long c = 0; c < {self.width}; c++) {{ {whole} += p{index}[c]; p{index}[c] = 0; }}"
         for member in self.in_blocks:
             if member.name == "mean":
                 each = f"for (long c = 0; c < {self.width}; c++) z{self.order[member.out]}[c] /= {member.block};"
@@ -173,7 +195,7 @@ class Writer(Members):
                 clauses += f" reduction({kind}:{','.join(named)})" if named else ""
             totals = [member for member in sums if member.kind == "all"]  # see Note [Sums of sums]
             first, last = self.over
-            pieces = bool(totals) and self.rows == 1 and self.columns > _PIECE
+            pieces = bool(totals) and self.columns > _PIECE
             if pieces:
                 yield f"    for (long from = {first}; from < {last}; from += {_PIECE}) {{"
                 yield f"    const long to = from + {_PIECE} < {last} ? from + {_PIECE} : {last};"

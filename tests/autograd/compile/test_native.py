@@ -456,7 +456,7 @@ def test_whole_numbers_are_compared_with_any_of_pythons(dtype: str) -> None:
 
 
 @needs_c
-@pytest.mark.parametrize("shape", [(300_003,), (100_001, 3)])
+@pytest.mark.parametrize("shape", [(300_003,), (100_001, 3), (3, 300_001)])
 def test_a_sum_of_many_numbers_loses_none_of_them(shape: tuple[int, ...]) -> None:
     def function(x: Tensor, y: Tensor) -> Tensor:
         return (x - y).sum()
@@ -464,6 +464,20 @@ def test_a_sum_of_many_numbers_loses_none_of_them(shape: tuple[int, ...]) -> Non
     x, y = np.full(shape, 0.5, "float32"), np.full(shape[1:], 0.4, "float32")
     found = ag.compile(function, executor="native")(Tensor(x), Tensor(y)).item()
     assert found == pytest.approx(float((x - y).astype("float64").sum()), rel=1e-6)
+
+
+@needs_c
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((300_001, 3), 0), ((2, 120_000, 5), 1), ((100, 1000, 7), (0, 1)), ((3, 70_000, 4), 1)]
+)
+def test_sums_down_many_rows_lose_none_of_them(shape: tuple[int, ...], axis: Any) -> None:
+    """Added to one another, equal numbers round to the same side each time."""
+    x = np.full(shape, 0.1, "float32")
+    step = ag.compile(lambda x: (ag.sum(x - 0.3, axis=axis), ag.mean(x * 1.5, axis=axis)), executor="native")
+    total, mean = step(Tensor(x))
+    assert "NumPy" not in step.explain()
+    np.testing.assert_allclose(total.data, (x - np.float32(0.3)).astype("float64").sum(axis), rtol=2e-5)
+    np.testing.assert_allclose(mean.data, (x * np.float32(1.5)).astype("float64").mean(axis), rtol=2e-5)
 
 
 @needs_c
