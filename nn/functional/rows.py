@@ -13,6 +13,7 @@ from typing import Any
 import autograd as ag
 from autograd.backend import host
 from autograd.compile.native.eager import Loop
+from autograd.ops.short_rows import reducing
 
 __all__ = ["SMALL", "as_rows", "let_through", "ones", "sum_of_rows", "sums_of_rows", "zeros"]
 
@@ -20,6 +21,7 @@ __all__ = ["SMALL", "as_rows", "let_through", "ones", "sum_of_rows", "sums_of_ro
 # long as the zeros stay in the cache.
 SMALL = 65_536
 
+_LONGEST = 16_384  # elements of a row
 _RUN = 2048  # rows that BLAS adds up: of fewer it would make all sums in one thread
 
 
@@ -72,9 +74,9 @@ def sum_of_rows(xp: Any, x: Any) -> Any:
 
 
 def sums_of_rows(x: Any) -> Any:
-    """The sum of each row of a matrix on the host."""
-    made = _sums_of_rows(x)
-    return x.sum(axis=1) if made is None else made[0][:, 0]
+    """The sum of each row of a matrix on the host; a loop in single precision would lose of very long ones."""
+    made = _sums_of_rows(x) if x.shape[1] <= _LONGEST else None
+    return reducing(host).sum(x, axis=1) if made is None else made[0][:, 0]
 
 
 _sums_of_rows = Loop(lambda x: ag.sum(x, axis=1, keepdims=True), by_rows=True)
