@@ -220,7 +220,8 @@ def test_the_gradient_of_a_bias_loses_none_of_many_rows(layer):
         layer.bias.grad = None
         out = layer(Tensor(np.zeros(shape, "float32")))
         out.backward(Tensor(np.full(out.shape, 0.1, "float32")))
-        np.testing.assert_allclose(layer.bias.grad.data, np.full(5, float(np.float32(0.1)) * rows), rtol=2e-5)
+        # BLAS adds up some thousand rows as they come, where up to 4e-5 is lost; of 300,001 it lost 2e-4 to 9e-4.
+        np.testing.assert_allclose(layer.bias.grad.data, np.full(5, float(np.float32(0.1)) * rows), rtol=1e-4)
 
 
 def test_batch_norm_moves_the_one_running_statistic_that_it_is_given():
