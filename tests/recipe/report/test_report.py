@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections import Counter
+from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -87,6 +88,14 @@ def test_the_verdict_comes_first_and_names_are_escaped(html_page):
     assert text.index("Verdict: fine") < text.index("<figure")
     assert "test error" in text
     assert "12.50 %" in text
+
+
+def test_the_page_gives_what_the_diagnosis_saw_and_ruled_out(html_page):
+    text, diagnosis = html_page.read_text(encoding="utf-8"), run_of(html_page.parent)["diagnosis"]
+    assert "<h2>What was seen</h2>" in text
+    assert f"Ruled out before that ({len(diagnosis['ruled_out'])})" in text
+    for said in (diagnosis["meaning"], diagnosis["remedy"], *(row["why"] for row in diagnosis["ruled_out"])):
+        assert escape(said) in text
 
 
 def test_every_plot_has_its_numbers_as_csv(html_page):
