@@ -145,14 +145,15 @@ class Compiled:
             if entry is not None:
                 return entry.run(arrays)
             self._missed += 1
-            is_traced, why = self._missed <= _KEPT + 1 or self._missed.bit_count() == 1, None
+            if self._missed > _KEPT + 1 and not _is_power_of_two(self._missed):
+                return _apart(self.function(*args, **kwargs))
             try:
-                entry = self._trace(args, kwargs, entries) if is_traced else None
+                entry = self._trace(args, kwargs, entries)
             except Exception as error:
                 if not self.fallback:
                     raise
                 why = str(error) if isinstance(error, TraceError) else f"{type(error).__name__}: {error}"
-            if entry is not None:
+            else:
                 result = entry.run(arrays)  # by the program too, so that a call gives the same bits whenever it comes
                 entries[:] = [entry, *entries[: _KEPT - 1]]
                 while len(self._entries) > _KEPT:
@@ -160,7 +161,7 @@ class Compiled:
                 return result
         result = self.function(*args, **kwargs)  # where the call itself is wrong, this says so, and nothing is refused
         self.refused = why
-        return result if why is not None else _apart(result)
+        return result
 
     def __repr__(self) -> str:
         name, count = getattr(self.function, "__qualname__", repr(self.function)), len(self.programs)
@@ -311,6 +312,10 @@ class _Method:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Method:
         return _Method(self.__func__, copy.deepcopy(self.__self__, memo))
+
+
+def _is_power_of_two(count: int) -> bool:
+    return count.bit_count() == 1
 
 
 def _apart(result: Any) -> Any:

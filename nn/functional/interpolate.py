@@ -84,7 +84,9 @@ def _wanted(
             raise ValueError(
                 f"interpolate got scale_factor={scale_factor!r}: it must be one number, or {count} of them."
             )
-        factors = [float(number("interpolate", "scale_factor", f, "it must be above 0", 0, _MOST)) for f in factors]
+        factors = [
+            float(number("interpolate", "scale_factor", f, "it must be a number above 0", 0, _MOST)) for f in factors
+        ]
         wanted = [(math.floor(n * f), f) for n, f in zip(lengths, factors, strict=True)]
     if not all(n for n, _ in wanted) or not all(lengths):
         raise ValueError(f"interpolate cannot make {[n for n, _ in wanted]} places of {list(lengths)}: some are none.")

@@ -59,7 +59,7 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 def sum_of_rows(xp: Any, x: Any) -> Any:
-    """The sum of a matrix over axis 0.
+    """The sum of a matrix, (rows, columns), over axis 0: (columns,).
 
     BLAS adds one row to the other, and of equal numbers a million lose a thousandth so: runs are added up apart.
     """
@@ -74,7 +74,10 @@ def sum_of_rows(xp: Any, x: Any) -> Any:
 
 
 def sums_of_rows(x: Any) -> Any:
-    """The sum of each row of a matrix on the host; a loop in single precision would lose of very long ones."""
+    """The sum of each row of a matrix on the host, (rows, columns): (rows,).
+
+    A loop in single precision would lose of very long ones.
+    """
     made = _sums_of_rows(x) if x.shape[1] <= _LONGEST else None
     return reducing(host).sum(x, axis=1) if made is None else made[0][:, 0]
 

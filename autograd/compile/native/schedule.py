@@ -68,11 +68,10 @@ class _Schedule:
         self.checks: list[Check] = []  # those that are done before anything else
         self.waiting: dict[Variable, tuple[Instruction, Ways]] = {}  # see Note [Where a member goes]
         numbers = self._numbers_for_many(program)
-        for instruction in numbers:
-            self._join(instruction, self.tables.ways(instruction))
-        made = {instruction.out for instruction in numbers}
+        for instruction, ways in numbers.values():
+            self._join(instruction, ways)
         for instruction in self._calls_and_draws_first(program):
-            if not self._is_view(instruction.out) and instruction.out not in made:
+            if not self._is_view(instruction.out) and instruction.out not in numbers:
                 self._add(instruction)
         for instruction, ways in self.waiting.values():
             self._join(instruction, ways)
@@ -80,25 +79,26 @@ class _Schedule:
     def _is_view(self, out: Variable) -> bool:
         return out in self.refs and self.refs[out].base is not out
 
-    def _numbers_for_many(self, program: Program) -> list[Instruction]:
-        """Single numbers that follow from what is given, and are read for many elements."""
+    def _numbers_for_many(self, program: Program) -> dict[Variable, tuple[Instruction, Ways]]:
+        """What makes single numbers that follow from what is given, and are read for many elements."""
         known = {*self.outside, *(variable for variable, _ in program.constants)}
-        found: dict[Variable, Instruction] = {}
+        found: dict[Variable, tuple[Instruction, Ways]] = {}
         for instruction in program.instructions:
-            reads = self._reads(instruction)
-            ways = self.tables.ways(instruction) if prod(instruction.out.shape) == 1 and known.issuperset(reads) else {}
+            if prod(instruction.out.shape) != 1 or not known.issuperset(self._reads(instruction)):
+                continue
+            ways = self.tables.ways(instruction)
             if ways and _is_element(ways) and instruction.after is None:
-                found[instruction.out] = instruction
+                found[instruction.out] = instruction, ways
                 known.add(instruction.out)
         wanted: set[Variable] = set()
         for instruction in reversed(program.instructions):
             if instruction.out in wanted or prod(instruction.out.shape) > _ALONE:
                 wanted.update(found.keys() & self._reads(instruction))
-        return [instruction for out, instruction in found.items() if out in wanted]
+        return {out: made for out, made in found.items() if out in wanted}
 
-    def _reads(self, instruction: Instruction) -> set[Variable]:
+    def _reads(self, instruction: Instruction) -> list[Variable]:
         """What an instruction reads, as variables that are no views; not numbers of Python's."""
-        return {self.refs[variable].base for variable in instruction.variables() if variable in self.refs}
+        return [self.refs[variable].base for variable in instruction.variables() if variable in self.refs]
 
     def _calls_and_draws_first(self, program: Program) -> list[Instruction]:
         """The instructions; in front those that only NumPy can do and that wait for nothing, and random draws."""
@@ -116,7 +116,7 @@ class _Schedule:
 
     def _add(self, instruction: Instruction) -> None:
         """Make it a member of a group, let it wait for one, or make it a step of its own."""
-        reads = [self.refs[variable].base for variable in instruction.variables() if variable in self.refs]
+        reads = self._reads(instruction)
         needs = reads
         if instruction.after in self.refs:
             after = self.refs[instruction.after].base
@@ -148,7 +148,7 @@ class _Schedule:
                 self._join(*now, near=near)
             elif now in self.waiting:
                 instruction, ways = self.waiting.pop(now)
-                reads = [self.refs[variable].base for variable in instruction.variables() if variable in self.refs]
+                reads = self._reads(instruction)
                 todo += [(instruction, ways), *reversed(reads)]  # what it reads joins before it does
 
     def _add_step(self, instruction: Instruction) -> None:
