@@ -14,6 +14,7 @@ from .batching import deepest
 from .errors import GradientError, ShapeError, VmapError
 from .modes import is_batching, is_recording, is_tracing, is_watching
 from .ops import cast, index
+from .positions import written_at
 from .primitive import Primitive
 from .tensor import Operand, Tensor, bare
 from .wholes import whole_of
@@ -102,5 +103,6 @@ def assign(x: Tensor, key: Any, value: Operand) -> None:
         value = bare(value)
         _refuse_for_each(x, where, value)
         x.data[where] = value
+        written_at(x.data, where)
         part = x.data[where] if index.is_plain(where) else x.data
         mark_written(part if is_array(part) else x.data)

@@ -28,6 +28,7 @@ LEVELS = [
     {"errors", "allocator", "words", "blocks"},
     {"hints"},
     {"backend"},
+    {"positions"},
     {"cuda"},
     {"shapes", "dtypes", "modes", "wholes", "writes", "draws"},
     {"array_operators"},

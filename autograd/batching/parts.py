@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ..backend import Array, host, is_array
 from ..errors import VmapError
 from ..modes import is_tracing
+from ..positions import read_at, written_at
 from . import array as arrays
 
 __all__ = ["add_at", "parts_of", "read", "write"]
@@ -38,19 +39,22 @@ def parts_of(key: Any) -> tuple[Any, ...]:
 def read(batch: Any, held: Array, key: Any) -> Array:
     """What x[key] is for all examples."""
     at = _located(batch, held, parts_of(key))
-    return _moved(batch, at.view[at.key], at, 1, 1 + at.place)
+    return _moved(batch, read_at(at.view, at.key), at, 1, 1 + at.place)
 
 
 def write(batch: Any, x: Any, key: Any, value: Any) -> None:
     """x[key] = value, for all examples."""
     at, value = _prepared(batch, x, key, value)
     at.view[at.key] = value
+    written_at(at.view, at.key)
 
 
 def add_at(batch: Any, function: Any, x: Any, key: Any, *values: Any) -> None:
     """ufunc.at(x, key, values), for all examples; `function` gives that of the module of an array."""
     given = [_prepared(batch, x, key, value) for value in values]
-    function(given[0][0].view).at(given[0][0].view, given[0][0].key, *(value for _, value in given))
+    view, key = given[0][0][:2]
+    function(view).at(view, key, *(value for _, value in given))
+    written_at(view, key)
 
 
 def _prepared(batch: Any, x: Any, key: Any, value: Any) -> tuple[_Located, Any]:

@@ -25,6 +25,7 @@ from ..array_operators import give_operators
 from ..backend import host, module_of
 from ..errors import TraceError
 from ..modes import is_tracing
+from ..positions import read_at, written_at
 from .number import Number
 from .program import Variable, layout_of
 
@@ -105,7 +106,7 @@ class Traced:
                 refuse(what, "Index by places, nonzero(mask) outside of the function, or multiply by the mask.")
             if isinstance(part, host.ndarray) and part.dtype == "bool":  # of NumPy alone: its values are known
                 self.trace.hold(part)
-        return record("getitem", operator.getitem, (self, key), {})
+        return record("getitem", read_at, (self, key), {})
 
     def __setitem__(self, key: Any, value: Any) -> None:
         value = value if isinstance(value, Traced) else self.trace.lift(host.asarray(value, dtype=self.dtype))
@@ -206,6 +207,7 @@ class _ThroughView:
 def _set_at(x: Any, key: Any, value: Any) -> Any:
     out = module_of(x).array(x)
     out[key] = value
+    written_at(out, key)
     return out
 
 
@@ -372,6 +374,7 @@ class _At:
         xp = module_of(x)
         out = xp.array(x)
         getattr(xp, self.name).at(out, *given)
+        written_at(out, given[0])
         return out
 
 

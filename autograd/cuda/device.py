@@ -13,7 +13,9 @@ from typing import Any, NoReturn
 
 from ..backend import Array, Backend, register_backend
 from ..errors import DeviceError
+from ..positions import has_positions
 from .blas import WORKSPACE_BYTES, on_device
+from .gather import Gather
 from .products import ArrayModule, Place, Products
 
 __all__ = ["OutOfMemory", "Threads", "cupy_here", "elsewhere", "number_of", "register", "threads"]
@@ -173,6 +175,7 @@ def register() -> None:
             synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),
         ),
     )
+    has_positions(cupy.ndarray, Gather(cupy))
 
 
 def _explaining(allocate: Callable[[int], Any], error_type: type[BaseException]) -> Callable[[int], Any]:

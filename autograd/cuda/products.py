@@ -17,7 +17,6 @@ from typing import Any, NamedTuple, Protocol
 
 from ..backend import Array, Module
 from .blas import ALIGNMENT, Blas, Plan, UnsupportedProduct
-from .gather import taking
 from .operands import Multiplication, multiplication
 from .precision import is_tf32
 from .product import DTYPES
@@ -155,13 +154,12 @@ def _found(a: Array, b: Array) -> Way | None:
 
 
 class ArrayModule(ModuleType):
-    """An array library with our products, `take` and windows in the place of its own; `xp` on its arrays everywhere."""
+    """An array library with our products and windows in the place of its own; `xp` on its arrays everywhere."""
 
     def __init__(self, library: Module, products: Products) -> None:
         super().__init__(library.__name__, library.__doc__)
         self._library = library
         self.matmul, self.dot, self.affine = products.matmul, products.dot, products.affine
-        self.take = taking(library)
         as_strided = library.lib.stride_tricks.as_strided
         tricks = SimpleNamespace(as_strided=as_strided, sliding_window_view=sliding_windows(as_strided))
         self.lib = SimpleNamespace(stride_tricks=tricks)

@@ -4,9 +4,8 @@ One idea: reading copies numbers out, so its adjoint puts them back into zeros, 
 twice: getitem/put_at, take/index_add, take_along_axis/scatter_add, each the other's rule. All the adjoints share
 `_add_at`.
 
-On a GPU an array of positions that points outside is not refused, since asking would wait for it: along one axis it
-gives NaN, or 0 where there are no floats, and where it is written to, or others stand beside it, it wraps round.
-Read `parts.py` next.
+On a GPU an array of positions that points outside is not refused, since asking would wait for it: it reads NaN, and
+makes NaN of what it is written into (`positions.py`). Read `parts.py` next.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from ..batching import Batch, deepest
 from ..errors import ShapeError
 from ..instruction import instruction
 from ..modes import is_batching, is_tracing
+from ..positions import read_at, written_at
 from ..primitive import primitive
 from ..shapes import Shape, at_axis, normalize_axis
 from ..tensor import Operand, Tensor, bare
@@ -115,6 +115,7 @@ def _add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
         out[...] = wide.astype(values.dtype)
     else:
         xp.add.at(out, index, values)
+    written_at(out, index)
     return out
 
 
@@ -125,6 +126,7 @@ def _rows_added(values: Array, index: Any, shape: Shape) -> Array:
     if xp is not host:  # a compiled step on a GPU has no kernel for these axes
         out = xp.zeros(shape, dtype=values.dtype)
         xp.add.at(out, index, values)
+        written_at(out, index)
         return out
     axes = _axes_named(index, len(shape))
     lead, tail = shape[:axes], shape[axes:]
@@ -183,9 +185,7 @@ def getitem(xp: Module, x: Operand, *, index: Any) -> Array:
     """x[index]: a view for integers and slices, a copy where `index` holds arrays."""
     if is_tracing() is not None and _names_one(x, index):
         return x[(*parts_of(index), ...)]  # there a number is an array as well
-    if is_array(index) and index.dtype.kind != "b" and _is_on_device(xp):
-        return xp.take(x, index, axis=0)
-    part = x[index]
+    part = read_at(x, index)
     if isinstance(part, type(x)) or not isinstance(x, xp.ndarray):
         return part
     return x[(*parts_of(index), ...)]  # NumPy gave a number, which is a copy
@@ -215,6 +215,7 @@ def set_at(xp: Module, x: Operand, value: Operand, *, index: Any) -> Array:
     """
     out = xp.array(x)
     out[index] = value
+    written_at(out, index)
     return out
 
 
@@ -261,11 +262,6 @@ def is_plain(index: Any) -> bool:
 _PLAIN = {slice, int, type(None), type(...)}
 
 
-def _is_on_device(xp: Module) -> bool:
-    """Whether eager code works on the arrays of a GPU themselves."""
-    return xp is not host and is_tracing() is None and not isinstance(xp, Batch)
-
-
 def beside(index: Any, x: Operand) -> Operand:
     """x in the run of vmap that the positions of an index belong to."""
     batch = deepest(index)
@@ -286,7 +282,7 @@ def take(xp: Module, x: Operand, indices: Operand, *, axis: int | None = None) -
     if axis is None and x.ndim != 1:
         raise ValueError(f"take: x has shape {x.shape}; say along which axis, take(x, indices, axis=0).")
     axis, indices = normalize_axis(axis or 0, x.ndim), _integers(xp, indices)
-    return xp.take(x, indices, axis=axis) if _is_on_device(xp) else x[at_axis(axis, indices)]
+    return read_at(x, at_axis(axis, indices))
 
 
 @take.vjp
@@ -331,7 +327,7 @@ def take_along_axis(xp: Module, x: Operand, indices: Operand, *, axis: int = -1)
 
     x of shape (..., n, ...) and indices of shape (..., k, ...) give (..., k, ...); the other axes broadcast.
 
-    Raises ShapeError when they do not, IndexError for a position outside (on CuPy it wraps round).
+    Raises ShapeError when they do not, IndexError for a position outside (on a GPU it gives NaN).
     """
     indices, axis, shape = _aligned(xp, "take_along_axis", x, indices, axis)
     if x.shape[:axis] + x.shape[axis + 1 :] != shape[:axis] + shape[axis + 1 :]:
@@ -340,7 +336,7 @@ def take_along_axis(xp: Module, x: Operand, indices: Operand, *, axis: int = -1)
         # Counted over the whole array, they are found by one step each.
         starts = xp.arange(0, x.size, x.shape[axis]).reshape(*x.shape[:axis], 1)
         return x.reshape(-1).take(starts + indices.astype("int64", copy=False))
-    return x[_along(xp, indices, axis, shape)]
+    return read_at(x, _along(xp, indices, axis, shape))
 
 
 @take_along_axis.vjp
@@ -361,6 +357,7 @@ def scatter_add(xp: Module, x: Operand, indices: Operand, *, axis: int = -1, len
         return _add_at(xp, x, index, out)
     zeros = xp.zeros(out, dtype=x.dtype)  # one position in each row, so none is named twice
     zeros[index] = x
+    written_at(zeros, index)
     return zeros
 
 

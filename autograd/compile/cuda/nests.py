@@ -15,7 +15,8 @@ Read `products.py` next.
 
 # Note [Wrong positions]
 # To refuse a position that is outside the table, the host would have to wait for the GPU. It reads NaN instead, which
-# shows in the loss, or the smallest integer; nothing outside is read or written.
+# shows in the loss, or 0 where there are no floats; nothing outside is read or written. A write there makes NaN of all
+# that is written with it: whoever writes has looked at all positions.
 
 from __future__ import annotations
 
@@ -284,14 +285,16 @@ def _sums_of_rows(
   __shared__ int same[{_THREADS // 32}];
   __shared__ {index} from[{_THREADS * _NUMBERS}];
   const int t = threadIdx.x, lane = t & 31, warp = t >> 5;
+  bool wrong = false;
   auto number = [&]({index} k) {{
     {" ".join(along("k", walk, "d"))}
-    const long at = x0[{at(walk, 0, "d")}];
-    return at < 0 ? at + {length} : at;
+    const long given = x0[{at(walk, 0, "d")}], at = given < 0 ? given + {length} : given;
+    wrong |= at < 0 || at >= {length};
+    return at;
   }};
   const {index} first = block % {count}, c0 = block / {count} * {each * _THREADS} + t;
-  const long row = number(first);
-  if (row < 0 || row >= {length}) return;
+  const long named = number(first), row = wrong ? 0 : named;
+  if (wrong && first) return;  // the blocks of the others see it
   for ({index} k0 = first; k0 > 0; k0 -= {_THREADS}) {{  // those before, the nearest first
     const {index} k = k0 - 1 - t;
     if (__syncthreads_or(k >= 0 && number(k) == row)) return;
@@ -314,10 +317,11 @@ def _sums_of_rows(
       }}
     }}
   }}
+  wrong = __syncthreads_or(wrong);
   #pragma unroll
   for (int e = 0; e < {each}; e++) {{
     const {index} c = c0 + e * {_THREADS};
-    if (c < {width}) y0[row * {width} + c] = s[e];
+    if (c < {width}) y0[row * {width} + c] = wrong ? {_wrong(out.dtype)} : s[e];
   }}
 }}"""
 
@@ -368,13 +372,15 @@ def _scatter(
         *along("behind", inner, "c"),
         f"const long base = {at(outer, 0, 'b')} + {at(inner, 0, 'c')};",
         f"{ctype(out.dtype)} s = {start};",
+        "bool wrong = false;",
         f"for (long k = 0; k < {prod(positions.shape)}; k++) {{",
         *(f"  {line}" for line in along("k", walk, "d")),
         f"  long at = x0[{at(walk, 0, 'd')}];",
         f"  if (at < 0) at += {length};",
+        f"  wrong |= at < 0 || at >= {length};",
         f"  if (at == row) s {'+=' if adds else '='} x1[base + {at(walk, 1, 'd')}];",
         "}",
-        "y0[i] = s;",
+        f"y0[i] = wrong ? {_wrong(out.dtype)} : s;",
     ]
     reads = [Elements.of(ref, memory) for ref in (positions, values, table) if ref is not None]
     target = Elements.of(whole(out), memory)
