@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from ..backend import Array, Module, is_number
+from ..backend import Array, Module, is_floating, is_number
 from ..dtypes import result_type
 from ..hints import telling
 from ..primitive import primitive
@@ -56,12 +56,16 @@ def _of_others(x: Operand) -> Operand:
 
 @primitive
 def cumsum(xp: Module, x: Operand, *, axis: int | None = None, reverse: bool = False) -> Array:
-    """The running sums along `axis`, from its start or in `reverse` from its end; for None along x as one long row."""
+    """The running sums along `axis`, from its start or in `reverse` from its end; for None along x as one long row.
+
+    Floats are added up in double: one after the other, a million of single precision would lose a hundredth.
+    """
     if axis is None:
         x, axis = xp.reshape(x, (-1,)), 0
-    if reverse:
-        return xp.flip(xp.cumsum(xp.flip(x, axis), axis=axis), axis)
-    return xp.cumsum(x, axis=axis)
+    wide = {"dtype": "float64"} if is_floating(x.dtype) and x.dtype.itemsize < 8 else {}
+    sums = xp.cumsum(xp.flip(x, axis) if reverse else x, axis=axis, **wide)
+    sums = sums.astype(x.dtype) if wide else sums
+    return xp.flip(sums, axis) if reverse else sums
 
 
 # An element is in every sum from its place onwards.

@@ -178,3 +178,16 @@ def test_softmax_of_short_rows_is_that_of_long_ones():
     for function in (ag.softmax, ag.log_softmax, ag.logsumexp):
         few = [function(row, axis=-1) for row in x[:20]]
         np.testing.assert_allclose(function(x, axis=-1)[:20], few, rtol=1e-13)
+
+
+@pytest.mark.parametrize(("dtype", "length"), [("float32", 1_000_000), ("float16", 5_000), ("bfloat16", 1_000)])
+def test_running_sums_lose_nothing_on_the_way(dtype, length):
+    """As PyTorch's; one after the other in their own precision, they stop growing, float16 at 2048."""
+    kind = np.dtype(getattr(pytest.importorskip("ml_dtypes"), dtype) if dtype == "bfloat16" else dtype)
+    x = Tensor(np.full(length, 0.7).astype(kind))
+    wanted = np.arange(1, length + 1) * float(x.data[0])
+    for sums in (ag.cumsum(x), ag.compile(ag.cumsum)(x), ag.vmap(ag.cumsum)(ag.stack([x]))[0]):
+        assert sums.dtype == kind
+        np.testing.assert_array_equal(sums.data, wanted.astype(kind))
+    back = ag.cumsum(x, reverse=True).data[::-1]
+    np.testing.assert_array_equal(back, wanted.astype(kind))

@@ -2,8 +2,8 @@
 
 One idea: each element waits for the one before it, so NumPy spends an addition's delay on every one; rows do not wait
 for each other, so eight of them go side by side, and what lies behind the axis goes in vectors. Sums and products have
-NumPy's order, and its bits. A recurrence goes on in double, so that a number too large for a float does not make those
-after it infinite. Read `across.py` next.
+the order of NumPy in double, and its bits. A recurrence goes on in double too, so that a number too large for a float
+does not make those after it infinite. Read `across.py` next.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _library() -> Any:
         filled(_SOURCE.replace("STEP", step).replace("NAME", kind).replace("CHUNK", str(_CHUNK)), dtype)
         .replace("WEIGHT_HERE", "a" if "a" in step else "now")
         .replace("WEIGHT", "weights" if "a" in step else "from")
-        .replace("SUM", "double" if "a" in step else TYPES[dtype][0])
+        .replace("SUM", TYPES[dtype][0] if kind == "product" else "double")
         for kind, step in _STEPS.items()
         for dtype in TYPES
     ]
