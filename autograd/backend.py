@@ -30,6 +30,7 @@ __all__ = [
     "is_array",
     "is_floating",
     "is_number",
+    "limits_of",
     "module_of",
     "modules",
     "move",
@@ -228,6 +229,16 @@ def bfloat16() -> Any:
     except ImportError as error:
         raise ImportError("bfloat16 needs ml_dtypes: pip install ml_dtypes") from error
     return numpy.dtype(ml_dtypes.bfloat16)
+
+
+def limits_of(dtype: Any) -> Any:
+    """NumPy's finfo, of bfloat16 too."""
+    if is_floating(numpy.dtype(dtype)) and numpy.dtype(dtype).kind == "V":
+        import ml_dtypes
+
+        finfo: Any = ml_dtypes.finfo
+        return finfo(dtype)
+    return numpy.finfo(dtype)
 
 
 def is_floating(dtype: Any) -> bool:

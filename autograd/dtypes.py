@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .backend import host, is_number
+from .backend import host, is_floating, is_number, limits_of
 from .cuda import device_count
 
 __all__ = [
@@ -69,7 +69,7 @@ def can_cast(from_: Any, to: Any, /) -> Any:
 
 def finfo(type: Any, /) -> Any:
     """The limits of a floating point dtype: bits, eps, max, min, smallest_normal."""
-    return host.finfo(_plain(type))
+    return limits_of(_plain(type))
 
 
 def iinfo(type: Any, /) -> Any:
@@ -79,7 +79,10 @@ def iinfo(type: Any, /) -> Any:
 
 def isdtype(dtype: Any, kind: Any) -> Any:
     """Whether a dtype is of a kind: "bool", "signed integer", "real floating", "numeric", ..., or another dtype."""
-    return host.isdtype(host.dtype(dtype), kind)
+    dtype, kinds = host.dtype(dtype), kind if isinstance(kind, tuple) else (kind,)
+    if dtype.kind == "V" and is_floating(dtype):  # bfloat16, which NumPy does not know
+        return any(host.isdtype(float16, of) if isinstance(of, str) else dtype == host.dtype(of) for of in kinds)
+    return host.isdtype(dtype, kind)
 
 
 def result_type(*arrays_and_dtypes: Any) -> Any:

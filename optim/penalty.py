@@ -13,6 +13,7 @@ from math import prod
 from typing import Any
 
 from autograd.backend import Array, Module, host, module_of
+from autograd.ops.cast import single
 from autograd.shapes import axes_of
 from autograd.tensor import Tensor
 
@@ -72,7 +73,8 @@ class L2(Penalty):
         return g + self.lam * w
 
     def _loss(self, xp: Module, w: Array) -> Any:
-        return 0.5 * self.lam * xp.sum(w * w)
+        wide = single(w)
+        return 0.5 * self.lam * xp.sum(wide * wide)
 
     def __repr__(self) -> str:
         return f"L2({self.lam}, roles={self.roles})"
@@ -106,7 +108,7 @@ class L1(Penalty):
             w -= xp.clip(w, -amount, amount)  # a weight within the amount loses all of itself
 
     def _loss(self, xp: Module, w: Array) -> Any:
-        return self.lam * xp.sum(xp.abs(w))
+        return self.lam * xp.sum(xp.abs(single(w)))
 
     def __repr__(self) -> str:
         return f"L1({self.lam}, mode={self.mode!r}, roles={self.roles})"
@@ -138,16 +140,18 @@ class MaxNorm(Penalty):
         return applies
 
     def project(self, xp: Module, w: Array) -> None:
+        wide = single(w)
         if self.axis is None:
-            rows = w.reshape(w.shape[0], prod(w.shape[1:]))
+            rows = wide.reshape(w.shape[0], prod(w.shape[1:]))
             squares = xp.einsum("ij,ij->i", rows, rows).reshape(-1, *(1,) * (w.ndim - 1))
         else:
-            squares = xp.sum(w * w, axis=self.axis, keepdims=True)
+            squares = xp.sum(wide * wide, axis=self.axis, keepdims=True)
         norm = xp.sqrt(squares)
         # On the CPU it costs little to see that nothing is to do; on a GPU looking means waiting.
         if xp is host and not (norm > self.c).any():
             return
-        w *= self.c / xp.maximum(norm, self.c)  # 1 exactly where the norm is within c, also where it is 0
+        factor = self.c / xp.maximum(norm, self.c)  # 1 exactly where the norm is within c, also where it is 0
+        w *= factor if wide is w else factor.astype(w.dtype)
 
     def __repr__(self) -> str:
         return f"MaxNorm({self.c}, axis={self.axis})"

@@ -28,6 +28,7 @@ from ..primitive import primitive
 from ..shapes import Shape, at_axis, normalize_axis
 from ..tensor import Operand, Tensor, bare
 from ..wholes import part_of
+from .cast import single
 from .choice import where
 from .shape import broadcast_shapes, reshape, sum_to
 
@@ -102,6 +103,9 @@ ways_to_add_rows: list[AddRows] = []
 
 def _add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
     """Zeros of `shape` with `values` added at `index`."""
+    wide = single(values) if may_repeat(index) else values
+    if wide is not values:
+        return _add_at(xp, wide, index, shape).astype(values.dtype)
     on_host = xp is module_of(0.0) or (is_tracing() is not None and not isinstance(xp, Batch))
     if may_repeat(index) and on_host and values.dtype.kind == "f" and values.dtype.itemsize <= 8:
         return _rows_added(values, index, shape)

@@ -17,6 +17,7 @@ from ..pooling import Pair, Sides, geometry
 from ..primitive import primitive
 from ..shapes import Shape
 from ..tensor import Operand
+from .cast import single
 
 __all__ = ["pool_pick", "pool_places", "pool_put", "pool_spread", "pool_sum"]
 
@@ -91,7 +92,9 @@ def pool_sum(xp: Module, x: Operand, *, size: Pair, stride: Pair, padding: Sides
     Raises ShapeError for x without four axes, and for windows that do not fit.
     """
     _check("pool_sum", "x", x.shape)
-    return arrays.pool_sum(x, size=size, stride=stride, padding=padding, dilation=dilation)
+    wide = single(x)
+    out = arrays.pool_sum(wide, size=size, stride=stride, padding=padding, dilation=dilation)
+    return out if wide is x else out.astype(x.dtype)
 
 
 @primitive
@@ -104,7 +107,9 @@ def pool_spread(
     """
     options: dict[str, Any] = {"size": size, "stride": stride, "padding": padding, "dilation": dilation}
     _check("pool_spread", "g", g.shape, length, **options)
-    return arrays.pool_spread(g, length=length, **options)
+    wide = single(g)
+    out = arrays.pool_spread(wide, length=length, **options)
+    return out if wide is g else out.astype(g.dtype)
 
 
 pool_pick.vjp(

@@ -15,7 +15,7 @@ from ..tensor import Operand
 from .cast import single
 from .choice import where
 from .shape import broadcast_to, reshape
-from .short_rows import reducing
+from .short_rows import average, reducing, total
 
 __all__ = ["all", "any", "count_nonzero", "mean", "norm", "std", "sum", "var"]
 
@@ -33,7 +33,7 @@ def _count(shape: Shape, axis: Axis) -> int:
 @primitive
 def sum(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The sum over `axis` (one, several, or all of them for None)."""
-    return reducing(xp).sum(x, axis=axis, keepdims=keepdims)
+    return total(xp, x, axis, keepdims)
 
 
 # Every summand moved the total one for one, so each receives the whole of g.
@@ -43,11 +43,15 @@ sum.vjp(lambda g, x_shape, axis: spread(g, x_shape, axis))
 @primitive
 def mean(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The mean over `axis` (one, several, or all of them for None)."""
-    return reducing(xp).mean(x, axis=axis, keepdims=keepdims)
+    return average(xp, x, axis, keepdims)
 
 
-# Where nothing was averaged, no element waits for the gradient, and any divisor will do.
-mean.vjp(lambda g, x_shape, axis: spread(g / (_count(x_shape, axis) or 1), x_shape, axis))
+@mean.vjp
+def _(g: Operand, x_shape: Shape, axis: Axis) -> Operand:
+    # Where nothing was averaged, no element waits for the gradient, and any divisor will do.
+    wide = single(g)  # a count may be larger than any float16
+    share = wide / (_count(x_shape, axis) or 1)
+    return spread(share if wide is g else share.astype(g.dtype), x_shape, axis)
 
 
 def _from_mean(x: Operand, axis: Axis) -> Operand:
@@ -63,7 +67,17 @@ def _divisor(shape: Shape, axis: Axis, correction: float) -> float:
 @primitive
 def var(xp: Module, x: Operand, *, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Array:
     """The variance: squared distances from the mean, summed over `axis` and divided by n - correction."""
-    return xp.var(x, axis=axis, ddof=correction, keepdims=keepdims)
+    wide = single(x)
+    out = _variance(xp, wide, axis, correction, keepdims)
+    return out if wide is x else out.astype(x.dtype)
+
+
+def _variance(xp: Module, x: Array, axis: Axis, correction: float, keepdims: bool) -> Array:
+    if x.dtype.kind != "f":
+        return xp.var(x, axis=axis, ddof=correction, keepdims=keepdims)
+    squares = xp.square(x - reducing(xp).mean(x, axis=axis, keepdims=True))
+    left = max(_count(x.shape, axis) - correction, 0)
+    return reducing(xp).sum(squares, axis=axis, keepdims=keepdims) / left
 
 
 @var.vjp
@@ -75,7 +89,7 @@ def _(g: Operand, x: Operand, axis: Axis, correction: float) -> Operand:
 def std(xp: Module, x: Operand, *, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Array:
     """The standard deviation, the square root of `var`; its gradient is 0 where all elements are equal."""
     wide = single(x)  # its square, the variance, may not be of the dtype
-    out = xp.std(wide, axis=axis, ddof=correction, keepdims=keepdims)
+    out = xp.sqrt(_variance(xp, wide, axis, correction, keepdims))
     return out if wide is x else out.astype(x.dtype)
 
 

@@ -18,7 +18,7 @@ from ..hints import telling
 from ..primitive import primitive, view
 from ..shapes import Axis, Shape, axes_of, normalize_axis
 from ..tensor import Operand, Tensor
-from .short_rows import reducing
+from .short_rows import total
 
 __all__ = [
     "broadcast_arrays",
@@ -67,7 +67,7 @@ def _sum_to(xp: Module, x: Operand, *, shape: Shape) -> Array:
     """x summed down to `shape`: the adjoint of `broadcast_to`."""
     extra = x.ndim - len(shape)
     stretched = [axis + extra for axis, length in enumerate(shape) if length == 1 != x.shape[axis + extra]]
-    return reducing(xp).sum(x, axis=(*range(extra), *stretched), keepdims=True).reshape(shape)
+    return total(xp, x, (*range(extra), *stretched), keepdims=True).reshape(shape)
 
 
 _sum_to.vjp(lambda g, x_shape: broadcast_to(g, shape=x_shape))

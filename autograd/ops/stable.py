@@ -12,6 +12,7 @@ from ..backend import Array, Module
 from ..primitive import elementwise, primitive
 from ..shapes import Axis
 from ..tensor import Operand
+from .cast import single
 from .choice import where
 from .elementwise import exp
 from .reduce import spread, sum
@@ -45,11 +46,13 @@ def logsumexp(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = Fal
 
     A row with inf gives inf, and there a gradient of NaN: of several nothing says how they share it.
     """
-    shift = _shift(xp, x, axis)
-    sums = reducing(xp).sum(xp.exp(x - shift), axis=axis, keepdims=True)
+    wide = single(x)
+    shift = _shift(xp, wide, axis)
+    sums = reducing(xp).sum(xp.exp(wide - shift), axis=axis, keepdims=True)
     nothing = sums == 0
     out = xp.where(nothing, -float("inf"), xp.log(sums + nothing) + shift)
-    return out if keepdims else xp.sum(out, axis=axis)
+    out = out if keepdims else xp.sum(out, axis=axis)
+    return out if wide is x else out.astype(x.dtype)
 
 
 logsumexp.vjp(lambda g, x, out, axis: spread(g, x.shape, axis) * exp(x - spread(_finite(out), x.shape, axis)))
@@ -58,8 +61,10 @@ logsumexp.vjp(lambda g, x, out, axis: spread(g, x.shape, axis) * exp(x - spread(
 @primitive
 def softmax(xp: Module, x: Operand, *, axis: Axis = -1) -> Array:
     """exp(x) / sum(exp(x)) over `axis`; 0 throughout a row that is -inf throughout."""
-    weights = xp.exp(x - _shift(xp, x, axis))
-    return weights / _total(xp, weights, axis)
+    wide = single(x)
+    weights = xp.exp(wide - _shift(xp, wide, axis))
+    out = weights / _total(xp, weights, axis)
+    return out if wide is x else out.astype(x.dtype)
 
 
 @softmax.vjp
@@ -71,8 +76,10 @@ def _(g: Operand, out: Operand, axis: Axis) -> Operand:
 @primitive
 def log_softmax(xp: Module, x: Operand, *, axis: Axis = -1) -> Array:
     """The logarithm of `softmax`: x - logsumexp(x) over `axis`; -inf throughout a row that is -inf throughout."""
-    x = x - _shift(xp, x, axis)
-    return x - xp.log(_total(xp, xp.exp(x), axis))
+    wide = single(x)
+    less = wide - _shift(xp, wide, axis)
+    out = less - xp.log(_total(xp, xp.exp(less), axis))
+    return out if wide is x else out.astype(x.dtype)
 
 
 log_softmax.vjp(lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))

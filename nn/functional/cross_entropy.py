@@ -10,7 +10,7 @@ import functools
 from math import inf
 from typing import Any, Literal
 
-from autograd import exp, log, log_softmax, mean, sum, take, take_along_axis, where
+from autograd import astype, exp, log, log_softmax, mean, sum, take, take_along_axis, where
 from autograd.backend import host, is_array, module_of
 from autograd.batching import every_example
 from autograd.compile.cuda.eager import kernel_on_device
@@ -18,6 +18,7 @@ from autograd.compile.native import across
 from autograd.compile.native.eager import SHORT_ROW, Loop
 from autograd.fused import fused
 from autograd.modes import is_tracing
+from autograd.ops.cast import single
 from autograd.tensor import Operand, bare
 
 from .axes import is_whole
@@ -53,8 +54,14 @@ def cross_entropy(
 
     Raises ValueError for shapes that do not fit, labels outside 0 ... C-1, or options that are not known.
     """
+    target = single(target)
     _check(logits, target, weight, ignore_index, reduction)
     label_smoothing = number("cross_entropy", "label_smoothing", label_smoothing, "it must be in [0, 1]", 0, 1)
+    wide = single(logits)
+    if wide is not logits:  # a sum over many rows would leave the range of float16
+        options: dict[str, Any] = {"reduction": reduction, "label_smoothing": label_smoothing}
+        loss = cross_entropy(wide, target, single(weight), ignore_index=ignore_index, **options)
+        return astype(loss, logits.dtype)
     axis = 1 if logits.ndim > 1 else 0
     logp = log_softmax(logits, axis=axis)
     array = bare(target)

@@ -15,6 +15,7 @@ from autograd.backend import Array, Module, host, module_of
 from autograd.batching import every_example
 from autograd.hints import telling
 from autograd.modes import is_tracing
+from autograd.ops.cast import single
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor, bare
 
@@ -99,6 +100,9 @@ def nll_loss(
     labels = _labels(input, target)
     check_ignored("nll_loss", ignore_index)
     check_parts("nll_loss", weight=weight)
+    wide = single(input)
+    if wide is not input:
+        return ag.astype(nll_loss(wide, target, single(weight), ignore_index, reduction), input.dtype)
     axis = 1 if input.ndim > 1 else 0
     classes = input.shape[axis]
     if weight is not None and tuple(weight.shape) != (classes,):
@@ -237,6 +241,9 @@ def kl_div(
     divides by the number of elements, as in PyTorch. Raises ValueError for shapes that differ.
     """
     _same_shape("kl_div", input, target)
+    wide = single(input)
+    if wide is not input:
+        return ag.astype(kl_div(wide, single(target), reduction, log_target), input.dtype)
     if log_target:
         losses = ag.exp(target) * (target - input)
     else:

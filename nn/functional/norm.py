@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import autograd as ag
-from autograd.backend import Array, Module, host, module_of
+from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.eager import Loop
 from autograd.fused import fused
@@ -232,7 +232,7 @@ def rms_norm(
     ValueError when the last axes or weight are of other shapes.
     """
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
-    eps = float(module_of(0.0).finfo(x.dtype).eps) if eps is None else number("rms_norm", "eps", eps)
+    eps = float(ag.finfo(x.dtype).eps) if eps is None else number("rms_norm", "eps", eps)
     return in_single(standardize, x, weight, axes=axes, eps=eps, centre=False)
 
 
