@@ -266,8 +266,10 @@ class Primitive(Operation[P]):
                 raise TypeError(words) from None
             if isinstance(axis, tuple) and "tuple" in str(error):
                 raise TypeError(f"{self.name} takes one axis, got axis={axis}.") from None
-            if str(error).startswith("ufunc "):  # NumPy's text, which names neither our function nor the dtypes
-                kinds = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in arrays)
+            # NumPy's texts, which name neither our function nor the dtypes
+            if str(error).startswith("ufunc ") or str(error).endswith("is unsupported in linalg"):
+                names = (str(getattr(x, "dtype", type(x).__name__)) for x in arrays if x is not None)
+                kinds = " and ".join(dict.fromkeys(names))
                 raise TypeError(f"{self.name} is not defined for {kinds}; use astype.") from error
             raise error
         except OverflowError:  # NumPy's texts name C's types

@@ -258,6 +258,8 @@ FAILS = {
     'ag.einsum("i,i->", [x, x])': (TypeError, "einsum takes its operands one by one"),
     # Kinds that do not go together
     "~x": (TypeError, "bitwise_invert is not defined for float32; use astype."),
+    "ag.linalg.pinv(ag.eye(2, dtype='float16'))": (TypeError, "pinv is not defined for float16; use astype."),
+    "ag.linalg.solve(*2 * [ag.eye(2, dtype='float16')])": (TypeError, "solve is not defined for float16; use astype."),
     "x & (x > 1)": (TypeError, "bitwise_and is not defined for float32 and bool; use astype."),
     "x + [1, 2, 3]": (TypeError, "turn lists into arrays first: Tensor([1, 2, 3])."),
     'f"{x:.3f}"': (TypeError, "the format '.3f' is for one number, this is a Tensor of shape (3,): reduce it first"),
