@@ -20,7 +20,7 @@ from autograd.tensor import Operand, Tensor
 
 from .axes import numbers
 from .given import check_arrays, check_parts, number
-from .rows import ones, sum_of_rows
+from .rows import LONGEST, ones, sum_of_rows
 
 __all__ = ["layer_norm", "rms_norm", "standardize"]
 
@@ -91,12 +91,13 @@ def _backward(
 
 
 def _in_rows(x: Array, weight: Any, bias: Any, axes: Axes) -> bool:
-    """Whether the axes are the last ones, of an array in one piece, and the parameters of their shape."""
+    """Whether the axes are the last ones, not too long, of an array in one piece, and the parameters of their shape."""
     first = x.ndim - len(axes)
     own = x.shape[first:]
     return (
         axes == tuple(range(first, x.ndim))
         and x.size > 0
+        and math.prod(own) <= LONGEST
         and x.dtype.itemsize >= 4
         and x.flags.c_contiguous
         and (weight is None or weight.shape == own)

@@ -15,13 +15,13 @@ from autograd.backend import host
 from autograd.compile.native.eager import Loop
 from autograd.ops.short_rows import reducing
 
-__all__ = ["SMALL", "as_rows", "let_through", "ones", "sum_of_rows", "sums_of_rows", "zeros"]
+__all__ = ["LONGEST", "SMALL", "as_rows", "let_through", "ones", "sum_of_rows", "sums_of_rows", "zeros"]
 
 # Elements up to which an array is compared with as many zeros: NumPy does that far faster than with the number 0, as
 # long as the zeros stay in the cache.
 SMALL = 65_536
 
-_LONGEST = 16_384  # elements of a row
+LONGEST = 16_384  # elements of a row; of more, a sum from one to the next in single precision would lose
 _RUN = 2048  # rows that BLAS adds up: of fewer it would make all sums in one thread
 
 
@@ -78,7 +78,7 @@ def sums_of_rows(x: Any) -> Any:
 
     A loop in single precision would lose of very long ones.
     """
-    made = _sums_of_rows(x) if x.shape[1] <= _LONGEST else None
+    made = _sums_of_rows(x) if x.shape[1] <= LONGEST else None
     return reducing(host).sum(x, axis=1) if made is None else made[0][:, 0]
 
 

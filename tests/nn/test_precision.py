@@ -1,4 +1,4 @@
-"""Numbers of 16 bits: what adds up many of them loses no more than a rounding or two of the result.
+"""Precision: what adds up many numbers loses no more than a rounding or two of the result, of 16 bits above all.
 
 One idea: in their own precision a sum of ones stops at 2048, or in bfloat16 at 256, so NumPy's mean of ten thousand is
 near 0. Each function is compared with double precision on the same numbers, forward and back.
@@ -91,3 +91,21 @@ def test_penalties_see_all_of_a_large_weight(dtype: str) -> None:
         optim.MaxNorm(2.0, axis=axis).project(np, long)
         assert long.dtype == w.dtype
         np.testing.assert_allclose(np.linalg.norm(long.astype(float), axis=1), 2.0, rtol=1e-2)
+
+
+@pytest.mark.parametrize("norm", [F.layer_norm, F.rms_norm])
+@pytest.mark.parametrize("length", [5_000, 20_000, 1_000_000])
+def test_the_mean_of_a_long_row_is_exact(norm: Any, length: int) -> None:
+    """Added up one to the next, a million lose a ten-thousandth."""
+    x = np.linspace(0.5, 1.0, 2 * length).reshape(2, length).astype("float32")
+
+    def loss(x: Tensor) -> tuple[Tensor, Tensor]:
+        out = norm(x, length)
+        return ag.sum(out**3), out
+
+    both = ag.value_and_grad(loss, has_aux=True)
+    (_, wanted), slope = both(Tensor(x.astype("float64")))
+    for run in (both, ag.compile(both)):
+        (_, out), back = run(Tensor(x))
+        assert np.abs(out.data - wanted.data).max() < 1e-6 * np.abs(wanted.data).max()
+        assert np.abs(back.data - slope.data).max() < 1e-5 * np.abs(slope.data).max()
