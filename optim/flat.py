@@ -13,6 +13,7 @@ from types import NoneType
 from typing import Any
 
 from autograd.backend import Array, module_of, move
+from autograd.ops.cast import single
 from autograd.tensor import Tensor
 
 from .runs import Run
@@ -31,7 +32,7 @@ class Flat:
     `entries` holds a dictionary for each parameter: "step", how many steps it has made, and its state arrays by name.
     They are the truth that outlives this object: laying out replaces `parameter.data` and the arrays in `entries` by
     views of equal values, or, `in_place`, leaves the array of the one parameter where it is. `starts` has the values at
-    which the states of the rule start, by name.
+    which the states of the rule start, by name. The state of parameters of 16 bits is float32.
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class Flat:
 
     def add_state(self, name: str, start: float) -> None:
         """Make the state `name`, equal to `start` where a parameter has none yet."""
+        dtype = single(self.data[:0]).dtype
         parts = [
-            move(entry[name], self.device).astype(self.dtype, copy=False).reshape(-1)
+            move(entry[name], self.device).astype(dtype, copy=False).reshape(-1)
             if name in entry
-            else self.xp.full(size, start, dtype=self.dtype)
+            else self.xp.full(size, start, dtype=dtype)
             for entry, size in zip(self.entries, self.sizes, strict=True)
         ]
         self.state[name] = self.xp.concatenate(parts)

@@ -16,6 +16,7 @@ from autograd.compile.cuda.in_place import InTape
 from autograd.compile.in_place import InPlace
 from autograd.compile.native.in_place import InLoop
 from autograd.modes import is_tracing
+from autograd.ops.cast import single
 
 from .penalty import Penalty
 
@@ -31,7 +32,15 @@ class Rule(NamedTuple):
     maximize: Any
 
     def move(self, xp: Any, w: Any, g: Any, state: dict[str, Any], t: Any) -> None:
-        """Move the weights `w` against the gradient `g` in their `t`-th step, element by element."""
+        """Move the weights `w` against the gradient `g` in their `t`-th step, element by element.
+
+        Weights of 16 bits are rounded once a step: squares of small gradients, and Adam's eps, are 0 in float16.
+        """
+        wide = single(w)
+        if wide is not w:
+            self.move(xp, wide, single(g), state, t)
+            w[...] = wide.astype(w.dtype)
+            return
         if self.maximize:
             g = -g
         for penalty in self.penalties:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import autograd as ag
 import optim
 from tests.optim.helpers import give, parameter
 
@@ -117,7 +118,30 @@ def test_the_dtype_of_the_parameters_is_kept(rule, dtype):
         optimizer.step()
     assert p.dtype == dtype
     state = optimizer.state_dict()["state"].get(0, {})
-    assert {value.dtype for name, value in state.items() if name != "step"} <= {np.dtype(dtype)}
+    kept = np.dtype("float32" if dtype == "float16" else dtype)
+    assert {value.dtype for name, value in state.items() if name != "step"} <= {kept}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("rule", RULES)
+def test_weights_of_16_bits_are_rounded_once_a_step(rule, compiled, dtype):
+    """In float16 eps is 0 and so is the square of 1e-4: Adam would divide 0 by 0, and 1e-5 by next to nothing."""
+    kind = np.dtype(getattr(pytest.importorskip("ml_dtypes"), dtype) if dtype == "bfloat16" else dtype)
+    narrow = parameter(np.linspace(-1, 1, 8).astype(kind))
+    wide = parameter(narrow.data.astype("float32"))
+    options = {"lr": 0.01, "weight_decay": 0.1, "penalties": [optim.L1(0.01, mode="proximal"), optim.L2(0.1)]}
+    optimizers = [rule([p], **options) for p in (narrow, wide)]
+    steps = [ag.compile(optimizer.step) if compiled else optimizer.step for optimizer in optimizers]
+    for g in (np.zeros(8), np.full(8, 1e-5), np.linspace(-0.5, 2, 8)):
+        g = g.astype(kind)
+        give([narrow, wide], [g, g.astype("float32")])
+        for step in steps:
+            step()
+        assert narrow.dtype == kind
+        np.testing.assert_array_equal(narrow.data.astype("float32"), wide.data.astype(kind).astype("float32"))
+        with ag.no_grad():
+            wide[...] = narrow.data.astype("float32")  # the state of both goes on
 
 
 @pytest.mark.parametrize(
