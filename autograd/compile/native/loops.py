@@ -18,6 +18,7 @@ __all__ = ["Writer", "group_source"]
 
 _SLOW = dict.fromkeys(("exp", "log", "tanh", "sin", "cos", "power", "divide", "sqrt", "expm1", "log1p"), 8)
 _SLOW |= {"logaddexp": 16, "remainder": 8}
+_EXTREMES = {"max": "-INFINITY", "min": "INFINITY"}  # and with what they begin
 _MOST_ON_STACK = 1 << 18  # bytes of sums by part
 _PIECE = 1024  # columns
 _RUN = 256  # rows
@@ -37,9 +38,13 @@ def group_source(group: Group, memory: Memory) -> tuple[str, list[int]]:
 # was off by a thousandth. So a sum over all elements adds up each piece of a row by itself, and these in float64, and a
 # sum down the rows adds up runs of them by themselves.
 
+# Note [Letters]
+# Of member 3, besides what `members.py` names: b3 is a row that is kept for later stages, z3 are the columns of a block
+# or the sums of all parts, p3 those of a run of rows; s3 is the sum of a piece and t3 of all, q3 the number of NaN.
+
 
 class Writer(Members):
-    """Writes the loop of a group in C."""
+    """Writes the loop of a group in C, see Note [Letters]."""
 
     def __init__(self, group: Group, memory: Memory) -> None:
         super().__init__(group, memory)
@@ -127,44 +132,56 @@ class Writer(Members):
 
     def _lines(self) -> Iterator[str]:
         """The loops: over all rows, or those of a part; where there is one row, its columns are cut."""
+        cut = self.parts > 1
+        first, last = ("first", "last") if cut and self.rows > 1 else ("0", str(self.rows))
+        self.over = ("first", "last") if cut and self.rows == 1 else ("0", self.width)
+        yield from self._before_rows()
+        yield f"  for (long r = {first}; r < {last}; r++) {{"
+        yield from self._before_row()
+        for stage in range(self.stages):
+            yield from self._stage([member for member in self.members.values() if member.stage == stage])
+        yield from self._after_row(last)
+        yield "  }"
+        for member in self.sums:
+            if member.kind == "all":
+                yield f"  y{self.order[member.out]}[0] = t{self.order[member.out]};"
+
+    def _before_rows(self) -> Iterator[str]:
+        """Sums over rows, which begin with 0, and room for what is kept from stage to stage."""
         for member in self.sums:
             if member.kind == "column":
-                yield f"  for (long c = 0; c < {self.width}; c++) y{self.order[member.out]}[c] = 0;"
+                yield f"  {self._each_column} y{self.order[member.out]}[c] = 0;"
             else:
                 yield f"  {_wide(member)} t{self.order[member.out]} = 0;"
         for variable in self.kept:
             yield f"  {ctype(variable.dtype)} b{self.order[variable]}[{self.width}];"
         for member in self.in_runs:
-            index, kind = self.order[member.out], ctype(member.out.dtype)
-            yield f"  {kind} p{index}[{self.width}];"
-            yield f"  for (long c = 0; c < {self.width}; c++) p{index}[c] = 0;"
-        cut = self.parts > 1
-        rows = ("first", "last") if cut and self.rows > 1 else ("0", str(self.rows))
-        self.over = ("first", "last") if cut and self.rows == 1 else ("0", self.width)
-        yield f"  for (long r = {rows[0]}; r < {rows[1]}; r++) {{"
+            index = self.order[member.out]
+            yield f"  {ctype(member.out.dtype)} p{index}[{self.width}];"
+            yield f"  {self._each_column} p{index}[c] = 0;"
+
+    def _before_row(self) -> Iterator[str]:
+        """What goes over blocks of rows begins anew at the first of a block."""
         for member in self.in_blocks:
             index, kind = self.order[member.out], ctype(member.out.dtype)
             yield f"    {kind} *z{index} = {self.stored(member.out)} + r / {member.block} * {self.width};"
-            start = {"max": "-INFINITY", "min": "INFINITY"}.get(member.name, "0")
-            if member.name == "along" and member.out.dtype.kind == "f":
-                start = "NAN"  # a wrong label shows
-            each = f"for (long c = 0; c < {self.width}; c++) z{index}[c] = {start};"
-            yield f"    if (r % {member.block} == 0) {each}"
-        for stage in range(self.stages):
-            yield from self._stage([member for member in self.members.values() if member.stage == stage])
+            yield f"    if (r % {member.block} == 0) {self._each_column} z{index}[c] = {_start(member)};"
+
+    def _after_row(self, rows: str) -> Iterator[str]:
+        """At the last row of a run it is added to the sum; at the last of a block a sum becomes a mean."""
         for member in self.in_runs:
             index, whole = self.order[member.out], super().column_sum(member)
-            ends = f"r + 1 == {rows[1]}" if member.kind == "column" else f"r % {member.block} == {member.block - 1}"
+            ends = f"r + 1 == {rows}" if member.kind == "column" else _ends_block(member)
             yield f"    if (r % {_RUN} == {_RUN - 1} || {ends})"
-            yield f"      for (long c = 0; c < {self.width}; c++) {{ {whole} += p{index}[c]; p{index}[c] = 0; }}"
+            yield f"      {self._each_column} {{ {whole} += p{index}[c]; p{index}[c] = 0; }}"
         for member in self.in_blocks:
             if member.name == "mean":
-                each = f"for (long c = 0; c < {self.width}; c++) z{self.order[member.out]}[c] /= {member.block};"
-                yield f"    if (r % {member.block} == {member.block - 1}) {each}"
-        yield "  }"
-        for member in self.sums:
-            if member.kind == "all":
-                yield f"  y{self.order[member.out]}[0] = t{self.order[member.out]};"
+                each = f"{self._each_column} z{self.order[member.out]}[c] /= {member.block};"
+                yield f"    if ({_ends_block(member)}) {each}"
+
+    @property
+    def _each_column(self) -> str:
+        return f"for (long c = 0; c < {self.width}; c++)"
 
     def _pointers(self) -> Iterator[str]:
         """What gives the arrays and numbers that the lines name their places."""
@@ -176,51 +193,60 @@ class Writer(Members):
             yield f"  const double {name} = {self._listed.number(variable)};"
 
     def _stage(self, members: list[Member]) -> Iterator[str]:
+        """A loop over the columns of a row, around it what is reduced along the row; then what a row has one of."""
         inside = [member for member in members if not member.per_row]
-        sums = [member for member in inside if member.kind in ("row", "all") and member.name in ("sum", "mean")]
-        largest = [member for member in inside if member.kind == "row" and member.name in ("max", "min")]
-        for member in sums:
-            if member.kind == "row":
-                yield f"    {ctype(member.out.dtype)} v{self.order[member.out]} = 0;"
-        for member in largest:
-            start = "-INFINITY" if member.name == "max" else "INFINITY"
+        along = [member for member in inside if member.kind == "row"]
+        for member in sorted(along, key=_is_extreme):  # sums first
             index = self.order[member.out]
-            yield f"    {ctype(member.out.dtype)} v{index} = {start}; int q{index} = 0;"
+            nans = f" int q{index} = 0;" if _is_extreme(member) else ""
+            yield f"    {ctype(member.out.dtype)} v{index} = {_start(member)};{nans}"
         if inside:
-            added = [f"{'v' if member.kind == 'row' else 's'}{self.order[member.out]}" for member in sums]
-            added += [f"q{self.order[member.out]}" for member in largest]
-            clauses = f" reduction(+:{','.join(added)})" if added else ""
-            for kind in ("max", "min"):
-                named = [f"v{self.order[member.out]}" for member in largest if member.name == kind]
-                clauses += f" reduction({kind}:{','.join(named)})" if named else ""
-            totals = [member for member in sums if member.kind == "all"]  # see Note [Sums of sums]
-            first, last = self.over
-            pieces = bool(totals) and self.columns > _PIECE
-            if pieces:
-                yield f"    for (long from = {first}; from < {last}; from += {_PIECE}) {{"
-                yield f"    const long to = from + {_PIECE} < {last} ? from + {_PIECE} : {last};"
-                first, last = "from", "to"
-            yield from (f"    {ctype(member.out.dtype)} s{self.order[member.out]} = 0;" for member in totals)
-            yield f"    #pragma omp simd{clauses}"
-            yield f"    for (long c = {first}; c < {last}; c++) {{"
-            for member in inside:
-                yield from (f"      {line}" for line in self.in_loop(member))
-            yield "    }"
-            yield from (f"    t{self.order[member.out]} += s{self.order[member.out]};" for member in totals)
-            if pieces:
-                yield "    }"
-        for member in inside:
-            if member.kind == "row":
-                index = self.order[member.out]
-                if member.name == "mean":
-                    yield f"    v{index} /= {self.width};"
-                if member in largest:
-                    yield f"    if (q{index}) v{index} = NAN;"
-                if self.memory.is_stored(member.out):
-                    yield f"    {self.stored(member.out)}[r] = v{index};"
+            yield from self._columns(inside)
+        for member in along:
+            yield from self._reduced(member)
         for member in members:
             if member.per_row:
                 yield from (f"    {line}" for line in self._for_row(member))
+
+    def _columns(self, inside: list[Member]) -> Iterator[str]:
+        """The loop over the columns, a piece at a time where all elements are added up; see Note [Sums of sums]."""
+        totals = [member for member in inside if member.kind == "all"]
+        first, last = self.over
+        pieces = bool(totals) and self.columns > _PIECE
+        if pieces:
+            yield f"    for (long from = {first}; from < {last}; from += {_PIECE}) {{"
+            yield f"    const long to = from + {_PIECE} < {last} ? from + {_PIECE} : {last};"
+            first, last = "from", "to"
+        yield from (f"    {ctype(member.out.dtype)} s{self.order[member.out]} = 0;" for member in totals)
+        yield f"    #pragma omp simd{self._reductions(inside)}"
+        yield f"    for (long c = {first}; c < {last}; c++) {{"
+        yield from (f"      {line}" for member in inside for line in self.in_loop(member))
+        yield "    }"
+        yield from (f"    t{self.order[member.out]} += s{self.order[member.out]};" for member in totals)
+        if pieces:
+            yield "    }"
+
+    def _reductions(self, inside: list[Member]) -> str:
+        """Which variables a loop over columns adds up or finds the largest of; NaN, which is not that, is counted."""
+        names: dict[str, list[str]] = {"+": [], "max": [], "min": []}
+        for member in sorted((member for member in inside if member.kind in ("row", "all")), key=_is_extreme):
+            index = self.order[member.out]
+            if _is_extreme(member):
+                names["+"].append(f"q{index}")
+                names[member.name].append(f"v{index}")
+            else:
+                names["+"].append(f"{'v' if member.kind == 'row' else 's'}{index}")
+        return "".join(f" reduction({how}:{','.join(found)})" for how, found in names.items() if found)
+
+    def _reduced(self, member: Member) -> Iterator[str]:
+        """What is left to do for a reduction along a row behind the loop over the columns."""
+        index = self.order[member.out]
+        if member.name == "mean":
+            yield f"    v{index} /= {self.width};"
+        if _is_extreme(member):
+            yield f"    if (q{index}) v{index} = NAN;"
+        if self.memory.is_stored(member.out):
+            yield f"    {self.stored(member.out)}[r] = v{index};"
 
     def _for_row(self, member: Member) -> Iterator[str]:
         index = self.order[member.out]
@@ -235,3 +261,19 @@ class Writer(Members):
 def _wide(member: Member) -> str:
     """The type in which sums of a member's sums are added up."""
     return "double" if member.out.dtype == "float32" else ctype(member.out.dtype)
+
+
+def _is_extreme(member: Member) -> bool:
+    """Whether a reduction finds the largest or smallest element, and is no sum."""
+    return member.name in _EXTREMES
+
+
+def _start(member: Member) -> str:
+    """What a reduction begins with; where a label picks one element, with NaN, so that a wrong label shows."""
+    if member.name == "along" and member.out.dtype.kind == "f":
+        return "NAN"
+    return _EXTREMES.get(member.name, "0")
+
+
+def _ends_block(member: Member) -> str:
+    return f"r % {member.block} == {member.block - 1}"
