@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from .expression import Expression
 
-__all__ = ["CASTS", "Instruction", "Place", "Program", "Variable", "layout_of", "replace_variables", "variables_in"]
+__all__ = ["CASTS", "Instruction", "Place", "Program", "Variable", "axes_of", "layout_of", "replace_variables"]
+__all__ += ["variables_in"]
 
 
 @dataclass(eq=False, slots=True)
@@ -126,6 +127,14 @@ class Program:
         lines += [f"{place} <- {variable!r}" for place, variable in self.writes]
         lines.append(f"give {', '.join(map(repr, self.results)) or 'nothing'}")
         return "\n".join(lines)
+
+
+def axes_of(instruction: Instruction, ndim: int) -> set[int]:
+    """The axes that a reduction of an array of so many axes goes over; a single number has none, whatever is said."""
+    axis: Any = instruction.options.get("axis")
+    if axis is None or not ndim:
+        return set(range(ndim))
+    return {a % ndim for a in ((axis,) if isinstance(axis, int) else axis)}
 
 
 CASTS = {"astype", "ndarray.astype"}  # names of instructions that give their input in another dtype

@@ -13,7 +13,7 @@ from math import prod
 from typing import Any
 
 from ...backend import host
-from ..program import Instruction, Program, Variable
+from ..program import Instruction, Program, Variable, axes_of
 from .dialect import Dialect
 from .expressions import called, has_expression, is_elementwise
 from .groups import Member, Operand, Table
@@ -67,7 +67,8 @@ class Tables:
             return {}
         if not has_expression(name, [operand.dtype for operand in given], out.dtype, self.dialect.types):
             return {}
-        return {table: Member(instruction, name, "element", placed) for table, placed in _tables(out.shape, given)}
+        shape = out.shape
+        return {_table(shape, k): Member(instruction, name, "element", placed) for k, placed in _splits(shape, given)}
 
     def _operand(self, x: Any) -> Operand | None:
         if isinstance(x, Variable):
@@ -79,32 +80,33 @@ class Tables:
         return None
 
     def _reduction(self, instruction: Instruction, name: str) -> Ways:
-        source, out = instruction.inputs[0], instruction.out
-        if not isinstance(source, Variable) or len(instruction.inputs) > 1:
+        source, out, options = instruction.inputs[0], instruction.out, instruction.options
+        plain = len(instruction.inputs) == 1 and isinstance(source, Variable) and options.keys() <= {"axis", "keepdims"}
+        if not plain or source.dtype.kind != "f" or source.dtype != out.dtype:
             return {}
-        options = instruction.options
-        if not options.keys() <= {"axis", "keepdims"} or source.dtype.kind != "f" or source.dtype != out.dtype:
-            return {}
-        shape, axis = source.shape, options.get("axis")
-        # NumPy takes the axis -1 of a single number too, which has none.
-        given = range(len(shape)) if axis is None or not shape else [a % len(shape) for a in _row(axis)]
-        long = [a for a, n in enumerate(shape) if n != 1]  # to sum along the others is no work
-        axes = sorted(a for a in given if a in long)
+        shape = source.shape
+        axes = [a for a in sorted(axes_of(instruction, len(shape))) if shape[a] != 1]  # along others it is no work
         ways = {}
-        for (rows, columns), placed in _tables(shape, [Operand(ref=self.refs[source])]):
-            split = _split_of(shape, rows, columns)
-            if axes == [a for a in long if a >= split] and columns <= self.dialect.longest_row:
-                ways[rows, columns] = Member(instruction, name, "row", placed)
-            elif axes == long and name in ("sum", "mean"):
-                ways[rows, columns] = Member(instruction, name, "all", placed)
-            elif axes == [a for a in long if a < split] and columns > 1 and name in ("sum", "mean"):
-                ways[rows, columns] = Member(instruction, name, "column", placed)
-            elif self.dialect.blocks and columns > 1:
-                before = [a for a in long if a < split]
-                if axes and axes != before and axes == before[-len(axes) :]:
-                    block = prod(shape[a] for a in axes)
-                    ways[rows, columns] = Member(instruction, name, "block", placed, block=block)
+        for split, placed in _splits(shape, [Operand(ref=self.refs[source])]):
+            kind = self._kind_of_reduction(shape, split, axes, name in ("sum", "mean"))
+            if kind is not None:
+                block = prod(shape[a] for a in axes) if kind == "block" else 1
+                ways[_table(shape, split)] = Member(instruction, name, kind, placed, block=block)
         return ways
+
+    def _kind_of_reduction(self, shape: tuple[int, ...], split: int, axes: list[int], is_sum: bool) -> str | None:
+        """The kind of member that goes over these axes in a table of this split; None where there is none."""
+        before = [a for a in range(split) if shape[a] != 1]
+        behind = [a for a in range(split, len(shape)) if shape[a] != 1]
+        columns = prod(shape[split:])
+        if axes == behind and columns <= self.dialect.longest_row:
+            return "row"
+        if axes == before + behind:
+            return "all" if is_sum else None
+        if axes == before:
+            return "column" if is_sum else None
+        is_block = self.dialect.blocks and columns > 1 and axes and axes == before[-len(axes) :]
+        return "block" if is_block else None
 
     def _pick(self, instruction: Instruction) -> Ways:
         """x[rows, labels]: of each row the element at its label."""
@@ -144,12 +146,12 @@ class Tables:
         shape, block = table.shape, table.shape[axis]
         inputs = [self._spread(labels, shape, axis)]
         inputs.append(Operand(ref=self.refs[table]) if value is None else self._spread(value, shape, axis))
-        wanted = prod(shape[: axis + 1]), prod(shape[axis + 1 :])
+        wanted = _table(shape, axis + 1)
         name, kind = ("along", "block") if value is None else ("among", "element")
         return {
-            table: Member(instruction, name, kind, placed, block=block)
-            for table, placed in _tables(shape, inputs)
-            if table == wanted
+            _table(shape, split): Member(instruction, name, kind, placed, block=block)
+            for split, placed in _splits(shape, inputs)
+            if _table(shape, split) == wanted
         }
 
     def _spread(self, values: Variable, shape: tuple[int, ...], axis: int) -> Operand:
@@ -208,8 +210,8 @@ def _counts(numbers: Any, axis: int, shape: tuple[int, ...]) -> bool:
     return bool((numbers.reshape(-1) == host.arange(shape[axis])).all())
 
 
-def _tables(shape: tuple[int, ...], operands: list[Operand]) -> Iterator[tuple[Table, list[Operand]]]:
-    """Every split of the axes into rows and columns along which each operand can be read."""
+def _splits(shape: tuple[int, ...], operands: list[Operand]) -> Iterator[tuple[int, list[Operand]]]:
+    """Every split of the axes into rows and columns along which each operand can be read: how many make the rows."""
     for split in range(len(shape) + 1):
         placed = []
         for operand in operands:
@@ -224,13 +226,8 @@ def _tables(shape: tuple[int, ...], operands: list[Operand]) -> Iterator[tuple[T
                 break
             placed.append(Operand(ref=operand.ref, rows=rows, columns=columns))
         else:
-            yield (prod(shape[:split]), prod(shape[split:])), placed
+            yield split, placed
 
 
-def _split_of(shape: tuple[int, ...], rows: int, columns: int) -> int:
-    """The first split of a shape that gives a table."""
-    return next(k for k in range(len(shape) + 1) if (prod(shape[:k]), prod(shape[k:])) == (rows, columns))
-
-
-def _row(axis: Any) -> tuple[int, ...]:
-    return (axis,) if isinstance(axis, int) else tuple(axis)
+def _table(shape: tuple[int, ...], split: int) -> Table:
+    return prod(shape[:split]), prod(shape[split:])

@@ -18,7 +18,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ...backend import host
-from ..program import Instruction, Program, Variable
+from ..program import Instruction, Program, Variable, axes_of
 
 __all__ = ["with_linear_sums"]
 
@@ -72,7 +72,7 @@ class _Linear:
             return []
         if source.dtype != instruction.out.dtype or prod(source.shape) < _LARGE or axis is None:
             return []
-        axes = _axes_of(instruction, len(source.shape))
+        axes = axes_of(instruction, len(source.shape))
         terms = self._terms(_Term(source), source.shape, axes)
         late = (self._is_late(x, prod(source.shape)) for term in terms for _, x in term.weights)
         return terms if len(terms) <= _MOST and any(late) else []
@@ -131,7 +131,7 @@ class _Linear:
     def _put(self, instruction: Instruction, terms: list[_Term]) -> None:
         """A sum of weighted sums in the place of one."""
         source, out = terms[0].array, instruction.out
-        axes = _axes_of(instruction, len(source.shape))
+        axes = axes_of(instruction, len(source.shape))
         shape = tuple(1 if a in axes else n for a, n in enumerate(source.shape))
         options = {"axis": tuple(sorted(axes)), "keepdims": True}
         total: Variable | None = None
@@ -152,17 +152,11 @@ class _Linear:
         return out
 
 
-def _axes_of(instruction: Instruction, ndim: int) -> set[int]:
-    """The axes that a sum of an array of so many axes goes over."""
-    axis: Any = instruction.options.get("axis")
-    return {a % ndim for a in ((axis,) if isinstance(axis, int) else range(ndim) if axis is None else axis)}
-
-
 def _goes_down(instruction: Instruction, size: int) -> bool:
     """Whether it sums a whole array of this size, and not along rows."""
     source = instruction.inputs[0]
     if not isinstance(source, Variable) or prod(source.shape) != size:
         return False
     ndim = len(source.shape)
-    axes = _axes_of(instruction, ndim)
+    axes = axes_of(instruction, ndim)
     return axes != {*range(ndim - len(axes), ndim)} or len(axes) == ndim
