@@ -103,7 +103,7 @@ _OF_THE_HOST |= {"log10", "log2", "logical_xor", "signbit", "tan"}
 _NO_UFUNCS = {"clip", "positive", "where"}  # "positive" may be a cast
 _ARITHMETIC = {"add", "subtract", "negative", "power", "square"}
 _WRAPPING = {"add", "multiply", "negative", "square", "subtract"}
-_OF_BOOLS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
+_OF_BITS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
 _FLOATING = {name for name, text in _FUNCTIONS.items() if "{f}" in text} | {"divide", "reciprocal"}
 
 
@@ -117,29 +117,30 @@ def has_expression(name: str, inputs: list[Any], out: Any, types: Container[str]
 
     `types` are the dtypes that the language has. Of bfloat16 there are casts alone: it is not computed with.
     """
-    kinds = [dtype for dtype in inputs if not isinstance(dtype, type)]
-    if name not in _FUNCTIONS or not kinds or any(str(dtype) not in types for dtype in [*kinds, out]):
+    dtypes = [dtype for dtype in inputs if not isinstance(dtype, type)]
+    names = {str(dtype) for dtype in (*dtypes, out)}
+    if name not in _FUNCTIONS or not dtypes or any(dtype not in types for dtype in names):
         return False
-    if name in _OF_THE_HOST and types is not C_TYPES:
+    if types is not C_TYPES and (name in _OF_THE_HOST or (name in _OF_BITS and out != "bool")):
         return False
-    if "bfloat16" in map(str, [*kinds, out]):
+    if "bfloat16" in names:
         return name == "positive"
+    return _is_as_in_numpy(name, dtypes, {kind for kind in inputs if isinstance(kind, type)}, out)
+
+
+def _is_as_in_numpy(name: str, dtypes: list[Any], numbers: set[type], out: Any) -> bool:
+    """Whether the text of a function gives what NumPy does, for arrays of these dtypes and numbers of these classes."""
+    kinds = {dtype.kind for dtype in dtypes}
+    if name == "signbit":
+        return kinds == {"f"}
+    if name in _OF_BITS:
+        return kinds == {"b"} if out == "bool" else name != "invert" and float not in numbers
     if out == "bool" and name in _ARITHMETIC:
         return False  # NumPy's sums of bools are bools again
-    if out == "bool" and int in inputs and "uint64" in map(str, kinds):
-        return False  # in C there is no number below all of these
-    if name == "signbit":
-        return all(dtype.kind == "f" for dtype in kinds)
-    if name in _OF_BOOLS and out == "bool":
-        return all(dtype == "bool" for dtype in kinds)
-    if name in _OF_BOOLS:
-        whole = all(dtype.kind in "biu" for dtype in [*kinds, out]) and float not in inputs
-        return whole and name != "invert" and types is C_TYPES
-    if float in inputs and all(dtype.kind != "f" for dtype in kinds):
-        return bool(out.kind == "f")
-    if name == "sign" or name in _FLOATING:
-        return bool(out.kind == "f")
-    return True
+    if out == "bool" and "uint64" in dtypes and (int in numbers or "int64" in dtypes):
+        return False  # in C there is no number below all of these, and no type that holds both
+    floating = name == "sign" or name in _FLOATING or (float in numbers and "f" not in kinds)
+    return not floating or bool(out.kind == "f")
 
 
 def called(instruction: Instruction) -> tuple[str, tuple[Any, ...], dict[str, Any]]:

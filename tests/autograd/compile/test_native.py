@@ -456,6 +456,17 @@ def test_whole_numbers_are_compared_with_any_of_pythons(dtype: str) -> None:
 
 
 @needs_c
+@pytest.mark.parametrize("dtype", ["int8", "int64"])
+def test_whole_numbers_with_a_sign_are_compared_with_those_without(dtype: str) -> None:
+    """There is no type for both, and in double 2^53 and the next number are one."""
+    largest = min(np.iinfo(dtype).max, 2**53)
+    x, y = Tensor(np.array([-1, largest], dtype)), Tensor(np.array([2**64 - 1, largest + 1], "uint64"))
+
+    compiled = ag.compile(lambda x, y: (x < y, x == y, y > x, x != y), executor="native")
+    assert [found.tolist() for found in compiled(x, y)] == [[True] * 2, [False] * 2, [True] * 2, [True] * 2]
+
+
+@needs_c
 @pytest.mark.parametrize("shape", [(300_003,), (100_001, 3), (3, 300_001)])
 def test_a_sum_of_many_numbers_loses_none_of_them(shape: tuple[int, ...]) -> None:
     def function(x: Tensor, y: Tensor) -> Tensor:
