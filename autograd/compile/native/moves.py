@@ -7,6 +7,7 @@ to be moved again goes straight. Read `products.py` next.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
@@ -83,30 +84,37 @@ def _joined(instruction: Instruction, refs: dict[Variable, Ref], types: Containe
 
 def joined_moves(steps: Sequence[S], program: Program, refs: dict[Variable, Ref]) -> list[S]:
     """The steps with pieces that are put into one array, one after the other, as one step."""
-    readers: dict[Variable, int] = {}
-    for variable in [v for instruction in program.instructions for v in instruction.variables()] + program.kept():
-        if variable in refs:
-            readers[refs[variable].base] = readers.get(refs[variable].base, 0) + 1
+    read = [v for instruction in program.instructions for v in instruction.variables()] + program.kept()
+    readers = Counter(refs[variable].base for variable in read if variable in refs)
     moves: dict[Variable, Move] = {}
     gone: set[int] = set()
+
+    def before(ref: Ref | None) -> Move | None:
+        """The move that made what is read here, where all of it is and nobody else reads it."""
+        return moves.get(ref.base) if ref is not None and ref.is_whole and readers[ref.base] == 1 else None
+
     for step in steps:
         if isinstance(step, Move):
-            before = moves.get(step.base.base) if step.base is not None and step.base.is_whole else None
-            if before is not None and readers[before.instruction.out] == 1:
-                out = step.instruction.out
-                parts = [(replace(part, base=out), source) for part, source in before.parts]
-                if not any(overlap(part, other) for part, _ in parts for other, _ in step.parts):
-                    step.parts = parts + step.parts
-                    step.base = before.base
-                    gone.add(id(before))
+            made = before(step.base)
+            if made is not None and _took_in(step, made):
+                gone.add(id(made))
             for i, (part, source) in enumerate(step.parts):
-                made = moves.get(source.base) if source.is_whole and readers[source.base] == 1 else None
+                made = before(source)
                 found = None if made is None else _straight(made, part)
-                if made is not None and found is not None:
+                if found is not None:
                     step.parts[i] = found
                     gone.add(id(made))
             moves[step.instruction.out] = step
     return [step for step in steps if id(step) not in gone]
+
+
+def _took_in(move: Move, made: Move) -> bool:
+    """Let a move do too what the one did that made its base, and say so; not where they fill the same places."""
+    parts = [(replace(part, base=move.instruction.out), source) for part, source in made.parts]
+    if any(overlap(part, other) for part, _ in parts for other, _ in move.parts):
+        return False
+    move.base, move.parts = made.base, parts + move.parts
+    return True
 
 
 def _straight(move: Move, to: Ref) -> tuple[Ref, Ref] | None:
