@@ -65,51 +65,55 @@ class _Loops:
     def __init__(self, program: Program, refs: dict[Variable, Ref], steps: list[Step]) -> None:
         self.before, self.refs = program, refs
         self.maker = {instruction.out: instruction for instruction in program.instructions}
-        self.place: dict[Variable, int] = {}  # of what is a member, the number of its loop
-        self.reads: dict[int, set[Variable]] = {}
-        for i, step in enumerate(steps):
-            if isinstance(step, Group):
-                self.place |= dict.fromkeys(step.ways, i)
-                self.reads[i] = {base for base in step.reads if base not in step.ways}
-        self.comparing = {self.place[i.out] for i in program.instructions if i.name in _EXACT and i.out in self.place}
+        self.ready = {instruction.out: i for i, step in enumerate(steps) for instruction in _instructions(step)}
+        self.kept = {refs[variable].base for variable in program.kept()}
         written = {id(place) for place, _ in program.writes}
         self.written = {variable for place, variable in program.places if id(place) in written}
-        self.elements = {  # in their order, from which it follows what is found
-            out: member
-            for step in steps
-            if isinstance(step, Group)
-            for out, member in step.members.items()
-            if member.kind == "element" and not member.per_row
-        }
-        self.ready = {instruction.out: i for i, step in enumerate(steps) for instruction in _instructions(step)}
-        self.readers: dict[Variable, list[Instruction]] = {}
-        for instruction in program.instructions:
-            for variable in dict.fromkeys(instruction.variables()):
-                self.readers.setdefault(variable, []).append(instruction)
+        loops = {i: step for i, step in enumerate(steps) if isinstance(step, Group)}
+        self.place = {out: i for i, loop in loops.items() for out in loop.ways}  # of what is a member, its loop
+        members = (member for loop in loops.values() for member in loop.members.values())
+        # In their order, from which it follows what is found.
+        self.elements = dict.fromkeys(m.out for m in members if m.kind == "element" and not m.per_row)
+        self.readers = self._readers()
+        self.comparing = {self.place[i.out] for i in program.instructions if i.name in _EXACT and i.out in self.place}
+        # What each loop reads from memory, and which of that is made last, behind which it makes others again.
+        self.reads = {i: {base for base in loop.reads if base not in loop.ways} for i, loop in loops.items()}
+        made = {loop: reads & self.ready.keys() for loop, reads in self.reads.items()}
+        self.behind = {loop: max(reads, key=self._when) for loop, reads in made.items() if reads}
+
+    def _readers(self) -> dict[Variable, set[int]]:
+        """By variable, the loops that read it, and -1 for what is none."""
+        readers: dict[Variable, set[int]] = {}
+        for instruction in self.before.instructions:
+            for variable in instruction.variables():
+                readers.setdefault(variable, set()).add(self.place.get(instruction.out, -1))
+        return readers
 
     def program(self) -> Program | None:
         """What comes of it; None where all stays as it is."""
         again: dict[int, dict[Variable, list[Variable]]] = {}  # loop -> what it makes again, each with its way
-        made = {loop: reads & self.ready.keys() for loop, reads in self.reads.items()}
-        self.behind = {loop: max(reads, key=self._when) for loop, reads in made.items() if reads}
-        kept = {self.refs[variable].base for variable in self.before.kept()}
         for out in self.elements:
-            loops = {self.place.get(reader.out, -1) for reader in self.readers.get(out, [])} - {self.place[out]}
-            if not _is_large(out) or out in kept or not loops or -1 in loops:
+            loops = self.readers.get(out, set()) - {self.place[out]}
+            if not _is_large(out) or out in self.kept or not loops or -1 in loops:
                 continue
             way, starts = self._way(out)
             large = {start for start in starts if start.nbytes * _FEW > out.nbytes}
             unread = sum(len(large - self.reads[loop]) for loop in loops)
-            if not way or unread >= len(loops) + 2 or not large.isdisjoint(self.written):
+            if not way or unread >= len(loops) + 2 or not self._may_make(out, way, large, loops):
                 continue
-            if _may_round_otherwise({self.maker[step].name for step in way}) and loops & self.comparing:
-                continue
-            if not all(loop in self.behind and self.ready[self.behind[loop]] > self.place[out] for loop in loops):
-                continue  # it would join its own loop
             for loop in loops:
                 again.setdefault(loop, {})[out] = way
                 self.reads[loop] |= large
         return self._with(again) if again else None
+
+    def _may_make(self, out: Variable, way: list[Variable], large: set[Variable], loops: set[int]) -> bool:
+        """Whether these loops can make an element again, from what is there still, and give what they gave."""
+        if not large.isdisjoint(self.written):
+            return False
+        if _may_round_otherwise({self.maker[step].name for step in way}) and loops & self.comparing:
+            return False
+        # Else it would join its own loop.
+        return all(loop in self.behind and self.ready[self.behind[loop]] > self.place[out] for loop in loops)
 
     def _when(self, variable: Variable) -> tuple[int, int]:
         return self.ready[variable], variable.index
