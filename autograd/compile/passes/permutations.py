@@ -30,7 +30,7 @@ from typing import Any
 from ...backend import host
 from ...convolution import convolve_planes, convolve_planes_input, geometry_of
 from ...pooling import are_beside
-from ..program import CASTS, Instruction, Program, Variable, replace_variables
+from ..program import CASTS, Instruction, Program, Variable, axes_of, replace_variables
 from .rewriting import Rewriting
 
 __all__ = ["ReadsPlanes", "with_sunk_permutations"]
@@ -104,37 +104,39 @@ class _Sinking(Rewriting):
         )
 
     def step(self, instruction: Instruction) -> None:
-        """Put one instruction behind the others, in its best form."""
-        name, inputs, out = instruction.name, instruction.inputs, instruction.out
-        first: Any = inputs[0] if inputs else None
-        if name == "transpose" and len(inputs) == 2 and isinstance(inputs[1], tuple) and len(inputs[1]) > 2:
-            u, order = self.form.get(first, (first, tuple(range(len(inputs[1])))))
-            self.view(u, tuple(order[axis] for axis in inputs[1]), out)
-        elif name in _LEADING and self.pooled_planes(instruction):
-            pass
-        elif name in _CHANNELS_LAST:
-            planes = self.reads_planes(instruction, [self.are_planes(x) for x in inputs])
-            if planes[0] and name in _IN_PLANES and self.convolved_planes(instruction):
-                return
-            given = (x if read else self.packed(x) for x, read in zip(inputs, planes, strict=True))
-            self.add(replace(instruction, inputs=tuple(given)))
-            if name == "convolve_weight":
-                self.weights.add(out)
-        elif name in _REDUCTIONS and first in self.form and len(inputs) == 1 and self.reduced(instruction):
-            pass
-        elif not (_is_elementwise(instruction) and self.elementwise(instruction)):
+        """Put one instruction behind the others, in the first of these forms that it has."""
+        forms = (self.transposed, self.pooled_planes, self.convolved_planes, self.packed_images, self.reduced)
+        if not any(form(instruction) for form in (*forms, self.elementwise)):
             self.add(instruction)
+
+    def transposed(self, instruction: Instruction) -> bool:
+        """A permutation of more than two axes is only noted."""
+        inputs = instruction.inputs
+        if instruction.name != "transpose" or len(inputs) != 2 or not isinstance(inputs[1], tuple):
+            return False
+        x, axes = inputs
+        if len(axes) < 3:
+            return False
+        u, order = self.form.get(x, (x, tuple(range(len(axes)))))
+        self.view(u, tuple(order[axis] for axis in axes), instruction.out)
+        return True
 
     def are_planes(self, x: Any) -> bool:
         """Whether these are images, their channels last, that lie with them in axis 1."""
         u, order = self.form.get(x, (None, ()))
         return u is not None and order == _LAST and self._lies_in_order(u)
 
+    def _reads_planes(self, instruction: Instruction) -> tuple[bool, ...]:
+        """Which of its inputs are read as they lie, with their channels in axis 1."""
+        return self.reads_planes(instruction, [self.are_planes(x) for x in instruction.inputs])
+
     def _could_read(self, instruction: Instruction) -> tuple[bool, ...]:
         return self.reads_planes(instruction, [True] * len(instruction.inputs))
 
     def convolved_planes(self, instruction: Instruction) -> bool:
         """Convolve channel by channel as they lie, see Note [Planes]; False where they are not apart."""
+        if instruction.name not in _IN_PLANES or not self._reads_planes(instruction)[0]:
+            return False
         name, (x, w), out = instruction.name, instruction.inputs, instruction.out
         if not geometry_of(name, x.shape, w.shape, **instruction.options).is_depthwise:
             return False
@@ -145,8 +147,20 @@ class _Sinking(Rewriting):
         self.view(inner, _LAST, out)
         return True
 
+    def packed_images(self, instruction: Instruction) -> bool:
+        """What wants channels last has them so in memory, but where it reads them as they lie."""
+        if instruction.name not in _CHANNELS_LAST:
+            return False
+        read = zip(instruction.inputs, self._reads_planes(instruction), strict=True)
+        self.add(replace(instruction, inputs=tuple(x if as_it_lies else self.packed(x) for x, as_it_lies in read)))
+        if instruction.name == "convolve_weight":
+            self.weights.add(instruction.out)
+        return True
+
     def pooled_planes(self, instruction: Instruction) -> bool:
         """Pool images as they lie, see Note [Planes]; False where channels are last, or that is slower."""
+        if instruction.name not in _LEADING:
+            return False
         options = {name: value for name, value in instruction.options.items() if name != "length"}
         u, order = self.form.get(instruction.inputs[_LEADING[instruction.name]], (None, ()))
         if u is None or order != _LAST or not self._lies_in_order(u):
@@ -167,6 +181,8 @@ class _Sinking(Rewriting):
 
     def elementwise(self, instruction: Instruction) -> bool:
         """Do it where its permuted operands lie; False where none is."""
+        if not _is_elementwise(instruction):
+            return False
         out = instruction.out
         whole = [x for x in instruction.inputs if isinstance(x, Variable) and x.shape == out.shape]
         if any(x in self.home for x in whole):
@@ -189,13 +205,14 @@ class _Sinking(Rewriting):
 
     def reduced(self, instruction: Instruction) -> bool:
         """Reduce along the axes where they lie."""
+        if instruction.name not in _REDUCTIONS or len(instruction.inputs) != 1:
+            return False
         source, out, options = instruction.inputs[0], instruction.out, instruction.options
-        if not options.keys() <= {"axis", "keepdims"}:
+        if source not in self.form or not options.keys() <= {"axis", "keepdims"}:
             return False
         u, order = self.form[source]
-        axis, kept = options.get("axis"), options.get("keepdims", False)
-        given = range(len(order)) if axis is None else (axis,) if isinstance(axis, int) else axis
-        axes = {order[a % len(order)] for a in given}
+        kept = options.get("keepdims", False)
+        axes = {order[a] for a in axes_of(instruction, len(order))}
         if source in self.wanted and not _at_an_end(axes, len(order)):
             self.add(replace(instruction, inputs=(self.packed(source),)))  # it is brought in order for others anyway
             return True
