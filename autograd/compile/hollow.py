@@ -22,19 +22,7 @@ __all__ = ["hollow", "hollow_like"]
 
 _LARGE = 1 << 20  # bytes from which memory is asked of the system
 _PAGES = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
-_OVER_ROWS = {host.sum, host.mean, host.max, host.min, host.prod}
-_CONVOLUTIONS = {
-    inspect.unwrap(function)
-    for function in (convolution.convolve, convolution.convolve_input, convolution.convolve_weight)
-}
-_ATTENTIONS = {
-    inspect.unwrap(function) for function in (attending.attend, attending.attend_statistics, attending.attend_gradients)
-}
 _SOLVING = {host.linalg.inv, host.linalg.solve, host.linalg.cholesky}  # they refuse zeros, which are singular
-_POOLINGS = {
-    inspect.unwrap(function)
-    for function in (pooling.pool_places, pooling.pool_pick, pooling.pool_put, pooling.pool_sum, pooling.pool_spread)
-}
 
 
 def hollow(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -46,19 +34,8 @@ def hollow(function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[
         return _in_order(arrays[-1].shape, host.result_type(*arrays)) if min(x.ndim for x in arrays) > 1 else None
     if not all(x.size for x in arrays) or "where" in options:
         return None
-    if function is host.matmul:
-        return _product(*arrays) if not options and min(x.ndim for x in arrays) > 1 else None
-    if function in _OVER_ROWS and isinstance(inputs[0], host.ndarray):
-        return _over_rows(function, *inputs, **options)
-    if function in _CONVOLUTIONS:
-        return _convolved(function.__name__, *arrays, **options)
-    if function in _ATTENTIONS:
-        return _attended(function.__name__, arrays[0])
-    if function in _POOLINGS:
-        return _pooled(function.__name__, arrays[0], **options)
-    if function is host.reshape:
-        plain = len(inputs) == 2 and isinstance(inputs[0], host.ndarray) and not options
-        return _reshaped(*inputs) if plain else None
+    if function in _KNOWN:
+        return _KNOWN[function](function, *inputs, **options)
     by_elements = isinstance(function, host.ufunc) and function.signature is None
     casts = getattr(function, "__name__", "") == "astype" and "copy" not in options  # it may be the array itself
     if function is host.where or by_elements or casts:
@@ -96,8 +73,11 @@ def _laid(*arrays: Any) -> Any:
     return host.nditer([*arrays, None], ["zerosize_ok"], [*reads, ["writeonly", "allocate"]], order="K").operands[-1]
 
 
-def _product(a: Any, b: Any) -> Any:
-    if a.shape[-1] != b.shape[-2]:
+# How functions are told from their operands: each is given the function, its inputs and its options.
+
+
+def _product(_matmul: Any, a: Any, b: Any, **options: Any) -> Any:
+    if options or min(a.ndim, b.ndim) < 2 or a.shape[-1] != b.shape[-2]:
         return None  # the call says what is wrong
     stack, matrix = _laid(a[..., 0, 0], b[..., 0, 0]), (a.shape[-2], b.shape[-1])
     outside = [stride * prod(matrix) for stride in stack.strides]
@@ -105,6 +85,8 @@ def _product(a: Any, b: Any) -> Any:
 
 
 def _over_rows(function: Callable[..., Any], x: Any, *inputs: Any, **options: Any) -> Any:
+    if not isinstance(x, host.ndarray):
+        return None
     found = function(_corner(x), *inputs, **options)
     axis = inputs[0] if inputs else options.get("axis")
     over = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
@@ -115,12 +97,14 @@ def _over_rows(function: Callable[..., Any], x: Any, *inputs: Any, **options: An
     return _zeros([x.shape[a] for a in left], [x.strides[a] for a in left], found.dtype)
 
 
-def _reshaped(x: Any, shape: Any) -> Any:
+def _reshaped(_reshape: Any, x: Any, *shape: Any, **options: Any) -> Any:
     """A new shape for what does not lie in order; None where it can be a view."""
+    if options or len(shape) != 1 or not isinstance(x, host.ndarray):
+        return None
     try:
-        x.reshape(shape, copy=False)
+        x.reshape(*shape, copy=False)
     except ValueError:
-        return _untouched(x.size, x.dtype).reshape(shape)
+        return _untouched(x.size, x.dtype).reshape(*shape)
     return None
 
 
@@ -134,29 +118,42 @@ def _by_elements(
     return _zeros(like.shape, like.strides, found.dtype)
 
 
-def _convolved(name: str, first: Any, second: Any, **options: Any) -> Any:
-    geo = convolution.geometry_of(name, first.shape, second.shape, **options)
+def _convolved(function: Callable[..., Any], first: Any, second: Any, **options: Any) -> Any:
+    geo = convolution.geometry_of(function.__name__, first.shape, second.shape, **options)
     shapes = {"convolve": geo.out_shape, "convolve_input": geo.x_shape, "convolve_weight": geo.w_shape}
-    return _in_order(shapes[name], host.result_type(first, second))
+    return _in_order(shapes[function.__name__], host.result_type(first, second))
 
 
-def _attended(name: str, q: Any) -> Any:
+def _attended(function: Callable[..., Any], q: Any, *_inputs: Any, **_options: Any) -> Any:
     batch, length, heads, width = q.shape
-    if name == "attend_statistics":
+    if function.__name__ == "attend_statistics":
         return _in_order((batch, heads, length), host.result_type(q, float32))
-    parts = (3,) if name == "attend_gradients" else ()
+    parts = (3,) if function.__name__ == "attend_gradients" else ()
     return _in_order((batch, length, *parts, heads, width), q.dtype)
 
 
-def _pooled(name: str, x: Any, *, length: Any = None, **options: Any) -> Any:
+def _pooled(function: Callable[..., Any], x: Any, *_inputs: Any, length: Any = None, **options: Any) -> Any:
     if x.dtype.kind != "f":
         return None
     geo = pooling.geometry(x.shape[1:3] if length is None else length, **options)
     lengths = geo.counts if length is None else geo.length
-    dtype = host.min_scalar_type(len(geo.steps)) if name == "pool_places" else x.dtype
+    dtype = host.min_scalar_type(len(geo.steps)) if function.__name__ == "pool_places" else x.dtype
     return _in_order((x.shape[0], *lengths, x.shape[3]), dtype)
 
 
 def _in_order(shape: tuple[int, ...], dtype: Any) -> Any:
     """Zeros that lie in the order of their axes."""
     return _untouched(prod(shape), host.dtype(dtype)).reshape(shape)
+
+
+_CONVOLUTIONS = (convolution.convolve, convolution.convolve_input, convolution.convolve_weight)
+_ATTENTIONS = (attending.attend, attending.attend_statistics, attending.attend_gradients)
+_POOLINGS = (pooling.pool_places, pooling.pool_pick, pooling.pool_put, pooling.pool_sum, pooling.pool_spread)
+_KNOWN: dict[Callable[..., Any], Callable[..., Any]] = {
+    host.matmul: _product,
+    host.reshape: _reshaped,
+    **dict.fromkeys((host.sum, host.mean, host.max, host.min, host.prod), _over_rows),
+    **{inspect.unwrap(function): _convolved for function in _CONVOLUTIONS},
+    **{inspect.unwrap(function): _attended for function in _ATTENTIONS},
+    **{inspect.unwrap(function): _pooled for function in _POOLINGS},
+}
