@@ -275,37 +275,50 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
     if depth > _DEEPEST or _is_closed(thing) or not walk.meets(thing, "attributes"):
         return
     word, scope = named(thing)
-    own = isinstance(thing, type)
-    special = _special(thing) if own else [name for name in _special(type(thing)) if name not in _OF_MAKING]
-    missing, others = [], []
-    if takes_any_name in walk.ways or (takes_any_name_of_self in walk.ways and _asks_itself(thing)):
-        others = _values_of(thing)
-        if hasattr(thing, "__dict__") and others:
-            yield Expression(f"(*{word}.__dict__,)", scope)
-    for name in dict.fromkeys((*walk.names, *special, *others)):
-        value = inspect.getattr_static(thing, name, _MISSING)
-        if isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType)):  # a slot, or __dict__
-            value = getattr(thing, name, _MISSING)
-        elif isinstance(thing, threading.local):  # each thread has its own
-            value = vars(thing).get(name, _MISSING)
+    asks_any = takes_any_name in walk.ways or (takes_any_name_of_self in walk.ways and _asks_itself(thing))
+    others = _values_of(thing) if asks_any else []
+    if others and hasattr(thing, "__dict__"):
+        yield Expression(f"(*{word}.__dict__,)", scope)
+    missing = []
+    for name in dict.fromkeys((*walk.names, *_special(thing), *others)):
+        value = _found(thing, name)
         if value is _MISSING:
             missing.append(name)
-        elif _method_of(value) is not None and (own or name not in getattr(thing, "__dict__", ())):
-            yield from _of_method(thing, name)
-            kinds = (thing if own else type(thing)).__mro__
-            for method in filter(None, (_method_of(vars(kind).get(name)) for kind in kinds)):  # what super() finds too
-                yield from _of_callable(method, depth + 1, walk)
+        elif _is_method(thing, name, value):
+            yield from _of_method(thing, name, depth, walk)
         else:
-            how, grows = "read" if others else walk.how.get(name, "read"), walk.written.get(name) and type(value) is int
-            is_loose = how == "set first" or (how == "counted" and grows)
-            for asked in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
-                yield Loose(asked.text, asked.scope) if is_loose else asked
-            if grows:
-                yield Counted(thing, name, value)
+            yield from _of_value(thing, name, value, depth, walk, is_read=bool(others))
     yield from (Left(thing, name, grows) for name, grows in walk.written.items())
     if missing and goes_on_without in walk.ways:
         (lacks, more), (names, most) = named(_lacks), named(frozenset(missing))
         yield Expression(f"{lacks}({word}, {names})", {**scope, **more, **most})
+
+
+def _found(thing: Any, name: str) -> Any:
+    """What is kept under a name, as it stands there: nothing is run that the user has written."""
+    value = inspect.getattr_static(thing, name, _MISSING)
+    if isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType)):  # a slot, or __dict__
+        return getattr(thing, name, _MISSING)
+    if isinstance(thing, threading.local):  # each thread has its own
+        return vars(thing).get(name, _MISSING)
+    return value
+
+
+def _is_method(thing: Any, name: str, value: Any) -> bool:
+    """Whether a value that was found is a method or a property of its class, or of itself where it is one."""
+    return _method_of(value) is not None and (isinstance(thing, type) or name not in getattr(thing, "__dict__", ()))
+
+
+def _of_value(thing: Any, name: str, value: Any, depth: int, walk: _Walk, is_read: bool) -> Iterator[Expression]:
+    """Questions about an attribute's value: loose ones, see once.py, where it is counted only, or set first."""
+    word, scope = named(thing)
+    how = "read" if is_read else walk.how.get(name, "read")
+    grows = walk.written.get(name, False) and type(value) is int
+    is_loose = how == "set first" or (how == "counted" and grows)
+    for asked in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
+        yield Loose(asked.text, asked.scope) if is_loose else asked
+    if grows:
+        yield Counted(thing, name, value)
 
 
 def _asks_itself(thing: Any) -> bool:
@@ -330,27 +343,31 @@ def _lacks(thing: Any, names: frozenset[str]) -> bool:
     return all(names.isdisjoint(vars(part)) for part in (thing, *kinds) if hasattr(part, "__dict__"))
 
 
-def _of_method(thing: Any, name: str) -> Iterator[Expression]:
-    """Whether a method is still the one of its class, and none of the object's own has taken its place."""
+def _of_method(thing: Any, name: str, depth: int, walk: _Walk) -> Iterator[Expression]:
+    """Whether a method is still the one of its class, and none of the object's own; and about all that it reads."""
     (word, scope), kind = named(thing), thing if isinstance(thing, type) else type(thing)
-    parts = [part for part in kind.__mro__ if name in vars(part)]
-    if parts and getattr(kind, name, None) is vars(parts[0])[name]:
-        method, more = named(vars(parts[0])[name])
+    found = [(part, vars(part)[name]) for part in kind.__mro__ if name in vars(part)]
+    rest = found
+    if found and getattr(kind, name, None) is found[0][1]:
+        now, more = named(found[0][1])
         text = word if kind is thing else f"type({word})"  # an object may be given another class
-        yield Expression(f"(getattr({text}, {name!r}, None) is {method})", {**scope, **more})
-        parts = parts[1:]
-    for part in parts:  # what super() finds
-        (owner, most), (method, more) = named(part), named(vars(part)[name])
-        yield Expression(f"({owner}.__dict__.get({name!r}) is {method})", {**most, **more})
+        yield Expression(f"(getattr({text}, {name!r}, None) is {now})", {**scope, **more})
+        rest = found[1:]
+    for part, value in rest:  # what super() finds
+        (owner, most), (now, more) = named(part), named(value)
+        yield Expression(f"({owner}.__dict__.get({name!r}) is {now})", {**most, **more})
     if kind is not thing and hasattr(thing, "__dict__"):
         yield Expression(f"({name!r} in {word}.__dict__)", scope)
+    for method in filter(None, (_method_of(value) for _, value in found)):
+        yield from _of_callable(method, depth + 1, walk)
 
 
-def _special(kind: type) -> list[str]:
-    """The methods of a user's class that Python's syntax calls, such as __getitem__ and __getattr__."""
+def _special(thing: Any) -> list[str]:
+    """The methods that Python's syntax calls of a user's class or its objects, such as __getitem__ and __getattr__."""
+    kind, unasked = (thing, _NOT_IN_A_CALL) if isinstance(thing, type) else (type(thing), _NOT_IN_A_CALL | _OF_MAKING)
     parts = [] if is_library(kind) else [vars(part) for part in kind.__mro__ if not is_library(part)]
     names = {name: part[name] for part in parts for name in part if name.startswith("__") and name.endswith("__")}
-    return [name for name in names if _method_of(names[name]) is not None and name not in _NOT_IN_A_CALL]
+    return [name for name in names if _method_of(names[name]) is not None and name not in unasked]
 
 
 def _method_of(value: Any) -> types.FunctionType | None:
