@@ -48,40 +48,35 @@ class Entry:
     """A program with its guards and its executor."""
 
     def __init__(self, trace: Trace, structure: Structure, leaves: list[Any], executor: str, only: bool) -> None:
+        # What a call leaves behind besides its result.
         self.counts = [question for question, _ in trace.guards if isinstance(question, Counted)]
         self.effects = [*trace.effects, *settings_of(trace), *(count.grow for count in self.counts)]
         gradients = gradients_of(trace)
         self.with_grad = [tensor for tensor, grad in gradients if grad is not None]
         self.without_grad = [tensor for tensor, grad in gradients if grad is None]
+        # What its result is made of.
         self.structure, self.leaves, self.device = structure, leaves, trace.device
         alone = structure.kind is None and not isinstance(leaves[0], tuple)
         self.one = leaves[0] if alone else None  # for a result that is one array
+        # What runs, and which gradients it writes over those of the call before.
         self.traced = trace.program
         self.program = simplified(self.traced)
         self.run_program = _executor(self.program, executor, only, trace.device)
+        is_on_gpu, places = isinstance(self.run_program, Cuda), self.program.places
         given = dict(enumerate(self.with_grad, len(self.program.results) - len(self.with_grad)))
         self.replaced = [(i, given[i]) for i in self.run_program.takes if i in given]
-        self._spare = lone_array if isinstance(self.run_program, Cuda) else spare_array
-        set_anew = {id(tensor) for tensor in self.with_grad}
-        # A gradient that is added to lies in another array after each call.
-        self._adds = any(isinstance(place, GradOf) and id(place.tensor) in set_anew for place, _ in self.program.places)
-        self.guards = [(q, q() if isinstance(q, Left) else a) for q, a in trace.guards if _stays(q, a, trace)]
-        kept = {id(place) for place, _ in self.program.places}
-        for place, _, _ in trace.captured:  # of an array that the program does without, the shape was read perhaps
-            if isinstance(place, DataOf) and id(place) not in kept:
-                array = place.expression()
-                question = Expression(f"({array.text}.shape, {array.text}.dtype, type({array.text}))", array.scope)
-                self.guards.append((question, question()))
-        if isinstance(self.run_program, Cuda):
-            # Its products are made for this precision, and their algorithms were chosen in this way.
-            self.guards += [(Expression.of(asked), asked()) for asked in (is_tf32, is_timed)]
+        self._spare = lone_array if is_on_gpu else spare_array
+        # The arrays of the places, for which the program is set up; of gradients only while it runs.
+        self._bound: list[Any] = []
         self._laid = {id(place) for place in trace.laid()}  # the places whose arrays must lie as they did
         self._written = [place for place, _ in self.program.writes]
         self._owned: set[int] = set()  # the owners of the memory of those
-        # The arrays of the places, for which the program is set up; of gradients only while it runs.
-        self._bound: list[Any] = []
-        self._gradients = [i for i, (place, _) in enumerate(self.program.places) if isinstance(place, GradOf)]
-        self._edited = [i for i in self._gradients if self.program.places[i][0] in self._written]
+        self._gradients = [i for i, (place, _) in enumerate(places) if isinstance(place, GradOf)]
+        self._edited = [i for i in self._gradients if places[i][0] in self._written]
+        # A gradient that is added to lies in another array after each call.
+        set_anew = {id(tensor) for tensor in self.with_grad}
+        self._adds = any(isinstance(place, GradOf) and id(place.tensor) in set_anew for place, _ in places)
+        self.guards = list(_guards(trace, self.program, is_on_gpu))
         self._ask = self._questions()
         self._bind()
 
@@ -274,6 +269,21 @@ class Entry:
     def explain(self) -> str:
         """The program as text, and how it is run."""
         return f"{self.program}\n\n{self.run_program.explain()}"
+
+
+def _guards(trace: Trace, program: Program, is_on_gpu: bool) -> Iterator[tuple[Any, Any]]:
+    """The questions of each call, with the answers for which the program is right."""
+    for question, answer in trace.guards:
+        if _stays(question, answer, trace):
+            yield question, question() if isinstance(question, Left) else answer
+    kept = {id(place) for place, _ in program.places}
+    for place, _, _ in trace.captured:  # of an array that the program does without, the shape was read perhaps
+        if isinstance(place, DataOf) and id(place) not in kept:
+            array = place.expression()
+            asked = Expression(f"({array.text}.shape, {array.text}.dtype, type({array.text}))", array.scope)
+            yield asked, asked()
+    # Products are made for this precision, and their algorithms were chosen in this way.
+    yield from ((Expression.of(asked), asked()) for asked in (is_tf32, is_timed) if is_on_gpu)
 
 
 def _stays(question: Any, answer: Any, trace: Trace) -> bool:
