@@ -136,16 +136,21 @@ def _parts(value: Any, lists: bool = False, around: tuple[int, ...] = ()) -> Any
         return type(value)
     around = (*around, id(value))
     if not isinstance(value, tuple) and len(value) > MANY:
-        if not (lists or mapping):
-            return type(value)
-        if len(value) > _MOST:
-            return type(value), len(value)
-        entries = (*value, *value.values()) if mapping else tuple(value)
-        inner = [part for part in entries if isinstance(part, (*CONTAINERS, dict))]
-        return type(value), _Things(entries), [_parts(part, lists, around) for part in inner]
+        return _parts_of_many(value, mapping, lists, around)
     if mapping:  # their order counts
         known = ((name if type(name) is str else _parts(name), part) for name, part in value.items())
         return [(name, _parts(part, lists, around)) for name, part in known]
     if isinstance(value, tuple):
         return [_parts(part, lists, around) for part in value]
     return type(value), [_parts(part, lists, around) for part in value] if lists else None
+
+
+def _parts_of_many(value: Any, mapping: bool, lists: bool, around: tuple[int, ...]) -> Any:
+    """The same of a container with many entries, which are the same only where they are the same things."""
+    if not (lists or mapping):
+        return type(value)
+    if len(value) > _MOST:
+        return type(value), len(value)
+    entries = (*value, *value.values()) if mapping else tuple(value)
+    inner = [part for part in entries if isinstance(part, (*CONTAINERS, dict))]
+    return type(value), _Things(entries), [_parts(part, lists, around) for part in inner]
