@@ -132,24 +132,26 @@ def _read(subscripts: str, shapes: tuple[Shape, ...]) -> tuple[tuple[str, ...], 
         raise ValueError(f'einsum: "{subscripts}" may hold letters, commas, one "->", and "..." once an operand.')
     if any(term.count("...") > 1 for term in (*terms, right)):
         raise ValueError(f'einsum: "{subscripts}" has "..." twice in one operand.')
-    spare = [c for c in string.ascii_letters if c not in text]
-    hidden = [len(shape) - len(term.replace("...", "")) for term, shape in zip(terms, shapes, strict=True)]
-    for term, shape, count in zip(terms, shapes, hidden, strict=True):
-        if count < 0 or (count and "..." not in term):
-            raise ShapeError(
-                f'einsum: "{term}" of "{subscripts}" does not name the axes of an operand of shape {shape}.'
-            )
-    dots = spare[: max(n if "..." in term else 0 for term, n in zip(terms, hidden, strict=True))]
+    hidden = [_hidden(subscripts, term, shape) for term, shape in zip(terms, shapes, strict=True)]
+    dots = "".join(c for c in string.ascii_letters if c not in text)[: max(hidden)]
     if not arrow:
         once = sorted(c for c in set(left) - set(",.") if left.count(c) == 1)
         right = ("..." if dots else "") + "".join(once)
-    output = right.replace("...", "".join(dots))
+    output = right.replace("...", dots)
     if len(set(output)) < len(output) or set(right) - set(left):
         raise ValueError(f'einsum: the result of "{subscripts}" must name letters of the operands, each once.')
     if dots and "..." not in right:
         raise ValueError(f'einsum: "{subscripts}" must say where "..." stands in the result.')
-    full = (term.replace("...", "".join(dots[len(dots) - n :])) for term, n in zip(terms, hidden, strict=True))
+    full = (term.replace("...", dots[len(dots) - n :]) for term, n in zip(terms, hidden, strict=True))
     return tuple(full), output
+
+
+def _hidden(subscripts: str, term: str, shape: Shape) -> int:
+    """How many axes of an operand "..." stands for, or 0 without it; ShapeError where the letters are not the rest."""
+    count = len(shape) - len(term.replace("...", ""))
+    if count < 0 or (count and "..." not in term):
+        raise ShapeError(f'einsum: "{term}" of "{subscripts}" does not name the axes of an operand of shape {shape}.')
+    return count
 
 
 @lru_cache(maxsize=256)
