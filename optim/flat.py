@@ -59,6 +59,12 @@ class Flat:
         for name in dict.fromkeys(name for entry in self.entries for name in entry if name != "step"):
             self.add_state(name, starts.get(name, 0.0))
 
+    def add_states(self, starts: dict[str, float]) -> None:
+        """Make the states that are not there yet; `starts` has their values at the start, by name."""
+        for name, start in starts.items():
+            if name not in self.state:
+                self.add_state(name, start)
+
     def add_state(self, name: str, start: float) -> None:
         """Make the state `name`, equal to `start` where a parameter has none yet."""
         dtype = single(self.data[:0]).dtype

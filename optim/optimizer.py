@@ -26,6 +26,7 @@ from autograd.tensor import Tensor, wrap
 from autograd.words import OF_OPTIMIZERS
 from autograd.writes import mark_written
 
+from .flat import Flat
 from .groups import Group, Parameters, named_parameters, split_groups
 from .layout import Layout
 from .numbers import flag
@@ -140,9 +141,7 @@ class Optimizer(Telling, ABC):
             options = {name: group[name] for name in self._rule_options}
             slots = self.slots(options)
             for flat, penalties in layout.flats:
-                for name, start in slots.items():
-                    if name not in flat.state:
-                        flat.add_state(name, start)
+                flat.add_states(slots)
                 rule = Rule(self.update, options, penalties, group["maximize"])
                 for run, age in flat.runs():
                     moves.append((flat.xp, rule, run, age + 1, run.with_gradients()))
@@ -156,9 +155,7 @@ class Optimizer(Telling, ABC):
             slots = self.slots(group)
             flats = self._layout(index).flats
             for flat, _ in flats:
-                for name, start in slots.items():
-                    if name not in flat.state:
-                        flat.add_state(name, start)
+                flat.add_states(slots)
         options = {name: trace.option(group, name) for name in (*self._rule_options, "maximize")}
         maximize = options.pop("maximize")
         known = self._entries
@@ -168,27 +165,7 @@ class Optimizer(Telling, ABC):
             for question in questions_about(method):
                 trace.guard(question)
         for flat, penalties in flats:
-            rule = Rule(self.update, options, penalties, maximize)
-            moved = [i for i, parameter in enumerate(flat.parameters) if parameter.grad is not None]
-            entries = [flat.entries[i] for i in moved]
-            alike = len({trace.grown(entry, "step") for entry in entries}) == 1 and trace.guard(
-                lambda entries=entries: len({entry["step"] for entry in entries}) == 1
-            )
-            for i, entry in zip(moved, entries, strict=True):
-                parameter = flat.parameters[i]
-                w, grad = parameter.data, parameter.grad
-                assert grad is not None
-                g = trace.lift(grad.data)
-                check_shape(g.shape, w.shape)
-                g = in_dtype(g, w.dtype)
-                xp = module_of(w)
-                state = {name: trace.item(entry, name) for name in slots}
-                t = trace.option(entries[0] if alike else entry, "step") + 1
-                rule.move(xp, w, g, state, t)
-                for penalty in penalties:
-                    penalty.project(xp, w)
-                mark_written(w)
-            trace.count(entries, "step")
+            _advance_in_trace(trace, Rule(self.update, options, penalties, maximize), flat, slots)
 
     def _current_layouts(self) -> list[Layout]:
         """The layouts of all groups, before one of them is moved."""
@@ -357,6 +334,29 @@ def _advance(xp: Any, rule: Rule, run: Run, t: int, pieces: list[tuple[Piece, Ar
         mark_written(run.data)
     for entry in run.entries:
         entry["step"] = t
+
+
+def _advance_in_trace(trace: Any, rule: Rule, flat: Flat, slots: Iterable[str]) -> None:
+    """Move those parameters that have a gradient in a compiled function, one by one."""
+    moved = [(p, entry) for p, entry in zip(flat.parameters, flat.entries, strict=True) if p.grad is not None]
+    entries = [entry for _, entry in moved]
+    alike = len({trace.grown(entry, "step") for entry in entries}) == 1 and trace.guard(
+        lambda: len({entry["step"] for entry in entries}) == 1
+    )
+    for parameter, entry in moved:
+        w, grad = parameter.data, parameter.grad
+        assert grad is not None
+        g = trace.lift(grad.data)
+        check_shape(g.shape, w.shape)
+        g = in_dtype(g, w.dtype)
+        xp = module_of(w)
+        state = {name: trace.item(entry, name) for name in slots}
+        t = trace.option(entries[0] if alike else entry, "step") + 1  # one number for all that are as old
+        rule.move(xp, w, g, state, t)
+        for penalty in rule.penalties:
+            penalty.project(xp, w)
+        mark_written(w)
+    trace.count(entries, "step")
 
 
 def _in_groups(option: str) -> str:
