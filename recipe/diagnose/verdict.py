@@ -120,23 +120,18 @@ def decide(f: Facts, t: Thresholds, settings: Mapping[str, Any], *, explicit_tar
     """The verdict of facts; `settings` are the options of the run by dotted keys, for the change that is proposed."""
     gate = bad_on_training(f, t)
     set_up = [rule(f, t) for rule in SET_UP]
-    training = [rule(f, t) for rule in TRAINING]
-    if explicit_target and training[-1].state is State.UNKNOWN:
-        training[-1] = replace(
-            training[-1], state=State.FIRED, note="training went as it should, and misses your target"
-        )
-    validation = [rule(f, t) for rule in VALIDATION]
     ways = []
     if gate.state is not State.RULED_OUT:
-        ways.append(("training", [*set_up, *training]))
+        ways.append(("training", [*set_up, *_of_training(f, t, explicit_target)]))
     if gate.state is not State.FIRED:
-        ways.append(("validation", [*set_up, *validation]))
+        ways.append(("validation", [*set_up, *(rule(f, t) for rule in VALIDATION)]))
     candidates = list(dict.fromkeys(code for _, findings in ways for code in _possible(findings)))
-    stage, walked = ways[0]
-    decided = len(candidates) == 1 and not _contradictions(f, candidates[0])
+    against = _contradictions(f, candidates[0])
+    decided = len(candidates) == 1 and not against
     code = candidates[0] if decided else "undecided"
     remedy = REMEDIES[code] if decided else _UNDECIDED
-    path = _path(walked, code if decided else None)
+    stage, walked = ways[0]
+    path = _path(walked, code)
     # Nothing fired in a run that is fine: the last question of all decided.
     decisive = path[-1] if code in (path[-1].code, "fine") else None
     if decisive in set_up:
@@ -153,10 +148,18 @@ def decide(f: Facts, t: Thresholds, settings: Mapping[str, Any], *, explicit_tar
         evidence=_rows(decisive, gate, stage),
         ruled_out=_ruled_out([finding for finding in path if finding is not decisive]),
         candidates=[] if decided else candidates,
-        because=[] if decided else [*_contradictions(f, candidates[0]), *_doubts(ways, gate)],
+        because=[] if decided else [*against, *_doubts(ways, gate)],
         notes=_notes(f, t),
         applies=_applies(f),
     )
+
+
+def _of_training(f: Facts, t: Thresholds, explicit_target: bool) -> list[Finding]:
+    """What the rules find of a bad training result; one that only misses a target is one where the user set that."""
+    *before, last = (rule(f, t) for rule in TRAINING)
+    if explicit_target and last.state is State.UNKNOWN:
+        last = replace(last, state=State.FIRED, note="training went as it should, and misses your target")
+    return [*before, last]
 
 
 def _possible(findings: Sequence[Finding]) -> list[str]:
@@ -170,7 +173,7 @@ def _possible(findings: Sequence[Finding]) -> list[str]:
     return [*codes, "fine"]
 
 
-def _path(findings: Sequence[Finding], code: str | None) -> list[Finding]:
+def _path(findings: Sequence[Finding], code: str) -> list[Finding]:
     """The findings up to the one that decided; all of them where none did."""
     for i, finding in enumerate(findings):
         if finding.state is State.FIRED and finding.code == code:
