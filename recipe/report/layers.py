@@ -74,23 +74,19 @@ def _by_layer(
     scale: float = 1.0,
 ) -> Plot | None:
     looks = [look for look in _looks(run) if any(look.get(key) for key in keys)]
-    series: dict[str, list[float | None]] = {}
-    for key, word in keys.items():
-        for layer in dict.fromkeys(layer for look in looks for layer in look.get(key) or ()):
-            values = [(look.get(key) or {}).get(layer) for look in looks]
-            series[f"{layer} {word}".strip()] = [None if v is None else scale * v for v in values]
     epochs = [look["epoch"] for look in looks]
+    series = {
+        f"{layer} {word}".strip(): [None if v is None else scale * v for v in values]
+        for key, word in keys.items()
+        for layer, values in _found(looks, key).items()
+    }
     shown = {layer: [None if log and not v else v for v in values] for layer, values in series.items()}
     if not any(value is not None for values in shown.values() for value in values):
         return None
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        many = len(shown) > 12
-        for i, ((layer, values), colour) in enumerate(zip(shown.items(), colours(len(shown)), strict=True)):
-            ends = i in (0, len(shown) - 1)
-            text = layer if not many or ends else None
-            axes.plot(epochs, cells(values), "o-", color=colour, markersize=3, label=text)
+        _draw_lines(axes, epochs, shown)
         if log:
             axes.set_yscale("log")
         axes.set(xlabel="epochs", ylabel=label)
@@ -110,6 +106,19 @@ def _by_layer(
         rows=list(zip(epochs, *series.values(), strict=True)),
         svg=draw(name, paint, (7.0, 3.4 + 0.22 * (len(shown) > 6))),
     )
+
+
+def _found(looks: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[float | None]]:
+    """What each look found under a key, by layer; None where it found nothing of a layer."""
+    layers = dict.fromkeys(layer for look in looks for layer in look.get(key) or ())
+    return {layer: [(look.get(key) or {}).get(layer) for look in looks] for layer in layers}
+
+
+def _draw_lines(axes: Any, epochs: Sequence[float], lines: Mapping[str, Sequence[float | None]]) -> None:
+    """A line for each layer, from blue to orange; of many only the first and the last are named."""
+    for i, ((layer, values), colour) in enumerate(zip(lines.items(), colours(len(lines)), strict=True)):
+        is_named = len(lines) <= 12 or i in (0, len(lines) - 1)
+        axes.plot(epochs, cells(values), "o-", color=colour, markersize=3, label=layer if is_named else None)
 
 
 def histograms(run: Run) -> Plot | None:
