@@ -160,17 +160,17 @@ def verdicts(judged: Mapping[str, Judged], claims: Sequence[str]) -> dict[str, C
 
 
 def _verdict(claim: str, judged: Mapping[str, Judged]) -> ClaimVerdict:
-    orders = [(key, o) for key, j in judged.items() for o in j.orders if o.claim == claim]
-    figures = [(key, f) for key, j in judged.items() for f in j.figures if f.claim == claim]
-    deciding = [(key, o) for key, o in orders if not o.against]
-    states = [o.state for _, o in deciding] + [f.state for _, f in figures if f.exact]
-    fails = [f"{key}: {o.says}" for key, o in deciding if o.state is State.FAILS]
-    fails += [f"{key}: {f.what}" for key, f in figures if f.state is State.FAILS]
-    known = [state for state in states if state is not State.NOT_MEASURED]
+    """What comparisons and exact figures decide; of other figures it is only told which are outside their band."""
+    orders = [(f"{key}: {o.says}", o) for key, j in judged.items() for o in j.orders if o.claim == claim]
+    figures = [(f"{key}: {f.what}", f) for key, j in judged.items() for f in j.figures if f.claim == claim]
+    deciding = [(says, o.state) for says, o in orders if not o.against]
+    deciding += [(says, f.state) for says, f in figures if f.exact]
+    held = sum(state is State.HOLDS for _, state in deciding)
+    fails = [says for says, state in deciding if state is State.FAILS]
     return ClaimVerdict(
-        state=State.FAILS if fails else State.HOLDS if known else State.NOT_MEASURED,
-        held=sum(state is State.HOLDS for state in states),
+        state=State.FAILS if fails else State.HOLDS if held else State.NOT_MEASURED,
+        held=held,
         fails=fails,
-        outside=[f"{key}: {f.what}" for key, f in figures if f.state is State.OUTSIDE],
-        against=[f"{key}: {o.says}" for key, o in orders if o.against and o.state is State.HOLDS],
+        outside=[says for says, f in figures if f.state is State.OUTSIDE],
+        against=[says for says, o in orders if o.against and o.state is State.HOLDS],
     )
