@@ -27,29 +27,37 @@ def with_biases(program: Program, adds_bias: Callable[[Instruction], bool]) -> P
     readers.update(program.kept())
     outside = {*program.arguments, *(variable for _, variable in program.places)}
 
-    def is_bias(x: Any, out: Variable, axis: int) -> bool:
-        if not isinstance(x, Variable) or x.dtype != out.dtype or len(x.shape) > 4 or prod(x.shape) != out.shape[axis]:
+    def is_bias(x: Any, made: Variable, axis: int) -> bool:
+        """Whether it has one number for each channel of what was made, whose axis this is, and lies outside."""
+        if not isinstance(x, Variable) or x.dtype != made.dtype or len(x.shape) > len(made.shape):
+            return False
+        shape = (1,) * (len(made.shape) - len(x.shape)) + x.shape
+        if not prod(shape) == shape[axis] == made.shape[axis]:
             return False
         while x in maker and maker[x].name in _VIEWS:
             x = maker[x].inputs[0]
         return x in outside
 
+    def with_bias(made: Any, bias: Any, out: Variable) -> Instruction | None:
+        """What makes a convolution's result and adds the bias to it, in one; None where they are not these."""
+        of = maker.get(made) if isinstance(made, Variable) else None
+        if of is None or of.name not in _CHANNELS or "groups" not in of.options or readers[made] > 1:
+            return None
+        same = (made.shape, made.dtype) == (out.shape, out.dtype)
+        if not same or not is_bias(bias, made, _CHANNELS[of.name]) or not adds_bias(of):
+            return None
+        return replace(of, function=_shifted(of), inputs=(*of.inputs, bias), out=out)
+
     joined: dict[Variable, Instruction] = {}
     gone: set[Variable] = set()
     for old in program.instructions:
-        if old.name != "add" or len(old.inputs) != 2 or old.options:
-            continue
-        for made, bias in (old.inputs, old.inputs[::-1]):
-            of = maker.get(made) if isinstance(made, Variable) else None
-            if of is None or of.name not in _CHANNELS or "groups" not in of.options or readers[made] > 1:
-                continue
-            axis = _CHANNELS[of.name]
-            shape = (1,) * (4 - len(getattr(bias, "shape", ()))) + getattr(bias, "shape", ())
-            same = (made.shape, made.dtype) == (old.out.shape, old.out.dtype)
-            if same and is_bias(bias, old.out, axis) and shape[axis] == made.shape[axis] and adds_bias(of):
-                joined[old.out] = replace(of, function=_shifted(of), inputs=(*of.inputs, bias), out=old.out)
-                gone.add(made)
-                break
+        if old.name == "add" and len(old.inputs) == 2 and not old.options:
+            for made, bias in (old.inputs, old.inputs[::-1]):
+                found = with_bias(made, bias, old.out)
+                if found is not None:
+                    joined[old.out] = found
+                    gone.add(made)
+                    break
     instructions = [joined.get(old.out, old) for old in program.instructions if old.out not in gone]
     return replace(program, instructions=instructions)
 
