@@ -29,6 +29,7 @@ import warnings
 import weakref
 from abc import ABC
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol
 
 from ..backend import is_array
@@ -70,27 +71,32 @@ _WITHIN = {
 }  # where the function of a property is
 
 
-class _Walk:
-    """One walk over all that is reached: the attributes that are asked for there, and those that code reads on the way.
+@dataclass
+class _Asked:
+    """What the code that is reached asks for, of whatever object.
 
-    See Note [What is handed on]. `how` says of a name whether it is "counted" only, "set first", or "read"; `ways` are
-    those of `_WAYS` in which some code asks, `with_nothing` the names of what some code calls without an argument.
-    `others` says whether code of others is reached, which is not read. `written` says of the attributes that are set
-    whether they are added to only.
+    `how` says of the name of an attribute whether it is "counted" only, "set first", or "read"; `ways` are those of
+    `_WAYS` in which some code asks, `with_nothing` the names of what some code calls without an argument. `others` says
+    whether code of others is reached, which is not read. `written` says of the attributes that are set whether they are
+    added to only.
     """
 
-    def __init__(
-        self,
-        names: dict[str, str],
-        ways: set[Callable[[types.CodeType], bool]],
-        with_nothing: set[str],
-        others: bool,
-        written: dict[str, bool],
-    ) -> None:
-        self.how, self.ways, self.with_nothing, self.others, self.written = names, ways, with_nothing, others, written
-        self.names = tuple(names)
-        self.read, self.ways_now, self.with_nothing_now = dict(names), set(ways), set(with_nothing)
-        self.others_now, self.written_now = others, dict(written)
+    how: dict[str, str] = field(default_factory=dict)
+    ways: set[Callable[[types.CodeType], bool]] = field(default_factory=set)
+    with_nothing: set[str] = field(default_factory=set)
+    others: bool = False
+    written: dict[str, bool] = field(default_factory=dict)
+
+
+class _Walk:
+    """One walk over all that is reached, which asks for what is `known` to be read there and notes what is `met`.
+
+    See Note [What is handed on].
+    """
+
+    def __init__(self, known: _Asked) -> None:
+        self.known, self.names = known, tuple(known.how)
+        self.met = _Asked(dict(known.how), set(known.ways), set(known.with_nothing), known.others, dict(known.written))
         self.fleeting: dict[str, None] = {}  # what is read at the first call only, in words
         self._seen: set[tuple[int, str]] = set()
 
@@ -102,24 +108,24 @@ class _Walk:
 
     def reads(self, function: types.FunctionType) -> None:
         """Note the attributes that the code of a function asks for."""
-        code = function.__code__
+        code, met = function.__code__, self.met
         counted, first = attributes_counted(code), attributes_set_first(code)
         for name in attributes_read(code):
             how = "counted" if name in counted else "set first" if name in first else "read"
-            self.read[name] = how if self.read.get(name, how) == how else "read"
-        self.ways_now.update(way for way in _WAYS if way(code))
-        self.with_nothing_now.update(called_with_nothing(code))
-        self.others_now = self.others_now or imports_others(code)
+            met.how[name] = how if met.how.get(name, how) == how else "read"
+        met.ways.update(way for way in _WAYS if way(code))
+        met.with_nothing.update(called_with_nothing(code))
+        met.others = met.others or imports_others(code)
         for name in attributes_added_to(code):
-            self.written_now.setdefault(name, True)
-        self.written_now.update(dict.fromkeys(attributes_written(code), False))
+            met.written.setdefault(name, True)
+        met.written.update(dict.fromkeys(attributes_written(code), False))
 
     def reads_named(self, asking: Any) -> None:
         """Note the attributes that an attrgetter or a methodcaller asks for, which are in it."""
         kind, values = asking.__reduce__()  # a methodcaller with options is a partial of itself
         values = kind.args if isinstance(kind, functools.partial) else values
         texts = values[:1] if isinstance(asking, operator.methodcaller) else values
-        self.read.update(dict.fromkeys((name for text in texts for name in text.split(".")), "read"))
+        self.met.how.update(dict.fromkeys((name for text in texts for name in text.split(".")), "read"))
 
 
 def questions_about(function: Any, arguments: Iterable[Any] = (), classes: Collection[type] = ()) -> list[Expression]:
@@ -161,11 +167,11 @@ def questions_about_methods(things: Iterable[Any], method: str) -> list[Expressi
 
 def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
     """The questions of a walk that asks for every attribute that is read on it. See Note [What is handed on]."""
-    walk = _Walk({}, set(), set(), False, {})
+    known = _Asked()
     while True:
+        walk = _Walk(known)
         questions = list(walked(walk))
-        found = walk.read, walk.ways_now, walk.with_nothing_now, walk.others_now, walk.written_now
-        if found == (walk.how, walk.ways, walk.with_nothing, walk.others, walk.written):
+        if walk.met == known:
             for what in walk.fleeting:
                 warnings.warn(
                     f"a compiled function uses {what} at its first call only, and goes on with what that gave: use it "
@@ -173,7 +179,7 @@ def _all(walked: Callable[[_Walk], Iterator[Expression]]) -> list[Expression]:
                     stacklevel=2,
                 )
             return questions
-        walk = _Walk(*found)
+        known = walk.met
 
 
 def _of_callable(function: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
@@ -258,11 +264,11 @@ def _of_thing(text: str, scope: dict[str, Any], thing: Any, depth: int, walk: _W
     if isinstance(thing, (*CONTAINERS, dict)):
         yield from _of_attributes(thing, depth, walk)  # a class of the user's may add some
     for part in parts:
-        walk.others_now = walk.others_now or is_of_others(part)
+        walk.met.others = walk.met.others or is_of_others(part)
         refuse_iterator(part)
         yield from draws(part, walk.names)
         yield from environment(part, walk.names)
-        walk.fleeting.update(dict.fromkeys(fleeting(part, walk.names, walk.with_nothing)))
+        walk.fleeting.update(dict.fromkeys(fleeting(part, walk.names, walk.known.with_nothing)))
         if len(parts) <= MANY:
             yield from contents(part)
         if not isinstance(part, type):
@@ -275,7 +281,7 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
     if depth > _DEEPEST or _is_closed(thing) or not walk.meets(thing, "attributes"):
         return
     word, scope = named(thing)
-    asks_any = takes_any_name in walk.ways or (takes_any_name_of_self in walk.ways and _asks_itself(thing))
+    asks_any = takes_any_name in walk.known.ways or (takes_any_name_of_self in walk.known.ways and _asks_itself(thing))
     others = _values_of(thing) if asks_any else []
     if others and hasattr(thing, "__dict__"):
         yield Expression(f"(*{word}.__dict__,)", scope)
@@ -288,8 +294,8 @@ def _of_attributes(thing: Any, depth: int, walk: _Walk) -> Iterator[Expression]:
             yield from _of_method(thing, name, depth, walk)
         else:
             yield from _of_value(thing, name, value, depth, walk, is_read=bool(others))
-    yield from (Left(thing, name, grows) for name, grows in walk.written.items())
-    if missing and goes_on_without in walk.ways:
+    yield from (Left(thing, name, grows) for name, grows in walk.known.written.items())
+    if missing and goes_on_without in walk.known.ways:
         (lacks, more), (names, most) = named(_lacks), named(frozenset(missing))
         yield Expression(f"{lacks}({word}, {names})", {**scope, **more, **most})
 
@@ -312,8 +318,8 @@ def _is_method(thing: Any, name: str, value: Any) -> bool:
 def _of_value(thing: Any, name: str, value: Any, depth: int, walk: _Walk, is_read: bool) -> Iterator[Expression]:
     """Questions about an attribute's value: loose ones, see once.py, where it is counted only, or set first."""
     word, scope = named(thing)
-    how = "read" if is_read else walk.how.get(name, "read")
-    grows = walk.written.get(name, False) and type(value) is int
+    how = "read" if is_read else walk.known.how.get(name, "read")
+    grows = walk.known.written.get(name, False) and type(value) is int
     is_loose = how == "set first" or (how == "counted" and grows)
     for asked in _of_thing(f"getattr({word}, {name!r}, None)", scope, value, depth + 1, walk):
         yield Loose(asked.text, asked.scope) if is_loose else asked
@@ -393,7 +399,7 @@ def _has(thing: Any, *names: str) -> bool:
 
 def _of_parts(thing: Any, walk: _Walk) -> Iterator[Expression]:
     """Questions about what is kept in an object, such as `self`, where code may read it that is not looked at."""
-    if not walk.others and is_read_by_users_alone(type(thing)):
+    if not walk.known.others and is_read_by_users_alone(type(thing)):
         return
     word, scope = named(thing)
     for name, value in getattr(thing, "__dict__", {}).items():
