@@ -3,6 +3,7 @@
 One idea: an optimizer is one formula, written as in its paper; everything it shares with the others (groups, state,
 memory, penalties) is the base class's. `Optimizer` walks, `flat.py` and `runs.py` lay the parameters in memory,
 `penalty.py` and `clip.py` change what the rule is given, `schedule.py` changes its options from step to step.
+`lbfgs.py`, which asks for the loss itself, has a walk of its own.
 Read `sgd.py` first, then `optimizer.py`.
 """
 
@@ -18,6 +19,7 @@ from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
 from .clip import clip_grad_norm_, clip_grad_value_
+from .lbfgs import LBFGS
 from .nadam import NAdam
 from .one_cycle import OneCycleLR
 from .optimizer import Optimizer
@@ -51,6 +53,7 @@ __all__ = [
     "AdamW",
     "NAdam",
     "RAdam",
+    "LBFGS",
     "Optimizer",
     # penalties and clipping
     "L1",

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from itertools import accumulate, groupby
 from operator import attrgetter, itemgetter
-from types import NoneType
 from typing import Any
 
 from autograd.backend import Array, module_of, move
 from autograd.ops.cast import single
 from autograd.tensor import Tensor
 
-from .runs import Run
+from .runs import Run, check_kinds
 
 __all__ = ["Flat"]
 
@@ -91,9 +90,7 @@ class Flat:
         kinds = set(map(type, map(_GRAD, self.parameters)))
         if kinds == _TENSORS and ages.count(ages[0]) == len(ages):
             return [(self._run(0, len(ages)), ages[0])]
-        for kind in kinds:
-            if not issubclass(kind, (Tensor, NoneType)):
-                raise TypeError(f"parameter.grad must be a Tensor or None, got a {kind.__name__}: assign Tensor(...).")
+        check_kinds(kinds)
         ages = [None if p.grad is None else age for p, age in zip(self.parameters, ages, strict=True)]
         runs = []
         for age, members in groupby(range(len(ages)), key=ages.__getitem__):

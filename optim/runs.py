@@ -8,20 +8,22 @@ Read `optimizer.py` next, which runs the rule over them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import OnDevice
 from autograd.ops.join import concat
 from autograd.ops.shape import reshape
+from autograd.tensor import Tensor
 
 if TYPE_CHECKING:
     from .flat import Flat
 
-__all__ = ["Piece", "Run", "check_shape", "in_dtype"]
+__all__ = ["Piece", "Run", "check_kinds", "check_shape", "in_dtype"]
 
 # 1 MiB of float32. Of a rule with four arrays (Adam, of 0.7 to 6 million weights) a block of 32,768 takes 11 to 25 %
 # longer, for a call costs 0.6 us and each block makes twelve, and one of a million 2 to 8 % longer, in a colder cache.
@@ -92,6 +94,13 @@ class Piece:
                 check_shape(shape, wanted)
         alone = len(gradients) == 1
         return in_dtype(gradients[0].reshape(-1) if alone else _gathered(self.xp, gradients), self.dtype)
+
+
+def check_kinds(kinds: Iterable[type]) -> None:
+    """Raise TypeError for a kind of gradient that is none."""
+    for kind in kinds:
+        if not issubclass(kind, (Tensor, NoneType)):
+            raise TypeError(f"parameter.grad must be a Tensor or None, got a {kind.__name__}: assign Tensor(...).")
 
 
 def check_shape(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:

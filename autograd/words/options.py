@@ -132,6 +132,7 @@ NEEDLESS_OPTIONS = {
     "last_epoch": "load_state_dict of a schedule takes up its count, leave last_epoch out",
     "mask_check": "a mask is checked where it is used, leave mask_check out",
     "max_norm": "penalties=[optim.MaxNorm(c)] of the optimizer keeps rows within a norm, leave max_norm out",
+    "penalties": "add them to the loss, as formulas of the weights, leave penalties out",
     "recompute_scale_factor": "size gives the lengths themselves, leave recompute_scale_factor out",
     "return_sequences": "the output has all times, output[-1] the last, leave return_sequences out",
     "return_state": "the last state is given too, leave return_state out",
@@ -145,6 +146,7 @@ NEEDLESS_OPTIONS = {
     "transpose_b": "write b.mT, leave transpose_b out",
     "validation_split": "recipe.data.split(x, y, sizes) gives parts, leave validation_split out",
     "verbose": "print(schedule) shows its values, recipe.callbacks.Progress() a run, leave verbose out",
+    "weight_decay": "add share / 2 * (w * w).sum() for each weight to the loss, leave weight_decay out",
 }
 OPTIONS_THAT_DIFFER = {
     "b1": "b1 is the first of betas=(beta1, beta2) here",

@@ -316,7 +316,12 @@ FAILS = {
         TypeError,
         "print(schedule) shows its values, recipe.callbacks.Progress() a run, leave verb",
     ),
-    "optim.LBFGS(model.parameters())": (AttributeError, "no rule here asks for the loss several times a step"),
+    "optim.LBFGS(model.parameters(), weight_decay=0.1)": (
+        TypeError,
+        "LBFGS has no option weight_decay; add share / 2 * (w * w).sum() for each weight to the loss, leave weight_dec",
+    ),
+    "optim.LBFGS(model.parameters(), penalties=[optim.L2(0.1)])": (TypeError, "add them to the loss, as formulas of"),
+    "optim.LBFGS(model.parameters()).step()": (TypeError, "LBFGS asks for the loss several times: write step(closure)"),
 }
 
 

@@ -61,6 +61,27 @@ def test_a_device_computes_the_same_and_is_never_waited_for(rule, options, devic
             np.testing.assert_array_equal(to_host(value), to_host(saved["state"][i][name]))
 
 
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_a_device_finds_the_same_minimum(search, device):
+    found = []
+    for where in ("cpu", device):
+        parameters = [Tensor(np.full(shape, 2.0), device=where, requires_grad=True) for shape in SHAPES[1:]]
+        optimizer = optim.LBFGS(parameters, max_iter=4, line_search_fn=search)
+
+        def closure(optimizer=optimizer, parameters=parameters):
+            optimizer.zero_grad()
+            loss = sum(((p - 1) ** 4).sum() + p.sum() for p in parameters)
+            loss.backward()
+            return loss
+
+        for _ in range(2):
+            optimizer.step(closure)
+            optimizer.load_state_dict(optimizer.state_dict())
+        found.append([to_host(p.data) for p in parameters])
+    for here, there in zip(*found, strict=True):
+        np.testing.assert_allclose(there, here, rtol=1e-12)
+
+
 def test_a_device_gets_one_block(monkeypatch):
     seen = []
     monkeypatch.setattr(optim.SGD, "update", staticmethod(lambda xp, w, g, state, t, **options: seen.append(w.size)))

@@ -94,3 +94,29 @@ def test_a_run_of_pytorchs_goes_on_from_its_state_dict(torch, case):
         step(ours, [their_optimizer, our_optimizer])
     got, wanted = flattened([p.data for p in ours]), flattened([p.detach().numpy() for p in theirs])
     np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_a_search_of_pytorchs_goes_on_from_its_state_dict(torch, search):
+    start = np.random.default_rng(0).normal(size=(4, 3))
+    theirs, ours = torch.tensor(start, requires_grad=True), parameter(start.copy())
+    their_optimizer = torch.optim.LBFGS([theirs], max_iter=2, history_size=3, line_search_fn=search, lr=0.5)
+    our_optimizer = optim.LBFGS([ours])
+
+    def closure(optimizer, w):
+        def closure():
+            optimizer.zero_grad()
+            loss = ((w[1:] - w[:-1] ** 2) ** 2).sum() + ((1 - w) ** 2).sum()
+            loss.backward()
+            return loss
+
+        return closure
+
+    for _ in range(3):
+        their_optimizer.step(closure(their_optimizer, theirs))
+    ours.data[...] = theirs.detach().numpy()
+    our_optimizer.load_state_dict(their_optimizer.state_dict())
+    for _ in range(3):
+        losses = [o.step(closure(o, w)).item() for o, w in ((our_optimizer, ours), (their_optimizer, theirs))]
+        np.testing.assert_allclose(*losses, rtol=1e-10)
+    np.testing.assert_allclose(ours.data, theirs.detach().numpy(), rtol=1e-10, atol=1e-13)

@@ -52,6 +52,19 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("RAdam", {"lr": 0.05, "weight_decay": 0.3, "decoupled_weight_decay": True}),
 ]
 
+# What asks for the loss itself, with and without a line search, and with what ends a step early.
+SEARCHES: list[dict[str, Any]] = [
+    {},
+    {"lr": 0.1, "max_iter": 2},
+    {"lr": 0.5, "max_iter": 4, "max_eval": 2, "history_size": 2},
+    {"line_search_fn": "strong_wolfe"},
+    {"line_search_fn": "strong_wolfe", "max_iter": 1},
+    {"line_search_fn": "strong_wolfe", "max_iter": 3, "lr": 2.0, "history_size": 2},
+    {"line_search_fn": "strong_wolfe", "max_iter": 3, "lr": 0.01, "max_eval": 2},
+    {"line_search_fn": "strong_wolfe", "max_iter": 4, "lr": 30.0, "tolerance_change": 0.05},
+    {"line_search_fn": "strong_wolfe", "max_iter": 2, "lr": 0.1, "tolerance_grad": 20.0},
+]
+
 SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("ConstantLR", {}),
     ("ConstantLR", {"factor": 0.25, "total_iters": 7}),
@@ -131,6 +144,31 @@ def run_optimizer(name: str, options: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "options": options, "weights": path}
 
 
+def valley(params: list[torch.Tensor]) -> torch.Tensor:
+    """Rosenbrock's function of all elements in a row; tests/optim/test_lbfgs.py has the same."""
+    x = torch.cat([p.reshape(-1) for p in params])
+    return (10 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+
+
+def run_search(options: dict[str, Any]) -> dict[str, Any]:
+    params = parameters(problem()[0])
+    optimizer = torch.optim.LBFGS(params, **options)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = valley(params)
+        loss.backward()
+        return loss
+
+    path, losses = {}, []
+    for step in range(1, STEPS + 1):
+        losses.append(optimizer.step(closure).item())
+        if step in KEPT:
+            path[str(step)] = flattened(params)
+    evaluations = optimizer.state[params[0]]["func_evals"]
+    return {"options": options, "losses": losses, "weights": path, "evaluations": evaluations}
+
+
 def two_groups() -> torch.optim.Optimizer:
     one, two, _ = parameters(problem()[0])
     return torch.optim.SGD([{"params": one}, {"params": two, "lr": 0.3}], lr=0.1, momentum=0.9)
@@ -184,6 +222,7 @@ def build() -> dict[str, Any]:
         "gradients": [[g.tolist() for g in step] for step in gradients],
         "metrics": metrics(),
         "optimizers": [run_optimizer(*case) for case in OPTIMIZERS],
+        "searches": [run_search(case) for case in SEARCHES],
         "schedules": [run_schedule(*case) for case in SCHEDULES],
         "sequences": [run_sequence(*case) for case in SEQUENCES],
         "plateaus": [run_plateau(case) for case in PLATEAUS],
