@@ -28,6 +28,7 @@ from .ops.discrete import *
 from .ops.einsum import *
 from .ops.elementwise import *
 from .ops.extrema import *
+from .ops.gamma import *
 from .ops.index import *
 from .ops.join import *
 from .ops.linalg import *

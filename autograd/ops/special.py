@@ -37,7 +37,7 @@ _SINGLE = (
 )
 
 
-def _polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:
+def polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:
     """Horner's scheme in one array; the highest power first."""
     out = x * coefficients[0]
     for coefficient in coefficients[1:-1]:
@@ -52,8 +52,8 @@ def atanh_of_erf(xp: Module, x: Array) -> Array:
     above, below, last = _SINGLE if x.dtype.itemsize == 4 else _DOUBLE
     near = xp.maximum(xp.minimum(x, last), -last)
     square = near * near
-    out = _polynomial(square, above)
-    out /= _polynomial(square, below)
+    out = polynomial(square, above)
+    out /= polynomial(square, below)
     out *= near
     return out
 

@@ -41,7 +41,6 @@ SHARED = {
     "isclose": "numpy.isclose(x, y)",
     "kthvalue": "autograd.sort(x)[..., k - 1]",
     "lerp": "x + share * (y - x)",
-    "lgamma": "math.lgamma(x.item()) for one number: none here has a derivative",
     "logcumsumexp": (
         'autograd.where(autograd.tril(autograd.ones((n, n), dtype="bool")), x[..., None, :], -float("inf"))'
         ".logsumexp(axis=-1), where n = x.shape[-1]"

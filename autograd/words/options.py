@@ -18,6 +18,7 @@ MORE_ARRAYS = {
     "no_grad": "above a function write @no_grad(), with its brackets",
     "norm": "this is the Euclidean norm, the one of order 2, and its axis goes by keyword: norm(x, axis=...); "
     "linalg.vector_norm has others",
+    "polygamma": "its order goes by keyword: polygamma(x, n=...)",
     "round": "for n decimals write (x * 10**n).round() / 10**n",
     "scatter_add": "to add to x write x + scatter_add(values, indices, axis=..., length=x.shape[...])",
 }

@@ -339,6 +339,9 @@ JAX: dict[str, Function] = {
         x * beta > threshold, x, jax.nn.softplus(x * beta) / beta
     ),
     "erf": jax.scipy.special.erf,
+    "lgamma": jax.scipy.special.gammaln,
+    "digamma": jax.scipy.special.digamma,
+    "polygamma": lambda x, *, n: jax.scipy.special.polygamma(n, x),
     "largest_of_topk": _jax_topk,
     "quantile": _jax_quantile,
     "median": lambda x, **options: _jax_quantile(x, 0.5, **options),
@@ -499,6 +502,7 @@ def _torch_overlap_add(x: Any, *, length: Any, stride: Any, dilation: Any) -> An
 
 
 TORCH: dict[str, Function] = {
+    "polygamma": lambda x, *, n: torch.polygamma(n, x),
     "cofactors": _cofactors(torch.linalg),
     "by_groups": _by_groups,
     "equal": torch.eq,

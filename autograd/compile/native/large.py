@@ -15,6 +15,7 @@ from ...backend import Array, host
 from ...ops.choice import clip, maximum, minimum, where
 from ...ops.discrete import sign
 from ...ops.elementwise import abs, hypot
+from ...ops.gamma import digamma, lgamma
 from ...ops.special import erf
 from ...ops.stable import log_softmax, logaddexp, sigmoid, softmax, softplus
 from ...primitive import Primitive
@@ -158,6 +159,6 @@ def _filled(function: Callable[..., Any], places: tuple[Any, ...]) -> Callable[.
 
 _ARRAY, _NUMBER = "array", "number"
 
-in_loops(clip, erf, hypot, logaddexp, maximum, minimum, sigmoid, sign, softplus, where)
+in_loops(clip, digamma, erf, hypot, lgamma, logaddexp, maximum, minimum, sigmoid, sign, softplus, where)
 rules_in_loops(abs)
 rows_in_loops(softmax, log_softmax)

@@ -463,6 +463,8 @@ PRIMITIVES = {
     "elu": F.elu,
     "hardtanh": F.hardtanh,
     "erf": ag.erf,
+    "lgamma": ag.lgamma,
+    "digamma": ag.digamma,
     "sigmoid": F.sigmoid,
     "softplus": ag.softplus,
     "softmax": F.softmax,
