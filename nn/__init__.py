@@ -24,6 +24,7 @@ from . import (
     serialize,
     transformer,
     upsample,
+    vectors,
 )
 from .activation import *
 from .attention import MultiheadAttention
@@ -44,6 +45,7 @@ from .recurrent import *
 from .serialize import *
 from .transformer import *
 from .upsample import *
+from .vectors import *
 
 __all__ = [
     "functional",
@@ -71,6 +73,7 @@ __all__ += recurrent.__all__
 __all__ += serialize.__all__
 __all__ += transformer.__all__
 __all__ += upsample.__all__
+__all__ += vectors.__all__
 
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 

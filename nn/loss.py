@@ -23,6 +23,7 @@ __all__ = [
     "MSELoss",
     "NLLLoss",
     "SmoothL1Loss",
+    "TripletMarginLoss",
 ]
 
 
@@ -139,6 +140,30 @@ class SmoothL1Loss(_Loss):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, beta={self.beta}"
+
+
+class TripletMarginLoss(_Loss):
+    """max(d(anchor, positive) - d(anchor, negative) + margin, 0), with d the p-norm of a difference."""
+
+    def __init__(
+        self,
+        margin: float = 1.0,
+        p: float = 2.0,
+        eps: float = 1e-6,
+        swap: bool = False,
+        *,
+        reduction: Reduction = "mean",
+    ) -> None:
+        self._set_reduction(reduction)
+        self.margin, self.p, self.eps, self.swap = margin, p, eps, swap
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return F.triplet_margin_loss(
+            anchor, positive, negative, self.margin, self.p, self.eps, self.swap, self.reduction
+        )
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, margin={self.margin}, p={self.p}, eps={self.eps}, swap={self.swap}"
 
 
 class BCELoss(_Loss):

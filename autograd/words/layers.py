@@ -27,20 +27,21 @@ _PAIRS = {
     (
         "CosineEmbeddingLoss",
         "cosine_embedding_loss",
-    ): "autograd.where(y == 1, 1 - cosine, nn.functional.relu(cosine - margin)).mean()",
-    ("CosineSimilarity", "cosine_similarity"): "(x * y).sum(axis=-1) / (x.norm(axis=-1) * y.norm(axis=-1)).clip(1e-8)",
+    ): (
+        "autograd.where(y == 1, 1 - cosine, nn.functional.relu(cosine - margin)).mean(), where cosine = "
+        "nn.functional.cosine_similarity(a, b)"
+    ),
     ("GLU", "glu"): "a, b = autograd.split(x, 2, axis=-1), then a * nn.functional.sigmoid(b)",
     ("GaussianNLLLoss", "gaussian_nll_loss"): "(autograd.log(var) + (x - y) ** 2 / var).mean() / 2",
     ("HingeEmbeddingLoss", "hinge_embedding_loss"): "autograd.where(y == 1, x, nn.functional.relu(margin - x)).mean()",
     ("MarginRankingLoss", "margin_ranking_loss"): "nn.functional.relu(-y * (a - b) + margin).mean()",
     ("MaxPool3d", "max_pool3d"): _WINDOWED,
-    ("PairwiseDistance", "pairwise_distance"): "(x - y).norm(axis=-1)",
     ("PoissonNLLLoss", "poisson_nll_loss"): "(autograd.exp(x) - y * x).mean()",
     ("SoftMarginLoss", "soft_margin_loss"): "nn.functional.softplus(-y * x).mean()",
     (
-        "TripletMarginLoss",
-        "triplet_margin_loss",
-    ): "nn.functional.relu((a - p).norm(axis=-1) - (a - n).norm(axis=-1) + margin).mean()",
+        "TripletMarginWithDistanceLoss",
+        "triplet_margin_with_distance_loss",
+    ): "nn.functional.relu(distance(a, p) - distance(a, n) + margin).mean()",
 }
 
 # What is no name of a package -> what to write.
@@ -137,7 +138,6 @@ LAYERS = {
         "instance_norm": "nn.functional.group_norm(x, channels)",
         "max_pool2d_with_indices": "nn.functional.max_pool2d(x, size), and autograd.pool_places for the places",
         "multilabel_soft_margin_loss": "nn.functional.binary_cross_entropy_with_logits(x, y)",
-        "normalize": "x / x.norm(axis=..., keepdims=True).clip(1e-12)",
         "pad": "autograd.pad(x, ((before, after), ...)), a pair an axis, the first axis first",
         "pdist": "(x[:, None] - x).norm(axis=-1) above its diagonal",
         "softmin": "nn.functional.softmax(-x, dim)",

@@ -82,7 +82,7 @@ NAMES = {
         "copy": "x.clone()",
         "corrcoef": "d @ d.T, where d = x - x.mean(axis=1, keepdims=True), then d / d.norm(axis=1, keepdims=True)",
         "correlate": "nn.functional.conv1d(x[None, None], w[None, None])[0, 0]",
-        "cosine_similarity": "(x * y).sum(axis=-1) / (x.norm(axis=-1) * y.norm(axis=-1)).clip(1e-8)",
+        "cosine_similarity": "nn.functional.cosine_similarity(x, y)",
         "cov": "d @ d.T / (x.shape[1] - 1), where d = x - x.mean(axis=1, keepdims=True)",
         "custom_gradient": _OWN_RULE,
         "custom_jvp": _OWN_RULE,

@@ -26,10 +26,12 @@ from .loss import (
     mse_loss,
     nll_loss,
     smooth_l1_loss,
+    triplet_margin_loss,
 )
 from .norm import layer_norm, rms_norm
 from .patches import fold, pixel_shuffle, pixel_unshuffle, unfold
 from .pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
+from .vectors import cosine_similarity, normalize, pairwise_distance
 
 __all__ = [
     "linear",
@@ -71,6 +73,11 @@ __all__ = [
     "mse_loss",
     "nll_loss",
     "smooth_l1_loss",
+    "triplet_margin_loss",
+    # Vectors
+    "cosine_similarity",
+    "normalize",
+    "pairwise_distance",
 ]
 __all__ += activation.__all__
 

@@ -2,7 +2,8 @@
 
 One idea: a loss never broadcasts. A prediction (N, 1) against a target (N,) would silently compare all pairs and train
 a network to predict the mean, so shapes that differ are an error here. Cross entropy has a file of its own, and
-`total_loss.py` makes one step of a loss and its mean. Read `embedding.py` next.
+`total_loss.py` makes one step of a loss and its mean; `vectors.py` has the distances of triplets. Read `embedding.py`
+next.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from autograd.ops.cast import single
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor, bare
 
-from .activation import logsigmoid
+from .activation import logsigmoid, relu
 from .cross_entropy import Reduction, check_ignored
 from .given import check_arrays, check_parts, number
 from .total_loss import LOSSES, total_loss
+from .vectors import pairwise_distance
 from .weighed_loss import weighed_logistic
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "mse_loss",
     "nll_loss",
     "smooth_l1_loss",
+    "triplet_margin_loss",
 ]
 
 
@@ -76,6 +79,31 @@ def smooth_l1_loss(input: Tensor, target: Operand, reduction: Reduction = "mean"
     if not beta:
         return _total("smooth_l1_loss", input, target, reduction, "absolute")
     return _total("smooth_l1_loss", input, target, reduction, "huber", beta) / beta
+
+
+@telling
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """max(d(anchor, positive) - d(anchor, negative) + margin, 0), with d their `pairwise_distance`.
+
+    With `swap` the negative counts as near as it is to the nearer of anchor and positive; Balntas et al. 2016. Raises
+    ValueError for shapes that differ.
+    """
+    margin = number("triplet_margin_loss", "margin", margin)
+    _same_shape("triplet_margin_loss", anchor, positive)
+    _same_shape("triplet_margin_loss", anchor, negative)
+    near, far = (pairwise_distance(anchor, x, p, eps) for x in (positive, negative))
+    if swap:
+        far = ag.minimum(far, pairwise_distance(positive, negative, p, eps))
+    return _reduced("triplet_margin_loss", relu(near - far + margin), reduction)
 
 
 # Classes

@@ -40,7 +40,12 @@ SPARSE = {"values": "line", "n": "3", **PLACES}
 # Of which table, the word, what ours is called with in place of x, y, ... and what PyTorch says.
 FORMULAS: list[tuple[Any, str, dict[str, str], str]] = [
     ("nn.functional", "channel_shuffle", {"x": "image", "n": "1"}, "F.channel_shuffle(image, 2)"),
-    ("nn.functional", "cosine_similarity", {}, "F.cosine_similarity(x, y, dim=-1)"),
+    (
+        "nn.functional",
+        "cosine_embedding_loss",
+        {"y": "sign[:, 0]", "b": "n"},
+        "F.cosine_embedding_loss(a, n, sign[:, 0], 0.5)",
+    ),
     ("nn.functional", "embedding_bag", {"weight": "x"}, "F.embedding_bag(indices, x)"),
     ("nn.functional", "gaussian_nll_loss", {}, "F.gaussian_nll_loss(x, y, var)"),
     ("nn.functional", "glu", {}, "F.glu(x, dim=-1)"),
@@ -49,14 +54,12 @@ FORMULAS: list[tuple[Any, str, dict[str, str], str]] = [
     ("nn.functional", "instance_norm", {"x": "image", "channels": "4"}, "F.instance_norm(image)"),
     ("nn.functional", "margin_ranking_loss", {"y": "sign"}, "F.margin_ranking_loss(a, b, sign, margin=0.5)"),
     ("nn.functional", "multilabel_soft_margin_loss", {"y": "share"}, "F.multilabel_soft_margin_loss(x, share)"),
-    ("nn.functional", "pairwise_distance", {}, "F.pairwise_distance(x, y, eps=0)"),
     ("nn.functional", "poisson_nll_loss", {}, "F.poisson_nll_loss(x, y)"),
     ("nn.functional", "soft_margin_loss", {"y": "sign"}, "F.soft_margin_loss(x, sign)"),
     ("nn.functional", "softmin", {}, "F.softmin(x, dim=-1)"),
     ("nn.functional", "softshrink", {}, "F.softshrink(x)"),
     ("nn.functional", "tanhshrink", {}, "F.tanhshrink(x)"),
     ("nn.functional", "threshold", {}, "F.threshold(x, 0.2, -3.0)"),
-    ("nn.functional", "triplet_margin_loss", {}, "F.triplet_margin_loss(a, p, n, margin=0.5, eps=0)"),
     ("autograd", "cov", {}, "torch.cov(x)"),
     ("autograd", "column_stack", {}, "torch.column_stack([x, y])"),
     ("autograd", "hstack", {"x": "image", "y": "image"}, "torch.hstack([image, image])"),

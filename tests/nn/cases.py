@@ -294,6 +294,22 @@ def _patches() -> list[Case]:
     ]
 
 
+def _vectors() -> list[Case]:
+    """Angles and distances of two vectors, and losses of three."""
+    pair, three = [("normal", (4, 3)), ("normal", (4, 3))], [("normal", (4, 3))] * 3
+    return [
+        Case("CosineSimilarity", (), {}, pair),
+        Case("CosineSimilarity", (0,), {}, pair),
+        Case("CosineSimilarity", (-1,), {"eps": 1e-3}, [("normal", (2, 4, 3)), ("normal", (4, 3))]),
+        Case("PairwiseDistance", (), {}, pair),
+        Case("PairwiseDistance", (1.0,), {"keepdim": True, "eps": 0.1}, pair),
+        Case("PairwiseDistance", (3.0,), {}, [("normal", (2, 4, 3)), ("normal", (4, 3))]),
+        Case("TripletMarginLoss", (), {}, three),
+        Case("TripletMarginLoss", (0.3,), {"p": 1.0, "swap": True, "reduction": "sum"}, three),
+        Case("TripletMarginLoss", (), {"eps": 0.1, "swap": True, "reduction": "none"}, [("normal", (2, 4, 3))] * 3),
+    ]
+
+
 def _sizes() -> list[Case]:
     """Images and sequences of another size, larger and smaller, between whole factors and beyond the last place."""
     linear = {"mode": "bilinear"}
@@ -337,4 +353,5 @@ CASES = [
     *_patches(),
     *_recurrent(),
     *_sizes(),
+    *_vectors(),
 ]

@@ -165,7 +165,7 @@ FAILS = {
     "F.pad(x, (1, 1))": (AttributeError, "write autograd.pad(x, ((before, after), ...)), a pair an axis"),
     "optim.lr_scheduler.StepLR(optimizer, 3)": (AttributeError, "schedules stand in optim itself"),
     "optim.swa_utils.AveragedModel(model)": (AttributeError, "write average += (p - average) / (n + 1), under"),
-    "F.triplet_margin_loss(x, x, x)": (AttributeError, "write nn.functional.relu((a - p).norm(axis=-1) - (a"),
+    "F.triplet_margin_with_distance_loss(x, x, x)": (AttributeError, "write nn.functional.relu(distance(a, p) - dist"),
     "F.gaussian_nll_loss(x, x, x)": (AttributeError, "write (autograd.log(var) + (x - y) ** 2 / var).mean() / 2"),
     "model.fit(x, x)": (AttributeError, "'Sequential' object has no attribute 'fit'; write recipe.Trainer(model"),
     "model[0].freeze()": (
