@@ -45,8 +45,6 @@ METHODS = {
     "contiguous": "x alone: every operation takes any layout of memory",
     "copy": "x.clone(), or x.detach().clone() outside the graph",
     "copy_": _WRITE,
-    "cummax": "numpy.maximum.accumulate(x.numpy()), without a derivative",
-    "cummin": "numpy.minimum.accumulate(x.numpy()), without a derivative",
     "data_ptr": "x.data.ctypes.data",
     "detach_": "x = x.detach()",
     "dim": "x.ndim",
@@ -138,6 +136,16 @@ METHODS = {
     "view_as": "x.reshape(y.shape)",
     "zero_": "x[...] = 0 under no_grad(), or x.grad = None for a gradient",
     "zero_grad": "x.grad = None",
+}
+
+# What others do in place.
+METHODS |= {
+    f"{name}_": _WRITE
+    for name in (
+        *("abs", "ceil", "clamp_max", "clamp_min", "cos", "cumsum", "divide", "erf", "expm1", "floor", "fmod", "log"),
+        *("log1p", "logit", "multiply", "negative", "reciprocal", "remainder", "rsqrt", "sign", "sin", "square"),
+        *("squeeze", "subtract", "tan", "transpose", "tril", "triu", "trunc", "unsqueeze"),
+    )
 }
 
 # Functions of the package that others have as methods too.
