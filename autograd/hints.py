@@ -148,6 +148,7 @@ def telling(function: Callable[P, T]) -> Callable[P, T]:
     places = [p.name for p in known.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     by_name = [p for p in known.values() if p.kind is p.KEYWORD_ONLY]
     own = places[:1] == ["self"]
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in known.values())
 
     @functools.wraps(function)
     def called(*args: P.args, **options: P.kwargs) -> T:
@@ -155,7 +156,7 @@ def telling(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **options)
         except TypeError as error:
             hint = of_keywords(options, known)
-            if len(args) > len(places):
+            if len(args) > len(places) and not takes_any:
                 hint = of_places(function.__name__, places[own:], by_name, args[len(places) :])
             if not hint or type(error) is not TypeError:  # one that vmap or a trace raises is about something else
                 raise

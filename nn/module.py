@@ -13,7 +13,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from autograd.hints import Elsewhere, of_keywords, of_places, refuse_foreign
+from autograd.hints import Elsewhere, of_keywords, of_places, refuse_foreign, telling
 from autograd.modes import is_tracing
 from autograd.ops.creation import zeros_like
 from autograd.tensor import Tensor
@@ -258,6 +258,7 @@ class Module:
         function(self)
         return self
 
+    @telling
     def to(self, *targets: Any, device: str | None = None, dtype: Any = None) -> Self:
         """Move parameters and buffers to a device ("cuda"), to a dtype ("float64"), or both; gives the Module itself.
 
@@ -285,6 +286,7 @@ class Module:
 
     # State
 
+    @telling
     def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
         """Parameters and persistent buffers by name, outside the graph: those of the Module now and later, so copy them
         (copy.deepcopy) to keep what they are.
@@ -295,6 +297,7 @@ class Module:
         tensors = state.tensors_of(self)
         return {prefix + name: t.detach() if isinstance(t, Parameter) else t for name, t in tensors}
 
+    @telling
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> state.Differences:
         """Copy the values of a state into parameters and buffers; gives what was missing and what was left over.
 

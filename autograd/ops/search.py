@@ -42,6 +42,7 @@ def _nonzero(xp: Module, x: Operand) -> Array:
     return xp.stack(xp.nonzero(x))
 
 
+@telling
 def nonzero(x: Operand) -> tuple[Tensor, ...]:
     """The positions of the elements that are not zero (not false), in the order of rows: along each axis one array.
 

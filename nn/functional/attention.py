@@ -17,6 +17,7 @@ from autograd.backend import Array, Module, host, module_of
 from autograd.compile.native.in_place import InLoop
 from autograd.compile.native.many import matmul_many
 from autograd.fused import fused
+from autograd.hints import telling
 from autograd.modes import casting
 from autograd.random import Generator
 from autograd.tensor import Operand, Tensor
@@ -30,6 +31,7 @@ from .given import check_arrays, check_parts, number
 __all__ = ["as_scores", "attention", "scaled_dot_product_attention"]
 
 
+@telling
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

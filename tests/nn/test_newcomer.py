@@ -316,6 +316,21 @@ FAILS = {
         TypeError,
         "print(schedule) shows its values, recipe.callbacks.Progress() a run, leave verb",
     ),
+    "model.to('cpu', non_blocking=True)": (TypeError, "a copy is waited for where it is read, leave non_blocking out"),
+    "model.load_state_dict({}, assign=True)": (TypeError, "parameters stay and take the values, leave assign out"),
+    "model.state_dict(keep_vars=True)": (
+        TypeError,
+        "dict(model.named_parameters()) has the Parameters",
+    ),
+    "F.scaled_dot_product_attention(x, x, x, enable_gqa=True)": (
+        TypeError,
+        "autograd.repeat(key, times, axis=-3), and",
+    ),
+    "ag.nonzero(x, as_tuple=True)": (TypeError, "nonzero gives a tuple in any case, leave as_tuple out"),
+    "nn.load('file', weights_only=True)": (
+        TypeError,
+        "a file of safetensors holds nothing else, leave weights_only out",
+    ),
     "optim.LBFGS(model.parameters(), weight_decay=0.1)": (
         TypeError,
         "LBFGS has no option weight_decay; add share / 2 * (w * w).sum() for each weight to the loss, leave weight_dec",
