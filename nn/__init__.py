@@ -41,6 +41,7 @@ from .norm import *
 from .parameter import Parameter
 from .patches import *
 from .pool import *
+from .recompute import checkpoint
 from .recurrent import *
 from .serialize import *
 from .transformer import *
@@ -53,6 +54,7 @@ __all__ = [
     "Module",
     "Parameter",
     "functional_call",
+    "checkpoint",
     "Dropout",
     "Dropout2d",
     "Embedding",

@@ -2,7 +2,7 @@
 
 One idea: for the time of one call each parameter holds what another Tensor holds, array and graph, and afterwards its
 own again. So the Module itself computes, with its hooks and its mode, and gradients go to the Tensors that were given.
-Read `serialize.py` next.
+Read `recompute.py` next, which calls so.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ def functional_call(
             raise ValueError(
                 f"functional_call: {name!r} is shared under several names, and they got different Tensors."
             )
-    with _standing_in([*given.values()]):
+    with standing_in([*given.values()]):
         return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
 
 
 @contextmanager
-def _standing_in(pairs: list[tuple[Tensor, Tensor]]) -> Iterator[None]:
+def standing_in(pairs: list[tuple[Tensor, Tensor]]) -> Iterator[None]:
     before = [(own, own.data, own.node, own.requires_grad) for own, _ in pairs]
     given = [(own, other.data, _node(other), other.requires_grad) for own, other in pairs]
     _set(given)
