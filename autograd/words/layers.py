@@ -139,7 +139,6 @@ LAYERS = {
         "dropout1d": "nn.functional.dropout2d(x[..., None], p)[..., 0]",
         "embedding_bag": 'nn.functional.embedding(indices, weight).mean(axis=-2), or sum(axis=-2) for mode="sum"',
         "grid_sample": "x[..., rows, columns] with places of your own: nothing here draws lines between pixels",
-        "gumbel_softmax": "softmax((x - log(-log(autograd.random.uniform(x.shape)))) / tau, axis=-1), all of autograd",
         "hard_sigmoid": "nn.functional.hardsigmoid(x)",
         "hard_silu": "nn.functional.hardswish(x)",
         "hard_swish": "nn.functional.hardswish(x)",

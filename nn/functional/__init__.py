@@ -15,6 +15,7 @@ from .cross_entropy import cross_entropy
 from .dropout import dropout, dropout2d
 from .embedding import embedding, one_hot
 from .group_norm import group_norm
+from .gumbel import gumbel_softmax
 from .interpolate import interpolate
 from .linear import linear
 from .loss import (
@@ -43,6 +44,7 @@ __all__ = [
     "one_hot",
     "dropout",
     "dropout2d",
+    "gumbel_softmax",
     "scaled_dot_product_attention",
     # Normalisations
     "batch_norm",

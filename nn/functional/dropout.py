@@ -1,7 +1,7 @@
 """Dropout: each unit is silenced with probability p, anew for every draw.
 
 One idea: dropout is a product with a scaled random mask, so its gradient is the product of g with the same mask.
-Source: Srivastava et al. 2014 (JMLR 15), section 4. Read `norm.py` next.
+Source: Srivastava et al. 2014 (JMLR 15), section 4. Read `gumbel.py` next.
 """
 
 from __future__ import annotations
