@@ -18,6 +18,7 @@ from . import (
     init,
     loss,
     norm,
+    pad,
     patches,
     pool,
     recurrent,
@@ -38,6 +39,7 @@ from .linear import Identity, Linear, Maxout
 from .loss import *
 from .module import Module
 from .norm import *
+from .pad import *
 from .parameter import Parameter
 from .patches import *
 from .pool import *
@@ -69,6 +71,7 @@ __all__ += container.__all__
 __all__ += conv.__all__
 __all__ += loss.__all__
 __all__ += norm.__all__
+__all__ += pad.__all__
 __all__ += patches.__all__
 __all__ += pool.__all__
 __all__ += recurrent.__all__

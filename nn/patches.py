@@ -1,6 +1,6 @@
 """Patches of images as layers: as columns (Unfold, Fold), and as channels (PixelShuffle, PixelUnshuffle).
 
-One idea: there is nothing to learn here, so a layer keeps its options and calls a function. Read `vectors.py` next.
+One idea: there is nothing to learn here, so a layer keeps its options and calls a function. Read `pad.py` next.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ from __future__ import annotations
 __all__ = ["LAYERS"]
 
 _NOTHING_LAZY = "the layer with its numbers of inputs: none here waits for its first input to know them"
-_PADDED = "autograd.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))"
-_PADDED_ROWS = "autograd.pad(x, ((0, 0), (0, 0), (left, right)))"
 _WINDOWED = "autograd.windows(x, size=(d, h, w), stride=(d, h, w)), and its max or mean over the last three axes"
 _UTILITIES = (
     "optim.clip_grad_norm_(parameters, max_norm), which stands in optim; for parameters_to_vector "
@@ -61,10 +59,6 @@ LAYERS = {
         "Buffer": "self.register_buffer(name, tensor) in __init__",
         "CategoricalCrossentropy": "nn.CrossEntropyLoss(), which takes logits",
         "ChannelShuffle": "x.reshape(n, groups, -1, h, w).swapaxes(1, 2).reshape(x.shape) in forward",
-        "CircularPad1d": f'{_PADDED_ROWS[:-1]}, "wrap") in forward',
-        "CircularPad2d": f'{_PADDED[:-1]}, "wrap") in forward',
-        "ConstantPad1d": "autograd.pad(x, ((0, 0), (0, 0), (left, right))) in forward",
-        "ConstantPad2d": f"{_PADDED} in forward",
         "Conv1D": "nn.Conv1d(in_channels, out_channels, kernel_size)",
         "Conv2D": "nn.Conv2d(in_channels, out_channels, kernel_size)",
         "ConvTranspose3d": "nn.ConvTranspose2d: no space of three axes is here",
@@ -100,10 +94,6 @@ LAYERS = {
         "MultiHeadAttention": "nn.MultiheadAttention(embed_dim, num_heads)",
         "MultiLabelSoftMarginLoss": "nn.BCEWithLogitsLoss()",
         "MultiMarginLoss": "nn.functional.relu(margin - x[rows, y][:, None] + x).mean(), with 0 at [rows, y]",
-        "ReflectionPad1d": f'{_PADDED_ROWS[:-1]}, "reflect") in forward',
-        "ReflectionPad2d": f'{_PADDED[:-1]}, "reflect") in forward',
-        "ReplicationPad1d": f'{_PADDED_ROWS[:-1]}, "edge") in forward',
-        "ReplicationPad2d": f'{_PADDED[:-1]}, "edge") in forward',
         "Reshape": "x.reshape(shape) in forward",
         "Softmax2d": "nn.Softmax(dim=-3)",
         "Softmin": "nn.Softmax(dim) of -x",
@@ -120,9 +110,7 @@ LAYERS = {
         "UpSampling2D": "nn.Upsample(scale_factor=2)",
         "UpsamplingBilinear2d": 'nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)',
         "UpsamplingNearest2d": "nn.Upsample(scale_factor=2)",
-        "ZeroPad1d": f"{_PADDED_ROWS} in forward",
-        "ZeroPad2d": f"{_PADDED} in forward",
-        "ZeroPadding2D": f"{_PADDED} in forward",
+        "ZeroPadding2D": "nn.ZeroPad2d(padding)",
         "losses": "nn.MSELoss(): losses stand in nn itself",
         "optimizers": "optim.SGD(parameters, lr): optimizers stand in optim",
         "parallel": "the model alone: one process computes on one device",
@@ -150,7 +138,6 @@ LAYERS = {
         "max_pool2d_with_indices": "nn.functional.max_pool2d(x, size), and autograd.pool_places for the places",
         "multi_margin_loss": "nn.functional.relu(margin - x[rows, y][:, None] + x).mean(), with 0 at [rows, y]",
         "multilabel_soft_margin_loss": "nn.functional.binary_cross_entropy_with_logits(x, y)",
-        "pad": "autograd.pad(x, ((before, after), ...)), a pair an axis, the first axis first",
         "pdist": "(x[:, None] - x).norm(axis=-1) above its diagonal",
         "soft_sign": "nn.functional.softsign(x)",
         "softmin": "nn.functional.softmax(-x, dim)",

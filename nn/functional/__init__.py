@@ -30,6 +30,7 @@ from .loss import (
     triplet_margin_loss,
 )
 from .norm import layer_norm, rms_norm
+from .pad import pad
 from .patches import fold, pixel_shuffle, pixel_unshuffle, unfold
 from .pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from .vectors import cosine_similarity, normalize, pairwise_distance
@@ -62,6 +63,7 @@ __all__ = [
     # Patches of images, and images of another size
     "fold",
     "interpolate",
+    "pad",
     "pixel_shuffle",
     "pixel_unshuffle",
     "unfold",

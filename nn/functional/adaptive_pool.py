@@ -3,7 +3,7 @@
 One idea: parts that are equally long and equally far apart are windows. Of others means are taken part by part, first
 down, then across, or in C at once; for the largest numbers they are filled up to the longest with what they have
 already.
-Read `patches.py` next.
+Read `pad.py` next.
 """
 
 from __future__ import annotations

@@ -310,6 +310,23 @@ def _vectors() -> list[Case]:
     ]
 
 
+def _pads() -> list[Case]:
+    """Wider and narrower sequences and images, with and without an axis of cases."""
+    rows, image = [("normal", (1, 2, 4))], [("normal", (1, 1, 3, 4))]
+    return [
+        Case("ConstantPad1d", ((2, -1), 3.5), {}, rows),
+        Case("ConstantPad2d", (1, -2.0), {}, image),
+        Case("ZeroPad1d", (2,), {}, [("normal", (3, 4))]),
+        Case("ZeroPad2d", ((0, 0, 1, -1),), {}, image),
+        Case("ReflectionPad1d", ((3, 1),), {}, rows),
+        Case("ReflectionPad2d", ((1, 2, 3, 0),), {}, [("normal", (1, 4, 4))]),
+        Case("ReplicationPad1d", ((1, 6),), {}, rows),
+        Case("ReplicationPad2d", ((1, 0, -1, 2),), {}, image),
+        Case("CircularPad1d", ((4, 1),), {}, rows),
+        Case("CircularPad2d", ((1, 2, 3, 0),), {}, image),
+    ]
+
+
 def _sizes() -> list[Case]:
     """Images and sequences of another size, larger and smaller, between whole factors and beyond the last place."""
     linear = {"mode": "bilinear"}
@@ -354,4 +371,5 @@ CASES = [
     *_recurrent(),
     *_sizes(),
     *_vectors(),
+    *_pads(),
 ]

@@ -162,7 +162,7 @@ FAILS = {
     "nn.Upsample(2, recompute_scale_factor=True)": (TypeError, "leave recompute_scale_factor out."),
     "nn.UpsamplingBilinear2d(2)": (AttributeError, 'write nn.Upsample(scale_factor=2, mode="bilinear", align_corners'),
     "nn.bogus": (AttributeError, "module 'nn' has no attribute 'bogus'"),
-    "F.pad(x, (1, 1))": (AttributeError, "write autograd.pad(x, ((before, after), ...)), a pair an axis"),
+    "F.pad(x, ((1, 1), (0, 0)))": (ValueError, "a pair (before, after) for each of up to 2 axes, the last axis first."),
     "optim.lr_scheduler.StepLR(optimizer, 3)": (AttributeError, "schedules stand in optim itself"),
     "optim.swa_utils.AveragedModel(model)": (AttributeError, "write average += (p - average) / (n + 1), under"),
     "F.triplet_margin_with_distance_loss(x, x, x)": (AttributeError, "write nn.functional.relu(distance(a, p) - dist"),
