@@ -3,7 +3,7 @@
 One idea: above 1/2 each is a smooth factor times what is 0 where the function is 0, or, further out, Stirling's series;
 a fraction of two polynomials gives the factor and what is left of the series to the last place. What lies below 1/2 is
 mirrored there. The slopes beyond the second share one sum, Euler and Maclaurin's.
-Read `special.py` first, and `stable.py` next.
+Read `shape.py` next.
 """
 
 from __future__ import annotations

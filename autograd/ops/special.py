@@ -2,7 +2,7 @@
 
 One idea: erf is an S like tanh, so erf(x) = tanh(x r(x^2)) with an r that is nearly straight: a fraction of two
 polynomials gives it to the last place. One formula for all x has no branch, and tanh keeps it within [-1, 1].
-Read `shape.py` next.
+Read `gamma.py` next.
 """
 
 from __future__ import annotations
