@@ -6,11 +6,13 @@ One idea: there is nothing to learn here, so a layer keeps its widths and calls 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import ClassVar
 
 from autograd.tensor import Tensor
 
 from . import functional as F
+from .functional.axes import is_whole
 from .module import Module
 
 __all__ = [
@@ -35,10 +37,11 @@ class _Pad(Module):
     value: float | None = None
 
     def __init__(self, padding: int | Sequence[int]) -> None:
-        self.padding = (padding,) * (2 * self.axes) if isinstance(padding, int) else tuple(padding)
-        if len(self.padding) != 2 * self.axes:
+        ends = 2 * self.axes
+        self.padding: tuple[int, ...] = tuple(padding) if isinstance(padding, Sequence) else (padding,) * ends
+        if len(self.padding) != ends or not all(is_whole(n, -inf) for n in self.padding):
             raise ValueError(
-                f"{type(self).__name__} got padding={padding!r}: it must be one width, or {2 * self.axes} of them."
+                f"{type(self).__name__} got padding={padding!r}: it must be one whole number, or {ends} of them."
             )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -151,7 +151,8 @@ class LBFGS(Optimizer):
                 break
             t = group["lr"] * (1.0 if curvature.moves > 1 else min(1.0, 1 / float(abs(g).sum())))
             if group["line_search_fn"] is not None:
-                t, loss, _, g = strong_wolfe(try_at, here, t, _largest(against), most - curvature.evaluations)
+                trials = most - curvature.evaluations
+                t, loss, _, g = strong_wolfe(try_at, here, t, _largest(against), trials, w.dtype.type)
             w = go(t)
             curvature.last = Move(against, t, here.gradient)
             if group["line_search_fn"] is None and left:  # after the last move nobody needs to know

@@ -29,16 +29,24 @@ class Point(NamedTuple):
     gradient: Array
 
 
-def strong_wolfe(at: Callable[[float], Point], start: Point, t: float, largest: float, most: int) -> Point:
+def strong_wolfe(
+    at: Callable[[float], Point],
+    start: Point,
+    t: float,
+    largest: float,
+    most: int,
+    rounded: Callable[[float], float] = float,
+) -> Point:
     """The point `at(t)` to go to from `start`, trying `t` first; the best one found after `most` + 1 trials.
 
-    `largest` is how far the weight that moves most moves for t = 1. The points that are tried are PyTorch's.
+    `largest` is how far the weight that moves most moves for t = 1. The points that are tried are PyTorch's. `rounded`
+    gives a number as precisely as losses are known: one that would have to fall by less than that need not fall.
 
     Nocedal and Wright 2006, algorithms 3.5 and 3.6; their interpolation is equation 3.59.
     """
 
     def is_too_high(point: Point) -> bool:
-        return point.loss > start.loss + FALL * point.t * start.slope
+        return point.loss > rounded(start.loss + FALL * point.t * start.slope)
 
     def is_flat(point: Point) -> bool:
         return abs(point.slope) <= -FLATTER * start.slope

@@ -24,6 +24,11 @@ def test_a_negative_width_cuts_off():
     assert F.pad(X, [-1, 1], "replicate").tolist() == [[1, 2, 2], [4, 5, 5]]
 
 
+def test_one_width_stands_for_all_ends():
+    assert nn.ZeroPad2d(np.int64(1)).padding == (1, 1, 1, 1)
+    assert nn.ConstantPad1d(1, 2.5)(X).tolist() == [[2.5, 0, 1, 2, 2.5], [2.5, 3, 4, 5, 2.5]]
+
+
 def test_modes_have_gradients():
     x = Tensor(np.ones((1, 3)), requires_grad=True)
     F.pad(x, (2, 1), mode="reflect").sum().backward()
@@ -40,7 +45,11 @@ def test_modes_have_gradients():
         (lambda: F.pad(X, (1, 1), "edge"), "mode='edge': it must be one of constant, reflect, replicate, circular"),
         (lambda: F.pad(X, (1, 1), "reflect", 0.0), 'value=0.0, which goes with mode="constant" alone'),
         (lambda: F.pad(X, (-2, -2)), r"pad got the widths \(-2, -2\) for an axis of length 3, which has not so many"),
-        (lambda: nn.ZeroPad2d((1, 1)), r"ZeroPad2d got padding=\(1, 1\): it must be one width, or 4 of them"),
+        (lambda: nn.ZeroPad2d((1, 1)), r"ZeroPad2d got padding=\(1, 1\): it must be one whole number, or 4 of them"),
+        (
+            lambda: nn.ConstantPad1d(1.5, 0.0),
+            "ConstantPad1d got padding=1.5: it must be one whole number, or 2 of them",
+        ),
     ],
 )
 def test_mistakes(call, message):

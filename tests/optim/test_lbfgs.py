@@ -112,6 +112,20 @@ def test_where_the_loss_is_infinite_is_too_far():
     np.testing.assert_allclose(p.data, [1 / 1.5], rtol=1e-6)
 
 
+def test_a_fall_below_the_precision_of_losses_is_not_waited_for():
+    tried = []
+
+    def at(t):  # a slope of 1e-6 that ends there: in float32 the loss is the same
+        tried.append(t)
+        return Point(t, 1.0, 0.0, None)
+
+    start = Point(0.0, 1.0, -1e-6, None)
+    assert strong_wolfe(at, start, 1.0, 1.0, 40, np.float32).t == 1
+    assert tried == [1]
+    assert strong_wolfe(at, start, 1.0, 1.0, 40) is start
+    assert len(tried) > 5
+
+
 # ---- what is shared with the other optimizers -----------------------------------------------------------------------
 
 
