@@ -34,7 +34,8 @@ def gumbel_softmax(
     """
     check_arrays("gumbel_softmax", logits=logits)
     tau = number("gumbel_softmax", "tau", tau, "it must be greater than 0", nextafter(0, 1))
-    drawn = (generator or random.default).uniform(logits.shape, LEAST, 1.0, device=logits.device)
+    kind = "float64" if logits.dtype == "float64" else "float32"
+    drawn = (generator or random.default).uniform(logits.shape, LEAST, 1.0, kind, logits.device)
     noise = ag.astype(-ag.log(-ag.log(wrap(drawn))), logits.dtype)
     soft = ag.softmax((logits + noise) / tau, axis=dim)
     if not hard:
