@@ -147,15 +147,16 @@ class LBFGS(Optimizer):
             curvature.learn(g, group["history_size"])
             against = curvature.applied_to(g)
             here = Point(0.0, loss, -float(g @ against), g)
-            if here.slope > -group["tolerance_change"]:
+            if here.slope > -group["tolerance_change"]:  # PyTorch later learns from this move, which is not made
                 break
             t = group["lr"] * (1.0 if curvature.moves > 1 else min(1.0, 1 / float(abs(g).sum())))
-            if group["line_search_fn"] is not None:
+            searched = group["line_search_fn"] is not None and t > 0
+            if searched:
                 trials = most - curvature.evaluations
                 t, loss, _, g = strong_wolfe(try_at, here, t, _largest(against), trials, w.dtype.type)
             w = go(t)
             curvature.last = Move(against, t, here.gradient)
-            if group["line_search_fn"] is None and left:  # after the last move nobody needs to know
+            if not searched and left:  # after the last move nobody needs to know
                 _, loss, g = ask()
             if curvature.evaluations >= most or abs(loss - here.loss) < group["tolerance_change"]:
                 break

@@ -181,6 +181,16 @@ def test_a_state_that_does_not_fit_changes_nothing(change, message):
 
 
 @BOTH
+def test_nothing_is_learned_from_a_move_that_was_not_made(search):
+    p, goal = parameter(np.zeros(2)), [1.0]
+    optimizer = optim.LBFGS([p], tolerance_change=1e3, line_search_fn=search)
+    for goal[0] in (1.0, 2.0, 3.0):  # as another batch has
+        optimizer.step(closure_of(optimizer, lambda ps: ((ps[0] - goal[0]) ** 2).sum()))
+    assert optimizer.state_dict()["state"][0]["old_dirs"] == []
+    np.testing.assert_array_equal(p.data, 0)
+
+
+@BOTH
 def test_parameters_without_a_gradient_stay(search):
     one, frozen, unused = parameter(np.ones(2)), Tensor(np.full(3, 2.0)), parameter(np.full((), 5.0))
     optimizer = optim.LBFGS([one, frozen, unused], line_search_fn=search)
@@ -228,6 +238,15 @@ def test_schedules_change_its_rate():
     schedule.step()
     optimizer.step(closure_of(optimizer, lambda ps: (ps[0] ** 2).sum() / 2))
     np.testing.assert_allclose(p.data, [3 - 0.25 * 3])  # the curvature is 1
+
+
+@BOTH
+def test_a_rate_of_zero_moves_nothing(search):
+    parameters = weights()
+    optimizer = optim.LBFGS(parameters, lr=0.0, line_search_fn=search)
+    before = bits(parameters)
+    optimizer.step(closure_of(optimizer))
+    assert bits(parameters) == before
 
 
 @BOTH
