@@ -18,6 +18,7 @@ from autograd.hints import tell_calls_of_files
 from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
+from .adamax import Adamax
 from .clip import clip_grad_norm_, clip_grad_value_
 from .lbfgs import LBFGS
 from .nadam import NAdam
@@ -27,6 +28,7 @@ from .penalty import L1, L2, MaxNorm, Penalty
 from .plateau import ReduceLROnPlateau
 from .radam import RAdam
 from .rmsprop import RMSprop
+from .rprop import Rprop
 from .schedule import (
     ConstantLR,
     CosineAnnealingLR,
@@ -53,6 +55,8 @@ __all__ = [
     "AdamW",
     "NAdam",
     "RAdam",
+    "Adamax",
+    "Rprop",
     "LBFGS",
     "Optimizer",
     # penalties and clipping

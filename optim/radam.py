@@ -1,7 +1,7 @@
 """RAdam: Adam that waits with dividing by the gradient's size until it knows that size well enough.
 
 One idea: in the first steps the mean of g^2 is made of few gradients and varies wildly; how many it is worth is known
-in closed form, and gives the factor that a warm-up would have been tuned for. Read `clip.py` next.
+in closed form, and gives the factor that a warm-up would have been tuned for. Read `adamax.py` next.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ RULES: dict[str, Callable[[Any], optim.Optimizer]] = {
     "adamw": lambda p: optim.AdamW(p, lr=0.1, penalties=[optim.L1(0.01, "proximal"), optim.L2(0.01)]),
     "nadam": lambda p: optim.NAdam(p, lr=0.1, weight_decay=0.1, penalties=[optim.L1(0.01), optim.MaxNorm(5.0)]),
     "radam": lambda p: optim.RAdam(p, lr=0.1, weight_decay=0.1, decoupled_weight_decay=True),
+    "adamax": lambda p: optim.Adamax(p, lr=0.1, weight_decay=0.1),
+    "rprop": lambda p: optim.Rprop(p, lr=0.1, step_sizes=(0.02, 0.3)),
 }
 
 

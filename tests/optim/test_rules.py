@@ -10,6 +10,7 @@ import optim
 from tests.optim.helpers import give, parameter
 
 RULES = [optim.SGD, optim.Adagrad, optim.Adadelta, optim.RMSprop, optim.Adam, optim.AdamW, optim.NAdam, optim.RAdam]
+RULES += [optim.Adamax]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,15 @@ def test_adamw_decays_beside_the_gradient():
     np.testing.assert_allclose(one.data, two.data - 0.1 * 0.3 * 2.0, rtol=1e-14)
 
 
+def test_rprop_by_hand():
+    p = parameter(np.zeros(1))
+    optimizer = optim.Rprop([p], lr=0.1)
+    for g, w in [(1.0, -0.1), (2.0, -0.22), (-1.0, -0.22), (-1.0, -0.16), (-1.0, -0.088)]:
+        give([p], [[g]])  # steps of 0.1 and 0.12, a turn that halves it and waits, then 0.06 and 0.072
+        optimizer.step()
+        np.testing.assert_allclose(p.data, [w], rtol=1e-12)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_maximize_climbs_as_far_as_minimize_falls(rule):
     down, up = parameter(np.zeros(3)), parameter(np.zeros(3))
@@ -164,6 +174,11 @@ def test_weights_of_16_bits_are_rounded_once_a_step(rule, compiled, dtype):
         (optim.AdamW, {"weight_decay": -1}, "AdamW: weight_decay must be at least 0"),
         (optim.AdamW, {"eps": -1}, "eps must be at least 0"),
         (optim.NAdam, {"momentum_decay": -1}, "NAdam: momentum_decay must be at least 0"),
+        (optim.Adamax, {"betas": (0.9, 1.0)}, "Adamax: betas must be at least 0 and below 1"),
+        (optim.Rprop, {"etas": (1.2, 0.5)}, "Rprop: etas must be one number between 0 and 1 and one above 1"),
+        (optim.Rprop, {"etas": 0.5}, "Rprop: etas must be two numbers, got 0.5"),
+        (optim.Rprop, {"step_sizes": (0, 1)}, "Rprop: step_sizes must be above 0, got 0"),
+        (optim.Rprop, {"step_sizes": (2, 1)}, "Rprop: step_sizes must be at least 2, got 1"),
         (optim.RAdam, {"betas": (0.9, 1.0)}, "RAdam: betas must be at least 0 and below 1"),
     ],
 )

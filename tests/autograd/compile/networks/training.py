@@ -64,6 +64,7 @@ def optimizers(exact: bool) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
         options("AdamW", amsgrad=maybe, eps=eps),
         options("NAdam", decoupled_weight_decay=maybe, eps=eps),
         options("RAdam", betas=numbers([(0.9, 0.999), (0.5, 0.6)]), decoupled_weight_decay=maybe, eps=eps),
+        options("Adamax", betas=numbers([(0.9, 0.999), (0.5, 0.6)]), eps=eps),
     )
 
 
