@@ -90,6 +90,16 @@ _ROWS: dict[str, Row] = {
     "PixelUnshuffle": lambda: (nn.PixelUnshuffle(2), [_x(1, 1, 2, 4)]),
     "Upsample": lambda: (nn.Upsample((5, 3), mode="bilinear"), [_x(1, 2, 3, 2)]),
     "AdaptiveMaxPool2d": lambda: (nn.AdaptiveMaxPool2d(2), [_x(1, 2, 3, 3)]),
+    **{
+        f"{kind}Pad{axes}d": lambda kind=kind, axes=axes: (  # type: ignore[misc]
+            getattr(nn, f"{kind}Pad{axes}d")((2, -1) * axes, *((0.5,) if kind == "Constant" else ())),
+            [_x(2, *(3,) * axes)],
+        )
+        for kind in ("Circular", "Constant", "Reflection", "Replication", "Zero")
+        for axes in (1, 2)
+    },
+    "CosineSimilarity": lambda: (nn.CosineSimilarity(), [_x(4, 3), _x(4, 3)[::-1].copy()]),
+    "PairwiseDistance": lambda: (nn.PairwiseDistance(p=3.0), [_x(4, 3), -_x(4, 3)[::-1].copy()]),
     "MultiheadAttention": lambda: (nn.MultiheadAttention(4, 2), [_x(3, 1, 4), _x(2, 1, 4), _x(2, 1, 4)[::-1].copy()]),
     "TransformerEncoderLayer": lambda: (_encoder(), [_x(2, 1, 4)]),
     "TransformerDecoderLayer": lambda: (_decoder(), [_x(2, 1, 4), _x(3, 1, 4)]),
@@ -123,6 +133,7 @@ _ROWS: dict[str, Row] = {
     "SmoothL1Loss": lambda: (nn.SmoothL1Loss(), [_x(5, 4), _x(5, 4)[::-1].copy()]),
     "BCELoss": lambda: (nn.BCELoss(), [_positive(5), _positive(5)[::-1].copy()]),
     "BCEWithLogitsLoss": lambda: (nn.BCEWithLogitsLoss(), [_x(5), _positive(5)]),
+    "TripletMarginLoss": lambda: (nn.TripletMarginLoss(9.0), [_x(4, 3), _x(4, 3)[::-1].copy(), -_x(4, 3)]),
     "KLDivLoss": lambda: (nn.KLDivLoss(reduction="batchmean"), [_x(5, 4), _shares(5, 4)]),
 }
 
