@@ -71,6 +71,8 @@ class _Again:
 
     def node(self, last: Node, start: int) -> Node:
         """The node from what was read since `start` to the result, to which `last` leads."""
+        # Others may draw from the default generator meanwhile, so one from which nothing was drawn is left alone.
+        self.draws = [(generator, state) for generator, state in self.draws if generator.state_dict() != state]
         inputs = {edge: x for x in self.given if isinstance(x, Tensor) and (edge := edge_of(x)) is not None}
         edges = tuple(_read(last, start, inputs))
         self.sources = [edge if isinstance(edge, Tensor) else inputs[edge] for edge in edges]
