@@ -219,6 +219,10 @@ class Methods:
         """exp(x) / sum(exp(x)) along an axis."""
         return stable.softmax(self, axis=axis)
 
+    def sigmoid(self) -> Tensor:
+        """1 / (1 + exp(-x)), without overflow."""
+        return stable.sigmoid(self)
+
     def log_softmax(self, axis: int = -1) -> Tensor:
         """The logarithm of `softmax`, without overflow."""
         return stable.log_softmax(self, axis=axis)

@@ -13,7 +13,7 @@ from typing import Any
 from autograd.backend import Array, is_array, module_of
 from autograd.tensor import Tensor, bare
 from nn.module import Module
-from optim import Optimizer, ReduceLROnPlateau, Schedule
+from optim import LBFGS, Optimizer, ReduceLROnPlateau, Schedule
 
 from .callbacks.base import Callback
 
@@ -30,6 +30,11 @@ def check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any, metrics: A
     if isinstance(loss, type) or not callable(loss):
         raise TypeError(f"Trainer takes a function loss(output, y) as its loss, got {_described(loss)}.")
     _check_kind("its optimizer", optimizer, (Optimizer,), "an Optimizer of optim")
+    if isinstance(optimizer, LBFGS):
+        raise TypeError(
+            "Trainer makes one update of each batch, and LBFGS several of one loss: write optimizer.step(closure) in a "
+            "loop of your own, or take another optimizer."
+        )
     if schedule is not None:
         _check_kind("its schedule", schedule, (Schedule, ReduceLROnPlateau), "a Schedule of optim")
         if schedule.optimizer is not optimizer:

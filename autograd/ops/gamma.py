@@ -93,6 +93,7 @@ def lgamma(xp: Module, x: Operand) -> Array:
     stirling = (far - 0.5) * (xp.log(far) - 1) + (math.log(2 * math.pi) - 1) / 2
     out = xp.where(up < NEAR, least, stirling + inverse * _fraction(inverse * inverse, _LGAMMA_FAR))
     out = xp.where(x < 0.5, math.log(math.pi) - xp.log(xp.abs(xp.sin(turn))) - out, out)
+    out = xp.where(x == -math.inf, math.inf, out)
     return out.astype(given.dtype, copy=False)
 
 

@@ -168,19 +168,9 @@ METHODS |= {
             "lgamma",
         ),
         *("logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "median", "moveaxis"),
-        *(
-            "multiply",
-            "negative",
-            "nextafter",
-            "nonzero",
-            "not_equal",
-            "outer",
-            "polygamma",
-            "positive",
-            "quantile",
-            "real",
-        ),
-        *("remainder", "roll", "searchsorted", "sigmoid", "signbit", "sinh", "sort", "stack", "subtract", "take"),
+        *("multiply", "negative", "nextafter", "nonzero", "not_equal", "outer"),
+        *("polygamma", "positive", "quantile", "real"),
+        *("remainder", "roll", "searchsorted", "signbit", "sinh", "sort", "stack", "subtract", "take"),
         *("take_along_axis", "tensordot", "tile", "topk", "trace", "tril", "triu", "unstack", "where"),
     )
 }

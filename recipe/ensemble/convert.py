@@ -25,6 +25,8 @@ _HOMOGENEOUS = (
     *(nn.Identity, nn.Flatten, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.RReLU),
     *(nn.AvgPool1d, nn.AvgPool2d, nn.MaxPool1d, nn.MaxPool2d, nn.Unfold, nn.Fold, nn.PixelShuffle, nn.PixelUnshuffle),
     *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Upsample, nn.Dropout, nn.Dropout2d),
+    *(nn.ZeroPad1d, nn.ZeroPad2d, nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReplicationPad1d, nn.ReplicationPad2d),
+    *(nn.CircularPad1d, nn.CircularPad2d),
 )
 # What comes out is a function of W x + b: a factor of x can stand in W.
 _AFFINE = (nn.Linear, nn.Maxout, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)

@@ -538,6 +538,7 @@ def made(**changes):
         ({"optimizer": optim.SGD}, TypeError, "an Optimizer of optim as its optimizer, got the class SGD: make one"),
         ({"optimizer": "adam"}, TypeError, "an Optimizer of optim as its optimizer, got 'adam', a str."),
         ({"optimizer": optim.SGD(nn.Linear(4, 3).parameters())}, ValueError, "moves no parameter of this Linear"),
+        ({"optimizer": optim.LBFGS(nn.Linear(4, 3).parameters())}, TypeError, "and LBFGS several of one loss: write"),
         ({"schedule": optim.StepLR}, TypeError, "a Schedule of optim as its schedule, got the class StepLR: make one"),
         ({"metrics": ["accuracy"]}, TypeError, 'Trainer takes metrics by name, {"accuracy": accuracy}, got a list.'),
         ({"callbacks": Callback()}, TypeError, "takes several callbacks, got a Callback alone: put it in a list."),

@@ -79,8 +79,14 @@ def test_before_a_convolution_and_pooling():
     np.testing.assert_allclose(enumerate_masks(model, x).arithmetic, before, rtol=0, atol=1e-12)
 
 
-def test_before_what_makes_images_larger():
-    grow = nn.Upsample(scale_factor=2, mode="bilinear")
+@pytest.mark.parametrize(
+    "grow",
+    [
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        *(pad(1) for pad in (nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d, nn.CircularPad2d)),
+    ],
+)
+def test_before_what_makes_images_larger(grow):
     model = net(nn.Conv2d(1, 2, 2), drop(0.5), grow, nn.Conv2d(2, 1, 2), nn.Flatten(), nn.Linear(9, 2))
     x = np.random.default_rng(0).normal(size=(2, 1, 3, 3))
     before = enumerate_masks(model, x).arithmetic
