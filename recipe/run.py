@@ -40,7 +40,7 @@ from .metrics import error_percent, in_percent
 from .papers.outcome import outcome
 from .run_folder import RunFile, alone_in, make_folder, read_run
 from .schedules import epochs_of
-from .sources import load_parts
+from .sources import check_digest, load_with_digest
 from .trainer import Trainer
 from .watch import LiveView, Server
 
@@ -59,7 +59,7 @@ def train(config: Config, folder: Path, server: Server | None = None) -> int:
         _check_unseen(start, config)
     if start is not None and config.stop.target == "start":
         config = replace(config, stop=replace(config.stop, target=start.train_loss))
-    return _carry_out(config, folder, load_parts(config.data, config.seed), start, server)
+    return _carry_out(config, folder, start, server)
 
 
 def _check_unseen(start: Finished, config: Config) -> None:
@@ -79,7 +79,7 @@ def resume(folder: Path, config: Config, server: Server | None = None) -> int:
     """Go on with the interrupted run in `folder`, of this configuration; gives the exit code. `server` as above."""
     with alone_in(folder):
         state = checkpoint.load(folder / "checkpoint.safetensors")
-        return _carry_out(config, folder, load_parts(config.data, config.seed), state, server)
+        return _carry_out(config, folder, state, server)
 
 
 def config_of(folder: Path, time_limit: float | None) -> Config:
@@ -96,19 +96,21 @@ def config_of(folder: Path, time_limit: float | None) -> Config:
     return from_dict(config | {"stop": config["stop"] | {"time_limit": time_limit}}, f"{folder}/run.json")
 
 
-def _carry_out(
-    config: Config, folder: Path, parts: Parts, begin: Finished | dict[str, Any] | None, server: Server | None
-) -> int:
+def _carry_out(config: Config, folder: Path, begin: Finished | dict[str, Any] | None, server: Server | None) -> int:
     """The run from a finished run's weights, from the state of an interrupted one, or from new weights."""
+    parts, digest = load_with_digest(config.data, config.seed)
     trainer, run_file, view = _assembled(config, folder, parts, server)
+    run_file.run["data_digest"] = digest
     if isinstance(begin, dict):
+        earlier = read_run(folder)
+        check_digest(earlier, digest, config.data, folder)
         try:
             trainer.load_state_dict(begin)
             _batches(config, parts).load_state_dict(begin["batches"])
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             text = f"{folder}/checkpoint.safetensors does not fit the run's configuration: {error}"
             raise checkpoint.CheckpointError(text) from None
-        run_file.go_on(read_run(folder))
+        run_file.go_on(earlier)
         return _trained(config, folder, parts, trainer, run_file, view, server)
     if begin is not None:
         loaded(trainer.model, begin.weights, begin.folder)

@@ -167,6 +167,7 @@ class RunFile(Callback):
             "schema": SCHEMA,
             "status": "running",
             "config": config.to_dict(),
+            "data_digest": None,
             "machine": machine(config.device),
             "machines_before": [],
             "model": None,

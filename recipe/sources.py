@@ -1,12 +1,14 @@
 """Where the rows of a run come from: MNIST, a folder of IDX files, or a small synthetic set.
 
 One idea: whatever the source, a run gets the same six arrays, and one seeded draw decides which rows train and in which
-order they stand. Read `data/split.py` first.
+order they stand. What a folder holds can change, so a digest tells whether it did. Read `data/split.py` first.
 """
 
 from __future__ import annotations
 
+import hashlib
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from .config import SYNTHETIC, ConfigError, DataConfig
 from .data import DataError, Dataset, Parts, Standardize, lecture_split, mnist, split, synthetic
 from .data.idx import parse
 
-__all__ = ["load_parts", "mended"]
+__all__ = ["check_digest", "load_parts", "load_with_digest", "mended"]
 
 SPLIT = 0  # the stream of the seed from which the split is drawn
 _CLASSES = 65_536  # there is one output for each
@@ -30,7 +32,15 @@ def load_parts(config: DataConfig, seed: int) -> Parts:
 
     Raises DataError for files that are missing or not what they should be, ConfigError for too many rows asked for.
     """
+    return load_with_digest(config, seed)[0]
+
+
+def load_with_digest(config: DataConfig, seed: int) -> tuple[Parts, str | None]:
+    """The rows, and a digest of what the files of a folder hold, packed or not; None for what is built in, which is
+    always the same. Raises as above.
+    """
     generator = Generator(seed, stream=SPLIT)
+    digest = None
     if config.source == "mnist":
         parts = _limited(lecture_split(mnist.load(), generator=generator), config.limit_rows)
     elif config.source in SYNTHETIC:
@@ -39,12 +49,22 @@ def load_parts(config: DataConfig, seed: int) -> Parts:
         train, valid, test = split(x, y, [0.6, 0.2, 0.2], generator=generator, stratify=True)
         parts = _limited(Parts(*train, *valid, *test), config.limit_rows)
     else:
-        data = _folder(Path(config.source))
+        data, digest = _folder(Path(config.source))
         train, valid = split(data.x_train, data.y_train, [5 / 6, 1 / 6], generator=generator)
         parts = _limited(Parts(*train, *valid, data.x_test, data.y_test), config.limit_rows)
     if config.train_on_validation:
         parts = _with_validation(parts)
-    return mended(parts, config)
+    return mended(parts, config), digest
+
+
+def check_digest(run: Mapping[str, Any], digest: str | None, config: DataConfig, folder: Path) -> None:
+    """Raise ConfigError where the run in `folder`, of this run.json, had other data; older ones do not say."""
+    before = run.get("data_digest")
+    if before is not None and before != digest:
+        raise ConfigError(
+            f"the data in {config.source} are others than the run in {folder} began with: put those back, or train "
+            "anew."
+        )
 
 
 def mended(parts: Parts, config: DataConfig) -> Parts:
@@ -88,27 +108,30 @@ def _standardized(parts: Parts) -> Parts:
     )
 
 
-def _folder(folder: Path) -> Dataset:
-    """The four IDX files of a folder, named like MNIST's; bytes are divided by 255, other numbers kept."""
+def _folder(folder: Path) -> tuple[Dataset, str]:
+    """The four IDX files of a folder, named like MNIST's, and their digest; bytes are divided by 255, other numbers
+    kept.
+    """
     if folder.is_file():
         raise DataError(f"data.source = {folder} is a file: wanted is a folder with four IDX files named like MNIST's.")
     if not folder.is_dir():
         raise DataError(
             f"data.source = {folder}: there is no such folder, and what is built in is mnist, {', '.join(SYNTHETIC)}."
         )
-    x_train, y_train = _pair(folder, "train")
-    x_test, y_test = _pair(folder, "t10k")
+    digest = hashlib.sha256()
+    x_train, y_train = _pair(folder, "train", digest)
+    x_test, y_test = _pair(folder, "t10k", digest)
     if x_train.shape[1:] != x_test.shape[1:]:
         raise DataError(f"{folder}: the train images have {x_train.shape[1]} pixels, the t10k ones {x_test.shape[1]}.")
     if not max(y_train.max(), y_test.max()):
         raise DataError(f"{folder}: every label is 0, and one class leaves nothing to learn; wanted are 0, 1, 2, ...")
     if len(x_train) < 6:
         raise DataError(f"{folder}: {len(x_train)} rows to train on are too few to keep a sixth for validation.")
-    return Dataset(x_train, y_train, x_test, y_test)
+    return Dataset(x_train, y_train, x_test, y_test), digest.hexdigest()
 
 
-def _pair(folder: Path, part: str) -> tuple[Any, Any]:
-    images, labels = _read(folder, f"{part}-images-idx3-ubyte"), _read(folder, f"{part}-labels-idx1-ubyte")
+def _pair(folder: Path, part: str, digest: Any) -> tuple[Any, Any]:
+    images, labels = (_read(folder, f"{part}-{name}-ubyte", digest) for name in ("images-idx3", "labels-idx1"))
     if images.ndim < 2 or labels.ndim != 1 or len(images) != len(labels) or not images.size:
         raise DataError(
             f"{folder}: the {part} files hold images of shape {images.shape} and labels of shape {labels.shape}; "
@@ -126,7 +149,7 @@ def _pair(folder: Path, part: str) -> tuple[Any, Any]:
     return x, labels.astype(np.int64)
 
 
-def _read(folder: Path, name: str) -> Any:
+def _read(folder: Path, name: str, digest: Any) -> Any:
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             break
@@ -139,6 +162,7 @@ def _read(folder: Path, name: str) -> Any:
             raw = inflate.decompress(raw)
             if not inflate.eof:
                 raise DataError(f"{path} is cut short: its gzip stream does not end.")
+        digest.update(raw)
         return parse(raw, str(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None

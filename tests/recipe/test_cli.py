@@ -495,7 +495,7 @@ def test_ctrl_c_before_the_training_is_one_line(monkeypatch, capsys):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("recipe.run.load_parts", interrupted)
+    monkeypatch.setattr("recipe.run.load_with_digest", interrupted)
     assert main(SMALL) == 130
     assert capsys.readouterr().err == "recipe: interrupted\n"
 

@@ -34,14 +34,14 @@ def small(tmp_path, monkeypatch):
         found += [(centres[y] + random.normal(0, 1, (rows, PIXELS))).astype(np.float32), y]
     parts = Parts(*found)
 
-    def load_parts(config, seed):
+    def load(config, seed):
         if config.train_on_validation:
             x, y = np.concatenate([parts.x_train, parts.x_valid]), np.concatenate([parts.y_train, parts.y_valid])
-            return parts._replace(x_train=x, y_train=y)
-        return parts
+            return parts._replace(x_train=x, y_train=y), None
+        return parts, None
 
-    monkeypatch.setattr("recipe.run.load_parts", load_parts)
-    monkeypatch.setattr("recipe.finished.load_parts", load_parts)
+    monkeypatch.setattr("recipe.run.load_with_digest", load)
+    monkeypatch.setattr("recipe.finished.load_with_digest", load)
     return parts
 
 
