@@ -65,13 +65,22 @@ def train(config: Config, folder: Path, server: Server | None = None) -> int:
 def _check_unseen(start: Finished, config: Config) -> None:
     """Raise ConfigError where rows that validate were learned from by the run that is begun with.
 
-    The seed decides which rows of a set validate; a synthetic set is made anew by each.
+    The seed decides which rows of a folder validate; of MNIST they are those of every seed, and a synthetic set is made
+    anew by each.
     """
-    same = start.config.data.source == config.data.source and config.data.source not in SYNTHETIC
-    if same and start.config.seed != config.seed and not config.data.train_on_validation:
+    source = config.data.source
+    if config.data.train_on_validation or Path(start.config.data.source) != Path(source):
+        return
+    one_seed, which = start.config.seed == config.seed, f"fit.start_from = {start.folder}: that run"
+    if start.config.data.train_on_validation and (one_seed or source not in SYNTHETIC):
         raise ConfigError(
-            f"fit.start_from = {start.folder}: that run is of seed {start.config.seed}, and with seed {config.seed} "
-            "rows that it learned from would validate: give both one seed."
+            f"{which} learned from the rows that would validate: give data.train_on_validation, or begin with a run "
+            "that did not."
+        )
+    if not one_seed and source not in ("mnist", *SYNTHETIC):
+        raise ConfigError(
+            f"{which} is of seed {start.config.seed}, and with seed {config.seed} rows that it learned from would "
+            "validate: give both one seed."
         )
 
 

@@ -11,11 +11,12 @@ import pytest
 
 import nn
 from recipe.cli import main
-from recipe.config import ConfigError
+from recipe.config import ConfigError, DataConfig
 from recipe.data import Parts
 from recipe.finished import load_finished
 from recipe.papers import NAMES, paper, text_of
 from recipe.report.write import _again
+from recipe.sources import load_parts
 from tests.recipe.small import run_of
 
 ROWS, PIXELS = (300, 100, 80), 30
@@ -130,10 +131,6 @@ def test_a_whole_first_stage_names_the_command_that_goes_on(capsys, monkeypatch)
         (["train", "--paper", "maxout-2013-all"], "--target start needs --start-from, the folder of the run"),
         (["train", "--paper", "maxout-2013-all", "--start-from", "no"], "no is no run folder: it has no run.json."),
         (["train", "--start-from", "one", "--hidden", "9"], "the weights of the run in one do not fit the network: "),
-        (
-            ["train", "--start-from", "one", "--hidden", "8", "--seed", "1"],
-            "--start-from one: that run is of seed 0, and with seed 1 rows that it learned from would validate: give",
-        ),
         (["train", "--start-from", "begun"], "the run in begun has not one epoch: let it train first."),
         (["papers", "maxuot-2013"], "papers knows no maxuot-2013; did you mean maxout-2013?"),
     ],
@@ -147,6 +144,41 @@ def test_mistakes_are_one_line(argv, message, capsys):
     err = capsys.readouterr().err
     assert err.startswith(f"recipe: {message}")
     assert err.count("\n") == 1
+
+
+SEED = "that run is of seed 0, and with seed 1 rows that it learned from would validate: give both one seed."
+LEARNED = (
+    "that run learned from the rows that would validate: give --train-on-validation, or begin with a run that did not."
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "first", "second", "why"),
+    [
+        ("a folder", [], [], ""),
+        ("a folder", [], ["--seed", "1"], SEED),
+        ("a folder", [], ["--seed", "1", "--train-on-validation"], ""),
+        ("a folder", ["--train-on-validation"], [], LEARNED),
+        ("a folder", ["--train-on-validation"], ["--train-on-validation"], ""),
+        ("mnist", [], ["--seed", "1"], ""),  # of which the same rows validate, whatever the seed
+        ("mnist", ["--train-on-validation"], ["--seed", "1"], LEARNED),
+        ("spirals", ["--train-on-validation"], [], LEARNED),
+        ("spirals", ["--train-on-validation"], ["--seed", "1"], ""),  # which are made anew
+    ],
+)
+def test_what_validates_was_not_learned_from_by_the_run_that_is_begun_with(source, first, second, why, capsys):
+    usual = ["train", "--hidden", "8", "--epochs", "1", "--data"]
+    assert main([*usual, source, *first, "--out", "one"]) == 0
+    capsys.readouterr()
+    same = "a folder/" if source == "a folder" else source
+    assert main([*usual, same, *second, "--start-from", "one", "--out", "two"]) == (2 if why else 0)
+    assert capsys.readouterr().err == (f"recipe: --start-from one: {why}\n" if why else "")
+
+
+def test_the_rows_of_mnist_that_validate_are_those_of_every_seed():
+    zero, one = (load_parts(DataConfig(limit_rows=10), seed) for seed in (0, 1))
+    assert not np.array_equal(zero.x_train, one.x_train)
+    np.testing.assert_array_equal(zero.x_valid, one.x_valid)
 
 
 def test_a_run_of_its_last_weights_is_found_in_its_checkpoint():
