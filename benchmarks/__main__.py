@@ -95,7 +95,7 @@ def _document(text: str) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text())
         known = document["benchmark"] in (*BENCHMARKS, "gpu", "claims", "diagnosis", *TEXTS)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         known = False
     if not known:
         raise argparse.ArgumentTypeError(f"'{text}' is no result of a benchmark")
@@ -347,7 +347,7 @@ def _show(document: dict[str, Any]) -> None:
     path = document.pop("path")
     try:
         _show_kind(document, path)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise BenchmarkError(f"{path} is damaged, or of another version: {error!r}; measure anew.") from None
 
 
@@ -362,6 +362,8 @@ def _show_kind(document: dict[str, Any], path: Path) -> None:
         TEXTS[document["benchmark"]](document)
         return
     on_gpu = document["benchmark"] == "gpu"
+    if not (on_gpu or document["jobs"]):
+        raise BenchmarkError(f"{path} has no job: nothing was measured; measure anew.")
     shown: Any = gpu_shown if on_gpu else BENCHMARKS[document["benchmark"]]
     title = gpu_shown.heading(document) if on_gpu else heading(document)
     print(title, shown.tables(document), _picture(shown.panels(document), title, path), sep="\n\n")

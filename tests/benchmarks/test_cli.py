@@ -175,6 +175,56 @@ def test_a_result_of_another_form_is_one_line(tmp_path, capsys):
         assert err.count("\n") == 1, kind
 
 
+def nothing_of(record):
+    return {**record, "results": {}}
+
+
+def noughts(record):
+    """As if no step had taken or held anything."""
+    none = {"median_us": 0, "peak_bytes": 0, "peaks_bytes": [0]}
+    return {**record, "results": {name: result | none for name, result in record["results"].items()}}
+
+
+def too_long(record):
+    """Times that no float holds."""
+    return {**record, "results": {name: result | {"median_us": 10**400} for name, result in record["results"].items()}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "why"),
+    [
+        *((kind, None, "has no job: nothing was measured") for kind in ("speed", "layers", "memory", "overhead")),
+        ("memory", nothing_of, "is damaged, or of another version: IndexError("),
+        ("memory", noughts, "is damaged, or of another version: ZeroDivisionError("),
+        ("speed", noughts, "is damaged, or of another version: ZeroDivisionError("),
+        ("overhead", too_long, "is damaged, or of another version: OverflowError("),
+    ],
+)
+def test_a_result_without_what_was_measured_is_one_line(kind, change, why, tmp_path, capsys):
+    document = json.loads((cli.RESULTS / f"{kind}-cpu.json").read_text())
+    document["jobs"] = {name: change(record) for name, record in document["jobs"].items()} if change else {}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document))
+    assert cli.main(["show", str(path)]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"python -m benchmarks show: {path} {why}")
+    assert err.endswith("; measure anew.\n")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "[" * 100_000, '{"benchmark": "speed", "jobs": ', '{"benchmark": ["speed"]}']
+)
+def test_what_is_no_result_is_one_line(text, tmp_path, capsys):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["show", str(tmp_path / "a.json")])
+    assert stopped.value.code == 2
+    err = capsys.readouterr().err
+    assert f"'{tmp_path / 'a.json'}' is no result of a benchmark (see" in err
+    assert err.count("\n") == 1
+
+
 def test_a_folder_that_takes_no_files_is_refused_before_anything_is_measured(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(cli.os, "access", lambda path, mode: path != tmp_path)
     with pytest.raises(SystemExit):
