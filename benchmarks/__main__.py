@@ -19,6 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from recipe.printing import TellingParser, forget_output, take_any_output
+
 from .claims.command import add_claims, run_claims, show_claims
 from .curves import add_curves, run_curves, show_curves
 from .diagnosis.command import add_diagnosis, run_diagnosis, show_diagnosis
@@ -48,7 +50,7 @@ TEXTS = {  # shown as text only
 }
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(TellingParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
@@ -422,24 +424,28 @@ def _carry_out(arguments: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit status."""
-    arguments = _parser().parse_args(argv)
+    name = "python -m benchmarks"
+    if argv is None:
+        take_any_output()
     try:
+        arguments = _parser().parse_args(argv)
+        name = f"{name} {arguments.command}"
         with _ended_as_by_ctrl_c():
             _carry_out(arguments)
             sys.stdout.flush()  # here, where it may fail
     except BenchmarkError as error:
-        print(f"python -m benchmarks {arguments.command}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`); nor must Python's flush at exit complain of it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_output()  # whoever read it has gone (`| head`)
     except OSError as error:
         # Whoever writes a file names it, so what has no name is where we print.
-        name = error.filename or "standard output"
-        print(f"python -m benchmarks {arguments.command}: {name}: {error.strerror or error}", file=sys.stderr)
+        if error.filename is None and argv is None:
+            forget_output()
+        print(f"{name}: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
-        print(f"python -m benchmarks {arguments.command}: stopped; {str(stop) or 'nothing was saved'}", file=sys.stderr)
+        print(f"{name}: stopped; {str(stop) or 'nothing was saved'}", file=sys.stderr)
         return 130
     return 0
 

@@ -7,8 +7,6 @@ traceback; exit code 1 is for a run that failed, 130 for one interrupted. Read `
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -20,6 +18,7 @@ from .callbacks import NotFinite
 from .config import Option, configure, in_flags, nearest, options, read_toml
 from .data import DataError
 from .errors import UsageError
+from .printing import TellingParser, forget_output, take_any_output
 from .run_folder import new_folder
 from .threads import use_threads
 from .watch import Server, port_of, serving
@@ -70,7 +69,7 @@ a file with the same options:
 """
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(TellingParser):
     """A parser that raises UsageError with one line, where argparse prints the usage and exits."""
 
     def __init__(self, **options: Any) -> None:
@@ -241,12 +240,7 @@ def _telling_of_flags(keys: Collection[str]) -> Iterator[None]:
 def main(argv: list[str] | None = None) -> int:
     """Carry out a command line (the process's own when None) and give the exit code."""
     if argv is None:
-        for name in ("stdout", "stderr"):
-            if getattr(sys, name) is None:  # closed by who began the process
-                setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # for as long as the process lives
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")  # a terminal that lacks a letter shows another in its place
+        take_any_output()
     try:
         arguments = build_parser().parse_all(argv)
         arguments.own_process = argv is None
@@ -260,11 +254,12 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", run.INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read the output has gone; Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_output()  # whoever read it has gone
         return 1
     except OSError as error:
         # Whoever writes a file names it, so what has no name is where we print.
+        if error.filename is None and argv is None:
+            forget_output()
         return _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", 2)
 
 

@@ -152,6 +152,23 @@ def test_a_reader_that_goes_away_is_no_error():
     assert process.returncode == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+@pytest.mark.parametrize("command", ["", "speed"])
+def test_a_full_disk_behind_the_help_is_told(command):
+    arguments = [sys.executable, "-m", "benchmarks", *command.split(), "--help"]
+    usual, streams = {**os.environ, "PYTHONUNBUFFERED": ""}, {"stderr": subprocess.PIPE, "text": True}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(arguments, stdout=full, **streams, cwd=ROOT, env=usual, timeout=120)
+    assert (done.returncode, done.stderr) == (1, "python -m benchmarks: standard output: No space left on device\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no sh")
+def test_a_stream_that_is_closed_is_not_written_to():
+    line = f"'{sys.executable}' -m benchmarks speed --help >&-"
+    done = subprocess.run(["sh", "-c", line], stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_result_that_cannot_be_saved_is_shown(results, monkeypatch, capsys):
     def full(document, folder):
         raise OSError(28, "No space left on device", str(folder / "speed-cpu.json"))

@@ -186,8 +186,9 @@ def test_a_disk_that_fills_up_while_steps_are_logged_is_told_with_the_file(monke
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
-def test_a_full_disk_behind_what_is_printed_is_told():
-    done = in_a_shell(["papers"], "> /dev/full")
+@pytest.mark.parametrize("argv", [["papers"], ["--help"], ["train", "--help"]])
+def test_a_full_disk_behind_what_is_printed_is_told(argv):
+    done = in_a_shell(argv, "> /dev/full")
     assert (done.returncode, done.stderr) == (2, "recipe: standard output: No space left on device\n")
 
 
@@ -446,7 +447,7 @@ def test_other_signals_to_a_process_save_like_ctrl_c(number):
 
 def in_a_shell(argv, behind):
     """What is left of `python -m recipe ...` with something behind it."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
     line = f"{shlex.quote(sys.executable)} -m recipe {shlex.join(argv)} {behind}"
     return subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True, timeout=120)
 
