@@ -2,20 +2,22 @@
 
 One idea: the state is nested dictionaries; its arrays become tensors, and the rest, with a mark where each array stood,
 becomes JSON in the file's metadata. No pickle, so opening a file never runs what is in it. The file is replaced whole
-or not at all, see `nn.save`. Read `callbacks/checkpoint.py` for when.
+or not at all, see `nn.save`, and a digest tells one that was changed since. Read `callbacks/checkpoint.py` for when.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import nn
-from autograd.backend import is_array
-from autograd.tensor import Tensor
+from autograd.backend import is_array, to_host
+from autograd.tensor import Tensor, bare
 
 from .errors import UsageError
 
@@ -32,13 +34,13 @@ def save(path: Path, state: dict[str, Any]) -> None:
     """Write a state to `path`, all or nothing."""
     arrays: dict[str, Any] = {}
     rest = json.dumps(_taken_apart(state, "state", arrays))
-    nn.save(arrays, path, metadata={"state": rest})
+    nn.save(arrays, path, metadata={"state": rest, "digest": _digest(rest, arrays)})
 
 
 def load(path: Path) -> dict[str, Any]:
     """The state in the file at `path`; tuples have become lists, and the keys of dictionaries text.
 
-    Raises CheckpointError for a file that is missing, damaged or no checkpoint.
+    Raises CheckpointError for a file that is missing, damaged, changed since it was saved, or no checkpoint.
     """
     if Path(path).is_dir():
         raise CheckpointError(f"{path} is a folder: name the checkpoint.safetensors in it.")
@@ -51,6 +53,10 @@ def load(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} cannot be used: {error}") from None
     if "state" not in metadata:
         raise CheckpointError(f"{path} holds weights but no state of a run: name a run's checkpoint.safetensors.")
+    if "digest" in metadata and metadata["digest"] != _digest(metadata["state"], arrays):
+        raise CheckpointError(
+            f"{path} cannot be used: it holds something else than was saved there; restore it, or train anew."
+        )
     try:
         state = _put_together(json.loads(metadata["state"]), arrays)
     except (KeyError, RecursionError, TypeError, ValueError) as error:
@@ -60,12 +66,22 @@ def load(path: Path) -> dict[str, Any]:
     return state
 
 
+def _digest(rest: str, arrays: Mapping[str, Any]) -> str:
+    """Of all that a file holds: the text, and of each array the name, the dtype, the shape and the numbers."""
+    digest = hashlib.sha256(rest.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {arrays[name].shape}".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
 def _taken_apart(value: Any, name: str, arrays: dict[str, Any]) -> Any:
     """`value` fit for JSON; its arrays go into `arrays`, named by where they stood."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Tensor) or is_array(value):
-        arrays[name] = value
+        arrays[name] = to_host(bare(value))
         return {_ARRAY: name}
     if isinstance(value, dict):
         return {str(key): _taken_apart(item, f"{name}/{key}", arrays) for key, item in value.items()}

@@ -18,7 +18,8 @@ from .build import build_model
 from .config import Config, ConfigError, from_dict
 from .data import Parts
 from .run_folder import read_run
-from .sources import check_digest, load_with_digest
+from .same import check_data
+from .sources import load_with_digest
 
 __all__ = ["Finished", "load_finished"]
 
@@ -41,7 +42,7 @@ class Finished:
     def network(self) -> tuple[nn.Module, Parts]:
         """The network with these weights, on the CPU, and the rows of the run. Raises ConfigError for other rows."""
         parts, digest = load_with_digest(self.config.data, self.config.seed)
-        check_digest(self.run, digest, self.config.data, self.folder)
+        check_data(self.run, digest, self.config.data, self.folder)
         classes = int(max(y.max() for y in (parts.y_train, parts.y_valid, parts.y_test))) + 1
         model = build_model(self.config.model, parts.x_train.shape[1], classes, self.config.seed)
         return loaded(model, self.weights, self.folder), parts

@@ -50,12 +50,16 @@ def check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any, metrics: A
 
 
 def check_state(state: Any) -> None:
-    """Raise TypeError for what no Trainer gave as its state, such as the weights of a model."""
+    """Raise TypeError for what no Trainer gave as its state, such as the weights of a model, or a count below 0."""
     if not (isinstance(state, Mapping) and state.keys() >= _PARTS):
         raise TypeError(
             "Trainer.load_state_dict takes what state_dict gave, or recipe.checkpoint.load(path) of a run's "
             "checkpoint.safetensors; weights alone go into trainer.model.load_state_dict(nn.load(path))."
         )
+    for name, kinds, of in (("epoch", int, "epochs"), ("step", int, "updates"), ("seconds", (int, float), "seconds")):
+        value = state[name]
+        if not isinstance(value, kinds) or isinstance(value, bool) or not value >= 0:
+            raise TypeError(f"{name} of the state is {value!r}, which is no number of {of}: it was changed by hand.")
 
 
 def checked(callbacks: Any) -> list[Callback]:

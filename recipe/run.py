@@ -39,8 +39,9 @@ from .finished import Finished, load_finished, loaded
 from .metrics import error_percent, in_percent
 from .papers.outcome import outcome
 from .run_folder import RunFile, alone_in, make_folder, read_run
+from .same import check_data, check_settings, plain
 from .schedules import epochs_of
-from .sources import check_digest, load_with_digest
+from .sources import load_with_digest
 from .trainer import Trainer
 from .watch import LiveView, Server
 
@@ -112,7 +113,8 @@ def _carry_out(config: Config, folder: Path, begin: Finished | dict[str, Any] | 
     run_file.run["data_digest"] = digest
     if isinstance(begin, dict):
         earlier = read_run(folder)
-        check_digest(earlier, digest, config.data, folder)
+        check_data(earlier, digest, config.data, folder)
+        check_settings(begin, config, digest, folder)
         try:
             trainer.load_state_dict(begin)
             _batches(config, parts).load_state_dict(begin["batches"])
@@ -205,6 +207,7 @@ def _callbacks(config: Config, folder: Path) -> list[Callback]:
         every_seconds=fit.checkpoint_seconds,
         best=stop.monitor,
         min_delta=stop.min_delta,
+        beside={"config": plain(config)},
     )
     return [*callbacks, keeping]
 

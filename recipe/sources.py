@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from .config import SYNTHETIC, ConfigError, DataConfig
 from .data import DataError, Dataset, Parts, Standardize, lecture_split, mnist, split, synthetic
 from .data.idx import parse
 
-__all__ = ["check_digest", "load_parts", "load_with_digest", "mended"]
+__all__ = ["load_parts", "load_with_digest", "mended"]
 
 SPLIT = 0  # the stream of the seed from which the split is drawn
 _CLASSES = 65_536  # there is one output for each
@@ -55,16 +54,6 @@ def load_with_digest(config: DataConfig, seed: int) -> tuple[Parts, str | None]:
     if config.train_on_validation:
         parts = _with_validation(parts)
     return mended(parts, config), digest
-
-
-def check_digest(run: Mapping[str, Any], digest: str | None, config: DataConfig, folder: Path) -> None:
-    """Raise ConfigError where the run in `folder`, of this run.json, had other data; older ones do not say."""
-    before = run.get("data_digest")
-    if before is not None and before != digest:
-        raise ConfigError(
-            f"the data in {config.source} are others than the run in {folder} began with: put those back, or train "
-            "anew."
-        )
 
 
 def mended(parts: Parts, config: DataConfig) -> Parts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ class ModelCheckpoint(Callback):
     `best` names the value of the records by which `folder`/best.safetensors is kept, the weights alone of the best
     epoch so far; None keeps none, nor does "val_..." where there are no validation rows. `mode` and `min_delta`
     as in EarlyStopping: with the same ones these are the weights that it puts back. A folder that is not there is made.
+    `beside` is kept in the checkpoint with the state, by names that the state has not.
 
     Raises KeyError at the end of the first epoch where the records have no value of that name.
     """
@@ -47,6 +49,7 @@ class ModelCheckpoint(Callback):
         best: str | None = "val_loss",
         mode: str | None = None,
         min_delta: float = 0.0,
+        beside: Mapping[str, Any] | None = None,
     ) -> None:
         if every_steps is not None:
             check_count("ModelCheckpoint", "every_steps", every_steps)
@@ -56,6 +59,7 @@ class ModelCheckpoint(Callback):
         self.path = Path(folder) / "checkpoint.safetensors"
         self.best_path = Path(folder) / "best.safetensors"
         self.every_steps, self.every_seconds = every_steps, every_seconds
+        self.beside = dict(beside or {})
         self.watched = None if best is None else Watched(best, mode, min_delta)
         self._saved_at = 0.0
 
@@ -90,7 +94,7 @@ class ModelCheckpoint(Callback):
 
     def save(self, trainer: Trainer) -> None:
         """Write the newest state now."""
-        checkpoint.save(self.path, trainer.state_dict())
+        checkpoint.save(self.path, self.beside | trainer.state_dict())
         self._saved_at = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:

@@ -227,6 +227,53 @@ def test_a_file_that_is_no_checkpoint(tmp_path):
             checkpoint.load(path)
 
 
+def other_step(state, arrays):
+    return {**state, "step": state["step"] - 1}, arrays
+
+
+def other_weight(state, arrays):
+    return state, {name: array + (name == "state/model/4.bias") for name, array in arrays.items()}
+
+
+def other_kind(state, arrays):
+    return state, {name: array.astype("float64") for name, array in arrays.items()}
+
+
+def other_shape(state, arrays):
+    return state, {name: array.reshape(-1) for name, array in arrays.items()}
+
+
+@pytest.mark.parametrize("change", [other_step, other_weight, other_kind, other_shape])
+def test_a_checkpoint_that_was_changed_is_refused(change, tmp_path):
+    """By hand, or by a disk: whatever it is, the run that went on would be another."""
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint.save(path, fit(trainer(), epochs=1).state_dict())
+    about, arrays = nn.load_metadata(path), {name: tensor.numpy() for name, tensor in nn.load(path).items()}
+    nn.save(arrays, path, metadata=about)
+    assert checkpoint.load(path)["epoch"] == 1
+    state, arrays = change(json.loads(about["state"]), arrays)
+    nn.save(arrays, path, metadata=about | {"state": json.dumps(state)})
+    text = f"{path} cannot be used: it holds something else than was saved there; restore it, or train anew."
+    with pytest.raises(CheckpointError, match=f"^{re.escape(text)}$"):
+        checkpoint.load(path)
+
+
+def test_a_checkpoint_of_a_version_that_kept_no_digest_is_taken(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint.save(path, trainer().state_dict())
+    nn.save(nn.load(path), path, metadata={"state": nn.load_metadata(path)["state"]})
+    trainer().load_state_dict(checkpoint.load(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("step", -1), ("step", None), ("epoch", 1.0), ("epoch", True), ("seconds", "x")]
+)
+def test_a_state_that_counts_in_another_way_is_refused(name, value):
+    run = trainer()
+    with pytest.raises(TypeError, match=f"{name} of the state is {value!r}, which is no number of"):
+        run.load_state_dict(run.state_dict() | {name: value})
+
+
 @pytest.mark.parametrize("wrong", ["a path", {"0.weight": np.ones(3)}])
 def test_what_is_no_state_of_a_run_is_named(wrong):
     with pytest.raises(TypeError, match=re.escape("weights alone go into trainer.model.load_state_dict(nn")):

@@ -1,4 +1,4 @@
-"""A run and its data: rows that were changed since are told, however many there are of them."""
+"""A run goes on with the data and the settings that it began with, or says which are others now."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recipe import checkpoint
 from recipe.cli import main
 from recipe.report import report
 from tests.recipe.small import run_of, timeless_run
@@ -96,3 +97,58 @@ def test_what_is_looked_at_later_is_not_looked_at_with_other_rows(capsys):
     assert main(["ensemble", "out", "--masks", "1"]) == 2
     assert capsys.readouterr().err == f"recipe: {TOLD}\n"
     assert f"The test set was not looked at in detail: {TOLD}" in report(Path("out"), out="page.html").read_text()
+
+
+def with_options(options: dict) -> None:
+    """Edit the configuration in run.json."""
+    run = run_of("out")
+    for key, value in options.items():
+        section, _, name = key.rpartition(".")
+        (run["config"][section] if section else run["config"])[name] = value
+    Path("out/run.json").write_text(json.dumps(run))
+
+
+@pytest.mark.parametrize(
+    ("key", "before", "now"),
+    [
+        ("seed", 0, 1),
+        ("optim.lr", 0.001, 0.5),
+        ("fit.epochs", 3, 9),
+        ("model.dropout", [0.5], [0.2]),
+        ("paper", None, "pocket"),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_settings(key, before, now, capsys):
+    assert main(CUT) == 0
+    with_options({key: now})
+    edited = Path("out/run.json").read_bytes()
+    capsys.readouterr()
+    assert main(["resume", "out"]) == 2
+    assert capsys.readouterr().err == (
+        f"recipe: out/run.json says {key} = {json.dumps(now)}, and its checkpoint was made with "
+        f"{json.dumps(before)}: put that back, or train anew.\n"
+    )
+    assert Path("out/run.json").read_bytes() == edited
+    with_options({key: before})
+    assert main(["resume", "out"]) == 0
+
+
+def test_what_does_not_decide_how_a_run_goes_on_may_change():
+    assert main([*CUT[:-4], "--out", "whole"]) == 0
+    assert main(CUT) == 0
+    Path("rows").rename("elsewhere")
+    with_options({"data.source": "elsewhere", "fit.checkpoint_steps": None, "fit.log_every": 1, "name": "other"})
+    assert main(["resume", "out"]) == 0
+    for folder in ("out", "whole"):
+        assert run_of(folder)["epochs"][-1]["val_loss"] == run_of("whole")["epochs"][-1]["val_loss"], folder
+
+
+def test_a_checkpoint_of_a_version_that_kept_no_settings_is_gone_on_from():
+    assert main(CUT) == 0
+    path = Path("out/checkpoint.safetensors")
+    state = checkpoint.load(path)
+    del state["config"]
+    checkpoint.save(path, state)
+    with_options({"fit.epochs": 4})
+    assert main(["resume", "out"]) == 0
+    assert len(run_of("out")["epochs"]) == 4
