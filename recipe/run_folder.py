@@ -126,6 +126,9 @@ def _damage(run: dict[str, Any]) -> str:
     for number, record in enumerate(run.get("epochs") or ()):
         if not (isinstance(record, dict) and isinstance(record.get("epoch"), int)):
             return f"record {number + 1} of its epochs is none"
+    selected = (run.get("evidence") or {}).get("selected_epoch")
+    if selected is not None and (type(selected) is not int or selected < 0):
+        return f"the selected epoch is {selected!r}"
     return ""
 
 

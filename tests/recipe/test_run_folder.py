@@ -57,6 +57,13 @@ def test_a_resumed_run_keeps_what_it_began_on(monkeypatch, tmp_path):
         ('{"schema": 1, "status": 5}', "is damaged: status is of type int; restore it, or train anew."),
         ('{"schema": 1, "status": "finished", "config": []}', "is damaged: config is of type list; "),
         ('{"schema": 1, "status": "finished", "epochs": [{}]}', "is damaged: record 1 of its epochs is none; "),
+        *(
+            (
+                json.dumps({"schema": 1, "status": "finished", "evidence": {"selected_epoch": selected}}),
+                f"is damaged: the selected epoch is {selected!r}; ",
+            )
+            for selected in ("x", -1, 1.5, True)
+        ),
         ("[" * 100_000, "is damaged: it is no JSON ("),
         ("[1]", "was not written by the recipe: name the folder of a run."),
     ],
