@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..history import Record, whole
+from .measure import error_of_difference
 
 __all__ = ["Facts", "curves_of", "known"]
 
@@ -57,7 +58,7 @@ class Facts:
     val_score: float | None = None
     val_chance: float | None = None
     contradicted: float | None = None
-    most_lead: float | None = None  # of the validation score over the training score, in any epoch
+    most_lead: float | None = None  # by which the validation score was surely above the training score in some epoch
     predicted_class: int | None = None
     predicted_share: float | None = None
     labelled_share: float | None = None  # of rows whose label is predicted_class
@@ -118,7 +119,7 @@ class Facts:
             val_score=_at(curves.get("val_score"), selected),
             val_chance=evidence.get("val_chance"),
             contradicted=contradicted.get("share"),
-            most_lead=_most_lead(curves),
+            most_lead=_most_lead(curves, evidence.get("task"), setup),
             **_one_class(evidence.get("predicted"), evidence.get("labelled")),
         )
 
@@ -196,9 +197,18 @@ def _at(values: Sequence[float | None] | None, epoch: int | None) -> float | Non
     return values[-1 if epoch is None or epoch >= len(values) else epoch]
 
 
-def _most_lead(curves: Mapping[str, Sequence[float | None]]) -> float | None:
-    pairs = zip(curves.get("val_score") or (), curves.get("train_score") or (), strict=False)
-    return max((val - train for val, train in pairs if val is not None and train is not None), default=None)
+def _most_lead(
+    curves: Mapping[str, Sequence[float | None]], task: str | None, setup: Mapping[str, Any]
+) -> float | None:
+    """The most that validation led in an epoch, less two standard errors of so many rows at that epoch's scores."""
+    rows, val_rows = setup.get("train_rows") or 0, setup.get("val_rows") or 0
+    counted = task == "classification" and rows and val_rows
+    leads = [
+        val - train - (2.0 * error_of_difference(train, rows, val, val_rows) if counted else 0.0)
+        for val, train in zip(curves.get("val_score") or (), curves.get("train_score") or (), strict=False)
+        if val is not None and train is not None
+    ]
+    return max(leads, default=None)
 
 
 def _one_class(predicted: Sequence[int] | None, labelled: Sequence[int] | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ __all__ = [
     "contradicted_share",
     "entropy",
     "equal_rows",
+    "error_of_difference",
     "fall_in_second_half",
     "identical_units",
     "histogram",
@@ -158,6 +159,11 @@ def softmax(logits: Array) -> Array:
 def contradicted_share(probabilities: Array, y: Array) -> float:
     """The share of rows for which the network gives another class than the label more than 0.7."""
     return float(((probabilities.max(axis=1) > 0.7) & (probabilities.argmax(axis=1) != y)).mean())
+
+
+def error_of_difference(share: float, rows: int, other: float, other_rows: int) -> float:
+    """The standard error of the difference of two shares, each of so many rows."""
+    return math.sqrt(share * (1.0 - share) / rows + other * (1.0 - other) / other_rows)
 
 
 def agreement_by_chance(predicted: Sequence[int], labels: Sequence[int]) -> float:

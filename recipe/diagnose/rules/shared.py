@@ -5,11 +5,11 @@ One idea: what is measured in two places is said in one. Read `set_up.py` next.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from ..facts import Facts
 from ..logic import Check, above, below
+from ..measure import error_of_difference
 from ..thresholds import Thresholds
 
 __all__ = [
@@ -33,9 +33,9 @@ def first_loss(f: Facts, t: Thresholds) -> Check:
     return above("loss before training, over that of guessing", times_guessing(f.first_loss, f), t.first_loss)
 
 
-def validation_leads(lead: float, f: Facts, t: Thresholds) -> Check:
+def validation_leads(lead: float, t: Thresholds) -> Check:
     what = "points by which validation was surely better than training in some epoch"
-    return above(what, lead - 2.0 * error_of_gap(f), t.noisy_training, "points")
+    return above(what, lead, t.noisy_training, "points")
 
 
 def contradicted(f: Facts, t: Thresholds) -> Check:
@@ -45,10 +45,9 @@ def contradicted(f: Facts, t: Thresholds) -> Check:
 
 def error_of_gap(f: Facts) -> float:
     """The standard error of the difference of two accuracies, each measured on so many rows; 0 where it is unknown."""
-    measured = ((f.train_score, f.train_rows), (f.val_score, f.val_rows))
-    if f.task != "classification" or any(score is None or not rows for score, rows in measured):
+    if f.task != "classification" or f.train_score is None or f.val_score is None or not (f.train_rows and f.val_rows):
         return 0.0
-    return math.sqrt(sum(score * (1.0 - score) / rows for score, rows in measured if score is not None and rows))
+    return error_of_difference(f.train_score, f.train_rows, f.val_score, f.val_rows)
 
 
 def times_guessing(loss: float | None, facts: Facts) -> float | None:

@@ -12,7 +12,7 @@ from ..facts import Facts, known
 from ..logic import Check, Finding, Rule, State, above, all_of, any_of, below, not_here
 from ..measure import fall_in_second_half, late_share_of_fall, share_rising
 from ..thresholds import Thresholds
-from .shared import contradicted, last, times_guessing, validation_leads
+from .shared import contradicted, error_of_gap, last, times_guessing, validation_leads
 
 __all__ = ["TRAINING"]
 
@@ -143,8 +143,9 @@ def noisy_labels_in_training(f: Facts, t: Thresholds) -> Finding:
     """The net does better on validation rows than on the rows it learned: the labels it learned from are wrong."""
     if f.task != "classification" or f.val_score is None or f.train_score is None:
         return not_here("label_noise", "it is seen by comparing with labelled validation rows, and there are none")
-    lead = max(f.val_score - f.train_score, -1.0 if f.most_lead is None else f.most_lead)
-    return all_of("label_noise", validation_leads(lead, f, t), contradicted(f, t))
+    at_the_end = f.val_score - f.train_score - 2.0 * error_of_gap(f)
+    lead = at_the_end if f.most_lead is None else max(at_the_end, f.most_lead)
+    return all_of("label_noise", validation_leads(lead, t), contradicted(f, t))
 
 
 def too_few_updates(f: Facts, t: Thresholds) -> Finding:

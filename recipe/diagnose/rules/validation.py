@@ -35,7 +35,7 @@ def label_noise(f: Facts, t: Thresholds) -> Finding:
     before it knew the others by heart."""
     if f.task != "classification":
         return not_here("label_noise", "it is seen by labels, and this run has none")
-    lead = [] if f.most_lead is None else [validation_leads(f.most_lead, f, t)]
+    lead = [] if f.most_lead is None else [validation_leads(f.most_lead, t)]
     return any_of("label_noise", contradicted(f, t), *lead)
 
 
