@@ -12,8 +12,9 @@ Its form, as it stands in run.json; `selected_epoch` and that of `contradicted` 
      "looks": [one for each epoch, and one before: {"epoch": complete epochs, "movement", "weight_norm",
                and by layer "gradient_rms", "dead", "saturated", "row_cosine", "movement_by_layer", "identical_units"}],
      "curves": {"train_loss": [one for each epoch], "train_score", "running_score", "val_loss", "val_score", "lr"},
-     "contradicted": {"epoch", "share", "rows"}, "predicted", "labelled", "val_chance", "activations", "dropout",
-     "updates", "selected_epoch", "stop", "not_finite", "weights": {layer: {"shape", "start", "end": histograms}}}
+     "contradicted": {"epoch", "share", "rows", "val_share", "val_rows"}, "predicted", "labelled", "val_chance",
+     "activations", "dropout", "updates", "selected_epoch", "stop", "not_finite",
+     "weights": {layer: {"shape", "start", "end": histograms}}}
 """
 
 from __future__ import annotations
@@ -151,10 +152,14 @@ class Evidence(Callback):
 
     def _doubt(self, trainer: Trainer, epoch: int) -> dict[str, Any]:
         assert trainer.train_data is not None
-        x, y = (part[: self.doubted_rows] for part in trainer.train_data)
-        logits = np.concatenate(list(probe.outputs(trainer.model, x)))
-        share = measure.contradicted_share(measure.softmax(logits), to_host(y))
-        return {"epoch": epoch, "share": share, "rows": len(y)}
+        assert trainer.val_data is not None
+        found: dict[str, Any] = {"epoch": epoch}
+        for part, data in (("", trainer.train_data), ("val_", trainer.val_data)):
+            x, y = (rows[: self.doubted_rows] for rows in data)
+            logits = np.concatenate(list(probe.outputs(trainer.model, x)))
+            found[f"{part}share"] = measure.contradicted_share(measure.softmax(logits), to_host(y))
+            found[f"{part}rows"] = len(y)
+        return found
 
     def _finish(self, trainer: Trainer) -> None:
         self.data["stop"] = trainer.stop

@@ -58,6 +58,7 @@ class Facts:
     val_score: float | None = None
     val_chance: float | None = None
     contradicted: float | None = None
+    contradicted_more: float | None = None  # how much more that surely is than of the validation labels
     most_lead: float | None = None  # by which the validation score was surely above the training score in some epoch
     predicted_class: int | None = None
     predicted_share: float | None = None
@@ -119,6 +120,7 @@ class Facts:
             val_score=_at(curves.get("val_score"), selected),
             val_chance=evidence.get("val_chance"),
             contradicted=contradicted.get("share"),
+            contradicted_more=_contradicted_more(**contradicted),
             most_lead=_most_lead(curves, evidence.get("task"), setup),
             **_one_class(evidence.get("predicted"), evidence.get("labelled")),
         )
@@ -195,6 +197,18 @@ def _at(values: Sequence[float | None] | None, epoch: int | None) -> float | Non
     if not values:
         return None
     return values[-1 if epoch is None or epoch >= len(values) else epoch]
+
+
+def _contradicted_more(
+    share: float | None = None,
+    rows: int | None = None,
+    val_share: float | None = None,
+    val_rows: int | None = None,
+    **others: Any,
+) -> float | None:
+    if share is None or val_share is None or not (rows and val_rows):
+        return None
+    return share - val_share - 2.0 * error_of_difference(share, rows, val_share, val_rows)
 
 
 def _most_lead(

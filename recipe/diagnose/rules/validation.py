@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import zip_longest
 
 from ..facts import Facts, known
-from ..logic import Finding, Rule, above, any_of, below, not_here
+from ..logic import Finding, Rule, State, above, any_of, below, not_here
 from ..thresholds import Thresholds
 from .shared import contradicted, error_of_gap, validation_leads
 
@@ -32,11 +32,17 @@ def validation_mismatch(f: Facts, t: Thresholds) -> Finding:
 
 def label_noise(f: Facts, t: Thresholds) -> Finding:
     """The best net contradicts too many labels that it learned from; or it agreed more with those that it never saw,
-    before it knew the others by heart."""
+    before it knew the others by heart. Where it contradicts as many of the latter, nobody knows who is wrong: a net is
+    at least as right on rows that it learned from."""
     if f.task != "classification":
         return not_here("label_noise", "it is seen by labels, and this run has none")
     lead = [] if f.most_lead is None else [validation_leads(f.most_lead, t)]
-    return any_of("label_noise", contradicted(f, t), *lead)
+    found = any_of("label_noise", contradicted(f, t), *lead)
+    lone = found.state is State.FIRED and not any(check.state is State.FIRED for check in lead)
+    if lone and f.contradicted_more is not None and f.contradicted_more <= 0:
+        note = "the net surely contradicts as many validation labels, so the fault may be its own"
+        return replace(found, state=State.UNKNOWN, note=note)
+    return found
 
 
 def overfit(f: Facts, t: Thresholds) -> Finding:

@@ -181,6 +181,20 @@ def test_a_lead_of_validation_is_that_of_the_best_epoch_for_it():
     assert Facts.of({"curves": {"train_score": [0.5]}}).most_lead is None
 
 
+@pytest.mark.parametrize(("wrong_too", "more"), [(False, True), (True, False)])
+def test_labels_that_the_net_contradicts_are_counted_against_those_it_never_saw(wrong_too, more):
+    """One in five training labels is the next class's, and of the validation labels as many or none."""
+    (x, y), (val_x, val_y) = blobs(600)
+    y = np.where(np.arange(len(y)) % 5 == 0, (y + 1) % 3, y)
+    val_y = np.where(np.arange(len(val_y)) % 5 == 0, (val_y + 1) % 3, val_y) if wrong_too else val_y
+    evidence = Evidence()
+    trainer_of(net(), evidence).fit((x, y), (val_x, val_y), epochs=8, batch_size=20)
+    found = evidence.to_json()["contradicted"]
+    assert (found["rows"], found["val_rows"]) == (600, 100)
+    assert found["share"] > 0.1
+    assert (Facts.of(evidence.to_json()).contradicted_more > 0) is more
+
+
 def test_few_different_inputs_are_no_leak():
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)[np.arange(200) % 4]
     y = (x[:, 0] != x[:, 1]).astype(np.int64)

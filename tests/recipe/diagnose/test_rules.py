@@ -232,6 +232,18 @@ def test_a_lead_is_as_sure_as_the_rows_of_its_own_epoch_make_it(rows, then, code
     assert verdict(replace(good, most_lead=lead)).verdict == code
 
 
+def test_a_net_that_contradicts_labels_it_never_saw_as_often_may_be_at_fault_itself():
+    doubting = replace(HEALTHY, contradicted=0.065)
+    found = verdict(replace(doubting, contradicted_more=-0.01))
+    assert found.candidates == ["label_noise", "fine"]
+    (why,) = found.because
+    assert why.endswith(": the net surely contradicts as many validation labels, so the fault may be its own.")
+    assert verdict(replace(doubting, contradicted_more=0.03)).verdict == "label_noise"
+    assert verdict(replace(doubting, contradicted_more=None)).verdict == "label_noise"  # an older run's
+    assert verdict(replace(doubting, contradicted_more=-0.01, most_lead=0.2)).verdict == "label_noise"
+    assert verdict(replace(HEALTHY, contradicted_more=-0.01)).verdict == "fine"
+
+
 def test_dead_units_are_not_called_a_vanishing_gradient():
     dead = REACHED["dead_units"]
     assert dead.gradient_ratio == 0.0
