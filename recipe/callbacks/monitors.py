@@ -8,6 +8,7 @@ looks for itself (`../diagnose/evidence.py`). Read `base.py` first.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -141,7 +142,7 @@ class WeightMonitor(Callback):
     """How the weights of each layer are spread, after each epoch.
 
     Adds "weights": for each layer "l1" (sum of |w|), "l2" (root of the sum of squares), "max" (largest |w|), "small"
-    (share of |w| < `tau`), and "histogram", the counts in `bins` equal bins from -"max" to "max".
+    (share of |w| < `tau`), and "histogram", the counts in `bins` equal bins from -"max" to "max", if that is finite.
     """
 
     def __init__(self, tau: float = 1e-3, bins: int = 40) -> None:
@@ -158,11 +159,10 @@ class WeightMonitor(Callback):
         size = xp.abs(w)
         largest = float(size.max())
         reach = largest or 1.0  # of weights that are all 0 as well
-        counts, _ = np.histogram(to_host(w), bins=self.bins, range=(-reach, reach))
         return {
             "l1": float(size.sum()),
             "l2": float(xp.sqrt(xp.square(w).sum())),
             "max": largest,
             "small": float((size < self.tau).mean()),
-            "histogram": counts.tolist(),
+            "histogram": np.histogram(to_host(w), self.bins, (-reach, reach))[0].tolist() if isfinite(reach) else [],
         }

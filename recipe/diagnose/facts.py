@@ -86,6 +86,7 @@ class Facts:
         contradicted = evidence.get("contradicted") or {}
         selected = evidence.get("selected_epoch")
         dead_start, dead_end = start.get("dead"), _last(looks, "dead")
+        spreads = known(_least(look.get("identical_units")) for look in looks[:2])
         return cls(
             task=evidence.get("task") or "other",
             train_rows=setup.get("train_rows"),
@@ -97,8 +98,9 @@ class Facts:
             input_std=setup.get("input_std"),
             val_input_shift=setup.get("val_input_shift"),
             first_loss=setup.get("first_loss"),
-            # At the first look after training began: what parts equal units later is rounding alone, and grows.
-            identical_units=_least(_last(looks[:2], "identical_units")),
+            # At the first look after training began: what parts equal units later is rounding alone, and grows. Where
+            # the weights are no numbers by then, the look before it has to do.
+            identical_units=spreads[-1] if spreads else None,
             lone_units=_lone(start.get("identical_units")),
             gradient_ratio=_first_to_largest(start.get("gradient_rms")),
             dead_at_start=_most(dead_start),

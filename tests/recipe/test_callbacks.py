@@ -190,6 +190,10 @@ def test_the_weight_monitor_by_hand():
     assert (measured["max"], measured["small"]) == (4.0, 0.5)
     assert measured["histogram"] == [1, 0, 2, 1]
     assert WeightMonitor(bins=2).measure(np.zeros((2, 2), "float32"))["histogram"] == [0, 4]
+    for spoilt in (np.nan, np.inf):
+        measured = WeightMonitor().measure(np.array([[1.0, spoilt]], "float32"))
+        assert measured["histogram"] == []
+        assert not np.isfinite(measured["max"])
 
 
 def test_monitors_change_nothing_and_add_their_keys():

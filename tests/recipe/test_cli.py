@@ -162,6 +162,15 @@ def test_a_run_that_fails_says_where_and_is_still_diagnosed(capsys):
     assert "report" in out
 
 
+def test_a_run_whose_last_update_spoils_the_weights_is_diagnosed():
+    """No step comes after it, whose loss could tell."""
+    one_step = ["--epochs", "1", "--batch-size", "300", "--weight-decay", "1e300"]
+    assert main([*SMALL, *one_step, "--out", "bad"]) == 0
+    run = run_of("bad")
+    assert run["epochs"][0]["train_loss"] is None
+    assert run["diagnosis"]["verdict"] == "rate_too_high"
+
+
 def test_a_full_disk_is_told_with_the_file(monkeypatch, tmp_path, capsys):
     def full(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # Python names no file here
