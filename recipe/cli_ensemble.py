@@ -14,6 +14,7 @@ from .errors import UsageError
 from .files import write_json
 from .finished import load_finished
 from .history import kept
+from .kinds import whole
 from .metrics import in_percent
 
 __all__ = ["add_command"]
@@ -60,7 +61,8 @@ def _ensemble(arguments: argparse.Namespace) -> int:
     masks = [_whole(part, "--masks") for part in arguments.masks.split(",")]
     if masks != sorted(set(masks)):
         raise UsageError(f"--masks {arguments.masks}: wanted are numbers, each larger than the one before.")
-    repetitions, seed = _whole(arguments.repetitions, "--repetitions"), _whole(arguments.seed, "--seed", 0)
+    repetitions = _whole(arguments.repetitions, "--repetitions")
+    seed = _whole(arguments.seed, "--seed", 0, 2**63 - 1)
     folder = Path(arguments.folder)
     finished = load_finished(folder)
     model, parts = finished.network()
@@ -86,10 +88,11 @@ def _tell(text: str) -> None:
     print(text, flush=True)
 
 
-def _whole(text: str, flag: str, least: int = 1) -> int:
-    if not (text.strip().isascii() and text.strip().isdigit() and int(text) >= least):
-        raise UsageError(f"{flag} {text}: wanted is a whole number from {least} up.")
-    return int(text)
+def _whole(text: str, flag: str, least: int = 1, most: int | None = None) -> int:
+    try:
+        return int(whole(least, most).of_text(text.strip()))
+    except ValueError:
+        raise UsageError(f"{flag} {text}: wanted is {whole(least, most).wanted}.") from None
 
 
 def _table(found: dict[str, Any]) -> str:

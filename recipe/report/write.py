@@ -34,6 +34,9 @@ __all__ = ["report"]
 
 Data = tuple[Any, Any]
 
+# What a run keeps in its folder, for which a page is no substitute.
+_FILES = {"run.json", "steps.csv", "history.csv", "ensemble.json", "checkpoint.safetensors", "best.safetensors"}
+
 
 def report(
     run_folder: str | os.PathLike[str],
@@ -52,6 +55,8 @@ def report(
     target = folder / "report.html" if out is None else Path(out)
     if target.is_dir():
         raise UsageError(f"{target} is a folder: name a file, such as {target / 'report.html'}.")
+    if target.name in _FILES and target.parent.resolve() == folder.resolve():
+        raise UsageError(f"{target} is a file of the run: name another, such as report.html.")
     try:
         importlib.import_module("matplotlib")
     except ImportError:

@@ -151,6 +151,7 @@ def test_mistakes_are_one_line(capsys, monkeypatch):
         (["run", "--masks", "5,x"], "--masks x: wanted is a whole number from 1 up."),
         (["run", "--repetitions", "0"], "--repetitions 0: wanted is a whole number from 1 up."),
         (["run", "--device", "gpu"], '--device gpu: unknown device "gpu"'),
+        (["run", "--seed", "9" * 30], f"--seed {'9' * 30}: wanted is a whole number from 0 to 9223372036854775807."),
     ]:
         capsys.readouterr()
         assert main(["ensemble", *argv]) == 2

@@ -188,6 +188,15 @@ def test_a_page_that_cannot_be_written_is_a_usage_error(made, tmp_path):
         report(made[0], out=tmp_path / "file" / "page.html", model=made[1], test=made[2])
 
 
+@pytest.mark.parametrize("name", ["run.json", "steps.csv", "checkpoint.safetensors"])
+def test_a_page_does_not_take_the_place_of_a_file_of_the_run(made, name, monkeypatch):
+    before = {path: path.read_bytes() for path in made[0].iterdir() if path.is_file()}
+    monkeypatch.chdir(made[0])
+    with pytest.raises(UsageError, match=rf"{name} is a file of the run: name another, such as report\.html"):
+        report(made[0], out=name, model=made[1], test=made[2])
+    assert {path: path.read_bytes() for path in made[0].iterdir() if path.is_file()} == before
+
+
 def test_a_folder_in_the_place_of_the_page_is_refused_before_anything_is_written(made, tmp_path):
     (tmp_path / "pages").mkdir()
     with pytest.raises(UsageError, match=r"pages is a folder: name a file, such as .*pages/report\.html"):
