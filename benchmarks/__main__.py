@@ -30,7 +30,7 @@ from .gpu.kernels import add_kernels, run_kernels, show_kernels
 from .gpu.precision import PRECISIONS
 from .gpu.products import add_products, run_products, show_products
 from .layers.run import LAYERS_BENCHMARK
-from .measure import VALUES, BenchmarkError, Plan, workers
+from .measure import DAMAGE, VALUES, BenchmarkError, Plan, workers
 from .memory import MEMORY
 from .output import RESULTS, heading, left_out_lines, save
 from .overhead.run import OVERHEAD
@@ -97,7 +97,7 @@ def _document(text: str) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text())
         known = document["benchmark"] in (*BENCHMARKS, "gpu", "claims", "diagnosis", *TEXTS)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, *DAMAGE):
         known = False
     if not known:
         raise argparse.ArgumentTypeError(f"'{text}' is no result of a benchmark")
@@ -349,7 +349,7 @@ def _show(document: dict[str, Any]) -> None:
     path = document.pop("path")
     try:
         _show_kind(document, path)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise BenchmarkError(f"{path} is damaged, or of another version: {error!r}; measure anew.") from None
 
 

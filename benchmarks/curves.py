@@ -20,7 +20,7 @@ from recipe.history import flat
 from recipe.metrics import error_percent, in_percent
 
 from .gpu.device import slug
-from .measure import BenchmarkError
+from .measure import DAMAGE, BenchmarkError
 from .output import save, table
 from .runs import add_gpu, gathered_on, made_on, where
 
@@ -63,7 +63,10 @@ def run_curves(arguments: argparse.Namespace) -> None:
     one, other = arguments.runs
     document = compare(one, other, arguments.gpu)
     path = save(document, arguments.out, document["name"]) if arguments.out else None
-    show_curves(document)
+    try:
+        show_curves(document)
+    except DAMAGE as error:
+        raise BenchmarkError(_damaged(one, other, error)) from None
     print(f"\nsaved {path}" if path else "\nnot saved; --out FOLDER saves it")
 
 
@@ -77,8 +80,12 @@ def compare(one: Path, other: Path, gpu: str | None = None) -> dict[str, Any]:
     runs = [_run(folder) for folder in (one, other)]
     try:
         return _compared(runs, one, other, gpu)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise BenchmarkError(f"{one} or {other} holds a damaged run.json: {error!r}; restore it.") from None
+    except DAMAGE as error:
+        raise BenchmarkError(_damaged(one, other, error)) from None
+
+
+def _damaged(one: Path, other: Path, error: Exception) -> str:
+    return f"{one} or {other} holds a damaged run.json: {error!r}; restore it."
 
 
 def _compared(runs: Sequence[dict[str, Any]], one: Path, other: Path, gpu: str | None) -> dict[str, Any]:
@@ -113,7 +120,7 @@ def _run(folder: Path) -> dict[str, Any]:
         if run["test"]["error_percent"] is not None and run["epochs"]:
             return run
         why = "it has no test error or no epoch"
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, *DAMAGE) as error:
         why = repr(error)
     raise BenchmarkError(f"{folder} holds no concluded run ({why}).")
 
@@ -123,7 +130,7 @@ def _losses(folder: Path) -> dict[int, float]:
     try:
         with open(folder / "steps.csv", newline="") as file:
             return {int(row["step"]): float(row["loss"]) for row in csv.DictReader(file)}
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, *DAMAGE) as error:
         raise BenchmarkError(f"{folder}/steps.csv cannot be read ({error!r}).") from None
 
 

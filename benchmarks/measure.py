@@ -33,6 +33,7 @@ from typing import Any
 from .contender import Contender
 
 __all__ = [
+    "DAMAGE",
     "BenchmarkError",
     "Measured",
     "Plan",
@@ -55,6 +56,10 @@ _STRAY = (
 )
 # Where frameworks keep what they have compiled, for the next time.
 _CACHES = ("XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUPY_CACHE_DIR", "CUDA_CACHE_PATH")
+
+
+# What a file of another form, or a damaged one, makes fail where it is read.
+DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class BenchmarkError(Exception):

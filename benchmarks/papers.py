@@ -17,7 +17,7 @@ from typing import Any
 from recipe.history import kept
 from recipe.metrics import error_percent, in_percent
 
-from .measure import BenchmarkError
+from .measure import DAMAGE, BenchmarkError
 from .output import save, table
 from .runs import add_gpu, gathered_on, made_on, where
 
@@ -51,9 +51,12 @@ def add_papers(commands: Any, folder: Any) -> None:
 
 def run_papers(arguments: argparse.Namespace) -> None:
     """Carry out the command. Raises BenchmarkError where a folder has no such run."""
-    document = gather(arguments.runs, arguments.gpu)
-    path = save(document, arguments.out) if arguments.out else None
-    show_papers(document)
+    try:
+        document = gather(arguments.runs, arguments.gpu)
+        path = save(document, arguments.out) if arguments.out else None
+        show_papers(document)
+    except DAMAGE as error:
+        raise BenchmarkError(f"one of the runs holds a damaged run.json: {error!r}; restore it.") from None
     print(f"\nsaved {path}" if path else "\nnot saved; --out FOLDER saves it")
 
 
@@ -95,7 +98,7 @@ def _entry(folder: Path, gpu: str | None) -> dict[str, Any]:
             "machine": made_on(run, gpu),
             "ensemble": _ensemble(folder / "ensemble.json"),
         }
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, *DAMAGE) as error:
         raise BenchmarkError(f"{folder} holds no concluded run of a paper's settings ({error!r}).") from None
 
 

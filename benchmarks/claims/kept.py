@@ -13,7 +13,7 @@ from typing import Any
 
 from recipe.files import append_bytes, write_bytes
 
-from ..measure import BenchmarkError
+from ..measure import DAMAGE, BenchmarkError
 
 __all__ = ["Kept"]
 
@@ -30,12 +30,13 @@ class Kept:
         self.parts: list[dict[str, Any]] = []
         if resume:
             self.about, self.parts = _read(path)
-            if self.about["quick"] != about["quick"]:
-                kind = "quick" if self.about["quick"] else "full"
+            if self.about.get("quick") != about["quick"]:
+                kind = "quick" if self.about.get("quick") else "full"
                 raise BenchmarkError(f"the run in {path} was a {kind} one; give the same flags to go on with it.")
             commit = about["machine"]["commit"]
-            if commit not in self.about["machine"]["commit"]:
-                self.about["machine"]["commit"] += f", then {commit}"
+            before = self.about["machine"].get("commit", "")
+            if commit not in before:
+                self.about["machine"]["commit"] = f"{before}, then {commit}"
         # Anew also when it goes on: a line that was cut would take the next one with it.
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps(line) + "\n" for line in (self.about, *self.parts)]
@@ -58,7 +59,10 @@ class Kept:
 
 def _read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     try:
-        first, *lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line that was cut has no end
-        return json.loads(first), [json.loads(line) for line in lines]
-    except (OSError, ValueError):
-        raise BenchmarkError(f"there is no run to go on with in {path}; start one without --resume.") from None
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line that was cut has no end
+        about, *parts = [json.loads(line) for line in lines]
+        if all(isinstance(found, dict) for found in (about, about["machine"], *parts)):
+            return about, parts
+    except (OSError, *DAMAGE):
+        pass
+    raise BenchmarkError(f"there is no run to go on with in {path}; start one without --resume.")

@@ -186,6 +186,10 @@ def test_a_run_that_cannot_go_on_says_why(tmp_path):
         Kept(tmp_path / "broken.jsonl", {"quick": False}, resume=True)
     with pytest.raises(BenchmarkError, match="no run to go on with"):
         Kept(tmp_path / "parts.jsonl", {"quick": False}, resume=True)
+    for text in ("5", "{}", '{"quick": false, "machine": 5}', '{"quick": false, "machine": {}}\n5'):
+        (tmp_path / "other.jsonl").write_text(text + "\n")
+        with pytest.raises(BenchmarkError, match="no run to go on with"):
+            Kept(tmp_path / "other.jsonl", {"quick": False}, resume=True)
     Kept(tmp_path / "parts.jsonl", {"quick": True, "machine": {}})
     with pytest.raises(BenchmarkError, match="was a quick one"):
         Kept(tmp_path / "parts.jsonl", {"quick": False}, resume=True)

@@ -93,6 +93,10 @@ def test_what_cannot_be_compared(write, tmp_path):
         compare(one, tmp_path / "nowhere")
     with pytest.raises(BenchmarkError, match="holds no concluded run"):
         compare(one, write("cuda", LOSSES, test=None))
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "run.json").write_text("[" * 100_000)
+    with pytest.raises(BenchmarkError, match="holds no concluded run"):
+        compare(one, tmp_path / "deep")
     with pytest.raises(BenchmarkError, match=r"the runs differ in optim.lr \(0.1 and 0.2\): .* device and threads"):
         compare(one, write("cuda", LOSSES, lr=0.2))
     rates = [dict.fromkeys("abcde", rate) for rate in (0.1, 0.2)]

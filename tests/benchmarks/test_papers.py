@@ -97,6 +97,12 @@ def test_what_cannot_be_gathered(write, tmp_path):
         gather([tmp_path / "nowhere"])
     with pytest.raises(BenchmarkError, match="holds no concluded run of a paper's settings"):
         gather([write("other", 0, 1.0, paper=None)])
+    with pytest.raises(BenchmarkError, match="holds no concluded run of a paper's settings"):
+        gather([write("another", 0, 1.0, epochs=[5])])
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "run.json").write_text("[" * 100_000)
+    with pytest.raises(BenchmarkError, match="holds no concluded run of a paper's settings"):
+        gather([tmp_path / "deep"])
     with pytest.raises(BenchmarkError, match="the runs are of cpu and cuda: gather those of one kind"):
         gather([write("dropout", 0, 1.0), write("dropout", 1, 1.0, device="cuda:1")])
     with pytest.raises(BenchmarkError, match="--gpu NVIDIA H200: none of the runs was made on a GPU"):
@@ -116,3 +122,11 @@ def test_the_command_saves_where_it_is_told_and_shows_it_again(write, tmp_path, 
     assert "\ndropout 0: 5 masks 1.23 %; scaled weights 1.10 %\n" in out
     line = next(line for line in out.splitlines() if line.startswith("dropout"))
     assert line.split() == ["dropout", "0", "1.10", "%", "1.05", "%", "500", "12", "s", "inside"]
+
+
+@pytest.mark.parametrize("damage", [{"outcome": 5}, {"device": 5}])
+def test_a_run_whose_words_are_numbers_is_one_line(damage, write, capsys):
+    assert cli.main(["papers", str(write("dropout", 0, 1.0, **damage))]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("python -m benchmarks papers: one of the runs holds a damaged run.json: ")
+    assert err.count("\n") == 1
