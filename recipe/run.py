@@ -118,7 +118,7 @@ def _carry_out(config: Config, folder: Path, begin: Finished | dict[str, Any] | 
         try:
             trainer.load_state_dict(begin)
             _batches(config, parts).load_state_dict(begin["batches"])
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             text = f"{folder}/checkpoint.safetensors does not fit the run's configuration: {error}"
             raise checkpoint.CheckpointError(text) from None
         run_file.go_on(earlier)

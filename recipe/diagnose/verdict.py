@@ -92,7 +92,7 @@ def diagnose(
         lines = replace(lines, train_score=Line(target, lines.train_score.band, "You set this target."))
     try:
         return decide(_facts(run), lines, _settings(run), explicit_target=target is not None)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UsageError(f"the evidence in the run is damaged ({error}): train again, or restore run.json.") from None
 
 

@@ -71,7 +71,7 @@ def report(
     try:
         plots = [plot for plot in (*_of_run(run, folder), *of_test) if plot is not None]
         text = page(run, folder.resolve().name, plots, _links(folder, target, plots), " ".join(missing))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UsageError(f"{folder}/run.json is damaged: it lacks what a report needs ({error!r}).") from None
     return _written(text, target, plots)
 

@@ -35,7 +35,7 @@ def follow(folder: Path, board: Board, interrupt: Interrupt) -> None:
                 run = read_run(folder)
                 try:
                     parts = state_of(run)
-                except (AttributeError, LookupError, TypeError, ValueError) as error:
+                except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                     raise ConfigError(f"{folder}/run.json is damaged: it lacks what is shown ({error!r}).") from None
                 board.update(name=folder.resolve().name, written=written, **parts)
         time.sleep(_PAUSE)

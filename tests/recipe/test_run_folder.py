@@ -77,7 +77,10 @@ def test_a_run_json_of_another_form_is_one_line_for_every_command(text, why, tmp
         assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("damaged", [{"config": {}}, {"seconds": None, "plan": 5}])
+HUGE = 10**400  # which JSON allows, and no float holds
+
+
+@pytest.mark.parametrize("damaged", [{"config": {}}, {"seconds": None, "plan": 5}, {"test": {"error_percent": HUGE}}])
 def test_a_run_json_that_lacks_what_is_shown_is_one_line(damaged, tmp_path, capsys):
     assert main([*SMALL, "--out", str(tmp_path / "r")]) == 0
     path = tmp_path / "r" / "run.json"
@@ -89,7 +92,9 @@ def test_a_run_json_that_lacks_what_is_shown_is_one_line(damaged, tmp_path, caps
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize(("name", "value"), [("dropout", "x"), ("labelled", [None]), ("updates", [])])
+@pytest.mark.parametrize(
+    ("name", "value"), [("dropout", "x"), ("labelled", [None]), ("updates", []), ("dropout", HUGE)]
+)
 def test_evidence_of_another_form_is_one_line(name, value, tmp_path, capsys):
     assert main([*SMALL, "--out", str(tmp_path / "r")]) == 0
     path = tmp_path / "r" / "run.json"
