@@ -93,7 +93,8 @@ def test_a_run_json_that_lacks_what_is_shown_is_one_line(damaged, tmp_path, caps
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("dropout", "x"), ("labelled", [None]), ("updates", []), ("dropout", HUGE)]
+    ("name", "value"),
+    [("dropout", "x"), ("labelled", [None]), ("updates", []), pytest.param("dropout", HUGE, id="huge")],
 )
 def test_evidence_of_another_form_is_one_line(name, value, tmp_path, capsys):
     assert main([*SMALL, "--out", str(tmp_path / "r")]) == 0
