@@ -1,7 +1,8 @@
 """The command line: python -m recipe train, resume, watch, diagnose, report, papers, gradcheck and ensemble.
 
 One idea: whatever the user got wrong (a flag, a value, a file) is one clear line on stderr and exit code 2, never a
-traceback; exit code 1 is for a run that failed, 130 for one interrupted. Read `config.py` for the options of `train`.
+traceback; exit code 1 is for a run that failed, 130 for one interrupted. Read `config.py` for the options of `train`,
+`printing.py` for output that nobody takes.
 """
 
 from __future__ import annotations

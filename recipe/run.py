@@ -1,6 +1,7 @@
 """A run from beginning to end: data, network, loop, test, diagnosis, report.
 
-One idea: `train` and `resume` are the same run; resuming only loads a state before it goes on. Read `cli.py` next.
+One idea: `train` and `resume` are the same run; resuming only loads a state before it goes on. Read `same.py` for what
+must not have changed by then, `cli.py` next.
 """
 
 from __future__ import annotations
