@@ -73,19 +73,22 @@ def compared(fix: Fix, folder: Path, target: float | None = None) -> dict[str, A
     """The run before and the one in `folder` side by side, as plain JSON.
 
     "better" says whether the validation score rose (without validation rows: the training score), None where one of
-    the two was not measured.
+    the two was not measured, or of other data.
     """
     before = _summary(fix.folder, fix.before)
     after = _summary(folder, diagnose(folder, target=target))
     part = "val" if before["val"]["score"] is not None else "train"
     scores = before[part]["score"], after[part]["score"]
+    digests = [read_run(run).get("data_digest") for run in (fix.folder, folder)]
+    same_data = digests[0] in (None, digests[1])  # older runs do not say
     return {
         "schema": 1,
         "change": fix.before.change,
         "settings": finite(fix.before.settings),
         "before": before,
         "after": after,
-        "better": None if None in scores else scores[1] > scores[0],
+        "same_data": same_data,
+        "better": None if None in scores or not same_data else scores[1] > scores[0],
         "by_hand": by_hand(fix.config),
     }
 
@@ -132,6 +135,8 @@ def as_text(comparison: Mapping[str, Any]) -> str:
 
 
 def _judgement(comparison: Mapping[str, Any]) -> str:
+    if not comparison["same_data"]:
+        return "Whether it helped cannot be said: the data were changed between the two runs."
     if comparison["before"]["verdict"] == "leak":
         return (
             "Validation looked better before, since the net had been trained on part of it; the result after is true."

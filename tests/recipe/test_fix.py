@@ -64,7 +64,9 @@ def test_accuracies_that_differ_are_not_shown_as_equal():
         {"title": "", "run": "", "epochs": 1, "verdict": "", **{p: {"score": s, "loss": 0.1} for p in ("train", "val")}}
         for s in (0.9941, 0.9944)
     ]
-    text = fix.as_text({"before": kept[0], "after": kept[1], "change": "", "better": True, "by_hand": ""})
+    text = fix.as_text(
+        {"before": kept[0], "after": kept[1], "change": "", "same_data": True, "better": True, "by_hand": ""}
+    )
     assert "validation accuracy  99.41 %  99.44 %" in text
 
 
@@ -174,6 +176,7 @@ def test_a_change_that_leaves_the_numbers_is_still_compared(slow, monkeypatch, c
 def test_a_leak_is_not_said_to_have_become_worse(slow, tmp_path):
     comparison = {
         "change": "--drop-leaked true",
+        "same_data": True,
         "better": False,
         "by_hand": "",
         "before": {"verdict": "leak", "title": "leak", "run": "a", "epochs": 1}

@@ -152,3 +152,17 @@ def test_a_checkpoint_of_a_version_that_kept_no_settings_is_gone_on_from():
     with_options({"fit.epochs": 4})
     assert main(["resume", "out"]) == 0
     assert len(run_of("out")["epochs"]) == 4
+
+
+def test_a_fix_on_other_rows_is_not_said_to_help(capsys):
+    assert (
+        main([*CUT[:3], "--epochs", "2", "--hidden", "4", "--optimizer", "sgd", "--lr", "1e-6", "--out", "slow"]) == 0
+    )
+    other_label()
+    capsys.readouterr()
+    assert main(["diagnose", "slow", "--fix", "--out", "fixed"]) == 0
+    why = "the data were changed between the two runs."
+    assert f"Whether it helped cannot be said: {why}\n" in capsys.readouterr().out
+    assert main(["diagnose", "slow", "--fix", "--json", "--out", "again"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["better"], found["same_data"]) == (None, False)
