@@ -81,7 +81,11 @@ class Parts:
             axis = cuts[0][0]
             new_axis = at_axis(axis, None)
             pieces = [g[new_axis] if counted else g for (*_, counted), g, _ in self._pieces]
-            return module_of(pieces[0]).concatenate(pieces, axis=axis)
+            # Laid in order, as zeros to which they are added: of pieces that lie otherwise NumPy would make an array that
+            # does too, whose sums are added up in another order.
+            xp = module_of(pieces[0])
+            out = xp.empty(self.shape, xp.result_type(*pieces))
+            return xp.concatenate(pieces, axis=axis, out=out)
         (_, g, index), *others = self._pieces
         total = put_at(g, index=index, shape=self.shape)
         for _, g, index in others:
