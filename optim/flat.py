@@ -11,18 +11,22 @@ from itertools import accumulate, groupby
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from autograd.backend import Array, module_of, move
-from autograd.ops.cast import single
+from autograd.backend import Array, float32, module_of, move
 from autograd.tensor import Tensor
 
 from .runs import Run, check_kinds
 
-__all__ = ["Flat"]
+__all__ = ["Flat", "state_dtype"]
 
 # Mapped over all parameters at each step, these walk in C.
 _GRAD, _STEP = attrgetter("grad"), itemgetter("step")
 
 _TENSORS = {Tensor}
+
+
+def state_dtype(dtype: Any) -> Any:
+    """That of the state of parameters of this dtype: those of 16 bits are moved in float32, see `rule.py`."""
+    return float32 if dtype.itemsize == 2 else dtype
 
 
 class Flat:
@@ -31,7 +35,7 @@ class Flat:
     `entries` holds a dictionary for each parameter: "step", how many steps it has made, and its state arrays by name.
     They are the truth that outlives this object: laying out replaces `parameter.data` and the arrays in `entries` by
     views of equal values, or, `in_place`, leaves the array of the one parameter where it is. `starts` has the values at
-    which the states of the rule start, by name. The state of parameters of 16 bits is float32.
+    which the states of the rule start, by name.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class Flat:
 
     def add_state(self, name: str, start: float) -> None:
         """Make the state `name`, equal to `start` where a parameter has none yet."""
-        dtype = single(self.data[:0]).dtype
+        dtype = state_dtype(self.dtype)
         parts = [
             move(entry[name], self.device).astype(dtype, copy=False).reshape(-1)
             if name in entry

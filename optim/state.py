@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from autograd.backend import array_of, module_of
+from autograd.backend import Array, array_of, is_floating, module_of
 from autograd.tensor import Tensor, bare
 
+from .flat import state_dtype
+from .numbers import is_number
 from .pytorch import as_ours, state_as_ours
 
 __all__ = ["Fitting", "fitting", "saved"]
@@ -96,18 +98,30 @@ def _options(group: Any, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _loaded(index: int, parameter: Tensor, given: dict[str, Any]) -> dict[str, Any]:
-    """One parameter's entry of a state dict, checked, on the parameter's device and of its dtype."""
+    """One parameter's entry of a state dict, checked, on the parameter's device and of its state's dtype."""
     if "step" not in given:
         raise ValueError(f'the state of parameter {index} has no "step", the number of steps it has made.')
-    entry: dict[str, Any] = {"step": int(given["step"])}
-    for name, value in given.items():
-        if name != "step":
-            entry[name] = array_of(bare(value), parameter.dtype, parameter.device)
-            if entry[name].ndim == 0:  # NAdam's product, which PyTorch keeps once for all weights
-                entry[name] = module_of(entry[name]).full(parameter.shape, entry[name])
-            if entry[name].shape != parameter.shape:
-                raise ValueError(
-                    f"{name!r} of parameter {index} has shape {entry[name].shape} in the state dict, "
-                    f"the parameter has {parameter.shape}: build the optimizer from the same parameters."
-                )
-    return entry
+    steps = given["step"]
+    if not is_number(steps) or steps != steps // 1 or steps < 0:
+        raise ValueError(f'"step" of parameter {index} is {steps!r} in the state dict: it must be a number of steps.')
+    return {"step": int(steps)} | {
+        name: _array(f"{name!r} of parameter {index}", name, parameter, value)
+        for name, value in given.items()
+        if name != "step"
+    }
+
+
+def _array(what: str, name: str, parameter: Tensor, value: Any) -> Array:
+    """One array of an entry."""
+    array = array_of(bare(value))
+    if array.dtype.kind not in "iu" and not is_floating(array.dtype):
+        raise ValueError(f"{what} holds {array.dtype} in the state dict, and it is an array of floats.")
+    array = array_of(array, state_dtype(parameter.dtype), parameter.device)
+    if name == "mu_product" and array.ndim == 0:  # NAdam's, which PyTorch keeps once for all weights
+        array = module_of(array).full(parameter.shape, array)
+    if array.shape != parameter.shape:
+        raise ValueError(
+            f"{what} has shape {array.shape} in the state dict, the parameter has {parameter.shape}: build the "
+            "optimizer from the same parameters."
+        )
+    return array

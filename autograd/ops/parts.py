@@ -81,8 +81,8 @@ class Parts:
             axis = cuts[0][0]
             new_axis = at_axis(axis, None)
             pieces = [g[new_axis] if counted else g for (*_, counted), g, _ in self._pieces]
-            # Laid in order, as zeros to which they are added: of pieces that lie otherwise NumPy would make an array that
-            # does too, whose sums are added up in another order.
+            # Laid in order, as zeros to which they are added are. Of pieces that lie otherwise NumPy makes an array
+            # that does too, and sums of it are added up in another order.
             xp = module_of(pieces[0])
             out = xp.empty(self.shape, xp.result_type(*pieces))
             return xp.concatenate(pieces, axis=axis, out=out)

@@ -843,6 +843,14 @@ def adam_state(**changes):
         ([2, 3], optim.Adam, {"state": {7: {"step": 1}}}, "state for parameter 7, but there are 2 here"),
         ([2, 3], optim.Adam, {"state": {-1: {"step": 1}}}, "state for parameter -1, but there are 2 here"),
         ([2, 3], optim.Adam, {"state": {0: {"exp_avg": [0, 0]}}}, 'parameter 0 has no "step"'),
+        *(
+            ([2, 3], optim.Adam, {"state": {0: {"step": n}}}, f'"step" of parameter 0 is {n!r} in the state dict: it')
+            for n in (-1, 1.5, "x", None, True, float("nan"))
+        ),
+        *(
+            ([2, 3], optim.Adam, {"state": {0: {"step": 1, "exp_avg": x}}}, f"'exp_avg' of parameter 0 {what} in the")
+            for x, what in (([True, False], "holds bool"), ([1j, 0], "holds complex128"), (3.0, r"has shape \(\)"))
+        ),
     ],
 )
 def test_a_state_dict_that_does_not_fit_changes_nothing(shapes, rule, change, message):

@@ -154,6 +154,25 @@ def test_weights_of_16_bits_are_rounded_once_a_step(rule, compiled, dtype):
             wide[...] = narrow.data.astype("float32")  # the state of both goes on
 
 
+def test_the_state_of_weights_of_16_bits_is_saved_as_it_is():
+    def trained(p, optimizer, gradients):
+        for g in gradients:
+            give([p], [g])
+            optimizer.step()
+
+    gradients = [np.random.default_rng(i).normal(size=8).astype("float16") / 1000 for i in range(6)]
+    one, two = parameter(np.ones(8, "float16")), parameter(np.ones(8, "float16"))
+    optimizer, other = optim.Adam([one], lr=0.01), optim.Adam([two], lr=0.01)
+    trained(one, optimizer, gradients[:3])
+    two.data[...] = one.data
+    other.load_state_dict(optimizer.state_dict())
+    trained(one, optimizer, gradients[3:])
+    trained(two, other, gradients[3:])
+    np.testing.assert_array_equal(one.data, two.data)
+    saved = [each.state_dict()["state"][0]["exp_avg_sq"] for each in (optimizer, other)]
+    np.testing.assert_array_equal(*saved)
+
+
 @pytest.mark.parametrize(
     ("rule", "options", "message"),
     [
