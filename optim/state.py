@@ -113,10 +113,11 @@ def _loaded(index: int, parameter: Tensor, given: dict[str, Any]) -> dict[str, A
 
 def _array(what: str, name: str, parameter: Tensor, value: Any) -> Array:
     """One array of an entry."""
-    array = array_of(bare(value))
-    if array.dtype.kind not in "iu" and not is_floating(array.dtype):
-        raise ValueError(f"{what} holds {array.dtype} in the state dict, and it is an array of floats.")
-    array = array_of(array, state_dtype(parameter.dtype), parameter.device)
+    given = bare(value)
+    kind = array_of(given).dtype
+    if kind.kind not in "iu" and not is_floating(kind):
+        raise ValueError(f"{what} holds {kind} in the state dict, and it is an array of floats.")
+    array = array_of(given, state_dtype(parameter.dtype), parameter.device)
     if name == "mu_product" and array.ndim == 0:  # NAdam's, which PyTorch keeps once for all weights
         array = module_of(array).full(parameter.shape, array)
     if array.shape != parameter.shape:

@@ -819,6 +819,20 @@ def test_a_state_dict_of_pytorchs_is_taken(rule, more, missing):
     assert bits(others) == bits(parameters)
 
 
+def test_a_state_of_lists_and_numbers_keeps_its_digits():
+    parameters = [parameter(np.zeros(2)), parameter(np.zeros(()))]
+    optimizer = optim.Adam(parameters)
+    give(parameters, [np.array([0.1, 1 / 3]), np.array(0.7)])
+    optimizer.step()
+    state = optimizer.state_dict()
+    listed = {i: {name: np.asarray(x).tolist() for name, x in entry.items()} for i, entry in state["state"].items()}
+    other = optim.Adam([parameter(np.zeros(2)), parameter(np.zeros(()))])
+    other.load_state_dict({**state, "state": listed})
+    assert {
+        i: {name: np.asarray(x).tolist() for name, x in e.items()} for i, e in other.state_dict()["state"].items()
+    } == listed
+
+
 def test_the_state_of_pytorchs_adamw_is_none_of_adams():
     state = adam_state()
     state["param_groups"][0]["decoupled_weight_decay"] = True
