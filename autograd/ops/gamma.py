@@ -13,6 +13,7 @@ import math
 from ..backend import Array, Module, is_floating
 from ..primitive import elementwise
 from ..tensor import Operand
+from .cast import single
 from .special import polynomial
 
 __all__ = ["digamma", "lgamma", "polygamma"]
@@ -49,10 +50,7 @@ _DIGAMMA_FAR = (  # (log(x) - 1 / (2 x) - digamma(x)) x^2
     (0.17207691322870808, 1.8872532186591173, 2.6269566360749583, 0.9316185697533033, 0.08333333333333333),
     (3.527455969340255, 25.42030351111665, 32.60380286912084, 11.279422837039366, 1.0),
 )
-_ZERO, _ZERO_REST = (
-    1.4616321325302124,
-    1.2438149938918909e-08,
-)  # of digamma: a number of float32, and what it leaves out
+_ZERO, _ZERO_REST = 1.4616321325302124, 1.2438149938918909e-08  # of digamma: a float32, and what that leaves out
 
 # B2, B4, ...: Bernoulli's numbers, and how many terms are summed before they take over.
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
@@ -62,9 +60,8 @@ _SUMMED = 9
 def _wide(xp: Module, x: Operand) -> tuple[Array, Array]:
     """x as floats, and in float32 at least."""
     x = xp.asarray(x)
-    if not is_floating(x.dtype):
-        x = x.astype("float64")
-    return x, x if x.dtype.itemsize >= 4 else x.astype("float32")
+    x = x if is_floating(x.dtype) else x.astype("float64")
+    return x, single(x)
 
 
 def _mirrored(xp: Module, x: Array) -> tuple[Array, Array]:
