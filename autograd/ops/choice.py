@@ -6,7 +6,7 @@ that no NaN of the road not taken comes back (0 * inf is NaN). Read `trigonometr
 
 from __future__ import annotations
 
-from ..backend import Array, Module, float32, is_number
+from ..backend import Array, Module, float32, is_floating, is_number
 from ..primitive import elementwise
 from ..tensor import Operand
 from .discrete import signbit
@@ -20,8 +20,14 @@ def where(xp: Module, condition: Operand, x1: Operand, x2: Operand) -> Array:
     if is_number(condition):
         condition = xp.asarray(condition)
     out = xp.where(condition, x1, x2)
-    have_dtype = hasattr(x1, "dtype") or hasattr(x2, "dtype")
-    return out if have_dtype or out.dtype.kind != "f" else out.astype(float32)
+    if out.dtype.kind != "f":
+        return out
+    dtypes = [x.dtype for x in (x1, x2) if hasattr(x, "dtype")]
+    if not dtypes:
+        return out.astype(float32)
+    # NumPy has bfloat16 beside a number of Python's in float64.
+    narrowed = len(dtypes) == 1 and is_floating(dtypes[0]) and out.dtype != dtypes[0]
+    return out.astype(dtypes[0]) if narrowed else out
 
 
 where.vjp(

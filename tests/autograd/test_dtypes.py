@@ -66,3 +66,13 @@ def test_code_written_for_the_standard_runs_on_tensors():
     np.testing.assert_allclose(y.detach().numpy(), (data - data.mean(0)) / data.std(0), rtol=1e-12)
     y.sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
+def test_a_choice_beside_a_python_number_keeps_its_dtype(dtype):
+    kind = np.dtype(getattr(pytest.importorskip("ml_dtypes"), dtype) if dtype == "bfloat16" else dtype)
+    x = Tensor(np.array([-1.0, 2.0]).astype(kind))
+    for chosen in (ag.where(x > 0, x, 0.5), ag.where(x < 0, 0.5, x), ag.compile(lambda x: ag.where(x > 0, x, 0.5))(x)):
+        assert chosen.dtype == kind
+        assert chosen.astype("float32").tolist() == [0.5, 2]
+    assert ag.where(x > 0, x, np.float64(0.5)).dtype == "float64"
