@@ -2,17 +2,16 @@
 
 One idea: a run that could mislead is not saved by itself. Only a full one goes to benchmarks/results/; a trial or a
 part is printed, and saved where `--out` says. A wrong flag is one line and exit status 2; contenders that fail or
-disagree are exit status 1, and so is a disk that is full; a run that is stopped is 130.
+disagree are exit status 1, and so is a disk that is full; a run that is stopped is 130. Read `arguments.py` next.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, NoReturn
 
 from recipe.printing import TellingParser, forget_output, take_any_output
 
+from .arguments import folder, names, positive, seconds
 from .claims.command import add_claims, run_claims, show_claims
 from .curves import add_curves, run_curves, show_curves
 from .diagnosis.command import add_diagnosis, run_diagnosis, show_diagnosis
@@ -58,39 +58,6 @@ class Parser(TellingParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
-def _names(known: Sequence[str]) -> Callable[[str], list[str]]:
-    """A reader of comma-separated names, which must be known; gives them in the order of `known`."""
-
-    def read(text: str) -> list[str]:
-        chosen = [name.strip() for name in text.split(",")]
-        for name in chosen:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"unknown name '{name}'; known are: {', '.join(known)}")
-        return [name for name in known if name in chosen]
-
-    return read
-
-
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above zero")
-    return number
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds above zero")
-    return number
-
-
 def _document(text: str) -> dict[str, Any]:
     """A saved result, with its path as `path`."""
     path = Path(text)
@@ -102,16 +69,6 @@ def _document(text: str) -> dict[str, Any]:
     if not known:
         raise argparse.ArgumentTypeError(f"'{text}' is no result of a benchmark")
     return {**document, "path": path}
-
-
-def _folder(text: str) -> Path:
-    path = Path(text)
-    there = next((place for place in (path, *path.absolute().parents) if place.exists()), path)
-    if not there.is_dir():
-        raise argparse.ArgumentTypeError(f"'{there}' is a file; a folder is wanted")
-    if not os.access(there, os.W_OK):  # said before minutes of measuring
-        raise argparse.ArgumentTypeError(f"'{text}' cannot be written to; name a folder that can")
-    return path
 
 
 def _add_benchmark(commands: Any, benchmark: Benchmark) -> None:
@@ -126,14 +83,14 @@ def _add_benchmark(commands: Any, benchmark: Benchmark) -> None:
     )
     rounds, threads = benchmark.plan.rounds, benchmark.plan.threads
     jobs, contenders = benchmark.jobs, list(benchmark.contenders)
-    command.add_argument("--rounds", type=_positive, help=f"{benchmark.rounds} (default {rounds})")
-    command.add_argument("--threads", type=_positive, help=f"threads for each contender (default {threads})")
-    command.add_argument("--only", type=_names(jobs), metavar="NAMES", help=f"some of: {', '.join(jobs)}")
-    command.add_argument("--contenders", type=_names(contenders), metavar="NAMES", help="some of those listed below")
+    command.add_argument("--rounds", type=positive, help=f"{benchmark.rounds} (default {rounds})")
+    command.add_argument("--threads", type=positive, help=f"threads for each contender (default {threads})")
+    command.add_argument("--only", type=names(jobs), metavar="NAMES", help=f"some of: {', '.join(jobs)}")
+    command.add_argument("--contenders", type=names(contenders), metavar="NAMES", help="some of those listed below")
     command.add_argument("--quick", action="store_true", help="a trial in seconds, to see that everything works")
     command.add_argument(
         "--out",
-        type=_folder,
+        type=folder,
         metavar="FOLDER",
         help=f"where {name}-cpu.json and {name}-cpu.svg go (default: benchmarks/results for a full run; "
         "one with --quick, --only or --contenders is saved only where --out says)",
@@ -156,11 +113,11 @@ def _add_gpu(commands: Any) -> None:
     )
     command.add_argument(
         "--only",
-        type=_names(jobs),
+        type=names(jobs),
         metavar="NAMES",
         help=f"some of: {', '.join(jobs)} (default: {gpu_shown.LAUNCHES}, {', '.join(gpu.USUAL)})",
     )
-    command.add_argument("--contenders", type=_names(list(gpu.CONTENDERS)), metavar="NAMES", help="some of those below")
+    command.add_argument("--contenders", type=names(list(gpu.CONTENDERS)), metavar="NAMES", help="some of those below")
     for flag, field, what in (
         ("--seconds", "seconds", "a turn, of which each contender gets two or four on each workload"),
         ("--limit", "limit", "the first steps of one contender on one workload, compiling included"),
@@ -168,14 +125,14 @@ def _add_gpu(commands: Any) -> None:
     ):
         default = getattr(usual, field)
         command.add_argument(
-            flag, type=_seconds, dest=field, default=default, metavar="S", help=f"{what} (default {default:g})"
+            flag, type=seconds, dest=field, default=default, metavar="S", help=f"{what} (default {default:g})"
         )
     command.add_argument(
         "--precision", choices=PRECISIONS, default="float32", help="in which everybody multiplies (default float32)"
     )
     command.add_argument(
         "--out",
-        type=_folder,
+        type=folder,
         metavar="FOLDER",
         help="where gpu-<name of the GPU>.json and .svg go, with the precision in their names, but for float32 "
         "(default: benchmarks/results for a full run; "
@@ -200,10 +157,10 @@ def _add_profile(commands: Any) -> None:
     )
     command.add_argument("workload", choices=SPEED.jobs)
     command.add_argument("--contender", choices=list(SPEED.contenders), default="tapegrad", metavar="NAME")
-    command.add_argument("--steps", type=_positive, default=200)
-    command.add_argument("--threads", type=_positive, default=SPEED.plan.threads)
+    command.add_argument("--steps", type=positive, default=200)
+    command.add_argument("--threads", type=positive, default=SPEED.plan.threads)
     command.add_argument("--sort", choices=("tottime", "cumulative", "ncalls"), default="tottime")
-    command.add_argument("--lines", type=_positive, default=30)
+    command.add_argument("--lines", type=positive, default=30)
 
 
 def _parser() -> Parser:
@@ -235,12 +192,12 @@ def _parser() -> Parser:
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)
     _add_gpu(commands)
-    add_claims(commands, _names, _positive, _folder)
-    add_diagnosis(commands, _positive, _folder)
-    add_papers(commands, _folder)
-    add_curves(commands, _folder)
-    add_kernels(commands, _folder)
-    add_products(commands, _folder)
+    add_claims(commands, names, positive, folder)
+    add_diagnosis(commands, positive, folder)
+    add_papers(commands, folder)
+    add_curves(commands, folder)
+    add_kernels(commands, folder)
+    add_products(commands, folder)
     _add_show(commands)
     _add_profile(commands)
     return parser

@@ -243,7 +243,7 @@ def test_what_is_no_result_is_one_line(text, tmp_path, capsys):
 
 
 def test_a_folder_that_takes_no_files_is_refused_before_anything_is_measured(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(cli.os, "access", lambda path, mode: path != tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
     with pytest.raises(SystemExit):
         cli.main(["speed", "--out", str(tmp_path / "new" / "folder")])
     assert "cannot be written to; name a folder that can (see" in capsys.readouterr().err
