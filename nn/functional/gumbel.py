@@ -27,6 +27,7 @@ def gumbel_softmax(
 ) -> Tensor:
     """A draw of the classes along `dim`: shares near 1 for one of them, the nearer the smaller `tau` is.
 
+    The logits, unscaled log probabilities, may have any shape, which the result has too.
     With `hard` the shares are 1 and 0, and their gradient is that of the soft ones. `generator` is the source of the
     noise, and `autograd.random.default` without it.
 

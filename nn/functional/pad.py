@@ -18,14 +18,16 @@ from .given import check_arrays, number
 __all__ = ["pad"]
 
 MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+SPARE = {"reflect": 1, "circular": 0}  # elements of an axis that are not repeated
 
 
 @telling
 def pad(input: Operand, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """input with `pad` more places, (before, after) for its last axis, then for the one before it, and so on.
 
-    A negative number cuts places off. `mode` is "constant", with `value` or 0 there, or "reflect", "replicate" or
-    "circular", which repeat elements. Raises ValueError for another mode, or other widths.
+    input may have any shape. A negative number cuts places off. `mode` is "constant", with `value` or 0 there, or
+    "reflect", "replicate" or "circular", which repeat elements. Raises ValueError for another mode, or other widths,
+    such as more to mirror or to go round than an axis has.
     """
     check_arrays("pad", input=input)
     widths = tuple(pad) if isinstance(pad, (tuple, list)) else (pad,)
@@ -42,6 +44,13 @@ def pad(input: Operand, pad: Sequence[int], mode: str = "constant", value: float
     if any(n < 0 for n in widths):
         input = input[tuple(_left(length, *pair) for length, pair in zip(input.shape, pairs, strict=True))]
         pairs = [(max(before, 0), max(after, 0)) for before, after in pairs]
+    if mode in SPARE:
+        for length, pair in zip(input.shape, pairs, strict=True):
+            most = max(length - SPARE[mode], 0)
+            if max(pair) > most:
+                raise ValueError(
+                    f"pad got the widths {pair} for an axis of length {length}: {mode} has {most} at most."
+                )
     fill = number("pad", "value", 0.0 if value is None else value)
     return ag.pad(input, pairs, MODES[mode], constant_values=fill)
 

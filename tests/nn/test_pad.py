@@ -55,3 +55,14 @@ def test_modes_have_gradients():
 def test_mistakes(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("mode", "most"), [("reflect", 3), ("circular", 4)])
+def test_no_more_is_mirrored_or_goes_round_than_there_is(mode, most):
+    x = Tensor(np.ones((2, 4)))
+    assert F.pad(x, (most, most), mode).shape == (2, 4 + 2 * most)
+    with pytest.raises(
+        ValueError, match=rf"widths \(0, {most + 1}\) for an axis of length 4: {mode} has {most} at most"
+    ):
+        F.pad(x, (0, most + 1), mode)
+    assert F.pad(x, (9, 9), "replicate").shape == (2, 22)
