@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import nn
@@ -56,6 +57,11 @@ def _shares(rows: int, classes: int) -> Any:
 _LAYER: dict[str, Any] = {"dim_feedforward": 3, "dropout": 0.0, "activation": "gelu"}
 
 
+def _padded(kind: str, axes: int) -> tuple[nn.Module, list[Any]]:
+    layer = getattr(nn, f"{kind}Pad{axes}d")
+    return layer((2, -1) * axes, *((0.5,) if kind == "Constant" else ())), [_x(2, *(3,) * axes)]
+
+
 def _encoder() -> nn.Module:
     return nn.TransformerEncoderLayer(4, 2, **_LAYER)
 
@@ -91,10 +97,7 @@ _ROWS: dict[str, Row] = {
     "Upsample": lambda: (nn.Upsample((5, 3), mode="bilinear"), [_x(1, 2, 3, 2)]),
     "AdaptiveMaxPool2d": lambda: (nn.AdaptiveMaxPool2d(2), [_x(1, 2, 3, 3)]),
     **{
-        f"{kind}Pad{axes}d": lambda kind=kind, axes=axes: (  # type: ignore[misc]
-            getattr(nn, f"{kind}Pad{axes}d")((2, -1) * axes, *((0.5,) if kind == "Constant" else ())),
-            [_x(2, *(3,) * axes)],
-        )
+        f"{kind}Pad{axes}d": partial(_padded, kind, axes)
         for kind in ("Circular", "Constant", "Reflection", "Replication", "Zero")
         for axes in (1, 2)
     },

@@ -79,12 +79,11 @@ class Gather:
         rest = len(shape) - sum(lengths)
         lengths = [rest if part is Ellipsis else length for part, length in zip(parts, lengths, strict=True)]
         picks = [i for i, part in enumerate(parts) if not _is_basic(part)]
-        together = bool(picks) and picks == list(range(picks[0], picks[-1] + 1))
-        before = (
-            sum(1 if part is None else n for part, n in zip(parts[: picks[0]], lengths, strict=False))
-            if together
-            else 0
-        )
+        before = 0
+        if picks and picks == list(range(picks[0], picks[-1] + 1)):  # apart from each other they stand in front
+            before = sum(
+                1 if part is None else length for part, length in zip(parts, lengths[: picks[0]], strict=False)
+            )
         found, axis = [], 0
         for part, length in zip(parts, lengths, strict=True):
             if self._is_positions(part):

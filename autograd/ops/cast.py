@@ -16,7 +16,7 @@ from ..errors import DeviceError
 from ..primitive import primitive
 from ..tensor import Operand, Tensor, bare
 
-__all__ = ["astype", "in_single", "move", "single", "to"]
+__all__ = ["astype", "in_single", "move", "narrowed", "single", "to"]
 
 
 @primitive
@@ -41,8 +41,17 @@ def astype(x: Operand, dtype: Any, *, copy: bool = True) -> Tensor:
 
 def single(x: Any) -> Any:
     """x, an array, a Tensor or None; what has 16 bits in float32, for squares of float16 leave its range early."""
+    return x.astype("float32") if _has_16_bits(x) else x
+
+
+def narrowed(out: Any, x: Any) -> Any:
+    """What was computed of `single(x)`, rounded to the dtype of x where that has 16 bits."""
+    return out.astype(x.dtype) if _has_16_bits(x) else out
+
+
+def _has_16_bits(x: Any) -> bool:
     dtype = getattr(x, "dtype", None)
-    return x.astype("float32") if dtype is not None and dtype.itemsize == 2 and is_floating(dtype) else x
+    return dtype is not None and dtype.itemsize == 2 and is_floating(dtype)
 
 
 def in_single(function: Callable[..., Any], x: Operand, *others: Any, **options: Any) -> Any:

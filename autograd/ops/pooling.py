@@ -17,7 +17,7 @@ from ..pooling import Pair, Sides, geometry
 from ..primitive import primitive
 from ..shapes import Shape
 from ..tensor import Operand
-from .cast import single
+from .cast import narrowed, single
 
 __all__ = ["pool_pick", "pool_places", "pool_put", "pool_spread", "pool_sum"]
 
@@ -92,9 +92,8 @@ def pool_sum(xp: Module, x: Operand, *, size: Pair, stride: Pair, padding: Sides
     Raises ShapeError for x without four axes, and for windows that do not fit.
     """
     _check("pool_sum", "x", x.shape)
-    wide = single(x)
-    out = arrays.pool_sum(wide, size=size, stride=stride, padding=padding, dilation=dilation)
-    return out if wide is x else out.astype(x.dtype)
+    sums = arrays.pool_sum(single(x), size=size, stride=stride, padding=padding, dilation=dilation)
+    return narrowed(sums, x)
 
 
 @primitive
@@ -107,9 +106,7 @@ def pool_spread(
     """
     options: dict[str, Any] = {"size": size, "stride": stride, "padding": padding, "dilation": dilation}
     _check("pool_spread", "g", g.shape, length, **options)
-    wide = single(g)
-    out = arrays.pool_spread(wide, length=length, **options)
-    return out if wide is g else out.astype(g.dtype)
+    return narrowed(arrays.pool_spread(single(g), length=length, **options), g)
 
 
 pool_pick.vjp(

@@ -12,7 +12,7 @@ from ..backend import Array, Module
 from ..primitive import primitive
 from ..shapes import Axis, Shape, axes_of, kept_shape
 from ..tensor import Operand
-from .cast import single
+from .cast import narrowed, single
 from .choice import where
 from .shape import broadcast_to, reshape
 from .short_rows import average, reducing, total
@@ -49,9 +49,8 @@ def mean(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -
 @mean.vjp
 def _(g: Operand, x_shape: Shape, axis: Axis) -> Operand:
     # Where nothing was averaged, no element waits for the gradient, and any divisor will do.
-    wide = single(g)  # a count may be larger than any float16
-    share = wide / (_count(x_shape, axis) or 1)
-    return spread(share if wide is g else share.astype(g.dtype), x_shape, axis)
+    share = single(g) / (_count(x_shape, axis) or 1)  # a count may be larger than any float16
+    return spread(narrowed(share, g), x_shape, axis)
 
 
 def _from_mean(x: Operand, axis: Axis) -> Operand:
@@ -67,9 +66,7 @@ def _divisor(shape: Shape, axis: Axis, correction: float) -> float:
 @primitive
 def var(xp: Module, x: Operand, *, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Array:
     """The variance: squared distances from the mean, summed over `axis` and divided by n - correction."""
-    wide = single(x)
-    out = _variance(xp, wide, axis, correction, keepdims)
-    return out if wide is x else out.astype(x.dtype)
+    return narrowed(_variance(xp, single(x), axis, correction, keepdims), x)
 
 
 def _variance(xp: Module, x: Array, axis: Axis, correction: float, keepdims: bool) -> Array:
@@ -90,7 +87,7 @@ def std(xp: Module, x: Operand, *, axis: Axis = None, correction: float = 0, kee
     """The standard deviation, the square root of `var`; its gradient is 0 where all elements are equal."""
     wide = single(x)  # its square, the variance, may not be of the dtype
     out = xp.sqrt(_variance(xp, wide, axis, correction, keepdims))
-    return out if wide is x else out.astype(x.dtype)
+    return narrowed(out, x)
 
 
 @std.vjp
@@ -110,7 +107,7 @@ def norm(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = False) -
         x = xp.abs(x)
     wide = single(x)
     out = xp.sqrt(reducing(xp).sum(xp.square(wide), axis=axis, keepdims=keepdims))
-    return out if wide is x else out.astype(x.dtype)
+    return narrowed(out, x)
 
 
 @norm.vjp

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..backend import Array, Module, host
 from ..shapes import Axis, axes_of, kept_shape
-from .cast import single
+from .cast import narrowed, single
 
 __all__ = ["REDUCTIONS", "average", "reducing", "total"]
 
@@ -125,13 +125,9 @@ def reducing(xp: Module) -> Any:
 
 def total(xp: Module, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum over `axis`, in the dtype that the array library gives it."""
-    wide = single(x)
-    out = reducing(xp).sum(wide, axis=axis, keepdims=keepdims)
-    return out if wide is x else out.astype(x.dtype)
+    return narrowed(reducing(xp).sum(single(x), axis=axis, keepdims=keepdims), x)
 
 
 def average(xp: Module, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean over `axis`."""
-    wide = single(x)
-    out = reducing(xp).mean(wide, axis=axis, keepdims=keepdims)
-    return out if wide is x else out.astype(x.dtype)
+    return narrowed(reducing(xp).mean(single(x), axis=axis, keepdims=keepdims), x)

@@ -12,7 +12,7 @@ from ..backend import Array, Module
 from ..primitive import elementwise, primitive
 from ..shapes import Axis
 from ..tensor import Operand
-from .cast import single
+from .cast import narrowed, single
 from .choice import where
 from .elementwise import exp
 from .reduce import spread, sum
@@ -52,7 +52,7 @@ def logsumexp(xp: Module, x: Operand, *, axis: Axis = None, keepdims: bool = Fal
     nothing = sums == 0
     out = xp.where(nothing, -float("inf"), xp.log(sums + nothing) + shift)
     out = out if keepdims else xp.sum(out, axis=axis)
-    return out if wide is x else out.astype(x.dtype)
+    return narrowed(out, x)
 
 
 logsumexp.vjp(lambda g, x, out, axis: spread(g, x.shape, axis) * exp(x - spread(_finite(out), x.shape, axis)))
@@ -64,7 +64,7 @@ def softmax(xp: Module, x: Operand, *, axis: Axis = -1) -> Array:
     wide = single(x)
     weights = xp.exp(wide - _shift(xp, wide, axis))
     out = weights / _total(xp, weights, axis)
-    return out if wide is x else out.astype(x.dtype)
+    return narrowed(out, x)
 
 
 @softmax.vjp
@@ -79,7 +79,7 @@ def log_softmax(xp: Module, x: Operand, *, axis: Axis = -1) -> Array:
     wide = single(x)
     less = wide - _shift(xp, wide, axis)
     out = less - xp.log(_total(xp, xp.exp(less), axis))
-    return out if wide is x else out.astype(x.dtype)
+    return narrowed(out, x)
 
 
 log_softmax.vjp(lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))
