@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from autograd.tensor import Tensor
 
 from . import functional as F
-from .functional.cross_entropy import Reduction
+from .functional.labels import Reduction
 from .module import Module
 
 __all__ = [
@@ -91,7 +91,7 @@ class NLLLoss(_Loss):
         self.ignore_index = ignore_index
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
+        return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
 class MSELoss(_Loss):

@@ -25,10 +25,10 @@ from .loss import (
     kl_div,
     l1_loss,
     mse_loss,
-    nll_loss,
     smooth_l1_loss,
     triplet_margin_loss,
 )
+from .nll import nll_loss
 from .norm import layer_norm, rms_norm
 from .pad import pad
 from .patches import fold, pixel_shuffle, pixel_unshuffle, unfold

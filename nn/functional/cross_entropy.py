@@ -1,37 +1,28 @@
 """Cross entropy of logits: softmax, logarithm and the choice of the label as one fat node.
 
 One idea: together they have a gradient simpler than any of them alone, softmax(z) - onehot(y), and no overflow.
-Read `loss.py` next.
+Read `labels.py` next.
 """
 
 from __future__ import annotations
 
-import functools
 from math import inf
-from typing import Any, Literal
+from typing import Any
 
-from autograd import astype, exp, log, log_softmax, mean, sum, take, take_along_axis, where
-from autograd.backend import host, is_array, module_of
-from autograd.batching import every_example
+from autograd import astype, exp, log, log_softmax, mean, sum, take_along_axis, where
+from autograd.backend import is_array, module_of
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native import across
 from autograd.compile.native.eager import SHORT_ROW, Loop
 from autograd.fused import fused
-from autograd.modes import is_tracing
 from autograd.ops.cast import single
 from autograd.tensor import Operand, bare
 
-from .axes import is_whole
 from .given import check_arrays, check_parts, number
+from .labels import Labelled, Reduction, as_given, check_ignored, counted, labelled, of_each, starts, total
 from .rows import ones
 
-__all__ = ["Reduction", "check_ignored", "cross_entropy"]
-
-Reduction = Literal["mean", "sum", "none"]
-
-# The kinds of labels that the kernel takes, each with the unsigned kind of its size.
-_KINDS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4")
-_UNSIGNED = {host.dtype(kind): host.dtype(f"u{kind[1]}") for kind in _KINDS}
+__all__ = ["cross_entropy"]
 
 
 @fused
@@ -68,15 +59,9 @@ def cross_entropy(
     if array.dtype.kind == "f":
         return _of_probabilities(logp, target, weight, axis, reduction, label_smoothing)
     xp = module_of(array)
-    counts = xp.expand_dims(array != ignore_index, axis)
-    labels = xp.where(counts, xp.expand_dims(array, axis), 0)
-    per_row = take(bare(weight), labels, axis=0) if weight is not None else xp.ones(labels.shape, logits.dtype)
-    per_row = per_row * counts
-    trace = is_tracing()
-    if trace is not None:
-        trace.check("check_labels", _refuse_wrong, array, ignore_index, logits.shape[axis])
-    if trace is None or trace.device != "cpu":
-        per_row = _checked(xp, labels, logits.shape[axis], per_row)
+    classes = logits.shape[axis]
+    labels, counts, per_row = counted("cross_entropy", array, bare(weight), ignore_index, classes, logits.dtype)
+    labels, counts, per_row = (xp.expand_dims(x, axis) for x in (labels, counts, per_row))
     # A choice, since infinity times 0 is NaN: the logits of a row that does not count may be -inf.
     losses = where(counts, -take_along_axis(logp, labels, axis=axis), 0.0) * per_row
     if label_smoothing:
@@ -146,104 +131,20 @@ def _check(logits: Operand, target: Operand, weight: Operand, ignore_index: int,
     check_ignored("cross_entropy", ignore_index)
 
 
-def check_ignored(name: str, ignore_index: Any) -> None:
-    """Raise TypeError for what can be no label."""
-    if not is_whole(ignore_index, -inf):
-        raise TypeError(f"{name} got ignore_index={ignore_index!r}: it must be a label, a whole number.")
-
-
-def _checked(xp: Any, labels: Any, classes: int, per_row: Any) -> Any:
-    """The weights of the rows, once their labels are known to be classes; on a GPU a wrong label makes the loss NaN.
-
-    (To raise there, every step would have to wait for the device.)
-    """
-    every = every_example(labels)
-    if module_of(every) is not host:
-        return xp.where((labels >= 0) & (labels < classes), per_row, float("nan"))
-    if every.size and (every.min() < 0 or every.max() >= classes):
-        raise ValueError(
-            f"cross_entropy got labels from {every.min()} to {every.max()}, but the logits have {classes} classes, "
-            f"0 to {classes - 1}."
-        )
-    return per_row
-
-
-def _refuse_wrong(labels: Any, ignore_index: int, classes: int) -> None:
-    """Raise ValueError for labels that are no classes, but for those to be ignored."""
-    _checked(host, host.where(labels != ignore_index, labels, 0), classes, None)
-
-
-@functools.lru_cache(maxsize=8)
-def _starts(rows: int, columns: int) -> Any:
-    """Where each row begins in a flat array, on the host, made once for each shape; only read."""
-    return host.arange(0, rows * columns, columns)
-
-
-def _takes(logits: Any, target: Any, reduction: Reduction, label_smoothing: float) -> bool:
-    """Whether the kernel may do it: for labels that may be right, with numbers that are."""
-    if logits is None or logits.ndim < 2 or target.shape != logits.shape[:1] + logits.shape[2:] or not logits.size:
-        return False
-    smooth = label_smoothing == 0 or (type(label_smoothing) is float and 0 < label_smoothing <= 1)
-    return smooth and logits.dtype.kind == "f" and reduction in ("mean", "sum", "none")
-
-
 def _forward(
     xp: Any, logits: Any, target: Any, weight: Any, *, ignore_index: int, reduction: Reduction, label_smoothing: float
 ) -> Any:
-    unsigned = _UNSIGNED.get(getattr(target, "dtype", None)) if xp is host else None  # a number has no dtype
-    takes = unsigned is not None and type(ignore_index) is int
-    if not takes or not _takes(logits, target, reduction, label_smoothing):
+    smooth = label_smoothing == 0 or (type(label_smoothing) is float and 0 < label_smoothing <= 1)
+    read = labelled(xp, logits, target, weight, ignore_index) if smooth else None
+    if read is None or (label_smoothing and read.counts is not None):
         return NotImplemented  # the definition does the rest, and refuses what is wrong
-    shape = target.shape
-    if logits.ndim > 2:
-        logits, target = logits.reshape(*logits.shape[:2], -1), target.reshape(len(target), -1)
-        if not logits.flags.c_contiguous and logits.transpose(0, 2, 1).flags.c_contiguous:  # the classes lie last
-            logits, target = logits.transpose(0, 2, 1).reshape(-1, logits.shape[1]), target.reshape(-1)
-    classes, counts, ignored = logits.shape[1], None, None
-    # As unsigned numbers negative labels are huge, so one look finds every label out of range. (NumPy finds where the
-    # largest stands, and takes it from there, in a third of the time of maximum.reduce, and in half for short rows.)
-    labels = target.view(unsigned)
-    if ignore_index >= 0 or weight is not None or labels.item(labels.argmax()) >= classes:
-        ignored = target == ignore_index
-        target = xp.where(ignored, 0, target)
-        counts = _counting(target, ignored, weight, logits)
-        if counts is None or label_smoothing:
-            return NotImplemented
-    places = _places(xp, logits, target)
-    made = _normalised(xp, logits, places, bool(label_smoothing), counts is not None)
+    made = _normalised(xp, read.rows, read.places, bool(label_smoothing), read.counts is not None)
     if made is None:
         return NotImplemented
     probabilities, totals, picked, means = made
     losses = totals - (picked * (1 - label_smoothing) + means * label_smoothing if label_smoothing else picked)
-    if ignored is not None:
-        losses[ignored] = 0  # infinity times 0 is NaN
-    if reduction == "none":
-        return (losses if counts is None else losses * counts).reshape(shape), (probabilities, places, counts, 1.0)
-    weights = ones(losses.size, losses.dtype) if counts is None else counts.reshape(-1)
-    scale = 1.0 if reduction == "sum" else 1.0 / (losses.size if counts is None else counts.sum())
-    return losses.reshape(-1).dot(weights) * scale, (probabilities, places, counts, scale)
-
-
-def _counting(labels: Any, ignored: Any, weight: Any, logits: Any) -> Any:
-    """How much each row counts, where that is not 1; None for what only the definition does, or refuses."""
-    classes, dtype = logits.shape[1], logits.dtype
-    if labels.min() < 0 or labels.max() >= classes:
-        return None
-    if weight is not None and (getattr(weight, "dtype", None) != dtype or weight.shape != (classes,)):
-        return None
-    counts = (~ignored).astype(dtype)
-    if weight is not None:
-        counts *= weight.take(labels)
-    return counts if counts.sum() else None
-
-
-def _places(xp: Any, logits: Any, target: Any) -> Any:
-    """Where in the flat logits, (N, C) or (N, C, D), those of the labels stand."""
-    if logits.ndim == 2:
-        return _starts(*logits.shape) + target
-    rows, classes, positions = logits.shape
-    starts = _starts(rows, classes * positions)[:, None]
-    return starts + target.astype("int64", copy=False) * positions + xp.arange(positions)
+    found = total(losses, read, reduction, target.shape)
+    return NotImplemented if found is None else (found[0], (probabilities, read, found[1]))
 
 
 def _normalised(xp: Any, logits: Any, places: Any, smooth: bool, weighed: bool) -> tuple[Any, Any, Any, Any] | None:
@@ -276,7 +177,7 @@ def _largest(logits: Any) -> Any:
     if logits.ndim == 3:
         return logits.max(axis=1)
     # NumPy takes them out of a flat array faster than by pairs of indices.
-    return logits.take(_starts(*logits.shape) + logits.argmax(axis=1))
+    return logits.take(starts(*logits.shape) + logits.argmax(axis=1))
 
 
 def _softmax_of_rows(x: Any, largest: Any) -> tuple[Any, Any, Any]:
@@ -300,29 +201,20 @@ def _backward(
     g: Any,
     needs: tuple[bool, ...],
     inputs: tuple[Any, ...],
-    residuals: tuple[Any, Any, Any, float],
+    residuals: tuple[Any, Labelled, float],
     *,
     label_smoothing: float,
     **options: Any,
 ) -> tuple[Any, None, None]:
-    probabilities, places, counts, scale = residuals
-    # Of one number [()] makes a scalar, which NumPy multiplies sooner than an array without axes.
-    g = g.reshape(places.shape) if g.ndim else g[()]
-    scaled = g * scale if counts is None else counts * (g * scale)
+    probabilities, read, scale = residuals
+    scaled = of_each(g, read, scale)
     of_rows = scaled[:, None] if scaled.ndim else scaled
     gradient = probabilities * of_rows
     if label_smoothing:
         gradient -= of_rows * (label_smoothing / probabilities.shape[1])
         scaled = scaled * (1 - label_smoothing)
-    gradient.reshape(-1)[places] -= scaled
-    return gradient if inputs[0].ndim == 2 else _as_images(gradient, inputs[0].shape), None, None
-
-
-def _as_images(gradient: Any, shape: Any) -> Any:
-    """The gradient of rows (N, C, D), or (N D, C) of images whose classes lie last, in the shape of the logits."""
-    if gradient.ndim == 2:
-        gradient = gradient.reshape(shape[0], -1, shape[1]).transpose(0, 2, 1)
-    return gradient.reshape(shape)
+    gradient.reshape(-1)[read.places] -= scaled
+    return as_given(gradient, inputs[0].shape), None, None
 
 
 cross_entropy.kernel(_forward, _backward, kernel_on_device(cross_entropy.definition, _forward, _backward))

@@ -1,9 +1,9 @@
 """Losses: how far a prediction is from its target, one number for each and their mean or sum.
 
 One idea: a loss never broadcasts. A prediction (N, 1) against a target (N,) would silently compare all pairs and train
-a network to predict the mean, so shapes that differ are an error here. Cross entropy has a file of its own, and
-`total_loss.py` makes one step of a loss and its mean; `vectors.py` has the distances of triplets. Read `embedding.py`
-next.
+a network to predict the mean, so shapes that differ are an error here. Cross entropy and `nll_loss` have files of their
+own, and `total_loss.py` makes one step of a loss and its mean; `vectors.py` has the distances of triplets. Read
+`embedding.py` next.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ import autograd as ag
 from autograd.backend import Array, Module, host, module_of
 from autograd.batching import every_example
 from autograd.hints import telling
-from autograd.modes import is_tracing
 from autograd.ops.cast import single
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor, bare
 
 from .activation import logsigmoid, relu
-from .cross_entropy import Reduction, check_ignored
-from .given import check_arrays, check_parts, number
+from .given import check_arrays, number
+from .labels import Reduction
 from .total_loss import LOSSES, total_loss
 from .vectors import pairwise_distance
 from .weighed_loss import weighed_logistic
@@ -34,7 +33,6 @@ __all__ = [
     "kl_div",
     "l1_loss",
     "mse_loss",
-    "nll_loss",
     "smooth_l1_loss",
     "triplet_margin_loss",
 ]
@@ -104,83 +102,6 @@ def triplet_margin_loss(
     if swap:
         far = ag.minimum(far, pairwise_distance(positive, negative, p, eps))
     return _reduced("triplet_margin_loss", relu(near - far + margin), reduction)
-
-
-# Classes
-
-
-@telling
-def nll_loss(
-    input: Tensor,
-    target: Operand,
-    weight: Operand = None,
-    ignore_index: int = -100,
-    reduction: Reduction = "mean",
-) -> Tensor:
-    """-input[target], where input holds log probabilities: the last step of `cross_entropy`.
-
-    input is (N, C), (C,) or (N, C, d1, ...); target holds integer labels of that shape without C. `weight`, (C,),
-    weighs the classes; labels equal to `ignore_index` do not count; the mean divides by the sum of the weights that
-    count, and is NaN, with a gradient of 0, where none does. Raises TypeError for labels that are no integers,
-    ValueError for shapes that do not fit or labels outside 0 ... C-1 (on a GPU, where asking would wait for the device,
-    they make the loss NaN).
-    """
-    labels = _labels(input, target)
-    check_ignored("nll_loss", ignore_index)
-    check_parts("nll_loss", weight=weight)
-    wide = single(input)
-    if wide is not input:
-        return ag.astype(nll_loss(wide, target, single(weight), ignore_index, reduction), input.dtype)
-    axis = 1 if input.ndim > 1 else 0
-    classes = input.shape[axis]
-    if weight is not None and tuple(weight.shape) != (classes,):
-        raise ValueError(f"nll_loss got weight of shape {weight.shape}: one for each of {classes} classes is wanted.")
-    trace = is_tracing()
-    if trace is not None:
-        trace.check("check_labels", _refuse_wrong, labels, ignore_index, classes)
-    xp = module_of(labels)
-    counts = labels != ignore_index
-    labels = xp.where(counts, labels, 0)
-    _check_labels(every_example(labels), classes)
-    inside = (labels >= 0) & (labels < classes)
-    shares = xp.ones(labels.shape, input.dtype) if weight is None else ag.take(_array(weight), labels, axis=0)
-    shares = xp.where(inside, shares * counts, float("nan")).astype(input.dtype, copy=False)
-    picked = ag.take_along_axis(input, xp.expand_dims(labels, axis), axis=axis)
-    losses = ag.where(counts, -ag.squeeze(picked, axis=axis), 0.0) * shares  # infinity times 0 is NaN
-    if reduction == "mean":
-        return ag.sum(losses) / shares.sum()
-    return _reduced("nll_loss", losses, reduction)
-
-
-def _labels(input: Tensor, target: Operand) -> Array:
-    check_arrays("nll_loss", input=input, target=target)
-    labels = _array(target)
-    if input.ndim == 0:
-        raise ValueError("nll_loss got input without axes: it must be (N, C), (C,) or (N, C, d1, ...).")
-    wanted = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
-    if labels.dtype.kind not in "iu":
-        what = "; a one-hot target becomes labels by argmax(axis=1)" if labels.shape == input.shape else ""
-        raise TypeError(f"nll_loss got a target of {labels.dtype}: labels must be integers, astype('int64'){what}.")
-    if labels.shape != wanted:
-        what = "a one-hot target becomes labels by argmax(axis=1)" if labels.shape == input.shape else "reshape them"
-        raise ValueError(
-            f"nll_loss got input of shape {input.shape} and labels of shape {labels.shape}: they must have shape "
-            f"{wanted}; {what}."
-        )
-    return labels
-
-
-def _check_labels(labels: Array, classes: int) -> None:
-    if module_of(labels) is host and labels.size and (labels.min() < 0 or labels.max() >= classes):
-        raise ValueError(
-            f"nll_loss got labels from {labels.min()} to {labels.max()}, and there are {classes} classes, "
-            f"0 to {classes - 1}."
-        )
-
-
-def _refuse_wrong(labels: Array, ignore_index: int, classes: int) -> None:
-    """Raise ValueError for labels that are no classes, but for those to be ignored."""
-    _check_labels(host.where(labels != ignore_index, labels, 0), classes)
 
 
 # Probabilities

@@ -75,6 +75,7 @@ WITHOUT: dict[tuple[str, str], str] = {
     ("jax", "cross_entropy-kernel"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-labels"): "JAX's losses are in another package, optax",
     ("jax", "cross_entropy-shares"): "JAX's losses are in another package, optax",
+    ("jax", "nll_loss"): "JAX's losses are in another package, optax",
 }
 
 
@@ -584,6 +585,7 @@ TORCH: dict[str, Function] = {
     "attention": _attention(torch),
     "attend": _attend(torch),
     "cross_entropy": F.cross_entropy,
+    "nll_loss": F.nll_loss,
 }
 
 

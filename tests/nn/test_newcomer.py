@@ -224,7 +224,7 @@ FAILS = {
         ValueError,
         "the labels must have shape (2,); drop its last axis.",
     ),
-    "F.cross_entropy(logits, np.array([0, 3]))": (ValueError, "but the logits have 3 classes, 0 to 2."),
+    "F.cross_entropy(logits, np.array([0, 3]))": (ValueError, "and there are 3 classes, 0 to 2."),
     "F.cross_entropy(logits[0], 1)": (TypeError, "cross_entropy got a target of type int: pass an array or a Tensor."),
     "F.cross_entropy(input=logits, target=np.array([0, 1]))": (TypeError, "input is called logits here."),
     "F.softmax(input=logits, dim=1)": (TypeError, "input is called x here."),

@@ -17,6 +17,7 @@ from nn.functional import (
     fused_conv,
     linear,
     loss,
+    nll_loss,
     norm,
     recurrent,
     total_loss,
@@ -295,6 +296,23 @@ def _classes(draw: Any, rng: np.random.Generator, labels: bool, plain: bool) -> 
     return Case((logits, target, weight), options)
 
 
+def _nll(logp: Any, target: Any, weight: Any, *, reduction: str, ignore_index: int = -100) -> Any:
+    axis = 1 if logp.ndim > 1 else 0
+    own = np.ones(logp.shape[axis]) if weight is None else weight
+    counts = target != ignore_index
+    labels = np.where(counts, target, 0)
+    losses = -np.moveaxis(logp, axis, -1).reshape(-1, own.size)[range(labels.size), labels.ravel()]
+    losses = losses.reshape(labels.shape) * own[labels] * counts
+    if reduction == "mean":
+        return losses.sum() / (own[labels] * counts).sum()
+    return losses.sum() if reduction == "sum" else losses
+
+
+def _log_probabilities(draw: Any, rng: np.random.Generator) -> Case:
+    case = _classes(draw, rng, labels=True, plain=draw(st.booleans()))
+    return Case(case.inputs, {"reduction": case.options["reduction"]})
+
+
 def _step(
     name: str, x: Any, states: list[Any], w: Any, u: Any, b: Any, d: Any, nonlinearity: str = "tanh"
 ) -> list[Any]:
@@ -437,4 +455,5 @@ ROWS = [
         differentiable=(0, 1),
         same_dtype=False,
     ),
+    Spec(nll_loss, _nll, composite_case(_log_probabilities), differentiable=(0,), same_dtype=False),
 ]
