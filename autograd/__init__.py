@@ -20,6 +20,7 @@ from .gradcheck import Verdict as Verdict
 from .gradcheck import gradcheck as gradcheck
 from .gradcheck import gradgradcheck as gradgradcheck
 from .modes import *
+from .ops.along import *
 from .ops.cast import *
 from .ops.choice import *
 from .ops.creation import *

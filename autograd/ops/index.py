@@ -1,18 +1,16 @@
 """Parts of an array: x[index], its adjoint, x with a part replaced, and picking by arrays of positions.
 
 One idea: reading copies numbers out, so its adjoint puts them back into zeros, and adds where one number was read
-twice: getitem/put_at, take/index_add, take_along_axis/scatter_add, each the other's rule. All the adjoints share
-`_add_at`.
+twice: getitem/put_at, take/index_add, and in `along.py` take_along_axis/scatter_add, each the other's rule. All the
+adjoints share `add_at`.
 
 On a GPU an array of positions that points outside is not refused, since asking would wait for it: it reads NaN, and
-makes NaN of what it is written into (`positions.py`). Read `parts.py` next.
+makes NaN of what it is written into (`positions.py`). Read `along.py` next.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-import operator
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from operator import index as as_int
@@ -30,9 +28,9 @@ from ..tensor import Operand, Tensor, bare
 from ..wholes import part_of
 from .cast import single
 from .choice import where
-from .shape import broadcast_shapes, reshape, sum_to
+from .shape import reshape, sum_to
 
-__all__ = ["index_add", "put_at", "scatter_add", "set_at", "take", "take_along_axis"]
+__all__ = ["index_add", "put_at", "set_at", "take"]
 
 
 # An index
@@ -89,23 +87,24 @@ def may_repeat(index: Any) -> bool:
 
 
 # Note [Adding at repeated positions]
-# NumPy's add.at goes element by element and is up to ten times slower than two detours. Number the rows of the result
-# that an index reaches (a row: all axes behind the last that the index names). Short rows are counted by bincount, with
-# the values as weights and float64 inside; long rows are sorted by number and each run of equal numbers is summed at
-# once. A GPU has atomic additions, so CuPy's add.at is right as it is.
+# NumPy's add.at goes element by element and is up to ten times slower than two detours, but for few single numbers.
+# Number the rows of the result that an index reaches (a row: all axes behind the last that the index names). Short rows
+# are counted by bincount, with the values as weights and float64 inside; long rows are sorted by number and each run of
+# equal numbers is summed at once. A GPU has atomic additions, so CuPy's add.at is right as it is.
 
 # Either may be done in another way that gives the same bits: `compile/native/added_rows.py` adds one.
 
 SHORT_ROW = 16  # elements; below it bincount is the faster one
+SPARSE = 8  # times as many single places as numbers make add.at, which takes two nanoseconds each, faster than a pass
 AddRows = Callable[[Array, Array, int], "Array | None"]  # of rows, their numbers and how many there are
 ways_to_add_rows: list[AddRows] = []
 
 
-def _add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
+def add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
     """Zeros of `shape` with `values` added at `index`."""
     wide = single(values) if may_repeat(index) else values
     if wide is not values:
-        return _add_at(xp, wide, index, shape).astype(values.dtype)
+        return add_at(xp, wide, index, shape).astype(values.dtype)
     on_host = xp is module_of(0.0) or (is_tracing() is not None and not isinstance(xp, Batch))
     if may_repeat(index) and on_host and values.dtype.kind == "f" and values.dtype.itemsize <= 8:
         return _rows_added(values, index, shape)
@@ -125,7 +124,7 @@ def _add_at(xp: Module, values: Array, index: Any, shape: Shape) -> Array:
 
 @instruction
 def _rows_added(values: Array, index: Any, shape: Shape) -> Array:
-    """`_add_at` on the host, by bincount or row by row."""
+    """`add_at` on the host, by bincount or row by row."""
     xp = module_of(values)
     if xp is not host:  # a compiled step on a GPU has no kernel for these axes
         out = xp.zeros(shape, dtype=values.dtype)
@@ -137,36 +136,53 @@ def _rows_added(values: Array, index: Any, shape: Shape) -> Array:
     count, width = math.prod(lead), math.prod(tail)
     reached = _row_numbers(xp, index, lead)
     values = xp.broadcast_to(values, reached.shape + tail).reshape(reached.size, width)
-    reached = reached.ravel()
-    if values.size == 0:
-        return xp.zeros(shape, dtype=values.dtype)
-    for way in ways_to_add_rows:
+    return _added(values, reached.ravel(), count).reshape(shape)
+
+
+def _added(values: Array, reached: Array, count: int) -> Array:
+    """On the host, zeros (count, width) with the rows of `values`, (given, width), added at their numbers."""
+    width = values.shape[1]
+    sparse = width == 1 and SPARSE * len(reached) <= count
+    for way in () if sparse else ways_to_add_rows:
         found = way(values, reached, count)
         if found is not None:
-            return found.reshape(shape)
-    out = xp.zeros(shape, dtype=values.dtype)
-    if width < SHORT_ROW:
-        cells = (reached[:, None] * width + xp.arange(width)).ravel()
-        out[...] = xp.bincount(cells, values.ravel(), count * width).reshape(shape)
-        return out
-    order = xp.argsort(reached, kind="stable")
-    reached = reached[order]
-    starts = xp.flatnonzero(xp.diff(reached, prepend=-1))
-    out.reshape(count, width)[reached[starts]] = xp.add.reduceat(values[order], starts, axis=0)
+            return found
+    out = host.zeros((count, width), dtype=values.dtype)
+    if sparse:
+        host.add.at(out.reshape(-1), reached, values.reshape(-1))
+    elif values.size and width < SHORT_ROW:
+        cells = (reached[:, None] * width + host.arange(width)).ravel()
+        out[...] = host.bincount(cells, values.ravel(), count * width).reshape(count, width)
+    elif values.size:
+        order = host.argsort(reached, kind="stable")
+        reached = reached[order]
+        starts = host.flatnonzero(host.diff(reached, prepend=-1))
+        out[reached[starts]] = host.add.reduceat(values[order], starts, axis=0)
     return out
 
 
 def _row_numbers(xp: Module, index: Any, lead: Shape) -> Array:
     """The numbers of the rows that an index names, counted over the axes `lead`. Raises IndexError as NumPy does."""
     parts = parts_of(index)
-    if xp is host and len(parts) == len(lead) and all(map(_is_inside, parts, lead)):
-        steps = [math.prod(lead[i + 1 :]) for i in range(len(lead))]
-        numbers = [part.astype("int64", copy=False) * step for part, step in zip(parts, steps, strict=True)]
-        return functools.reduce(operator.add, numbers)
+    slices = 0
+    while slices < len(parts) and _is_full(parts[slices]):
+        slices += 1
+    positions = parts[slices:]
+    if xp is host and positions and len(parts) == len(lead) and all(map(is_inside, positions, lead[slices:])):
+        numbers = xp.zeros((), "int64")
+        for part, length in zip(positions, lead[slices:], strict=True):
+            numbers = numbers * length + part.astype("int64", copy=False)
+        within = math.prod(lead[slices:])
+        starts = xp.arange(0, math.prod(lead), within).reshape(*lead[:slices], *(1,) * numbers.ndim)
+        return starts + numbers
     return xp.arange(math.prod(lead)).reshape(lead)[index]
 
 
-def _is_inside(part: Any, length: int) -> bool:
+def _is_full(part: Any) -> bool:
+    return isinstance(part, slice) and part == slice(None)
+
+
+def is_inside(part: Any, length: int) -> bool:
     """Whether a part of an index is positions, all counted from the front and within the axis."""
     return bool(is_array(part) and part.dtype.kind in "iu" and part.size and part.min() >= 0 and part.max() < length)
 
@@ -189,10 +205,19 @@ def getitem(xp: Module, x: Operand, *, index: Any) -> Array:
     """x[index]: a view for integers and slices, a copy where `index` holds arrays."""
     if is_tracing() is not None and _names_one(x, index):
         return x[(*parts_of(index), ...)]  # there a number is an array as well
-    part = read_at(x, index)
+    part = _read(xp, x, index)
     if isinstance(part, type(x)) or not isinstance(x, xp.ndarray):
         return part
     return x[(*parts_of(index), ...)]  # NumPy gave a number, which is a copy
+
+
+def _read(xp: Module, x: Array, index: Any) -> Array:
+    """x[index]. What NumPy reads along one axis it reads up to four times faster by `take`."""
+    *before, part = parts_of(index) or (None,)
+    along = xp is host and is_array(part) and part.dtype.kind in "iu" and part.dtype != "uint64"
+    if along and all(map(_is_full, before)) and len(before) < x.ndim and x.flags.c_contiguous:
+        return x.take(part, axis=len(before))
+    return read_at(x, index)
 
 
 def _names_one(x: Array, index: Any) -> bool:
@@ -204,7 +229,7 @@ def _names_one(x: Array, index: Any) -> bool:
 @primitive
 def put_at(xp: Module, x: Operand, *, index: Any, shape: Shape) -> Array:
     """Zeros of `shape` with x, which has the shape of a part [index], added there: the adjoint of `getitem`."""
-    return _add_at(xp, x, index, shape)
+    return add_at(xp, x, index, shape)
 
 
 getitem.vjp(lambda g, x_shape, index: put_at(g, index=index, shape=x_shape))
@@ -272,7 +297,7 @@ def beside(index: Any, x: Operand) -> Operand:
     return x if batch is None else batch.joined(x)
 
 
-# Picking along one axis by an array of positions
+# Picking whole parts along one axis
 
 
 @primitive
@@ -285,8 +310,8 @@ def take(xp: Module, x: Operand, indices: Operand, *, axis: int | None = None) -
     """
     if axis is None and x.ndim != 1:
         raise ValueError(f"take: x has shape {x.shape}; say along which axis, take(x, indices, axis=0).")
-    axis, indices = normalize_axis(axis or 0, x.ndim), _integers(xp, indices)
-    return read_at(x, at_axis(axis, indices))
+    axis, indices = normalize_axis(axis or 0, x.ndim), integers(xp, indices)
+    return _read(xp, x, at_axis(axis, indices))
 
 
 @take.vjp
@@ -303,14 +328,14 @@ def index_add(xp: Module, x: Operand, indices: Operand, *, axis: int = 0, length
 
     Raises ShapeError where x has no such part.
     """
-    indices = _integers(xp, indices)
+    indices = integers(xp, indices)
     axis = normalize_axis(axis, x.ndim - indices.ndim + 1)
     if x.shape[axis : axis + indices.ndim] != indices.shape:
         raise ShapeError(
             f"index_add: x of shape {x.shape} needs an index for each place along axis {axis}, got indices of shape "
             f"{indices.shape}."
         )
-    return _add_at(xp, x, at_axis(axis, indices), (*x.shape[:axis], length, *x.shape[axis + indices.ndim :]))
+    return add_at(xp, x, at_axis(axis, indices), (*x.shape[:axis], length, *x.shape[axis + indices.ndim :]))
 
 
 @index_add.vjp
@@ -318,79 +343,7 @@ def _(g: Operand, indices: Operand, axis: int) -> Operand:
     return take(g, indices, axis=axis)
 
 
-def _along(xp: Module, indices: Array, axis: int, shape: Shape) -> tuple[Array, ...]:
-    """The index that picks `indices` along `axis`, and each position by itself along the other axes of `shape`."""
-    ndim = len(shape)
-    rows = [xp.arange(n).reshape((1,) * i + (n,) + (1,) * (ndim - i - 1)) for i, n in enumerate(shape)]
-    return (*rows[:axis], indices, *rows[axis + 1 :])
-
-
-@primitive
-def take_along_axis(xp: Module, x: Operand, indices: Operand, *, axis: int = -1) -> Array:
-    """The elements of x at the positions `indices` along `axis`, place by place (PyTorch's gather).
-
-    x of shape (..., n, ...) and indices of shape (..., k, ...) give (..., k, ...); the other axes broadcast.
-
-    Raises ShapeError when they do not, IndexError for a position outside (on a GPU it gives NaN).
-    """
-    indices, axis, shape = _aligned(xp, "take_along_axis", x, indices, axis)
-    if x.shape[:axis] + x.shape[axis + 1 :] != shape[:axis] + shape[axis + 1 :]:
-        x = xp.broadcast_to(x, (*shape[:axis], x.shape[axis], *shape[axis + 1 :]))
-    if xp is host and axis == len(shape) - 1 and x.flags.c_contiguous and _is_inside(indices, x.shape[axis]):
-        # Counted over the whole array, they are found by one step each.
-        starts = xp.arange(0, x.size, x.shape[axis]).reshape(*x.shape[:axis], 1)
-        return x.reshape(-1).take(starts + indices.astype("int64", copy=False))
-    return read_at(x, _along(xp, indices, axis, shape))
-
-
-@take_along_axis.vjp
-def _(g: Operand, x_shape: Shape, indices: Operand, axis: int) -> Operand:
-    return sum_to(scatter_add(g, indices, axis=axis, length=x_shape[axis]), shape=x_shape)
-
-
-@primitive
-def scatter_add(xp: Module, x: Operand, indices: Operand, *, axis: int = -1, length: int) -> Array:
-    """Zeros with `length` places along `axis`, to which x is added at `indices`: the adjoint of `take_along_axis`.
-
-    x and indices of shape (..., k, ...) give (..., length, ...); the other axes broadcast.
-    """
-    indices, axis, shape = _aligned(xp, "scatter_add", x, indices, axis)
-    out = (*shape[:axis], length, *shape[axis + 1 :])
-    index = _along(xp, indices, axis, shape)
-    if indices.shape[axis] > 1:
-        return _add_at(xp, x, index, out)
-    zeros = xp.zeros(out, dtype=x.dtype)  # one position in each row, so none is named twice
-    zeros[index] = x
-    written_at(zeros, index)
-    return zeros
-
-
-@scatter_add.vjp
-def _(g: Operand, x_shape: Shape, indices: Operand, axis: int) -> Operand:
-    return sum_to(take_along_axis(g, indices, axis=axis), shape=x_shape)
-
-
-def _aligned(xp: Module, name: str, x: Array, indices: Any, axis: int) -> tuple[Array, int, Shape]:
-    """The indices as an array, the axis from the front, and the shape to which both broadcast (k places along it)."""
-    indices = _integers(xp, indices)
-    if x.ndim != indices.ndim:
-        raise ShapeError(
-            f"{name}: x of shape {x.shape} and indices of shape {indices.shape} must have the same number of axes."
-        )
-    axis = normalize_axis(axis, x.ndim)
-    others = (*x.shape[:axis], indices.shape[axis], *x.shape[axis + 1 :])
-    if others == indices.shape:
-        return indices, axis, others
-    try:
-        return indices, axis, broadcast_shapes(others, indices.shape)
-    except ShapeError:
-        raise ShapeError(
-            f"{name}: x of shape {x.shape} and indices of shape {indices.shape} do not broadcast "
-            f"along the axes other than {axis}."
-        ) from None
-
-
-def _integers(xp: Module, indices: Any) -> Array:
+def integers(xp: Module, indices: Any) -> Array:
     indices = indices if is_array(indices) else xp.asarray(indices)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"positions must be integers, these are {indices.dtype}; use astype.")

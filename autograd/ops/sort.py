@@ -14,9 +14,9 @@ from ..hints import telling
 from ..primitive import primitive
 from ..shapes import at_axis, kept_shape, normalize_axis
 from ..tensor import Operand, Tensor
+from .along import take_along_axis
 from .choice import where
 from .discrete import isnan
-from .index import take_along_axis
 from .shape import reshape
 
 __all__ = ["argsort", "median", "quantile", "sort", "topk"]

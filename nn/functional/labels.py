@@ -10,7 +10,7 @@ import functools
 from math import inf
 from typing import Any, Literal, NamedTuple
 
-from autograd import take
+from autograd import take, where
 from autograd.backend import Array, Module, host, module_of
 from autograd.batching import every_example
 from autograd.modes import is_tracing
@@ -57,7 +57,7 @@ def counted(
     of_each = xp.ones(labels.shape, dtype) if weight is None else take(weight, labels, axis=0)
     of_each = of_each * counts
     if not on_host and (trace is None or trace.device != "cpu"):
-        of_each = xp.where((labels >= 0) & (labels < classes), of_each, float("nan"))
+        of_each = where((labels >= 0) & (labels < classes), of_each, float("nan"))
     return labels, counts, of_each
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 import autograd as ag
 from autograd import Tensor
 from autograd.errors import ShapeError
-from autograd.ops.index import index_add, put_at, scatter_add
+from autograd.ops.along import scatter_add
+from autograd.ops.index import index_add, put_at
 from tests.guard import guard
 from tests.opspecs.index import indices
 from tests.opspecs.shape import any_array
@@ -167,6 +168,34 @@ def test_a_label_in_each_row_is_picked_and_its_gradient_put_there():
         [[2, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 2]],
     )
     same(index_add(ones, Tensor([1, 1, 0]), length=2), [[1, 1], [2, 2]])
+
+
+@pytest.mark.parametrize("kind", ["i1", "u2", "i8", "u8"])
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3)])
+def test_positions_behind_whole_axes_are_read_and_added_as_numpy_does(kind, shape):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 2, 5))
+    at = rng.integers(0 if kind[0] == "u" else -5, 5, shape).astype(kind)
+    for index in ((..., at), (slice(None), slice(None), at), (slice(None), at % 2, at), (slice(None), at % 2)):
+        t = Tensor(x, requires_grad=True)
+        y = t[index]
+        same(y, x[index])
+        g, wanted = rng.normal(size=y.shape), np.zeros_like(x)
+        y.backward(g)
+        np.add.at(wanted, index, g)
+        np.testing.assert_allclose(t.grad.data, wanted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_few_numbers_among_many_places_are_added_up_too(dtype):
+    rng = np.random.default_rng(0)
+    at = rng.integers(-20, 20, (300, 2))  # each of 20 places is named about 30 times, 10,000 are not
+    g = rng.normal(size=(300, 2)).astype(dtype)
+    wanted = np.zeros(10_000)
+    np.add.at(wanted, at, g.astype("float64"))
+    found = put_at(g, index=(at,), shape=(10_000,))
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, wanted, rtol=10 * np.finfo(dtype).eps, atol=10 * np.finfo(dtype).eps)
 
 
 # ---- errors ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ file here of the same name as in `autograd/ops` (and nn has one), with its rows 
 from __future__ import annotations
 
 from . import (
+    along,
     cast,
     choice,
     convolution,
@@ -48,6 +49,7 @@ FAMILIES = (
     search,
     shape,
     index,
+    along,
     join,
     linalg,
     linalg_factors,
