@@ -135,7 +135,9 @@ def _rows_added(values: Array, index: Any, shape: Shape) -> Array:
     lead, tail = shape[:axes], shape[axes:]
     count, width = math.prod(lead), math.prod(tail)
     reached = _row_numbers(xp, index, lead)
-    values = xp.broadcast_to(values, reached.shape + tail).reshape(reached.size, width)
+    given = reached.shape + tail
+    values = values if values.shape == given else xp.broadcast_to(values, given)
+    values = values.reshape(reached.size, width)
     return _added(values, reached.ravel(), count).reshape(shape)
 
 
@@ -154,10 +156,12 @@ def _added(values: Array, reached: Array, count: int) -> Array:
         cells = (reached[:, None] * width + host.arange(width)).ravel()
         out[...] = host.bincount(cells, values.ravel(), count * width).reshape(count, width)
     elif values.size:
-        order = host.argsort(reached, kind="stable")
-        reached = reached[order]
-        starts = host.flatnonzero(host.diff(reached, prepend=-1))
-        out[reached[starts]] = host.add.reduceat(values[order], starts, axis=0)
+        order = reached.argsort(kind="stable")
+        reached = reached.take(order)
+        begins = host.ones(len(order), bool)
+        host.not_equal(reached[1:], reached[:-1], out=begins[1:])
+        (starts,) = begins.nonzero()
+        out[reached.take(starts)] = host.add.reduceat(values.take(order, axis=0), starts, axis=0)
     return out
 
 
@@ -169,9 +173,11 @@ def _row_numbers(xp: Module, index: Any, lead: Shape) -> Array:
         slices += 1
     positions = parts[slices:]
     if xp is host and positions and len(parts) == len(lead) and all(map(is_inside, positions, lead[slices:])):
-        numbers = xp.zeros((), "int64")
-        for part, length in zip(positions, lead[slices:], strict=True):
+        numbers = positions[0].astype("int64", copy=False)
+        for part, length in zip(positions[1:], lead[slices + 1 :], strict=True):
             numbers = numbers * length + part.astype("int64", copy=False)
+        if not slices:
+            return numbers
         within = math.prod(lead[slices:])
         starts = xp.arange(0, math.prod(lead), within).reshape(*lead[:slices], *(1,) * numbers.ndim)
         return starts + numbers

@@ -97,8 +97,8 @@ def _averaged(x: Any, axis: Axis) -> Array | None:
     return None if found is None else found / (x.size // found.size)
 
 
-def _or_numpy(numpys: Any, own: Callable[[Any, Axis], Array | None]) -> Callable[..., Array]:
-    """A reduction of NumPy's, done by our own where that does it."""
+def _or_numpy(own: Callable[[Any, Axis], Array | None], numpys: Callable[..., Any]) -> Callable[..., Array]:
+    """A reduction of our own, done by NumPy where that does not do it."""
 
     def reduced(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
         found = own(x, axis)
@@ -107,13 +107,14 @@ def _or_numpy(numpys: Any, own: Callable[[Any, Axis], Array | None]) -> Callable
     return reduced
 
 
-_OWN: dict[Any, Callable[[Any, Axis], Array | None]] = {
-    host.sum: _summed,
-    host.mean: _averaged,
-    host.max: _largest,
-    host.min: _smallest,
+# By NumPy's function, our own and what NumPy's ends in, without what it asks on the way there.
+_WAYS: dict[Any, tuple[Callable[[Any, Axis], Array | None], Callable[..., Any]]] = {
+    host.sum: (_summed, host.add.reduce),
+    host.mean: (_averaged, host.mean),
+    host.max: (_largest, host.maximum.reduce),
+    host.min: (_smallest, host.minimum.reduce),
 }
-REDUCTIONS = {numpys: _or_numpy(numpys, own) for numpys, own in _OWN.items()}  # by NumPy's function
+REDUCTIONS = {numpys: _or_numpy(*ways) for numpys, ways in _WAYS.items()}  # by NumPy's function
 
 _ON_HOST = SimpleNamespace(**{function.__name__: ours for function, ours in REDUCTIONS.items()})
 

@@ -21,7 +21,7 @@ from .threads import in_pool
 
 __all__ = ["added_rows"]
 
-_WORTH = 1 << 12  # numbers that are worth a call
+_WORTH = 1 << 10  # numbers that are worth a call
 _STRIP = 128  # columns that a part has at least: shorter pieces of rows are read more slowly
 
 # p: rows, their numbers, the sums, and those of short rows, which are added up in double. n: see `added_rows`.
