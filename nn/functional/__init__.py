@@ -5,7 +5,7 @@ Read `activation.py` first.
 
 from typing import TYPE_CHECKING
 
-from . import activation
+from . import activation, gates
 from .activation import *
 from .adaptive_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_max_pool2d
 from .attention import scaled_dot_product_attention
@@ -14,6 +14,7 @@ from .conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .cross_entropy import cross_entropy
 from .dropout import dropout, dropout2d
 from .embedding import embedding, one_hot
+from .gates import *
 from .group_norm import group_norm
 from .gumbel import gumbel_softmax
 from .interpolate import interpolate
@@ -83,7 +84,7 @@ __all__ = [
     "normalize",
     "pairwise_distance",
 ]
-__all__ += activation.__all__
+__all__ += [*activation.__all__, *gates.__all__]
 
 if not TYPE_CHECKING:  # a type checker shall find what is not there
 

@@ -2,25 +2,23 @@
 
 One idea: a rule is written only where composing would cost passes over memory or be wrong at a kink; the rest is a sum
 of parts. At a kink the slopes are PyTorch's. A mask is applied by a product, which NumPy does several times faster than
-a choice with `where`. Read `rows.py` next.
+a choice with `where`. Read `gates.py` next.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from math import inf
-from typing import Any, Literal
+from typing import Any
 
 import autograd as ag
 from autograd import random
-from autograd.backend import Array, Module, host, is_array
+from autograd.backend import Array, Module, is_array
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.eager import elementwise_kernel
 from autograd.compile.native.large import in_loops
 from autograd.fused import Fused, fused
 from autograd.hints import telling
-from autograd.ops.special import atanh_of_erf
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor, bare
 
@@ -30,7 +28,6 @@ from .given import check_arrays, number
 __all__ = [
     "celu",
     "elu",
-    "gelu",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
@@ -38,14 +35,12 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "maxout",
-    "mish",
     "prelu",
     "relu",
     "relu6",
     "rrelu",
     "selu",
     "sigmoid",
-    "silu",
     "softmax",
     "softplus",
     "softsign",
@@ -53,7 +48,7 @@ __all__ = [
 ]
 
 
-def _give_kernel(
+def give_kernel(
     function: Fused[Any],
     forward: Callable[..., Any] | None = None,
     backward: Callable[..., Any] | None = None,
@@ -173,6 +168,15 @@ def hardsigmoid(x: Operand) -> Operand:
     return relu6(x + 3.0) / 6.0
 
 
+def _hardsigmoid_forward(xp: Module, x: Array) -> Any:
+    limited = xp.minimum(xp.maximum(x + 3.0, 0.0), 6.0)
+    return limited / 6.0, limited
+
+
+def _hardsigmoid_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], limited: Array) -> tuple[Array]:
+    return (g / 6.0 * ((limited > 0.0) & (limited < 6.0)),)
+
+
 @elementwise
 def hardswish(xp: Module, x: Operand) -> Array:
     """x * hardsigmoid(x); Howard et al. 2019, "Searching for MobileNetV3", section 5.2."""
@@ -186,7 +190,7 @@ def _(g: Operand, x: Operand) -> Operand:
     return g * ((limited + limited * (ag.abs(limited) < 3.0) + 3.0) / 6.0)
 
 
-_give_kernel(hardsigmoid)
+give_kernel(hardsigmoid, _hardsigmoid_forward, _hardsigmoid_backward)
 
 # Exponentials
 
@@ -214,7 +218,21 @@ def _softplus(x: Operand, *, beta: float, threshold: float) -> Operand:
     return ag.where(z > threshold, x, ag.softplus(z) / beta)
 
 
-_give_kernel(_softplus)
+def _softplus_forward(xp: Module, x: Array, *, beta: float, threshold: float) -> Any:
+    z = x if beta == 1 else x * beta
+    out = ag.softplus(z) if beta == 1 else ag.softplus(z) / beta
+    linear = z > threshold
+    return xp.where(linear, x, out), (z, linear)
+
+
+def _softplus_backward(
+    xp: Module, g: Array, needs: Any, inputs: tuple[Array], residuals: tuple[Array, Array], **options: Any
+) -> tuple[Array]:
+    z, linear = residuals
+    return (g * xp.maximum(ag.sigmoid(z), linear),)
+
+
+give_kernel(_softplus, _softplus_forward, _softplus_backward)
 
 
 @elementwise
@@ -262,147 +280,8 @@ def softsign(x: Operand) -> Tensor:
     return x / (ag.abs(x) + 1.0)
 
 
-@fused
-def mish(x: Operand) -> Operand:
-    """x tanh(softplus(x)); Misra 2019."""
-    return x * ag.tanh(ag.softplus(x))
-
-
-_give_kernel(mish)
-
-
 in_loops(relu, least=1 << 13)  # NumPy does each way in one or two passes
 in_loops(_leaky_relu, _hardtanh, hardswish, _elu)
-
-# Fused: x times a smooth gate. Their kernels keep the gate and find the slope from it in one go.
-
-
-@fused
-def silu(x: Operand) -> Operand:
-    """x sigmoid(x), also named swish; Hendrycks and Gimpel 2016, Ramachandran et al. 2017."""
-    return x * ag.sigmoid(x)
-
-
-def _silu_forward(xp: Module, x: Array) -> Any:
-    gate = ag.sigmoid(x)
-    return x * gate, gate
-
-
-def _silu_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate: Array) -> tuple[Array]:
-    slope = 1 - gate
-    slope *= inputs[0]
-    slope += 1
-    slope *= gate
-    slope *= g
-    return (slope,)
-
-
-_give_kernel(silu, _silu_forward, _silu_backward)
-
-
-@fused
-def _gelu(x: Operand) -> Operand:
-    """x Phi(x), Phi the standard normal distribution."""
-    return x * _normal(x)
-
-
-def _normal(x: Operand) -> Operand:
-    """Phi(x)."""
-    return ag.erf(x * math.sqrt(0.5)) * 0.5 + 0.5
-
-
-def _gelu_and_gate(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The result and Phi(x), which takes longer to compute again than to read."""
-    gate = _normal(x)
-    return x * gate, gate
-
-
-def _gelu_slope(g: Tensor, x: Tensor, gate: Tensor) -> Tensor:
-    return g * (gate + x * (ag.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))
-
-
-def _gelu_forward(xp: Module, x: Array) -> Any:
-    if x.ndim == 0 or x.dtype.name not in ("float32", "float64"):
-        return NotImplemented
-    # (1 + tanh(z)) / 2 is 1 / (1 + e^-2z), and an exponential is the cheaper one.
-    z = atanh_of_erf(xp, x * math.sqrt(0.5))
-    z *= -2
-    gate = _one_plus_exp(xp, z)
-    xp.divide(1, gate, out=gate)
-    return x * gate, gate
-
-
-def _one_plus_exp(xp: Module, x: Array) -> Array:
-    """1 + e^x, in place of x; infinite where the exponential overflows."""
-    with host.errstate(over="ignore"):
-        xp.exp(x, out=x)
-    x += 1
-    return x
-
-
-def _gelu_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], gate: Array) -> tuple[Array]:
-    x = inputs[0]
-    slope = x * x
-    slope *= -0.5
-    xp.exp(slope, out=slope)
-    slope *= x
-    slope *= 1 / math.sqrt(2 * math.pi)
-    slope += gate
-    slope *= g
-    return (slope,)
-
-
-_give_kernel(_gelu, _gelu_forward, _gelu_backward, (_gelu_and_gate, _gelu_slope))
-
-_TANH_SCALE = math.sqrt(2 / math.pi)
-_TANH_CUBE = 0.044715
-
-
-@fused
-def _gelu_tanh(x: Operand) -> Operand:
-    """x Phi(x) with Phi(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
-    return x * (ag.tanh((x + x * x * x * _TANH_CUBE) * _TANH_SCALE) * 0.5 + 0.5)
-
-
-def _gelu_tanh_forward(xp: Module, x: Array) -> Any:
-    if x.ndim == 0 or x.dtype.name not in ("float32", "float64"):
-        return NotImplemented
-    # The gate is 1 / (1 + e^-2z) with z the argument of tanh, and an exponential is the cheaper one. To divide by what
-    # stands below the line, here and in the backward, costs no more than to multiply by the gate.
-    below = x * x
-    below *= -2 * _TANH_SCALE * _TANH_CUBE
-    below += -2 * _TANH_SCALE
-    below *= x
-    below = _one_plus_exp(xp, below)
-    out = x / below
-    return out, (below, out)
-
-
-def _gelu_tanh_backward(
-    xp: Module, g: Array, needs: Any, inputs: tuple[Array], residuals: tuple[Array, Array]
-) -> tuple[Array]:
-    # With s the gate and out = x s, the slope is s (1 + (x - out) 2z'), z' that of the argument of tanh.
-    x = inputs[0]
-    below, out = residuals
-    slope = x * x
-    slope *= 6 * _TANH_SCALE * _TANH_CUBE
-    slope += 2 * _TANH_SCALE
-    slope *= x - out
-    slope += 1
-    slope /= below
-    slope *= g
-    return (slope,)
-
-
-_give_kernel(_gelu_tanh, _gelu_tanh_forward, _gelu_tanh_backward)
-
-
-def gelu(x: Operand, approximate: Literal["none", "tanh"] = "none") -> Tensor:
-    """x Phi(x), Phi the standard normal distribution, exactly or by tanh; Hendrycks and Gimpel 2016."""
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'gelu got approximate={approximate!r}: it must be "none" or "tanh".')
-    return _gelu(x) if approximate == "none" else _gelu_tanh(x)
-
 
 # Over an axis
 
