@@ -35,23 +35,26 @@ def _(g: Operand, x: Operand, axis: Axis) -> Operand:
     length = math.prod(x.shape[a] for a in reduced)
     if length <= 1:
         return g
-    order = (*(a for a in range(x.ndim) if a not in reduced), *reduced)
+    kept = tuple(a for a in range(x.ndim) if a not in reduced)
+    first = x.ndim - 1 not in reduced  # the axis along which pairs lie: the last where that is no detour
+    order = (*reduced, *kept) if first else (*kept, *reduced)
     moved = permute_dims(x, axes=order)
-    others = _of_others(reshape(moved, shape=(*moved.shape[: x.ndim - len(reduced)], length)))
+    rest = tuple(x.shape[a] for a in kept)
+    others = _of_others(reshape(moved, shape=(length, *rest) if first else (*rest, length)), 0 if first else len(rest))
     back = tuple(order.index(a) for a in range(x.ndim))
     return g * permute_dims(reshape(others, shape=moved.shape), axes=back)
 
 
-def _of_others(x: Operand) -> Operand:
-    """For each of the 2 or more elements along the last axis, the product of all others."""
-    half = x.shape[-1] // 2
-    a, b, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
-    if x.shape[-1] == 2:
-        return concat([b, a], axis=-1)
+def _of_others(x: Operand, axis: int) -> Operand:
+    """For each of the 2 or more elements along an axis, the product of all others."""
+    half = x.shape[axis] // 2
+    a, b, rest = (x[at_axis(axis, part)] for part in (slice(half), slice(half, 2 * half), slice(2 * half, None)))
+    if x.shape[axis] == 2:
+        return concat([b, a], axis=axis)
     # Pair a with b: the others of a are b and the others of the pair. An odd one at the end pairs with nobody.
-    others = _of_others(concat([a * b, rest], axis=-1))
-    of_pair = others[..., :half]
-    return concat([of_pair * b, of_pair * a, others[..., half:]], axis=-1)
+    others = _of_others(concat([a * b, rest], axis=axis), axis)
+    of_pair, of_rest = others[at_axis(axis, slice(half))], others[at_axis(axis, slice(half, None))]
+    return concat([of_pair * b, of_pair * a, of_rest], axis=axis)
 
 
 @primitive
