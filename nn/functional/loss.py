@@ -12,11 +12,10 @@ from math import nextafter
 from typing import Any, Literal
 
 import autograd as ag
-from autograd.backend import Array, Module, host, module_of
+from autograd.backend import host, module_of
 from autograd.batching import every_example
 from autograd.hints import telling
 from autograd.ops.cast import single
-from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor, bare
 
 from .activation import logsigmoid, relu
@@ -107,17 +106,6 @@ def triplet_margin_loss(
 # Probabilities
 
 
-@elementwise
-def _clamped_log(xp: Module, x: Operand) -> Array:
-    """max(log(x), -100): finite at 0, and NaN below, where no logarithm is."""
-    positive = x > 0
-    logs = xp.maximum(xp.log(xp.where(positive, x, 1)), -100)
-    return xp.where(positive, logs, xp.where(x == 0, x, float("nan")) - 100)  # each of the dtype of x
-
-
-_clamped_log.vjp(lambda g, x: g / ag.maximum(x, 1e-12))
-
-
 _TARGETS = "it must be labels 0 and 1, or probabilities; labels -1 and 1 become those by (y + 1) / 2."
 
 
@@ -141,8 +129,10 @@ def binary_cross_entropy(
     _same_shape(name, input, target)
     _check_shares(name, "input", input, "it must be probabilities; logits go to binary_cross_entropy_with_logits.")
     _check_shares(name, "target", target, _TARGETS)
-    losses = -(target * _clamped_log(input) + (1.0 - target) * _clamped_log(1.0 - input))
-    return _reduced(name, _weighed(name, losses, weight), reduction)
+    if weight is None:
+        return _total(name, input, target, reduction, "shares")
+    _check_broadcasts(name, "weight", weight, input)
+    return _reduced(name, LOSSES["shares"].of(input, target, 0.0) * weight, reduction)
 
 
 @telling

@@ -36,6 +36,18 @@ def _huber(xp: Module, x: Operand, *, delta: float) -> Array:
 _huber.vjp(lambda g, x, delta: g * _hardtanh(x, low=-delta, high=delta))
 
 
+@elementwise
+def _clamped_log(xp: Module, x: Operand) -> Array:
+    """max(log(x), -100): finite at 0, and NaN below, where no logarithm is."""
+    positive = x > 0
+    logs = xp.maximum(xp.log(xp.where(positive, x, 1)), -100)
+    return xp.where(positive, logs, xp.where(x == 0, x, float("nan")) - 100)  # each of the dtype of x
+
+
+_LEAST = 1e-12  # by which the gradient divides
+_clamped_log.vjp(lambda g, x: g / ag.maximum(x, _LEAST))
+
+
 def _square(x: Operand, y: Operand, by: float) -> Operand:
     difference = x - y
     return difference * difference
@@ -62,6 +74,12 @@ LOSSES = {
     # The cross entropy of sigmoid(x) and the probability y.
     "logistic": Loss(
         lambda x, y, by: (1.0 - y) * x - logsigmoid(x), lambda x, y, by: ag.sigmoid(x) - y, lambda x, slope: -x
+    ),
+    # That of the probabilities x and y.
+    "shares": Loss(
+        lambda x, y, by: -(y * _clamped_log(x) + (1.0 - y) * _clamped_log(1.0 - x)),
+        lambda x, y, by: (1.0 - y) / ag.maximum(1.0 - x, _LEAST) - y / ag.maximum(x, _LEAST),
+        lambda x, slope: _clamped_log(1.0 - x) - _clamped_log(x),
     ),
 }
 

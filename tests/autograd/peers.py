@@ -490,6 +490,7 @@ def _torch_total_loss(x: Any, y: Any, *, kind: str, by: float, mean: bool) -> An
         "absolute": F.l1_loss,
         "huber": lambda x, y, reduction: F.huber_loss(x, y, reduction, by),
         "logistic": lambda x, y, reduction: F.binary_cross_entropy_with_logits(x, y, reduction=reduction),
+        "shares": lambda x, y, reduction: F.binary_cross_entropy(x, y, reduction=reduction),
     }
     return losses[kind](x, y, reduction="mean" if mean else "sum")
 

@@ -17,7 +17,6 @@ from nn.functional import (
     fused_conv,
     gates,
     linear,
-    loss,
     nll_loss,
     norm,
     recurrent,
@@ -56,14 +55,16 @@ def _total_loss(x: Any, y: Any, *, kind: str, by: float, mean: bool) -> Any:
         "absolute": np.abs(d),
         "huber": _huber(d, delta=by),
         "logistic": -y * np.log(1 / (1 + np.exp(-x))) - (1 - y) * np.log(1 / (1 + np.exp(x))),
+        "shares": -y * np.log(np.abs(x)) - (1 - y) * np.log(np.abs(1 - x)),
     }[kind]
     return losses.mean() if mean else losses.sum()
 
 
 def _compared(draw: Any, rng: np.random.Generator) -> Case:
-    kind = draw(st.sampled_from(["square", "absolute", "huber", "logistic"]))
+    kind = draw(st.sampled_from(["square", "absolute", "huber", "logistic", "shares"]))
     shape, layout = draw(shapes(min_side=1)), draw(st.sampled_from(LAYOUTS))
-    x, y = fill(anything, shape, rng, layout), fill(Values(0.1, 0.9), shape, rng)
+    share = Values(0.1, 0.9)
+    x, y = fill(share if kind == "shares" else anything, shape, rng, layout), fill(share, shape, rng)
     return Case((x, y), {"kind": kind, "by": draw(st.sampled_from([1.0, 0.5])), "mean": draw(st.booleans())})
 
 
@@ -415,7 +416,7 @@ ROWS = [
             Values(-2.0, 2.0, avoid=(-1.0, -0.5, 0.0, 0.5, 1.0)), options=[{"delta": 1.0}, {"delta": 0.5}]
         ),
     ),
-    Spec(loss._clamped_log, np.log, elementwise_cases(Values(0.5, 3.0))),
+    Spec(total_loss._clamped_log, np.log, elementwise_cases(Values(0.5, 3.0))),
     Spec(total_loss.total_loss, _total_loss, composite_case(_compared)),
     Spec(weighed_loss.weighed_logistic, _weighed_logistic, composite_case(_weighed)),
     Spec(linear, _linear, composite_case(_affine)),
