@@ -65,13 +65,19 @@ def scatter_add(xp: Module, x: Operand, indices: Operand, *, axis: int = -1, len
     indices, axis, shape = _aligned(xp, "scatter_add", x, indices, axis)
     out = (*shape[:axis], length, *shape[axis + 1 :])
     places = _places(xp, indices, axis, out)
-    index, given = (_along(xp, indices, axis, shape), out) if places is None else ((places,), (math.prod(out),))
-    if indices.shape[axis] > 1:
-        return add_at(xp, x, index, given).reshape(out)
-    zeros = xp.zeros(given, dtype=x.dtype)  # one position in each row, so none is named twice
-    zeros[index] = x
+    if places is not None:
+        return _put(xp, x, (places,), (math.prod(out),), indices.shape[axis]).reshape(out)
+    return _put(xp, x, _along(xp, indices, axis, shape), out, indices.shape[axis])
+
+
+def _put(xp: Module, x: Array, index: Any, shape: Shape, number: int) -> Array:
+    """Zeros of `shape` with x added at an index that names `number` places in each row."""
+    if number > 1:
+        return add_at(xp, x, index, shape)
+    zeros = xp.zeros(shape, dtype=x.dtype)
+    zeros[index] = x  # none is named twice
     written_at(zeros, index)
-    return zeros.reshape(out)
+    return zeros
 
 
 @scatter_add.vjp

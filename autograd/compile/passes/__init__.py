@@ -23,6 +23,7 @@ from .parts import with_joined_parts
 from .permutations import ReadsPlanes, with_sunk_permutations
 from .powers import with_shared_powers
 from .products import with_turned_products
+from .put_sums import with_put_sums
 from .renumber import renumbered
 from .row_sums import with_row_sums
 from .split_sums import with_split_sums
@@ -43,7 +44,7 @@ def for_blas(program: Program, in_order: bool = True, reads_planes: ReadsPlanes 
     which inputs an instruction reads as they lie, of those that are images with their channels in axis 1.
     """
     program = with_moved_casts(with_joined_parts(without_copies(program, laid_alike=False)))
-    program = with_plain_norms(with_shared_powers(with_row_sums(program)))
+    program = with_plain_norms(with_shared_powers(with_put_sums(with_row_sums(program))))
     program = with_sunk_permutations(program, in_order, reads_planes)
     program = without_repetition(with_linear_sums(without_repetition(with_split_sums(program))))
     return with_less_kept(with_early_sums(without_dead(with_turned_products(program))))

@@ -2,7 +2,7 @@
 
 One idea: einsum is quickest where NumPy does it alone, as in a max-norm; in C a product and a sum along the row are
 part of the loop that makes the row. They round otherwise.
-Read `powers.py` next.
+Read `put_sums.py` next.
 """
 
 from __future__ import annotations

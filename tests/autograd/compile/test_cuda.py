@@ -643,7 +643,7 @@ def test_the_tape_of_a_perceptron() -> None:
         "kernel <1 x 256>: 8 x 4, maximum greater",
         "product 8 x 4 by 4 x 3 + bias",
         "kernel <1 x 256>: 8 x 3, max isfinite where subtract exp sum equal add log subtract "
-        "getitem negative where multiply sum set_at divide multiply sum multiply subtract sum",
+        "getitem negative where multiply sum set_at divide multiply multiply subtract sum",
         "product 8 x 3 by 3 x 4",
         "product 3 x 8 by 8 x 4",
         "kernel <1 x 256>: 8 x 4, multiply sum",
