@@ -29,7 +29,7 @@ from autograd.tensor import Operand, Tensor
 from . import batch_norm_loops as loops
 from .given import check_arrays, check_parts, number
 from .norm import standardize
-from .rows import sum_of_rows
+from .rows import repeated, sum_of_rows
 
 __all__ = ["batch_norm"]
 
@@ -209,7 +209,7 @@ class _Rows:
 
     def row(self, numbers: Array) -> Array:
         """One number for each channel, as a number for each row."""
-        return host.broadcast_to(numbers[:, None], self.each).reshape(-1, 1)
+        return repeated(host, numbers[:, None], self.each).reshape(-1, 1)
 
     def back(self, rows: Array) -> Array:
         """Rows as an array (N, C, ...), a view."""

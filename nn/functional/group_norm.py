@@ -24,6 +24,7 @@ from autograd.tensor import Operand, Tensor
 from . import batch_norm_loops as loops
 from .axes import is_whole
 from .given import check_arrays, check_parts, number
+from .rows import repeated
 
 __all__ = ["group_norm"]
 
@@ -141,7 +142,7 @@ def _by_channel(parameter: Array, groups: int) -> Array:
 
 def _row(xp: Module, numbers: Array, each: tuple[int, ...]) -> Array:
     """One number for each row, (R, 1)."""
-    return xp.broadcast_to(numbers, each).reshape(-1, 1)
+    return repeated(xp, numbers, each).reshape(-1, 1)
 
 
 _by_groups.kernel(_forward, _backward, kernel_on_device(_by_groups.definition, _forward, _backward))

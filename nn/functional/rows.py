@@ -15,7 +15,7 @@ from autograd.backend import host
 from autograd.compile.native.eager import Loop
 from autograd.ops.short_rows import reducing
 
-__all__ = ["LONGEST", "SMALL", "as_rows", "let_through", "ones", "sum_of_rows", "sums_of_rows", "zeros"]
+__all__ = ["LONGEST", "SMALL", "as_rows", "let_through", "ones", "repeated", "sum_of_rows", "sums_of_rows", "zeros"]
 
 # Elements up to which an array is compared with as many zeros: NumPy does that far faster than with the number 0, as
 # long as the zeros stay in the cache.
@@ -28,6 +28,13 @@ _RUN = 2048  # rows that BLAS adds up: of fewer it would make all sums in one th
 def as_rows(x: Any) -> Any:
     """x as one matrix, a row for each position of the leading axes."""
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def repeated(xp: Any, x: Any, shape: tuple[int, ...]) -> Any:
+    """A new array of a shape that x broadcasts to, filled with x."""
+    out = xp.empty(shape, x.dtype)
+    out[...] = x
+    return out
 
 
 def let_through(xp: Any, g: Any, out: Any) -> Any:
