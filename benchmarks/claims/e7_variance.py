@@ -32,7 +32,7 @@ GRID = np.linspace(0.02, 0.98, 97)  # where a polynomial is looked at: at the ve
 SAMPLES = 34  # stream of the seed from which points and bootstrap samples are drawn
 
 ROWS, WIDTH, EPOCHS, BATCH = 1000, 256, 30, 50
-MEMBERS, QUICK_MEMBERS = 10, 3
+MEMBERS = 10
 RATES = (0.2, 0.5)  # of dropout, where there is any
 POLYNOMIALS, BOOTSTRAP, ALL_ROWS, WITH_DROPOUT = "polynomials", "bootstrap samples", "all rows", "with dropout"
 DROPOUT = "one dropout network"
@@ -118,7 +118,7 @@ def parts(quick: bool) -> list[Part]:
     """The polynomials, the three ensembles, and the network with dropout."""
     few = [
         Part(POLYNOMIALS, polynomials),
-        Part(BOOTSTRAP, partial(ensemble, True, (), QUICK_MEMBERS if quick else MEMBERS)),
+        Part(BOOTSTRAP, partial(ensemble, True, (), MEMBERS)),
         Part(DROPOUT, single),
     ]
     if quick:
