@@ -95,7 +95,8 @@ def labelled(xp: Module, x: Any, target: Any, weight: Any, ignore_index: Any) ->
     unsigned = _UNSIGNED.get(getattr(target, "dtype", None)) if xp is host else None  # a number has no dtype
     if unsigned is None or type(ignore_index) is not int or x is None or x.ndim < 2:
         return None
-    if target.shape != x.shape[:1] + x.shape[2:] or not x.size or x.dtype.kind != "f":
+    # Of float16 a definition makes float32 first, whose sums over many rows stay finite.
+    if target.shape != x.shape[:1] + x.shape[2:] or not x.size or x.dtype.char not in "fd":
         return None
     if x.ndim > 2:
         x, target = x.reshape(*x.shape[:2], -1), target.reshape(len(target), -1)
