@@ -142,6 +142,9 @@ def _bits(x: Array) -> Array:
 
 
 def _lowest(xp: Module, dtype: Any) -> Any:
+    """What is never chosen where there is anything else; -inf as a bool would be True."""
+    if dtype.kind == "b":
+        return False
     return xp.iinfo(dtype).min if dtype.kind in "iu" else -math.inf
 
 

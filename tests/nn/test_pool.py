@@ -145,6 +145,18 @@ def test_nan_is_the_largest(place, create_graph):
     assert g.data.ravel().tolist() == [3.0 * (i == place) for i in range(4)]
 
 
+@pytest.mark.parametrize("kind", ["bool", "int8", "uint8", "int64"])
+@pytest.mark.parametrize("shape", [(1, 2, 6, 6), (40, 8, 30, 30)])
+def test_padding_is_never_chosen_of_whole_numbers_either(kind, shape):
+    lowest = 0 if kind in ("bool", "uint8") else np.iinfo(kind).min
+    x = np.full(shape, lowest, kind)
+    x[0, 1, 3, 3] = lowest + 1
+    for pool in (F.max_pool2d, ag.compile(F.max_pool2d)):
+        out = pool(Tensor(x), 3, 2, 1)
+        assert out.dtype == kind
+        assert (out.numpy() != lowest).sum() == 4  # the windows around that one
+
+
 def test_infinite_gradients_stay_where_they_belong():
     x = Tensor([[[[1.0, 2.0], [4.0, 3.0]]]], requires_grad=True)
     F.max_pool2d(x, 2).backward(Tensor([[[[np.inf]]]]))
