@@ -16,7 +16,7 @@ from ..errors import DeviceError
 from ..primitive import primitive
 from ..tensor import Operand, Tensor, bare
 
-__all__ = ["astype", "in_single", "move", "narrowed", "single", "to"]
+__all__ = ["astype", "floated", "in_single", "move", "narrowed", "single", "to"]
 
 
 @primitive
@@ -52,6 +52,15 @@ def narrowed(out: Any, x: Any) -> Any:
 def _has_16_bits(x: Any) -> bool:
     dtype = getattr(x, "dtype", None)
     return dtype is not None and dtype.itemsize == 2 and is_floating(dtype)
+
+
+def floated(x: Any, *beside: Any) -> Any:
+    """x, bools and whole numbers as floating point, which holds their differences and sums; those of uint8 wrap around.
+
+    What is computed with `beside` is left to them where one of them is floating point.
+    """
+    dtypes = [given.dtype for given in (x, *beside) if hasattr(given, "dtype")]
+    return x * 1.0 if hasattr(x, "dtype") and not any(map(is_floating, dtypes)) else x
 
 
 def in_single(function: Callable[..., Any], x: Operand, *others: Any, **options: Any) -> Any:

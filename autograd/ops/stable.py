@@ -12,7 +12,7 @@ from ..backend import Array, Module
 from ..primitive import elementwise, primitive
 from ..shapes import Axis
 from ..tensor import Operand
-from .cast import narrowed, single
+from .cast import floated, narrowed, single
 from .choice import where
 from .elementwise import exp
 from .reduce import spread, sum
@@ -85,15 +85,10 @@ def log_softmax(xp: Module, x: Operand, *, axis: Axis = -1) -> Array:
 log_softmax.vjp(lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))
 
 
-def _signed(x: Operand) -> Operand:
-    """x, whole numbers as floating point: an unsigned one has no -x, and the lowest of the others no size."""
-    return x * 1.0 if hasattr(x, "dtype") and x.dtype.kind in "biu" else x
-
-
 @elementwise
 def sigmoid(xp: Module, x: Operand) -> Array:
     """1 / (1 + e^-x), exact in both tails."""
-    x = _signed(x)
+    x = floated(x)  # an unsigned one has no -x, and the lowest of the others no size
     # Above 0 the numerator is 1, below it is e^x, and the denominator is between 1 and 2.
     small = xp.exp(-xp.abs(x))
     return xp.where(x < 0, small, 1.0) / (1.0 + small)
@@ -117,7 +112,7 @@ logaddexp.vjp(
 @elementwise
 def softplus(xp: Module, x: Operand) -> Array:
     """log(1 + e^x), exact in both tails."""
-    x = _signed(x)
+    x = floated(x)
     return xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.abs(x)))
 
 

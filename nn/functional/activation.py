@@ -19,6 +19,7 @@ from autograd.compile.native.eager import elementwise_kernel
 from autograd.compile.native.large import in_loops
 from autograd.fused import Fused, fused
 from autograd.hints import telling
+from autograd.ops.cast import floated
 from autograd.primitive import elementwise
 from autograd.tensor import Operand, Tensor, bare
 
@@ -202,7 +203,7 @@ def sigmoid(x: Operand) -> Tensor:
 
 def logsigmoid(x: Operand) -> Tensor:
     """log(sigmoid(x)), exact in both tails."""
-    return ag.negative(ag.softplus(ag.negative(x)))
+    return ag.negative(ag.softplus(ag.negative(floated(x))))
 
 
 def softplus(x: Operand, beta: float = 1.0, threshold: float = 20.0) -> Tensor:

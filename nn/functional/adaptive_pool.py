@@ -17,6 +17,7 @@ from autograd.backend import Array, Module, host
 from autograd.compile.native import cut_parts
 from autograd.compile.native.ordered import in_order
 from autograd.fused import fused
+from autograd.ops.cast import floated
 from autograd.pooling import Pair
 from autograd.tensor import Operand, Tensor
 
@@ -110,6 +111,7 @@ def _top(x: Tensor, parts: Pair) -> Tensor:
 
 
 def _mean(x: Tensor, parts: Pair) -> Tensor:
+    x = floated(x)
     if parts == (1, 1):
         return ag.mean(x, axis=(2, 3), keepdims=True)
     down, across = (_windows(length, n) for length, n in zip(x.shape[2:], parts, strict=True))

@@ -19,6 +19,7 @@ from autograd.compile.native.many import matmul_many
 from autograd.fused import fused
 from autograd.hints import telling
 from autograd.modes import casting
+from autograd.ops.cast import floated
 from autograd.random import Generator
 from autograd.tensor import Operand, Tensor
 
@@ -59,6 +60,7 @@ def scaled_dot_product_attention(
     check_arrays("scaled_dot_product_attention", query=query, key=key, value=value)
     check_parts("scaled_dot_product_attention", attn_mask=attn_mask)
     _check(query, key, value, attn_mask)
+    query = floated(query, key)
     if attn_mask is not None:
         attn_mask = as_scores(attn_mask, query.dtype)
     scale = None if scale is None else number("scaled_dot_product_attention", "scale", scale)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import autograd as ag
 from autograd.backend import Array, Module, host
 from autograd.fused import fused
+from autograd.ops.cast import floated
 from autograd.ops.special import atanh_of_erf
 from autograd.tensor import Operand, Tensor
 
@@ -126,6 +127,7 @@ _TANH_CUBE = 0.044715
 @fused
 def _gelu_tanh(x: Operand) -> Operand:
     """x Phi(x) with Phi(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
+    x = floated(x)
     return x * (ag.tanh((x + x * x * x * _TANH_CUBE) * _TANH_SCALE) * 0.5 + 0.5)
 
 

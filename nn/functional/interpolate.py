@@ -15,6 +15,7 @@ from typing import Any
 import autograd as ag
 from autograd.backend import Array, host
 from autograd.hints import telling
+from autograd.ops.cast import floated
 from autograd.tensor import Tensor
 
 from .axes import Numbers, numbers_of
@@ -57,7 +58,7 @@ def interpolate(
         raise ValueError(f"interpolate got x of shape {input.shape}: for mode={mode!r} it must be {shapes}.")
     if mode == "nearest" and align_corners is not None:
         raise ValueError('interpolate got align_corners and mode="nearest", which has no use for it: leave it out.')
-    x = input
+    x = input if mode == "nearest" else floated(input)
     for axis, length, factor in _wanted(input.shape[2:], size, scale_factor):
         old = x.shape[axis]
         if mode == "nearest":

@@ -15,7 +15,7 @@ import autograd as ag
 from autograd.backend import host, module_of
 from autograd.batching import every_example
 from autograd.hints import telling
-from autograd.ops.cast import single
+from autograd.ops.cast import floated, single
 from autograd.tensor import Operand, Tensor, bare
 
 from .activation import logsigmoid, relu
@@ -151,6 +151,7 @@ def binary_cross_entropy_with_logits(
     name = "binary_cross_entropy_with_logits"
     _same_shape(name, input, target)
     _check_shares(name, "target", target, _TARGETS)
+    input = floated(input)
     if weight is None and pos_weight is None:
         return _total(name, input, target, reduction, "logistic")
     for kind, given in (("weight", weight), ("pos_weight", pos_weight)):
@@ -180,6 +181,7 @@ def kl_div(
     divides by the number of elements, as in PyTorch. Raises ValueError for shapes that differ.
     """
     _same_shape("kl_div", input, target)
+    input, target = floated(input, target), floated(target)
     wide = single(input)
     if wide is not input:
         return ag.astype(kl_div(wide, single(target), reduction, log_target), input.dtype)
@@ -235,6 +237,7 @@ def _check_broadcasts(name: str, kind: str, weight: Operand, x: Tensor) -> None:
 
 
 def _total(name: str, input: Tensor, target: Operand, reduction: str, kind: str, by: float = 0.0) -> Tensor:
+    input = floated(input, target)
     if reduction in ("mean", "sum"):
         return total_loss(input, target, kind=kind, by=by, mean=reduction == "mean")
     return _reduced(name, LOSSES[kind].of(input, target, by), reduction)

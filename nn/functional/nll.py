@@ -12,7 +12,7 @@ from autograd import astype, squeeze, sum, take_along_axis, where
 from autograd.backend import Array, Module, module_of
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.fused import fused
-from autograd.ops.cast import single
+from autograd.ops.cast import floated, single
 from autograd.tensor import Operand, bare
 
 from .given import check_arrays, check_parts
@@ -39,6 +39,7 @@ def nll_loss(
     they make the loss NaN).
     """
     _check(input, target, weight, ignore_index, reduction)
+    input = floated(input)
     wide = single(input)
     if wide is not input:
         loss = nll_loss(wide, target, single(weight), ignore_index=ignore_index, reduction=reduction)

@@ -15,7 +15,7 @@ from autograd.backend import Array, Module, host
 from autograd.compile.cuda.eager import kernel_on_device
 from autograd.compile.native.eager import Loop
 from autograd.fused import fused
-from autograd.ops.cast import in_single
+from autograd.ops.cast import floated, in_single
 from autograd.tensor import Operand, Tensor
 
 from .axes import numbers
@@ -233,6 +233,7 @@ def rms_norm(
     ValueError when the last axes or weight are of other shapes.
     """
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
+    x = floated(x)
     eps = float(ag.finfo(x.dtype).eps) if eps is None else number("rms_norm", "eps", eps)
     return in_single(standardize, x, weight, axes=axes, eps=eps, centre=False)
 

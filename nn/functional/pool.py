@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd.backend import Array, host
+from autograd.ops.cast import floated
 from autograd.pooling import Pair, Sides
 from autograd.tensor import Tensor
 
@@ -178,6 +179,7 @@ def _maxima(x: Tensor, *, padded: Sides, **options: Any) -> Tensor:
 
 
 def _means(x: Tensor, *, padded: Sides, count_include_pad: bool, divisor: int | None, **options: Any) -> Tensor:
+    x = floated(x)
     if divisor is not None:
         return sum_windows(x, by=divisor, **options)
     within = padded if count_include_pad else ((0, 0), (0, 0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import autograd as ag
 from autograd.hints import telling
 from autograd.linalg import vector_norm
+from autograd.ops.cast import floated
 from autograd.tensor import Operand, Tensor
 
 from .given import check_arrays, number
@@ -49,5 +50,5 @@ def pairwise_distance(x1: Operand, x2: Operand, p: float = 2.0, eps: float = 1e-
     broadcast.
     """
     check_arrays("pairwise_distance", x1=x1, x2=x2)
-    difference = ag.subtract(x1, x2) + number("pairwise_distance", "eps", eps)
+    difference = ag.subtract(floated(x1, x2), x2) + number("pairwise_distance", "eps", eps)
     return vector_norm(difference, axis=-1, keepdims=keepdim, ord=number("pairwise_distance", "p", p))
