@@ -88,10 +88,10 @@ log_softmax.vjp(lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=T
 @elementwise
 def sigmoid(xp: Module, x: Operand) -> Array:
     """1 / (1 + e^-x), exact in both tails."""
-    x = floated(x)  # an unsigned one has no -x, and the lowest of the others no size
+    wide = single(floated(x))  # an unsigned one has no -x, and the lowest of the others no size
     # Above 0 the numerator is 1, below it is e^x, and the denominator is between 1 and 2.
-    small = xp.exp(-xp.abs(x))
-    return xp.where(x < 0, small, 1.0) / (1.0 + small)
+    small = xp.exp(-xp.abs(wide))
+    return narrowed(xp.where(wide < 0, small, 1.0) / (1.0 + small), x)
 
 
 sigmoid.vjp(lambda g, out: g * (out * (1 - out)))
@@ -112,8 +112,8 @@ logaddexp.vjp(
 @elementwise
 def softplus(xp: Module, x: Operand) -> Array:
     """log(1 + e^x), exact in both tails."""
-    x = floated(x)
-    return xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.abs(x)))
+    wide = single(floated(x))
+    return narrowed(xp.maximum(wide, 0.0) + xp.log1p(xp.exp(-xp.abs(wide))), x)
 
 
 softplus.vjp(lambda g, x: g * sigmoid(x))

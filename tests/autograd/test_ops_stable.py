@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autograd as ag
+import nn.functional as F
 from autograd import Tensor
 
 inf = math.inf
@@ -91,3 +92,20 @@ def test_sigmoid_and_softplus_are_exact_in_both_tails(dtype: str) -> None:
     )
     (g,) = ag.gradients(ag.softplus(x).sum(), [x])
     np.testing.assert_allclose(g.data, wanted, rtol=rtol)
+
+
+@pytest.mark.parametrize(("dtype", "eps"), [("float16", 2.0**-11), ("bfloat16", 2.0**-8)])
+@pytest.mark.parametrize("function", [ag.sigmoid, ag.softplus, F.silu, F.logsigmoid])
+def test_those_of_16_bits_keep_their_dtype_and_are_rounded_once(function: Any, dtype: str, eps: float) -> None:
+    kind = np.dtype(getattr(pytest.importorskip("ml_dtypes"), dtype) if dtype == "bfloat16" else dtype)
+    x = Tensor(np.linspace(-9, 9, 400).astype(kind), requires_grad=True)
+    wide = Tensor(x.data.astype("float64"), requires_grad=True)
+    wanted = function(wide)
+    for run in (function, ag.compile(function)):
+        out = run(x)
+        assert out.dtype == kind
+        roundings = 2 if function is F.silu else 1  # its gate is rounded too
+        np.testing.assert_allclose(out.data.astype("float64"), wanted.data, rtol=roundings * 1.01 * eps, atol=1e-7)
+    (g,), (true,) = ag.gradients(function(x).sum(), [x]), ag.gradients(wanted.sum(), [wide])
+    assert g.dtype == kind
+    np.testing.assert_allclose(g.data.astype("float64"), true.data, atol=4 * eps)
