@@ -144,7 +144,12 @@ def _forward(
     probabilities, totals, picked, means = made
     losses = totals - (picked * (1 - label_smoothing) + means * label_smoothing if label_smoothing else picked)
     found = total(losses, read, reduction, target.shape)
-    return NotImplemented if found is None else (found[0], (probabilities, read, found[1]))
+    if found is None:
+        return NotImplemented
+    loss, scale = found
+    whole = loss.sum() if loss.ndim else loss
+    # NaN is also what is left of an infinite largest logit less itself.
+    return NotImplemented if whole != whole else (loss, (probabilities, read, scale))
 
 
 def _normalised(xp: Any, logits: Any, places: Any, smooth: bool, weighed: bool) -> tuple[Any, Any, Any, Any] | None:

@@ -245,6 +245,30 @@ def test_the_kernel_equals_the_definition(shape, reduction, loss, how):
 _by_definition = F.cross_entropy.definition
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("row", [[np.inf, 0, 1], [np.inf, np.inf, 1], [-np.inf, 0, 1], [-np.inf] * 3, [np.nan, 0, 1]])
+@pytest.mark.parametrize("rows", [2, 6000])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_infinite_logits_give_the_same_by_the_kernel_and_compiled(row, rows, reduction, smoothing):
+    z = rng.normal(size=(rows, 3))
+    z[0], z[-1] = row, row
+    y = np.arange(rows) % 3
+    options = {"reduction": reduction, "label_smoothing": smoothing}
+
+    def slopes(x):
+        x = Tensor(x, requires_grad=True)
+        loss = F.cross_entropy(x, y, **options)
+        return loss, ag.gradients(loss.sum(), [x])[0]
+
+    leaf = Tensor(z, requires_grad=True)
+    loss = _by_definition(leaf, y, **options)
+    wanted = loss, ag.gradients(loss.sum(), [leaf])[0]
+    for run in (slopes, ag.compile(slopes, executor="numpy")):
+        for one, other in zip(run(Tensor(z)), wanted, strict=True):
+            np.testing.assert_allclose(one.data, other.data, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"weight": np.arange(1.0, 5.0)}])
 @pytest.mark.parametrize("loss", [F.cross_entropy, _by_definition, F.nll_loss], ids=["kernel", "definition", "nll"])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
