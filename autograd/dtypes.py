@@ -86,8 +86,18 @@ def isdtype(dtype: Any, kind: Any) -> Any:
 
 
 def result_type(*arrays_and_dtypes: Any) -> Any:
-    """The dtype that an operation on these would give; Python numbers yield to arrays."""
-    return host.result_type(*map(_plain, arrays_and_dtypes))
+    """The dtype that an operation on these would give; Python numbers yield to arrays.
+
+    Raises TypeError where there is none, as for float16 beside bfloat16.
+    """
+    given = [_plain(x) for x in arrays_and_dtypes]
+    try:
+        return host.result_type(*given)
+    except TypeError as error:
+        if "could not be promoted by" not in str(error):
+            raise
+        names = " and ".join(dict.fromkeys(str(x) for x in given if not is_number(x)))
+        raise TypeError(f"{names} have no dtype in common; use astype.") from error
 
 
 # What the namespace says of itself

@@ -266,8 +266,7 @@ class Primitive(Operation[P]):
                 raise TypeError(words) from None
             if isinstance(axis, tuple) and "tuple" in str(error):
                 raise TypeError(f"{self.name} takes one axis, got axis={axis}.") from None
-            # NumPy's texts, which name neither our function nor the dtypes
-            if str(error).startswith("ufunc ") or str(error).endswith("is unsupported in linalg"):
+            if _is_of_dtypes(str(error)):
                 names = (str(getattr(x, "dtype", type(x).__name__)) for x in arrays if x is not None)
                 kinds = " and ".join(dict.fromkeys(names))
                 raise TypeError(f"{self.name} is not defined for {kinds}; use astype.") from error
@@ -416,6 +415,16 @@ class View(Primitive[P]):
     def _on_tensors(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
         part = Primitive._on_tensors(self, inputs, options)
         return part_of(part, inputs[0]) if inputs and isinstance(inputs[0], Tensor) else part
+
+
+def _is_of_dtypes(text: str) -> bool:
+    """Whether this is a text of NumPy's about dtypes, which names neither our function nor the dtypes, or not so."""
+    return (
+        text.startswith("ufunc ")
+        or " boolean " in text
+        or "could not be promoted by" in text
+        or text.endswith("is unsupported in linalg")
+    )
 
 
 def _shape(x: Any) -> tuple[int, ...]:

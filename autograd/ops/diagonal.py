@@ -16,9 +16,15 @@ from .reduce import sum
 __all__ = ["diag_embed", "diagonal", "trace", "tril", "triu"]
 
 
+def _check_matrices(name: str, x: Operand) -> None:
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: x of shape {x.shape} is no matrix; it needs two axes at least.")
+
+
 @primitive
 def tril(xp: Module, x: Operand, *, k: int = 0) -> Array:
-    """x with zeros above the diagonal; k moves that border up."""
+    """x with zeros above the diagonal; k moves that border up. Raises ShapeError for fewer than two axes."""
+    _check_matrices("tril", x)
     return xp.tril(x, k)
 
 
@@ -27,7 +33,8 @@ tril.vjp(lambda g, k: tril(g, k=k))
 
 @primitive
 def triu(xp: Module, x: Operand, *, k: int = 0) -> Array:
-    """x with zeros below the diagonal; k moves that border up."""
+    """x with zeros below the diagonal; k moves that border up. Raises ShapeError for fewer than two axes."""
+    _check_matrices("triu", x)
     return xp.triu(x, k)
 
 
@@ -40,8 +47,7 @@ def diagonal(xp: Module, x: Operand, *, offset: int = 0) -> Array:
 
     A positive `offset` is that many places above the main diagonal. Raises ShapeError for fewer than two axes.
     """
-    if x.ndim < 2:
-        raise ShapeError(f"diagonal: x of shape {x.shape} is no matrix; it needs two axes at least.")
+    _check_matrices("diagonal", x)
     return xp.diagonal(x, offset, -2, -1)
 
 

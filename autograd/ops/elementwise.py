@@ -197,7 +197,7 @@ reciprocal.vjp(lambda g, out: -g * (out * out))
 def pow(xp: Module, x1: Operand, x2: Operand) -> Array:
     """x1 to the power x2; NaN where x1 < 0 and x2 is no whole number.
 
-    Where x1 <= 0 there is no slope along x2: that gradient is 0.
+    Where x1 <= 0 there is no slope along x2: that gradient is 0. Raises ValueError for whole numbers to powers below 0.
     """
     if type(x2) in (int, float) and not is_number(x1) and is_floating(x1.dtype):
         if x2 == 2:
@@ -206,7 +206,15 @@ def pow(xp: Module, x1: Operand, x2: Operand) -> Array:
             return x1 * x1 * x1
         if x2 == 0.5:
             return xp.sqrt(x1)
-    return xp.power(x1, x2)
+    try:
+        return xp.power(x1, x2)
+    except ValueError as error:
+        if "negative integer" not in str(error):
+            raise
+        raise ValueError(
+            "pow got whole numbers and a power below 0, which is none; make one of them floating point: "
+            "x.astype('float32')."
+        ) from error
 
 
 def _slope_of_power(g: Operand, x1: Operand, x2: Operand) -> Operand:

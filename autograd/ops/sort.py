@@ -28,6 +28,8 @@ def argsort(xp: Module, x: Operand, *, axis: int = -1, descending: bool = False,
 
     NaN counts as larger than everything.
     """
+    if not x.ndim:
+        normalize_axis(axis, 0)  # which refuses: NumPy gives a number one axis
     kind = "stable" if stable else None
     if not descending:
         return xp.argsort(x, axis=axis, kind=kind)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import autograd as ag
+import nn.functional as F
 from autograd import Tensor
 
 
@@ -24,6 +25,15 @@ def test_python_numbers_yield_to_tensors_in_result_type():
     assert ag.result_type(x, 2.0) == ag.float32
     assert ag.result_type(x, ag.float64) == ag.float64
     assert ag.result_type(x, np.ones(1, "int64")) == ag.float64
+
+
+def test_dtypes_of_16_bits_have_none_in_common():
+    half, other = Tensor(np.ones((2, 2), "float16")), Tensor(np.ones((2, 2), pytest.importorskip("ml_dtypes").bfloat16))
+    for call in (lambda: ag.result_type(half, other, 1.0), lambda: F.layer_norm(half, 2, other[0])):
+        with pytest.raises(TypeError, match=r"^float16 and bfloat16 have no dtype in common; use astype\.$"):
+            call()
+    with pytest.raises(TypeError, match=r"^concat is not defined for float16 and bfloat16; use astype\.$"):
+        ag.concat([half, other])
 
 
 def test_a_dtype_is_asked_of_a_tensor_too():

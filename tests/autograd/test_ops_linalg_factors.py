@@ -237,7 +237,7 @@ def test_a_matrix_norm_of_nothing_is_0_where_numpy_says_so():
         x = np.zeros(shape)
         for ord in ("fro", "nuc", 1, 2, np.inf):
             close(linalg.matrix_norm(Tensor(x), ord=ord), 0.0)
-        with pytest.raises(ValueError, match="zero-size"):
+        with pytest.raises(ValueError, match="has no elements"):
             linalg.matrix_norm(Tensor(x), ord=-2)
     close(linalg.vector_norm(Tensor(np.zeros((2, 0))), axis=1, ord=np.inf), [0.0, 0.0])
 
