@@ -56,3 +56,17 @@ def test_the_result_has_the_wider_dtype_and_gradients_their_own(name: str, dtype
     compiled = ag.compile(layer)(*map(Tensor, arrays))
     assert compiled.dtype == np.float64
     np.testing.assert_allclose(compiled.numpy(), wanted.detach().numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("name", ["linear", "conv2d"])
+def test_products_of_bfloat16_are_float32_eager_and_compiled(name: str, bias: bool) -> None:
+    kind = np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+    layer, shapes = LAYERS[name]
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=shape).astype(kind) for shape in shapes[: 3 if bias else 2]]
+    wanted = layer(*(Tensor(array.astype("float64")) for array in arrays)).numpy()
+    for run in (layer, ag.compile(layer)):
+        found = run(*map(Tensor, arrays))
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-5, atol=1e-5)
