@@ -11,7 +11,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from .backend import Array, arrays_in, is_array, module_of
+from .backend import Array, arrays_in, is_array, is_number, module_of
 from .batching import every_example
 from .errors import AnomalyError
 from .modes import Watch, is_watching
@@ -25,10 +25,13 @@ _HOUSE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _ROOMS = tuple(os.path.join(_HOUSE, room) + os.sep for room in ("autograd", "nn", "optim"))
 
 
-def check_forward(name: str, arrays: list[Any], out: Array, node: Node | None) -> None:
-    """Raise AnomalyError when `out` is the first result that is not finite; else note the line, lock what is kept."""
+def check_forward(name: str, given: list[Any], out: Array, node: Node | None) -> None:
+    """Raise AnomalyError when `out` is the first result that is not finite; else note the line, lock what is kept.
+
+    `given` are the inputs and the options: a mask's -inf is a number among them.
+    """
     line = user_line()
-    if not _finite(out) and all(_finite(a) for a in arrays if is_array(a)):
+    if not _finite(out) and all(map(_may_bear, given)):
         raise AnomalyError(f"{name} gave {_kind(out)} in the forward pass, from finite inputs, at {line}.")
     if node is not None:
         node.line = line
@@ -59,6 +62,13 @@ def user_line() -> str:
     while frame.f_back is not None and os.path.abspath(frame.f_code.co_filename).startswith(_ROOMS):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _may_bear(given: Any) -> bool:
+    """Whether nothing that is not finite came with this input or option."""
+    if is_number(given):
+        return bool(given - given == 0)
+    return not is_array(given) or _finite(given)
 
 
 def _finite(array: Array) -> bool:

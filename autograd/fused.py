@@ -99,7 +99,7 @@ class Fused(Operation[P]):
             saved = {"module": xp, "inputs": arrays, "residuals": residuals, "options": named}
             node = Node(self, tuple(edges), saved, out.shape, dtype)
         if is_watching():
-            check_forward(self.name, arrays, out, node)
+            check_forward(self.name, [*arrays, *named.values()], out, node)
         return wrap(out, node)
 
     def _completed(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -311,7 +311,7 @@ class Primitive(Operation[P]):
         if requires_grad and is_recording() and self.carries(out.dtype):
             node = self._node(edges, arrays, options, out)
         if is_watching():
-            check_forward(self.name, arrays, out, node)
+            check_forward(self.name, [*arrays, *options.values()], out, node)
         return wrap(out, node)
 
     def _node(self, edges: list[Edge | None], arrays: list[Any], options: dict[str, Any], out: Array) -> Node | None:

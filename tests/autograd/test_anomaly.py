@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import autograd as ag
+import nn.functional as F
 from autograd import Tensor
 from autograd.errors import AnomalyError
 
@@ -49,6 +50,19 @@ def test_what_only_passes_a_nan_on_is_not_blamed():
     with ag.anomaly():
         y = (x * 2.0).sum()
     assert np.isnan(y.item())
+
+
+def test_an_infinity_that_was_given_as_a_number_is_not_blamed():
+    x, seen = leaf([[0.3, 1.0], [2.0, 0.1]]), Tensor(np.tri(2, dtype=bool))
+    with ag.anomaly():
+        ag.softmax(ag.where(seen, x, -np.inf)).sum().backward()
+        ag.max(ag.pad(x, 1, constant_values=-np.inf), axis=0).sum()
+        heads = ag.stack([x, x])
+        out = F.scaled_dot_product_attention(heads, heads, x, is_causal=True)  # with one x the definition does it
+        (g,) = ag.gradients(out.sum(), [x], create_graph=True)
+        (g * g).sum().backward()
+        with pytest.raises(AnomalyError, match="exp gave Inf"):
+            ag.exp(x * 1e9)
 
 
 def test_a_nan_born_backward_is_named_with_the_line_that_made_the_node():
