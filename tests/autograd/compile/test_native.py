@@ -434,6 +434,21 @@ def test_a_cast_to_bool_asks_whether_a_number_is_zero() -> None:
 
 
 @needs_c
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("floating", ["float32", "float64"])
+def test_floats_become_the_whole_numbers_that_numpy_makes_of_them(dtype: str, floating: str) -> None:
+    def function(x: Tensor) -> tuple[Tensor, ...]:
+        whole = ag.astype(x * 1.0, dtype)
+        return whole, ag.copysign(3.0, ag.astype(whole, floating)), ag.astype(whole, floating) * 0.5
+
+    numbers = [0.7, -0.3, -1.0, -2.5, 300.7, -300.7, 70000.2, 5e9, -5e9, 1e30, np.inf, -np.inf, np.nan]
+    x = Tensor(np.array(numbers * 7, floating))
+    for found, wanted in zip(ag.compile(function, executor="native")(x), function(x), strict=True):
+        np.testing.assert_array_equal(found.numpy(), wanted.numpy())
+
+
+@needs_c
 @pytest.mark.parametrize("dtype", ["uint8", "uint32", "uint64"])
 def test_no_number_without_a_sign_is_below_zero(dtype: str) -> None:
     compiled = ag.compile(lambda x: (x < -1, x > -1, x == -1), executor="native")
