@@ -245,6 +245,19 @@ def test_the_kernel_equals_the_definition(shape, reduction, loss, how):
 _by_definition = F.cross_entropy.definition
 
 
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"weight": np.arange(1.0, 4.0, dtype="float16")}])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_many_large_losses_of_float16_have_a_mean(options, reduction):
+    z, y = (300 * rng.normal(size=(900, 3))).astype("float16"), rng.integers(0, 3, 900)
+    x, wide = Tensor(z, requires_grad=True), Tensor(z.astype("float64"), requires_grad=True)
+    found, wanted = (F.cross_entropy(logits, y, reduction=reduction, **options) for logits in (x, wide))
+    assert found.dtype == "float16"
+    np.testing.assert_allclose(found.data, wanted.data, rtol=2e-3, atol=1e-7)  # less than float16 has
+    ones = np.ones(found.shape)
+    (g,), (true,) = ag.gradients(found, [x], ones.astype("float16")), ag.gradients(wanted, [wide], ones)
+    np.testing.assert_allclose(g.data, true.data, rtol=2e-3, atol=1e-6)
+
+
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("row", [[np.inf, 0, 1], [np.inf, np.inf, 1], [-np.inf, 0, 1], [-np.inf] * 3, [np.nan, 0, 1]])
 @pytest.mark.parametrize("rows", [2, 6000])
