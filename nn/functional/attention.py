@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from autograd import astype, matmul, sum_to
-from autograd.backend import Array, Module, host, module_of
+from autograd.backend import Array, Module, host, is_floating, module_of
 from autograd.compile.native.in_place import InLoop
 from autograd.compile.native.many import matmul_many
 from autograd.fused import fused
@@ -104,7 +104,7 @@ def _check(query: Operand, key: Operand, value: Operand, mask: Operand) -> None:
         )
     if mask is None:
         return
-    if mask.dtype.kind not in "bf":
+    if mask.dtype.kind != "b" and not is_floating(mask.dtype):
         raise TypeError(
             f"scaled_dot_product_attention got attn_mask of {mask.dtype}: it must be of bools, True where a key takes "
             "part, or of floats, which are added to the scores."

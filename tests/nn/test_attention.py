@@ -258,6 +258,16 @@ def test_what_does_not_fit_the_layer_is_refused(call, message):
         call()
 
 
+def test_a_mask_of_bfloat16_is_one_of_floats():
+    kind = pytest.importorskip("ml_dtypes").bfloat16
+    x = normal(2, 3, 4, dtype="float32")
+    added = np.array([[0, -np.inf, 1], [1, 0, 2], [-np.inf, 0, 0]])
+    found = F.scaled_dot_product_attention(x, x, x, Tensor(added.astype(kind)))
+    wanted = F.scaled_dot_product_attention(x, x, x, Tensor(added.astype("float32")))
+    assert found.dtype == "float32"
+    np.testing.assert_allclose(found.data, wanted.data, rtol=1e-6)
+
+
 def test_a_mask_of_integers_is_refused():
     with pytest.raises(TypeError, match="attn_mask of int64: it must be of bools, True where a key is hidden"):
         layer()(*[normal(2, 4, 6)] * 3, attn_mask=Tensor(np.zeros((4, 4), "int64")))
