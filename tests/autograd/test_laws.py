@@ -117,6 +117,11 @@ def test_float32_in_gives_float32_out_and_float32_gradients(spec: Spec, data: An
     laws.check_dtypes(spec, case, dtypes)
 
 
+@over(2)
+def test_it_is_the_same_however_an_input_lies_in_memory(spec: Spec, data: Any, rng: np.random.Generator) -> None:
+    laws.check_layouts(spec, data.draw(spec.cases), rng)
+
+
 @over(4)
 def test_nothing_is_written_and_no_memory_is_shared(spec: Spec, data: Any, rng: np.random.Generator) -> None:
     laws.check_memory(spec, data.draw(spec.cases), rng)
@@ -176,6 +181,16 @@ def test_a_rule_that_is_blind_to_tensors_is_caught() -> None:
         patch.setattr(spec.op, "rule", lambda position: rule)
         assert laws.slope(spec, case, np.random.default_rng(0), 1).agrees
         assert not laws.slope(spec, case, np.random.default_rng(0), 2).agrees
+
+
+def test_a_forward_that_reads_memory_as_it_lies_is_caught() -> None:
+    spec = next(spec for spec in SPECS if spec.name == "exp")
+    case, rng = Case((np.arange(60.0).reshape(3, 4, 5) / 60,)), np.random.default_rng(0)
+    laws.check_layouts(spec, case, rng)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spec.op, "forward", lambda xp, x: xp.exp(x.ravel(order="K")).reshape(x.shape))
+        with pytest.raises(AssertionError, match="exp with input 0 in the order of axes"):
+            laws.check_layouts(spec, case, rng)
 
 
 def test_a_rule_that_writes_is_caught() -> None:

@@ -20,6 +20,7 @@ from autograd.backend import arrays_in, is_array, is_number, move, to_host
 from autograd.engine import gradients
 from autograd.fused import Fused
 from autograd.modes import no_grad
+from autograd.ops.creation import asarray
 from autograd.primitive import Primitive, Rule
 from autograd.tensor import Tensor
 
@@ -32,6 +33,7 @@ __all__ = [
     "check_device",
     "check_dtypes",
     "check_forward",
+    "check_layouts",
     "check_memory",
     "check_slope",
     "check_worlds",
@@ -220,6 +222,56 @@ def check_memory(spec: Spec, case: Case, rng: np.random.Generator) -> None:
     for x, copy in zip(inputs, before, strict=True):
         assert same_bits(x, copy), f"{spec.name} wrote to an input"
     assert same_bits(out, forward), f"{spec.name} wrote to its own result"
+
+
+def lying_otherwise(x: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
+    """The same numbers in arrays that lie otherwise in memory, each with what to call it."""
+    records = np.zeros(x.shape, [("byte", "u1"), ("number", x.dtype)])
+    records["number"] = x
+    yield "in the fields of records", records["number"]
+    unaligned = np.zeros(x.nbytes + 1, "u1")[1:].view(x.dtype).reshape(x.shape)
+    unaligned[...] = x
+    yield "at an odd address", unaligned
+    read_only = x.copy()
+    read_only.flags.writeable = False
+    yield "read-only", read_only
+    yield "of a class of its own", x.copy().view(_Own)
+    if x.ndim:
+        order = rng.permutation(x.ndim)
+        yield f"in the order of axes {order}", np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+        axis = int(rng.integers(x.ndim))
+        yield f"backwards along axis {axis}", np.flip(np.flip(x, axis).copy(), axis)
+        larger = np.full(tuple(2 * n + 1 for n in x.shape), 77, x.dtype)
+        part = tuple(slice(1, None, 2) for _ in x.shape)
+        larger[part] = x
+        yield "every other element", larger[part]
+
+
+class _Own(np.ndarray):
+    """An array of a user's own class."""
+
+
+def check_layouts(spec: Spec, case: Case, rng: np.random.Generator) -> None:
+    """However an input lies in memory, the result and the gradients are the same, and it is left as it is."""
+    plain = [np.array(x, order="C") if isinstance(x, np.ndarray) else x for x in case.inputs]
+    wanted = _result_and_gradients(spec, Case(tuple(plain), case.options))
+    for place, x in enumerate(plain):
+        for name, other in lying_otherwise(x, rng) if isinstance(x, np.ndarray) else ():
+            given = Case((*plain[:place], other, *plain[place + 1 :]), case.options)
+            for a, b in zip(_result_and_gradients(spec, given), wanted, strict=True):
+                assert a.dtype == b.dtype, f"{spec.name} with input {place} {name} gave {a.dtype}, else {b.dtype}"
+                assert_close(f"{spec.name} with input {place} {name}", a, b, max(spec.rtol, 1e-10))
+            assert same_bits(other, x), f"{spec.name} wrote to input {place}"
+
+
+def _result_and_gradients(spec: Spec, case: Case) -> list[np.ndarray]:
+    """What the operation gives for arrays where they lie, and the gradient for each differentiable one."""
+    leaves = [asarray(case.inputs[i]).requires_grad_() for i in spec.differentiable_in(case)]
+    out = call(spec, case, leaves)
+    if not leaves or not out.requires_grad:
+        return [host(out)]
+    weights = np.cos(np.arange(out.size)).reshape(out.shape)
+    return [host(out), *map(host, gradients(out, leaves, weights))]
 
 
 # ---- slopes ---------------------------------------------------------------------------------------------------------
