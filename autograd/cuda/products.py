@@ -20,6 +20,7 @@ from .blas import ALIGNMENT, Blas, Plan, UnsupportedProduct
 from .operands import Multiplication, multiplication
 from .precision import is_tf32
 from .product import DTYPES
+from .remainder import remainder_of
 from .windows import sliding_windows
 
 __all__ = ["ArrayModule", "Place", "Products", "Surroundings"]
@@ -154,7 +155,7 @@ def _found(a: Array, b: Array) -> Way | None:
 
 
 class ArrayModule(ModuleType):
-    """An array library with our products and windows in the place of its own; `xp` on its arrays everywhere."""
+    """An array library with products, windows and a remainder of ours; `xp` on its arrays everywhere."""
 
     def __init__(self, library: Module, products: Products) -> None:
         super().__init__(library.__name__, library.__doc__)
@@ -163,6 +164,7 @@ class ArrayModule(ModuleType):
         as_strided = library.lib.stride_tricks.as_strided
         tricks = SimpleNamespace(as_strided=as_strided, sliding_window_view=sliding_windows(as_strided))
         self.lib = SimpleNamespace(stride_tricks=tricks)
+        self.remainder = remainder_of(library)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._library, name)

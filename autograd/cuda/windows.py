@@ -1,7 +1,7 @@
 """Windows over an array of the GPU, as a view that is made without asking the GPU.
 
 One idea: where windows lie follows from shape and strides, which the host knows. CuPy's own function puts the lengths
-of the windows on the device, looks at each of them there, and waits. Read `gather.py` next.
+of the windows on the device, looks at each of them there, and waits. Read `remainder.py` next.
 """
 
 from __future__ import annotations

@@ -263,7 +263,7 @@ def test_the_engine_comes_without_cupy():
 def test_the_public_names():
     public = {name for name in vars(ag.cuda) if not name.startswith("_")}
     files = {"blas", "cublaslt", "device", "operands", "precision", "product", "products", "report"}
-    files |= {"algorithms", "attentions", "convolutions", "cudnn", "gather", "graphs", "windows"}
+    files |= {"algorithms", "attentions", "convolutions", "cudnn", "gather", "graphs", "remainder", "windows"}
     assert public - files == {
         *("Memory", "OutOfMemory", "device_count", "device_name", "empty_cache", "get_matmul_algorithms"),
         *("get_matmul_precision", "is_available", "libraries", "matmul_algorithms", "matmul_precision", "memory"),
