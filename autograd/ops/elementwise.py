@@ -206,6 +206,10 @@ def pow(xp: Module, x1: Operand, x2: Operand) -> Array:
             return x1 * x1 * x1
         if x2 == 0.5:
             return xp.sqrt(x1)
+        if x2 == -0.5:
+            return 1.0 / xp.sqrt(x1 + 0.0)  # of -0.0 too the power is inf
+        if x2 == -1:
+            return 1.0 / x1
     try:
         return xp.power(x1, x2)
     except ValueError as error:

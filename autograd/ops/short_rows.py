@@ -23,6 +23,7 @@ __all__ = ["REDUCTIONS", "average", "reducing", "total"]
 _MANY = 1 << 12  # elements from which on this is faster
 _SUMMED, _COMPARED = 128, 32  # of a row at most: NumPy makes sums of more in pairs, which is more exact
 _COLUMNS, _ROWS = 64, 16  # at most and at least, for many rows to be halved
+_PIECES = 16  # of an array that is added up whole, at most
 
 Run = tuple[int, int, int]  # the lengths before, along and behind the axes that are reduced
 
@@ -81,6 +82,13 @@ def _summed(x: Any, axis: Axis) -> Array | None:
             found = way(x, *run)
             if found is not None:
                 return found
+    elif axis is None and type(x) is host.ndarray and x.size >= _MANY and x.flags.c_contiguous:
+        pieces = math.gcd(x.size, _PIECES)
+        for way in ways_to_sum:
+            found = way(x, pieces, x.size // pieces, 1)
+            if found is not None:
+                return found.sum(keepdims=True)
+        return None
     return _reduced(lambda rows: rows.dot(_ones(rows.shape[1], rows.dtype)), _SUMMED, host.add, x, axis)
 
 

@@ -201,9 +201,22 @@ def sigmoid(x: Operand) -> Tensor:
     return ag.sigmoid(x)
 
 
-def logsigmoid(x: Operand) -> Tensor:
+@fused
+def logsigmoid(x: Operand) -> Operand:
     """log(sigmoid(x)), exact in both tails."""
     return ag.negative(ag.softplus(ag.negative(floated(x))))
+
+
+def _logsigmoid_forward(xp: Module, x: Array) -> Any:
+    x = floated(x)
+    return -ag.softplus(-x), x
+
+
+def _logsigmoid_backward(xp: Module, g: Array, needs: Any, inputs: tuple[Array], x: Array) -> tuple[Array]:
+    return (g * ag.sigmoid(-x),)
+
+
+give_kernel(logsigmoid, _logsigmoid_forward, _logsigmoid_backward)
 
 
 def softplus(x: Operand, beta: float = 1.0, threshold: float = 20.0) -> Tensor:

@@ -382,6 +382,7 @@ JAX: dict[str, Function] = {
     "hardswish": jax.nn.hard_swish,
     "hardsigmoid": jax.nn.hard_sigmoid,
     "mish": jax.nn.mish,
+    "logsigmoid": jax.nn.log_sigmoid,
     "elu": lambda x, *, alpha, width: jax.nn.celu(x, alpha),  # the table has alpha = width
     "silu": jax.nn.silu,
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
@@ -575,6 +576,7 @@ TORCH: dict[str, Function] = {
     "hardswish": F.hardswish,
     "hardsigmoid": lambda x: F.relu6(x + 3) / 6,  # F.hardsigmoid has no second derivative
     "mish": F.mish,
+    "logsigmoid": F.logsigmoid,
     # The table has alpha = width, which is celu; F.celu rounds its slope to float32.
     "elu": lambda x, *, alpha, width: alpha * F.elu(x / width),
     "silu": F.silu,

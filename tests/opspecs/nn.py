@@ -391,6 +391,7 @@ ROWS = [
         ),
         label="steep",
     ),
+    Spec(activation.logsigmoid, lambda x: -np.log(1 + np.exp(-x)), elementwise_cases(Values(-8.0, 8.0))),
     Spec(gates.mish, lambda x: x * np.tanh(np.log1p(np.exp(x))), elementwise_cases(Values(-4.0, 4.0))),
     Spec(gates.silu, lambda x: x / (1 + np.exp(-x)), elementwise_cases(Values(-8.0, 8.0))),
     Spec(gates._gelu, lambda x: x * (1 + erf(x / math.sqrt(2))) / 2, elementwise_cases(Values(-4.0, 4.0))),

@@ -132,10 +132,11 @@ def _plan(
         return None
     length, _, *inner = axes[-1]
     rows = count // length
-    if rows < _WORTH or length >= _LONG or not set(inner) <= {0, 1} or not any(inner):
+    parts = parts_of(count, rows)
+    as_fast = parts == 1 and (rows < _WORTH or length >= _LONG)
+    if as_fast or not set(inner) <= {0, 1} or not any(inner):
         return None
     lengths, _, x_steps, y_steps = zip(*([(1, 0, 0, 0)] * (4 - len(axes)) + axes), strict=True)
-    parts = parts_of(count, rows)
     return _Plan(wanted, parts, (ctypes.c_double * 13)(parts, *lengths, *x_steps, *y_steps))
 
 

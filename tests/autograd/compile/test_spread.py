@@ -37,6 +37,10 @@ PAIRS = [
     ((60, 30, 2, 5), (30, 1, 5)),
     ((40, 9, 8, 2), (40, 1, 8, 1)),
     ((3000, 1), (1, 100)),
+    # Long rows, which two threads share.
+    ((300, 700), (700,)),
+    ((301, 600), (301, 1)),
+    ((600, 1), (1, 513)),
 ]
 
 
@@ -103,3 +107,17 @@ def test_a_sum_in_c_passes_on_what_is_not_finite() -> None:
     assert np.isnan(found[0])
     assert found[1] == np.inf
     assert np.isfinite(found[2])
+
+
+@pytest.mark.parametrize("shape", [(1000, 1000), (1_000_003,), (7, 11, 4096), (0, 5), ()])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_a_whole_array_is_added_up_without_a_loss(shape: Any, keepdims: bool) -> None:
+    x = np.full(shape, 0.1, "float32")
+    for function, numpys in ((ag.sum, np.sum), (ag.mean, np.mean)):
+        if function is ag.mean and not x.size:
+            continue
+        found, wanted = function(x, keepdims=keepdims), numpys(x.astype("float64"), keepdims=keepdims)
+        assert (found.shape, found.dtype) == (wanted.shape, x.dtype)
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)  # 32 numbers are added one after the other
+        step = ag.compile(lambda x, function=function: function(x, keepdims=keepdims), executor="numpy")
+        assert same_bits(step(Tensor(x)), np.asarray(found))
