@@ -32,6 +32,7 @@ from .gpu.products import add_products, run_products, show_products
 from .layers.run import LAYERS_BENCHMARK
 from .measure import DAMAGE, VALUES, BenchmarkError, Plan, workers
 from .memory import MEMORY
+from .operations.run import OPERATIONS_BENCHMARK
 from .output import RESULTS, heading, left_out_lines, save
 from .overhead.run import OVERHEAD
 from .papers import add_papers, run_papers, show_papers
@@ -41,7 +42,7 @@ from .speed.run import SPEED
 
 __all__ = ["main"]
 
-BENCHMARKS = {b.name: b for b in (SPEED, LAYERS_BENCHMARK, MEMORY, OVERHEAD)}
+BENCHMARKS = {b.name: b for b in (SPEED, LAYERS_BENCHMARK, OPERATIONS_BENCHMARK, MEMORY, OVERHEAD)}
 TEXTS = {  # shown as text only
     "papers": show_papers,
     "curves": show_curves,
@@ -174,6 +175,7 @@ def _parser() -> Parser:
         "  python -m benchmarks speed                           the whole comparison, some minutes\n"
         "  python -m benchmarks speed --only tiny,deep --contenders tapegrad,torch\n"
         "  python -m benchmarks layers                          one layer at a time\n"
+        "  python -m benchmarks operations                      a hundred operations one at a time\n"
         "  python -m benchmarks memory                          what a step holds at its peak\n"
         "  python -m benchmarks overhead                        what one operation costs\n"
         "  python -m benchmarks gpu                             training steps on a GPU, some minutes\n"
@@ -187,7 +189,7 @@ def _parser() -> Parser:
         "  python -m benchmarks profile mlp-sgd                 where a step of ours spends its time",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    known = "speed|layers|memory|overhead|gpu|claims|diagnosis|papers|curves|kernels|products|show|profile"
+    known = "speed|layers|operations|memory|overhead|gpu|claims|diagnosis|papers|curves|kernels|products|show|profile"
     commands = parser.add_subparsers(dest="command", required=True, metavar=known)
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contender import Contender, Step
+from ..contender import Step
+from ..given_gradient import GivenGradient
 
 __all__ = ["AGREEMENT", "LAYERS", "Layer", "Layers", "numbers"]
 
@@ -109,12 +110,8 @@ def numbers(shape: Sequence[int], seed: int) -> NDArray[np.float32]:
     return drawn.astype(np.float32)
 
 
-class Layers(Contender):
+class Layers(GivenGradient):
     """A framework that is asked for single layers."""
-
-    @abstractmethod
-    def tensor(self, array: NDArray[Any], wanted: bool = False) -> Any:
-        """A tensor, which asks for its gradient where that is wanted."""
 
     @abstractmethod
     def filled(self, layer: Layer) -> Any:
@@ -126,25 +123,5 @@ class Layers(Contender):
         module = self.filled(layer)
         drawn, *target = layer.inputs()
         x, others = self.tensor(drawn, not layer.first), [self.tensor(array) for array in target]
-        out = layer.call(module, x, *others)
-        g = self.tensor(np.asarray(np.random.default_rng(1).standard_normal(tuple(out.shape)), np.float32))
         leaves = [*([] if layer.first else [x]), *module.parameters()]
-
-        def step() -> Any:
-            for leaf in leaves:
-                leaf.grad = None
-            out = layer.call(module, x, *others)
-            out.backward(g)
-            return out
-
-        made = self.built(step)
-        return lambda: (made(), leaves)
-
-    def built(self, step: Step) -> Step:
-        """The step as it is run."""
-        return step
-
-    def value(self, result: Any) -> float:
-        """The mean square of the output, plus those of all gradients."""
-        out, leaves = result
-        return sum(float((x.detach() ** 2).mean().item()) for x in (out, *(leaf.grad for leaf in leaves)))
+        return self.there_and_back(lambda: layer.call(module, x, *others), leaves)

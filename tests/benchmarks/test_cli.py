@@ -16,7 +16,7 @@ import benchmarks.__main__ as cli
 from benchmarks.measure import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = "speed|layers|memory|overhead|gpu|claims|diagnosis|papers|curves|kernels|products|show|profile"
+COMMANDS = "speed|layers|operations|memory|overhead|gpu|claims|diagnosis|papers|curves|kernels|products|show|profile"
 
 
 @pytest.fixture
@@ -210,7 +210,10 @@ def too_long(record):
 @pytest.mark.parametrize(
     ("kind", "change", "why"),
     [
-        *((kind, None, "has no job: nothing was measured") for kind in ("speed", "layers", "memory", "overhead")),
+        *(
+            (kind, None, "has no job: nothing was measured")
+            for kind in ("speed", "layers", "operations", "memory", "overhead")
+        ),
         ("memory", nothing_of, "is damaged, or of another version: IndexError("),
         ("memory", noughts, "is damaged, or of another version: ZeroDivisionError("),
         ("speed", noughts, "is damaged, or of another version: ZeroDivisionError("),

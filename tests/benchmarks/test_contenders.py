@@ -10,9 +10,11 @@ import pytest
 import autograd as ag
 import nn
 import optim
-from benchmarks import layers, overhead, run, speed
+from benchmarks import layers, operations, overhead, run, speed
 from benchmarks.layers.table import LAYERS
 from benchmarks.measure import BenchmarkError, check_agreement, workers
+from benchmarks.operations.table import OPERATIONS as ALL_OPERATIONS
+from benchmarks.operations.table import job_name as job_of
 from benchmarks.overhead.operations import MODES, OPERATIONS, job_name
 from benchmarks.speed import hips, mygrad
 from benchmarks.speed.by_hand import make_update
@@ -199,3 +201,29 @@ def test_pytorch_has_our_values_and_gradients(operation):
     for mode in MODES:
         job = job_name(operation, mode)
         assert losses(contenders["torch"], job, 2) == pytest.approx(losses(contenders["tapegrad"], job, 2), rel=1e-5)
+
+
+@pytest.fixture(params=[job_of(name, "small") for name in ALL_OPERATIONS])
+def operation_job(request):
+    return request.param
+
+
+def test_an_operation_can_be_named_among_others():
+    assert not [name for name in ALL_OPERATIONS if "," in name or ":" in name]
+
+
+def test_every_operation_goes_there_and_back(operation_job):
+    ours = operations.all_contenders()["tapegrad"]
+    first, second = losses(ours, operation_job, 2)
+    assert np.isfinite(first)
+    assert second == first
+
+
+@pytest.mark.peers
+def test_pytorch_has_our_operations(operation_job):
+    contenders = operations.all_contenders()
+    if not contenders["torch"].is_installed():
+        pytest.skip("not asked")
+    assert losses(contenders["torch"], operation_job, 2) == pytest.approx(
+        losses(contenders["tapegrad"], operation_job, 2), rel=1e-4
+    )

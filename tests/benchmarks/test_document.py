@@ -10,6 +10,7 @@ import pytest
 from benchmarks import output
 from benchmarks.layers.run import LAYERS_BENCHMARK, measure_layers
 from benchmarks.measure import BenchmarkError, Plan
+from benchmarks.operations.run import OPERATIONS_BENCHMARK, measure_operations
 from benchmarks.overhead.run import OVERHEAD, measure_overhead
 from benchmarks.plot import COLOURS, Panel, draw
 from benchmarks.run import Job, Request, compiling_in, run
@@ -238,6 +239,20 @@ def test_layers_have_a_table_and_a_panel(fakes, tmp_path):
     assert panel.bars["slow"]["linear"] == (0.04, 0.04, 0.04)
     draw([panel], "layers", tmp_path / "layers.svg")
     assert (tmp_path / "layers.svg").stat().st_size > 10_000
+
+
+def test_operations_have_a_table_and_a_panel_for_each_size(fakes, tmp_path):
+    contenders = [fakes["ours"], fakes["slow"]]
+    document = measure_operations(contenders, ["exp", "x + y"], PLAN, False, lambda text: None)
+    small, large = OPERATIONS_BENCHMARK.tables(document).split("\n\n")
+    assert small.startswith("16 x 16, us")
+    assert large.splitlines()[0].split()[-3:] == ["ours", "/", "slow"]
+    assert large.splitlines()[2].split()[:4] == ["exp", "10", "40", "0.25"]
+    assert [list(panel.bars["tapegrad"]) for panel in OPERATIONS_BENCHMARK.panels(document)] == [["exp", "x + y"]] * 2
+    draw(OPERATIONS_BENCHMARK.panels(document), "operations", tmp_path / "operations.svg")
+    alone = measure_operations(contenders[:1], ["exp"], PLAN, False, lambda text: None)
+    assert OPERATIONS_BENCHMARK.panels(alone) == []
+    assert OPERATIONS_BENCHMARK.tables(alone).splitlines()[2].split() == ["exp", "10"]
 
 
 def test_overhead_has_a_table_and_a_panel_for_each_mode(fakes, tmp_path):
