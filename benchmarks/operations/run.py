@@ -79,7 +79,7 @@ OPERATIONS_BENCHMARK = Benchmark(
     "calling them takes longest, and of 512 x 512, where computing does.",
     jobs=tuple(OPERATIONS),
     contenders=all_contenders(),
-    plan=Plan(rounds=5, threads=2, turn_seconds=0.05, rest_seconds=0.05),
+    plan=Plan(rounds=5, threads=2, turn_seconds=0.1, rest_seconds=0.05, calls=10),
     measure=measure_operations,
     tables=tables,
     panels=panels,
