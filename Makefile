@@ -47,6 +47,7 @@ bench: peers ## measure single ops, training steps and their memory against peer
 	@$(PY) -m benchmarks overhead
 	@$(PY) -m benchmarks speed
 	@$(PY) -m benchmarks layers
+	@$(PY) -m benchmarks operations
 	@$(PY) -m benchmarks memory
 
 gpu-report: $(if $(filter $(PY),$(GPU_PYTHON)),$(VENV)/.gpu) ## measure training steps and launches on a GPU, within five minutes
