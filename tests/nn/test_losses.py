@@ -252,7 +252,8 @@ def test_many_large_losses_of_float16_have_a_mean(options, reduction):
     x, wide = Tensor(z, requires_grad=True), Tensor(z.astype("float64"), requires_grad=True)
     found, wanted = (F.cross_entropy(logits, y, reduction=reduction, **options) for logits in (x, wide))
     assert found.dtype == "float16"
-    np.testing.assert_allclose(found.data, wanted.data, rtol=2e-3, atol=1e-7)  # less than float16 has
+    # The logarithm of a little more than 1, in float32.
+    np.testing.assert_allclose(found.data, wanted.data, rtol=2e-3, atol=1e-6)
     ones = np.ones(found.shape)
     (g,), (true,) = ag.gradients(found, [x], ones.astype("float16")), ag.gradients(wanted, [wide], ones)
     np.testing.assert_allclose(g.data, true.data, rtol=2e-3, atol=1e-6)
