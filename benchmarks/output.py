@@ -6,13 +6,13 @@ One idea: a table is rows of texts, aligned; it reads the same in a terminal, a 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from recipe.files import write_bytes
 
-__all__ = ["RESULTS", "duration", "heading", "left_out_lines", "ratio_text", "save", "table"]
+__all__ = ["RESULTS", "duration", "heading", "left_out_lines", "ratio_table", "ratio_text", "save", "table"]
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -43,6 +43,25 @@ def _three_digits(number: float) -> str:
 def ratio_text(ratio: dict[str, float]) -> str:
     """A ratio with its interval."""
     return f"{ratio['ratio']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
+
+
+def ratio_table(
+    title: str, records: Mapping[str, Any], contenders: Iterable[str], shown: Callable[[float], str]
+) -> str:
+    """A table of jobs: the median of each contender, microseconds as `shown` writes them, then ours over the others."""
+    names = [name for name in contenders if any(name in record["results"] for record in records.values())]
+    ratios = {job: record["ratios"] for job, record in records.items()}
+    ours = [name for name in names if any(name in by for by in ratios.values())]
+    pairs = [(a, b) for a in ours for b in names if b not in ours]
+    rows = [
+        [
+            job,
+            *(shown(record["results"][name]["median_us"]) if name in record["results"] else "" for name in names),
+            *(ratio_text(ratios[job][a][b]) if b in ratios[job].get(a, {}) else "" for a, b in pairs),
+        ]
+        for job, record in records.items()
+    ]
+    return table([title, *names, *(f"{a} / {b}" for a, b in pairs)], rows)
 
 
 def heading(document: dict[str, Any]) -> str:

@@ -76,20 +76,20 @@ ways_to_sum: list[Way] = []  # `compile/native/sums.py` adds one
 
 
 def _summed(x: Any, axis: Axis) -> Array | None:
-    run = _run(x, axis)
-    if run is not None:
-        for way in ways_to_sum:
-            found = way(x, *run)
-            if found is not None:
-                return found
-    elif axis is None and type(x) is host.ndarray and x.size >= _MANY and x.flags.c_contiguous:
+    if axis is None and type(x) is host.ndarray and x.size >= _MANY and x.flags.c_contiguous:
         pieces = math.gcd(x.size, _PIECES)
-        for way in ways_to_sum:
-            found = way(x, pieces, x.size // pieces, 1)
-            if found is not None:
-                return found.sum(keepdims=True)
-        return None
+        found = _by_a_way(x, (pieces, x.size // pieces, 1))
+        return None if found is None else found.sum(keepdims=True)
+    run = _run(x, axis)
+    found = None if run is None else _by_a_way(x, run)
+    if found is not None:
+        return found
     return _reduced(lambda rows: rows.dot(_ones(rows.shape[1], rows.dtype)), _SUMMED, host.add, x, axis)
+
+
+def _by_a_way(x: Array, run: Run) -> Array | None:
+    made = (way(x, *run) for way in ways_to_sum)
+    return next((found for found in made if found is not None), None)
 
 
 _largest = functools.partial(_reduced, lambda rows: _columns(rows).max(axis=0), _COMPARED, host.maximum)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..contender import Contender
 from ..measure import Plan
-from ..output import ratio_text, table
+from ..output import ratio_table
 from ..plot import Panel
 from ..run import Benchmark, Job, Progress, Request, run
 from . import all_contenders
@@ -26,16 +26,8 @@ def measure_layers(
 
 def tables(document: dict[str, Any]) -> str:
     """Milliseconds forward and backward by contender, then ours over each of the others."""
-    records = document["jobs"]
-    names = list(document["contenders"])
-    ours = [name for name in names if any(name in record["ratios"] for record in records.values())]
-    pairs = [(a, b) for a in ours for b in names if b not in ours]
-    rows = []
-    for job, record in records.items():
-        results, ratios = record["results"], record["ratios"]
-        times = [f"{results[name]['median_us'] / 1000:.3g}" if name in results else "" for name in names]
-        rows.append([job, *times, *(ratio_text(ratios[a][b]) if b in ratios.get(a, {}) else "" for a, b in pairs)])
-    return table(["forward and backward, ms", *names, *(f"{a} / {b}" for a, b in pairs)], rows)
+    records, names = document["jobs"], document["contenders"]
+    return ratio_table("forward and backward, ms", records, names, lambda us: f"{us / 1000:.3g}")
 
 
 def panels(document: dict[str, Any]) -> list[Panel]:

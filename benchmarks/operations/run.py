@@ -7,7 +7,7 @@ from typing import Any
 
 from ..contender import Contender
 from ..measure import Plan
-from ..output import ratio_text, table
+from ..output import ratio_table
 from ..plot import Panel
 from ..run import Benchmark, Job, Progress, Request, run
 from . import all_contenders
@@ -28,34 +28,31 @@ def measure_operations(
     return run(Request("operations", jobs, contenders, plan, quick), progress)
 
 
-def ratios(document: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Our median over the other's, by size, then by operation, the slowest first; where there are both."""
-    found: dict[str, dict[str, float]] = {size: {} for size in SIZES}
+def _by_size(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The records by size, then by operation."""
+    sorted_out: dict[str, dict[str, Any]] = {size: {} for size in SIZES}
     for job, record in document["jobs"].items():
         operation, _, size = job.rpartition(": ")
-        for of_ours in record["ratios"].values():
-            for ratio in of_ours.values():
-                found[size][operation] = ratio["ratio"]
-    return {size: dict(sorted(by.items(), key=lambda item: -item[1])) for size, by in found.items()}
+        sorted_out[size][operation] = record
+    return sorted_out
+
+
+def ratios(document: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Our median over the other's, by size, then by operation, the slowest first; where there are both."""
+    found = {}
+    for size, records in _by_size(document).items():
+        both = (
+            (o, ratio) for o, record in records.items() for by in record["ratios"].values() for ratio in by.values()
+        )
+        found[size] = dict(sorted(((o, ratio["ratio"]) for o, ratio in both), key=lambda item: -item[1]))
+    return found
 
 
 def tables(document: dict[str, Any]) -> str:
     """A table for each size: microseconds forward and backward by contender, and the ratio."""
-    names = list(document["contenders"])
-    texts = []
-    for size, (rows, columns) in SIZES.items():
-        records = {
-            job.rpartition(": ")[0]: record for job, record in document["jobs"].items() if job.endswith(f": {size}")
-        }
-        lines = []
-        for operation, record in records.items():
-            results = record["results"]
-            times = [f"{results[name]['median_us']:.4g}" if name in results else "" for name in names]
-            shown = [ratio_text(ratio) for by in record["ratios"].values() for ratio in by.values()]
-            lines.append([operation, *times, *shown])
-        pairs = next((f"{a} / {b}" for r in records.values() for a, by in r["ratios"].items() for b in by), None)
-        texts.append(table([f"{rows} x {columns}, us", *names, *([pairs] if pairs else [])], lines))
-    return "\n\n".join(texts)
+    names, by_size = document["contenders"], _by_size(document).items()
+    titles = {size: f"{rows} x {columns}, us" for size, (rows, columns) in SIZES.items()}
+    return "\n\n".join(ratio_table(titles[size], records, names, "{:.4g}".format) for size, records in by_size)
 
 
 def panels(document: dict[str, Any]) -> list[Panel]:

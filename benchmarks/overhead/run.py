@@ -7,7 +7,7 @@ from typing import Any
 
 from ..contender import Contender
 from ..measure import Plan
-from ..output import ratio_text, table
+from ..output import ratio_table
 from ..plot import Panel
 from ..run import Benchmark, Job, Progress, Request, run
 from . import all_contenders
@@ -39,21 +39,9 @@ def _by_mode(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def tables(document: dict[str, Any]) -> str:
     """A table for each mode: microseconds a call by contender, then ours over each of the others."""
-    texts = []
-    for mode, records in _by_mode(document).items():
-        names = [n for n in document["contenders"] if any(n in r["results"] for r in records.values())]
-        pairs = [(a, b) for a in names for b in names if any(b in r["ratios"].get(a, {}) for r in records.values())]
-        rows = [
-            [
-                operation,
-                *(f"{record['results'][name]['median_us']:.2f}" for name in names),
-                *(ratio_text(record["ratios"][a][b]) for a, b in pairs),
-            ]
-            for operation, record in records.items()
-        ]
-        header = [f"{mode}, us", *names, *(f"{a} / {b}" for a, b in pairs)]
-        texts.append(table(header, rows))
-    return "\n\n".join(texts)
+    names = document["contenders"]
+    by_mode = _by_mode(document).items()
+    return "\n\n".join(ratio_table(f"{mode}, us", records, names, "{:.2f}".format) for mode, records in by_mode)
 
 
 def panels(document: dict[str, Any]) -> list[Panel]:

@@ -19,7 +19,7 @@ from autograd.ops.cast import single
 from autograd.tensor import Operand, bare
 
 from .given import check_arrays, check_parts, number
-from .labels import Labelled, Reduction, as_given, check_ignored, counted, labelled, of_each, starts, total
+from .labels import Labelled, Reduction, as_given, check_options, counted, labelled, of_each, starts, total
 from .rows import ones
 
 __all__ = ["cross_entropy"]
@@ -123,12 +123,7 @@ def _check(logits: Operand, target: Operand, weight: Operand, ignore_index: int,
             f"cross_entropy got ignore_index={ignore_index} and probabilities: it names a label. Give labels, or a "
             "target of zeros where a row shall not count."
         )
-    classes = logits.shape[1 if logits.ndim > 1 else 0]
-    if weight is not None and weight.shape != (classes,):
-        raise ValueError(f"cross_entropy got weight of shape {weight.shape}: it must be one for each class, {classes}.")
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f'cross_entropy got reduction={reduction!r}: it must be "mean", "sum" or "none".')
-    check_ignored("cross_entropy", ignore_index)
+    check_options("cross_entropy", logits.shape[1 if logits.ndim > 1 else 0], weight, ignore_index, reduction)
 
 
 def _forward(

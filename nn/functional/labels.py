@@ -18,7 +18,7 @@ from autograd.modes import is_tracing
 from .axes import is_whole
 from .rows import ones
 
-__all__ = ["Labelled", "Reduction", "as_given", "check_ignored", "counted", "labelled", "of_each", "starts", "total"]
+__all__ = ["Labelled", "Reduction", "as_given", "check_options", "counted", "labelled", "of_each", "starts", "total"]
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -30,8 +30,12 @@ _UNSIGNED = {host.dtype(kind): host.dtype(f"u{kind[1]}") for kind in _KINDS}
 # For definitions
 
 
-def check_ignored(name: str, ignore_index: Any) -> None:
-    """Raise TypeError for what can be no label."""
+def check_options(name: str, classes: int, weight: Any, ignore_index: Any, reduction: Any) -> None:
+    """Raise ValueError for weights, (C,), of another shape and a reduction that is none, TypeError for no label."""
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise ValueError(f"{name} got weight of shape {weight.shape}: it must be one for each class, {classes}.")
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'{name} got reduction={reduction!r}: it must be "mean", "sum" or "none".')
     if not is_whole(ignore_index, -inf):
         raise TypeError(f"{name} got ignore_index={ignore_index!r}: it must be a label, a whole number.")
 
@@ -54,11 +58,11 @@ def counted(
     on_host = module_of(every) is host
     if trace is None and on_host:
         _refuse_others(name, every, classes)
-    of_each = xp.ones(labels.shape, dtype) if weight is None else take(weight, labels, axis=0)
-    of_each = of_each * counts
+    per_row = xp.ones(labels.shape, dtype) if weight is None else take(weight, labels, axis=0)
+    per_row = per_row * counts
     if not on_host and (trace is None or trace.device != "cpu"):
-        of_each = where((labels >= 0) & (labels < classes), of_each, float("nan"))
-    return labels, counts, of_each
+        per_row = where((labels >= 0) & (labels < classes), per_row, float("nan"))
+    return labels, counts, per_row
 
 
 def _refuse_others(name: str, labels: Array, classes: int) -> None:

@@ -16,7 +16,7 @@ from autograd.ops.cast import floated, single
 from autograd.tensor import Operand, bare
 
 from .given import check_arrays, check_parts
-from .labels import Labelled, Reduction, as_given, check_ignored, counted, labelled, of_each, total
+from .labels import Labelled, Reduction, as_given, check_options, counted, labelled, of_each, total
 
 __all__ = ["nll_loss"]
 
@@ -47,18 +47,17 @@ def nll_loss(
     axis = 1 if input.ndim > 1 else 0
     array = bare(target)
     classes = input.shape[axis]
-    labels, counts, of_each = counted("nll_loss", array, bare(weight), ignore_index, classes, input.dtype)
+    labels, counts, per_row = counted("nll_loss", array, bare(weight), ignore_index, classes, input.dtype)
     xp = module_of(array)
     picked = squeeze(take_along_axis(input, xp.expand_dims(labels, axis), axis=axis), axis=axis)
-    losses = where(counts, -picked, 0.0) * of_each  # a choice, since infinity times 0 is NaN
+    losses = where(counts, -picked, 0.0) * per_row  # a choice, since infinity times 0 is NaN
     if reduction == "mean":
-        return sum(losses) / xp.sum(of_each)
+        return sum(losses) / xp.sum(per_row)
     return sum(losses) if reduction == "sum" else losses
 
 
 def _check(input: Operand, target: Operand, weight: Operand, ignore_index: int, reduction: Reduction) -> None:
     check_arrays("nll_loss", input=input, target=target)
-    check_ignored("nll_loss", ignore_index)
     check_parts("nll_loss", weight=weight)
     labels = bare(target)
     module_of(labels)  # which refuses what is none
@@ -74,11 +73,7 @@ def _check(input: Operand, target: Operand, weight: Operand, ignore_index: int, 
             f"nll_loss got input of shape {input.shape} and labels of shape {labels.shape}: they must have shape "
             f"{wanted}; {what}."
         )
-    classes = input.shape[1 if input.ndim > 1 else 0]
-    if weight is not None and tuple(weight.shape) != (classes,):
-        raise ValueError(f"nll_loss got weight of shape {weight.shape}: one for each of {classes} classes is wanted.")
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f'nll_loss got reduction={reduction!r}: it must be "mean", "sum" or "none".')
+    check_options("nll_loss", input.shape[1 if input.ndim > 1 else 0], weight, ignore_index, reduction)
 
 
 def _forward(xp: Module, input: Any, target: Any, weight: Any, *, ignore_index: int, reduction: Reduction) -> Any:

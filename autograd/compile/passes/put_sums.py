@@ -15,6 +15,7 @@ from .rewriting import Rewriting
 __all__ = ["with_put_sums"]
 
 _SUMS = {"sum", "add.reduce", "ndarray.sum"}
+_KNOWN = {"axis", "keepdims"}  # options of a sum of everything
 
 
 def with_put_sums(program: Program) -> Program:
@@ -22,7 +23,8 @@ def with_put_sums(program: Program) -> Program:
     new = Rewriting(program)
     constants, zeros = dict(program.constants), program.zeros()
     for instruction in program.instructions:
-        put = new.maker.get(instruction.inputs[0]) if instruction.name in _SUMS else None
+        plain = instruction.name in _SUMS and instruction.options.keys() <= _KNOWN
+        put = new.maker.get(instruction.inputs[0]) if plain else None
         if put is not None and put.name == "set_at" and put.inputs[0] in zeros:
             number, out = put.inputs[2], instruction.out
             alike = isinstance(number, Variable) and (number.shape, number.dtype) == (out.shape, out.dtype)

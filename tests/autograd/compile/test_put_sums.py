@@ -71,3 +71,10 @@ def test_what_is_put_into_other_numbers_is_added_up() -> None:
 
     before = traced(step, Tensor(X))
     assert functions(with_put_sums(before)) == functions(before)
+
+
+def test_a_sum_of_some_numbers_stays() -> None:
+    before = traced(put(AT, 1), Tensor(X[:, :1]))
+    (added,) = [instruction for instruction in before.instructions if instruction.name == "sum"]
+    added.options["where"] = X > 0
+    assert functions(with_put_sums(before)) == functions(before)
