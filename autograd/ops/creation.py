@@ -223,6 +223,8 @@ def meshgrid(*arrays: Operand, indexing: Literal["xy", "ij"] = "xy") -> tuple[Te
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f'meshgrid: indexing {indexing!r} is neither "xy" nor "ij".')
+    if any(isinstance(x, (list, tuple)) for x in arrays):
+        raise TypeError("meshgrid takes its vectors one by one, Tensors or arrays: meshgrid(x, y).")
     if any(x.ndim > 1 for x in arrays):
         raise ShapeError(f"meshgrid: needs vectors, got shapes {', '.join(str(x.shape) for x in arrays)}.")
     order = list(range(len(arrays)))

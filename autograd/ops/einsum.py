@@ -98,8 +98,11 @@ def einsum(subscripts: str, *operands: Operand) -> Tensor:
     Without "->" the result has, in alphabetical order, the letters that occur once. A letter twice in one operand walks
     its diagonal; "..." stands for any axes in front, which broadcast, as do axes of length 1.
 
-    Raises ValueError for subscripts that cannot be read, ShapeError for lengths that do not agree.
+    Raises TypeError and ValueError for subscripts that cannot be read, ShapeError for lengths that do not agree.
     """
+    if not isinstance(subscripts, str):
+        kind = type(subscripts).__name__
+        raise TypeError(f'einsum takes its subscripts first, a text, got a {kind}: einsum("ij,jk->ik", x, y).')
     if any(isinstance(x, (list, tuple)) for x in operands):
         raise TypeError("einsum takes its operands one by one, Tensors or arrays: einsum(subscripts, x, y).")
     shapes = tuple(x.shape for x in operands)

@@ -255,6 +255,8 @@ FAILS = {
     "ag.grad(ag.sum, argnum=0)": (TypeError, "argnum is called argnums here."),
     "ag.jvp(ag.exp, x, x)": (TypeError, "jvp takes points and directions as tuples, one entry an argument"),
     "ag.vjp(loss, x)": (TypeError, "vjp takes a function"),
+    'ag.einsum(x, "i->")': (TypeError, "einsum takes its subscripts first, a text, got a Tensor: einsum("),
+    "ag.meshgrid([x, x])": (TypeError, "meshgrid takes its vectors one by one"),
     'ag.einsum("i,i->", [x, x])': (TypeError, "einsum takes its operands one by one"),
     # Kinds that do not go together
     "~x": (TypeError, "bitwise_invert is not defined for float32; use astype."),
