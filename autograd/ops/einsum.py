@@ -12,6 +12,7 @@ import itertools
 import math
 import string
 from functools import lru_cache
+from typing import Any
 
 from ..backend import Array, Module
 from ..errors import ShapeError
@@ -100,8 +101,9 @@ def einsum(subscripts: str, *operands: Operand) -> Tensor:
 
     Raises TypeError and ValueError for subscripts that cannot be read, ShapeError for lengths that do not agree.
     """
-    if not isinstance(subscripts, str):
-        kind = type(subscripts).__name__
+    first: Any = subscripts
+    if not isinstance(first, str):
+        kind = type(first).__name__
         raise TypeError(f'einsum takes its subscripts first, a text, got a {kind}: einsum("ij,jk->ik", x, y).')
     if any(isinstance(x, (list, tuple)) for x in operands):
         raise TypeError("einsum takes its operands one by one, Tensors or arrays: einsum(subscripts, x, y).")
